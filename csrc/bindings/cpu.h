@@ -1,0 +1,43 @@
+// Runs a CPU kernel from Python: GIL released, Ctrl-C honoured, instruction set chosen by name.
+#pragma once
+
+#include <stdexcept>
+
+#include "bindings/bindings.h"
+#include "kernels/context.h"
+#include "kernels/cpu/isa.h"
+
+namespace rsir::bindings {
+
+inline bool python_signal_pending() {
+    const py::gil_scoped_acquire gil;
+    return PyErr_CheckSignals() != 0;
+}
+
+// Returns the name of the instruction set that ran.
+template <class Kernel>
+std::string run(int threads, const std::string& isa, const Kernel& kernel) {
+    const Context context{threads, isa_from_name(isa), python_signal_pending};
+    Status status;
+    {
+        const py::gil_scoped_release release;
+        status = kernel(context);
+    }
+    if (status == Status::interrupted) throw py::error_already_set();
+    return isa_name(context.isa);
+}
+
+// Calls `kernel` with a null pointer of the element type that the NumPy type code names.
+template <class Kernel>
+Status by_float_type(const std::string& dtype, const Kernel& kernel) {
+    if (dtype == "f4") return kernel(static_cast<const float*>(nullptr));
+    if (dtype == "f8") return kernel(static_cast<const double*>(nullptr));
+    throw std::invalid_argument("expected dtype 'f4' or 'f8', got '" + dtype + "'");
+}
+
+void register_gaussian_normalize(py::module_& m);
+void register_euclidean_topk(py::module_& m);
+void register_hamming_topk(py::module_& m);
+void register_pack_codes(py::module_& m);
+
+}  // namespace rsir::bindings

@@ -1,0 +1,17 @@
+// What every kernel needs besides its data: threads, instruction set, and a way to be interrupted.
+#pragma once
+
+namespace rsir {
+
+enum class Status { ok, interrupted };
+
+enum class Isa { scalar, avx2 };
+
+struct Context {
+    int threads = 1;
+    Isa isa = Isa::scalar;
+    // Polled every few milliseconds, on the calling thread only; true stops the kernel, whose outputs are then unspecified.
+    bool (*interrupted)() = nullptr;
+};
+
+}  // namespace rsir

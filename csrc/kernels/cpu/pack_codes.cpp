@@ -1,0 +1,50 @@
+#include "kernels/pack_codes.h"
+
+#include <algorithm>
+#include <type_traits>
+
+#include "kernels/cpu/pack_codes_isa.h"
+#include "kernels/cpu/parallel.h"
+
+namespace rsir {
+namespace {
+
+constexpr std::int64_t kTaskElements = std::int64_t{1} << 20;
+
+const PackBytes& pack_bytes(Isa isa) {
+#ifdef RSIR_HAVE_AVX2
+    if (isa == Isa::avx2) return pack_bytes_avx2;
+#endif
+    (void)isa;
+    return pack_bytes_scalar;
+}
+
+}  // namespace
+
+template <class T>
+Status pack_codes(const T* values, std::int64_t n, std::int64_t b, std::uint8_t* codes, const Context& context) {
+    if (n == 0 || b == 0) return Status::ok;
+    const PackBytes& pack = pack_bytes(context.isa);
+    const std::int64_t whole = b / 8, bytes = (b + 7) / 8;
+    const std::int64_t rows = std::max<std::int64_t>(1, kTaskElements / b);
+    return parallel_for(context, (n + rows - 1) / rows, [&](std::int64_t task, Poll&) {
+        for (std::int64_t i = task * rows; i < std::min(n, (task + 1) * rows); ++i) {
+            const T* row = values + i * b;
+            std::uint8_t* code = codes + i * bytes;
+            if constexpr (std::is_same_v<T, float>) {
+                pack.from_float(row, whole, code);
+            } else {
+                pack.from_double(row, whole, code);
+            }
+            if (whole == bytes) continue;
+            unsigned last = 0;
+            for (std::int64_t j = 8 * whole; j < b; ++j) last |= static_cast<unsigned>(row[j] > 0) << (j % 8);
+            code[whole] = static_cast<std::uint8_t>(last);
+        }
+    });
+}
+
+template Status pack_codes(const float*, std::int64_t, std::int64_t, std::uint8_t*, const Context&);
+template Status pack_codes(const double*, std::int64_t, std::int64_t, std::uint8_t*, const Context&);
+
+}  // namespace rsir

@@ -1,0 +1,105 @@
+#include "kernels/cpu/parallel.h"
+
+#include <algorithm>
+#include <cfenv>
+#include <condition_variable>
+#include <exception>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace rsir {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto kPollInterval = 10ms;
+
+// A host program may have switched on flush-to-zero (torch.set_flush_denormal) or another rounding mode; either would
+// change the bits of an answer.
+class DefaultFloatEnvironment {
+  public:
+    DefaultFloatEnvironment() {
+        std::fegetenv(&saved_);
+        std::fesetenv(FE_DFL_ENV);
+    }
+    ~DefaultFloatEnvironment() { std::fesetenv(&saved_); }
+    DefaultFloatEnvironment(const DefaultFloatEnvironment&) = delete;
+    DefaultFloatEnvironment& operator=(const DefaultFloatEnvironment&) = delete;
+
+  private:
+    std::fenv_t saved_;
+};
+
+// What the threads of one parallel_for share.
+struct Team {
+    const Context& context;
+    const std::int64_t tasks;
+    const std::function<void(std::int64_t, Poll&)>& body;
+
+    std::atomic<std::int64_t> next{0};
+    std::atomic<bool> stopped{false};
+    std::mutex mutex{};
+    std::condition_variable done{};
+    int running = 0;
+    std::exception_ptr error{};
+
+    void work(bool is_caller) {
+        const DefaultFloatEnvironment environment;
+        Poll poll(context, stopped, is_caller);
+        try {
+            for (std::int64_t task; !poll.stop() && (task = next.fetch_add(1)) < tasks;) body(task, poll);
+        } catch (...) {
+            const std::lock_guard<std::mutex> lock(mutex);
+            if (!error) error = std::current_exception();
+            stopped = true;
+        }
+    }
+};
+
+}  // namespace
+
+bool Poll::stop() {
+    if (stopped_.load(std::memory_order_relaxed)) return true;
+    if (!is_caller_ || context_.interrupted == nullptr) return false;
+    const auto now = std::chrono::steady_clock::now();
+    if (now - last_ < kPollInterval) return false;
+    last_ = now;
+    if (context_.interrupted()) stopped_ = true;
+    return stopped_;
+}
+
+Status parallel_for(const Context& context, std::int64_t tasks,
+                    const std::function<void(std::int64_t, Poll&)>& body) {
+    Team team{context, tasks, body};
+    std::vector<std::thread> helpers;
+    const auto helper = [&team] {
+        team.work(false);
+        const std::lock_guard<std::mutex> lock(team.mutex);
+        --team.running;
+        team.done.notify_one();
+    };
+    for (std::int64_t t = 1; t < std::min<std::int64_t>(context.threads, tasks); ++t) {
+        const std::lock_guard<std::mutex> lock(team.mutex);
+        try {
+            helpers.emplace_back(helper);
+        } catch (const std::system_error&) {
+            break;  // the machine grants no more threads: the ones we have do the work
+        }
+        ++team.running;
+    }
+    team.work(true);
+    // The caller may finish first; it goes on polling so that Ctrl-C reaches the helpers.
+    Poll poll(context, team.stopped, true);
+    for (std::unique_lock<std::mutex> lock(team.mutex); team.running > 0;) {
+        team.done.wait_for(lock, kPollInterval);
+        lock.unlock();
+        poll.stop();
+        lock.lock();
+    }
+    for (std::thread& thread : helpers) thread.join();
+    if (team.error) std::rethrow_exception(team.error);
+    return team.stopped ? Status::interrupted : Status::ok;
+}
+
+}  // namespace rsir

@@ -1,0 +1,47 @@
+"""Exact, reproducible content-based retrieval of remote sensing images.
+
+Names load on first use, so that ``import rsir_fast`` costs milliseconds and never loads torch by itself.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rsir_fast.ops.euclidean_topk import euclidean_topk as euclidean_topk
+    from rsir_fast.ops.gaussian_normalize import gaussian_normalize as gaussian_normalize
+    from rsir_fast.ops.gaussian_normalize import gaussian_statistics as gaussian_statistics
+    from rsir_fast.ops.hamming_topk import hamming_topk as hamming_topk
+    from rsir_fast.ops.pack_codes import pack_codes as pack_codes
+    from rsir_fast.ops.rank_database import rank_database as rank_database
+
+_HOME = {
+    "euclidean_topk": "ops",
+    "gaussian_normalize": "ops",
+    "gaussian_statistics": "ops",
+    "hamming_topk": "ops",
+    "pack_codes": "ops",
+    "rank_database": "ops",
+}
+_ROOMS = ("backbones", "datasets", "errors", "extraction", "metrics", "ops", "protocols", "report", "testing")
+
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("rsir-fast")
+    if name in _ROOMS:
+        return importlib.import_module(f"rsir_fast.{name}")
+    if name in _HOME:
+        value = getattr(importlib.import_module(f"rsir_fast.{_HOME[name]}"), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'rsir_fast' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*_HOME, *_ROOMS, "__version__"])

@@ -1,0 +1,25 @@
+"""Errors a user can act on: each message names what was expected, what came, and the fix."""
+
+from __future__ import annotations
+
+__all__ = ["DatasetError", "FeaturesError", "ImageError", "RsirError", "WeightFileError"]
+
+
+class RsirError(Exception):
+    """Base of all errors that rsir_fast raises for bad input files; the command line prints it as one line."""
+
+
+class DatasetError(RsirError, ValueError):
+    """A data set folder, split file or archive is missing or is not what it should be."""
+
+
+class ImageError(RsirError, ValueError):
+    """One image cannot be read; extraction lists it as skipped and goes on."""
+
+
+class WeightFileError(RsirError, ValueError):
+    """A weight file is missing, damaged, unsafe, or does not fit the network."""
+
+
+class FeaturesError(RsirError, ValueError):
+    """A stored feature matrix is missing, incomplete, damaged, or made with other settings."""

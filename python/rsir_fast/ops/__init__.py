@@ -1,0 +1,18 @@
+"""The kernels' Python face: normalisation, exact search, binary codes. Any array kind in, the same kind out."""
+
+from rsir_fast.ops.euclidean_topk import euclidean_topk
+from rsir_fast.ops.gaussian_normalize import GaussianStatistics, gaussian_normalize, gaussian_statistics
+from rsir_fast.ops.hamming_topk import hamming_topk
+from rsir_fast.ops.pack_codes import pack_codes
+from rsir_fast.ops.rank_database import RankedBlock, rank_database
+
+__all__ = [
+    "GaussianStatistics",
+    "RankedBlock",
+    "euclidean_topk",
+    "gaussian_normalize",
+    "gaussian_statistics",
+    "hamming_topk",
+    "pack_codes",
+    "rank_database",
+]

@@ -1,0 +1,138 @@
+"""NumPy, torch and DLPack arrays in; host arrays for the kernels; the caller's kind and device out."""
+
+from __future__ import annotations
+
+import operator
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Restore", "as_codes", "as_count", "as_float", "as_host", "check_rank", "is_cuda_tensor", "same_float"]
+
+Array = NDArray[Any]
+Restore = Callable[[Array], Any]
+"""Turns a NumPy result into the kind of array that the caller gave, on the caller's device."""
+
+
+def _is_torch(x: object) -> bool:
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(x, torch.Tensor)
+
+
+def is_cuda_tensor(x: object) -> bool:
+    """Tell whether ``x`` is a torch tensor in CUDA memory."""
+    return _is_torch(x) and bool(x.is_cuda)  # type: ignore[attr-defined]
+
+
+def _host_tensor(tensor: Any) -> tuple[Array, Restore]:
+    torch = sys.modules["torch"]
+    device = tensor.device
+    host = tensor.detach().cpu()
+    if host.dtype == torch.bfloat16:  # NumPy has no bfloat16; widening is exact
+        host = host.float()
+    return host.numpy(), lambda result: torch.from_numpy(result).to(device)
+
+
+def as_host(x: object, name: str) -> tuple[Array, Restore]:
+    """Return a host view (a copy only if ``x`` lies on another device) and the way back to the caller's kind.
+
+    Parameters
+    ----------
+    x : numpy.ndarray, torch.Tensor, or any object with ``__dlpack__`` or ``__array__``
+    name : str
+        The argument's name, for the error.
+
+    Raises
+    ------
+    TypeError
+        ``x`` is none of these.
+    """
+    if isinstance(x, np.ndarray):
+        return x, lambda result: result
+    if _is_torch(x):
+        return _host_tensor(x)
+    if hasattr(x, "__dlpack__"):
+        namespace = x.__array_namespace__() if hasattr(x, "__array_namespace__") else sys.modules[type(x).__module__]
+        back = getattr(namespace, "from_dlpack", None)
+        return np.from_dlpack(x), back if back is not None else (lambda result: result)
+    if hasattr(x, "__array__"):
+        return np.asarray(x), lambda result: result
+    raise TypeError(
+        f"{name}: expected a NumPy array, a torch tensor or an array with DLPack, got {type(x).__name__}; "
+        f"convert it with numpy.asarray({name}, dtype=numpy.float32)"
+    )
+
+
+def check_rank(x: Array, name: str, columns: str) -> None:
+    """Raise ValueError unless ``x`` has two axes."""
+    if x.ndim != 2:
+        hint = f"; for a single row use {name}[None, :]" if x.ndim == 1 else ""
+        raise ValueError(f"{name}: expected shape [n, {columns}], got {list(x.shape)}{hint}")
+
+
+def as_float(x: object, name: str) -> tuple[Array, Restore]:
+    """Return a C-contiguous native float32 or float64 matrix [n, d]; float16 and bfloat16 are widened exactly.
+
+    Raises
+    ------
+    TypeError
+        The elements are not floating point.
+    ValueError
+        There are not two axes.
+    """
+    host, restore = as_host(x, name)
+    if host.dtype.name not in ("float16", "bfloat16", "float32", "float64"):
+        raise TypeError(
+            f"{name}: expected float16, bfloat16, float32 or float64 elements, got {host.dtype.name}; "
+            "convert them to float32"
+        )
+    check_rank(host, name, "d")
+    wide = np.float64 if host.dtype.name == "float64" else np.float32
+    return np.ascontiguousarray(host, dtype=wide), restore
+
+
+def same_float(a: Array, b: Array) -> tuple[Array, Array]:
+    """Widen the narrower of two float matrices, so that both have one dtype."""
+    dtype = np.result_type(a, b)
+    return a.astype(dtype, copy=False), b.astype(dtype, copy=False)
+
+
+def as_codes(x: object, name: str) -> tuple[NDArray[np.uint8], Restore]:
+    """Return a C-contiguous uint8 matrix [n, bytes].
+
+    Raises
+    ------
+    TypeError
+        The elements are not uint8.
+    ValueError
+        There are not two axes.
+    """
+    host, restore = as_host(x, name)
+    if host.dtype != np.uint8:
+        raise TypeError(
+            f"{name}: expected packed codes of dtype uint8, got {host.dtype.name}; make them with rsir_fast.pack_codes"
+        )
+    check_rank(host, name, "bytes")
+    return np.ascontiguousarray(host), restore
+
+
+def as_count(value: object, name: str) -> int:
+    """Return a whole number of at least 0.
+
+    Raises
+    ------
+    TypeError
+        ``value`` is not a whole number.
+    ValueError
+        ``value`` is negative.
+    """
+    try:
+        count = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise TypeError(f"{name}: expected a whole number, got {type(value).__name__} {value!r}") from None
+    if count < 0:
+        raise ValueError(f"{name}: expected a number of at least 0, got {count}")
+    return count

@@ -1,0 +1,81 @@
+"""The compiled modules, the instruction set and the thread count of a call."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from typing import Any
+
+__all__ = ["choose_isa", "choose_threads", "cpu", "cuda", "supported_isas"]
+
+
+def cpu() -> Any:
+    """Return the compiled CPU module.
+
+    Raises
+    ------
+    ImportError
+        It is missing or was built for another Python: the message names the cause and the fix.
+    """
+    try:
+        return importlib.import_module("rsir_fast._cpu")
+    except ImportError as error:
+        raise ImportError(
+            "expected the compiled module rsir_fast._cpu beside the package, but it cannot be imported "
+            f"({error}); build it with `pip install .` (or `make setup`) in the project folder"
+        ) from error
+
+
+def cuda() -> Any | None:
+    """Return the compiled CUDA module, or None where rsir_fast was built without a CUDA compiler."""
+    try:
+        return importlib.import_module("rsir_fast._cuda")
+    except ImportError:
+        return None
+
+
+def supported_isas() -> list[str]:
+    """Return the instruction sets that this machine runs, best first; ``"scalar"`` is always the last."""
+    isas: list[str] = cpu().supported_isas()
+    return isas
+
+
+def choose_isa(isa: str | None) -> str:
+    """Return the instruction set to run: the argument, else ``RSIR_FORCE_ISA``, else the best one of this machine.
+
+    Raises
+    ------
+    ValueError
+        For a name that is unknown or that this machine cannot run: never a quiet fall-back.
+    """
+    supported = supported_isas()
+    name = isa or os.environ.get("RSIR_FORCE_ISA") or supported[0]
+    if name not in supported:
+        source = "isa" if isa else "RSIR_FORCE_ISA"
+        raise ValueError(
+            f"{source}: expected an instruction set that this machine runs ({', '.join(supported)}), got {name!r}; "
+            "leave it unset to take the best one"
+        )
+    return name
+
+
+def choose_threads(threads: int | None) -> int:
+    """Return the thread count: the argument, else ``RSIR_NUM_THREADS``, else the cores this process may use.
+
+    Raises
+    ------
+    ValueError
+        For anything but a whole number of at least 1.
+    """
+    source, value = "threads", threads
+    if value is None:
+        source, text = "RSIR_NUM_THREADS", os.environ.get("RSIR_NUM_THREADS", "").strip()
+        if not text:
+            return len(os.sched_getaffinity(0))
+        value = int(text) if text.isdecimal() else 0
+        given: object = text
+    else:
+        given = threads
+    if value < 1:
+        raise ValueError(f"{source}: expected a whole number of at least 1, got {given!r}")
+    return int(value)

@@ -1,0 +1,173 @@
+"""Gaussian normalisation of feature matrices (Ge et al. 2018, equation 2)."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsir_fast.ops._arrays import as_float, as_host
+from rsir_fast.ops._dispatch import choose_isa, choose_threads, cpu
+
+__all__ = ["GaussianStatistics", "gaussian_normalize", "gaussian_statistics"]
+
+
+class GaussianStatistics(NamedTuple):
+    """Mean and population standard deviation of each feature over a database.
+
+    Attributes
+    ----------
+    mean, std : numpy.ndarray
+        Shape [l], float64.
+    """
+
+    mean: NDArray[np.float64]
+    std: NDArray[np.float64]
+
+
+def gaussian_normalize(
+    features: Any,
+    axis: Literal["row", "feature"] = "row",
+    out: Any = None,
+    *,
+    statistics: GaussianStatistics | None = None,
+    threads: int | None = None,
+    isa: str | None = None,
+) -> Any:
+    """Map features to ``(1 + (f - mu) / (3 sigma)) / 2``: most values come to lie in [0, 1], nothing is clipped.
+
+    Parameters
+    ----------
+    features : array, shape [n, l], float16, bfloat16, float32 or float64
+        NumPy array, torch tensor (any device) or DLPack array; need not be contiguous (then it is copied once).
+    axis : {"row", "feature"}
+        ``"row"``: mu and sigma over the l elements of one image's vector, as in the paper. ``"feature"``: over the n
+        images, for each feature.
+    out : numpy.ndarray or CPU torch tensor, shape [n, l], float32, optional
+        Where to write; may be `features` itself.
+    statistics : GaussianStatistics, optional
+        For ``axis="feature"``: mu and sigma of the database, to be applied to queries. By default those of `features`.
+    threads : int, optional
+        Threads; by default ``RSIR_NUM_THREADS`` or all cores this process may use. Never changes a bit of the result.
+    isa : str, optional
+        Instruction set; by default ``RSIR_FORCE_ISA`` or the best one. Never changes a bit of the result.
+
+    Returns
+    -------
+    array, shape [n, l], float32
+        Of the kind and on the device of `features`. Where sigma is 0 (a constant row) the value is 0.5. A row (column)
+        with a NaN or an infinity becomes NaN.
+
+    Raises
+    ------
+    TypeError
+        `features` is no array of floating point numbers.
+    ValueError
+        A shape, an axis or `out` does not fit.
+
+    Notes
+    -----
+    Sums are taken in float64 in the canonical lane order (`rsir_fast.ops.reference.lane_sum`); sigma is the population
+    standard deviation; the result is rounded once to float32. O(n l) time; O(l) extra memory a thread.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import rsir_fast as rf
+    >>> rf.gaussian_normalize(np.array([[1.0, 2.0, 3.0], [7.0, 7.0, 7.0]]))
+    array([[0.29587588, 0.5       , 0.70412415],
+           [0.5       , 0.5       , 0.5       ]], dtype=float32)
+    """
+    if axis not in ("row", "feature"):
+        raise ValueError(f"axis: expected 'row' or 'feature', got {axis!r}")
+    values, restore = as_float(features, "features")
+    result, target = _output(out, values.shape)
+    n, d = values.shape
+    settings = choose_threads(threads), choose_isa(isa)
+    dtype = values.dtype.str[1:]
+    if axis == "row":
+        if statistics is not None:
+            raise ValueError("statistics: expected None with axis='row', whose mean and deviation are each row's own")
+        cpu().gaussian_normalize(values.ctypes.data, n, d, dtype, result.ctypes.data, *settings)
+    else:
+        mean, std = _checked(statistics, d) if statistics is not None else gaussian_statistics(values, threads=threads)
+        cpu().gaussian_apply(
+            values.ctypes.data, n, d, dtype, mean.ctypes.data, std.ctypes.data, result.ctypes.data, *settings
+        )
+    if target is None:
+        return restore(result)
+    if target is not result:
+        target[...] = result
+    return out
+
+
+def gaussian_statistics(features: Any, *, threads: int | None = None, isa: str | None = None) -> GaussianStatistics:
+    """Return mean and population standard deviation of each feature over all images.
+
+    Parameters
+    ----------
+    features : array, shape [n, l], floating point, n >= 1
+    threads, isa : optional
+        As in `gaussian_normalize`.
+
+    Returns
+    -------
+    GaussianStatistics
+        ``mean`` and ``std``, NumPy float64 [l]; keep them with the database and pass them for its queries.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `gaussian_normalize`; also for an empty matrix, which has no mean.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import rsir_fast as rf
+    >>> rf.gaussian_statistics(np.array([[1.0, 10.0], [3.0, 10.0]]))
+    GaussianStatistics(mean=array([ 2., 10.]), std=array([1., 0.]))
+    """
+    values, _ = as_float(features, "features")
+    n, d = values.shape
+    if n == 0:
+        raise ValueError("features: expected at least one row to take statistics of, got shape " + str([n, d]))
+    mean, std = np.empty(d), np.empty(d)
+    cpu().gaussian_statistics(
+        values.ctypes.data,
+        n,
+        d,
+        values.dtype.str[1:],
+        mean.ctypes.data,
+        std.ctypes.data,
+        choose_threads(threads),
+        choose_isa(isa),
+    )
+    return GaussianStatistics(mean, std)
+
+
+def _checked(statistics: GaussianStatistics, d: int) -> GaussianStatistics:
+    mean, std = (np.ascontiguousarray(values, dtype=np.float64) for values in statistics)
+    for name, values in (("mean", mean), ("std", std)):
+        if values.shape != (d,):
+            raise ValueError(
+                f"statistics.{name}: expected shape [{d}], one value per feature, got {list(values.shape)}; "
+                "take them from a database with as many features"
+            )
+    return GaussianStatistics(mean, std)
+
+
+def _output(out: Any, shape: tuple[int, ...]) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+    """Return (where the kernel writes, the caller's array or None); the two differ if the latter is not contiguous."""
+    if out is None:
+        return np.empty(shape, dtype=np.float32), None
+    if getattr(getattr(out, "device", None), "type", "cpu") != "cpu":
+        raise ValueError(f"out: expected an array in host memory, got device {out.device}; leave out=None instead")
+    target, _ = as_host(out, "out")
+    if target.shape != shape or target.dtype != np.float32:
+        raise ValueError(
+            f"out: expected float32 of shape {list(shape)}, got {target.dtype.name} of shape {list(target.shape)}"
+        )
+    if not target.flags.writeable:
+        raise ValueError("out: expected a writable array, got a read-only one")
+    return (target if target.flags.c_contiguous else np.empty(shape, dtype=np.float32)), target

@@ -1,0 +1,117 @@
+"""Full exact rankings of a database, streamed by query block, for evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Literal, NamedTuple
+
+from rsir_fast.ops._arrays import as_count
+from rsir_fast.ops.euclidean_topk import float_operands
+from rsir_fast.ops.euclidean_topk import search as euclidean_search
+from rsir_fast.ops.hamming_topk import code_operands
+from rsir_fast.ops.hamming_topk import search as hamming_search
+
+__all__ = ["RankedBlock", "rank_database"]
+
+BLOCK_BYTES = 64 * 2**20
+"""Default size of a block of answers."""
+
+
+class RankedBlock(NamedTuple):
+    """The rankings of some consecutive queries.
+
+    Attributes
+    ----------
+    start : int
+        Number of the first query of the block.
+    distances : array, shape [m, n]
+        Increasing; float32 squared Euclidean, or int32 Hamming.
+    ids : array, shape [m, n], int64
+        Database rows from nearest to farthest; equal distances are ordered by id.
+    """
+
+    start: int
+    distances: Any
+    ids: Any
+
+
+def rank_database(
+    queries: Any,
+    database: Any,
+    *,
+    metric: Literal["euclidean", "hamming"] = "euclidean",
+    normalize: Literal["none", "row"] = "none",
+    bits: int | None = None,
+    block: int | None = None,
+    threads: int | None = None,
+    isa: str | None = None,
+) -> Iterator[RankedBlock]:
+    """Rank the whole database for every query, a block of queries at a time.
+
+    Parameters
+    ----------
+    queries, database : array, shapes [q, d] and [n, d]
+        As in `euclidean_topk`, or packed codes as in `hamming_topk`.
+    metric : {"euclidean", "hamming"}
+    normalize : {"none", "row"}
+        As in `euclidean_topk`; only for the Euclidean metric.
+    bits : int, optional
+        As in `hamming_topk`; only for the Hamming metric.
+    block : int, optional
+        Queries a block; by default as many as fill 64 MiB of answers. Never changes an answer.
+    threads, isa : optional
+        As in `gaussian_normalize`.
+
+    Returns
+    -------
+    iterator of RankedBlock
+        In query order; each ranking holds every database id once. The arguments are checked at once, not at the first
+        block. The answers are those of `euclidean_topk` or `hamming_topk` with ``k = n``, bit for bit.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As the function of the metric.
+
+    Notes
+    -----
+    O(q n (d + log n)) time, O(block n) memory.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import rsir_fast as rf
+    >>> features = np.array([[0.0], [5.0], [1.0]], dtype=np.float32)
+    >>> for start, distances, ids in rf.rank_database(features, features, block=2):
+    ...     print(start, ids.tolist())
+    0 [[0, 2, 1], [1, 2, 0]]
+    2 [[2, 0, 1]]
+    """
+    if metric == "euclidean":
+        if bits is not None:
+            raise ValueError("bits: expected None with metric='euclidean'; it is the length of a Hamming code")
+        wanted, items, restore = float_operands(queries, database, normalize, threads=threads, isa=isa)
+
+        def rank(rows: Any) -> tuple[Any, Any]:
+            return euclidean_search(rows, items, items.shape[0], threads=threads, isa=isa)
+
+    elif metric == "hamming":
+        if normalize != "none":
+            raise ValueError(f"normalize: expected 'none' with metric='hamming', got {normalize!r}")
+        wanted, items, length, restore = code_operands(queries, database, bits)
+
+        def rank(rows: Any) -> tuple[Any, Any]:
+            return hamming_search(rows, items, items.shape[0], length, threads=threads, isa=isa)
+
+    else:
+        raise ValueError(f"metric: expected 'euclidean' or 'hamming', got {metric!r}")
+    size = max(1, BLOCK_BYTES // (12 * max(1, items.shape[0]))) if block is None else as_count(block, "block")
+    if size == 0:
+        raise ValueError("block: expected at least 1 query a block, got 0")
+
+    def blocks() -> Iterator[RankedBlock]:
+        for start in range(0, wanted.shape[0], size):
+            distances, ids = rank(wanted[start : start + size])
+            yield RankedBlock(start, restore(distances), restore(ids))
+
+    return blocks()

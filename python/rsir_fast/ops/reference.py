@@ -1,0 +1,172 @@
+"""The ops again, in plain float64 NumPy: slow, short, and the oracle of the tests.
+
+Every function here defines what its compiled namesake must return, to the last bit.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = [
+    "euclidean_topk",
+    "gaussian_normalize",
+    "hamming_distances",
+    "hamming_topk",
+    "lane_sum",
+    "pack_codes",
+    "squared_distances",
+]
+
+LANES = 32
+Float64 = NDArray[np.float64]
+
+
+def lane_sum(values: Float64) -> Float64:
+    """Sum over the last axis in the canonical order: 32 lanes, folded by halves.
+
+    Element i belongs to lane ``i % 32``. Each lane adds its elements in increasing i; then lane j adds lane j + 16,
+    j + 8, j + 4, j + 2, j + 1. Floating point addition is not associative, so this order is part of every answer.
+
+    Parameters
+    ----------
+    values : numpy.ndarray, shape [..., d], float64
+
+    Returns
+    -------
+    numpy.ndarray, shape [...], float64
+
+    Examples
+    --------
+    >>> float(lane_sum(np.ones(100)))
+    100.0
+    """
+    d = values.shape[-1]
+    padding = [(0, 0)] * (values.ndim - 1) + [(0, -d % LANES)]
+    rounds = np.pad(values, padding).reshape(*values.shape[:-1], -1, LANES)
+    lanes = np.zeros((*values.shape[:-1], LANES))
+    for r in range(rounds.shape[-2]):
+        lanes = lanes + rounds[..., r, :]
+    half = LANES // 2
+    while half >= 1:
+        lanes = lanes[..., :half] + lanes[..., half : 2 * half]
+        half //= 2
+    return lanes[..., 0]
+
+
+def gaussian_normalize(features: NDArray[Any]) -> NDArray[np.float32]:
+    """Normalise rows: ``0.5 + (f - mu) / (6 sigma)``, rounded to float32 (Ge et al. 2018, equation 2).
+
+    Parameters
+    ----------
+    features : numpy.ndarray, shape [n, l]
+
+    Returns
+    -------
+    numpy.ndarray, shape [n, l], float32
+    """
+    with np.errstate(all="ignore"):
+        wide = features.astype(np.float64)
+        length = wide.shape[1]
+        centred = wide - (lane_sum(wide) / length)[:, None]
+        sigma = np.sqrt(lane_sum(centred * centred) / length)[:, None]
+        scale = np.where(sigma == 0, 0, 1 / (6 * sigma))
+        result: NDArray[np.float32] = (0.5 + centred * scale).astype(np.float32)
+    result[~np.isfinite(sigma[:, 0])] = np.nan
+    return result
+
+
+def squared_distances(queries: NDArray[Any], database: NDArray[Any]) -> NDArray[np.float32]:
+    """Return all canonical distances: squares summed in float64 by `lane_sum`, rounded once to float32.
+
+    Parameters
+    ----------
+    queries, database : numpy.ndarray, shapes [q, d] and [n, d]
+
+    Returns
+    -------
+    numpy.ndarray, shape [q, n], float32
+    """
+    with np.errstate(all="ignore"):
+        difference = queries.astype(np.float64)[:, None, :] - database.astype(np.float64)[None, :, :]
+        return lane_sum(difference * difference).astype(np.float32)
+
+
+def euclidean_topk(
+    queries: NDArray[Any], database: NDArray[Any], k: int
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Return the k nearest rows, ordered by (distance, id), NaN last, padded with +inf and -1.
+
+    Parameters
+    ----------
+    queries, database : numpy.ndarray, shapes [q, d] and [n, d]
+    k : int
+
+    Returns
+    -------
+    distances : numpy.ndarray, shape [q, k], float32
+    ids : numpy.ndarray, shape [q, k], int64
+    """
+    return _smallest(squared_distances(queries, database), k, worst=np.inf)
+
+
+def pack_codes(u: NDArray[Any]) -> NDArray[np.uint8]:
+    """Pack ``u > 0`` into bytes, least significant bit first.
+
+    Parameters
+    ----------
+    u : numpy.ndarray, shape [n, b]
+
+    Returns
+    -------
+    numpy.ndarray, shape [n, ceil(b / 8)], uint8
+    """
+    return np.packbits(u > 0, axis=1, bitorder="little")
+
+
+def hamming_distances(queries: NDArray[np.uint8], database: NDArray[np.uint8], bits: int) -> NDArray[np.int32]:
+    """Count differing bits, all pairs.
+
+    Parameters
+    ----------
+    queries, database : numpy.ndarray, shapes [q, bytes] and [n, bytes], uint8
+    bits : int
+        Bits of a code that count.
+
+    Returns
+    -------
+    numpy.ndarray, shape [q, n], int32
+    """
+    ours = np.unpackbits(queries, axis=1, count=bits, bitorder="little")
+    theirs = np.unpackbits(database, axis=1, count=bits, bitorder="little")
+    distances: NDArray[np.int32] = (ours[:, None, :] != theirs[None, :, :]).sum(axis=2, dtype=np.int32)
+    return distances
+
+
+def hamming_topk(
+    queries: NDArray[np.uint8], database: NDArray[np.uint8], k: int, bits: int
+) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """Return the k nearest codes, ordered by (distance, id), padded with the int32 maximum and -1.
+
+    Parameters
+    ----------
+    queries, database : numpy.ndarray, shapes [q, bytes] and [n, bytes], uint8
+    k, bits : int
+
+    Returns
+    -------
+    distances : numpy.ndarray, shape [q, k], int32
+    ids : numpy.ndarray, shape [q, k], int64
+    """
+    return _smallest(hamming_distances(queries, database, bits), k, worst=np.iinfo(np.int32).max)
+
+
+def _smallest(distances: NDArray[Any], k: int, worst: float) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    order = np.argsort(distances, axis=1, kind="stable")[:, :k]  # stable: equal distances keep id order; NaN last
+    missing = ((0, 0), (0, k - order.shape[1]))
+    return (
+        np.pad(np.take_along_axis(distances, order, axis=1), missing, constant_values=worst),
+        np.pad(order.astype(np.int64), missing, constant_values=-1),
+    )

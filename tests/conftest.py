@@ -1,0 +1,23 @@
+"""Shared fixtures: where the real data lies, and a steady hypothesis profile."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+# Deterministic examples and no deadline: a slow machine must not turn a right answer into a failure.
+settings.register_profile("rsir", deadline=None, derandomize=True, print_blob=True)
+settings.load_profile("rsir")
+
+
+@pytest.fixture(scope="session")
+def data_root() -> Path:
+    """Folder of real data (UC Merced, weights): RSIR_TEST_DATA, by default ``shared/data`` beside the checkout."""
+    default = Path(__file__).resolve().parents[2] / "shared" / "data"
+    root = Path(os.environ.get("RSIR_TEST_DATA", default))
+    if not root.is_dir():
+        pytest.skip(f"real data not found at {root}; set RSIR_TEST_DATA to the folder that holds UCMerced_LandUse")
+    return root
