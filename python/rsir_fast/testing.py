@@ -43,8 +43,8 @@ def assert_topk_equivalent(
     assert found.ndim == 2, f"expected answers of shape [q, k], got {found.shape}"
     assert len(found) == len(truth), f"{len(found)} answers for {len(truth)} queries"
     for query, row in enumerate(zip(found.astype(np.float64), chosen, truth, strict=True)):
-        problem = _problem(*row, rtol, atol)
-        assert problem is None, f"query {query}: {problem}"
+        if (problem := _problem(*row, rtol, atol)) is not None:
+            raise AssertionError(f"query {query}: {problem}")
 
 
 def _problem(
@@ -64,8 +64,9 @@ def _problem(
     if wrong.any():
         slot = int(np.argmax(wrong))
         return f"id {int(ids[slot])} has distance {right[slot]}, the answer says {found[slot]}"
-    # NaN ranks after +inf: replace both by something comparable.
-    rank = np.where(np.isnan(truth), np.inf, np.minimum(truth, np.finfo(np.float64).max))
+    # NaN ranks after +inf; finite stand-ins for both can be subtracted.
+    infinity = np.finfo(np.float64).max / 4
+    rank = np.where(np.isnan(truth), 2 * infinity, np.minimum(truth, infinity))
     ranked = rank[ids]
     slack = atol + rtol * np.abs(ranked)
     if (ranked[1:] < ranked[:-1] - slack[:-1]).any():

@@ -76,7 +76,7 @@ def gaussian_normalize(
     >>> import numpy as np
     >>> import rsir_fast as rf
     >>> rf.gaussian_normalize(np.array([[1.0, 2.0, 3.0], [7.0, 7.0, 7.0]]))
-    array([[0.29587588, 0.5       , 0.70412415],
+    array([[0.29587585, 0.5       , 0.70412415],
            [0.5       , 0.5       , 0.5       ]], dtype=float32)
     """
     if axis not in ("row", "feature"):

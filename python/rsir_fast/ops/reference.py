@@ -45,7 +45,7 @@ def lane_sum(values: Float64) -> Float64:
     """
     d = values.shape[-1]
     padding = [(0, 0)] * (values.ndim - 1) + [(0, -d % LANES)]
-    rounds = np.pad(values, padding).reshape(*values.shape[:-1], -1, LANES)
+    rounds = np.pad(values, padding).reshape(*values.shape[:-1], (d + LANES - 1) // LANES, LANES)
     lanes = np.zeros((*values.shape[:-1], LANES))
     for r in range(rounds.shape[-2]):
         lanes = lanes + rounds[..., r, :]
@@ -91,7 +91,9 @@ def squared_distances(queries: NDArray[Any], database: NDArray[Any]) -> NDArray[
     """
     with np.errstate(all="ignore"):
         difference = queries.astype(np.float64)[:, None, :] - database.astype(np.float64)[None, :, :]
-        return lane_sum(difference * difference).astype(np.float32)
+        distances: NDArray[np.float32] = lane_sum(difference * difference).astype(np.float32)
+    distances[np.isnan(distances)] = np.nan  # one NaN, 0x7fc00000, whatever sign and payload the hardware makes
+    return distances
 
 
 def euclidean_topk(

@@ -1,0 +1,40 @@
+"""Strategies and comparisons of the op tests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import hypothesis.strategies as st
+import numpy as np
+from hypothesis.extra import numpy as hnp
+
+DTYPES = (np.float16, np.float32, np.float64)
+WIDTHS = st.sampled_from([0, 1, 2, 7, 8, 31, 32, 33, 63, 64, 65, 130])
+
+# Few distinct values make duplicates and ties; the others are denormal, huge, infinite or not a number.
+ORDINARY = st.sampled_from([0.0, -0.0, 1.0, -1.0, 0.5, 3.0, 0.1, -7.25])
+HOSTILE = st.sampled_from([0.0, 1.0, 1e-45, -1e-45, 1e-40, 3e38, -3e38, 1e19, np.inf, -np.inf, np.nan])
+
+
+@st.composite
+def matrices(draw: st.DrawFn, rows: int = 12, width: int | None = None, hostile: bool = False) -> np.ndarray:
+    """A matrix [n, d] with duplicates, constant rows and, if hostile, every kind of awkward number."""
+    n = draw(st.integers(0, rows))
+    d = draw(WIDTHS) if width is None else width
+    dtype = draw(st.sampled_from(DTYPES))
+    elements = HOSTILE if hostile else ORDINARY
+    with np.errstate(over="ignore"):
+        pool = draw(hnp.arrays(np.float64, (max(1, n // 2), d), elements=elements, fill=elements)).astype(dtype)
+    picks = draw(st.lists(st.integers(0, len(pool) - 1), min_size=n, max_size=n))
+    return pool[picks]
+
+
+def same_bits(a: Any, b: Any) -> bool:
+    """Equal dtype, shape and every bit: NaN equals itself, +0 differs from -0."""
+    a, b = np.asarray(a), np.asarray(b)
+    return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
+
+
+def widen(x: np.ndarray) -> np.ndarray:
+    """What the ops compute on: float16 exactly as float32."""
+    return x.astype(np.float32) if x.dtype == np.float16 else x

@@ -1,0 +1,92 @@
+"""Instruction set, threads, GIL and Ctrl-C."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+
+import rsir_fast as rf
+from rsir_fast.ops import _dispatch
+
+
+def test_compiled_and_python_versions_agree():
+    assert _dispatch.cpu().build_info()["version"] == rf.__version__
+    if (compiled := _dispatch.cuda()) is not None:
+        assert compiled.build_info()["version"] == rf.__version__
+
+
+def test_the_forced_instruction_set_is_the_one_that_ran(isa):
+    x = np.zeros((1, 8), np.float32)
+    out = np.zeros((1, 1), np.uint8)
+    assert _dispatch.cpu().pack_codes(x.ctypes.data, 1, 8, "f4", out.ctypes.data, 1, isa) == isa
+
+
+def test_environment_forces_the_instruction_set(monkeypatch):
+    monkeypatch.setenv("RSIR_FORCE_ISA", "scalar")
+    assert _dispatch.choose_isa(None) == "scalar"
+    monkeypatch.setenv("RSIR_FORCE_ISA", "sse9")
+    with pytest.raises(ValueError, match=r"RSIR_FORCE_ISA: expected an instruction set .*scalar.*got 'sse9'"):
+        rf.pack_codes(np.zeros((1, 8)))
+
+
+def test_threads(monkeypatch):
+    monkeypatch.setenv("RSIR_NUM_THREADS", "3")
+    assert _dispatch.choose_threads(None) == 3
+    assert _dispatch.choose_threads(2) == 2
+    for bad in ("0", "-1", "many"):
+        monkeypatch.setenv("RSIR_NUM_THREADS", bad)
+        with pytest.raises(ValueError, match=f"RSIR_NUM_THREADS: expected a whole number of at least 1, got '{bad}'"):
+            _dispatch.choose_threads(None)
+    monkeypatch.delenv("RSIR_NUM_THREADS")
+    assert _dispatch.choose_threads(None) == len(os.sched_getaffinity(0))
+    with pytest.raises(ValueError, match="threads: expected"):
+        rf.pack_codes(np.zeros((1, 8)), threads=0)
+
+
+LONG = np.zeros((600, 4096), np.float32), np.zeros((20_000, 4096), np.float32)
+
+
+def test_the_gil_is_released():
+    ticks = []
+    done = threading.Event()
+
+    def tick():
+        while not done.is_set():
+            ticks.append(time.monotonic())
+            time.sleep(0.002)
+
+    thread = threading.Thread(target=tick)
+    thread.start()
+    start = time.monotonic()
+    rf.euclidean_topk(LONG[0][:40], LONG[1], 1, threads=1)
+    end = time.monotonic()
+    done.set()
+    thread.join()
+    # Held throughout, the GIL would let no tick fall inside the call but at its very ends.
+    assert sum(start + 0.01 < t < end - 0.01 for t in ticks) > 5
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_ctrl_c_ends_a_long_search(threads):
+    program = f"""
+import numpy as np, rsir_fast as rf, sys
+x = np.zeros((20_000, 4096), np.float32)
+print("ready", flush=True)
+rf.euclidean_topk(x, x, 10, threads={threads})
+"""
+    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout.readline() == b"ready\n"
+    time.sleep(0.5)
+    assert process.poll() is None, "the search must still be running"
+    process.send_signal(signal.SIGINT)
+    sent = time.monotonic()
+    _, stderr = process.communicate(timeout=60)
+    assert time.monotonic() - sent < 5
+    assert b"KeyboardInterrupt" in stderr

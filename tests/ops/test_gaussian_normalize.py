@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+
+import rsir_fast as rf
+from op_support import matrices, same_bits, widen
+from rsir_fast.ops import reference
+
+
+@given(x=matrices(hostile=True))
+def test_bits_are_those_of_the_reference(isa, x):
+    if x.shape[1] == 0:
+        return
+    for threads in (1, 2):
+        assert same_bits(rf.gaussian_normalize(x, threads=threads, isa=isa), reference.gaussian_normalize(widen(x)))
+
+
+def test_value_is_equation_2(isa):
+    x = np.random.default_rng(0).gamma(0.3, size=(20, 500))
+    expected = (1 + (x - x.mean(1, keepdims=True)) / (3 * x.std(1, keepdims=True))) / 2
+    np.testing.assert_allclose(rf.gaussian_normalize(x, isa=isa), expected, rtol=1e-6, atol=1e-7)
+
+
+def test_distance_of_normalised_rows_is_the_correlation():
+    """Spec 1, A4: ||x* - y*||^2 = (l / 18) (1 - rho), to 1e-12, in float64."""
+    x = np.random.default_rng(1).gamma(0.5, size=(30, 321))
+    sigma = np.sqrt(reference.lane_sum((x - (reference.lane_sum(x) / 321)[:, None]) ** 2) / 321)[:, None]
+    normalised = 0.5 + (x - (reference.lane_sum(x) / 321)[:, None]) / (6 * sigma)
+    squared = reference.lane_sum((normalised[:, None] - normalised[None]) ** 2)
+    assert np.abs(squared / (321 / 18) - (1 - np.corrcoef(x))).max() < 1e-12
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, -3e38, 1e-45, 7.0])
+@pytest.mark.parametrize("width", [1, 3, 33, 1000])
+def test_constant_row_is_one_half(isa, value, width):
+    x = np.full((2, width), value, dtype=np.float32)
+    assert (rf.gaussian_normalize(x, isa=isa) == 0.5).all()
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_row_with_a_bad_number_is_nan_and_others_are_not(isa, bad):
+    x = np.random.default_rng(2).random((3, 40), dtype=np.float32)
+    x[1, 17] = bad
+    result = rf.gaussian_normalize(x, isa=isa)
+    assert np.isnan(result[1]).all()
+    assert np.isfinite(result[[0, 2]]).all()
+
+
+def test_flush_to_zero_in_the_host_program_changes_nothing(isa):
+    x = np.array([[1e-45, 3e-42, 0.0, 1e-40, 2e-39]], dtype=np.float32)
+    expected = reference.gaussian_normalize(x)
+    tiny, small, zeros = np.full((1, 8), 1e-45, "f4"), np.full((1, 5), 1e-20, "f4"), np.zeros((1, 5), "f4")
+    assert torch.set_flush_denormal(True)
+    try:
+        result = rf.gaussian_normalize(x, isa=isa)
+        distances, _ = rf.euclidean_topk(small, zeros, 1, isa=isa)
+        packed = rf.pack_codes(tiny, isa=isa)
+    finally:
+        torch.set_flush_denormal(False)
+    assert same_bits(result, expected)
+    assert packed[0, 0] == 255
+    assert 0 < distances[0, 0] == np.float32(5 * np.float64(small[0, 0]) ** 2)  # a denormal float32
+
+
+@given(x=matrices(rows=70))
+def test_is_equation_2_down_the_columns(isa, x):
+    if x.shape[0] == 0:
+        return
+    wide = widen(x).astype(np.float64)
+    mean, std = rf.gaussian_statistics(x, isa=isa)
+    transposed = np.ascontiguousarray(wide.T)
+    exact_mean = reference.lane_sum(transposed) / len(wide)
+    assert same_bits(mean, exact_mean)
+    assert same_bits(std, np.sqrt(reference.lane_sum((transposed - exact_mean[:, None]) ** 2) / len(wide)))
+    result = rf.gaussian_normalize(x, axis="feature", isa=isa, threads=2)
+    scale = np.divide(1, 6 * std, out=np.zeros_like(std), where=std > 0)
+    assert same_bits(result, (0.5 + (wide - mean) * scale).astype(np.float32))
+
+
+def test_statistics_of_the_database_serve_its_queries():
+    x = np.random.default_rng(3).random((50, 20), dtype=np.float32)
+    whole = rf.gaussian_normalize(x, axis="feature")
+    statistics = rf.gaussian_statistics(x)
+    assert same_bits(rf.gaussian_normalize(x[7:9], axis="feature", statistics=statistics), whole[7:9])
+
+
+def test_errors_of_the_feature_axis():
+    x = np.zeros((3, 4), dtype=np.float32)
+    with pytest.raises(ValueError, match=r"statistics.mean: expected shape \[4\].*got \[3\]"):
+        rf.gaussian_normalize(x, axis="feature", statistics=rf.ops.GaussianStatistics(np.zeros(3), np.zeros(3)))
+    with pytest.raises(ValueError, match="each row's own"):
+        rf.gaussian_normalize(x, statistics=rf.gaussian_statistics(x))
+    with pytest.raises(ValueError, match="at least one row"):
+        rf.gaussian_statistics(x[:0])
+
+
+class TestOutput:
+    def test_out_is_filled_and_returned(self):
+        x = np.random.default_rng(4).random((6, 50), dtype=np.float32)
+        expected = rf.gaussian_normalize(x)
+        guarded = np.full((8, 50), 7.0, dtype=np.float32)
+        out = guarded[1:7]
+        assert rf.gaussian_normalize(x, out=out) is out
+        assert same_bits(out, expected)
+        assert (guarded[[0, 7]] == 7.0).all()
+        strided = np.full((6, 100), 7.0, dtype=np.float32)
+        rf.gaussian_normalize(x, out=strided[:, ::2])
+        assert same_bits(strided[:, ::2], expected)
+        assert (strided[:, 1::2] == 7.0).all()
+        rf.gaussian_normalize(x, out=x)
+        assert same_bits(x, expected)
+
+    def test_bad_out_is_named(self):
+        x = np.zeros((2, 3), dtype=np.float32)
+        with pytest.raises(ValueError, match=r"out: expected float32 of shape \[2, 3\], got float64"):
+            rf.gaussian_normalize(x, out=np.zeros((2, 3)))
+        frozen = np.zeros((2, 3), dtype=np.float32)
+        frozen.flags.writeable = False
+        with pytest.raises(ValueError, match="read-only"):
+            rf.gaussian_normalize(x, out=frozen)
+
+
+def test_empty(isa):
+    assert rf.gaussian_normalize(np.zeros((0, 5)), isa=isa).shape == (0, 5)
+    assert rf.gaussian_normalize(np.zeros((5, 0)), isa=isa).shape == (5, 0)

@@ -1,0 +1,217 @@
+from __future__ import annotations
+
+import base64
+import io
+import re
+from html.parser import HTMLParser
+
+import pytest
+from PIL import Image
+
+from rsir_fast.errors import ImageError
+from rsir_fast.report import per_class_bars, pr_curve, precision_at_n
+from rsir_fast.report.page import inline_svg, render_page
+from rsir_fast.report.published import compare_with_published
+
+VOID = {"meta", "img", "br", "wbr", "link", "input", "hr"}
+
+
+class Page(HTMLParser):
+    """Checks that tags nest, and gathers what a browser would fetch, every id, and the visible text."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(source)
+        self.close()
+        assert self.open == [], f"never closed: {self.open}"
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open, f"</{tag}> closes nothing"
+        assert self.open[-1] == tag, f"</{tag}> closes <{self.open[-1]}>"
+        self.open.pop()
+
+    def handle_data(self, data):
+        if not {"style", "script"} & set(self.open):
+            self.text += data
+
+    def values(self, attribute: str) -> list[str]:
+        return [attrs[attribute] for _, attrs in self.tags if attribute in attrs]
+
+
+def render(evaluation, **options) -> str:
+    result = evaluation.result
+    plots = {
+        "pr_curve": pr_curve({"run": result}),
+        "precision_at_n": precision_at_n({"run": result}),
+        "per_class": per_class_bars(result),
+    }
+    return render_page(result, plots, evaluation.examples, evaluation.load_image, **options)
+
+
+def test_page_is_well_formed_with_unique_ids_and_live_anchors(evaluation):
+    page = Page(render(evaluation, command="rsir evaluate ge2018 scenes"))
+    ids = page.values("id")
+    assert len(ids) == len(set(ids))
+    anchors = [value for tag, attrs in page.tags for key, value in attrs.items() if key.endswith("href")]
+    assert {anchor[1:] for anchor in anchors if anchor.startswith("#")} <= set(ids)
+
+
+def test_page_fetches_nothing(evaluation):
+    source = render(evaluation)
+    page = Page(source)
+    assert all(value.startswith("data:image/jpeg;base64,") for value in page.values("src"))
+    for tag, attrs in page.tags:
+        assert tag not in {"script", "link", "iframe", "object", "embed"}
+        link = attrs.get("href", attrs.get("xlink:href"))
+        assert link is None or link.startswith("#") or (tag == "a" and link.startswith("https://doi.org/"))
+        assert not any(name.startswith("on") for name in attrs)
+    assert not re.search(r"url\((?!#)|@import", source)
+
+
+def test_headline_settings_provenance_and_command_are_stated(evaluation):
+    command = "rsir evaluate ge2018 /data/scenes --layer pool5"
+    text = Page(render(evaluation, command=command, machine={"Machine": "x86-64, 2 cores"})).text
+    excluded = evaluation.result["query_excluded"]
+    wanted = [
+        f"{excluded['map']:.4f}",
+        f"{excluded['anmrr']:.4f}",
+        "K = 2 NG",
+        "over the elements of each image",
+        "Euclidean",
+    ]
+    wanted += ["equal distances are ordered by item index", "trunk.npz", "ab" * 32, "input size: 227", command]
+    wanted += ["x86-64, 2 cores", "9,216", "Ge Y., Jiang S.", "1 min 15 s"]
+    for words in wanted:
+        assert words in text
+
+
+def test_right_and_wrong_are_told_apart_without_colour(evaluation):
+    source = render(evaluation)
+    hits = [hit for example in evaluation.examples for hit in example["results"]]
+    right = sum(hit["relevant"] for hit in hits)
+    assert 0 < right < len(hits)
+    assert source.count('<li class="scene right">') == right
+    assert source.count('<li class="scene wrong">') == len(hits) - right
+    marks = re.findall(r'<span class="mark">\d+ (.)</span>', source)
+    assert marks == ["✓" if hit["relevant"] else "✗" for hit in hits]
+    alternatives = [attrs["alt"] for tag, attrs in Page(source).tags if tag == "img"]
+    assert sum(words.endswith(", wrong") for words in alternatives) == len(hits) - right
+
+
+def test_pictures_are_small_jpegs_of_the_right_items(evaluation):
+    page = Page(render(evaluation, thumbnail_size=40))
+    shown = [Image.open(io.BytesIO(base64.b64decode(uri.split(",")[1]))) for uri in page.values("src")]
+    expected = [item for e in evaluation.examples for item in [e["query"], *(hit["item"] for hit in e["results"])]]
+    assert len(shown) == len(expected)
+    for picture, item in zip(shown, expected, strict=True):
+        assert (picture.format, picture.size) == ("JPEG", (40, 30))
+        got, want = picture.getpixel((20, 15)), evaluation.images[item].getpixel((20, 15))
+        assert max(abs(a - b) for a, b in zip(got, want, strict=True)) <= 6
+
+
+def test_an_unreadable_image_leaves_a_placeholder_with_the_reason(evaluation):
+    bad = evaluation.examples[0]["results"][0]["item"]
+
+    class PartlyBroken:
+        result, examples = evaluation.result, evaluation.examples
+
+        @staticmethod
+        def load_image(item):
+            if item == bad:
+                raise ImageError(f"scene-{item}.jpg is cut off <here>")
+            return evaluation.images[item]
+
+    page = Page(render(PartlyBroken))
+    assert f"scene-{bad}.jpg is cut off <here>" in page.values("title")
+    assert "no picture" in page.text
+    assert len(page.values("src")) > 0
+
+
+HOSTILE = "<script>alert('x')</script>"
+
+
+def test_names_cannot_become_markup(make_evaluation):
+    evaluation = make_evaluation([HOSTILE, '"><img src=x onerror=y>', '{{ 7*7 }} url(#a) id="b"'], name=HOSTILE)
+    evaluation.result["dataset"]["skipped"] = [{"item": f"a/{HOSTILE}.jpg", "reason": f"not an image: {HOSTILE}"}]
+    evaluation.result["settings"][HOSTILE] = HOSTILE
+    page = Page(render(evaluation, command=f"rsir {HOSTILE}"))
+    assert not {"script"} & {tag for tag, _ in page.tags}
+    assert all(value.startswith("data:") for value in page.values("src"))
+    assert HOSTILE in page.text
+    assert '{{ 7*7 }} url(#a) id="b"' in page.text
+
+
+def test_skipped_inputs_are_counted_and_the_long_list_is_cut(evaluation):
+    evaluation.result["dataset"]["skipped"] = [{"item": f"s/{i:03d}.jpg", "reason": "0 bytes"} for i in range(250)]
+    page = Page(render(evaluation))
+    assert "250 inputs could not be read" in page.text
+    assert "s/099.jpg" in page.text
+    assert "s/100.jpg" not in page.text
+
+
+@pytest.mark.parametrize("name", ["农田", "Ödland", "مزرعة", "🛰 orbit"])
+def test_names_in_any_script(make_evaluation, name):
+    assert name in Page(render(make_evaluation([name, "b"]))).text
+
+
+def test_one_class_and_sixty_classes(make_evaluation):
+    for number in (1, 60):
+        evaluation = make_evaluation([f"class{i}" for i in range(number)], per_class=2)
+        assert f"class{number - 1}" in Page(render(evaluation)).text
+
+
+def test_no_labels_and_no_examples(make_evaluation):
+    evaluation = make_evaluation(["a", "b"], labelled=False)
+    evaluation.examples.clear()
+    page = Page(render(evaluation))
+    assert "no labels" in page.text
+    assert "Example rankings" not in page.text
+    assert not re.search(r"\bnan\b|\bNone\b", page.text)
+
+
+def test_examples_without_a_loader_show_captions_only(evaluation):
+    page = Page(
+        render_page(
+            evaluation.result,
+            {"pr_curve": b"<svg></svg>", "precision_at_n": b"<svg></svg>", "per_class": b"<svg></svg>"},
+            evaluation.examples,
+        )
+    )
+    assert page.values("src") == []
+    assert "beach" in page.text
+
+
+def test_inline_svg_changes_references_only_inside_tags():
+    svg = b'<svg width="3pt"><g id="a" clip-path="url(#c)"/><use xlink:href="#a"/><text>id="a" url(#c)</text></svg>'
+    expected = '<svg><g id="p-a" clip-path="url(#p-c)"/><use xlink:href="#p-a"/><text>id="a" url(#c)</text></svg>'
+    assert inline_svg(svg, "p") == expected
+
+
+def test_published_numbers_only_beside_the_same_network_layer_and_data(make_evaluation):
+    run = make_evaluation(["a", "b"], name="UCMerced_LandUse")
+    text = Page(render(run)).text
+    assert "Beside the published numbers" in text
+    assert "45.9" in text
+    assert "Yang Y., Newsam S." in text
+    for part, key, value in (
+        ("dataset", "name", "AID"),
+        ("features", "layer", "gap"),
+        ("features", "backbone", "alexnet"),
+        ("features", "backbone", "mobilenet_v2"),
+    ):
+        changed = {**run.result, part: {**run.result[part], key: value}}
+        assert compare_with_published(changed) is None
+    for name in ("vgg16", "VGG-16", "cnn-m", "CNN-19"):
+        changed = {**run.result, "features": {**run.result["features"], "backbone": name}}
+        assert compare_with_published(changed) is not None
