@@ -40,7 +40,14 @@ def lrn(number: int, kappa: float, alpha: float) -> dict[str, Any]:
 
 
 def pool(number: int, side: int, stride: int, pad: Any) -> dict[str, Any]:
-    return {"name": f"pool{number}", "type": "pool", "method": "max", "pool": [side, side], "stride": stride, "pad": pad}
+    return {
+        "name": f"pool{number}",
+        "type": "pool",
+        "method": "max",
+        "pool": [side, side],
+        "stride": stride,
+        "pad": pad,
+    }
 
 
 def _tail(channels: int, groups: int, pad: list[int], side: int, stride: int, conv4: int = 0) -> list[dict[str, Any]]:
@@ -165,7 +172,7 @@ class MatModel:
             half, squares = int(n) // 2, F.pad(x * x, (0, 0, 0, 0, 2, 2))
             window = sum(squares[:, i : i + x.shape[1]] for i in range(2 * half + 1))
             return x / (kappa + alpha * window) ** beta
-        top, bottom, left, right = np.broadcast_to(layer["pad"], 4).tolist()
+        top, bottom, left, right = np.resize(layer["pad"], 4).tolist()  # A pair has equal halves here.
         stride = int(np.ravel(layer["stride"])[0])
         if layer["type"] == "pool":
             padded = F.pad(x, (left, right, top, bottom), value=-torch.inf)

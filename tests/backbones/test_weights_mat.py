@@ -107,7 +107,12 @@ def test_file_cut_after_pool5_says_what_it_covers(tmp_path, mat_model):
     [
         ("conv1", "stride", 2, r"'conv1' to have stride \(4, 4\); found \(2, 2\)"),
         ("conv2", "pad", [2, 1, 2, 1], r"'conv2' to have pad \(2, 2, 2, 2\); found \(2, 1, 2, 1\)"),
-        ("norm1", "param", [5, 2, 5e-4, 0.75], r"'norm1' to have param .*2.0, 0.0001, 0.75\); found \(5.0, 2.0, 0.0005"),
+        (
+            "norm1",
+            "param",
+            [5, 2, 5e-4, 0.75],
+            r"'norm1' to have param .*2.0, 0.0001, 0.75\); found \(5.0, 2.0, 0.0005",
+        ),
         ("pool1", "pad", 0, r"'pool1' to have pad .*\[0, 1, 0, 1\]; found \[0, 0, 0, 0\]"),
         ("pool1", "pad", [1, 0, 1, 0], r"'pool1' to have pad .*found \[1, 0, 1, 0\]"),
         ("pool2", "pool", [2, 2], r"'pool2' to have pool \(3, 3\); found \(2, 2\)"),

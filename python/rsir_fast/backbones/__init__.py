@@ -1,0 +1,16 @@
+"""Networks, layers by name, weight files and preprocessing.
+
+>>> from rsir_fast.backbones import load_backbone
+>>> backbone = load_backbone("cnn-f", "pool5", weights="random:0")
+>>> backbone.dim, backbone.preprocessing.input_size
+(9216, 224)
+"""
+
+from __future__ import annotations
+
+from rsir_fast.backbones.backbone import Backbone
+from rsir_fast.backbones.catalogue import BackboneInfo, list_backbones
+from rsir_fast.backbones.load import load_backbone
+from rsir_fast.backbones.preprocessing import Preprocessing
+
+__all__ = ["Backbone", "BackboneInfo", "Preprocessing", "list_backbones", "load_backbone"]

@@ -1,0 +1,76 @@
+"""A network cut at one layer, with its preprocessing and provenance."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from rsir_fast.backbones.preprocessing import Preprocessing
+
+__all__ = ["Backbone"]
+
+
+class Backbone(nn.Module):
+    """Feature extractor: preprocessed images in, one float32 vector per image out.
+
+    Made by `load_backbone`; in eval mode, without gradients.
+
+    Attributes
+    ----------
+    name, layer : str
+    dim : int
+        Length of a feature vector.
+    preprocessing : Preprocessing
+    provenance : dict
+        JSON-able: name, description, layer, dim, weights (file, sha256, source), preprocessing.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        *,
+        name: str,
+        layer: str,
+        dim: int,
+        preprocessing: Preprocessing,
+        description: str,
+        weights: dict[str, object],
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.name = name
+        self.layer = layer
+        self.dim = dim
+        self.preprocessing = preprocessing
+        self.provenance: dict[str, object] = {
+            "name": name,
+            "description": description,
+            "layer": layer,
+            "dim": dim,
+            "weights": weights,
+            "preprocessing": preprocessing.describe(),
+        }
+        self.eval().requires_grad_(False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Compute features.
+
+        Parameters
+        ----------
+        images : Tensor, float32 [n, 3, input_size, input_size]
+            From ``preprocessing.normalize``.
+
+        Returns
+        -------
+        Tensor, float32 [n, dim]
+            Feature maps are flattened in (C, H, W) order.
+
+        Raises
+        ------
+        ValueError
+            Another shape of input.
+        """
+        size = self.preprocessing.input_size
+        if images.ndim != 4 or tuple(images.shape[1:]) != (3, size, size):
+            raise ValueError(f"expected images [n, 3, {size}, {size}], got {list(images.shape)}; use preprocessing")
+        features: Tensor = self.network(images)
+        return features.flatten(1).float()

