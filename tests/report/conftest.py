@@ -95,7 +95,8 @@ def evaluate(classes: list[str], per_class: int = 4, *, name: str = "scenes", la
             "skipped": [],
         },
         "features": {
-            "backbone": "CNN-Alex (8-bit conv trunk)",
+            "backbone": "cnn-alex",
+            "description": "CNN-Alex (8-bit conv trunk)",
             "layer": "pool5",
             "dim": 9216,
             "weights": {"file": "trunk.npz", "sha256": "ab" * 32, "source": "a folder"},

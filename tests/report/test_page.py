@@ -203,6 +203,7 @@ def test_published_numbers_only_beside_the_same_network_layer_and_data(make_eval
     text = Page(render(run)).text
     assert "Beside the published numbers" in text
     assert "45.9" in text
+    assert "this run: CNN-Alex (8-bit conv trunk)" in text
     assert "Yang Y., Newsam S." in text
     for part, key, value in (
         ("dataset", "name", "AID"),

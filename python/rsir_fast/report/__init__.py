@@ -1,0 +1,18 @@
+"""What a reader sees of an evaluation: a table in the terminal, plots, and one self-contained HTML page."""
+
+from __future__ import annotations
+
+from rsir_fast.report.examples import pick_queries
+from rsir_fast.report.plots import per_class_bars, pr_curve, precision_at_n
+from rsir_fast.report.tables import result_table
+from rsir_fast.report.write import result_json, write_report
+
+__all__ = [
+    "per_class_bars",
+    "pick_queries",
+    "pr_curve",
+    "precision_at_n",
+    "result_json",
+    "result_table",
+    "write_report",
+]

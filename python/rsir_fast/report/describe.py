@@ -1,0 +1,174 @@
+"""A result in words: how it was measured, what it was made from, how long it took, whom to cite."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from rsir_fast.report.format import count, rate, seconds
+
+__all__ = ["Citation", "Row", "citations", "method_rows", "network_name", "provenance_rows", "timing_rows"]
+
+
+class Row(NamedTuple):
+    """A label and what is said under it; `code` marks text to be set in a fixed width."""
+
+    label: str
+    text: str
+    code: bool = False
+
+
+class Citation(NamedTuple):
+    """A publication and, where there is one, the address of its record."""
+
+    text: str
+    url: str | None = None
+
+
+_NORMALIZE = {
+    "row": "Gaussian, over the elements of each image's own vector: f* = (1 + (f − μ) / 3σ) / 2, not clipped (eq. 2)",
+    "feature": "Gaussian, over the database for each feature: f* = (1 + (f − μ) / 3σ) / 2, not clipped",
+    "none": "none, features as the network gives them",
+}
+_DISTANCE = {"euclidean": "Euclidean", "hamming": "Hamming"}
+_ANMRR = {
+    "2ng": "K = 2 NG (NG = number of relevant images); a relevant image beyond rank K counts as rank 1.25 K",
+    "mpeg7": "K = min(4 NG, 2 max NG) as in MPEG-7; a relevant image beyond rank K counts as rank 1.25 K",
+}
+_TIES = {"item index": "equal distances are ordered by item index"}
+_LISTED = 12
+_EXPLAINED = {"normalize", "distance", "anmrr_k", "query", "ties"}
+
+_GE_2018 = Citation(
+    "Ge Y., Jiang S., Ye F., Xu Q., Tang Y. (2018). Remote sensing image retrieval using pre-trained convolutional "
+    "neural networks based on ImageNet. Geomatics and Information Science of Wuhan University 43(1), 67-73.",
+    "https://doi.org/10.13203/j.whugis20150498",
+)
+_DATASETS = {
+    "ucmerced": Citation(
+        "Yang Y., Newsam S. (2010). Bag-of-visual-words and spatial extensions for land-use classification. "
+        "ACM SIGSPATIAL GIS. (The UC Merced Land Use data set.)",
+        "https://doi.org/10.1145/1869790.1869829",
+    ),
+    "whurs": Citation(
+        "Xia G.-S., Yang W., Delon J., Gousseau Y., Sun H., Maître H. (2010). Structural high-resolution satellite "
+        "image indexing. ISPRS TC VII Symposium. (The WHU-RS19 data set.)"
+    ),
+}
+
+
+def network_name(features: Mapping[str, Any]) -> str:
+    """Name a network as its loader describes it, which says when the weights are not the usual ones.
+
+    Examples
+    --------
+    >>> network_name({"backbone": "cnn-alex", "description": "CNN-Alex (8-bit conv trunk)"})
+    'CNN-Alex (8-bit conv trunk)'
+    >>> network_name({"backbone": "cnn-alex"})
+    'cnn-alex'
+    """
+    return str(features.get("description") or features["backbone"])
+
+
+def method_rows(result: Mapping[str, Any]) -> list[Row]:
+    """State every setting that decides the figures, in full sentences where the plain value says too little.
+
+    Examples
+    --------
+    >>> settings = {"normalize": "row", "distance": "euclidean", "anmrr_k": "2ng", "query": "every image"}
+    >>> [row.label for row in method_rows({"settings": settings})][:3]
+    ['Normalisation', 'Distance', 'Queries']
+    """
+    settings = result["settings"]
+    stated = {key: str(settings.get(key, "not stated")) for key in _EXPLAINED}
+    rows = [
+        Row("Normalisation", _NORMALIZE.get(stated["normalize"], stated["normalize"])),
+        Row("Distance", _DISTANCE.get(stated["distance"], stated["distance"])),
+        Row("Queries", f"{stated['query']}, ranked against the whole database; relevant = same class"),
+        Row("Query excluded", "the query is taken out of its own ranking by its index, never as “the first hit”"),
+        Row("Query included", "the query stays in the ranking and counts as a relevant image, which raises mAP"),
+        Row("mAP", "mean over queries of AP; AP divides by the number of all relevant images"),
+        Row("ANMRR", _ANMRR.get(stated["anmrr_k"], stated["anmrr_k"])),
+        Row("Ties", _TIES.get(stated["ties"], stated["ties"])),
+        Row("No relevant image", "such queries are counted apart and not averaged in"),
+    ]
+    rows.extend(Row(key, text) for key, text in _flat({k: settings[k] for k in sorted(settings.keys() - _EXPLAINED)}))
+    return rows
+
+
+def provenance_rows(result: Mapping[str, Any], machine: Mapping[str, str] | None = None) -> list[Row]:
+    """List what the figures were computed from: data, weights, preprocessing, library, machine.
+
+    Examples
+    --------
+    >>> features = {"backbone": "cnn-m", "layer": "fc6", "dim": 4096, "weights": {"file": "m.mat", "sha256": "ab12"}}
+    >>> rows = provenance_rows({"features": features, "dataset": {"name": "AID", "root": None}, "rsir_fast": "0.1.0"})
+    >>> [row.text for row in rows if row.label == "Weights, SHA-256"]
+    ['ab12']
+    """
+    features, dataset = result["features"], result["dataset"]
+    weights = features.get("weights") or {}
+    rows = [
+        Row("Data set", dataset["name"]),
+        Row("Folder", dataset.get("root") or "in memory", code=True),
+        Row("Network and layer", f"{network_name(features)}, {features['layer']}, {count(features['dim'])} values"),
+        Row("Loaded as", str(features["backbone"]), code=True),
+        Row("Weights, file", str(weights.get("file", "not stated")), code=True),
+        Row("Weights, SHA-256", str(weights.get("sha256", "not stated")), code=True),
+    ]
+    if weights.get("source"):
+        rows.append(Row("Weights, source", str(weights["source"])))
+    preprocessing = "; ".join(f"{key}: {text}" for key, text in _flat(features.get("preprocessing") or {}))
+    rows.append(Row("Preprocessing", preprocessing or "not stated"))
+    known = {"backbone", "name", "description", "layer", "dim", "weights", "preprocessing"}
+    rows.extend(Row(key, text) for key, text in _flat({k: features[k] for k in sorted(features.keys() - known)}))
+    rows.append(Row("rsir_fast", str(result.get("rsir_fast", "not stated"))))
+    rows.extend(Row(key, text) for key, text in (machine or {}).items())
+    return rows
+
+
+def timing_rows(result: Mapping[str, Any]) -> list[Row]:
+    """List how long each step took; steps that did not run have no row.
+
+    Examples
+    --------
+    >>> timing_rows({"timing": {"extract_s": None, "rank_s": 2.5, "threads": 2}})
+    [Row(label='Ranking', text='2.5 s', code=False), Row(label='Threads', text='2', code=False)]
+    """
+    timing = result.get("timing") or {}
+    known = (
+        ("extract_s", "Extraction", seconds),
+        ("extract_images_per_s", "Extraction rate", rate),
+        ("forward_images_per_s", "Bare forward pass", rate),
+        ("rank_s", "Ranking", seconds),
+        ("total_s", "Total", seconds),
+        ("threads", "Threads", count),
+    )
+    return [Row(label, show(timing[key])) for key, label, show in known if timing.get(key) is not None]
+
+
+def citations(result: Mapping[str, Any]) -> list[Citation]:
+    """Name the publications behind a result: the protocol's, then the data set's where it is known.
+
+    Examples
+    --------
+    >>> len(citations({"protocol": "ge2018", "dataset": {"name": "UCMerced_LandUse"}}))
+    2
+    """
+    name = "".join(char for char in result["dataset"]["name"].lower() if char.isalnum())
+    cited = [_GE_2018] if result["protocol"] == "ge2018" else []
+    cited.extend(citation for prefix, citation in _DATASETS.items() if name.startswith(prefix))
+    return cited
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the leaves of nested settings as (dotted name in words, text)."""
+    for key, value in values.items():
+        name = f"{prefix}{key}".replace("_", " ")
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{name}, ")
+        elif isinstance(value, list | tuple):
+            short = len(value) <= _LISTED
+            yield name, ", ".join(str(entry) for entry in value) if short else f"{len(value)} values"
+        elif value is not None:
+            yield name, str(value)

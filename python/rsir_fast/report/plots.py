@@ -1,0 +1,316 @@
+"""The three figures of a report as SVG: P-R curve, measures by class, precision by number of returned images.
+
+Every function returns the bytes of one SVG file. They are the same for the same input: no date, no random ids, no
+global matplotlib state. Text stays text with a generic font behind it, so the files need nothing from outside, can be
+searched, and show class names in any script. Colours are from the palette of Okabe and Ito (safe for colour-blind
+readers) and never the only cue.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from rsir_fast.report.format import fraction, percent, shorten
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["chance_precision", "per_class_bars", "pr_curve", "precision_at_n"]
+
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
+_MARKERS = ("o", "s", "^", "D", "v", "P")
+_GREY, _INK = "#6b7280", "#1f2937"
+_CONVENTIONS = (("query_excluded", "query excluded", "-"), ("query_included", "query included", "--"))
+_STYLE: dict[Any, Any] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "rsir_fast",
+    "text.parse_math": False,
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 9.0,
+    "axes.titlesize": 10.0,
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": _GREY,
+    "axes.labelcolor": _INK,
+    "axes.titlecolor": _INK,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "grid.color": "#e5e7eb",
+    "xtick.color": _INK,
+    "ytick.color": _INK,
+    "text.color": _INK,
+    "legend.frameon": False,
+    "lines.linewidth": 1.8,
+    "figure.constrained_layout.h_pad": 0.08,
+    "figure.constrained_layout.w_pad": 0.08,
+}
+_ANNOTATED_N = (1, 10, 50, 100, 500)
+_TICKS_N = (2, 3, 5, 10, 20, 50, 100)
+
+
+def pr_curve(results: Mapping[str, Mapping[str, Any]]) -> bytes:
+    """Draw precision against recall, macro-averaged over the queries, one point per number of returned images.
+
+    Parameters
+    ----------
+    results : mapping of str to result
+        Protocol results by the label they carry in the legend; several are compared in one figure. Each needs
+        ``query_excluded`` and ``query_included`` with a ``pr_curve`` of equally long ``n``, ``precision`` and
+        ``recall``. With a single result the level of a random ranking is drawn too.
+
+    Returns
+    -------
+    bytes
+        One SVG file. Solid lines exclude the query from its own ranking, dashed lines include it.
+
+    Examples
+    --------
+    >>> curve = {"pr_curve": {"n": [1, 2], "precision": [1.0, 0.5], "recall": [0.5, 0.5]}}
+    >>> svg = pr_curve({"mine": {"query_excluded": curve, "query_included": curve, "dataset": {}}})
+    >>> svg.startswith(b"<?xml"), b"Recall" in svg
+    (True, True)
+    """
+    with _figure(4.8, 3.9) as (figure, save):
+        axes = figure.subplots()
+        for index, (name, measures, label, line) in enumerate(_lines(results)):
+            curve = measures["pr_curve"]
+            colour = _COLOURS[_colour_index(index, results)]
+            axes.plot(_percent(curve["recall"]), _percent(curve["precision"]), line, color=colour, label=label)
+            if name == "query_excluded" and len(results) == 1:
+                _annotate_n(axes, curve, colour)
+        if len(results) == 1:
+            _draw_chance(axes, next(iter(results.values())))
+        _percent_axes(axes, "Recall (%)", "Precision (%)")
+        axes.set_xlim(0, 102)
+        axes.set_xticks(range(0, 101, 20))
+        axes.set_title("Precision and recall")
+        _legend_or_note(axes)
+        return save()
+
+
+def precision_at_n(results: Mapping[str, Mapping[str, Any]], largest: int = 100) -> bytes:
+    """Draw mean precision against the number of returned images, from 2 on (the paper's range is 2 to 20).
+
+    Parameters
+    ----------
+    results : mapping of str to result
+        As in `pr_curve`.
+    largest : int
+        Largest number of returned images shown.
+
+    Returns
+    -------
+    bytes
+        One SVG file; the horizontal axis is logarithmic and the paper's range is shaded.
+
+    Examples
+    --------
+    >>> curve = {"pr_curve": {"n": [1, 2], "precision": [1.0, 0.5], "recall": [0.5, 0.5]}}
+    >>> svg = precision_at_n({"mine": {"query_excluded": curve, "query_included": curve, "dataset": {}}})
+    >>> b"Images returned" in svg
+    True
+    """
+    with _figure(4.8, 3.9) as (figure, save):
+        axes = figure.subplots()
+        shown = 2
+        for index, (_, measures, label, line) in enumerate(_lines(results)):
+            curve = measures["pr_curve"]
+            kept = [(n, p) for n, p in zip(curve["n"], curve["precision"], strict=True) if 2 <= n <= largest]
+            if not kept:
+                continue
+            numbers, values = zip(*kept, strict=True)
+            shown = max(shown, numbers[-1])
+            axes.plot(
+                numbers,
+                _percent(values),
+                line,
+                color=_COLOURS[_colour_index(index, results)],
+                label=label,
+                marker=_MARKERS[index % len(_MARKERS)],
+                markersize=4.5,
+                markevery=[place for place, n in enumerate(numbers) if n in _TICKS_N],
+            )
+        axes.set_xscale("log")
+        axes.set_xlim(1.9, max(20, shown) * 1.08)
+        if axes.lines:
+            axes.axvspan(2, 20, color="#f3f4f6", zorder=0)
+            axes.text(2.08, 2.5, "2 to 20: the paper's range", color=_GREY, fontsize=8)
+        _percent_axes(axes, "Images returned, n (log scale)", "Mean precision at n (%)")
+        ticks = [n for n in _TICKS_N if n <= max(20, shown)]
+        axes.set_xticks(ticks, [str(n) for n in ticks])
+        axes.set_xticks([], minor=True)
+        axes.set_title("Precision by number of images returned")
+        _legend_or_note(axes)
+        return save()
+
+
+def per_class_bars(result: Mapping[str, Any], convention: str = "query_excluded") -> bytes:
+    """Draw mAP and ANMRR of every class side by side, best mAP first.
+
+    Parameters
+    ----------
+    result : result
+        A protocol result; ``result[convention]["per_class"]`` lists ``class``, ``map`` and ``anmrr``. Classes without
+        a value come last, with a dash.
+    convention : {"query_excluded", "query_included"}
+        Which of the two evaluations is drawn.
+
+    Returns
+    -------
+    bytes
+        One SVG file whose height grows with the number of classes.
+
+    Examples
+    --------
+    >>> rows = [{"class": "beach", "map": 0.9, "anmrr": 0.1}, {"class": "forest", "map": 0.95, "anmrr": 0.05}]
+    >>> svg = per_class_bars({"query_excluded": {"per_class": rows}})
+    >>> svg.index(b"forest") < svg.index(b"beach")
+    True
+    """
+    rows = sorted(result[convention]["per_class"], key=lambda row: (-_number(row["map"], -1.0), row["class"]))
+    with _figure(6.6, 1.25 + 0.235 * max(len(rows), 2)) as (figure, save):
+        panels = figure.subplots(1, 2, sharey=True)
+        places = range(len(rows))
+        for axes, key, label, colour in zip(
+            panels,
+            ("map", "anmrr"),
+            ("mAP (%), higher is better", "ANMRR (0 to 1), lower is better"),
+            _COLOURS,
+            strict=False,
+        ):
+            scale = 100.0 if key == "map" else 1.0
+            values = [_number(row[key], 0.0) * scale for row in rows]
+            axes.barh(places, values, height=0.66, color=colour)
+            for place, (row, value) in enumerate(zip(rows, values, strict=True)):
+                text = percent(row[key]).removesuffix(" %") if key == "map" else fraction(row[key])
+                axes.text(value + 0.015 * scale, place, text, va="center", fontsize=8)
+            axes.set_xlim(0, 1.16 * scale)
+            axes.set_xticks([tick * scale / 4 for tick in range(5)])
+            axes.set_xlabel(label)
+            axes.grid(visible=False, axis="y")
+            axes.tick_params(axis="y", length=0)
+        panels[0].set_yticks(places, [shorten(row["class"], 26) for row in rows])
+        panels[0].set_title(f"By class, {convention.replace('_', ' ')}")
+        panels[0].set_ylim(max(len(rows), 2) - 0.4, -0.6)
+        if not rows:
+            _note(panels[0], "no labelled queries")
+        return save()
+
+
+def chance_precision(class_counts: Sequence[int], items: int) -> float | None:
+    """Mean precision of a random ranking, the query excluded.
+
+    Parameters
+    ----------
+    class_counts : sequence of int
+        Images per class.
+    items : int
+        Images in the database, those without a label included.
+
+    Returns
+    -------
+    float or None
+        Mean over all labelled queries with a relevant image of (class size - 1) / (items - 1); None if there is none.
+
+    Examples
+    --------
+    >>> round(chance_precision([100] * 21, 2100), 4)
+    0.0472
+    """
+    queries = sum(size for size in class_counts if size > 1)
+    if queries == 0:
+        return None
+    return sum(size * (size - 1) for size in class_counts) / (queries * (items - 1))
+
+
+@contextmanager
+def _figure(width: float, height: float) -> Iterator[tuple[Figure, Callable[[], bytes]]]:
+    """Yield a figure (inches) and the function that turns it into bytes; matplotlib is loaded here and nowhere else."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    with mpl.rc_context(_STYLE), warnings.catch_warnings():
+        # Text is left to the viewer's fonts, so a glyph that DejaVu lacks only makes a width estimate inexact.
+        warnings.filterwarnings("ignore", message=r"(?s).*Glyph .* missing from", category=UserWarning)
+        figure = Figure(figsize=(width, height), layout="constrained")
+
+        def save() -> bytes:
+            target = io.BytesIO()
+            nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+            figure.savefig(target, format="svg", metadata=nothing)
+            return target.getvalue()
+
+        yield figure, save
+
+
+def _lines(results: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, Mapping[str, Any], str, str]]:
+    """Yield (convention, measures, legend label, line style) for every curve that has points."""
+    for name, result in results.items():
+        for key, words, line in _CONVENTIONS:
+            if result[key]["pr_curve"]["n"]:
+                yield key, result[key], words if len(results) == 1 else f"{shorten(name, 26)}, {words}", line
+
+
+def _colour_index(line: int, results: Mapping[str, Mapping[str, Any]]) -> int:
+    """One colour per result when results are compared, one per convention when there is only one."""
+    return (line if len(results) == 1 else line // 2) % len(_COLOURS)
+
+
+def _annotate_n(axes: Axes, curve: Mapping[str, Any], colour: str) -> None:
+    for n, precision, recall in zip(curve["n"], curve["precision"], curve["recall"], strict=True):
+        if n in _ANNOTATED_N and math.isfinite(_number(precision, math.nan)):
+            axes.plot(100 * recall, 100 * precision, "o", color=colour, markersize=4)
+            # Above and right of the point, where a falling curve leaves room; at the right edge there is none.
+            aside, side = ((7, 5), "left") if recall < 0.85 else ((-7, -9), "right")
+            axes.annotate(
+                f"n = {n}",
+                (100 * recall, 100 * precision),
+                aside,
+                textcoords="offset points",
+                ha=side,
+                fontsize=8,
+                color=_INK,
+                bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 0.8},
+            )
+
+
+def _draw_chance(axes: Axes, result: Mapping[str, Any]) -> None:
+    dataset = result["dataset"]
+    level = chance_precision(dataset.get("class_counts", ()), dataset.get("items", 0))
+    if level is not None and axes.lines:
+        label = f"random ranking ({100 * level:.1f} %)"
+        axes.axhline(100 * level, color=_GREY, linestyle=":", linewidth=1.2, label=label)
+
+
+def _percent_axes(axes: Axes, x_label: str, y_label: str) -> None:
+    axes.set_ylim(0, 102)
+    axes.set_yticks(range(0, 101, 20))
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(y_label)
+
+
+def _legend_or_note(axes: Axes) -> None:
+    if axes.lines:
+        axes.legend(loc="best", fontsize=8)
+    else:
+        _note(axes, "no labelled queries")
+
+
+def _note(axes: Axes, text: str) -> None:
+    axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color=_GREY)
+
+
+def _number(value: float | None, missing: float) -> float:
+    return missing if value is None or not math.isfinite(value) else float(value)
+
+
+def _percent(values: Sequence[float | None]) -> list[float]:
+    return [100 * _number(value, math.nan) for value in values]

@@ -1,0 +1,118 @@
+"""The tables of Ge et al. (2018), to be set beside a run with the same network, layer and data set."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["LAYERS", "Comparison", "PublishedRow", "compare_with_published"]
+
+LAYERS = ("pool5", "fc6", "fc7")
+
+
+@dataclass(frozen=True)
+class PublishedRow:
+    """One line of the paper's table.
+
+    Attributes
+    ----------
+    method : str
+        Name of the network or of the shallow descriptor.
+    map_percent : tuple of float or None
+        mAP in percent for `LAYERS`; a single entry for a descriptor that has no layers.
+    anmrr : float
+        ANMRR; of layer fc6 for the networks.
+    """
+
+    method: str
+    map_percent: tuple[float | None, ...]
+    anmrr: float
+
+
+_UC_MERCED = (
+    PublishedRow("CNN-Alex", (45.9, 52.4, 49.3), 0.405),
+    PublishedRow("CNN-M", (50.6, 55.8, 54.9), 0.370),
+    PublishedRow("CNN-16", (53.6, 55.3, 53.3), 0.374),
+    PublishedRow("CNN-19", (52.3, 54.6, 52.0), 0.380),
+    PublishedRow("BoVW, 150 words", (30.2,), 0.601),
+    PublishedRow("BoVW, 15 000 words", (None,), 0.591),
+    PublishedRow("morphological texture, 62 values", (None,), 0.575),
+)
+_WHU_RS = (
+    PublishedRow("CNN-Alex", (55.1, 62.3, 62.2), 0.308),
+    PublishedRow("CNN-M", (59.2, 65.6, 64.6), 0.278),
+    PublishedRow("CNN-16", (58.1, 64.5, 63.3), 0.291),
+    PublishedRow("CNN-19", (56.6, 62.5, 60.8), 0.308),
+    PublishedRow("BoVW, 150 words", (38.9,), 0.525),
+    PublishedRow("BoVW, 15 000 words", (None,), 0.492),
+)
+_TABLES = {
+    "ucmerced": ("UC Merced", _UC_MERCED),
+    "ucmercedlanduse": ("UC Merced", _UC_MERCED),
+    "whurs": ("WHU-RS19", _WHU_RS),
+    "whurs19": ("WHU-RS19", _WHU_RS),
+}
+_NETWORKS = {
+    "cnnalex": "CNN-Alex",
+    "cnnm": "CNN-M",
+    "vggm": "CNN-M",
+    "cnn16": "CNN-16",
+    "vgg16": "CNN-16",
+    "cnn19": "CNN-19",
+    "vgg19": "CNN-19",
+}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The paper's table for a data set and the cell a run belongs in.
+
+    Attributes
+    ----------
+    dataset : str
+        The data set as people call it.
+    rows : tuple of PublishedRow
+        The paper's table.
+    network, layer : str
+        Row and column of the run.
+    """
+
+    dataset: str
+    rows: tuple[PublishedRow, ...]
+    network: str
+    layer: str
+
+
+def compare_with_published(result: Mapping[str, Any]) -> Comparison | None:
+    """Find the published table a result can be read against.
+
+    Parameters
+    ----------
+    result : result
+        What the ge2018 protocol returned.
+
+    Returns
+    -------
+    Comparison or None
+        None unless data set, network and layer are all among the paper's.
+
+    Examples
+    --------
+    >>> result = {"protocol": "ge2018", "dataset": {"name": "UCMerced_LandUse"},
+    ...           "features": {"backbone": "CNN-Alex (8-bit conv trunk)", "layer": "pool5"}}
+    >>> compare_with_published(result).network
+    'CNN-Alex'
+    """
+    table = _TABLES.get(_key(result["dataset"]["name"]))
+    network = _NETWORKS.get(_key(result["features"]["backbone"]))
+    layer = result["features"]["layer"]
+    if result["protocol"] != "ge2018" or table is None or network is None or layer not in LAYERS:
+        return None
+    return Comparison(table[0], table[1], network, layer)
+
+
+def _key(name: str) -> str:
+    """Reduce a name to its letters and digits; a remark in brackets says which weights, not which network."""
+    return re.sub(r"[^a-z0-9]", "", re.sub(r"\(.*?\)", "", name.lower()))

@@ -1,0 +1,175 @@
+"""Everything an evaluation leaves behind, written so that no file is ever half there."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path, PurePath
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from rsir_fast.errors import RsirError
+from rsir_fast.report.describe import network_name
+from rsir_fast.report.page import render_page
+from rsir_fast.report.plots import per_class_bars, pr_curve, precision_at_n
+
+__all__ = ["result_json", "write_report"]
+
+
+def write_report(
+    folder: str | Path,
+    result: Mapping[str, Any],
+    examples: Sequence[Mapping[str, Any]] = (),
+    load_image: Callable[[int], Image.Image] | None = None,
+    *,
+    command: str | None = None,
+    machine: Mapping[str, str] | None = None,
+    thumbnail_size: int = 112,
+) -> dict[str, Path]:
+    """Write ``result.json``, three SVG plots and ``report.html`` into a folder.
+
+    Everything is made in memory first, then written under temporary names, then renamed: a failure leaves the files of
+    an earlier run whole and no debris. The same input gives the same bytes.
+
+    Parameters
+    ----------
+    folder : path
+        Where the files go; made if missing, files of the same names are replaced.
+    result : result
+        What an evaluation protocol returned.
+    examples : sequence of mapping
+        Rankings to show, as in `rsir_fast.report.page.render_page`.
+    load_image : callable, optional
+        Item index -> PIL image, for the thumbnails of the examples.
+    command : str, optional
+        The command line that gives this result again.
+    machine : mapping of str to str, optional
+        What is known of the machine, shown under provenance.
+    thumbnail_size : int
+        Side of the example images in pixels.
+
+    Returns
+    -------
+    dict of str to Path
+        ``result``, ``pr_curve``, ``precision_at_n``, ``per_class`` and ``report``, in the order written.
+
+    Raises
+    ------
+    RsirError
+        If the folder cannot be written to.
+    TypeError
+        If the result holds something JSON has no form for.
+    """
+    name = f"{network_name(result['features'])} {result['features']['layer']}"
+    plots = {
+        "pr_curve": pr_curve({name: result}),
+        "precision_at_n": precision_at_n({name: result}),
+        "per_class": per_class_bars(result),
+    }
+    page = render_page(
+        result, plots, examples, load_image, command=command, machine=machine, thumbnail_size=thumbnail_size
+    )
+    contents = {"result.json": result_json(result).encode("utf-8", "backslashreplace")}
+    contents.update({f"{stem}.svg": svg for stem, svg in plots.items()})
+    # A file name that is no valid Unicode reaches Python as lone surrogates, which UTF-8 refuses.
+    contents["report.html"] = page.encode("utf-8", "backslashreplace")
+    target = Path(folder)
+    try:
+        _replace_all(target, contents)
+    except OSError as error:
+        raise RsirError(
+            f"the report needs a folder it can write to, but {target} failed: {error}; choose another output folder"
+        ) from error
+    return {Path(file).stem: target / file for file in contents}
+
+
+def result_json(result: Mapping[str, Any]) -> str:
+    """Write a result as JSON whose bytes depend on its values only.
+
+    Keys are sorted (numbers by value, so ``"5"`` stands before ``"10"``), lists of plain values take one line, NaN and
+    infinities become null, NumPy values become plain ones.
+
+    Parameters
+    ----------
+    result : result
+        Nested mappings, sequences and plain values.
+
+    Returns
+    -------
+    str
+        JSON that ends in a newline.
+
+    Raises
+    ------
+    TypeError
+        If something in it has no JSON form; the message names where.
+
+    Examples
+    --------
+    >>> print(result_json({"precision_at": {"10": 0.5, "5": float("nan")}, "n": [1, 2]}), end="")
+    {
+      "n": [1, 2],
+      "precision_at": {
+        "5": null,
+        "10": 0.5
+      }
+    }
+    """
+    return _dump(_plain(result, "result"), 0) + "\n"
+
+
+def _plain(value: Any, where: str) -> Any:
+    """Reduce a value to dict, list, str, int, float, bool or None, keys sorted."""
+    if isinstance(value, np.generic | np.ndarray):
+        value = value.tolist()
+    if isinstance(value, Mapping):
+        ordered = sorted(value.items(), key=lambda item: _key_order(str(item[0])))
+        return {str(key): _plain(entry, f"{where}.{key}") for key, entry in ordered}
+    if isinstance(value, list | tuple):
+        return [_plain(entry, f"{where}[{index}]") for index, entry in enumerate(value)]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, PurePath):
+        return str(value)
+    if value is None or isinstance(value, str | int | bool):
+        return value
+    raise TypeError(
+        f"{where} should be a mapping, a sequence, a string, a number or None, but is a {type(value).__name__}; "
+        "convert it before it goes into the result"
+    )
+
+
+def _key_order(key: str) -> tuple[int, int, str]:
+    return (0, int(key), "") if key.isascii() and key.isdigit() else (1, 0, key)
+
+
+def _dump(value: Any, depth: int) -> str:
+    inner, outer = "  " * (depth + 1), "  " * depth
+    if isinstance(value, dict) and value:
+        entries = (f"{inner}{_leaf(key)}: {_dump(entry, depth + 1)}" for key, entry in value.items())
+        return "{\n" + ",\n".join(entries) + f"\n{outer}}}"
+    if isinstance(value, list) and any(isinstance(entry, dict | list) for entry in value):
+        return "[\n" + ",\n".join(inner + _dump(entry, depth + 1) for entry in value) + f"\n{outer}]"
+    return _leaf(value)
+
+
+def _leaf(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def _replace_all(folder: Path, contents: Mapping[str, bytes]) -> None:
+    """Write every file under a temporary name beside its place, and only then rename them all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".report-", dir=folder) as scratch:
+        for name, content in contents.items():
+            with open(Path(scratch, name), "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        for name in contents:
+            Path(scratch, name).replace(folder / name)
