@@ -1,0 +1,8 @@
+"""Images in, feature matrix out: batched, resumable, with the provenance of every number."""
+
+from __future__ import annotations
+
+from rsir_fast.extraction.extract import Progress, extract
+from rsir_fast.extraction.features import Features, Skipped
+
+__all__ = ["Features", "Progress", "Skipped", "extract"]

@@ -1,0 +1,138 @@
+"""A feature matrix with its items, labels and provenance; in memory and on disk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsir_fast.datasets import Dataset
+from rsir_fast.errors import FeaturesError
+
+__all__ = ["Features", "Skipped"]
+
+
+class Skipped(NamedTuple):
+    """An image that could not be read, and why."""
+
+    item: str
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """The features of the readable images of a data set.
+
+    Parameters
+    ----------
+    matrix
+        Float32 [n, dim], one row per item.
+    items
+        n names: POSIX paths relative to `root`.
+    labels
+        Int64 [n], indices into `classes`, or None where the data set has no classes.
+    classes
+        Class names.
+    name
+        Name of the data set.
+    root
+        Folder of the images, or None for an in-memory data set.
+    provenance
+        JSON-able: the backbone's provenance (weights with SHA-256, layer, preprocessing) and how it was run.
+    skipped
+        Images left out because they cannot be read.
+    timing
+        JSON-able figures of the run that made the matrix; empty if unknown.
+
+    Raises
+    ------
+    FeaturesError
+        If the parts do not fit together.
+
+    Examples
+    --------
+    >>> features = Features(np.zeros((2, 3), np.float32), ("a/1.png", "b/1.png"), np.array([0, 1]), ("a", "b"), "demo")
+    >>> len(features), features.dim
+    (2, 3)
+    """
+
+    matrix: NDArray[np.float32]
+    items: tuple[str, ...]
+    labels: NDArray[np.int64] | None
+    classes: tuple[str, ...]
+    name: str
+    root: Path | None = None
+    provenance: dict[str, Any] = field(default_factory=dict)
+    skipped: tuple[Skipped, ...] = ()
+    timing: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.matrix.ndim != 2 or self.matrix.dtype != np.float32:
+            raise FeaturesError(
+                f"features of {self.name}: expected a float32 matrix [n, dim], "
+                f"got {self.matrix.dtype} {list(self.matrix.shape)}"
+            )
+        counts = {"items": len(self.items), "labels": len(self.items if self.labels is None else self.labels)}
+        for what, count in counts.items():
+            if count != len(self.matrix):
+                raise FeaturesError(f"features of {self.name}: expected {len(self.matrix)} {what}, got {count}")
+
+    def __len__(self) -> int:
+        return len(self.matrix)
+
+    @property
+    def dim(self) -> int:
+        """Length of a feature vector."""
+        return int(self.matrix.shape[1])
+
+    def as_dataset(self) -> Dataset:
+        """Return the items as a data set, to look at the images.
+
+        Raises
+        ------
+        FeaturesError
+            For an in-memory data set, whose images are not on disk.
+        """
+        if self.root is None:
+            raise FeaturesError(f"features of {self.name}: expected images in a folder, but they were only in memory")
+        return Dataset(self.name, self.root, self.items, self.labels, self.classes)
+
+    def save(self, folder: str | Path, *, force: bool = False) -> Path:
+        """Write to a folder, in the format that `extract` writes.
+
+        Parameters
+        ----------
+        folder
+            New, empty, or (with `force`) holding features to be replaced.
+        force
+            Replace features that are there.
+
+        Returns
+        -------
+        Path
+            The folder.
+
+        Raises
+        ------
+        FeaturesError
+            If the folder holds something else, or features and not `force`.
+        """
+        from rsir_fast.extraction.store import save
+
+        return save(self, Path(folder), force=force)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Features:
+        """Read a folder written by `extract` or `save`; a matrix of one shard is memory-mapped.
+
+        Raises
+        ------
+        FeaturesError
+            If the folder is missing, unfinished or damaged.
+        """
+        from rsir_fast.extraction.store import load
+
+        return load(Path(folder))

@@ -1,0 +1,216 @@
+"""The evaluation of Ge et al. 2018: every image queries all others; mAP, ANMRR, precision and recall."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsir_fast.errors import DatasetError
+from rsir_fast.extraction import Features
+from rsir_fast.metrics import RankLimit, RetrievalAccumulator, drop_self
+from rsir_fast.ops import euclidean_topk, gaussian_normalize, rank_database
+from rsir_fast.ops._dispatch import choose_threads
+from rsir_fast.report import pick_queries
+
+__all__ = ["Evaluation", "evaluate_ge2018", "normalized"]
+
+Normalize = Literal["row", "feature", "none"]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What an evaluation gives.
+
+    Attributes
+    ----------
+    result
+        JSON-able: data set, features, settings, ``query_excluded`` and ``query_included`` (each with ``map``,
+        ``anmrr``, ``precision_at``, ``recall_at``, ``pr_curve``, ``per_class``) and ``timing``. Apart from
+        ``timing`` it depends on the features and settings only, to the last bit.
+    examples
+        Rankings to show: ``query`` and ``results`` with item, class, distance (Euclidean) and whether it is relevant.
+    """
+
+    result: dict[str, Any]
+    examples: list[dict[str, Any]]
+
+
+def evaluate_ge2018(
+    features: Features,
+    *,
+    normalize: Normalize = "row",
+    anmrr_k: RankLimit = "2ng",
+    examples: int = 10,
+    block: int | None = None,
+    threads: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Evaluation:
+    """Evaluate retrieval by the protocol of Ge et al. 2018.
+
+    Gaussian normalisation, Euclidean distance, every image in turn as the query against all others; an image is
+    relevant if it is of the query's class. Computed with the query left out of its own ranking (by index, so that
+    duplicates of it count) and once more with the query left in.
+
+    Parameters
+    ----------
+    features : Features
+        With classes, from `rsir_fast.extract` or `Features.load`.
+    normalize : {"row", "feature", "none"}
+        Over the elements of each vector (the paper, equation 2), over the database for each feature, or not at all.
+    anmrr_k : {"2ng", "mpeg7"}
+        K of ANMRR: 2 NG (the paper's field) or min(4 NG, 2 max NG).
+    examples : int
+        Results to show for each example query; 0 for no examples.
+    block : int, optional
+        Queries ranked at a time. Never changes a figure.
+    threads : int, optional
+        As in `rsir_fast.euclidean_topk`. Never changes a figure.
+    progress : callable, optional
+        Called with (queries done, queries in all).
+
+    Returns
+    -------
+    Evaluation
+
+    Raises
+    ------
+    DatasetError
+        If the features have no classes, or there are none.
+    ValueError
+        For an unknown setting.
+
+    Notes
+    -----
+    O(n^2 (dim + log n)) time; O(block n) memory beside the features.
+
+    Examples
+    --------
+    >>> matrix = np.array([[0, 1, 2], [0, 2, 4], [5, 0, 1], [9, 0, 2]], np.float32)
+    >>> features = Features(matrix, ("a/1", "a/2", "b/1", "b/2"), np.array([0, 0, 1, 1]), ("a", "b"), "demo")
+    >>> evaluation = evaluate_ge2018(features)
+    >>> evaluation.result["query_excluded"]["map"], evaluation.result["query_excluded"]["anmrr"]
+    (1.0, 0.0)
+    """
+    if normalize not in ("row", "feature", "none"):
+        raise ValueError(f"normalize: expected 'row', 'feature' or 'none', got {normalize!r}")
+    if features.labels is None or len(features) == 0:
+        found = "no images" if len(features) == 0 else "a folder without classes"
+        raise DatasetError(
+            f"{features.name}: expected images in one folder per class, whose names say what is relevant, found "
+            f"{found}; to rank without classes use `rsir search`"
+        )
+    start = time.perf_counter()
+    labels, n = features.labels, len(features)
+    counts = np.bincount(labels, minlength=len(features.classes))
+    database = normalized(features.matrix, normalize, threads)
+
+    def accumulator(others: int) -> RetrievalAccumulator:
+        largest = max(0, int(counts.max()) - 1 + others)
+        return RetrievalAccumulator(features.classes, n - 1 + others, anmrr_k=anmrr_k, max_relevant=largest)
+
+    excluded, included = accumulator(0), accumulator(1)
+    for first, _, ids in rank_database(database, database, block=block, threads=threads):
+        queries = np.arange(first, first + len(ids))
+        own = labels[queries]
+        included.add(labels[ids] == own[:, None], own)
+        excluded.add(labels[drop_self(ids, queries)] == own[:, None], own)
+        if progress is not None:
+            progress(first + len(ids), n)
+    average_precision = excluded.average_precision()
+    chosen = pick_queries(average_precision, labels, features.classes) if examples else []
+    shown = _examples(features, database, average_precision, chosen, examples, threads)
+    result = {
+        "protocol": "ge2018",
+        "rsir_fast": version("rsir-fast"),
+        "dataset": {
+            "name": features.name,
+            "root": None if features.root is None else str(features.root),
+            "items": n,
+            "classes": list(features.classes),
+            "class_counts": counts.tolist(),
+            "skipped": [{"item": item, "reason": reason} for item, reason in features.skipped],
+        },
+        "features": _describe(features),
+        "settings": {
+            "normalize": normalize,
+            "distance": "euclidean",
+            "anmrr_k": anmrr_k,
+            "query": "every image",
+            "relevant": "same class",
+            "ties": "item index",
+        },
+        "query_excluded": excluded.result(),
+        "query_included": included.result(),
+        "timing": {
+            "extract_s": features.timing.get("seconds"),
+            "extract_images_per_s": features.timing.get("images_per_s"),
+            "forward_images_per_s": features.timing.get("forward_images_per_s"),
+            "rank_s": time.perf_counter() - start,
+            "total_s": time.perf_counter() - start + (features.timing.get("seconds") or 0.0),
+            "threads": choose_threads(threads),
+        },
+    }
+    return Evaluation(result, shown)
+
+
+def normalized(matrix: NDArray[np.float32], normalize: Normalize, threads: int | None = None) -> NDArray[np.float32]:
+    """Normalise a feature matrix [n, dim] as the protocol's setting says."""
+    if normalize == "none":
+        return matrix
+    result: NDArray[np.float32] = gaussian_normalize(matrix, axis=normalize, threads=threads)
+    return result
+
+
+def _examples(
+    features: Features,
+    database: NDArray[np.float32],
+    average_precision: NDArray[np.float64],
+    chosen: list[tuple[int, str]],
+    size: int,
+    threads: int | None,
+) -> list[dict[str, Any]]:
+    """Return the best `size` results of the chosen queries, each query left out of its own."""
+    if not chosen or features.labels is None:
+        return []
+    queries = np.array([query for query, _ in chosen])
+    squared, ids = euclidean_topk(database[queries], database, min(size + 1, len(features)), threads=threads)
+    distances = np.sqrt(squared.astype(np.float64))
+    classes = [features.classes[label] for label in features.labels]
+    shown = []
+    for (query, note), row, row_ids in zip(chosen, distances, ids, strict=True):
+        # Under many ties the query may not be among its own nearest; then the last result is one too many.
+        others = [(int(item), float(distance)) for item, distance in zip(row_ids, row, strict=True) if item != query]
+        shown.append(
+            {
+                "query": query,
+                "query_class": classes[query],
+                "note": note,
+                "average_precision": float(average_precision[query]),
+                "results": [
+                    {
+                        "item": item,
+                        "class": classes[item],
+                        "distance": distance,
+                        "relevant": classes[item] == classes[query],
+                    }
+                    for item, distance in others[:size]
+                ],
+            }
+        )
+    return shown
+
+
+def _describe(features: Features) -> dict[str, Any]:
+    rest = {key: value for key, value in features.provenance.items() if key not in ("name", "layer", "dim")}
+    return {
+        "backbone": features.provenance.get("name", "unknown"),
+        "layer": features.provenance.get("layer", "unknown"),
+        "dim": features.dim,
+        **rest,
+    }
