@@ -10,7 +10,8 @@ enum class Isa { scalar, avx2 };
 struct Context {
     int threads = 1;
     Isa isa = Isa::scalar;
-    // Polled every few milliseconds, on the calling thread only; true stops the kernel, whose outputs are then unspecified.
+    // Polled every few milliseconds, on the calling thread only; true stops the kernel, whose outputs are then
+    // unspecified.
     bool (*interrupted)() = nullptr;
 };
 

@@ -107,10 +107,10 @@ Status gaussian_apply(const T* features, std::int64_t n, std::int64_t d, const d
     });
 }
 
-#define RSIR_INSTANTIATE(T)                                                                                         \
-    template Status gaussian_normalize(const T*, std::int64_t, std::int64_t, float*, const Context&);               \
-    template Status gaussian_statistics(const T*, std::int64_t, std::int64_t, double*, double*, const Context&);    \
-    template Status gaussian_apply(const T*, std::int64_t, std::int64_t, const double*, const double*, float*,      \
+#define RSIR_INSTANTIATE(T)                                                                                      \
+    template Status gaussian_normalize(const T*, std::int64_t, std::int64_t, float*, const Context&);            \
+    template Status gaussian_statistics(const T*, std::int64_t, std::int64_t, double*, double*, const Context&); \
+    template Status gaussian_apply(const T*, std::int64_t, std::int64_t, const double*, const double*, float*,   \
                                    const Context&);
 RSIR_INSTANTIATE(float)
 RSIR_INSTANTIATE(double)

@@ -20,8 +20,8 @@ std::int64_t differing_bits_avx2(const std::uint8_t* a, const std::uint8_t* b, s
         const __m256i byte_bits = _mm256_add_epi8(low_bits, high_bits);
         sums = _mm256_add_epi64(sums, _mm256_sad_epu8(byte_bits, _mm256_setzero_si256()));
     }
-    std::int64_t count = _mm256_extract_epi64(sums, 0) + _mm256_extract_epi64(sums, 1) +
-                         _mm256_extract_epi64(sums, 2) + _mm256_extract_epi64(sums, 3);
+    std::int64_t count = _mm256_extract_epi64(sums, 0) + _mm256_extract_epi64(sums, 1) + _mm256_extract_epi64(sums, 2) +
+                         _mm256_extract_epi64(sums, 3);
     for (; i < bytes; i += 8) {
         const auto width = static_cast<std::size_t>(bytes - i < 8 ? bytes - i : 8);
         std::uint64_t x = 0, y = 0;

@@ -69,8 +69,7 @@ bool Poll::stop() {
     return stopped_;
 }
 
-Status parallel_for(const Context& context, std::int64_t tasks,
-                    const std::function<void(std::int64_t, Poll&)>& body) {
+Status parallel_for(const Context& context, std::int64_t tasks, const std::function<void(std::int64_t, Poll&)>& body) {
     Team team{context, tasks, body};
     std::vector<std::thread> helpers;
     const auto helper = [&team] {

@@ -27,7 +27,6 @@ class Poll {
 
 // Calls body(task, poll) once for every task in [0, tasks), on up to context.threads threads, the caller among them.
 // The first exception thrown by a task is rethrown here after all threads have ended.
-Status parallel_for(const Context& context, std::int64_t tasks,
-                    const std::function<void(std::int64_t, Poll&)>& body);
+Status parallel_for(const Context& context, std::int64_t tasks, const std::function<void(std::int64_t, Poll&)>& body);
 
 }  // namespace rsir

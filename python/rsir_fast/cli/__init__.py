@@ -1,0 +1,46 @@
+"""The command line ``rsir``: one file a command; nothing heavy is imported before a command runs.
+
+stdout is the result, stderr the progress and the errors.
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but some inputs were skipped (listed), 130 interrupted by Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import typer
+
+from rsir_fast.cli import demo, doctor, evaluate, features, search
+
+__all__ = ["main"]
+
+app = typer.Typer(
+    name="rsir",
+    help="Exact, reproducible content-based retrieval of remote sensing images.",
+    epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but some images were skipped, 130 interrupted.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback(invoke_without_command=True)
+def _root(version: bool = typer.Option(False, "--version", help="Print the version and exit.")) -> None:
+    if version:
+        from importlib.metadata import version as installed
+
+        typer.echo(installed("rsir-fast"))
+        raise typer.Exit
+
+
+app.command("demo")(demo.demo)
+app.command("doctor")(doctor.doctor)
+app.command("features")(features.features)
+app.command("search")(search.search)
+protocols = typer.Typer(no_args_is_help=True, help="Evaluate retrieval by a published protocol.")
+protocols.command("ge2018")(evaluate.ge2018)
+app.add_typer(protocols, name="evaluate")
+
+
+def main() -> None:
+    """Run ``rsir``."""
+    app()

@@ -1,0 +1,46 @@
+"""``rsir demo``: the whole road once, from scenes to a report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rsir_fast.cli import options as opt
+from rsir_fast.cli.evaluate import evaluate_and_report, extracted
+from rsir_fast.cli.session import end_with_skipped, note, reported_errors
+
+
+def demo(
+    data: Annotated[
+        Path | None, typer.Option("--data", "-d", help="Your images, in class folders. Default: synthetic scenes.")
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for scenes, features and report.")] = Path(
+        "runs/demo"
+    ),
+    per_class: Annotated[int, typer.Option(min=2, help="Synthetic scenes a class.")] = 20,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the synthetic scenes.")] = 0,
+    backbone: opt.BackboneName = "mobilenet_v2",
+    layer: opt.Layer = None,
+    weights: opt.Weights = None,
+    workers: opt.Workers = None,
+    device: opt.Device = None,
+    force: opt.Force = False,
+    quiet: opt.Quiet = False,
+    json: opt.Json = False,
+) -> None:
+    """Make or take scenes, extract features, evaluate, and write a report to look at."""
+    with reported_errors("run the same command again to go on"):
+        from rsir_fast.datasets import generate_scenes
+
+        if data is None:
+            note(f"scenes: {out / 'scenes'}", quiet)
+            data = generate_scenes(out / "scenes", per_class=per_class, seed=seed, force=force).root
+        network = opt.NetworkOptions(
+            backbone, layer, weights, opt.Resize.whole, 32, opt.Precision.float32, workers, device
+        )
+        assert data is not None  # scenes lie in a folder
+        features, target = extracted(data, network, out, all_items=False, force=force, quiet=quiet)
+        evaluate_and_report(features, target, {}, per_class=False, quiet=quiet, json=json)
+        end_with_skipped(features.skipped)

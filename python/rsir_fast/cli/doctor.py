@@ -1,0 +1,125 @@
+"""``rsir doctor``: everything a bug report needs, and which networks have weights here."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rsir_fast.cli import options as opt
+from rsir_fast.cli.session import print_json, print_result, reported_errors
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+
+def doctor(
+    every: Annotated[
+        bool, typer.Option("--all", help="List every network, not only those of the paper and those with weights here.")
+    ] = False,
+    json: opt.Json = False,
+) -> None:
+    """Show versions, instruction sets, devices, and where weights are or would come from."""
+    with reported_errors():
+        found = {
+            "rsir_fast": _ourselves(),
+            "system": {
+                "python": platform.python_version(),
+                "executable": sys.executable,
+                "platform": platform.platform(),
+                "cores": len(os.sched_getaffinity(0)),
+            },
+            "packages": _packages(),
+            "cuda": _cuda(),
+            "environment": {name: value for name, value in sorted(os.environ.items()) if name.startswith("RSIR_")},
+            "networks": _networks(),
+        }
+        if json:
+            print_json(found)
+        else:
+            print_result(_tables(found, every))
+
+
+def _ourselves() -> dict[str, Any]:
+    from importlib.metadata import version
+
+    from rsir_fast.ops import _dispatch
+
+    info: dict[str, Any] = {"version": version("rsir-fast")}
+    try:
+        info["cpu"] = dict(_dispatch.cpu().build_info())
+        info["cpu"]["isa"] = _dispatch.choose_isa(None)
+        info["cpu"]["supported_isas"] = _dispatch.supported_isas()
+        info["cpu"]["threads"] = _dispatch.choose_threads(None)
+    except (ImportError, ValueError) as error:
+        info["problem"] = str(error)
+    compiled = _dispatch.cuda()
+    info["cuda_kernels"] = None if compiled is None else dict(compiled.build_info())
+    return info
+
+
+def _packages() -> dict[str, str | None]:
+    from importlib.metadata import PackageNotFoundError, version
+
+    def installed(name: str) -> str | None:
+        try:
+            return version(name)
+        except PackageNotFoundError:
+            return None
+
+    names = ["numpy", "torch", "torchvision", "pillow", "scipy", "h5py", "safetensors", "pyarrow", "matplotlib"]
+    return {name: installed(name) for name in names}
+
+
+def _cuda() -> dict[str, Any]:
+    import torch
+
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    return {
+        "torch_built_for": torch.version.cuda,
+        "devices": [torch.cuda.get_device_name(number) for number in range(count)],
+    }
+
+
+def _networks() -> list[dict[str, Any]]:
+    from rsir_fast.backbones import list_backbones
+
+    return [
+        {
+            "name": info.name,
+            "layers": list(info.layers),
+            "default_layer": info.default_layer,
+            "weights": None if info.path is None else str(info.path),
+            "source": info.source,
+            "file": info.weight_file,
+            "origin": info.origin,
+        }
+        for info in list_backbones()
+    ]
+
+
+def _tables(found: dict[str, Any], every: bool) -> RenderableType:
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    facts = Table(box=None, show_header=False)
+    for section in ("rsir_fast", "system", "packages", "cuda", "environment"):
+        for key, value in found[section].items():
+            if isinstance(value, dict):
+                value = ", ".join(f"{inner} {content}" for inner, content in value.items())
+            facts.add_row(section, key, Text("none" if value in (None, []) else str(value)))
+    networks = Table(title="networks", title_justify="left", box=None)
+    for column in ("name", "layers", "weights here, or where they would come from"):
+        networks.add_column(column, overflow="fold")
+    shown = [info for info in found["networks"] if every or info["weights"] or info["name"].startswith("cnn-")]
+    for info in shown:
+        layers = Text(", ".join(info["layers"]))
+        place = f"{info['weights']} ({info['source']})" if info["weights"] else f"missing: {info['origin']}"
+        networks.add_row(Text(info["name"]), layers, Text(place))
+    hidden = len(found["networks"]) - len(shown)
+    rest = f"{hidden} more of torchvision without weights here: --all lists them" if hidden else ""
+    return Group(facts, "", networks, rest)

@@ -1,0 +1,118 @@
+"""``rsir evaluate ge2018``: from images or features to figures and a report."""
+
+from __future__ import annotations
+
+import platform
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rsir_fast.cli import options as opt
+from rsir_fast.cli.session import (
+    end_with_skipped,
+    extraction_progress,
+    note,
+    print_json,
+    print_result,
+    reported_errors,
+)
+
+if TYPE_CHECKING:
+    from rsir_fast.extraction import Features
+
+
+def ge2018(
+    source: Annotated[Path, typer.Argument(help="Folder of images in class folders, or of features.")],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Folder for features and report. [default: runs/ge2018-DATA-NETWORK-LAYER]"),
+    ] = None,
+    backbone: opt.BackboneName = "mobilenet_v2",
+    layer: opt.Layer = None,
+    weights: opt.Weights = None,
+    resize: opt.ResizeMode = opt.Resize.whole,
+    batch_size: opt.BatchSize = 32,
+    precision: opt.PrecisionMode = opt.Precision.float32,
+    normalize: Annotated[
+        opt.Normalize, typer.Option(help="Gaussian normalisation: row (the paper), feature, none.")
+    ] = opt.Normalize.row,
+    anmrr_k: Annotated[
+        opt.AnmrrK, typer.Option(help="K of ANMRR: 2 NG (the paper's field), or MPEG-7's.")
+    ] = opt.AnmrrK.two_ng,
+    examples: Annotated[int, typer.Option(min=0, help="Results shown for each example query.")] = 10,
+    per_class: Annotated[bool, typer.Option("--per-class", help="Also print the figures of each class.")] = False,
+    all_items: opt.AllItems = False,
+    threads: opt.Threads = None,
+    workers: opt.Workers = None,
+    device: opt.Device = None,
+    force: opt.Force = False,
+    quiet: opt.Quiet = False,
+    json: opt.Json = False,
+) -> None:
+    """Evaluate by the protocol of Ge et al. 2018: mAP, ANMRR, precision and recall.
+
+    Features are extracted first (into OUT/features; what a former or interrupted run left there is used again), or
+    read from a folder written by `rsir features`. Writes result.json, report.html and three SVG plots.
+    """
+    with reported_errors("run the same command again to go on"):
+        network = opt.NetworkOptions(backbone, layer, weights, resize, batch_size, precision, workers, device)
+        if opt.is_features_folder(source):
+            from rsir_fast.extraction import Features
+
+            features = Features.load(source)
+            target = out or Path("runs") / _run_name(features)
+        else:
+            features, target = extracted(source, network, out, all_items=all_items, force=force, quiet=quiet)
+        settings = {"normalize": normalize.value, "anmrr_k": anmrr_k.value, "examples": examples, "threads": threads}
+        evaluate_and_report(features, target, settings, per_class=per_class, quiet=quiet, json=json)
+        end_with_skipped(features.skipped)
+
+
+def extracted(
+    data: Path, network: opt.NetworkOptions, out: Path | None, *, all_items: bool, force: bool, quiet: bool
+) -> tuple[Features, Path]:
+    """Extract, or take up, the features of a data set into ``OUT/features``; return them and OUT."""
+    from rsir_fast.datasets import open_dataset
+    from rsir_fast.extraction import extract
+
+    dataset = open_dataset(data, all_items=all_items)
+    for remark in dataset.notes:
+        note(f"note: {remark}", quiet)
+    loaded = network.load()
+    target = out or Path("runs") / f"ge2018-{dataset.name}-{loaded.name}-{loaded.layer}"
+    with extraction_progress(quiet) as progress:
+        run = network.run()
+        features = extract(dataset, loaded, out=target / "features", resume=True, force=force, progress=progress, **run)
+    return features, target
+
+
+def evaluate_and_report(
+    features: Features, out: Path, settings: dict[str, Any], *, per_class: bool, quiet: bool, json: bool
+) -> Path:
+    """Evaluate, write the report, print the result; return the path of the report."""
+    from rsir_fast.protocols import evaluate_ge2018
+    from rsir_fast.report import result_table, write_report
+
+    note(f"rank: {len(features)} queries x {len(features)} images, {features.dim} values an image", quiet)
+    evaluation = evaluate_ge2018(features, **settings)
+    load_image = None if features.root is None else features.as_dataset().load_image
+    machine = {
+        "Machine": f"{platform.system()} {platform.machine()}",
+        "Python": platform.python_version(),
+    }
+    command = shlex.join(["rsir", *sys.argv[1:]])
+    paths = write_report(out, evaluation.result, evaluation.examples, load_image, command=command, machine=machine)
+    if json:
+        print_json(evaluation.result)
+    else:
+        print_result(result_table(evaluation.result, per_class=per_class))
+        typer.echo(f"report: {paths['report'].absolute()}")
+    return paths["report"]
+
+
+def _run_name(features: Features) -> str:
+    provenance = features.provenance
+    return f"ge2018-{features.name}-{provenance.get('name', 'features')}-{provenance.get('layer', features.dim)}"

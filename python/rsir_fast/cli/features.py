@@ -1,0 +1,81 @@
+"""``rsir features``: from a folder of images to a feature matrix."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from rsir_fast.cli import options as opt
+from rsir_fast.cli.session import end_with_skipped, extraction_progress, note, print_json, reported_errors
+
+
+def features(
+    data: Annotated[Path, typer.Argument(help="Folder of images: a benchmark, class folders, or images.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the features.")],
+    backbone: opt.BackboneName = "mobilenet_v2",
+    layer: opt.Layer = None,
+    weights: opt.Weights = None,
+    resize: opt.ResizeMode = opt.Resize.whole,
+    batch_size: opt.BatchSize = 32,
+    precision: opt.PrecisionMode = opt.Precision.float32,
+    all_items: opt.AllItems = False,
+    workers: opt.Workers = None,
+    device: opt.Device = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
+    force: opt.Force = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, compute nothing.")] = False,
+    download: Annotated[bool, typer.Option("--download", help="Download UC Merced to DATA if it is missing.")] = False,
+    quiet: opt.Quiet = False,
+    json: opt.Json = False,
+) -> None:
+    """Compute the features of a folder of images.
+
+    Written in shards: an interrupted run goes on with --resume and gives the identical matrix. Images that cannot be
+    read are left out, listed at the end, and make the exit code 3.
+    """
+    with reported_errors(f"what is finished lies in {out}; go on with --resume"):
+        from rsir_fast.datasets import open_dataset
+        from rsir_fast.extraction import extract
+
+        dataset = open_dataset(data, all_items=all_items, download=download)
+        for remark in dataset.notes:
+            note(f"note: {remark}", quiet)
+        network = opt.NetworkOptions(backbone, layer, weights, resize, batch_size, precision, workers, device)
+        loaded = network.load()
+        found = {"dataset": dataset.name, "images": len(dataset), "classes": len(dataset.classes)}
+        summary: dict[str, Any] = {**found, "backbone": loaded.provenance, "out": str(out)}
+        if dry_run:
+            summary["dry_run"] = True
+        else:
+            with extraction_progress(quiet) as progress:
+                result = extract(
+                    dataset, loaded, out=out, resume=resume, force=force, progress=progress, **network.run()
+                )
+            skipped = [entry._asdict() for entry in result.skipped]
+            summary |= {"rows": len(result), "dim": result.dim, "skipped": skipped, "timing": result.timing}
+        if json:
+            print_json(summary)
+        else:
+            typer.echo("\n".join(_lines(summary)))
+        if not dry_run:
+            end_with_skipped(result.skipped)
+
+
+def _lines(summary: dict[str, Any]) -> list[str]:
+    provenance = summary["backbone"]
+    lines = [
+        f"data set  {summary['dataset']}: {summary['images']} images, {summary['classes']} classes",
+        f"network   {provenance['description']}, {provenance['layer']} ({provenance['dim']} values an image)",
+        f"weights   {provenance['weights']['file']}, SHA-256 {provenance['weights']['sha256'][:16]}...",
+    ]
+    if summary.get("dry_run"):
+        return [*lines, f"dry run: nothing written to {summary['out']}"]
+    timing = summary["timing"]
+    if timing.get("images_per_s"):
+        rate = f"{timing['images_per_s']:.1f} images/s"
+        if timing.get("forward_images_per_s"):
+            rate += f" (bare forward pass {timing['forward_images_per_s']:.1f})"
+        lines.append(f"speed     {timing['images']} images in {timing['seconds']:.1f} s, {rate}")
+    return [*lines, f"features  {summary['rows']} x {summary['dim']} float32 in {summary['out']}"]

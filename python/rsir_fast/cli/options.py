@@ -1,0 +1,121 @@
+"""Options that several commands share, and what they load."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rsir_fast.backbones import Backbone
+
+
+class Resize(str, Enum):
+    """How an image comes to the network's input size."""
+
+    whole = "whole"
+    short_side = "short-side"
+
+
+class Precision(str, Enum):
+    """Arithmetic of the network."""
+
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+
+
+class Normalize(str, Enum):
+    """Gaussian normalisation."""
+
+    row = "row"
+    feature = "feature"
+    none = "none"
+
+
+class AnmrrK(str, Enum):
+    """K of ANMRR."""
+
+    two_ng = "2ng"
+    mpeg7 = "mpeg7"
+
+
+_NETWORK = "Network"
+_RUN = "Run"
+
+BackboneName = Annotated[
+    str,
+    typer.Option(
+        "--backbone", "-b", help="Network: cnn-alex, cnn-m, ..., or any of torchvision's.", rich_help_panel=_NETWORK
+    ),
+]
+Layer = Annotated[
+    str | None,
+    typer.Option(
+        "--layer", "-l", help="pool5, fc6, fc7, gap, or a graph node. Default: the network's.", rich_help_panel=_NETWORK
+    ),
+]
+Weights = Annotated[
+    str | None,
+    typer.Option("--weights", "-w", help="Weight file. Default: see `rsir doctor`.", rich_help_panel=_NETWORK),
+]
+ResizeMode = Annotated[
+    Resize, typer.Option(help="Whole image, or short side and centre crop.", rich_help_panel=_NETWORK)
+]
+BatchSize = Annotated[int, typer.Option(min=1, help="Images a forward pass.", rich_help_panel=_NETWORK)]
+PrecisionMode = Annotated[
+    Precision, typer.Option(help="bfloat16 is faster where the device has it.", rich_help_panel=_NETWORK)
+]
+Device = Annotated[
+    str | None, typer.Option(help="cpu, cuda, cuda:1. Default: CUDA where there is one.", rich_help_panel=_RUN)
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(min=0, help="Processes that decode images. Default: one a core, at most 8.", rich_help_panel=_RUN),
+]
+Threads = Annotated[
+    int | None,
+    typer.Option(min=1, help="Threads of the search. Never changes a figure. Default: all.", rich_help_panel=_RUN),
+]
+AllItems = Annotated[
+    bool, typer.Option("--all", help="WHU-RS19: all 1005 images, not the first 50 of each class.", show_default=False)
+]
+Force = Annotated[bool, typer.Option("--force", help="Replace what is there.", rich_help_panel=_RUN)]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no notes.", rich_help_panel=_RUN)]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.", rich_help_panel=_RUN)]
+
+
+@dataclass(frozen=True)
+class NetworkOptions:
+    """The network and how it is run."""
+
+    backbone: str
+    layer: str | None
+    weights: str | None
+    resize: Resize
+    batch_size: int
+    precision: Precision
+    workers: int | None
+    device: str | None
+
+    def load(self) -> Backbone:
+        """Load the backbone."""
+        from rsir_fast.backbones import load_backbone
+
+        return load_backbone(self.backbone, self.layer, self.weights, resize=self.resize.value)
+
+    def run(self) -> dict[str, Any]:
+        """Return the keyword arguments for `rsir_fast.extraction.extract`."""
+        return {
+            "batch_size": self.batch_size,
+            "precision": self.precision.value,
+            "workers": self.workers,
+            "device": self.device,
+        }
+
+
+def is_features_folder(path: Path) -> bool:
+    """Tell whether a folder was written by ``rsir features``."""
+    return (path / "manifest.json").is_file() or (path / "extraction.json").is_file()

@@ -1,0 +1,140 @@
+"""What every command does alike: notes and progress on stderr, errors as one line, exit codes."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from rsir_fast.errors import RsirError
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from rsir_fast.extraction import Progress, Skipped
+
+FAILED, WRONG_USAGE, SKIPPED, INTERRUPTED = 1, 2, 3, 130
+LOG_INTERVAL_S = 10.0
+
+
+@contextmanager
+def reported_errors(on_interrupt: str = "") -> Iterator[None]:
+    """Turn errors that a user can act on into one line on stderr and an exit code.
+
+    Parameters
+    ----------
+    on_interrupt
+        What Ctrl-C leaves behind and how to go on.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        _end(f"interrupted{'; ' if on_interrupt else ''}{on_interrupt}", INTERRUPTED)
+    except BrokenPipeError:
+        # The reader of stdout (`| head`) has gone: not an error, but nothing more may be printed.
+        sys.stdout = None
+        raise typer.Exit(FAILED) from None
+    except (RsirError, OSError, ImportError) as error:
+        _end(f"error: {error}", FAILED)
+    except (ValueError, TypeError) as error:
+        if not _from_this_package(error):
+            raise
+        _end(f"error: {error}", WRONG_USAGE)
+
+
+def _from_this_package(error: BaseException) -> bool:
+    """Whether the error was raised by a check of ours and not by a fault somewhere below."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and str(trace.tb_frame.f_globals.get("__name__", "")).startswith("rsir_fast.")
+
+
+def _end(message: str, code: int) -> None:
+    typer.echo(f"rsir: {message}", err=True)
+    raise typer.Exit(code)
+
+
+def note(message: str, quiet: bool = False) -> None:
+    """Say something on stderr."""
+    if not quiet:
+        typer.echo(message, err=True)
+
+
+def print_result(renderable: RenderableType) -> None:
+    """Print a table on stdout: as wide as the terminal, 100 columns in a pipe."""
+    from rich.console import Console
+
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 100)
+    console.print(renderable)
+
+
+def print_json(content: Any) -> None:
+    """Print one JSON object on stdout."""
+    from rsir_fast.report import result_json
+
+    typer.echo(result_json(content), nl=False)
+
+
+def end_with_skipped(skipped: Sequence[Skipped]) -> None:
+    """List images that could not be read, on stderr even if quiet, and exit with code 3 if there are any."""
+    if not skipped:
+        return
+    typer.echo(f"rsir: {len(skipped)} images could not be read and were left out:", err=True)
+    for entry in skipped:
+        typer.echo(f"  {entry.item}: {entry.reason}", err=True)
+    raise typer.Exit(SKIPPED)
+
+
+@contextmanager
+def extraction_progress(quiet: bool) -> Iterator[Callable[[Progress], None] | None]:
+    """Show images, rate and time left: a bar on a terminal, elsewhere a line every ten seconds."""
+    if quiet:
+        yield None
+    elif sys.stderr.isatty():
+        yield from _bar()
+    else:
+        yield _log()
+
+
+def _log() -> Callable[[Progress], None]:
+    last = time.monotonic()
+
+    def log(progress: Progress) -> None:
+        nonlocal last
+        if progress.eta_s is None or (time.monotonic() - last < LOG_INTERVAL_S and progress.done < progress.total):
+            return
+        last = time.monotonic()
+        note(
+            f"extract: {progress.done}/{progress.total} images, {progress.images_per_s:.1f} images/s, "
+            f"{progress.eta_s:.0f} s left"
+        )
+
+    return log
+
+
+def _bar() -> Iterator[Callable[[Progress], None]]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bar
+
+    columns = [
+        TextColumn("extract"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]:.1f} images/s"),
+        TimeElapsedColumn(),
+        TextColumn("ETA {task.fields[eta]}"),
+    ]
+    with Bar(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("extract", total=None, rate=0.0, eta="?")
+
+        def show(progress: Progress) -> None:
+            eta = "?" if progress.eta_s is None else f"{progress.eta_s:.0f} s"
+            bar.update(task, completed=progress.done, total=progress.total, rate=progress.images_per_s, eta=eta)
+
+        yield show
