@@ -1,0 +1,32 @@
+"""Data sets: benchmark layouts, folders, torch data sets, splits, synthetic scenes."""
+
+from __future__ import annotations
+
+from rsir_fast.datasets.dataset import Dataset
+from rsir_fast.datasets.download import download_ucmerced
+from rsir_fast.datasets.images import IMAGE_SUFFIXES, MAX_PIXELS, read_image
+from rsir_fast.datasets.known import KNOWN_LAYOUTS
+from rsir_fast.datasets.layouts import open_folder
+from rsir_fast.datasets.opening import open_dataset
+from rsir_fast.datasets.scan import natural_key
+from rsir_fast.datasets.scenes import SCENE_CLASSES, draw_scene, generate_scenes
+from rsir_fast.datasets.splits import Split, stratified_split
+from rsir_fast.datasets.wrap import wrap_dataset
+
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "KNOWN_LAYOUTS",
+    "MAX_PIXELS",
+    "SCENE_CLASSES",
+    "Dataset",
+    "Split",
+    "download_ucmerced",
+    "draw_scene",
+    "generate_scenes",
+    "natural_key",
+    "open_dataset",
+    "open_folder",
+    "read_image",
+    "stratified_split",
+    "wrap_dataset",
+]

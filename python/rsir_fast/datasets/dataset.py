@@ -1,0 +1,220 @@
+"""The data set: names, labels and a way to load each image."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from PIL import Image
+
+from rsir_fast.datasets.images import printable, read_image
+from rsir_fast.errors import DatasetError
+
+__all__ = ["Dataset"]
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """A list of images with their classes; loads nothing until asked.
+
+    Picklable, so that it travels to loader workers (an in-memory data set is, if what it wraps is).
+
+    Parameters
+    ----------
+    name
+        ``"UCMerced_LandUse"``, ``"AID"``, ... or the folder's name.
+    root
+        Folder the items are relative to; None for an in-memory data set.
+    items
+        POSIX paths relative to `root`, by class and then by name in natural order, or ``"item-000017"`` for in-memory
+        data sets. Each occurs once.
+    labels
+        Int64 [n], indices into `classes`; None where the folder has no classes. Stored as a read-only copy.
+    classes
+        Class names, in natural order.
+    notes
+        Sentences worth telling the user: deviations from the published data set, files left out.
+    loader
+        For in-memory data sets: item name to RGB image.
+
+    Raises
+    ------
+    DatasetError
+        If items repeat, or labels do not fit items or classes.
+
+    Examples
+    --------
+    >>> data = Dataset("demo", Path("."), ("a/1.png", "a/2.png", "b/1.png"), np.array([0, 0, 1]), ("a", "b"))
+    >>> len(data), data.class_counts().tolist(), data.subset([2]).items
+    (3, [2, 1], ('b/1.png',))
+    """
+
+    name: str
+    root: Path | None
+    items: tuple[str, ...]
+    labels: NDArray[np.int64] | None = None
+    classes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    loader: Callable[[str], Image.Image] | None = None
+
+    def __post_init__(self) -> None:
+        if (self.root is None) == (self.loader is None):
+            raise DatasetError(f"{self.name}: expected either a root folder or a loader, got both or neither")
+        if len(set(self.items)) != len(self.items):
+            repeated = Counter(self.items).most_common(1)[0][0]
+            raise DatasetError(f"{self.name}: item {printable(repeated)} occurs more than once; list each image once")
+        if self.labels is None:
+            return
+        labels = np.array(self.labels, dtype=np.int64)  # [n]
+        if labels.shape != (len(self.items),):
+            raise DatasetError(
+                f"{self.name}: expected {len(self.items)} labels, one per item, got shape {labels.shape}"
+            )
+        if labels.size and (labels.min() < 0 or labels.max() >= len(self.classes)):
+            raise DatasetError(
+                f"{self.name}: expected labels 0 to {len(self.classes) - 1} for {len(self.classes)} classes, "
+                f"got {labels.min()} to {labels.max()}"
+            )
+        labels.setflags(write=False)
+        object.__setattr__(self, "labels", labels)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, i: int) -> Image.Image:
+        return self.load_image(i)
+
+    def __iter__(self) -> Iterator[Image.Image]:
+        return (self.load_image(i) for i in range(len(self)))
+
+    def load_image(self, i: int) -> Image.Image:
+        """Load image `i` as RGB, decoded in full.
+
+        Parameters
+        ----------
+        i
+            0 to n - 1, or negative from the end as in any sequence.
+
+        Returns
+        -------
+        PIL.Image.Image
+            Mode RGB. Files follow the rules of `rsir_fast.datasets.images.read_image`.
+
+        Raises
+        ------
+        ImageError
+            With the path and the reason, if the image cannot be read.
+        IndexError
+            If there is no item `i`.
+        """
+        item = self.items[i]
+        if self.loader is not None:
+            return self.loader(item)
+        assert self.root is not None  # by construction
+        return read_image(self.root / item)
+
+    def subset(self, indices: ArrayLike) -> Dataset:
+        """Pick items by index or by mask; classes stay as they are.
+
+        Parameters
+        ----------
+        indices
+            Integers [m], each at most once, or booleans [n].
+
+        Returns
+        -------
+        Dataset
+            The chosen items in the given order, with the same classes and notes.
+
+        Raises
+        ------
+        DatasetError
+            If an index repeats, is out of range, or the mask has another length.
+        """
+        chosen = np.asarray(indices)
+        if chosen.dtype == np.bool_:
+            if chosen.shape != (len(self),):
+                raise DatasetError(f"{self.name}: expected a mask of length {len(self)}, got shape {chosen.shape}")
+            chosen = np.flatnonzero(chosen)
+        elif chosen.size and not np.issubdtype(chosen.dtype, np.integer):
+            raise DatasetError(f"{self.name}: expected integer indices or a boolean mask, got {chosen.dtype}")
+        chosen = chosen.astype(np.int64).ravel()
+        outside = chosen[(chosen < 0) | (chosen >= len(self))]
+        if outside.size:
+            raise DatasetError(f"{self.name}: index {outside[0]} is outside 0 to {len(self) - 1}")
+        return replace(
+            self,
+            items=tuple(self.items[i] for i in chosen),
+            labels=None if self.labels is None else self.labels[chosen],
+        )
+
+    def select(self, classes: Sequence[str]) -> Dataset:
+        """Keep the items of some classes, in their order; those classes get labels 0, 1, ... in the given order.
+
+        Parameters
+        ----------
+        classes
+            Names out of `classes`.
+
+        Returns
+        -------
+        Dataset
+            Its `classes` are exactly the given ones.
+
+        Raises
+        ------
+        DatasetError
+            If there are no labels, or a class is unknown or named twice.
+        """
+        labels = self.require_labels()
+        unknown = [c for c in classes if c not in self.classes]
+        if unknown or len(set(classes)) != len(classes):
+            raise DatasetError(
+                f"{self.name}: expected distinct classes out of {', '.join(self.classes)}; got {', '.join(classes)}"
+            )
+        new_label = np.full(len(self.classes), -1, dtype=np.int64)
+        for position, name in enumerate(classes):
+            new_label[self.classes.index(name)] = position
+        kept = self.subset(new_label[labels] >= 0)
+        assert kept.labels is not None  # this data set has labels
+        return replace(kept, labels=new_label[kept.labels], classes=tuple(classes))
+
+    def class_counts(self) -> NDArray[np.int64]:
+        """Count the images of each class.
+
+        Returns
+        -------
+        ndarray of int64
+            [number of classes]; empty where there are no classes.
+        """
+        if self.labels is None:
+            return np.zeros(0, dtype=np.int64)
+        return np.bincount(self.labels, minlength=len(self.classes)).astype(np.int64)
+
+    def require_labels(self) -> NDArray[np.int64]:
+        """Labels, or an error that says how to get some.
+
+        Returns
+        -------
+        ndarray of int64
+            [n], read-only.
+
+        Raises
+        ------
+        DatasetError
+            If the data set has no classes.
+        """
+        if self.labels is None:
+            where = (
+                "the wrapped data set has no labels"
+                if self.root is None
+                else f"{printable(self.root)} has no class folders"
+            )
+            raise DatasetError(
+                f"{self.name}: expected images with classes, but {where}; sort the images as FOLDER/CLASS/image.jpg"
+            )
+        return self.labels

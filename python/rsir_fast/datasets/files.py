@@ -1,0 +1,35 @@
+"""Write a file in one step: it is there in full, or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+__all__ = ["write_atomically"]
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file under a temporary, hidden name beside its place, then move it there.
+
+    Parameters
+    ----------
+    path
+        File to write or replace; its folder is made if need be.
+    content
+        All of it.
+
+    Raises
+    ------
+    OSError
+        If the folder or file cannot be written; nothing is left behind.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{secrets.token_hex(8)}.part")
+    try:
+        with part.open("xb") as file:
+            file.write(content)
+        os.replace(part, path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,142 @@
+"""Write a data set of synthetic scenes to a folder."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from rsir_fast.datasets.dataset import Dataset
+from rsir_fast.datasets.files import write_atomically
+from rsir_fast.datasets.images import printable
+from rsir_fast.datasets.scan import natural_key
+from rsir_fast.datasets.scenes.draw import SCENE_CLASSES, draw_scene
+from rsir_fast.errors import DatasetError
+
+__all__ = ["generate_scenes"]
+
+_MANIFEST = "scenes.json"
+_VERSION = 1
+_QUALITY = 92
+
+
+def generate_scenes(
+    root: str | Path,
+    *,
+    classes: int | Sequence[str] | None = None,
+    per_class: int = 20,
+    size: int = 256,
+    seed: int = 0,
+    force: bool = False,
+    progress: Callable[[int, int], object] | None = None,
+) -> Dataset:
+    """Make a data set of synthetic scenes: ``ROOT/CLASS/CLASS_000.jpg``.
+
+    For demonstrations and tests where no data set is at hand; the classes look like what they are called, but figures
+    measured on them say nothing about real images. Image `i` of a class is the same whatever `per_class` and `classes`
+    are. Images already there (from the same size and seed) are kept, so an interrupted call is completed by the next.
+    About 0.05 to 0.1 s per image of 256 x 256.
+
+    Parameters
+    ----------
+    root
+        Folder to write to: a new one, an empty one, or one that this function wrote.
+    classes
+        Names out of `SCENE_CLASSES`, or how many of them from its beginning; all by default.
+    per_class
+        Images of each class.
+    size
+        Side of the images in pixels.
+    seed
+        Another seed, another world.
+    force
+        Write into a folder that holds other things or other scenes; files of the same names are replaced, others stay.
+    progress
+        Called with (images done, images in all); returning False cancels.
+
+    Returns
+    -------
+    Dataset
+        Of these images only, in natural order, named ``synthetic scenes``.
+
+    Raises
+    ------
+    DatasetError
+        If an argument is out of range, the folder holds something else, cannot be written, or `progress` cancelled.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     data = generate_scenes(folder, classes=["forest", "beach"], per_class=1, size=64)
+    >>> data.items
+    ('beach/beach_000.jpg', 'forest/forest_000.jpg')
+    """
+    root = Path(root)
+    names = _class_names(classes)
+    if per_class < 1:
+        raise DatasetError(f"expected at least 1 image per class, got per_class={per_class}")
+    try:
+        fresh = _claim(root, {"generator": "rsir_fast scenes", "version": _VERSION, "size": size, "seed": seed}, force)
+        items = [(name, index) for name in names for index in range(per_class)]
+        for done, (name, index) in enumerate(items):
+            if progress is not None and progress(done, len(items)) is False:
+                raise DatasetError(f"cancelled after {done} of {len(items)} scenes; call again to continue")
+            path = root / _path(name, index)
+            if fresh or not path.is_file() or path.stat().st_size == 0:
+                buffer = io.BytesIO()
+                draw_scene(name, index, size=size, seed=seed).save(buffer, "JPEG", quality=_QUALITY, subsampling=0)
+                write_atomically(path, buffer.getvalue())
+        if progress is not None:
+            progress(len(items), len(items))
+    except OSError as error:
+        raise DatasetError(f"cannot write scenes to {printable(root)}: {error.strerror}") from error
+    return Dataset(
+        name="synthetic scenes",
+        root=root,
+        items=tuple(_path(name, index) for name, index in items),
+        labels=np.repeat(np.arange(len(names), dtype=np.int64), per_class),
+        classes=names,
+    )
+
+
+def _path(name: str, index: int) -> str:
+    return f"{name}/{name}_{index:03d}.jpg"
+
+
+def _class_names(classes: int | Sequence[str] | None) -> tuple[str, ...]:
+    if classes is None:
+        classes = len(SCENE_CLASSES)
+    if isinstance(classes, int):
+        if not 1 <= classes <= len(SCENE_CLASSES):
+            raise DatasetError(f"expected 1 to {len(SCENE_CLASSES)} classes, got {classes}")
+        classes = SCENE_CLASSES[:classes]
+    unknown = [name for name in classes if name not in SCENE_CLASSES]
+    if unknown or not classes or len(set(classes)) != len(classes) or isinstance(classes, str):
+        raise DatasetError(f"expected a list of distinct classes out of {', '.join(SCENE_CLASSES)}; got {classes!r}")
+    return tuple(sorted(classes, key=natural_key))
+
+
+def _claim(root: Path, wanted: dict[str, object], force: bool) -> bool:
+    """Make the folder this function's own; True if images found in it must not be reused."""
+    manifest = root / _MANIFEST
+    if root.exists() and not root.is_dir():
+        raise DatasetError(f"expected a folder at {printable(root)}, found a file; choose another place")
+    found: object = None
+    if manifest.is_file():
+        try:
+            found = json.loads(manifest.read_bytes())
+        except ValueError:
+            found = "damaged"
+    if found == wanted:
+        return False
+    if not force and root.is_dir() and any(root.iterdir()):
+        held = f"scenes made with {found}" if found else "other files"
+        raise DatasetError(
+            f"expected a new or empty folder at {printable(root)}, found {held}; choose another folder, or force=True"
+        )
+    write_atomically(manifest, json.dumps(wanted).encode("ascii") + b"\n")
+    return True

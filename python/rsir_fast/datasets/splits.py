@@ -1,0 +1,216 @@
+"""Seeded stratified splits into training and test images, kept as small files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from rsir_fast.datasets.dataset import Dataset
+from rsir_fast.datasets.files import write_atomically
+from rsir_fast.datasets.images import printable
+from rsir_fast.errors import DatasetError
+
+__all__ = ["Split", "stratified_split"]
+
+_FORMAT = "rsir_fast split"
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Split:
+    """Training and test items, by name: it stays right when the data set is sorted or extended differently.
+
+    Parameters
+    ----------
+    dataset
+        Name of the data set it was made for.
+    train, test
+        Item names; no name occurs twice.
+    seed
+        Seed it was drawn with; None for a split from elsewhere.
+
+    Raises
+    ------
+    DatasetError
+        If an item occurs twice.
+
+    Examples
+    --------
+    >>> Split("demo", train=("a.png",), test=("a.png",))
+    Traceback (most recent call last):
+    ...
+    rsir_fast.errors.DatasetError: split of demo: expected each item once in train or test, repeated: 1 item: a.png
+    """
+
+    dataset: str
+    train: tuple[str, ...]
+    test: tuple[str, ...]
+    seed: int | None = None
+
+    def __post_init__(self) -> None:
+        counts = Counter((*self.train, *self.test))
+        repeated = [item for item, count in counts.items() if count > 1]
+        if repeated:
+            raise DatasetError(
+                f"split of {self.dataset}: expected each item once in train or test, repeated: {_listing(repeated)}"
+            )
+
+    def apply(self, dataset: Dataset) -> tuple[Dataset, Dataset]:
+        """Take the two parts of a data set.
+
+        Parameters
+        ----------
+        dataset
+            Must hold every item of the split; its other items are in neither part.
+
+        Returns
+        -------
+        tuple of Dataset
+            Training part and test part, in the order of the split.
+
+        Raises
+        ------
+        DatasetError
+            If items of the split are not in the data set; names the first of them.
+        """
+        index = {item: i for i, item in enumerate(dataset.items)}
+        unknown = [item for item in (*self.train, *self.test) if item not in index]
+        if unknown:
+            raise DatasetError(
+                f"split of {self.dataset}: not in data set {dataset.name}: {_listing(unknown)}; "
+                "use the data set the split was made for, or make a new split"
+            )
+        parts = (np.array([index[item] for item in part], dtype=np.int64) for part in (self.train, self.test))
+        train, test = (dataset.subset(part) for part in parts)
+        return train, test
+
+    def save(self, path: str | Path) -> None:
+        """Write the split as JSON; an existing file is replaced in one step.
+
+        Parameters
+        ----------
+        path
+            File to write; its folder is made if need be.
+        """
+        content = {"format": _FORMAT, "version": 1, "dataset": self.dataset, "seed": self.seed}
+        lists = {"train": list(self.train), "test": list(self.test)}
+        write_atomically(Path(path), json.dumps({**content, **lists}, indent=1).encode("ascii") + b"\n")
+
+    @classmethod
+    def load(cls, path: str | Path, dataset: Dataset | None = None) -> Split:
+        """Read a split that `save` wrote.
+
+        Parameters
+        ----------
+        path
+            The JSON file.
+        dataset
+            If given, every item must be in it.
+
+        Returns
+        -------
+        Split
+
+        Raises
+        ------
+        DatasetError
+            If the file is missing or is no split, an item occurs twice, or items are not in `dataset`.
+        """
+        path = Path(path)
+        where = f"split file {printable(path)}"
+        try:
+            content = json.loads(path.read_bytes())
+        except OSError as error:
+            raise DatasetError(f"cannot read {where}: {error.strerror}") from error
+        except ValueError as error:
+            raise DatasetError(
+                f"{where} is no JSON ({error}); make it with stratified_split(...).save(path)"
+            ) from error
+        if not isinstance(content, dict) or content.get("format") != _FORMAT or content.get("version") != 1:
+            raise DatasetError(f'{where}: expected an object with "format": "{_FORMAT}" and "version": 1')
+        lists = [content.get("train"), content.get("test")]
+        if not all(isinstance(part, list) and all(isinstance(item, str) for item in part) for part in lists):
+            raise DatasetError(f'{where}: expected lists of item names as "train" and "test"')
+        split = cls(str(content.get("dataset")), tuple(content["train"]), tuple(content["test"]), content.get("seed"))
+        if dataset is not None:
+            split.apply(dataset)
+        return split
+
+
+def stratified_split(dataset: Dataset, *, train: float | int = 0.8, seed: int = 0) -> Split:
+    """Draw the same share of every class for training; the rest is for testing.
+
+    The draw is the same for ever and everywhere: within a class the items are ordered by
+    SHA-256 of ``"seed/class/item"`` (each part as UTF-8 after its length, so no two differ only in where they are cut)
+    and the first of them are training items. So no random number generator can change it, and adding a class or an
+    item moves no other item, except the one at the edge.
+
+    Parameters
+    ----------
+    dataset
+        With classes.
+    train
+        A share strictly between 0 and 1 (of each class, rounded half up, but at least one image on each side where the
+        class has two), or an integer: so many images of each class.
+    seed
+        Any integer.
+
+    Returns
+    -------
+    Split
+        Both parts in the order of the data set.
+
+    Raises
+    ------
+    DatasetError
+        If there are no classes, `train` is out of range, or a class has too few images.
+
+    Examples
+    --------
+    >>> data = Dataset("demo", Path("."), tuple(f"a/{i}.png" for i in range(5)), np.zeros(5, np.int64), ("a",))
+    >>> stratified_split(data, train=0.6, seed=1).test
+    ('a/0.png', 'a/1.png')
+    """
+    labels = dataset.require_labels()
+    is_count = isinstance(train, (int, np.integer)) and not isinstance(train, bool)
+    if isinstance(train, bool) or not (train >= 1 if is_count else 0 < train < 1):
+        raise DatasetError(f"expected train as a share between 0 and 1 or as a count of at least 1, got {train!r}")
+    in_train = np.zeros(len(dataset), dtype=np.bool_)
+    for label, name in enumerate(dataset.classes):
+        members = np.flatnonzero(labels == label)
+        count = int(train) if is_count else _share(len(members), float(train))
+        if len(members) and is_count and count >= len(members):
+            raise DatasetError(
+                f"train={train} needs at least {count + 1} images in every class, "
+                f"but {dataset.name} has {len(members)} of class {name}"
+            )
+        ranks = [_rank(seed, name, dataset.items[i]) for i in members]
+        in_train[members[np.argsort(ranks)[:count]]] = True
+    parts = [tuple(dataset.items[i] for i in np.flatnonzero(mask)) for mask in (in_train, ~in_train)]
+    return Split(dataset.name, parts[0], parts[1], int(seed))
+
+
+def _share(members: int, train: float) -> int:
+    count = math.floor(members * train + 0.5)
+    return min(max(count, 1), members - 1) if members >= 2 else members
+
+
+def _rank(seed: int, label: str, item: str) -> bytes:
+    digest = hashlib.sha256()
+    for part in (str(int(seed)), label, item):
+        encoded = part.encode("utf-8", "surrogatepass")
+        digest.update(len(encoded).to_bytes(8, "little") + encoded)
+    return digest.digest()
+
+
+def _listing(items: Sequence[str]) -> str:
+    shown = ", ".join(printable(item) for item in items[:_SHOWN])
+    more = f" and {len(items) - _SHOWN} more" if len(items) > _SHOWN else ""
+    return f"{len(items)} item{'s' if len(items) != 1 else ''}: {shown}{more}"

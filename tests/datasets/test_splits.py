@@ -1,0 +1,128 @@
+"""Splits: the same for ever, kept by name."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rsir_fast.datasets import Dataset, Split, open_dataset, stratified_split
+from rsir_fast.errors import DatasetError
+
+
+def made(**counts: int) -> Dataset:
+    """Return a data set with so many items of each class; no files needed."""
+    items = tuple(f"{label}/{label}{i:02d}.png" for label, count in counts.items() for i in range(count))
+    labels = np.repeat(np.arange(len(counts)), list(counts.values()))
+    return Dataset("made", Path(), items, labels, tuple(counts))
+
+
+def test_split_never_changes() -> None:
+    """The published rule, once more from its words, and one answer of it written down."""
+    data = made(a=5, b=4)
+
+    def digest(item: str) -> bytes:
+        parts = (b"7", item[0].encode(), item.encode())
+        return hashlib.sha256(b"".join(len(part).to_bytes(8, "little") + part for part in parts)).digest()
+
+    expected = {item for label in "ab" for item in sorted((i for i in data.items if i[0] == label), key=digest)[-2:]}
+    split = stratified_split(data, train=0.6, seed=7)
+    assert set(split.test) == expected
+    assert split.test == ("a/a02.png", "a/a03.png", "b/b00.png", "b/b03.png")
+
+
+@pytest.mark.parametrize("train", [0.8, 0.5, 0.01, 0.99, 1, 9])
+def test_every_class_gives_its_share(train: float | int) -> None:
+    data = made(a=10, b=37, c=11)
+    split = stratified_split(data, train=train, seed=3)
+    parts = split.apply(data)
+    assert sorted((*split.train, *split.test)) == sorted(data.items)
+    for count, drawn in zip(data.class_counts(), parts[0].class_counts(), strict=True):
+        exact = train if isinstance(train, int) else count * train
+        assert drawn == min(max(np.floor(exact + 0.5), 1), count - 1)
+    assert [parts[1].require_labels()[0], parts[1].classes] == [0, data.classes]
+
+
+def test_seeds_differ_and_classes_do_not_disturb_each_other() -> None:
+    few, more = stratified_split(made(a=40), seed=1), stratified_split(made(z=9, a=40), seed=1)
+    assert set(few.train) == {item for item in more.train if item.startswith("a/")}
+    assert few.train != stratified_split(made(a=40), seed=2).train
+    larger = stratified_split(made(a=41), train=32, seed=1)
+    assert len(set(larger.train) ^ set(stratified_split(made(a=40), train=32, seed=1).train)) <= 2
+
+
+@pytest.mark.data
+def test_ucmerced_eighty_twenty(data_root: Path, tmp_path: Path) -> None:
+    data = open_dataset(data_root / "UCMerced_LandUse")
+    split = stratified_split(data, train=0.8, seed=0)
+    split.save(tmp_path / "split.json")
+    train, test = Split.load(tmp_path / "split.json", data).apply(data)
+    assert (len(train), len(test)) == (1680, 420)
+    assert set(train.class_counts()) == {80}
+
+
+def test_saved_and_loaded(tmp_path: Path) -> None:
+    odd = os.fsdecode(b"a/\xff.png")
+    split = Split("made", ("a/\u68ee.png", odd), ("a/2.png",), seed=-5)
+    path = tmp_path / "new" / "split.json"
+    split.save(path)
+    split.save(path)
+    assert Split.load(path) == split
+    assert [file.name for file in path.parent.iterdir()] == ["split.json"]
+
+
+def test_items_that_are_gone_are_named(tmp_path: Path) -> None:
+    stratified_split(made(a=10, b=10), seed=0).save(tmp_path / "split.json")
+    fewer = made(a=10, b=10).subset(range(13))
+    with pytest.raises(DatasetError, match=r"not in data set made: 7 items: b/b\d\d.png, .* and 2 more"):
+        Split.load(tmp_path / "split.json", fewer)
+    assert Split.load(tmp_path / "split.json", made(a=10, b=10, c=2)).seed == 0
+
+
+@pytest.mark.parametrize(("train", "test"), [(["x"], ["x"]), (["x", "x"], []), ([], ["y", "y"])])
+def test_overlap_is_refused(tmp_path: Path, train: list[str], test: list[str]) -> None:
+    Split("made", (), ()).save(tmp_path / "split.json")
+    content = json.loads((tmp_path / "split.json").read_text())
+    (tmp_path / "split.json").write_text(json.dumps({**content, "train": train, "test": test}))
+    with pytest.raises(DatasetError, match="repeated: 1 item: [xy]"):
+        Split.load(tmp_path / "split.json")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "is no JSON"),
+        ("[1]", "expected an object"),
+        ('{"format": "other"}', "expected an object"),
+        ('{"format": "rsir_fast split", "version": 1, "train": [1], "test": []}', "lists of item names"),
+        ('{"format": "rsir_fast split", "version": 1, "train": []}', "lists of item names"),
+        ("\udcff", "is no JSON"),
+    ],
+)
+def test_damaged_files(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "split.json").write_bytes(text.encode("utf-8", "surrogateescape"))
+    with pytest.raises(DatasetError, match=message):
+        Split.load(tmp_path / "split.json")
+    with pytest.raises(DatasetError, match="cannot read split file"):
+        Split.load(tmp_path / "nothing.json")
+
+
+@pytest.mark.parametrize("train", [0, 1.0, 0.0, -1, 1.5, True, float("nan")])
+def test_bad_shares(train: float) -> None:
+    with pytest.raises(DatasetError, match="share between 0 and 1"):
+        stratified_split(made(a=4), train=train)
+
+
+def test_too_few_images() -> None:
+    with pytest.raises(DatasetError, match="needs at least 5 images in every class, but made has 3 of class b"):
+        stratified_split(made(a=5, b=3), train=4)
+    assert stratified_split(made(a=1, b=2), train=0.1).train == ("a/a00.png", stratified_split(made(b=2)).train[0])
+
+
+def test_no_classes() -> None:
+    with pytest.raises(DatasetError, match="expected images with classes"):
+        stratified_split(Dataset("d", Path(), ("1", "2")))
