@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -113,17 +114,22 @@ def batches(
     RsirError
         If a worker process dies (out of memory, say).
     """
-    loader: DataLoader[Any] = DataLoader(
-        _Prepared(dataset, preprocessing),
-        batch_size=batch_size,
-        sampler=numbers,
-        num_workers=min(workers, -(-len(numbers) // batch_size)),
-        collate_fn=_Collate(preprocessing.input_size),
-        worker_init_fn=_leave_ctrl_c_to_the_parent,
-        pin_memory=pin_memory,
-    )
     try:
-        yield from loader
+        with warnings.catch_warnings():
+            # More workers than cores is the caller's decision: with images on a network drive it pays.
+            warnings.filterwarnings("ignore", message="This DataLoader will create")
+            loading = iter(
+                DataLoader(
+                    _Prepared(dataset, preprocessing),
+                    batch_size=batch_size,
+                    sampler=numbers,
+                    num_workers=min(workers, -(-len(numbers) // batch_size)),
+                    collate_fn=_Collate(preprocessing.input_size),
+                    worker_init_fn=_leave_ctrl_c_to_the_parent,
+                    pin_memory=pin_memory,
+                )
+            )
+        yield from loading
     except RuntimeError as error:
         if "DataLoader worker" not in str(error):
             raise

@@ -33,6 +33,18 @@ __all__ = ["FeatureStore", "load", "save"]
 MANIFEST, PLAN, ITEMS, SHARDS = OURS = ("manifest.json", "extraction.json", "items.parquet", "shards")
 
 
+# Loader workers are forks of this process and must not keep its locks alive when it is killed.
+_held_locks: set[int] = set()
+
+
+def _drop_held_locks() -> None:
+    while _held_locks:
+        os.close(_held_locks.pop())
+
+
+os.register_at_fork(after_in_child=_drop_held_locks)
+
+
 class _Record(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
@@ -106,6 +118,7 @@ class FeatureStore:
             state = "finished" if MANIFEST in present else "unfinished"
             raise FeaturesError(f"{folder} holds {state} features: give resume to go on, or force to replace them")
         self._lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        _held_locks.add(self._lock)
         try:
             self._take_lock()
             if holds_features and not force:
@@ -114,13 +127,17 @@ class FeatureStore:
                 remove_features(folder)
                 write_atomically(folder / PLAN, _json(plan))
         except BaseException:
-            os.close(self._lock)
+            self._release_lock()
             raise
 
     def __enter__(self) -> FeatureStore:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._release_lock()
+
+    def _release_lock(self) -> None:
+        _held_locks.discard(self._lock)
         os.close(self._lock)
 
     def _take_lock(self) -> None:

@@ -1,0 +1,211 @@
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from op_support import same_bits
+from rsir_fast.backbones import load_backbone
+from rsir_fast.datasets import open_dataset
+from rsir_fast.errors import DatasetError, FeaturesError, RsirError
+from rsir_fast.extraction import Features, extract
+from scene_files import write_broken, write_scenes
+
+
+@pytest.fixture(scope="module")
+def backbone():
+    return load_backbone("squeezenet1_1", weights="random:0")
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory):
+    return write_scenes(tmp_path_factory.mktemp("scenes"))
+
+
+def test_features_are_those_of_a_plain_forward_pass(scenes, backbone):
+    features = extract(scenes, backbone, batch_size=4)
+    data = open_dataset(scenes)
+    prepared = np.stack([backbone.preprocessing.prepare(image) for image in data])
+    with torch.inference_mode():
+        expected = backbone(backbone.preprocessing.normalize(torch.from_numpy(prepared))).numpy()
+    np.testing.assert_allclose(features.matrix, expected, rtol=1e-4, atol=1e-6)
+    assert features.items == data.items
+    assert (features.labels == data.labels).all()
+    assert features.provenance["weights"]["sha256"] == backbone.provenance["weights"]["sha256"]
+    assert features.timing["images"] == 18
+    assert features.timing["images_per_s"] > 0
+    assert features.timing["forward_images_per_s"] > 0
+
+
+@pytest.mark.parametrize("workers", [0, 1, 3])
+def test_workers_and_shards_change_no_bit(scenes, backbone, tmp_path, workers):
+    expected = extract(scenes, backbone, batch_size=4, workers=0)
+    stored = extract(scenes, backbone, batch_size=4, workers=workers, shard_size=5, out=tmp_path / "f")
+    assert same_bits(np.asarray(stored.matrix), expected.matrix)
+    assert len(list((tmp_path / "f/shards").glob("*.npy"))) == 3  # 18 images in shards of 8
+
+
+def test_stored_features_load_as_they_were(scenes, backbone, tmp_path):
+    stored = extract(scenes, backbone, out=tmp_path / "f")
+    loaded = Features.load(tmp_path / "f")
+    assert same_bits(np.asarray(loaded.matrix), np.asarray(stored.matrix))
+    assert loaded.items == stored.items
+    assert loaded.classes == stored.classes == ("class0", "class1", "class2")
+    assert loaded.provenance == stored.provenance
+    assert loaded.as_dataset().load_image(3).size == (40, 40)
+    copy = loaded.save(tmp_path / "copy")
+    assert same_bits(np.asarray(Features.load(copy).matrix), np.asarray(stored.matrix))
+
+
+def test_unreadable_images_are_listed_and_the_rest_is_there(tmp_path, backbone):
+    readable = write_broken(tmp_path / "images")
+    for out in (None, tmp_path / "f"):
+        features = extract(tmp_path / "images", backbone, batch_size=3, workers=1, shard_size=3, out=out)
+        assert {entry.item for entry in features.skipped} == {name for name, good in readable.items() if not good}
+        assert set(features.items) == {name for name, good in readable.items() if good}
+        assert features.matrix.shape == (7, 512)
+        assert all(entry.reason for entry in features.skipped)
+        assert features.labels is None
+    assert Features.load(tmp_path / "f").skipped == features.skipped
+
+
+def test_only_unreadable_images(tmp_path, backbone):
+    (tmp_path / "bad.jpg").write_text("x")
+    features = extract(tmp_path, backbone, workers=0)
+    assert features.matrix.shape == (0, 512)
+    assert len(features.skipped) == 1
+
+
+def test_an_earlier_damaged_shard_is_made_again(scenes, backbone, tmp_path):
+    whole = extract(scenes, backbone, batch_size=4, shard_size=4, out=tmp_path / "f")
+    expected = np.array(whole.matrix)
+    (tmp_path / "f/manifest.json").unlink()
+    shard = tmp_path / "f/shards/000000004.npy"
+    shard.write_bytes(shard.read_bytes()[:-7] + b"garbage")
+    (tmp_path / "f/shards/000000012.json").unlink()
+    seen = []
+    again = extract(scenes, backbone, batch_size=4, shard_size=4, out=tmp_path / "f", resume=True, progress=seen.append)
+    assert same_bits(np.asarray(again.matrix), expected)
+    assert seen[0].done == 10  # 18 images, of which shards of 4 and 4 were to be made again
+
+
+KILLED = """
+import sys
+from rsir_fast.backbones import load_backbone
+from rsir_fast.extraction import extract
+extract(sys.argv[1], load_backbone("squeezenet1_1", weights="random:0"), out=sys.argv[2], batch_size=4, shard_size=4)
+"""
+
+
+def test_killed_and_resumed_is_identical(tmp_path, backbone):
+    scenes = write_scenes(tmp_path / "scenes", per_class=60)
+    out = tmp_path / "f"
+    process = subprocess.Popen([sys.executable, "-c", KILLED, str(scenes), str(out)])
+    deadline = time.monotonic() + 120
+    while len(list(out.glob("shards/*.json"))) < 3 and time.monotonic() < deadline:
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    done = len(list(out.glob("shards/*.json")))
+    assert 3 <= done < 45, "the kill must come in the middle"
+    with pytest.raises(FeaturesError, match="not finished; run it again with resume"):
+        Features.load(out)
+    with pytest.raises(FeaturesError, match="unfinished features: give resume to go on, or force to replace"):
+        extract(scenes, backbone, out=out, batch_size=4, shard_size=4)
+    resumed = extract(scenes, backbone, out=out, batch_size=4, shard_size=4, resume=True)
+    straight = extract(scenes, backbone, batch_size=4, shard_size=4, out=tmp_path / "straight")
+    assert same_bits(np.asarray(resumed.matrix), np.asarray(straight.matrix))
+    assert resumed.items == straight.items
+    assert (out / "items.parquet").read_bytes() == (tmp_path / "straight/items.parquet").read_bytes()
+
+
+def test_resume_refuses_other_settings(scenes, backbone, tmp_path):
+    extract(scenes, backbone, out=tmp_path / "f", batch_size=4)
+    with pytest.raises(FeaturesError, match=r"made otherwise \(extraction was .*batch_size.* 4.*is .*8"):
+        extract(scenes, backbone, out=tmp_path / "f", batch_size=8, resume=True)
+    other = load_backbone("squeezenet1_1", weights="random:1")
+    with pytest.raises(FeaturesError, match="weights was"):
+        extract(scenes, other, out=tmp_path / "f", batch_size=4, resume=True)
+    replaced = extract(scenes, other, out=tmp_path / "f", batch_size=4, force=True)
+    assert replaced.provenance["weights"]["file"] == "random:1"
+
+
+def test_a_foreign_folder_is_left_alone(scenes, backbone, tmp_path):
+    (tmp_path / "thesis.tex").write_text("precious")
+    with pytest.raises(FeaturesError, match=r"found 'thesis.tex' in it; choose another folder"):
+        extract(scenes, backbone, out=tmp_path, force=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+    with pytest.raises(FeaturesError, match="expected a folder that can be written"):
+        extract(scenes, backbone, out=tmp_path / "thesis.tex")
+
+
+def test_two_writers_are_refused(scenes, backbone, tmp_path):
+    def second(progress):
+        if progress.done:
+            with pytest.raises(FeaturesError, match="another process is writing"):
+                extract(scenes, backbone, out=tmp_path / "f", resume=True)
+
+    extract(scenes, backbone, out=tmp_path / "f", workers=0, progress=second)
+
+
+def test_progress_can_stop_and_reports_rate(scenes, backbone, tmp_path):
+    seen = []
+
+    def stop(progress):
+        seen.append(progress)
+        return progress.done < 8
+
+    with pytest.raises(RsirError, match="stopped after 8 of 18 images"):
+        extract(scenes, backbone, batch_size=4, shard_size=4, out=tmp_path / "f", workers=1, progress=stop)
+    assert [p.done for p in seen] == [0, 4, 8]
+    assert seen[1].eta_s > 0
+    assert seen[0].eta_s is None
+    features = extract(scenes, backbone, batch_size=4, shard_size=4, out=tmp_path / "f", resume=True)
+    assert len(features) == 18
+
+
+def test_bfloat16_is_close_and_named(scenes, backbone):
+    exact = extract(scenes, backbone, workers=0)
+    fast = extract(scenes, backbone, workers=0, precision="bfloat16")
+    assert fast.matrix.dtype == np.float32
+    assert fast.provenance["extraction"]["precision"] == "bfloat16"
+    assert not same_bits(fast.matrix, exact.matrix)
+    np.testing.assert_allclose(fast.matrix, exact.matrix, rtol=0.1, atol=0.1 * np.abs(exact.matrix).max())
+
+
+def test_torch_datasets(scenes, backbone):
+    from torchvision.datasets import ImageFolder
+
+    expected = extract(scenes, backbone, workers=0)
+    assert same_bits(extract(ImageFolder(str(scenes)), backbone, workers=1).matrix, expected.matrix)
+    pairs = [(image, 0) for image in open_dataset(scenes)]
+    assert same_bits(extract(pairs, backbone, workers=1).matrix, expected.matrix)
+
+
+def test_damaged_features_say_what_is_wrong(scenes, backbone, tmp_path):
+    extract(scenes, backbone, out=tmp_path / "f")
+    with pytest.raises(FeaturesError, match="no such folder; make it with `rsir features`"):
+        Features.load(tmp_path / "nowhere")
+    shard = tmp_path / "f/shards/000000000.npy"
+    content = shard.read_bytes()
+    shard.write_bytes(content[:200])
+    with pytest.raises(FeaturesError, match="000000000.npy cannot be read"):
+        Features.load(tmp_path / "f")
+    shard.write_bytes(content)
+    (tmp_path / "f/manifest.json").write_text('{"rows": 1}')
+    with pytest.raises(FeaturesError, match="manifest.json is damaged"):
+        Features.load(tmp_path / "f")
+
+
+def test_bad_settings(scenes, backbone):
+    with pytest.raises(ValueError, match="batch_size: expected at least 1, got 0"):
+        extract(scenes, backbone, batch_size=0)
+    with pytest.raises(ValueError, match="precision: expected 'float32' or 'bfloat16', got 'int8'"):
+        extract(scenes, backbone, precision="int8")
+    with pytest.raises(DatasetError):
+        extract(scenes / "nowhere", backbone)

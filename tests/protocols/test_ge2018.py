@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from rsir_fast.backbones import load_backbone
+from rsir_fast.errors import DatasetError
+from rsir_fast.extraction import Features, extract
+from rsir_fast.protocols import evaluate_ge2018
+from rsir_fast.report import result_json
+
+
+def make_features(n: int = 90, classes: int = 3, dim: int = 40, seed: int = 0) -> Features:
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n) % classes
+    matrix = (rng.gamma(0.5, size=(n, dim)) + rng.gamma(1, size=(classes, dim))[labels]).astype(np.float32)
+    matrix[1] = matrix[4]  # a duplicate within a class
+    names = tuple(f"class{label}" for label in range(classes))
+    return Features(matrix, tuple(f"{i:03d}.png" for i in range(n)), labels, names, "made")
+
+
+def plain_evaluation(matrix, labels, included):
+    """MAP and ANMRR by the book, one query at a time, in float64."""
+    x = matrix.astype(np.float64)
+    x = (1 + (x - x.mean(1, keepdims=True)) / (3 * x.std(1, keepdims=True))) / 2
+    precisions, ranks = [], []
+    for i in range(len(x)):
+        distance = np.round(((x - x[i]) ** 2).sum(1), 9)
+        order = [j for j in np.argsort(distance, kind="stable") if included or j != i]
+        hits = np.flatnonzero(labels[order] == labels[i]) + 1
+        precisions.append(np.mean(np.arange(1, len(hits) + 1) / hits))
+        k, ng = 2 * len(hits), len(hits)
+        penalised = np.where(hits <= k, hits, 1.25 * k)
+        ranks.append((penalised.mean() - (1 + ng) / 2) / (1.25 * k - (1 + ng) / 2))
+    return np.mean(precisions), np.mean(ranks)
+
+
+@pytest.mark.parametrize("included", [False, True])
+def test_figures_are_those_of_a_plain_evaluation(included):
+    features = make_features()
+    result = evaluate_ge2018(features).result["query_included" if included else "query_excluded"]
+    mean_ap, mean_nmrr = plain_evaluation(features.matrix, features.labels, included)
+    assert result["map"] == pytest.approx(mean_ap, abs=1e-12)
+    assert result["anmrr"] == pytest.approx(mean_nmrr, abs=1e-12)
+
+
+def without_timing(evaluation) -> str:
+    return result_json({key: value for key, value in evaluation.result.items() if key != "timing"})
+
+
+@pytest.mark.parametrize("normalize", ["row", "feature", "none"])
+def test_threads_blocks_and_runs_change_no_byte(normalize):
+    features = make_features(n=150)
+    expected = without_timing(evaluate_ge2018(features, normalize=normalize, threads=1))
+    for threads in (1, 2):
+        for block in (None, 1, 64):
+            again = evaluate_ge2018(features, normalize=normalize, threads=threads, block=block)
+            assert without_timing(again) == expected
+
+
+def test_settings_are_stated_and_matter():
+    features = make_features()
+    by_row = evaluate_ge2018(features, normalize="row").result
+    assert by_row["settings"]["normalize"] == "row"
+    assert by_row["settings"]["anmrr_k"] == "2ng"
+    assert (
+        by_row["query_excluded"]["map"] != evaluate_ge2018(features, normalize="none").result["query_excluded"]["map"]
+    )
+    equal_classes = evaluate_ge2018(features, anmrr_k="mpeg7").result
+    assert equal_classes["query_excluded"]["anmrr"] == by_row["query_excluded"]["anmrr"]
+
+
+def test_examples_leave_the_query_out_and_carry_euclidean_distances():
+    features = make_features()
+    evaluation = evaluate_ge2018(features, examples=5, normalize="none")
+    assert len(evaluation.examples) == 5  # best, worst and a median of each of three classes
+    for example in evaluation.examples:
+        items = [entry["item"] for entry in example["results"]]
+        assert len(items) == 5
+        assert example["query"] not in items
+        for entry in example["results"]:
+            gap = features.matrix[example["query"]].astype(np.float64) - features.matrix[entry["item"]]
+            assert entry["distance"] == pytest.approx(np.linalg.norm(gap), rel=1e-6)
+            assert entry["relevant"] == (features.labels[entry["item"]] == features.labels[example["query"]])
+    assert evaluate_ge2018(features, examples=0).examples == []
+
+
+def test_a_class_of_one_is_counted_apart():
+    features = make_features(n=9)
+    labels = np.array([0, 0, 0, 0, 1, 1, 1, 1, 2])
+    lonely = Features(features.matrix, features.items, labels, features.classes, "lonely")
+    result = evaluate_ge2018(lonely).result
+    assert result["query_excluded"]["queries_without_relevant"] == 1
+    assert result["query_included"]["queries_without_relevant"] == 0
+    assert result["query_excluded"]["per_class"][2]["map"] is None
+    json.loads(result_json(result))
+
+
+def test_classes_are_needed():
+    features = make_features(n=6)
+    without = Features(features.matrix, features.items, None, (), "plain")
+    with pytest.raises(DatasetError, match=r"one folder per class.*found a folder without classes.*rsir search"):
+        evaluate_ge2018(without)
+    with pytest.raises(DatasetError, match="found no images"):
+        evaluate_ge2018(Features(features.matrix[:0], (), features.labels[:0], features.classes, "empty"))
+    with pytest.raises(ValueError, match="normalize: expected 'row', 'feature' or 'none', got 'l2'"):
+        evaluate_ge2018(features, normalize="l2")
+
+
+@pytest.mark.data
+@pytest.mark.timeout(900)
+def test_uc_merced_reference_result(data_root):
+    """CNN-Alex (8-bit trunk) pool5 on a fifth of UC Merced against the same computed plainly in float64."""
+    from rsir_fast.datasets import open_dataset
+
+    trunk = data_root / "weights/bvlc_alexnet_conv_q7.npz"
+    if not trunk.is_file():
+        pytest.skip(f"weights not found at {trunk}")
+    data = open_dataset(data_root / "UCMerced_LandUse").subset(np.arange(0, 2100, 5))
+    features = extract(data, load_backbone("cnn-alex", "pool5", trunk))
+    result = evaluate_ge2018(features).result
+    for key, included in (("query_excluded", False), ("query_included", True)):
+        mean_ap, mean_nmrr = plain_evaluation(features.matrix, features.labels, included)
+        assert result[key]["map"] == pytest.approx(mean_ap, abs=1e-6)
+        assert result[key]["anmrr"] == pytest.approx(mean_nmrr, abs=1e-6)
