@@ -9,20 +9,41 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rsir_fast.backbones import Backbone as Backbone
+    from rsir_fast.backbones import load_backbone as load_backbone
+    from rsir_fast.datasets import Dataset as Dataset
+    from rsir_fast.datasets import generate_scenes as generate_scenes
+    from rsir_fast.datasets import open_dataset as open_dataset
+    from rsir_fast.datasets import stratified_split as stratified_split
+    from rsir_fast.errors import RsirError as RsirError
+    from rsir_fast.extraction import Features as Features
+    from rsir_fast.extraction import extract as extract
     from rsir_fast.ops.euclidean_topk import euclidean_topk as euclidean_topk
     from rsir_fast.ops.gaussian_normalize import gaussian_normalize as gaussian_normalize
     from rsir_fast.ops.gaussian_normalize import gaussian_statistics as gaussian_statistics
     from rsir_fast.ops.hamming_topk import hamming_topk as hamming_topk
     from rsir_fast.ops.pack_codes import pack_codes as pack_codes
     from rsir_fast.ops.rank_database import rank_database as rank_database
+    from rsir_fast.protocols import evaluate_ge2018 as evaluate_ge2018
 
+# Public name -> the module that defines it.
 _HOME = {
-    "euclidean_topk": "ops",
-    "gaussian_normalize": "ops",
-    "gaussian_statistics": "ops",
-    "hamming_topk": "ops",
-    "pack_codes": "ops",
-    "rank_database": "ops",
+    "Backbone": "backbones",
+    "Dataset": "datasets",
+    "Features": "extraction",
+    "RsirError": "errors",
+    "euclidean_topk": "ops.euclidean_topk",
+    "evaluate_ge2018": "protocols",
+    "extract": "extraction",
+    "gaussian_normalize": "ops.gaussian_normalize",
+    "gaussian_statistics": "ops.gaussian_normalize",
+    "generate_scenes": "datasets",
+    "hamming_topk": "ops.hamming_topk",
+    "load_backbone": "backbones",
+    "open_dataset": "datasets",
+    "pack_codes": "ops.pack_codes",
+    "rank_database": "ops.rank_database",
+    "stratified_split": "datasets",
 }
 _ROOMS = ("backbones", "datasets", "errors", "extraction", "metrics", "ops", "protocols", "report", "testing")
 

@@ -77,6 +77,13 @@ def test_curve_does_not_depend_on_the_order_of_the_queries(seed):
         assert one.tobytes() == other.tobytes()
 
 
+def test_recall_over_many_different_numbers_of_relevant_items_is_not_worn_by_rounding():
+    n_relevant = np.arange(1, 5001)
+    curve = metrics.precision_recall_curve(np.ones((5000, 1), dtype=bool), n_relevant)
+    exact = sum(Fraction(1, int(r)) for r in n_relevant) / 5000
+    assert abs(Fraction(float(curve.recall[0])) - exact) <= exact / 2**52
+
+
 def test_chosen_points_are_sorted_and_unique():
     curve = metrics.precision_recall_curve([[True, False, False]], points=[3, 1, 3, 1000])
     assert curve.n.tolist() == [1, 3, 1000]

@@ -63,8 +63,8 @@ def test_share_label_of_single_and_many_labels():
 
 
 def test_padding_is_not_the_last_item():
-    relevant = np.array([[False, False, True]])
-    assert metrics.ranked_relevance(relevant, [[0, -1, 2, -1]]).tolist() == [[False, False, True, False]]
+    relevant = np.array([[True, False, True]])
+    assert metrics.ranked_relevance(relevant, [[1, -1, 2, -1]]).tolist() == [[False, False, True, False]]
     assert metrics.ranked_relevance(np.zeros((1, 0), dtype=bool), [[-1, -1]]).tolist() == [[False, False]]
     assert metrics.ranked_relevance(np.zeros((0, 3), dtype=bool), np.zeros((0, 2), dtype=int)).shape == (0, 2)
 
@@ -72,6 +72,8 @@ def test_padding_is_not_the_last_item():
 def test_wrong_relevance_is_named():
     with pytest.raises(ValueError, match="expected -1 or 0 to 1 .* got 0 to 2"):
         metrics.ranked_relevance([[True, False]], [[0, 2]])
+    with pytest.raises(ValueError, match="expected -1 or 0 to 1 .* got -2 to 0"):
+        metrics.ranked_relevance([[True, False]], [[0, -2]])
     with pytest.raises(ValueError, match=r"expected \[1, items\]"):
         metrics.ranked_relevance([[True], [False]], [[0]])
     with pytest.raises(ValueError, match=r"got shapes \(1,\) and \(1, 2\)"):

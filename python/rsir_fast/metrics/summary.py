@@ -1,0 +1,199 @@
+"""All retrieval metrics of an evaluation, gathered block by block."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from rsir_fast.metrics._hits import RankedHits
+from rsir_fast.metrics._inputs import as_cutoffs, as_labels, as_relevance, check_choice
+from rsir_fast.metrics.anmrr import RankLimit, nmrr_of
+from rsir_fast.metrics.average_precision import average_precision_of
+from rsir_fast.metrics.means import mean_over_queries
+from rsir_fast.metrics.precision_recall import curve_points as default_curve_points
+from rsir_fast.metrics.precision_recall import macro_curve
+
+__all__ = ["RetrievalAccumulator"]
+
+PER_CLASS_CUTOFF = 20
+
+
+class RetrievalAccumulator:
+    """Gather rankings in blocks of queries and summarise them once, at the end.
+
+    The result has the same bits for every division into blocks and every order of the queries: a query's values depend
+    on its own ranking only, hits are added as integers, and the means of floats are correctly rounded.
+
+    Parameters
+    ----------
+    classes
+        Names of the classes, in the order of the labels.
+    n_ranked
+        Length of a whole ranking, where the default curve ends.
+    cutoffs
+        Numbers of returned items for precision_at and recall_at.
+    curve_points
+        Numbers of returned items for the precision-recall curve. Default: `metrics.curve_points` of `n_ranked`.
+    anmrr_k
+        ``"2ng"`` or ``"mpeg7"``, see `nmrr`.
+    max_relevant
+        Largest number of relevant items over all queries to come; needed for ``"mpeg7"`` only.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described.
+
+    Notes
+    -----
+    Keeps four bytes for each query and cut-off or curve point (some 600 bytes a query for 10 000 items), nothing of
+    the size of a ranking.
+
+    Examples
+    --------
+    >>> accumulator = RetrievalAccumulator(["beach", "forest"], n_ranked=3, cutoffs=[1])
+    >>> accumulator.add([[True, False, False], [False, True, False]], query_labels=[0, 1])
+    >>> result = accumulator.result()
+    >>> result["map"], result["precision_at"], result["pr_curve"]["recall"]
+    (0.75, {'1': 0.5}, [0.5, 1.0, 1.0])
+    """
+
+    def __init__(
+        self,
+        classes: Sequence[str],
+        n_ranked: int,
+        *,
+        cutoffs: Iterable[int] = (1, 2, 5, 10, 20, 50, 100),
+        curve_points: Iterable[int] | None = None,
+        anmrr_k: RankLimit = "2ng",
+        max_relevant: int | None = None,
+    ) -> None:
+        check_choice(anmrr_k, ("2ng", "mpeg7"), "anmrr_k")
+        if anmrr_k == "mpeg7" and max_relevant is None:
+            raise ValueError('max_relevant: needed for anmrr_k="mpeg7", whose K depends on all queries; got None')
+        self._classes = tuple(classes)
+        self._cutoffs = np.unique(as_cutoffs(list(cutoffs), "cutoffs"))
+        self._curve = (
+            default_curve_points(n_ranked)
+            if curve_points is None
+            else np.unique(as_cutoffs(list(curve_points), "curve_points"))
+        )
+        self._points = np.unique(np.concatenate([self._cutoffs, self._curve, [PER_CLASS_CUTOFF]]))
+        self._anmrr_k: RankLimit = anmrr_k
+        self._max_relevant = max_relevant
+        self._average_precision: list[NDArray[np.float64]] = [np.empty(0)]
+        self._nmrr: list[NDArray[np.float64]] = [np.empty(0)]
+        self._n_relevant: list[NDArray[np.int64]] = [np.empty(0, dtype=np.int64)]
+        self._labels: list[NDArray[np.int64]] = [np.empty(0, dtype=np.int64)]
+        self._hits: list[NDArray[np.int32]] = [np.empty((0, len(self._points)), dtype=np.int32)]
+
+    def add(self, relevant_ranked: ArrayLike, query_labels: ArrayLike, n_relevant: ArrayLike | None = None) -> None:
+        """Take in the rankings of m queries.
+
+        Parameters
+        ----------
+        relevant_ranked
+            [m, n] bool (or integers 0 and 1), best item first, the query's own item left out unless it is to count.
+        query_labels
+            [m] integers, the class of each query.
+        n_relevant
+            R, one integer or [m]; needed where the lists are truncated. Default: the number in each list.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is not as described. Nothing is taken in then.
+        """
+        ranked = as_relevance(relevant_ranked)
+        if ranked.ndim != 2:
+            raise ValueError(f"relevant_ranked: expected [m, n], one ranking per row, got shape {ranked.shape}")
+        labels = as_labels(query_labels, "query_labels", len(self._classes))
+        if len(labels) != len(ranked):
+            raise ValueError(f"query_labels: expected {len(ranked)}, one per ranking, got {len(labels)}")
+        hits = RankedHits.find(ranked, n_relevant)
+        nmrr = nmrr_of(hits, self._anmrr_k, self._max_relevant)
+        self._average_precision.append(average_precision_of(hits))
+        self._nmrr.append(nmrr)
+        self._n_relevant.append(hits.n_relevant)
+        self._labels.append(labels)
+        self._hits.append(hits.count_within(self._points).astype(np.int32))
+
+    def average_precision(self) -> NDArray[np.float64]:
+        """Return the AP of every query taken in so far, [queries], in their order; NaN where nothing is relevant."""
+        return np.concatenate(self._average_precision)
+
+    def result(self) -> dict[str, object]:
+        """Summarise what was taken in.
+
+        Returns
+        -------
+        dict
+            Ready for JSON; a value that is undefined (no query with a relevant item) is None.
+            ``map``, ``anmrr``, ``queries`` (all), ``queries_without_relevant`` (those left out of every mean),
+            ``precision_at`` and ``recall_at`` (by cut-off, as text), ``pr_curve`` (``n``, ``precision``, ``recall``),
+            ``per_class`` (for each class in order ``class``, ``queries``, ``map``, ``anmrr``, ``precision_at_20``).
+
+        Raises
+        ------
+        ValueError
+            If no query has as many relevant items as `max_relevant` says, so that ANMRR would be wrong.
+        """
+        average_precision, nmrr = np.concatenate(self._average_precision), np.concatenate(self._nmrr)
+        n_relevant, labels = np.concatenate(self._n_relevant), np.concatenate(self._labels)
+        hits = np.concatenate(self._hits)
+        largest = int(n_relevant.max(initial=0))
+        if self._anmrr_k == "mpeg7" and len(labels) and largest != self._max_relevant:
+            raise ValueError(
+                f"max_relevant: expected the largest number of relevant items over all queries, {largest}, "
+                f"got {self._max_relevant}; K of every query depends on it"
+            )
+        overall = mean_over_queries(average_precision)
+        whole = macro_curve(hits, n_relevant, self._points)
+        at_cutoffs = np.searchsorted(self._points, self._cutoffs)
+        on_curve = np.searchsorted(self._points, self._curve)
+        keys = [str(n) for n in self._cutoffs]
+        return {
+            "map": _or_none(overall.value),
+            "anmrr": _or_none(mean_over_queries(nmrr).value),
+            "queries": overall.queries,
+            "queries_without_relevant": overall.queries_without_relevant,
+            "precision_at": dict(zip(keys, _floats(whole.precision[at_cutoffs]), strict=True)),
+            "recall_at": dict(zip(keys, _floats(whole.recall[at_cutoffs]), strict=True)),
+            "pr_curve": {
+                "n": self._curve.tolist(),
+                "precision": _floats(whole.precision[on_curve]),
+                "recall": _floats(whole.recall[on_curve]),
+            },
+            "per_class": [
+                {"class": name, **self._of_class(average_precision[own], nmrr[own], n_relevant[own], hits[own])}
+                for name, own in ((name, labels == index) for index, name in enumerate(self._classes))
+            ],
+        }
+
+    def _of_class(
+        self,
+        average_precision: NDArray[np.float64],
+        nmrr: NDArray[np.float64],
+        n_relevant: NDArray[np.int64],
+        hits: NDArray[np.int32],
+    ) -> dict[str, object]:
+        column = np.searchsorted(self._points, [PER_CLASS_CUTOFF])
+        precision = macro_curve(hits[:, column], n_relevant, self._points[column]).precision
+        return {
+            "queries": len(n_relevant),
+            "map": _or_none(mean_over_queries(average_precision).value),
+            "anmrr": _or_none(mean_over_queries(nmrr).value),
+            "precision_at_20": _or_none(float(precision[0])),
+        }
+
+
+def _or_none(value: float) -> float | None:
+    """JSON has no NaN."""
+    return None if math.isnan(value) else value
+
+
+def _floats(values: NDArray[np.float64]) -> list[float | None]:
+    return [_or_none(value) for value in values.tolist()]

@@ -1,0 +1,249 @@
+"""The command line as a stranger uses it."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from rsir_fast.cli import app
+from rsir_fast.extraction import Features
+from scene_files import write_broken, write_scenes
+
+NETWORK = ["--backbone", "squeezenet1_1", "--weights", "random:0", "--workers", "0"]
+
+
+def rsir(*arguments, code=0):
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert result.exit_code == code, result.output
+    return result
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory):
+    return write_scenes(tmp_path_factory.mktemp("cli") / "scenes")
+
+
+@pytest.fixture(scope="module")
+def features(tmp_path_factory, scenes):
+    out = tmp_path_factory.mktemp("cli") / "features"
+    rsir("features", scenes, "--out", out, *NETWORK, "--quiet")
+    return out
+
+
+def test_help_is_light():
+    """`rsir --help` loads neither torch nor anything else that is slow."""
+    heavy = ["torch", "torchvision", "numpy", "scipy", "h5py", "matplotlib", "pyarrow", "PIL", "pydantic", "jinja2"]
+    program = (
+        "import sys; sys.argv = ['rsir', '--help']\n"
+        "from rsir_fast.cli import main\n"
+        "try: main()\n"
+        f"finally: print([name for name in {heavy} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+    for command in ("demo", "doctor", "features", "search", "evaluate"):
+        assert command in done.stdout
+
+
+@pytest.mark.parametrize("command", [["demo"], ["doctor"], ["features"], ["search"], ["evaluate", "ge2018"]])
+def test_every_command_explains_itself(command):
+    assert "Usage" in rsir(*command, "--help").stdout
+
+
+def test_version():
+    assert re.fullmatch(r"\d+\.\d+\.\d+\n", rsir("--version").stdout)
+
+
+class TestFeatures:
+    def test_json_is_one_object_and_notes_go_to_stderr(self, tmp_path, scenes):
+        result = rsir("features", scenes, "--out", tmp_path / "f", *NETWORK, "--json")
+        summary = json.loads(result.stdout)
+        assert summary["rows"] == 18
+        assert summary["dim"] == 512
+        assert summary["backbone"]["weights"]["file"] == "random:0"
+        assert summary["timing"]["forward_images_per_s"] > 0
+        assert "18/18 images" in result.stderr
+
+    def test_quiet(self, tmp_path, scenes):
+        result = rsir("features", scenes, "--out", tmp_path / "f", *NETWORK, "--quiet")
+        assert result.stderr == ""
+        assert "features  18 x 512 float32" in result.stdout
+
+    def test_dry_run_writes_nothing(self, tmp_path, scenes):
+        result = rsir("features", scenes, "--out", tmp_path / "f", *NETWORK, "--dry-run")
+        assert "nothing written" in result.stdout
+        assert not (tmp_path / "f").exists()
+
+    def test_existing_features_need_resume_or_force(self, tmp_path, scenes, features):
+        copy = shutil.copytree(features, tmp_path / "f")
+        result = rsir("features", scenes, "--out", copy, *NETWORK, code=1)
+        assert "holds finished features: give resume to go on, or force" in result.stderr
+        rsir("features", scenes, "--out", copy, *NETWORK, "--resume")
+        rsir("features", scenes, "--out", copy, *NETWORK, "--force")
+
+    def test_unreadable_images_are_listed_with_exit_code_3(self, tmp_path):
+        readable = write_broken(tmp_path / "images")
+        result = rsir("features", tmp_path / "images", "--out", tmp_path / "f", *NETWORK, "--quiet", code=3)
+        for name, good in readable.items():
+            assert (name in result.stderr) == (not good)
+        assert "3 images could not be read" in result.stderr
+        assert len(Features.load(tmp_path / "f")) == 7
+
+
+class TestEvaluate:
+    def test_from_images_with_all_files(self, tmp_path, scenes):
+        result = rsir("evaluate", "ge2018", scenes, "--out", tmp_path, *NETWORK)
+        assert {"result.json", "report.html", "pr_curve.svg", "per_class.svg", "features"} <= {
+            path.name for path in tmp_path.iterdir()
+        }
+        assert "mAP" in result.stdout
+        assert str(tmp_path / "report.html") in result.stdout.replace("\n", "")
+        page = (tmp_path / "report.html").read_text()
+        assert page.count("data:image/jpeg;base64,") > 20
+
+    def test_json_is_the_same_on_a_second_run_and_with_any_threads(self, tmp_path, features):
+        def run(out, *more):
+            printed = rsir("evaluate", "ge2018", features, "--out", tmp_path / out, "--json", "--quiet", *more).stdout
+            assert printed == (tmp_path / out / "result.json").read_text()
+            return re.sub(r'"timing": \{.*?\}', "", printed, flags=re.DOTALL)
+
+        first = run("a")
+        assert run("b") == first
+        assert run("c", "--threads", "1") == first
+        assert run("d", "--threads", "2") == first
+
+    def test_per_class_table(self, tmp_path, features):
+        stdout = rsir("evaluate", "ge2018", features, "--out", tmp_path, "--per-class").stdout
+        assert "class2" in stdout
+
+    def test_without_classes(self, tmp_path, scenes):
+        for path in scenes.glob("class0/*.jpg"):
+            shutil.copy(path, tmp_path)
+        result = rsir("evaluate", "ge2018", tmp_path, "--out", tmp_path / "run", *NETWORK, code=1)
+        assert "one folder per class" in result.stderr
+        assert "rsir search" in result.stderr
+
+
+class TestSearch:
+    def test_an_image_of_the_database_finds_itself_first(self, features, scenes):
+        query = scenes / "class1/class1_3.jpg"
+        result = json.loads(rsir("search", features, query, "-k", "4", "--json").stdout)
+        (answer,) = result["queries"]
+        assert answer["query"] == str(query)
+        assert answer["results"][0]["item"] == "class1/class1_3.jpg"
+        # The query is computed alone, the database in batches: the last bits of the network's sums may differ.
+        assert answer["results"][0]["distance"] < 1e-4
+        assert [entry["rank"] for entry in answer["results"]] == [1, 2, 3, 4]
+        distances = [entry["distance"] for entry in answer["results"]]
+        assert distances == sorted(distances)
+
+    @pytest.mark.parametrize("normalize", ["row", "feature", "none"])
+    def test_table_for_a_folder_of_queries(self, features, scenes, normalize):
+        stdout = rsir("search", features, scenes / "class2", "-k", "2", "--normalize", normalize).stdout
+        assert stdout.count("query ") == 6
+
+    def test_an_unreadable_query_is_listed(self, features, scenes, tmp_path):
+        (tmp_path / "bad.jpg").write_text("x")
+        result = rsir("search", features, scenes / "class0/class0_0.jpg", tmp_path / "bad.jpg", code=3)
+        assert "bad.jpg" in result.stderr
+        result = rsir("search", features, tmp_path / "missing.jpg", code=3)
+        assert "missing.jpg" in result.stderr
+
+    def test_other_weights_are_refused(self, features, scenes):
+        query = scenes / "class0/class0_0.jpg"
+        result = rsir("search", features, query, "--weights", "random:5", code=1)
+        assert "expected the weights of the database, random:0" in result.stderr
+        assert "found random:5" in result.stderr
+
+    def test_features_without_provenance(self, tmp_path, scenes):
+        Features(np.zeros((1, 512), np.float32), ("a",), None, (), "plain").save(tmp_path / "f")
+        result = rsir("search", tmp_path / "f", scenes / "class0/class0_0.jpg", code=1)
+        assert "do not say by which network they were made" in result.stderr
+
+
+class TestDoctor:
+    def test_json(self):
+        found = json.loads(rsir("doctor", "--json").stdout)
+        assert found["rsir_fast"]["cpu"]["supported_isas"][-1] == "scalar"
+        names = {network["name"] for network in found["networks"]}
+        assert {"cnn-alex", "cnn-m", "cnn-16", "mobilenet_v2", "resnet50"} <= names
+
+    def test_table(self):
+        stdout = rsir("doctor").stdout
+        assert "cnn-m" in stdout
+        assert "imagenet-vgg-m.mat" in stdout.replace("\n", "")
+
+
+class TestDemo:
+    def test_own_images(self, tmp_path, scenes):
+        rsir("demo", "--data", scenes, "--out", tmp_path, *NETWORK, "--quiet")
+        assert (tmp_path / "report.html").is_file()
+
+    def test_synthetic_scenes(self, tmp_path):
+        result = rsir("demo", "--out", tmp_path, "--per-class", "2", *NETWORK, "--json", "--quiet")
+        dataset = json.loads(result.stdout)["dataset"]
+        assert len(dataset["classes"]) >= 10
+        assert dataset["items"] == 2 * len(dataset["classes"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["features"], 2, "Missing argument"),
+        (["features", "x", "--out", "y", "--batch-size", "0"], 2, "--batch-size"),
+        (["features", "nowhere", "--out", "y"], 1, "nowhere"),
+        (["evaluate", "ge2018", "nowhere"], 1, "nowhere"),
+        (["search", "nowhere", "q.jpg"], 1, "expected a folder of features"),
+        (["frobnicate"], 2, "No such command"),
+    ],
+)
+def test_wrong_usage_and_missing_inputs(tmp_path, monkeypatch, arguments, code, message):
+    monkeypatch.chdir(tmp_path)
+    result = rsir(*arguments, code=code)
+    assert message in result.stderr
+    assert "Traceback" not in result.output
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_unknown_network_and_layer(tmp_path, scenes):
+    result = rsir("features", scenes, "--out", tmp_path / "f", "--backbone", "resnet5", code=2)
+    assert "resnet50" in result.stderr
+    result = rsir("features", scenes, "--out", tmp_path / "f", *NETWORK, "--layer", "fc9", code=2)
+    assert "fc9" in result.stderr
+
+
+def test_ctrl_c_keeps_what_is_finished(tmp_path):
+    scenes = write_scenes(tmp_path / "scenes", per_class=400)
+    out = tmp_path / "f"
+    command = [
+        sys.executable,
+        "-c",
+        "from rsir_fast.cli import main; main()",
+        "features",
+        str(scenes),
+        "--out",
+        str(out),
+    ]
+    command += ["--backbone", "squeezenet1_1", "--weights", "random:0"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while not list(out.glob("shards/*.json")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted; what is finished lies in" in stderr
+    assert "--resume" in stderr
+    assert "Traceback" not in stderr
+    resumed = CliRunner().invoke(app, [*arguments, "--resume", "--json"])
+    assert resumed.exit_code == 0
+    assert json.loads(resumed.stdout)["timing"]["images"] < 1200

@@ -1,0 +1,54 @@
+"""The package as a whole: light to import, complete, in order."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import rsir_fast
+
+PACKAGE = Path(rsir_fast.__file__).parent
+ROOMS = ["ops", "metrics", "datasets", "backbones", "extraction", "report", "protocols", "cli"]
+
+
+def test_import_is_light():
+    program = (
+        "import rsir_fast, rsir_fast.cli, sys; print([n for n in ('torch', 'numpy', 'scipy') if n in sys.modules])"
+    )
+    assert subprocess.check_output([sys.executable, "-c", program], text=True) == "[]\n"
+
+
+@pytest.mark.parametrize("room", ["metrics", "datasets"])
+def test_rooms_that_do_without_torch(room):
+    program = f"import rsir_fast.{room}, sys; print('torch' in sys.modules)"
+    assert subprocess.check_output([sys.executable, "-c", program], text=True) == "False\n"
+
+
+@pytest.mark.parametrize("name", dir(rsir_fast))
+def test_every_promised_name_is_there(name):
+    assert getattr(rsir_fast, name) is not None
+
+
+def test_unknown_name():
+    with pytest.raises(AttributeError, match="module 'rsir_fast' has no attribute 'indices'"):
+        _ = rsir_fast.indices
+
+
+def imported_rooms(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        modules = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        modules += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        found |= {module.split(".")[1] for module in modules if module.startswith("rsir_fast.")}
+    return found & set(ROOMS)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_data_flows_one_way(room):
+    above = set(ROOMS[ROOMS.index(room) + 1 :])
+    for path in (PACKAGE / room).rglob("*.py"):
+        assert not imported_rooms(path) & above, f"{path} imports upwards"
