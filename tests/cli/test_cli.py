@@ -224,16 +224,8 @@ def test_unknown_network_and_layer(tmp_path, scenes):
 def test_ctrl_c_keeps_what_is_finished(tmp_path):
     scenes = write_scenes(tmp_path / "scenes", per_class=400)
     out = tmp_path / "f"
-    command = [
-        sys.executable,
-        "-c",
-        "from rsir_fast.cli import main; main()",
-        "features",
-        str(scenes),
-        "--out",
-        str(out),
-    ]
-    command += ["--backbone", "squeezenet1_1", "--weights", "random:0"]
+    arguments = ["features", str(scenes), "--out", str(out), "--backbone", "squeezenet1_1", "--weights", "random:0"]
+    command = [sys.executable, "-c", "from rsir_fast.cli import main; main()", *arguments]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 120
     while not list(out.glob("shards/*.json")) and time.monotonic() < deadline:

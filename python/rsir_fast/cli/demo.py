@@ -36,11 +36,12 @@ def demo(
 
         if data is None:
             note(f"scenes: {out / 'scenes'}", quiet)
-            data = generate_scenes(out / "scenes", per_class=per_class, seed=seed, force=force).root
+            dataset = generate_scenes(out / "scenes", per_class=per_class, seed=seed, force=force)
+        else:
+            dataset = opt.open_data(data, all_items=False, download=True, quiet=quiet)
         network = opt.NetworkOptions(
             backbone, layer, weights, opt.Resize.whole, 32, opt.Precision.float32, workers, device
         )
-        assert data is not None  # scenes lie in a folder
-        features, target = extracted(data, network, out, all_items=False, force=force, quiet=quiet)
+        features, target = extracted(dataset, network, out, force=force, quiet=quiet)
         evaluate_and_report(features, target, {}, per_class=False, quiet=quiet, json=json)
         end_with_skipped(features.skipped)

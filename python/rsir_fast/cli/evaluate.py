@@ -21,6 +21,7 @@ from rsir_fast.cli.session import (
 )
 
 if TYPE_CHECKING:
+    from rsir_fast.datasets import Dataset
     from rsir_fast.extraction import Features
 
 
@@ -45,6 +46,7 @@ def ge2018(
     examples: Annotated[int, typer.Option(min=0, help="Results shown for each example query.")] = 10,
     per_class: Annotated[bool, typer.Option("--per-class", help="Also print the figures of each class.")] = False,
     all_items: opt.AllItems = False,
+    download: opt.Download = True,
     threads: opt.Threads = None,
     workers: opt.Workers = None,
     device: opt.Device = None,
@@ -65,22 +67,19 @@ def ge2018(
             features = Features.load(source)
             target = out or Path("runs") / _run_name(features)
         else:
-            features, target = extracted(source, network, out, all_items=all_items, force=force, quiet=quiet)
+            dataset = opt.open_data(source, all_items=all_items, download=download, quiet=quiet)
+            features, target = extracted(dataset, network, out, force=force, quiet=quiet)
         settings = {"normalize": normalize.value, "anmrr_k": anmrr_k.value, "examples": examples, "threads": threads}
         evaluate_and_report(features, target, settings, per_class=per_class, quiet=quiet, json=json)
         end_with_skipped(features.skipped)
 
 
 def extracted(
-    data: Path, network: opt.NetworkOptions, out: Path | None, *, all_items: bool, force: bool, quiet: bool
+    dataset: Dataset, network: opt.NetworkOptions, out: Path | None, *, force: bool, quiet: bool
 ) -> tuple[Features, Path]:
     """Extract, or take up, the features of a data set into ``OUT/features``; return them and OUT."""
-    from rsir_fast.datasets import open_dataset
     from rsir_fast.extraction import extract
 
-    dataset = open_dataset(data, all_items=all_items)
-    for remark in dataset.notes:
-        note(f"note: {remark}", quiet)
     loaded = network.load()
     target = out or Path("runs") / f"ge2018-{dataset.name}-{loaded.name}-{loaded.layer}"
     with extraction_progress(quiet) as progress:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from rsir_fast.cli import options as opt
-from rsir_fast.cli.session import end_with_skipped, extraction_progress, note, print_json, reported_errors
+from rsir_fast.cli.session import end_with_skipped, extraction_progress, print_json, reported_errors
 
 
 def features(
@@ -26,7 +26,7 @@ def features(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
     force: opt.Force = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, compute nothing.")] = False,
-    download: Annotated[bool, typer.Option("--download", help="Download UC Merced to DATA if it is missing.")] = False,
+    download: opt.Download = True,
     quiet: opt.Quiet = False,
     json: opt.Json = False,
 ) -> None:
@@ -36,12 +36,9 @@ def features(
     read are left out, listed at the end, and make the exit code 3.
     """
     with reported_errors(f"what is finished lies in {out}; go on with --resume"):
-        from rsir_fast.datasets import open_dataset
         from rsir_fast.extraction import extract
 
-        dataset = open_dataset(data, all_items=all_items, download=download)
-        for remark in dataset.notes:
-            note(f"note: {remark}", quiet)
+        dataset = opt.open_data(data, all_items=all_items, download=download, quiet=quiet)
         network = opt.NetworkOptions(backbone, layer, weights, resize, batch_size, precision, workers, device)
         loaded = network.load()
         found = {"dataset": dataset.name, "images": len(dataset), "classes": len(dataset.classes)}

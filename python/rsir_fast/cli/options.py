@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rsir_fast.cli.session import note
+
 if TYPE_CHECKING:
     from rsir_fast.backbones import Backbone
+    from rsir_fast.datasets import Dataset
 
 
 class Resize(str, Enum):
@@ -82,6 +85,9 @@ Threads = Annotated[
 AllItems = Annotated[
     bool, typer.Option("--all", help="WHU-RS19: all 1005 images, not the first 50 of each class.", show_default=False)
 ]
+Download = Annotated[
+    bool, typer.Option(help="Fetch UC Merced if DATA is named UCMerced_LandUse and not there.", rich_help_panel=_RUN)
+]
 Force = Annotated[bool, typer.Option("--force", help="Replace what is there.", rich_help_panel=_RUN)]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no notes.", rich_help_panel=_RUN)]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.", rich_help_panel=_RUN)]
@@ -114,6 +120,18 @@ class NetworkOptions:
             "workers": self.workers,
             "device": self.device,
         }
+
+
+def open_data(path: Path, *, all_items: bool, download: bool, quiet: bool) -> Dataset:
+    """Open a data set and pass on its notes."""
+    from rsir_fast.datasets import open_dataset
+
+    if download and not path.exists() and "merced" in path.name.lower():
+        note(f"{path} is not there: downloading UC Merced (317 MiB)", quiet)
+    dataset = open_dataset(path, all_items=all_items, download=download)
+    for remark in dataset.notes:
+        note(f"note: {remark}", quiet)
+    return dataset
 
 
 def is_features_folder(path: Path) -> bool:

@@ -9,11 +9,9 @@ from typing import Any
 
 from rsir_fast.datasets.dataset import Dataset
 from rsir_fast.datasets.download import download_ucmerced
-from rsir_fast.datasets.images import printable
 from rsir_fast.datasets.known import find_by_name
 from rsir_fast.datasets.layouts import open_folder
 from rsir_fast.datasets.wrap import wrap_dataset
-from rsir_fast.errors import DatasetError
 
 __all__ = ["open_dataset"]
 
@@ -38,7 +36,7 @@ def open_dataset(
         Take all images of WHU-RS19, not the first 50 of each class.
     download
         If `source` is a path with nothing there and its last part names UC Merced (``"data/UCMerced_LandUse"``),
-        download it there first; see `rsir_fast.datasets.download_ucmerced`.
+        download it there first; see `rsir_fast.datasets.download_ucmerced`. No other data set can be downloaded.
 
     Returns
     -------
@@ -64,10 +62,6 @@ def open_dataset(
     folder = Path(source)
     if download and not folder.exists():
         known = find_by_name(folder.name)
-        if known is None or known.name != "UCMerced_LandUse":
-            raise DatasetError(
-                f"no folder at {printable(folder)}, and only UC Merced can be downloaded: "
-                "name the folder UCMerced_LandUse, or fetch the data set yourself"
-            )
-        download_ucmerced(folder)
+        if known is not None and known.name == "UCMerced_LandUse":
+            download_ucmerced(folder)
     return open_folder(folder, name=name, all_items=all_items)
