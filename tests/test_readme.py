@@ -1,0 +1,68 @@
+"""Every command of the README runs as printed (but for those that need a network, which say so)."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import rsir_fast as rf
+
+README = Path(__file__).resolve().parents[1] / "README.md"
+BLOCKS = re.findall(r"(<!-- needs network -->\n)?```(\w*)\n(.*?)```", README.read_text(), flags=re.DOTALL)
+
+
+def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{shlex.join(command)}\n{done.stdout}{done.stderr}"
+    return done
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("readme")
+    rf.generate_scenes(folder / "runs/demo/scenes", per_class=2)
+    return folder
+
+
+def lines(prefix: str) -> list[str]:
+    """Shell lines that begin so, comments cut off, in the README's order."""
+    text = "\n".join(body for network, language, body in BLOCKS if not network and not language)
+    return [line.split(" #")[0].strip() for line in text.splitlines() if line.startswith(prefix)]
+
+
+def test_rsir_commands(folder):
+    commands = lines("rsir ")
+    assert len(commands) == 4
+    for command in commands:
+        if not run(shlex.split(command), folder).stdout:
+            pytest.fail(f"{command} printed nothing")
+    assert (folder / "runs/ge2018/report.html").is_file()
+
+
+def test_make_targets_exist():
+    targets = (README.parent / "Makefile").read_text()
+    for command in lines("make "):
+        assert f"\n{command.split()[1]}:" in targets
+
+
+def test_python_example(folder):
+    (example,) = (body for _, language, body in BLOCKS if language == "python")
+    printed = run([sys.executable, "-c", example], folder).stdout
+    assert 0 < float(printed) <= 1
+
+
+@pytest.mark.parametrize(
+    "name", ["README.md", "CONTRIBUTING.md", *[f"docs/{p.name}" for p in README.parent.glob("docs/*.md")]]
+)
+def test_links_lead_somewhere(name):
+    page = README.parent / name
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+        if "://" not in target:
+            assert (page.parent / target).exists(), target
