@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 
 import rsir_fast as rf
 from op_support import matrices, same_bits
 from rsir_fast.ops import reference
+from rsir_fast.ops._dispatch import cuda
 
 
 @given(u=matrices(hostile=True))
@@ -27,6 +29,26 @@ def test_codes_feed_the_search():
     by_dot_product = (48 - signs @ signs.T) // 2
     assert (distances == np.take_along_axis(by_dot_product, ids, 1)).all()
     assert (distances[:, 0] == 0).all()
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+@pytest.mark.parametrize("shape", [(0, 8), (3, 0), (1, 1), (5, 7), (1000, 64), (257, 129)])
+def test_cuda_bytes_are_those_of_the_cpu(dtype, shape):
+    assert cuda() is not None, "expected the compiled CUDA module where there is a CUDA device"
+    values = torch.from_numpy(np.random.default_rng(0).standard_normal(shape)).to(getattr(torch, dtype))
+    if values.numel() > 3:
+        values.view(-1)[:4] = torch.tensor([0.0, -0.0, float("nan"), float("inf")])
+    on_device = values.cuda()
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        codes = rf.pack_codes(on_device.clone())
+    stream.synchronize()
+    assert codes.is_cuda
+    assert same_bits(codes.cpu().numpy(), rf.pack_codes(values).numpy())
+    transposed = on_device.T
+    assert same_bits(rf.pack_codes(transposed).cpu().numpy(), rf.pack_codes(values.T).numpy())
 
 
 def test_errors():
