@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 __all__ = [
     "euclidean_topk",
@@ -56,16 +56,18 @@ def lane_sum(values: Float64) -> Float64:
     return lanes[..., 0]
 
 
-def gaussian_normalize(features: NDArray[Any]) -> NDArray[np.float32]:
-    """Normalise rows: ``0.5 + (f - mu) / (6 sigma)``, rounded to float32 (Ge et al. 2018, equation 2).
+def gaussian_normalize(features: NDArray[Any], dtype: DTypeLike = np.float32) -> NDArray[Any]:
+    """Normalise rows: ``0.5 + (f - mu) / (6 sigma)`` (Ge et al. 2018, equation 2).
 
     Parameters
     ----------
     features : numpy.ndarray, shape [n, l]
+    dtype
+        Float32 is the op's answer; float64 leaves out the last rounding.
 
     Returns
     -------
-    numpy.ndarray, shape [n, l], float32
+    numpy.ndarray, shape [n, l]
     """
     with np.errstate(all="ignore"):
         wide = features.astype(np.float64)
@@ -73,7 +75,7 @@ def gaussian_normalize(features: NDArray[Any]) -> NDArray[np.float32]:
         centred = wide - (lane_sum(wide) / length)[:, None]
         sigma = np.sqrt(lane_sum(centred * centred) / length)[:, None]
         scale = np.where(sigma == 0, 0, 1 / (6 * sigma))
-        result: NDArray[np.float32] = (0.5 + centred * scale).astype(np.float32)
+        result: NDArray[Any] = (0.5 + centred * scale).astype(dtype)
     result[~np.isfinite(sigma[:, 0])] = np.nan
     return result
 
