@@ -27,11 +27,16 @@ std::string run(int threads, const std::string& isa, const Kernel& kernel) {
     return isa_name(context.isa);
 }
 
-// Calls `kernel` with a null pointer of the element type that the NumPy type code names.
+template <class T>
+struct Type {
+    using type = T;
+};
+
+// Calls `kernel` with the Type that the NumPy type code names.
 template <class Kernel>
 Status by_float_type(const std::string& dtype, const Kernel& kernel) {
-    if (dtype == "f4") return kernel(static_cast<const float*>(nullptr));
-    if (dtype == "f8") return kernel(static_cast<const double*>(nullptr));
+    if (dtype == "f4") return kernel(Type<float>());
+    if (dtype == "f8") return kernel(Type<double>());
     throw std::invalid_argument("expected dtype 'f4' or 'f8', got '" + dtype + "'");
 }
 

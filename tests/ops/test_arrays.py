@@ -48,6 +48,24 @@ def test_bfloat16_and_gradients():
     assert same_bits(rf.gaussian_normalize(tensor).numpy(), rf.gaussian_normalize(exact))
 
 
+def test_lazy_negation_and_expanded_strides():
+    z = torch.complex(torch.from_numpy(X), torch.from_numpy(X[::-1].copy()))
+    negative = z.conj().imag
+    assert negative.is_neg()
+    assert same_bits(rf.pack_codes(-negative).numpy(), rf.pack_codes(-negative.numpy(force=True)))
+    assert same_bits(rf.pack_codes(negative).numpy(), rf.pack_codes(negative.clone().numpy(force=True)))
+    row = torch.from_numpy(X[:1]).expand(5, 33)
+    assert rf.euclidean_topk(row, row, 5)[1][2].tolist() == [0, 1, 2, 3, 4]
+
+
+def test_arrays_without_plain_data_are_refused():
+    for odd in (torch.zeros(2, 3, device="meta"), torch.zeros(2, 3).to_sparse()):
+        with pytest.raises(TypeError, match="queries: expected a dense torch tensor with data"):
+            rf.euclidean_topk(odd, X, 1)
+    with pytest.raises(TypeError, match="expected an array without mask"):
+        rf.pack_codes(np.ma.masked_array(X, X > 0.5))
+
+
 def test_dlpack():
     _, ids = rf.euclidean_topk(DlpackOnly(X), DlpackOnly(X), 2)
     assert same_bits(ids, rf.euclidean_topk(X, X, 2)[1])

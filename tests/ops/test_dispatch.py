@@ -42,12 +42,16 @@ def test_threads(monkeypatch):
     assert _dispatch.choose_threads(2) == 2
     for bad in ("0", "-1", "many"):
         monkeypatch.setenv("RSIR_NUM_THREADS", bad)
-        with pytest.raises(ValueError, match=f"RSIR_NUM_THREADS: expected a whole number of at least 1, got '{bad}'"):
+        with pytest.raises(ValueError, match=f"RSIR_NUM_THREADS: expected a whole number of at least 1, got '?{bad}"):
             _dispatch.choose_threads(None)
     monkeypatch.delenv("RSIR_NUM_THREADS")
     assert _dispatch.choose_threads(None) == len(os.sched_getaffinity(0))
     with pytest.raises(ValueError, match="threads: expected"):
         rf.pack_codes(np.zeros((1, 8)), threads=0)
+    for bad in (2.5, "4"):
+        with pytest.raises(TypeError, match="threads: expected a whole number"):
+            rf.pack_codes(np.zeros((1, 8)), threads=bad)
+    rf.pack_codes(np.zeros((1, 8)), threads=10**12)
 
 
 LONG = np.zeros((600, 4096), np.float32), np.zeros((20_000, 4096), np.float32)

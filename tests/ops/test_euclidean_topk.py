@@ -71,10 +71,12 @@ def test_nan_ranks_after_infinity_and_padding_after_nan(isa):
 def test_nan_raise_names_the_row():
     good, bad = np.zeros((2, 3), np.float32), np.zeros((5, 3), np.float32)
     bad[3, 1] = np.nan
-    with pytest.raises(ValueError, match=r"database: expected no NaN .* 1 rows, first in row 3; .*nan='last'"):
-        rf.euclidean_topk(good, bad, 1, nan="raise")
-    with pytest.raises(ValueError, match="queries"):
+    with pytest.raises(ValueError, match=r"database: expected finite values .* 1 rows, first in row 3; .*nan='last'"):
+        rf.euclidean_topk(good, bad, 1, nan="raise", normalize="row")
+    bad[3, 1] = np.inf
+    with pytest.raises(ValueError, match="queries: .* NaN or infinity in 1 rows"):
         rf.euclidean_topk(bad, good, 1, nan="raise")
+    assert np.isfinite(rf.euclidean_topk(good, good, 1, nan="raise")[0]).all()
 
 
 @given(x=matrices(hostile=True), k=st.integers(1, 14))

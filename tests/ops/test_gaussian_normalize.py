@@ -32,11 +32,21 @@ def test_distance_of_normalised_rows_is_the_correlation():
     assert np.abs(squared / (321 / 18) - (1 - np.corrcoef(x))).max() < 1e-12
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("value", [0.0, 0.1, -3e38, 1e-45, 7.0])
 @pytest.mark.parametrize("width", [1, 3, 33, 1000])
-def test_constant_row_is_one_half(isa, value, width):
-    x = np.full((2, width), value, dtype=np.float32)
+def test_constant_row_or_column_is_one_half(isa, value, width, dtype):
+    """Also where the mean of equal numbers is rounded to another number: three times 0.1 in float64."""
+    x = np.full((width, width), value, dtype=dtype)
     assert (rf.gaussian_normalize(x, isa=isa) == 0.5).all()
+    assert (reference.gaussian_normalize(x) == 0.5).all()
+    assert (rf.gaussian_normalize(x, axis="feature", isa=isa) == 0.5).all()
+
+
+def test_overflowing_deviation_is_nan_on_either_axis(isa):
+    x = np.array([[1e200, 2e200, 3e200]])
+    assert np.isnan(rf.gaussian_normalize(x, isa=isa)).all()
+    assert np.isnan(rf.gaussian_normalize(x.T, axis="feature", isa=isa)).all()
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
@@ -70,10 +80,9 @@ def test_is_equation_2_down_the_columns(isa, x):
         return
     wide = widen(x).astype(np.float64)
     mean, std = rf.gaussian_statistics(x, isa=isa)
-    transposed = np.ascontiguousarray(wide.T)
-    exact_mean = reference.lane_sum(transposed) / len(wide)
-    assert same_bits(mean, exact_mean)
-    assert same_bits(std, np.sqrt(reference.lane_sum((transposed - exact_mean[:, None]) ** 2) / len(wide)))
+    expected = reference.gaussian_statistics(wide)
+    assert same_bits(mean, expected[0])
+    assert same_bits(std, expected[1])
     result = rf.gaussian_normalize(x, axis="feature", isa=isa, threads=2)
     scale = np.divide(1, 6 * std, out=np.zeros_like(std), where=std > 0)
     assert same_bits(result, (0.5 + (wide - mean) * scale).astype(np.float32))
@@ -94,6 +103,9 @@ def test_errors_of_the_feature_axis():
         rf.gaussian_normalize(x, statistics=rf.gaussian_statistics(x))
     with pytest.raises(ValueError, match="at least one row"):
         rf.gaussian_statistics(x[:0])
+    with pytest.raises(TypeError, match="expected what gaussian_statistics returns, got int"):
+        rf.gaussian_normalize(x, axis="feature", statistics=5)
+    assert rf.gaussian_normalize(x[:0], axis="feature").shape == (0, 4)
 
 
 class TestOutput:
@@ -112,7 +124,31 @@ class TestOutput:
         rf.gaussian_normalize(x, out=x)
         assert same_bits(x, expected)
 
+    def test_out_may_overlap_the_input(self):
+        buffer = np.random.default_rng(5).random((9, 64), dtype=np.float32)
+        expected = rf.gaussian_normalize(buffer[:-1].copy())
+        rf.gaussian_normalize(buffer[:-1], out=buffer[1:])
+        assert same_bits(buffer[1:], expected)
+        wide = np.random.default_rng(6).random((2000, 400))
+        expected = rf.gaussian_normalize(wide)
+        target = wide.reshape(-1)[:400_000].view(np.float32).reshape(2000, 400)
+        rf.gaussian_normalize(wide, out=target, threads=4)
+        assert same_bits(target, expected)
+
+    def test_odd_layouts_of_out(self):
+        x = np.random.default_rng(7).random((4, 9), dtype=np.float32)
+        for out in (np.empty((4, 9), ">f4"), np.empty(4 * 9 * 4 + 1, np.uint8)[1:].view(np.float32).reshape(4, 9)):
+            rf.gaussian_normalize(x, out=out)
+            assert (out == rf.gaussian_normalize(x)).all()
+        tensor = torch.empty(4, 9)
+        assert rf.gaussian_normalize(x, out=tensor) is tensor
+        assert same_bits(tensor.numpy(), rf.gaussian_normalize(x))
+
     def test_bad_out_is_named(self):
+        with pytest.raises(
+            TypeError, match="out: expected .* in host memory, got Tensor torch.bfloat16"
+        ):
+            rf.gaussian_normalize(np.zeros((2, 3)), out=torch.zeros(2, 3, dtype=torch.bfloat16))
         x = np.zeros((2, 3), dtype=np.float32)
         with pytest.raises(ValueError, match=r"out: expected float32 of shape \[2, 3\], got float64"):
             rf.gaussian_normalize(x, out=np.zeros((2, 3)))

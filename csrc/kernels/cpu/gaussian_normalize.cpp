@@ -26,6 +26,12 @@ const GaussianPasses& gaussian_passes(Isa isa) {
 
 void normalize_row(const GaussianPasses& passes, double* row, std::int64_t d, std::int64_t size, float* out) {
     const double count = static_cast<double>(d);
+    // The mean of equal float64 numbers may be rounded, so that sigma is not quite 0. Most rows end at their second
+    // element here.
+    if (std::isfinite(row[0]) && std::all_of(row, row + d, [row](double value) { return value == row[0]; })) {
+        std::fill_n(out, d, 0.5f);
+        return;
+    }
     const double mu = passes.sum(row, size) / count;
     const double sigma = std::sqrt(passes.centre(row, d, size, mu) / count);
     if (!std::isfinite(sigma)) {
@@ -50,6 +56,20 @@ void sum_columns(const T* features, std::int64_t n, std::int64_t d, std::int64_t
         }
     }
     for (std::int64_t j = 0; j < columns; ++j) sums[j] = fold_lanes(lanes.data() + j * kLanes);
+}
+
+// Whether each of the columns holds one finite number throughout.
+template <class T>
+std::vector<char> constant_columns(const T* features, std::int64_t n, std::int64_t d, std::int64_t first,
+                                   std::int64_t columns) {
+    std::vector<char> constant(static_cast<std::size_t>(columns));
+    for (std::int64_t j = 0; j < columns; ++j) {
+        const T value = features[first + j];
+        std::int64_t i = 0;
+        while (i < n && features[i * d + first + j] == value) ++i;
+        constant[static_cast<std::size_t>(j)] = i == n && std::isfinite(value);
+    }
+    return constant;
 }
 
 float checked(double value) {
@@ -87,6 +107,12 @@ Status gaussian_statistics(const T* features, std::int64_t n, std::int64_t d, do
         sum_columns(features, n, d, first, columns, deviation, poll,
                     [mean](std::int64_t j, double value) { return (value - mean[j]) * (value - mean[j]); });
         for (std::int64_t j = 0; j < columns; ++j) deviation[j] = std::sqrt(deviation[j] / count);
+        const std::vector<char> constant = constant_columns(features, n, d, first, columns);
+        for (std::int64_t j = 0; j < columns; ++j) {
+            if (!constant[static_cast<std::size_t>(j)]) continue;
+            mean[j] = static_cast<double>(features[first + j]);
+            deviation[j] = 0.0;
+        }
     });
 }
 
@@ -95,7 +121,13 @@ Status gaussian_apply(const T* features, std::int64_t n, std::int64_t d, const d
                       float* out, const Context& context) {
     if (n == 0 || d == 0) return Status::ok;
     std::vector<double> scale(static_cast<std::size_t>(d));
-    std::transform(sigma, sigma + d, scale.begin(), [](double s) { return s == 0.0 ? 0.0 : 1.0 / (6.0 * s); });
+    {
+        const DefaultFloatEnvironment environment;
+        std::transform(sigma, sigma + d, scale.begin(), [](double s) {
+            if (!std::isfinite(s)) return std::numeric_limits<double>::quiet_NaN();
+            return s == 0.0 ? 0.0 : 1.0 / (6.0 * s);
+        });
+    }
     const std::int64_t rows = std::max<std::int64_t>(1, kTaskElements / d);
     return parallel_for(context, (n + rows - 1) / rows, [&](std::int64_t task, Poll&) {
         for (std::int64_t i = task * rows; i < std::min(n, (task + 1) * rows); ++i) {

@@ -1,7 +1,6 @@
 #include "kernels/cpu/parallel.h"
 
 #include <algorithm>
-#include <cfenv>
 #include <condition_variable>
 #include <exception>
 #include <mutex>
@@ -14,22 +13,6 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto kPollInterval = 10ms;
-
-// A host program may have switched on flush-to-zero (torch.set_flush_denormal) or another rounding mode; either would
-// change the bits of an answer.
-class DefaultFloatEnvironment {
-  public:
-    DefaultFloatEnvironment() {
-        std::fegetenv(&saved_);
-        std::fesetenv(FE_DFL_ENV);
-    }
-    ~DefaultFloatEnvironment() { std::fesetenv(&saved_); }
-    DefaultFloatEnvironment(const DefaultFloatEnvironment&) = delete;
-    DefaultFloatEnvironment& operator=(const DefaultFloatEnvironment&) = delete;
-
-  private:
-    std::fenv_t saved_;
-};
 
 // What the threads of one parallel_for share.
 struct Team {
@@ -78,14 +61,16 @@ Status parallel_for(const Context& context, std::int64_t tasks, const std::funct
         --team.running;
         team.done.notify_one();
     };
-    for (std::int64_t t = 1; t < std::min<std::int64_t>(context.threads, tasks); ++t) {
-        const std::lock_guard<std::mutex> lock(team.mutex);
-        try {
+    try {
+        const std::int64_t wanted = std::min<std::int64_t>(context.threads, tasks) - 1;
+        helpers.reserve(static_cast<std::size_t>(std::max<std::int64_t>(0, wanted)));
+        for (std::int64_t t = 0; t < wanted && team.next < tasks; ++t) {
+            const std::lock_guard<std::mutex> lock(team.mutex);
             helpers.emplace_back(helper);
-        } catch (const std::system_error&) {
-            break;  // the machine grants no more threads: the ones we have do the work
+            ++team.running;
         }
-        ++team.running;
+    } catch (const std::exception&) {
+        // The machine grants no more threads or memory for them: the threads we have do the work.
     }
     team.work(true);
     // The caller may finish first; it goes on polling so that Ctrl-C reaches the helpers.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <cfenv>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -9,6 +10,22 @@
 #include "kernels/context.h"
 
 namespace rsir {
+
+// A host program may have switched on flush-to-zero (torch.set_flush_denormal) or another rounding mode; either would
+// change the bits of an answer. parallel_for sets this around every task.
+class DefaultFloatEnvironment {
+  public:
+    DefaultFloatEnvironment() {
+        std::fegetenv(&saved_);
+        std::fesetenv(FE_DFL_ENV);
+    }
+    ~DefaultFloatEnvironment() { std::fesetenv(&saved_); }
+    DefaultFloatEnvironment(const DefaultFloatEnvironment&) = delete;
+    DefaultFloatEnvironment& operator=(const DefaultFloatEnvironment&) = delete;
+
+  private:
+    std::fenv_t saved_;
+};
 
 // Handed to each task; long tasks ask stop() every millisecond or so and return early when it is true.
 class Poll {

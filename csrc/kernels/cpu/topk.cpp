@@ -71,8 +71,8 @@ Status search(std::int64_t q, std::int64_t n, std::int64_t k, const Context& con
         const std::int64_t query = task / ranges * block;
         const std::int64_t range = task % ranges;
         const std::int64_t first = n * range / ranges, last = n * (range + 1) / ranges;
-        std::vector<KeySelector> selectors(static_cast<std::size_t>(std::min(block, q - query)),
-                                           KeySelector(depth, last - first));
+        std::vector<KeySelector> selectors;
+        for (std::int64_t j = query; j < std::min(query + block, q); ++j) selectors.emplace_back(depth, last - first);
         scan(query, first, last, selectors, poll);
         if (poll.stop()) return;
         for (std::int64_t j = 0; j < static_cast<std::int64_t>(selectors.size()); ++j) {
@@ -90,11 +90,11 @@ Status search(std::int64_t q, std::int64_t n, std::int64_t k, const Context& con
         std::vector<Key> keys;
         for (std::int64_t range = 0; range < ranges; ++range) {
             const auto& part = partial[static_cast<std::size_t>(query * ranges + range)];
-            const auto middle = static_cast<std::ptrdiff_t>(keys.size());
             keys.insert(keys.end(), part.begin(), part.end());
-            std::inplace_merge(keys.begin(), keys.begin() + middle, keys.end());
         }
+        std::nth_element(keys.begin(), keys.begin() + depth - 1, keys.end());
         keys.resize(static_cast<std::size_t>(depth));
+        std::sort(keys.begin(), keys.end());
         store(query, keys);
     });
 }

@@ -10,30 +10,48 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Restore", "as_codes", "as_count", "as_float", "as_host", "check_rank", "is_cuda_tensor", "same_float"]
+__all__ = [
+    "Array",
+    "Restore",
+    "as_codes",
+    "as_count",
+    "as_float",
+    "as_host",
+    "check_rank",
+    "is_cuda_tensor",
+    "is_torch",
+    "same_float",
+]
 
 Array = NDArray[Any]
 Restore = Callable[[Array], Any]
 """Turns a NumPy result into the kind of array that the caller gave, on the caller's device."""
 
 
-def _is_torch(x: object) -> bool:
+def is_torch(x: object) -> bool:
+    """Tell whether ``x`` is a torch tensor, without importing torch."""
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(x, torch.Tensor)
 
 
 def is_cuda_tensor(x: object) -> bool:
     """Tell whether ``x`` is a torch tensor in CUDA memory."""
-    return _is_torch(x) and bool(x.is_cuda)  # type: ignore[attr-defined]
+    return is_torch(x) and bool(x.is_cuda)  # type: ignore[attr-defined]
 
 
-def _host_tensor(tensor: Any) -> tuple[Array, Restore]:
+def _host_tensor(tensor: Any, name: str) -> tuple[Array, Restore]:
     torch = sys.modules["torch"]
     device = tensor.device
-    host = tensor.detach().cpu()
-    if host.dtype == torch.bfloat16:  # NumPy has no bfloat16; widening is exact
-        host = host.float()
-    return host.numpy(), lambda result: torch.from_numpy(result).to(device)
+    try:
+        host = tensor.detach().resolve_conj().resolve_neg().cpu()
+        # NumPy has no bfloat16; widening is exact.
+        array = (host.float() if host.dtype == torch.bfloat16 else host).numpy()
+    except (TypeError, RuntimeError, NotImplementedError) as error:
+        raise TypeError(
+            f"{name}: expected a dense torch tensor with data, of a dtype that NumPy or bfloat16 has, got "
+            f"{tensor.dtype} ({tensor.layout}, {device}): {str(error).splitlines()[0]}"
+        ) from None
+    return array, lambda result: torch.from_numpy(result).to(device)
 
 
 def as_host(x: object, name: str) -> tuple[Array, Restore]:
@@ -48,14 +66,20 @@ def as_host(x: object, name: str) -> tuple[Array, Restore]:
     Raises
     ------
     TypeError
-        ``x`` is none of these.
+        ``x`` is none of these, or cannot be read as a plain array.
     """
+    if isinstance(x, np.ma.MaskedArray):
+        raise TypeError(
+            f"{name}: expected an array without mask, got a masked array; fill it with {name}.filled(value)"
+        )
     if isinstance(x, np.ndarray):
         return x, lambda result: result
-    if _is_torch(x):
-        return _host_tensor(x)
+    if is_torch(x):
+        return _host_tensor(x, name)
     if hasattr(x, "__dlpack__"):
-        namespace = x.__array_namespace__() if hasattr(x, "__array_namespace__") else sys.modules[type(x).__module__]
+        namespace = (
+            x.__array_namespace__() if hasattr(x, "__array_namespace__") else sys.modules.get(type(x).__module__)
+        )
         back = getattr(namespace, "from_dlpack", None)
         return np.from_dlpack(x), back if back is not None else (lambda result: result)
     if hasattr(x, "__array__"):
@@ -91,7 +115,7 @@ def as_float(x: object, name: str) -> tuple[Array, Restore]:
         )
     check_rank(host, name, "d")
     wide = np.float64 if host.dtype.name == "float64" else np.float32
-    return np.ascontiguousarray(host, dtype=wide), restore
+    return np.require(host, wide, ["C", "A"]), restore
 
 
 def same_float(a: Array, b: Array) -> tuple[Array, Array]:
@@ -116,7 +140,7 @@ def as_codes(x: object, name: str) -> tuple[NDArray[np.uint8], Restore]:
             f"{name}: expected packed codes of dtype uint8, got {host.dtype.name}; make them with rsir_fast.pack_codes"
         )
     check_rank(host, name, "bytes")
-    return np.ascontiguousarray(host), restore
+    return np.require(host, np.uint8, ["C", "A"]), restore
 
 
 def as_count(value: object, name: str) -> int:

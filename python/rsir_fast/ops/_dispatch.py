@@ -6,6 +6,10 @@ import importlib
 import os
 from typing import Any
 
+from rsir_fast.ops._arrays import as_count
+
+MAX_THREADS = 1024
+
 __all__ = ["choose_isa", "choose_threads", "cpu", "cuda", "supported_isas"]
 
 
@@ -27,10 +31,16 @@ def cpu() -> Any:
 
 
 def cuda() -> Any | None:
-    """Return the compiled CUDA module, or None where rsir_fast was built without a CUDA compiler."""
+    """Return the compiled CUDA module, or None where rsir_fast was built without a CUDA compiler.
+
+    Raises
+    ------
+    ImportError
+        It is there but cannot be loaded.
+    """
     try:
         return importlib.import_module("rsir_fast._cuda")
-    except ImportError:
+    except ModuleNotFoundError:
         return None
 
 
@@ -62,20 +72,22 @@ def choose_isa(isa: str | None) -> str:
 def choose_threads(threads: int | None) -> int:
     """Return the thread count: the argument, else ``RSIR_NUM_THREADS``, else the cores this process may use.
 
+    No more than 1024: more than any machine has cores.
+
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         For anything but a whole number of at least 1.
     """
-    source, value = "threads", threads
-    if value is None:
-        source, text = "RSIR_NUM_THREADS", os.environ.get("RSIR_NUM_THREADS", "").strip()
-        if not text:
-            return len(os.sched_getaffinity(0))
-        value = int(text) if text.isdecimal() else 0
-        given: object = text
-    else:
-        given = threads
-    if value < 1:
-        raise ValueError(f"{source}: expected a whole number of at least 1, got {given!r}")
-    return int(value)
+    if threads is not None:
+        return _checked_threads("threads", as_count(threads, "threads"))
+    text = os.environ.get("RSIR_NUM_THREADS", "").strip()
+    if not text:
+        return len(os.sched_getaffinity(0))
+    return _checked_threads("RSIR_NUM_THREADS", int(text) if text.isdecimal() else text)
+
+
+def _checked_threads(source: str, count: int | str) -> int:
+    if isinstance(count, str) or count < 1:
+        raise ValueError(f"{source}: expected a whole number of at least 1, got {count!r}")
+    return min(count, MAX_THREADS)

@@ -44,7 +44,7 @@ def euclidean_topk(
     exact : bool
         False permits, but does not require, a faster search with approximate answers. Today all answers are exact.
     nan : {"last", "raise"}
-        NaN distances rank after +inf, or a vector with a NaN is refused.
+        NaN distances rank after +inf; or vectors with a NaN or an infinity, from which they come, are refused.
     threads, isa : optional
         As in `gaussian_normalize`; they never change a bit of the answer.
 
@@ -68,7 +68,7 @@ def euclidean_topk(
     order of `rsir_fast.ops.reference.lane_sum`, rounded once to float32. So an answer has the same bits for every
     batch size, k, thread count and instruction set, and the distance of a vector to itself is exactly 0.
     O(q n d) time. Memory beside inputs and outputs: O(threads (k + d)); a normalised copy of both with
-    ``normalize="row"``.
+    ``normalize="row"``; a wider copy of a side whose dtype is narrower than the other's.
 
     Examples
     --------
@@ -80,10 +80,10 @@ def euclidean_topk(
     """
     if nan not in ("last", "raise"):
         raise ValueError(f"nan: expected 'last' or 'raise', got {nan!r}")
-    wanted, items, restore = float_operands(queries, database, normalize, threads=threads, isa=isa)
     if nan == "raise":
-        _refuse_nan(wanted, "queries")
-        _refuse_nan(items, "database")
+        _refuse_nan(queries, "queries")
+        _refuse_nan(database, "database")
+    wanted, items, restore = float_operands(queries, database, normalize, threads=threads, isa=isa)
     distances, ids = search(wanted, items, as_count(k, "k"), threads=threads, isa=isa)
     return restore(distances), restore(ids)
 
@@ -132,10 +132,11 @@ def search(
     return distances, ids
 
 
-def _refuse_nan(values: Array, name: str) -> None:
-    rows = np.flatnonzero(np.isnan(values).any(axis=1))
+def _refuse_nan(vectors: Any, name: str) -> None:
+    values, _ = as_float(vectors, name)
+    rows = np.flatnonzero(~np.isfinite(values).all(axis=1))
     if rows.size:
         raise ValueError(
-            f"{name}: expected no NaN (nan='raise'), found NaN in {rows.size} rows, first in row {rows[0]}; "
-            "drop these rows, or use nan='last'"
+            f"{name}: expected finite values (nan='raise'), found NaN or infinity in {rows.size} rows, "
+            f"first in row {rows[0]}; drop these rows, or use nan='last'"
         )

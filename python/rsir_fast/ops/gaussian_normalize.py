@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rsir_fast.ops._arrays import as_float, as_host
+from rsir_fast.ops._arrays import Array, as_float, as_host, is_torch
 from rsir_fast.ops._dispatch import choose_isa, choose_threads, cpu
 
 __all__ = ["GaussianStatistics", "gaussian_normalize", "gaussian_statistics"]
@@ -45,7 +45,7 @@ def gaussian_normalize(
         ``"row"``: mu and sigma over the l elements of one image's vector, as in the paper. ``"feature"``: over the n
         images, for each feature.
     out : numpy.ndarray or CPU torch tensor, shape [n, l], float32, optional
-        Where to write; may be `features` itself.
+        Where to write; may be `features` itself or overlap it.
     statistics : GaussianStatistics, optional
         For ``axis="feature"``: mu and sigma of the database, to be applied to queries. By default those of `features`.
     threads : int, optional
@@ -56,8 +56,8 @@ def gaussian_normalize(
     Returns
     -------
     array, shape [n, l], float32
-        Of the kind and on the device of `features`. Where sigma is 0 (a constant row) the value is 0.5. A row (column)
-        with a NaN or an infinity becomes NaN.
+        Of the kind and on the device of `features`. A constant row (column) becomes 0.5. One whose mean or deviation
+        is not finite (it holds a NaN, an infinity, or float64 values beyond 1e150) becomes NaN.
 
     Raises
     ------
@@ -82,7 +82,7 @@ def gaussian_normalize(
     if axis not in ("row", "feature"):
         raise ValueError(f"axis: expected 'row' or 'feature', got {axis!r}")
     values, restore = as_float(features, "features")
-    result, target = _output(out, values.shape)
+    result, target = _output(out, values)
     n, d = values.shape
     settings = choose_threads(threads), choose_isa(isa)
     dtype = values.dtype.str[1:]
@@ -91,7 +91,10 @@ def gaussian_normalize(
             raise ValueError("statistics: expected None with axis='row', whose mean and deviation are each row's own")
         cpu().gaussian_normalize(values.ctypes.data, n, d, dtype, result.ctypes.data, *settings)
     else:
-        mean, std = _checked(statistics, d) if statistics is not None else gaussian_statistics(values, threads=threads)
+        if n == 0 and statistics is None:
+            return restore(result) if target is None else out
+        given = gaussian_statistics(values, threads=threads, isa=isa) if statistics is None else statistics
+        mean, std = _checked(given, d)
         cpu().gaussian_apply(
             values.ctypes.data, n, d, dtype, mean.ctypes.data, std.ctypes.data, result.ctypes.data, *settings
         )
@@ -147,7 +150,12 @@ def gaussian_statistics(features: Any, *, threads: int | None = None, isa: str |
 
 
 def _checked(statistics: GaussianStatistics, d: int) -> GaussianStatistics:
-    mean, std = (np.ascontiguousarray(values, dtype=np.float64) for values in statistics)
+    try:
+        mean, std = (np.ascontiguousarray(values, dtype=np.float64) for values in statistics)
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"statistics: expected what gaussian_statistics returns, got {type(statistics).__name__}"
+        ) from None
     for name, values in (("mean", mean), ("std", std)):
         if values.shape != (d,):
             raise ValueError(
@@ -157,17 +165,23 @@ def _checked(statistics: GaussianStatistics, d: int) -> GaussianStatistics:
     return GaussianStatistics(mean, std)
 
 
-def _output(out: Any, shape: tuple[int, ...]) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-    """Return (where the kernel writes, the caller's array or None); the two differ if the latter is not contiguous."""
+def _output(out: Any, values: Array) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+    """Return (where the kernel writes, the caller's array or None); the two differ where the kernel cannot write."""
     if out is None:
-        return np.empty(shape, dtype=np.float32), None
-    if getattr(getattr(out, "device", None), "type", "cpu") != "cpu":
-        raise ValueError(f"out: expected an array in host memory, got device {out.device}; leave out=None instead")
+        return np.empty(values.shape, dtype=np.float32), None
+    plain = isinstance(out, np.ndarray)
+    if not (plain or (is_torch(out) and str(out.device) == "cpu" and str(out.dtype) == "torch.float32")):
+        kind = f"{type(out).__name__} {getattr(out, 'dtype', '')} {getattr(out, 'device', '')}".strip()
+        raise TypeError(f"out: expected a NumPy array or a float32 torch tensor in host memory, got {kind}")
     target, _ = as_host(out, "out")
-    if target.shape != shape or target.dtype != np.float32:
+    if target.shape != values.shape or target.dtype.name != "float32":
         raise ValueError(
-            f"out: expected float32 of shape {list(shape)}, got {target.dtype.name} of shape {list(target.shape)}"
+            f"out: expected float32 of shape {list(values.shape)}, got {target.dtype.name} of shape "
+            f"{list(target.shape)}"
         )
     if not target.flags.writeable:
         raise ValueError("out: expected a writable array, got a read-only one")
-    return (target if target.flags.c_contiguous else np.empty(shape, dtype=np.float32)), target
+    in_place = target.ctypes.data == values.ctypes.data and values.dtype == np.float32
+    apart = in_place or not np.may_share_memory(target, values)
+    direct = apart and target.flags.c_contiguous and target.flags.aligned and target.dtype.isnative
+    return (target if direct else np.empty(values.shape, dtype=np.float32)), target

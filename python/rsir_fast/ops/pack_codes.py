@@ -63,7 +63,7 @@ def pack_codes(u: Any, *, threads: int | None = None, isa: str | None = None) ->
 def _pack_on_device(u: Any, compiled: Any) -> Any:
     torch = sys.modules["torch"]
     check_rank(u, "u", "b")
-    values = u.detach().contiguous()
+    values = u.detach().resolve_neg().contiguous()
     n, b = values.shape
     codes = torch.empty((n, (b + 7) // 8), dtype=torch.uint8, device=u.device)
     stream = torch.cuda.current_stream(u.device).cuda_stream

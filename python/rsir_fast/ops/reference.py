@@ -13,6 +13,7 @@ from numpy.typing import DTypeLike, NDArray
 __all__ = [
     "euclidean_topk",
     "gaussian_normalize",
+    "gaussian_statistics",
     "hamming_distances",
     "hamming_topk",
     "lane_sum",
@@ -77,7 +78,24 @@ def gaussian_normalize(features: NDArray[Any], dtype: DTypeLike = np.float32) ->
         scale = np.where(sigma == 0, 0, 1 / (6 * sigma))
         result: NDArray[Any] = (0.5 + centred * scale).astype(dtype)
     result[~np.isfinite(sigma[:, 0])] = np.nan
+    # The mean of equal float64 numbers may be rounded, so that sigma is not quite 0; the row is constant all the same.
+    result[np.isfinite(wide[:, :1]).any(axis=1) & (wide == wide[:, :1]).all(axis=1)] = 0.5
     return result
+
+
+def gaussian_statistics(features: NDArray[Any]) -> tuple[Float64, Float64]:
+    """Return mean and population standard deviation of each column, [l] float64; sums go down the rows by `lane_sum`.
+
+    Parameters
+    ----------
+    features : numpy.ndarray, shape [n, l], n >= 1
+    """
+    columns = np.ascontiguousarray(features.astype(np.float64).T)
+    with np.errstate(all="ignore"):
+        mean = lane_sum(columns) / len(features)
+        std = np.sqrt(lane_sum((columns - mean[:, None]) ** 2) / len(features))
+    constant = np.isfinite(columns[:, 0]) & (columns == columns[:, :1]).all(axis=1)
+    return np.where(constant, columns[:, 0], mean), np.where(constant, 0.0, std)
 
 
 def squared_distances(queries: NDArray[Any], database: NDArray[Any]) -> NDArray[np.float32]:
