@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -70,7 +71,7 @@ class TestFeatures:
         assert summary["rows"] == 18
         assert summary["dim"] == 512
         assert summary["backbone"]["weights"]["file"] == "random:0"
-        assert summary["timing"]["forward_images_per_s"] > 0
+        assert summary["timing"]["images_per_s"] > 0
         assert "18/18 images" in result.stderr
 
     def test_quiet(self, tmp_path, scenes):
@@ -82,11 +83,17 @@ class TestFeatures:
         result = rsir("features", scenes, "--out", tmp_path / "f", *NETWORK, "--dry-run")
         assert "nothing written" in result.stdout
         assert not (tmp_path / "f").exists()
+        (tmp_path / "file").write_text("x")
+        rsir("features", scenes, "--out", tmp_path / "file", *NETWORK, "--dry-run", code=1)
+
+    def test_bad_device(self, tmp_path, scenes):
+        result = rsir("features", scenes, "--out", tmp_path / "f", *NETWORK, "--device", "foo", code=2)
+        assert "device: expected one that torch can use here, such as 'cpu', got 'foo'" in result.stderr
 
     def test_existing_features_need_resume_or_force(self, tmp_path, scenes, features):
         copy = shutil.copytree(features, tmp_path / "f")
         result = rsir("features", scenes, "--out", copy, *NETWORK, code=1)
-        assert "holds finished features: give resume to go on, or force" in result.stderr
+        assert "holds finished features: resume (--resume) to go on, or force (--force)" in result.stderr
         rsir("features", scenes, "--out", copy, *NETWORK, "--resume")
         rsir("features", scenes, "--out", copy, *NETWORK, "--force")
 
@@ -120,6 +127,22 @@ class TestEvaluate:
         assert run("b") == first
         assert run("c", "--threads", "1") == first
         assert run("d", "--threads", "2") == first
+
+    def test_options_of_the_network_do_not_go_with_features(self, tmp_path, features):
+        result = rsir("evaluate", "ge2018", features, "--out", tmp_path, "--backbone", "cnn-m", code=2)
+        assert "--backbone: expected a folder of images to go with it" in result.stderr
+
+    def test_a_data_set_may_hold_a_manifest_of_its_own(self, tmp_path, scenes):
+        data = shutil.copytree(scenes, tmp_path / "data")
+        (data / "manifest.json").write_text("{}")
+        rsir("evaluate", "ge2018", data, "--out", tmp_path / "run", *NETWORK)
+
+    def test_features_that_are_not_finite_are_noted(self, tmp_path):
+        matrix = np.ones((4, 3), np.float32)
+        matrix[2] = np.nan
+        Features(matrix, tuple("abcd"), [0, 0, 1, 1], ("x", "y"), "odd").save(tmp_path / "f")
+        result = rsir("evaluate", "ge2018", tmp_path / "f", "--out", tmp_path / "run")
+        assert "1 images have features that are not finite" in result.stderr
 
     def test_per_class_table(self, tmp_path, features):
         stdout = rsir("evaluate", "ge2018", features, "--out", tmp_path, "--per-class").stdout
@@ -155,8 +178,14 @@ class TestSearch:
         (tmp_path / "bad.jpg").write_text("x")
         result = rsir("search", features, scenes / "class0/class0_0.jpg", tmp_path / "bad.jpg", code=3)
         assert "bad.jpg" in result.stderr
-        result = rsir("search", features, tmp_path / "missing.jpg", code=3)
+        result = rsir("search", features, tmp_path / "missing.jpg", code=1)  # nothing is left to search for
         assert "missing.jpg" in result.stderr
+
+    def test_queries_in_a_folder_that_holds_the_images_deeper(self, features, scenes, tmp_path):
+        shutil.copytree(scenes / "class1", tmp_path / "outer/Images/class1")
+        result = json.loads(rsir("search", features, tmp_path / "outer", "-k", "1", "--json").stdout)
+        found = [query["results"][0]["item"] for query in result["queries"]]
+        assert found == [f"class1/class1_{number}.jpg" for number in range(6)]
 
     def test_other_weights_are_refused(self, features, scenes):
         query = scenes / "class0/class0_0.jpg"
@@ -168,6 +197,17 @@ class TestSearch:
         Features(np.zeros((1, 512), np.float32), ("a",), None, (), "plain").save(tmp_path / "f")
         result = rsir("search", tmp_path / "f", scenes / "class0/class0_0.jpg", code=1)
         assert "do not say by which network they were made" in result.stderr
+
+
+@pytest.mark.parametrize("closed", ["stdout", "stderr"])
+def test_closed_streams(features, scenes, closed):
+    command = [sys.executable, "-c", "from rsir_fast.cli import main; main()", "search", str(features)]
+    command.append(str(scenes / "class0/class0_0.jpg"))
+    number = {"stdout": 1, "stderr": 2}[closed]
+    shell = f"{shlex.join(command)} {number}>&-"
+    done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
 
 
 class TestDoctor:

@@ -113,9 +113,9 @@ def test_killed_and_resumed_is_identical(tmp_path, backbone):
     assert process.wait() == -signal.SIGKILL
     done = len(list(out.glob("shards/*.json")))
     assert 3 <= done < 45, "the kill must come in the middle"
-    with pytest.raises(FeaturesError, match="not finished; run it again with resume"):
+    with pytest.raises(FeaturesError, match="unfinished or damaged; run the extraction again with resume"):
         Features.load(out)
-    with pytest.raises(FeaturesError, match="unfinished features: give resume to go on, or force to replace"):
+    with pytest.raises(FeaturesError, match="holds unfinished features: resume .* to go on, or force .* to replace"):
         extract(scenes, backbone, out=out, batch_size=4, shard_size=4)
     resumed = extract(scenes, backbone, out=out, batch_size=4, shard_size=4, resume=True)
     straight = extract(scenes, backbone, batch_size=4, shard_size=4, out=tmp_path / "straight")
@@ -126,10 +126,10 @@ def test_killed_and_resumed_is_identical(tmp_path, backbone):
 
 def test_resume_refuses_other_settings(scenes, backbone, tmp_path):
     extract(scenes, backbone, out=tmp_path / "f", batch_size=4)
-    with pytest.raises(FeaturesError, match=r"made otherwise \(extraction was .*batch_size.* 4.*is .*8"):
+    with pytest.raises(FeaturesError, match=r"made otherwise \(extraction.batch_size was 4, is 8\)"):
         extract(scenes, backbone, out=tmp_path / "f", batch_size=8, resume=True)
     other = load_backbone("squeezenet1_1", weights="random:1")
-    with pytest.raises(FeaturesError, match="weights was"):
+    with pytest.raises(FeaturesError, match="weights.file was random:0, is random:1"):
         extract(scenes, other, out=tmp_path / "f", batch_size=4, resume=True)
     replaced = extract(scenes, other, out=tmp_path / "f", batch_size=4, force=True)
     assert replaced.provenance["weights"]["file"] == "random:1"
@@ -187,25 +187,33 @@ def test_torch_datasets(scenes, backbone):
     assert same_bits(extract(pairs, backbone, workers=1).matrix, expected.matrix)
 
 
-def test_damaged_features_say_what_is_wrong(scenes, backbone, tmp_path):
-    extract(scenes, backbone, out=tmp_path / "f")
-    with pytest.raises(FeaturesError, match="no such folder; make it with `rsir features`"):
-        Features.load(tmp_path / "nowhere")
-    shard = tmp_path / "f/shards/000000000.npy"
-    content = shard.read_bytes()
-    shard.write_bytes(content[:200])
-    with pytest.raises(FeaturesError, match="000000000.npy cannot be read"):
-        Features.load(tmp_path / "f")
-    shard.write_bytes(content)
-    (tmp_path / "f/manifest.json").write_text('{"rows": 1}')
-    with pytest.raises(FeaturesError, match="manifest.json is damaged"):
-        Features.load(tmp_path / "f")
-
-
-def test_bad_settings(scenes, backbone):
-    with pytest.raises(ValueError, match="batch_size: expected at least 1, got 0"):
-        extract(scenes, backbone, batch_size=0)
+def test_bad_settings(scenes, backbone, tmp_path):
+    for setting, message in {
+        "batch_size": "batch_size: expected at least 1, got 0",
+        "shard_size": "shard_size: expected at least 1, got 0",
+    }.items():
+        with pytest.raises(ValueError, match=message):
+            extract(scenes, backbone, **{setting: 0})
+    with pytest.raises(TypeError, match="batch_size: expected a whole number, got float 2.5"):
+        extract(scenes, backbone, batch_size=2.5)
     with pytest.raises(ValueError, match="precision: expected 'float32' or 'bfloat16', got 'int8'"):
         extract(scenes, backbone, precision="int8")
+    for device in ("foo", "meta", "cuda:99"):
+        with pytest.raises(ValueError, match=f"device: expected one that torch can use here.*got '{device}'"):
+            extract(scenes, backbone, device=device)
     with pytest.raises(DatasetError):
         extract(scenes / "nowhere", backbone)
+    assert extract(scenes, backbone, batch_size=np.int64(9), out=tmp_path / "f").matrix.shape == (18, 512)
+
+
+def test_modes_of_the_host_program_change_nothing(scenes):
+    network = load_backbone("mobilenet_v2", weights="random:0")
+    expected = extract(scenes, network, workers=0).matrix
+    network.train()
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium")
+    try:
+        assert same_bits(extract(scenes, network, workers=0).matrix, expected)
+        assert torch.get_float32_matmul_precision() == "medium"
+    finally:
+        torch.set_float32_matmul_precision(before)

@@ -145,9 +145,7 @@ class TestOutput:
         assert same_bits(tensor.numpy(), rf.gaussian_normalize(x))
 
     def test_bad_out_is_named(self):
-        with pytest.raises(
-            TypeError, match="out: expected .* in host memory, got Tensor torch.bfloat16"
-        ):
+        with pytest.raises(TypeError, match="out: expected .* in host memory, got Tensor torch.bfloat16"):
             rf.gaussian_normalize(np.zeros((2, 3)), out=torch.zeros(2, 3, dtype=torch.bfloat16))
         x = np.zeros((2, 3), dtype=np.float32)
         with pytest.raises(ValueError, match=r"out: expected float32 of shape \[2, 3\], got float64"):

@@ -6,6 +6,9 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but some inputs were skipped
 
 from __future__ import annotations
 
+import os
+import sys
+
 import typer
 
 from rsir_fast.cli import demo, doctor, evaluate, features, search
@@ -43,4 +46,11 @@ app.add_typer(protocols, name="evaluate")
 
 def main() -> None:
     """Run ``rsir``."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed by the caller
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 (for the rest of the process)
+        else:
+            # File names that are no valid text must not stop a result from being printed.
+            stream.reconfigure(errors="backslashreplace")
     app()

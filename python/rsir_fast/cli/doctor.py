@@ -56,8 +56,11 @@ def _ourselves() -> dict[str, Any]:
         info["cpu"]["threads"] = _dispatch.choose_threads(None)
     except (ImportError, ValueError) as error:
         info["problem"] = str(error)
-    compiled = _dispatch.cuda()
-    info["cuda_kernels"] = None if compiled is None else dict(compiled.build_info())
+    try:
+        compiled = _dispatch.cuda()
+        info["cuda_kernels"] = None if compiled is None else dict(compiled.build_info())
+    except ImportError as error:
+        info["cuda_kernels"] = f"cannot be loaded: {error}"
     return info
 
 

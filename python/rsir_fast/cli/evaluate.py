@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 
 def ge2018(
+    context: typer.Context,
     source: Annotated[Path, typer.Argument(help="Folder of images in class folders, or of features.")],
     out: Annotated[
         Path | None,
@@ -64,6 +65,7 @@ def ge2018(
         if opt.is_features_folder(source):
             from rsir_fast.extraction import Features
 
+            opt.refuse_network_options(context)
             features = Features.load(source)
             target = out or Path("runs") / _run_name(features)
         else:
@@ -97,6 +99,8 @@ def evaluate_and_report(
 
     note(f"rank: {len(features)} queries x {len(features)} images, {features.dim} values an image", quiet)
     evaluation = evaluate_ge2018(features, **settings)
+    if useless := evaluation.result["features"]["non_finite_rows"]:
+        note(f"rsir: {useless} images have features that are not finite (NaN or infinity): they rank last")
     load_image = None if features.root is None else features.as_dataset().load_image
     machine = {
         "Machine": f"{platform.system()} {platform.machine()}",

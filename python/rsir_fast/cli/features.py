@@ -37,6 +37,7 @@ def features(
     """
     with reported_errors(f"what is finished lies in {out}; go on with --resume"):
         from rsir_fast.extraction import extract
+        from rsir_fast.extraction.store import check_folder
 
         dataset = opt.open_data(data, all_items=all_items, download=download, quiet=quiet)
         network = opt.NetworkOptions(backbone, layer, weights, resize, batch_size, precision, workers, device)
@@ -44,6 +45,7 @@ def features(
         found = {"dataset": dataset.name, "images": len(dataset), "classes": len(dataset.classes)}
         summary: dict[str, Any] = {**found, "backbone": loaded.provenance, "out": str(out)}
         if dry_run:
+            check_folder(out, resume=resume, force=force)
             summary["dry_run"] = True
         else:
             with extraction_progress(quiet) as progress:

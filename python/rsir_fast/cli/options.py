@@ -135,5 +135,26 @@ def open_data(path: Path, *, all_items: bool, download: bool, quiet: bool) -> Da
 
 
 def is_features_folder(path: Path) -> bool:
-    """Tell whether a folder was written by ``rsir features``."""
-    return (path / "manifest.json").is_file() or (path / "extraction.json").is_file()
+    """Tell whether a folder was written by ``rsir features``, looking at two file names first to stay light."""
+    if not any((path / name).is_file() for name in ("manifest.json", "extraction.json")):
+        return False
+    from rsir_fast.extraction.store import state_of
+
+    return state_of(path) is not None
+
+
+def refuse_network_options(context: typer.Context) -> None:
+    """Refuse options that say how to extract, where features are there already.
+
+    Raises
+    ------
+    ValueError
+        Naming the option.
+    """
+    for name in ("backbone", "layer", "weights", "resize", "batch_size", "precision", "workers", "device"):
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            raise ValueError(
+                f"--{name.replace('_', '-')}: expected a folder of images to go with it, got a folder of features, "
+                "whose network is already fixed; leave it out"
+            )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rsir_fast.cli import options as opt
-from rsir_fast.cli.session import end_with_skipped, print_json, print_result, reported_errors
+from rsir_fast.cli.session import FAILED, SKIPPED, end_with_skipped, print_json, print_result, reported_errors
 from rsir_fast.errors import FeaturesError
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def search(
             print_json(result)
         else:
             print_result(_tables(result))
-        end_with_skipped(found.skipped)
+        end_with_skipped(found.skipped, SKIPPED if len(found) else FAILED)
 
 
 def _same_backbone(database: Features, weights: str | None) -> Backbone:
@@ -91,7 +91,8 @@ def _query_files(paths: list[Path]) -> Any:
     files: list[str] = []
     for path in paths:
         if path.is_dir():
-            files += [str(path / item) for item in open_dataset(path).items]
+            folder = open_dataset(path, all_items=True)
+            files += [str(Path(folder.root or path) / item) for item in folder.items]
         else:
             files.append(str(path))
     return Dataset("queries", Path(), tuple(dict.fromkeys(files)))

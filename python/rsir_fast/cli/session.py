@@ -80,14 +80,17 @@ def print_json(content: Any) -> None:
     typer.echo(result_json(content), nl=False)
 
 
-def end_with_skipped(skipped: Sequence[Skipped]) -> None:
-    """List images that could not be read, on stderr even if quiet, and exit with code 3 if there are any."""
+def end_with_skipped(skipped: Sequence[Skipped], code: int = SKIPPED) -> None:
+    """List images that could not be read, on stderr even if quiet, and exit with `code` if there are any."""
+    from rsir_fast.datasets.images import printable
+
     if not skipped:
         return
     typer.echo(f"rsir: {len(skipped)} images could not be read and were left out:", err=True)
     for entry in skipped:
-        typer.echo(f"  {entry.item}: {entry.reason}", err=True)
-    raise typer.Exit(SKIPPED)
+        item, reason = printable(entry.item), printable(entry.reason)
+        typer.echo(f"  {reason if item in reason else f'{item}: {reason}'}", err=True)
+    raise typer.Exit(code)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import time
 from collections.abc import Callable, Iterator
@@ -16,10 +17,11 @@ from numpy.typing import NDArray
 
 from rsir_fast.backbones import Backbone
 from rsir_fast.datasets import Dataset, open_dataset
-from rsir_fast.errors import RsirError
+from rsir_fast.errors import FeaturesError, RsirError
 from rsir_fast.extraction.features import Features, Skipped
 from rsir_fast.extraction.loader import Batch, batches, default_workers
 from rsir_fast.extraction.store import FeatureStore
+from rsir_fast.ops._arrays import as_count
 
 __all__ = ["Progress", "extract"]
 
@@ -70,7 +72,7 @@ def extract(
     dataset : Dataset, path, ImageFolder or torch map-style data set
         Whatever `rsir_fast.datasets.open_dataset` takes.
     backbone : Backbone
-        From `rsir_fast.load_backbone`.
+        From `rsir_fast.load_backbone`; moved to the device and set to eval mode.
     out : path, optional
         Folder for the features, written shard by shard. Without it they stay in memory.
     batch_size : int
@@ -84,7 +86,9 @@ def extract(
     shard_size : int
         Images a shard (rounded up to whole batches): what an interruption can lose.
     resume : bool
-        Go on with what an interrupted run left in `out`. The matrix is the same, bit for bit, as without interruption.
+        Go on with what an interrupted run left in `out`: the matrix is the same, bit for bit, as without interruption.
+        A finished matrix of the same data and settings is taken as it is. Files are known by name, size and time of
+        change; in-memory data sets cannot be known again and are not resumed.
     force : bool
         Replace features in `out`.
     progress : callable, optional
@@ -117,39 +121,36 @@ def extract(
     >>> features.matrix.shape
     (3, 512)
     """
-    for name, value, least in (("batch_size", batch_size, 1), ("shard_size", shard_size, 1), ("workers", workers, 0)):
-        if value is not None and value < least:
-            raise ValueError(f"{name}: expected at least {least}, got {value}")
+    batch_size, shard_size = _at_least(1, batch_size, "batch_size"), _at_least(1, shard_size, "shard_size")
+    workers = default_workers() if workers is None else _at_least(0, workers, "workers")
     if precision not in ("float32", "bfloat16"):
         raise ValueError(f"precision: expected 'float32' or 'bfloat16', got {precision!r}")
     data = open_dataset(dataset)
-    target = torch.device(device if device is not None else "cuda" if torch.cuda.is_available() else "cpu")
-    run = _Run(backbone, target, precision)
+    run = _Run(backbone, _usable(device), precision)
     provenance = {**backbone.provenance, "extraction": {**run.describe(), "batch_size": batch_size}}
     shard = -(-shard_size // batch_size) * batch_size
     if out is None:
         sink: FeatureStore | _Memory = _Memory()
     else:
-        plan = {"dataset": _fingerprint(data), "shard_size": shard, **provenance}
-        sink = FeatureStore(Path(out), plan, resume=resume, force=force)
+        if resume and data.root is None:
+            raise FeaturesError(
+                f"{data.name}: a data set in memory cannot be known again, so it cannot be resumed; "
+                "leave resume out (and force to replace), or put the images into a folder"
+            )
+        settings = {"dataset": _fingerprint(data), "shard_size": shard, **provenance}
+        sink = FeatureStore(Path(out), settings, resume=resume, force=force)
     with sink:
         if isinstance(sink, FeatureStore) and sink.is_complete:
-            return Features.load(sink.folder)
-        finished = sink.finished_shards()
-        todo = [first for first in range(0, len(data), shard) if first not in finished]
+            return Features.load(sink.folder, verify=False)
+        todo = [first for first in range(0, len(data), shard) if first not in sink.shards]
         numbers = [i for first in todo for i in range(first, min(first + shard, len(data)))]
-        loaded = batches(
-            data,
-            backbone.preprocessing,
-            numbers,
-            batch_size=batch_size,
-            workers=default_workers() if workers is None else workers,
-            pin_memory=target.type == "cuda",
-        )
         meter = _Meter(len(data), len(data) - len(numbers), progress)
-        for first in todo:
-            images = min(shard, len(data) - first)
-            sink.add_shard(first, images, *run.shard(loaded, images, meter))
+        cuda = run.device.type == "cuda"
+        loaded = batches(data, backbone.preprocessing, numbers, batch_size, workers, pin_memory=cuda)
+        with contextlib.closing(loaded):
+            for first in todo:
+                images = min(shard, len(data) - first)
+                sink.add_shard(first, images, *run.shard(loaded, images, meter))
         return sink.finish(
             items=data.items,
             labels=data.labels,
@@ -162,14 +163,51 @@ def extract(
         )
 
 
+def _at_least(least: int, value: object, name: str) -> int:
+    count = as_count(value, name)
+    if count < least:
+        raise ValueError(f"{name}: expected at least {least}, got {count}")
+    return count
+
+
+def _usable(device: str | torch.device | None) -> torch.device:
+    """Return the device to run on, tried out before anything is moved to it."""
+    if device is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        target = torch.device(device)
+        if target.type == "meta":
+            raise ValueError("it holds no data")
+        torch.zeros(1, device=target)
+    except (RuntimeError, ValueError, AssertionError, TypeError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(
+            f"device: expected one that torch can use here, such as 'cpu', got {device!r} ({reason})"
+        ) from None
+    return target
+
+
+@contextlib.contextmanager
+def _full_precision() -> Iterator[None]:
+    """Float32 means float32: no TF32 or bfloat16 inside matrix products, no choice of algorithm by stopwatch."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
+            yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
 class _Run:
     """The network on its device."""
 
     def __init__(self, backbone: Backbone, device: torch.device, precision: Precision) -> None:
-        self.backbone = backbone.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.backbone = backbone.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         self.device = device
         self.precision = precision
         self.largest: torch.Tensor | None = None
+        self.batches = 0
 
     def describe(self) -> dict[str, Any]:
         """Everything beside images and weights that can change a bit of a feature."""
@@ -178,7 +216,10 @@ class _Run:
             "precision": self.precision,
             "device": torch.cuda.get_device_name(self.device) if cuda else self.device.type,
             "cpu_threads": None if cuda else torch.get_num_threads(),
+            "cpu_capability": None if cuda else torch.backends.cpu.get_cpu_capability(),
             "torch": str(torch.__version__),
+            "torchvision": version("torchvision"),
+            "pillow": version("pillow"),
             "rsir_fast": version("rsir-fast"),
         }
 
@@ -193,6 +234,7 @@ class _Run:
             skipped += batch.skipped
             if len(batch.images):
                 parts.append(self.forward(batch.images).cpu().numpy())
+                self.batches += 1
                 if self.largest is None or len(batch.images) > len(self.largest):
                     self.largest = batch.images
             meter.add(batch.count, len(batch.skipped))
@@ -201,24 +243,26 @@ class _Run:
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return features, float32 [m, dim], of images, uint8 [m, 3, H, W]."""
         bfloat16 = self.precision == "bfloat16"
-        # TF32 is not float32, and cuDNN may otherwise choose another algorithm on every run.
-        exact = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
-        with torch.inference_mode(), exact, torch.autocast(self.device.type, torch.bfloat16, enabled=bfloat16):
+        autocast = torch.autocast(self.device.type, torch.bfloat16, enabled=bfloat16)
+        with torch.inference_mode(), _full_precision(), autocast:
             batch = images.to(self.device, non_blocking=True)
             values = self.backbone.preprocessing.normalize(batch).contiguous(memory_format=torch.channels_last)
             features: torch.Tensor = self.backbone(values)
             return features.float()
 
     def bare_rate(self) -> float | None:
-        """Images a second of the forward pass alone, the batch in memory and the loader at rest: best of three."""
-        if self.largest is None:
+        """Images a second of the forward pass alone, the batch in memory and the loader at rest.
+
+        Best of up to three passes within a second or so; None for a single batch, which is not worth the time.
+        """
+        if self.largest is None or self.batches < 2:
             return None
-        best = float("inf")
-        for _ in range(3):
+        seconds: list[float] = []
+        while len(seconds) < 3 and sum(seconds) < 1.0:
             start = time.perf_counter()
             self.forward(self.largest).cpu()
-            best = min(best, time.perf_counter() - start)
-        return len(self.largest) / best
+            seconds.append(time.perf_counter() - start)
+        return len(self.largest) / min(seconds)
 
 
 class _Meter:
@@ -252,6 +296,7 @@ class _Memory:
 
     def __init__(self) -> None:
         self.parts: list[NDArray[np.float32]] = []
+        self.shards: dict[int, Any] = {}
         self.skipped: list[tuple[int, str]] = []
 
     def __enter__(self) -> _Memory:
@@ -259,9 +304,6 @@ class _Memory:
 
     def __exit__(self, *_: object) -> None:
         pass
-
-    def finished_shards(self) -> dict[int, Any]:
-        return {}
 
     def add_shard(self, first: int, images: int, matrix: NDArray[np.float32], skipped: list[tuple[int, str]]) -> None:
         self.parts.append(matrix)
@@ -279,5 +321,17 @@ class _Memory:
 
 
 def _fingerprint(data: Dataset) -> dict[str, Any]:
-    names = "\0".join(data.items).encode("utf-8", "surrogateescape")
-    return {"name": data.name, "images": len(data), "items_sha256": hashlib.sha256(names).hexdigest()}
+    """Recognise the same images again: names, labels and, on disk, size and time of change of every file."""
+    digest = hashlib.sha256()
+    for number, item in enumerate(data.items):
+        label = None if data.labels is None else int(data.labels[number])
+        digest.update(f"{item!r} {label} {_stamp(data, item)}\n".encode())
+    return {"name": data.name, "images": len(data), "classes": len(data.classes), "sha256": digest.hexdigest()}
+
+
+def _stamp(data: Dataset, item: str) -> tuple[int, int] | None:
+    try:
+        found = None if data.root is None else (data.root / item).stat()
+    except OSError:
+        return None
+    return None if found is None else (found.st_size, found.st_mtime_ns)

@@ -70,15 +70,26 @@ class Features:
     timing: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.matrix.ndim != 2 or self.matrix.dtype != np.float32:
+        if not isinstance(self.matrix, np.ndarray) or self.matrix.ndim != 2 or self.matrix.dtype != np.float32:
+            shape = f"{getattr(self.matrix, 'dtype', '')} {list(getattr(self.matrix, 'shape', []))}"
             raise FeaturesError(
-                f"features of {self.name}: expected a float32 matrix [n, dim], "
-                f"got {self.matrix.dtype} {list(self.matrix.shape)}"
+                f"features of {self.name}: expected a NumPy float32 matrix [n, dim], "
+                f"got {type(self.matrix).__name__} {shape}"
             )
-        counts = {"items": len(self.items), "labels": len(self.items if self.labels is None else self.labels)}
-        for what, count in counts.items():
-            if count != len(self.matrix):
-                raise FeaturesError(f"features of {self.name}: expected {len(self.matrix)} {what}, got {count}")
+        n = len(self.matrix)
+        if len(self.items) != n:
+            raise FeaturesError(f"features of {self.name}: expected {n} items, one per row, got {len(self.items)}")
+        if self.labels is None:
+            return
+        labels = np.asarray(self.labels)
+        fits = labels.shape == (n,) and (labels.dtype.kind in "iu" or n == 0)
+        if not fits or (n and (labels.min() < 0 or labels.max() >= len(self.classes))):
+            raise FeaturesError(
+                f"features of {self.name}: expected {n} integer labels, 0 to {len(self.classes) - 1} for "
+                f"{len(self.classes)} classes, got {labels.dtype} {list(labels.shape)}"
+                + (f" from {labels.min()} to {labels.max()}" if labels.size else "")
+            )
+        object.__setattr__(self, "labels", labels.astype(np.int64, copy=False))
 
     def __len__(self) -> int:
         return len(self.matrix)
@@ -125,8 +136,15 @@ class Features:
         return save(self, Path(folder), force=force)
 
     @classmethod
-    def load(cls, folder: str | Path) -> Features:
+    def load(cls, folder: str | Path, *, verify: bool = True) -> Features:
         """Read a folder written by `extract` or `save`; a matrix of one shard is memory-mapped.
+
+        Parameters
+        ----------
+        folder
+            What was given as ``out``.
+        verify
+            Compare the matrix with its SHA-256, which reads all of it once.
 
         Raises
         ------
@@ -135,4 +153,4 @@ class Features:
         """
         from rsir_fast.extraction.store import load
 
-        return load(Path(folder))
+        return load(Path(folder), verify=verify)

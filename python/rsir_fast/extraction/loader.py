@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -85,11 +85,11 @@ def batches(
     dataset: Dataset,
     preprocessing: Preprocessing,
     numbers: Sequence[int],
-    *,
     batch_size: int,
     workers: int,
+    *,
     pin_memory: bool = False,
-) -> Iterator[Batch]:
+) -> Generator[Batch, None, None]:
     """Load images in order.
 
     Parameters

@@ -1,37 +1,42 @@
-"""Feature matrices on disk: .npy shards, an item table, and a manifest that is written last.
-
-A folder holds::
-
-    extraction.json     what is being extracted: data set, weights, settings; a resumed run must match it
-    shards/000000.npy   float32 [rows, dim]
-    shards/000000.json  rows, skipped images and SHA-256 of that shard; written after it, so it vouches for it
-    items.parquet       one row per item: item, label, class
-    manifest.json       written last: its presence means the matrix is complete
-"""
+"""Feature matrices on disk, filled shard by shard; see `rsir_fast.extraction.records` for the files."""
 
 from __future__ import annotations
 
 import fcntl
 import hashlib
 import io
-import json
 import os
-import shutil
+import re
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
 
 from rsir_fast.datasets.files import write_atomically
+from rsir_fast.datasets.images import printable
 from rsir_fast.errors import FeaturesError
 from rsir_fast.extraction.features import Features, Skipped
+from rsir_fast.extraction.records import (
+    ITEMS,
+    MANIFEST,
+    PLAN,
+    SHARDS,
+    Manifest,
+    Plan,
+    ShardRecord,
+    read_items,
+    read_record,
+    write_items,
+)
 
-__all__ = ["FeatureStore", "load", "save"]
+__all__ = ["FeatureStore", "check_folder", "load", "save", "state_of"]
 
-MANIFEST, PLAN, ITEMS, SHARDS = OURS = ("manifest.json", "extraction.json", "items.parquet", "shards")
+OURS = re.compile(r"manifest\.json|extraction\.json|items\.parquet|shards|\.[0-9a-f]{16}\.part")
+SHARD_FILES = re.compile(r"\d{9}\.(npy|json)|\.[0-9a-f]{16}\.part")
 
+# What may differ between a finished matrix and a request for it: the bits of a feature may depend on it, its worth not.
+MACHINE_KEYS = {"device", "cpu_threads", "cpu_capability", "torch", "torchvision", "pillow", "rsir_fast"}
 
 # Loader workers are forks of this process and must not keep its locks alive when it is killed.
 _held_locks: set[int] = set()
@@ -45,39 +50,42 @@ def _drop_held_locks() -> None:
 os.register_at_fork(after_in_child=_drop_held_locks)
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+def state_of(folder: Path) -> Literal["finished", "unfinished"] | None:
+    """Tell whether a folder holds features; None if not."""
+    if read_record(Manifest, folder / MANIFEST) is not None:
+        return "finished"
+    return None if read_record(Plan, folder / PLAN) is None else "unfinished"
 
 
-class ShardRecord(_Record):
-    """What vouches for one shard."""
+def check_folder(folder: Path, *, resume: bool = False, force: bool = False) -> None:
+    """Check, changing nothing, that a folder may be written to.
 
-    file: str
-    first: int
-    images: int
-    rows: int
-    sha256: str
-    skipped: list[tuple[int, str]]
-
-
-class Manifest(_Record):
-    """What vouches for the whole matrix."""
-
-    format: Literal["rsir-features"] = "rsir-features"
-    version: Literal[1] = 1
-    rows: int
-    dim: int
-    dataset: str
-    root: str | None
-    classes: list[str]
-    shards: list[ShardRecord]
-    skipped: list[Skipped]
-    provenance: dict[str, Any]
-    timing: dict[str, Any]
+    Raises
+    ------
+    FeaturesError
+        If it is a file; holds anything but features; or features, and neither `resume` nor `force` is given.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise FeaturesError(f"{folder}: expected a folder for the features, found a file; choose another path")
+    if not folder.is_dir():
+        return
+    state = state_of(folder)
+    foreign = [name for name in os.listdir(folder) if state is None or not OURS.fullmatch(name)]
+    if (folder / SHARDS).is_dir() and state is not None:
+        foreign += [f"{SHARDS}/{name}" for name in os.listdir(folder / SHARDS) if not SHARD_FILES.fullmatch(name)]
+    if foreign:
+        raise FeaturesError(
+            f"{folder}: expected a new or empty folder, or one of features, found {printable(min(foreign))!r} in it; "
+            "choose another folder"
+        )
+    if state is not None and not (resume or force):
+        raise FeaturesError(
+            f"{folder} holds {state} features: resume (--resume) to go on, or force (--force) to replace them"
+        )
 
 
 class FeatureStore:
-    """A folder that a run fills shard by shard; what is finished survives any interruption.
+    """A folder that a run fills; what is finished survives any interruption.
 
     A context manager: until it is left, no other process can open the folder for writing.
 
@@ -85,47 +93,41 @@ class FeatureStore:
     ----------
     folder
         New, empty, or holding features.
-    plan
+    settings
         JSON-able: everything that decides the matrix. A resumed run must have the same.
     resume
-        Go on with an unfinished folder of the same plan.
+        Go on with a folder of the same settings.
     force
         Replace features that are there.
 
     Raises
     ------
     FeaturesError
-        If the folder holds something else; or features, and neither `resume` nor `force` is given; or, to be resumed,
-        features of another plan; or if another process is writing to it.
+        As `check_folder`; also if the features there were made with other settings, another process is writing to the
+        folder, or it cannot be written.
     """
 
-    def __init__(self, folder: Path, plan: dict[str, Any], *, resume: bool = False, force: bool = False) -> None:
+    def __init__(self, folder: Path, settings: dict[str, Any], *, resume: bool = False, force: bool = False) -> None:
         self.folder = folder
+        self.plan = Plan(settings=settings)
+        self.digest = self.plan.digest()  # before anything is touched: it fails where the settings are not JSON
+        self.shards: dict[int, ShardRecord] = {}
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            present = sorted(entry.name for entry in folder.iterdir())
+            self._lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         except OSError as error:
-            raise FeaturesError(
-                f"{folder}: expected a folder that can be written, got {error}; choose another"
-            ) from None
-        if foreign := [name for name in present if name not in OURS and not name.endswith(".part")]:
-            raise FeaturesError(
-                f"{folder}: expected a new or empty folder, or one of features, found {foreign[0]!r} in it; "
-                "choose another folder"
-            )
-        holds_features = PLAN in present or MANIFEST in present
-        if holds_features and not (resume or force):
-            state = "finished" if MANIFEST in present else "unfinished"
-            raise FeaturesError(f"{folder} holds {state} features: give resume to go on, or force to replace them")
-        self._lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+            raise FeaturesError(f"{folder}: expected a folder that can be written ({error}); choose another") from None
         _held_locks.add(self._lock)
         try:
             self._take_lock()
-            if holds_features and not force:
-                self._check_plan(plan)
+            check_folder(folder, resume=resume, force=force)
+            if state_of(folder) is not None and not force:
+                self._take_up()
             else:
-                remove_features(folder)
-                write_atomically(folder / PLAN, _json(plan))
+                self._start_anew()
+        except OSError as error:
+            self._release_lock()
+            raise FeaturesError(f"{folder}: expected a folder that can be written ({error}); choose another") from None
         except BaseException:
             self._release_lock()
             raise
@@ -148,33 +150,56 @@ class FeatureStore:
                 f"{self.folder}: another process is writing features here; wait for it, or choose another folder"
             ) from None
 
-    def _check_plan(self, plan: dict[str, Any]) -> None:
-        before = _read_json(self.folder / PLAN)
-        different = sorted(key for key in before.keys() | plan.keys() if before.get(key) != plan.get(key))
-        if different:
-            changes = "; ".join(f"{key} was {_brief(before.get(key))}, is {_brief(plan.get(key))}" for key in different)
+    def _start_anew(self) -> None:
+        """Remove the files of former features; the manifest first, so that nothing half-removed looks whole."""
+        for name in (MANIFEST, PLAN, ITEMS):
+            (self.folder / name).unlink(missing_ok=True)
+        shards = self.folder / SHARDS
+        shards.mkdir(exist_ok=True)
+        for path in shards.iterdir():
+            path.unlink()
+        self.plan.write(self.folder / PLAN)
+
+    def _take_up(self) -> None:
+        before = read_record(Plan, self.folder / PLAN)
+        self._compare(before, ignored=MACHINE_KEYS if self.is_complete else set())
+        if self.is_complete:
+            try:
+                load(self.folder)
+                return
+            except FeaturesError:
+                # Damaged: go on from the shards that are whole.
+                self._compare(before, ignored=set())
+                (self.folder / MANIFEST).unlink()
+        for path in sorted((self.folder / SHARDS).glob("*.json")):
+            record = read_record(ShardRecord, path)
+            if record is not None and record.plan == self.digest and self._is_whole(record):
+                self.shards[record.first] = record
+
+    def _compare(self, before: Plan | None, ignored: set[str]) -> None:
+        ours, theirs = _flat(self.plan.settings), {} if before is None else _flat(before.settings)
+        keys = sorted(key for key in ours.keys() | theirs.keys() if key.rsplit(".", 1)[-1] not in ignored)
+        changes = [
+            f"{key} was {theirs.get(key)}, is {ours.get(key)}" for key in keys if theirs.get(key) != ours.get(key)
+        ]
+        if changes:
+            more = f"; and {len(changes) - 4} more" if len(changes) > 4 else ""
             raise FeaturesError(
-                f"{self.folder} holds features made otherwise ({changes}): resume with the same settings, "
-                "choose another folder, or give force to replace them"
+                f"{self.folder} holds features made otherwise ({printable('; '.join(changes[:4]))}{more}): "
+                "use the same settings, choose another folder, or replace them with force (--force)"
             )
+
+    def _is_whole(self, record: ShardRecord) -> bool:
+        try:
+            content = (self.folder / SHARDS / f"{record.stem}.npy").read_bytes()
+        except OSError:
+            return False
+        return hashlib.sha256(content).hexdigest() == record.sha256
 
     @property
     def is_complete(self) -> bool:
         """Whether the manifest is there."""
-        return (self.folder / MANIFEST).is_file()
-
-    def finished_shards(self) -> dict[int, ShardRecord]:
-        """Return the shards that are whole, by the number of their first image; damaged ones are left out."""
-        finished = {}
-        for path in sorted((self.folder / SHARDS).glob("*.json")):
-            try:
-                record = ShardRecord.model_validate_json(path.read_bytes())
-                content = (self.folder / SHARDS / record.file).read_bytes()
-            except (ValidationError, OSError):
-                continue
-            if hashlib.sha256(content).hexdigest() == record.sha256:
-                finished[record.first] = record
-        return finished
+        return read_record(Manifest, self.folder / MANIFEST) is not None
 
     def add_shard(self, first: int, images: int, matrix: NDArray[np.float32], skipped: list[tuple[int, str]]) -> None:
         """Write the features of images ``first`` to ``first + images``.
@@ -188,20 +213,20 @@ class FeatureStore:
         skipped
             Number and reason of each unreadable one.
         """
-        stem = self.folder / SHARDS / f"{first:09d}"
         buffer = io.BytesIO()
         np.save(buffer, np.ascontiguousarray(matrix, dtype="<f4"), allow_pickle=False)
         content = buffer.getvalue()
-        write_atomically(stem.with_suffix(".npy"), content)
         record = ShardRecord(
-            file=f"{stem.name}.npy",
             first=first,
             images=images,
             rows=len(matrix),
             sha256=hashlib.sha256(content).hexdigest(),
-            skipped=skipped,
+            plan=self.digest,
+            skipped=[(number, printable(reason)) for number, reason in skipped],
         )
-        write_atomically(stem.with_suffix(".json"), _json(record.model_dump()))
+        write_atomically(self.folder / SHARDS / f"{record.stem}.npy", content)
+        record.write(self.folder / SHARDS / f"{record.stem}.json")
+        self.shards[first] = record
 
     def finish(
         self,
@@ -228,45 +253,50 @@ class FeatureStore:
             As in `Features`.
         skipped
             Images left out before, beside those of the shards.
+
+        Raises
+        ------
+        FeaturesError
+            If the shards do not make up the data set.
         """
-        shards = [record for _, record in sorted(self.finished_shards().items())]
+        shards = [self.shards[first] for first in sorted(self.shards)]
+        ends = [0, *np.cumsum([shard.images for shard in shards]).tolist()]
+        if [shard.first for shard in shards] != ends[:-1] or ends[-1] != len(items):
+            raise FeaturesError(f"{self.folder}: expected shards of {len(items)} images without a gap; extract again")
         unreadable = [(number, reason) for shard in shards for number, reason in shard.skipped]
         kept = np.setdiff1d(np.arange(len(items)), [number for number, _ in unreadable])
         kept_labels = None if labels is None else np.asarray(labels)[kept]
-        _write_items(self.folder / ITEMS, tuple(items[i] for i in kept), kept_labels, classes)
-        manifest = Manifest(
+        write_items(self.folder / ITEMS, tuple(items[i] for i in kept), kept_labels, classes)
+        Manifest(
             rows=len(kept),
             dim=dim,
             dataset=name,
             root=None if root is None else str(root.absolute()),
             classes=list(classes),
             shards=shards,
-            skipped=[*skipped, *(Skipped(items[number], reason) for number, reason in unreadable)],
+            skipped=[*skipped, *((items[number], reason) for number, reason in unreadable)],
             provenance=provenance,
             timing=timing,
-        )
-        write_atomically(self.folder / MANIFEST, _json(manifest.model_dump()))
-        return load(self.folder)
+        ).write(self.folder / MANIFEST)
+        return load(self.folder, verify=False)
 
 
-def load(folder: Path) -> Features:
+def load(folder: Path, *, verify: bool = True) -> Features:
     """Read finished features; see `Features.load`."""
-    if not (folder / MANIFEST).is_file():
-        if (folder / PLAN).is_file():
-            raise FeaturesError(f"{folder}: the extraction is not finished; run it again with resume")
+    state = state_of(folder)
+    if state == "unfinished":
         raise FeaturesError(
-            f"{folder}: expected a folder of features (with {MANIFEST}), found "
-            f"{'none in it' if folder.is_dir() else 'no such folder'}; make it with `rsir features`"
+            f"{folder}: the features are unfinished or damaged; run the extraction again with resume (--resume)"
         )
-    try:
-        manifest = Manifest.model_validate_json((folder / MANIFEST).read_bytes())
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise FeaturesError(f"{folder / MANIFEST} is damaged ({where}: {first['msg']}); extract again") from None
-    parts = [_read_shard(folder / SHARDS / shard.file, (shard.rows, manifest.dim)) for shard in manifest.shards]
+    manifest = read_record(Manifest, folder / MANIFEST)
+    if manifest is None:
+        found = "other things" if folder.is_dir() else "no such folder"
+        raise FeaturesError(
+            f"{folder}: expected a folder of features (with {MANIFEST}), found {found}; make it with `rsir features`"
+        )
+    parts = [_read_shard(folder / SHARDS, shard, manifest.dim, verify) for shard in manifest.shards]
     empty = np.empty((0, manifest.dim), dtype=np.float32)
-    items, labels = _read_items(folder / ITEMS, manifest.rows)
+    items, labels = read_items(folder / ITEMS, manifest.rows)
     return Features(
         matrix=parts[0] if len(parts) == 1 else np.concatenate([empty, *parts]),
         items=items,
@@ -275,7 +305,7 @@ def load(folder: Path) -> Features:
         name=manifest.dataset,
         root=None if manifest.root is None else Path(manifest.root),
         provenance=manifest.provenance,
-        skipped=tuple(manifest.skipped),
+        skipped=tuple(Skipped(item, reason) for item, reason in manifest.skipped),
         timing=manifest.timing,
     )
 
@@ -298,70 +328,22 @@ def save(features: Features, folder: Path, *, force: bool = False) -> Path:
     return folder
 
 
-def remove_features(folder: Path) -> None:
-    """Remove what this module writes; the manifest first, so that an interruption leaves nothing that looks whole."""
-    for name in (MANIFEST, PLAN, ITEMS):
-        (folder / name).unlink(missing_ok=True)
-    shutil.rmtree(folder / SHARDS, ignore_errors=True)
-
-
-def _read_shard(path: Path, shape: tuple[int, int]) -> NDArray[np.float32]:
+def _read_shard(folder: Path, record: ShardRecord, dim: int, verify: bool) -> NDArray[np.float32]:
+    path = folder / f"{record.stem}.npy"
     try:
+        whole = not verify or hashlib.sha256(path.read_bytes()).hexdigest() == record.sha256
         matrix: NDArray[np.float32] = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise FeaturesError(f"{path} cannot be read ({error}); extract again with resume") from None
-    if matrix.shape != shape or matrix.dtype != np.dtype("<f4"):
-        raise FeaturesError(
-            f"{path}: expected float32 {list(shape)}, found {matrix.dtype} {list(matrix.shape)}; extract again"
-        )
+        whole &= matrix.shape == (record.rows, dim) and matrix.dtype == np.dtype("<f4")
+    except (OSError, ValueError, EOFError) as error:
+        raise FeaturesError(f"{path} cannot be read ({error}); extract again with resume (--resume)") from None
+    if not whole:
+        raise FeaturesError(f"{path} is damaged (its SHA-256 is not that in {MANIFEST}); extract again with resume")
     return matrix
 
 
-def _write_items(
-    path: Path, items: tuple[str, ...], labels: NDArray[np.int64] | None, classes: tuple[str, ...]
-) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    # Names that are no valid Unicode come from the file system as lone surrogates; os.fsencode brings the bytes back.
-    columns = {"item": pa.array([os.fsencode(item) for item in items], pa.binary())}
-    if labels is not None:
-        columns["label"] = pa.array(labels, pa.int64())
-        columns["class"] = pa.array([classes[label] for label in labels], pa.string())
-    sink = io.BytesIO()
-    pq.write_table(pa.table(columns), sink)
-    write_atomically(path, sink.getvalue())
-
-
-def _read_items(path: Path, rows: int) -> tuple[tuple[str, ...], NDArray[np.int64] | None]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        table = pq.read_table(path)
-        items = tuple(os.fsdecode(item) for item in table["item"].to_pylist())
-        labels = table["label"].to_numpy() if "label" in table.column_names else None
-    except (OSError, KeyError, pa.ArrowException) as error:
-        raise FeaturesError(f"{path} cannot be read ({error}); extract again") from None
-    if len(items) != rows:
-        raise FeaturesError(f"{path}: expected {rows} items, found {len(items)}; extract again")
-    return items, labels
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise FeaturesError(f"{path} cannot be read ({error}); give force to extract anew") from None
-    if not isinstance(content, dict):
-        raise FeaturesError(f"{path}: expected a JSON object, found {type(content).__name__}; give force to start anew")
-    return content
-
-
-def _json(content: Any) -> bytes:
-    return (json.dumps(content, indent=1, sort_keys=True) + "\n").encode()
-
-
-def _brief(value: Any) -> str:
-    text = json.dumps(value, sort_keys=True)
-    return text if len(text) <= 80 else f"{text[:77]}..."
+def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Turn ``{"a": {"b": 1}}`` into ``{"a.b": 1}``."""
+    flat: dict[str, Any] = {}
+    for key, value in settings.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat

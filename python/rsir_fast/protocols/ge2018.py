@@ -212,5 +212,6 @@ def _describe(features: Features) -> dict[str, Any]:
         "backbone": features.provenance.get("name", "unknown"),
         "layer": features.provenance.get("layer", "unknown"),
         "dim": features.dim,
+        "non_finite_rows": int((~np.isfinite(features.matrix).all(axis=1)).sum()),
         **rest,
     }

@@ -136,7 +136,8 @@ def _claim(root: Path, wanted: dict[str, object], force: bool) -> bool:
     if not force and root.is_dir() and any(root.iterdir()):
         held = f"scenes made with {found}" if found else "other files"
         raise DatasetError(
-            f"expected a new or empty folder at {printable(root)}, found {held}; choose another folder, or force=True"
+            f"expected a new or empty folder at {printable(root)}, found {held}; "
+            "choose another folder, or replace them with force (--force)"
         )
     write_atomically(manifest, json.dumps(wanted).encode("ascii") + b"\n")
     return True

@@ -1,0 +1,143 @@
+"""What is written beside the features: records in JSON, the item table in Parquet.
+
+A folder of features holds::
+
+    extraction.json     what is being extracted: data set, weights, settings; a resumed run must match it
+    shards/000000000.npy    float32 [rows, dim]
+    shards/000000000.json   rows, skipped images and SHA-256 of that shard; written after it, so it vouches for it
+    items.parquet       one row per item: item, label, class
+    manifest.json       written last: its presence means the matrix is complete
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, InstanceOf, ValidationError
+
+from rsir_fast.datasets.files import write_atomically
+from rsir_fast.datasets.images import printable
+from rsir_fast.errors import FeaturesError
+
+__all__ = ["ITEMS", "MANIFEST", "PLAN", "SHARDS", "Manifest", "Plan", "ShardRecord", "read_items", "write_items"]
+
+MANIFEST, PLAN, ITEMS, SHARDS = "manifest.json", "extraction.json", "items.parquet", "shards"
+
+# File names that are no valid UTF-8 reach Python as lone surrogates, which pydantic's own str refuses.
+Name = InstanceOf[str]
+
+
+class Record(BaseModel):
+    """JSON on disk, written in one step."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    def write(self, path: Path) -> None:
+        """Write or replace a file."""
+        write_atomically(path, (json.dumps(self.model_dump(), indent=1, sort_keys=True) + "\n").encode())
+
+
+R = TypeVar("R", bound=Record)
+
+
+class Plan(Record):
+    """Everything that decides a matrix."""
+
+    format: Literal["rsir-features-plan"] = "rsir-features-plan"
+    settings: dict[str, Any]
+
+    def digest(self) -> str:
+        """SHA-256 of the settings."""
+        return hashlib.sha256(json.dumps(self.settings, sort_keys=True).encode()).hexdigest()
+
+
+class ShardRecord(Record):
+    """What vouches for one shard: images `first` to `first + images` of the data set."""
+
+    first: int
+    images: int
+    rows: int
+    sha256: str
+    plan: str
+    skipped: list[tuple[int, str]]
+
+    @property
+    def stem(self) -> str:
+        """Name of the shard's files, without suffix."""
+        return f"{self.first:09d}"
+
+
+class Manifest(Record):
+    """What vouches for the whole matrix."""
+
+    format: Literal["rsir-features"] = "rsir-features"
+    version: Literal[1] = 1
+    rows: int
+    dim: int
+    dataset: Name
+    root: Name | None
+    classes: list[Name]
+    shards: list[ShardRecord]
+    skipped: list[tuple[Name, Name]]
+    provenance: dict[str, Any]
+    timing: dict[str, Any]
+
+
+def read_record(kind: type[R], path: Path) -> R | None:
+    """Return the record in a file; None if there is no file, or something else is in it."""
+    try:
+        return kind.model_validate(json.loads(path.read_bytes()))
+    except (OSError, ValueError, ValidationError):
+        return None
+
+
+def write_items(path: Path, items: tuple[str, ...], labels: NDArray[np.int64] | None, classes: tuple[str, ...]) -> None:
+    """Write the item table.
+
+    Parameters
+    ----------
+    path
+        File to write or replace.
+    items, labels, classes
+        As in `rsir_fast.extraction.Features`. Items are stored as the bytes of their names; the class column is for
+        readers of the file, odd characters escaped.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns = {"item": pa.array([os.fsencode(item) for item in items], pa.binary())}
+    if labels is not None:
+        columns["label"] = pa.array(labels, pa.int64())
+        columns["class"] = pa.array([printable(classes[label]) for label in labels], pa.string())
+    sink = io.BytesIO()
+    pq.write_table(pa.table(columns), sink)
+    write_atomically(path, sink.getvalue())
+
+
+def read_items(path: Path, rows: int) -> tuple[tuple[str, ...], NDArray[np.int64] | None]:
+    """Return items and labels.
+
+    Raises
+    ------
+    FeaturesError
+        If the file cannot be read or has not `rows` rows.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path)
+        items = tuple(os.fsdecode(item) for item in table["item"].to_pylist())
+        labels = table["label"].to_numpy() if "label" in table.column_names else None
+    except (OSError, KeyError, pa.ArrowException) as error:
+        raise FeaturesError(f"{path} cannot be read ({printable(error)}); extract again with resume") from None
+    if len(items) != rows:
+        raise FeaturesError(f"{path}: expected {rows} items, found {len(items)}; extract again with resume")
+    return items, labels
