@@ -76,7 +76,7 @@ Device = Annotated[
 ]
 Workers = Annotated[
     int | None,
-    typer.Option(min=0, help="Processes that decode images. Default: one a core, at most 8.", rich_help_panel=_RUN),
+    typer.Option(min=0, help="Threads that decode images. Default: one a core, at most 32.", rich_help_panel=_RUN),
 ]
 Threads = Annotated[
     int | None,

@@ -78,7 +78,8 @@ def extract(
     batch_size : int
         Images a forward pass. Part of the result: another batch size may change the last bits of a feature.
     workers : int, optional
-        Processes that decode and resize; 0: none. Default: one a core, at most eight. Never changes the result.
+        Threads that decode and resize; 0: none. Default: one a core, at most 32. Never changes the result. A data set
+        from Python that may not be read by several threads at once wants 0 or 1.
     device : optional
         Default: CUDA where there is a device, else the CPU.
     precision : {"float32", "bfloat16"}
@@ -110,7 +111,7 @@ def extract(
     ValueError
         If a setting is out of range.
     RsirError
-        If `progress` stopped the run, or a loader process died.
+        If `progress` stopped the run.
 
     Examples
     --------

@@ -1,31 +1,29 @@
-"""Decoded, resized images in batches, made by worker processes while the network computes."""
+"""Decoded, resized images in batches, made by worker threads while the network computes."""
 
 from __future__ import annotations
 
 import os
-import signal
-import warnings
+from collections import deque
 from collections.abc import Generator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader
+from numpy.typing import NDArray
 
 from rsir_fast.backbones import Preprocessing
 from rsir_fast.datasets import Dataset
-from rsir_fast.errors import ImageError, RsirError
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from rsir_fast.errors import ImageError
 
 __all__ = ["Batch", "batches", "default_workers"]
 
-MAX_WORKERS = 8
+MAX_WORKERS = 32
+AHEAD = 3
+"""Batches under way while the network works on one."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Batch:
     """Some consecutive images.
 
@@ -43,41 +41,9 @@ class Batch:
     count: int
     skipped: list[tuple[int, str]]
 
-    def pin_memory(self) -> Batch:
-        """Let the copy to a GPU run beside the computation."""
-        self.images = self.images.pin_memory()
-        return self
-
-
-class _Prepared(torch.utils.data.Dataset[Any]):
-    """Image number -> (number, resized image or the reason why there is none)."""
-
-    def __init__(self, dataset: Dataset, preprocessing: Preprocessing) -> None:
-        self.dataset = dataset
-        self.preprocessing = preprocessing
-
-    def __getitem__(self, number: int) -> tuple[int, NDArray[np.uint8] | str]:
-        try:
-            return number, self.preprocessing.prepare(self.dataset.load_image(number))
-        except ImageError as error:
-            return number, str(error)
-
-
-class _Collate:
-    def __init__(self, size: int) -> None:
-        self.shape = (0, 3, size, size)
-
-    def __call__(self, samples: Sequence[tuple[int, NDArray[np.uint8] | str]]) -> Batch:
-        images = [image for _, image in samples if not isinstance(image, str)]
-        return Batch(
-            images=torch.from_numpy(np.stack(images)) if images else torch.empty(self.shape, dtype=torch.uint8),
-            count=len(samples),
-            skipped=[(number, reason) for number, reason in samples if isinstance(reason, str)],
-        )
-
 
 def default_workers() -> int:
-    """Worker processes: one a core, at most eight."""
+    """Worker threads: one a core this process may use, at most 32."""
     return min(MAX_WORKERS, len(os.sched_getaffinity(0)))
 
 
@@ -92,6 +58,10 @@ def batches(
 ) -> Generator[Batch, None, None]:
     """Load images in order.
 
+    Threads, not processes: Pillow decodes and resizes outside the interpreter lock, so they run side by side with each
+    other and with the network, without the start-up, copies and shared memory of processes. On two cores with
+    SqueezeNet 1.1, two threads brought 25 to 60 % more images a second than torch's DataLoader with two processes.
+
     Parameters
     ----------
     dataset, preprocessing
@@ -101,40 +71,42 @@ def batches(
     batch_size
         Images a batch; the last may be smaller.
     workers
-        Processes; 0 loads in this one.
+        Threads; 0 loads in the caller's, between two batches.
     pin_memory
-        For a GPU.
+        Let the copy to a GPU run beside the computation.
 
     Yields
     ------
     Batch
-
-    Raises
-    ------
-    RsirError
-        If a worker process dies (out of memory, say).
     """
+
+    def prepare(number: int) -> NDArray[np.uint8] | str:
+        try:
+            return preprocessing.prepare(dataset.load_image(number))
+        except ImageError as error:
+            return str(error)
+
+    def collate(asked: Sequence[int], loaded: Sequence[NDArray[np.uint8] | str]) -> Batch:
+        images = [image for image in loaded if not isinstance(image, str)]
+        size = preprocessing.input_size
+        stacked = torch.from_numpy(np.stack(images)) if images else torch.empty((0, 3, size, size), dtype=torch.uint8)
+        skipped = [(n, reason) for n, reason in zip(asked, loaded, strict=True) if isinstance(reason, str)]
+        return Batch(stacked.pin_memory() if pin_memory else stacked, len(asked), skipped)
+
+    wanted = [numbers[first : first + batch_size] for first in range(0, len(numbers), batch_size)]
+    if workers == 0:
+        for asked in wanted:
+            yield collate(asked, [prepare(number) for number in asked])
+        return
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="rsir-loader")
     try:
-        with warnings.catch_warnings():
-            # More workers than cores is the caller's decision: with images on a network drive it pays.
-            warnings.filterwarnings("ignore", message="This DataLoader will create")
-            loading = iter(
-                DataLoader(
-                    _Prepared(dataset, preprocessing),
-                    batch_size=batch_size,
-                    sampler=numbers,
-                    num_workers=min(workers, -(-len(numbers) // batch_size)),
-                    collate_fn=_Collate(preprocessing.input_size),
-                    worker_init_fn=_leave_ctrl_c_to_the_parent,
-                    pin_memory=pin_memory,
-                )
-            )
-        yield from loading
-    except RuntimeError as error:
-        if "DataLoader worker" not in str(error):
-            raise
-        raise RsirError(f"a loader process died ({error}); use fewer workers or a smaller batch") from error
-
-
-def _leave_ctrl_c_to_the_parent(_: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+        under_way: deque[tuple[Sequence[int], list[Future[NDArray[np.uint8] | str]]]] = deque()
+        for asked in wanted:
+            under_way.append((asked, [pool.submit(prepare, number) for number in asked]))
+            if len(under_way) > AHEAD:
+                asked, futures = under_way.popleft()
+                yield collate(asked, [future.result() for future in futures])
+        for asked, futures in under_way:
+            yield collate(asked, [future.result() for future in futures])
+    finally:
+        pool.shutdown(cancel_futures=True)

@@ -38,17 +38,6 @@ SHARD_FILES = re.compile(r"\d{9}\.(npy|json)|\.[0-9a-f]{16}\.part")
 # What may differ between a finished matrix and a request for it: the bits of a feature may depend on it, its worth not.
 MACHINE_KEYS = {"device", "cpu_threads", "cpu_capability", "torch", "torchvision", "pillow", "rsir_fast"}
 
-# Loader workers are forks of this process and must not keep its locks alive when it is killed.
-_held_locks: set[int] = set()
-
-
-def _drop_held_locks() -> None:
-    while _held_locks:
-        os.close(_held_locks.pop())
-
-
-os.register_at_fork(after_in_child=_drop_held_locks)
-
 
 def state_of(folder: Path) -> Literal["finished", "unfinished"] | None:
     """Tell whether a folder holds features; None if not."""
@@ -117,7 +106,6 @@ class FeatureStore:
             self._lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         except OSError as error:
             raise FeaturesError(f"{folder}: expected a folder that can be written ({error}); choose another") from None
-        _held_locks.add(self._lock)
         try:
             self._take_lock()
             check_folder(folder, resume=resume, force=force)
@@ -126,20 +114,16 @@ class FeatureStore:
             else:
                 self._start_anew()
         except OSError as error:
-            self._release_lock()
+            os.close(self._lock)
             raise FeaturesError(f"{folder}: expected a folder that can be written ({error}); choose another") from None
         except BaseException:
-            self._release_lock()
+            os.close(self._lock)
             raise
 
     def __enter__(self) -> FeatureStore:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._release_lock()
-
-    def _release_lock(self) -> None:
-        _held_locks.discard(self._lock)
         os.close(self._lock)
 
     def _take_lock(self) -> None:
