@@ -90,12 +90,28 @@ class TestFeatures:
         result = rsir("features", scenes, "--out", tmp_path / "f", *NETWORK, "--device", "foo", code=2)
         assert "device: expected one that torch can use here, such as 'cpu', got 'foo'" in result.stderr
 
-    def test_existing_features_need_resume_or_force(self, tmp_path, scenes, features):
+    def test_the_same_again_is_answered_and_another_request_refused(self, tmp_path, scenes, features):
         copy = shutil.copytree(features, tmp_path / "f")
+        result = rsir("features", scenes, "--out", copy, *NETWORK)
+        assert "is finished already" in result.stderr
+        result = rsir("features", scenes, "--out", copy, *NETWORK, "--batch-size", "5", code=1)
+        assert "extraction.batch_size was 32, is 5" in result.stderr
+        (copy / "manifest.json").unlink()
         result = rsir("features", scenes, "--out", copy, *NETWORK, code=1)
-        assert "holds finished features: resume (--resume) to go on, or force (--force)" in result.stderr
+        assert "holds unfinished features: resume (--resume) to go on, or force (--force)" in result.stderr
         rsir("features", scenes, "--out", copy, *NETWORK, "--resume")
         rsir("features", scenes, "--out", copy, *NETWORK, "--force")
+
+    def test_nothing_is_downloaded_for_a_wrong_network_or_a_dry_run(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("RSIR_OFFLINE", "1")
+        missing = tmp_path / "data/UCMerced_LandUse"
+        result = rsir("features", missing, "--out", tmp_path / "f", "--backbone", "cnn-mm", code=2)
+        assert "downloading" not in result.stderr
+        result = rsir("features", missing, "--out", tmp_path / "f", *NETWORK, "--dry-run", code=1)
+        assert "no folder at" in result.stderr
+        result = rsir("features", missing, "--out", tmp_path / "f", *NETWORK, code=1)
+        assert "switched off by RSIR_OFFLINE=1" in result.stderr
+        assert list(tmp_path.iterdir()) == []
 
     def test_unreadable_images_are_listed_with_exit_code_3(self, tmp_path):
         readable = write_broken(tmp_path / "images")
@@ -137,6 +153,19 @@ class TestEvaluate:
         (data / "manifest.json").write_text("{}")
         rsir("evaluate", "ge2018", data, "--out", tmp_path / "run", *NETWORK)
 
+    def test_a_folder_that_rsir_wrote_is_no_data_set(self, tmp_path, scenes):
+        rsir("demo", "--data", scenes, "--out", tmp_path / "run", *NETWORK, "--quiet")
+        result = rsir("evaluate", "ge2018", tmp_path / "run", *NETWORK, code=1)
+        assert f"name {tmp_path / 'run/features'}" in result.stderr
+
+    def test_an_impossible_out_is_known_before_the_work(self, tmp_path, scenes, features):
+        (tmp_path / "file").write_text("x")
+        for source in (scenes, features):
+            options = NETWORK if source == scenes else []
+            result = rsir("evaluate", "ge2018", source, "--out", tmp_path / "file", *options, code=1)
+            assert "expected a folder for the report, found a file" in result.stderr
+            assert "rank:" not in result.stderr
+
     def test_features_that_are_not_finite_are_noted(self, tmp_path):
         matrix = np.ones((4, 3), np.float32)
         matrix[2] = np.nan
@@ -153,6 +182,7 @@ class TestEvaluate:
             shutil.copy(path, tmp_path)
         result = rsir("evaluate", "ge2018", tmp_path, "--out", tmp_path / "run", *NETWORK, code=1)
         assert "one folder per class" in result.stderr
+        assert not (tmp_path / "run").exists()  # known before the first image is looked at
         assert "rsir search" in result.stderr
 
 
@@ -224,6 +254,12 @@ class TestDoctor:
 
 
 class TestDemo:
+    def test_own_images_after_the_synthetic_ones(self, tmp_path, monkeypatch, scenes):
+        monkeypatch.chdir(tmp_path)
+        rsir("demo", "--per-class", "2", *NETWORK, "--quiet")
+        rsir("demo", "--data", scenes, *NETWORK, "--quiet")
+        assert {path.name for path in (tmp_path / "runs").iterdir()} == {"demo", "demo-scenes"}
+
     def test_own_images(self, tmp_path, scenes):
         rsir("demo", "--data", scenes, "--out", tmp_path, *NETWORK, "--quiet")
         assert (tmp_path / "report.html").is_file()
@@ -273,8 +309,7 @@ def test_ctrl_c_keeps_what_is_finished(tmp_path):
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "interrupted; what is finished lies in" in stderr
-    assert "--resume" in stderr
+    assert re.search(r"interrupted; the features of \d+ images are kept in .*; go on with --resume", stderr)
     assert "Traceback" not in stderr
     resumed = CliRunner().invoke(app, [*arguments, "--resume", "--json"])
     assert resumed.exit_code == 0

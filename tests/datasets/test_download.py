@@ -112,7 +112,13 @@ def test_success(get: Get, server: Server, tmp_path: Path) -> None:
 def test_wrong_checksum_leaves_nothing(get: Get, tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=f"SHA-256 {'0' * 64}, got"):
         get(sha256="0" * 64)
-    assert left(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []  # nor the folder made for it
+
+
+def test_offline_asks_nobody(get: Get, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RSIR_OFFLINE", "1")
+    with pytest.raises(DatasetError, match="switched off by RSIR_OFFLINE=1.*put the archive"):
+        get()
 
 
 @pytest.mark.parametrize("change", [-1, 1])
@@ -148,6 +154,7 @@ def test_server_down_says_what_to_put_where(get: Get, server: Server, tmp_path: 
         get(urls=["http://127.0.0.1:9/nothing.zip"])
     assert f"put the archive (SHA-256 {hashlib.sha256(server.content).hexdigest()}) at" in str(caught.value)
     assert str(tmp_path / "data" / "UCMerced_LandUse.zip") in str(caught.value)
+    (tmp_path / "data").mkdir()
     (tmp_path / "data" / "UCMerced_LandUse.zip").write_bytes(server.content)
     assert (get(urls=[]) / "Images").is_dir()
     assert left(tmp_path) == ["UCMerced_LandUse.zip", "ucm"]

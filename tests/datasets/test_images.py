@@ -156,6 +156,18 @@ def test_size_limit_is_ours_not_pillows(tmp_path: Path, monkeypatch: pytest.Monk
     assert Image.MAX_IMAGE_PIXELS == 100
 
 
+def test_fourth_band_of_a_tiff_is_no_transparency(tmp_path: Path) -> None:
+    bands = np.random.default_rng(0).integers(0, 256, (6, 5, 4), dtype=np.uint8)
+    Image.fromarray(bands).save(tmp_path / "naip.tif")
+    assert (np.asarray(read_image(tmp_path / "naip.tif")) == bands[..., :3]).all()
+
+
+def test_a_side_too_long_to_shrink_is_refused(tmp_path: Path) -> None:
+    Image.new("L", (2**18 + 1, 1)).save(tmp_path / "strip.png")
+    with pytest.raises(ImageError, match="262145 x 1 pixels are more than the limit .* cut it into tiles"):
+        read_image(tmp_path / "strip.png")
+
+
 def test_bomb_is_refused_before_decoding(tmp_path: Path) -> None:
     header = struct.pack(">4sIIBBBBB", b"IHDR", 30000, 20000, 8, 2, 0, 0, 0)
     chunk = struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))

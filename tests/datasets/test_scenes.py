@@ -100,3 +100,14 @@ def test_other_folders_are_not_written_to(tmp_path: Path) -> None:
 def test_bad_arguments(tmp_path: Path, arguments: dict[str, object]) -> None:
     with pytest.raises(DatasetError):
         generate_scenes(tmp_path / "scenes", **arguments)  # type: ignore[arg-type]
+
+
+def test_force_interrupted_leaves_no_old_scene_behind(tmp_path: Path) -> None:
+    old = generate_scenes(tmp_path, classes=["forest"], per_class=3, size=32)
+    before = {item: (tmp_path / item).read_bytes() for item in old.items}
+    with pytest.raises(DatasetError, match="cancelled"):
+        generate_scenes(
+            tmp_path, classes=["forest"], per_class=3, size=32, seed=1, force=True, progress=lambda done, _: done < 1
+        )
+    new = generate_scenes(tmp_path, classes=["forest"], per_class=3, size=32, seed=1)
+    assert all((tmp_path / item).read_bytes() != before[item] for item in new.items)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -134,6 +135,47 @@ def test_subset_and_pickle_keep_pointing_at_the_same_images() -> None:
     copy = pickle.loads(pickle.dumps(data))
     assert (copy.root, copy.items) == (None, ("item-000011", "item-000003"))
     assert [image.getpixel((0, 0))[0] for image in copy] == [11, 3]
+
+
+def test_items_are_read_one_at_a_time_even_by_threads(tmp_path: Path) -> None:
+    """A data set with one file handle, as torch's are allowed to be."""
+    images = np.random.default_rng(0).integers(0, 256, (300, 16, 16, 3), dtype=np.uint8)
+    (tmp_path / "raw").write_bytes(images.tobytes())
+
+    class OneHandle:
+        def __init__(self) -> None:
+            self.file = (tmp_path / "raw").open("rb")
+
+        def __len__(self) -> int:
+            return 300
+
+        def __getitem__(self, i: int) -> object:
+            self.file.seek(i * 768)
+            return np.frombuffer(self.file.read(768), np.uint8).reshape(16, 16, 3)
+
+    source = OneHandle()
+    data = open_dataset(source)
+    with ThreadPoolExecutor(8) as pool:
+        loaded = list(pool.map(data.load_image, range(300)))
+    source.file.close()
+    assert (np.stack([np.asarray(image) for image in loaded]) == images).all()
+
+
+def test_labels_of_a_subset_come_from_the_subset_only() -> None:
+    seen = []
+
+    class Pairs:
+        def __len__(self) -> int:
+            return 100
+
+        def __getitem__(self, i: int) -> object:
+            seen.append(i)
+            return np.zeros((4, 4, 3), np.uint8), i % 5
+
+    data = open_dataset(torch.utils.data.Subset(Pairs(), [7, 8, 8]))
+    assert set(seen) == {7, 8}
+    assert data.labels is not None
+    assert [data.classes[label] for label in data.labels] == ["2", "3", "3"]
 
 
 def test_failing_item_is_an_image_error() -> None:

@@ -11,7 +11,7 @@ import torch
 
 from op_support import same_bits
 from rsir_fast.backbones import load_backbone
-from rsir_fast.datasets import open_dataset
+from rsir_fast.datasets import Dataset, open_dataset
 from rsir_fast.errors import DatasetError, FeaturesError, RsirError
 from rsir_fast.extraction import Features, extract
 from scene_files import write_broken, write_scenes
@@ -167,6 +167,13 @@ def test_progress_can_stop_and_reports_rate(scenes, backbone, tmp_path):
     assert seen[0].eta_s is None
     features = extract(scenes, backbone, batch_size=4, shard_size=4, out=tmp_path / "f", resume=True)
     assert len(features) == 18
+
+
+def test_notes_of_the_data_set_travel(scenes, backbone, tmp_path):
+    data = open_dataset(scenes)
+    noted = Dataset(data.name, data.root, data.items, data.labels, data.classes, ("took the first 6 of each class",))
+    extract(noted, backbone, out=tmp_path / "f")
+    assert Features.load(tmp_path / "f").notes == noted.notes
 
 
 def test_bfloat16_is_close_and_named(scenes, backbone):

@@ -98,11 +98,21 @@ def test_a_class_of_one_is_counted_apart():
     json.loads(result_json(result))
 
 
+def test_there_are_no_figures_beyond_the_last_image():
+    result = evaluate_ge2018(make_features(n=12)).result
+    assert list(result["query_excluded"]["precision_at"]) == ["1", "2", "5", "10"]
+    assert result["query_excluded"]["pr_curve"]["n"][-1] == 11
+    assert result["query_included"]["pr_curve"]["n"][-1] == 12
+
+
 def test_classes_are_needed():
     features = make_features(n=6)
     without = Features(features.matrix, features.items, None, (), "plain")
     with pytest.raises(DatasetError, match=r"one folder per class.*found a folder without classes.*rsir search"):
         evaluate_ge2018(without)
+    one = Features(features.matrix, features.items, features.labels * 0, features.classes, "one")
+    with pytest.raises(DatasetError, match="found only one class"):
+        evaluate_ge2018(one)
     with pytest.raises(DatasetError, match="found no images"):
         evaluate_ge2018(Features(features.matrix[:0], (), features.labels[:0], features.classes, "empty"))
     with pytest.raises(ValueError, match="normalize: expected 'row', 'feature' or 'none', got 'l2'"):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 
 import typer
 
@@ -53,4 +54,6 @@ def main() -> None:
         else:
             # File names that are no valid text must not stop a result from being printed.
             stream.reconfigure(errors="backslashreplace")
+    # Pillow's remarks on odd but readable files would drown the progress.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
     app()

@@ -8,17 +8,22 @@ from typing import Annotated
 import typer
 
 from rsir_fast.cli import options as opt
-from rsir_fast.cli.evaluate import evaluate_and_report, extracted
-from rsir_fast.cli.session import end_with_skipped, note, reported_errors
+from rsir_fast.cli.evaluate import check_out, evaluate_and_report, extracted
+from rsir_fast.cli.session import end_with_skipped, kept, note, reported_errors
 
 
 def demo(
     data: Annotated[
         Path | None, typer.Option("--data", "-d", help="Your images, in class folders. Default: synthetic scenes.")
     ] = None,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for scenes, features and report.")] = Path(
-        "runs/demo"
-    ),
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="Folder for scenes, features, report. [default: runs/demo, or runs/demo-FOLDER of --data]",
+        ),
+    ] = None,
     per_class: Annotated[int, typer.Option(min=2, help="Synthetic scenes a class.")] = 20,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the synthetic scenes.")] = 0,
     backbone: opt.BackboneName = "mobilenet_v2",
@@ -31,17 +36,20 @@ def demo(
     json: opt.Json = False,
 ) -> None:
     """Make or take scenes, extract features, evaluate, and write a report to look at."""
-    with reported_errors("run the same command again to go on"):
+    target = out or Path("runs") / ("demo" if data is None else f"demo-{data.resolve().name}")
+    with reported_errors(lambda: kept(target / "features", "run the same command again to go on")):
         from rsir_fast.datasets import generate_scenes
 
-        if data is None:
-            note(f"scenes: {out / 'scenes'}", quiet)
-            dataset = generate_scenes(out / "scenes", per_class=per_class, seed=seed, force=force)
-        else:
-            dataset = opt.open_data(data, all_items=False, download=True, quiet=quiet)
+        check_out(target)
         network = opt.NetworkOptions(
             backbone, layer, weights, opt.Resize.whole, 32, opt.Precision.float32, workers, device
         )
-        features, target = extracted(dataset, network, out, force=force, quiet=quiet)
+        if data is None:
+            note(f"scenes: {target / 'scenes'}", quiet)
+            dataset = generate_scenes(target / "scenes", per_class=per_class, seed=seed, force=force)
+            loaded = network.load()
+        else:
+            dataset, loaded = opt.open_both(data, network, all_items=False, download=True, quiet=quiet)
+        features = extracted(dataset, loaded, network, target, force=force, quiet=quiet)
         evaluate_and_report(features, target, {}, per_class=False, quiet=quiet, json=json)
         end_with_skipped(features.skipped)

@@ -14,13 +14,17 @@ from rsir_fast.cli import options as opt
 from rsir_fast.cli.session import (
     end_with_skipped,
     extraction_progress,
+    kept,
     note,
+    plural,
     print_json,
     print_result,
     reported_errors,
 )
+from rsir_fast.errors import RsirError
 
 if TYPE_CHECKING:
+    from rsir_fast.backbones import Backbone
     from rsir_fast.datasets import Dataset
     from rsir_fast.extraction import Features
 
@@ -60,34 +64,48 @@ def ge2018(
     Features are extracted first (into OUT/features; what a former or interrupted run left there is used again), or
     read from a folder written by `rsir features`. Writes result.json, report.html and three SVG plots.
     """
-    with reported_errors("run the same command again to go on"):
+    target: Path | None = out
+    with reported_errors(lambda: kept((target or Path()) / "features", "run the same command again to go on")):
         network = opt.NetworkOptions(backbone, layer, weights, resize, batch_size, precision, workers, device)
         if opt.is_features_folder(source):
             from rsir_fast.extraction import Features
 
             opt.refuse_network_options(context)
             features = Features.load(source)
-            target = out or Path("runs") / _run_name(features)
+            made = features.provenance
+            name = (features.name, str(made.get("name", "features")), str(made.get("layer", features.dim)))
+            target = out or _default_out(*name, normalize.value)
+            check_out(target)
         else:
-            dataset = opt.open_data(source, all_items=all_items, download=download, quiet=quiet)
-            features, target = extracted(dataset, network, out, force=force, quiet=quiet)
+            dataset, loaded = opt.open_both(source, network, all_items=all_items, download=download, quiet=quiet)
+            target = out or _default_out(dataset.name, loaded.name, loaded.layer, normalize.value)
+            features = extracted(dataset, loaded, network, target, force=force, quiet=quiet)
         settings = {"normalize": normalize.value, "anmrr_k": anmrr_k.value, "examples": examples, "threads": threads}
         evaluate_and_report(features, target, settings, per_class=per_class, quiet=quiet, json=json)
         end_with_skipped(features.skipped)
 
 
 def extracted(
-    dataset: Dataset, network: opt.NetworkOptions, out: Path | None, *, force: bool, quiet: bool
-) -> tuple[Features, Path]:
-    """Extract, or take up, the features of a data set into ``OUT/features``; return them and OUT."""
+    dataset: Dataset, backbone: Backbone, network: opt.NetworkOptions, out: Path, *, force: bool, quiet: bool
+) -> Features:
+    """Extract, or take up, the features of a data set with classes into ``OUT/features``."""
     from rsir_fast.extraction import extract
+    from rsir_fast.protocols import check_classes
 
-    loaded = network.load()
-    target = out or Path("runs") / f"ge2018-{dataset.name}-{loaded.name}-{loaded.layer}"
+    check_classes(dataset.name, dataset.labels)
+    check_out(out)
+    images, classes = plural(len(dataset), "image"), plural(len(dataset.classes), "class")
+    note(f"{dataset.name}: {images}, {classes}; {backbone.provenance['description']}, {backbone.layer}", quiet)
     with extraction_progress(quiet) as progress:
-        run = network.run()
-        features = extract(dataset, loaded, out=target / "features", resume=True, force=force, progress=progress, **run)
-    return features, target
+        return extract(
+            dataset, backbone, out=out / "features", resume=True, force=force, progress=progress, **network.run()
+        )
+
+
+def check_out(out: Path) -> None:
+    """Raise RsirError, before the work, if the report could not be written."""
+    if out.exists() and not out.is_dir():
+        raise RsirError(f"{out}: expected a folder for the report, found a file; choose another with --out")
 
 
 def evaluate_and_report(
@@ -116,6 +134,6 @@ def evaluate_and_report(
     return paths["report"]
 
 
-def _run_name(features: Features) -> str:
-    provenance = features.provenance
-    return f"ge2018-{features.name}-{provenance.get('name', 'features')}-{provenance.get('layer', features.dim)}"
+def _default_out(dataset: str, network: str, layer: str, normalize: str) -> Path:
+    parts = ["ge2018", dataset, network, layer] + ([] if normalize == "row" else [normalize])
+    return Path("runs") / "-".join(parts).replace("/", "_")

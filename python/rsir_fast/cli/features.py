@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from rsir_fast.cli import options as opt
-from rsir_fast.cli.session import end_with_skipped, extraction_progress, print_json, reported_errors
+from rsir_fast.cli.session import end_with_skipped, extraction_progress, kept, plural, print_json, reported_errors
 
 
 def features(
@@ -35,23 +35,26 @@ def features(
     Written in shards: an interrupted run goes on with --resume and gives the identical matrix. Images that cannot be
     read are left out, listed at the end, and make the exit code 3.
     """
-    with reported_errors(f"what is finished lies in {out}; go on with --resume"):
+    with reported_errors(lambda: kept(out, "go on with --resume")):
         from rsir_fast.extraction import extract
-        from rsir_fast.extraction.store import check_folder
+        from rsir_fast.extraction.store import check_folder, state_of
 
-        dataset = opt.open_data(data, all_items=all_items, download=download, quiet=quiet)
         network = opt.NetworkOptions(backbone, layer, weights, resize, batch_size, precision, workers, device)
-        loaded = network.load()
+        download = download and not dry_run
+        dataset, loaded = opt.open_both(data, network, all_items=all_items, download=download, quiet=quiet)
         found = {"dataset": dataset.name, "images": len(dataset), "classes": len(dataset.classes)}
         summary: dict[str, Any] = {**found, "backbone": loaded.provenance, "out": str(out)}
         if dry_run:
-            check_folder(out, resume=resume, force=force)
+            check_folder(out, resume=resume or state_of(out) == "finished", force=force)
             summary["dry_run"] = True
         else:
+            # The same request again is answered by what is there; a different one is refused.
+            there = state_of(out) == "finished" and not force
+            if there:
+                note(f"{out} is finished already", quiet)
+            run = {"out": out, "resume": resume or there, "force": force, **network.run()}
             with extraction_progress(quiet) as progress:
-                result = extract(
-                    dataset, loaded, out=out, resume=resume, force=force, progress=progress, **network.run()
-                )
+                result = extract(dataset, loaded, progress=progress, **run)
             skipped = [entry._asdict() for entry in result.skipped]
             summary |= {"rows": len(result), "dim": result.dim, "skipped": skipped, "timing": result.timing}
         if json:
@@ -65,7 +68,7 @@ def features(
 def _lines(summary: dict[str, Any]) -> list[str]:
     provenance = summary["backbone"]
     lines = [
-        f"data set  {summary['dataset']}: {summary['images']} images, {summary['classes']} classes",
+        f"data set  {summary['dataset']}: {plural(summary['images'], 'image')}, {plural(summary['classes'], 'class')}",
         f"network   {provenance['description']}, {provenance['layer']} ({provenance['dim']} values an image)",
         f"weights   {provenance['weights']['file']}, SHA-256 {provenance['weights']['sha256'][:16]}...",
     ]

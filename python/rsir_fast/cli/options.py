@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rsir_fast.cli.session import note
+from rsir_fast.errors import DatasetError
 
 if TYPE_CHECKING:
     from rsir_fast.backbones import Backbone
@@ -122,16 +123,29 @@ class NetworkOptions:
         }
 
 
-def open_data(path: Path, *, all_items: bool, download: bool, quiet: bool) -> Dataset:
-    """Open a data set and pass on its notes."""
+def open_both(
+    path: Path, network: NetworkOptions, *, all_items: bool, download: bool, quiet: bool
+) -> tuple[Dataset, Backbone]:
+    """Open a data set and load a network; what can fail at once comes before what takes long."""
     from rsir_fast.datasets import open_dataset
 
-    if download and not path.exists() and "merced" in path.name.lower():
-        note(f"{path} is not there: downloading UC Merced (317 MiB)", quiet)
-    dataset = open_dataset(path, all_items=all_items, download=download)
+    ours = is_features_folder(path / "features") and (path / "report.html").is_file()
+    if ours or is_features_folder(path):
+        raise DatasetError(
+            f"expected a folder of images, got {path}, which rsir wrote; to evaluate or search its features, "
+            f"name {path / 'features' if ours else path}"
+        )
+    if path.exists() or not download:
+        dataset = open_dataset(path, all_items=all_items)
+        loaded = network.load()
+    else:
+        loaded = network.load()
+        if "merced" in path.name.lower():
+            note(f"{path} is not there: downloading UC Merced (317 MiB)", quiet)
+        dataset = open_dataset(path, all_items=all_items, download=True)
     for remark in dataset.notes:
         note(f"note: {remark}", quiet)
-    return dataset
+    return dataset, loaded
 
 
 def is_features_folder(path: Path) -> bool:

@@ -13,6 +13,8 @@ import typer
 from rsir_fast.errors import RsirError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.console import RenderableType
 
     from rsir_fast.extraction import Progress, Skipped
@@ -22,18 +24,18 @@ LOG_INTERVAL_S = 10.0
 
 
 @contextmanager
-def reported_errors(on_interrupt: str = "") -> Iterator[None]:
+def reported_errors(on_interrupt: Callable[[], str] | None = None) -> Iterator[None]:
     """Turn errors that a user can act on into one line on stderr and an exit code.
 
     Parameters
     ----------
     on_interrupt
-        What Ctrl-C leaves behind and how to go on.
+        Says what Ctrl-C leaves behind and how to go on.
     """
     try:
         yield
     except KeyboardInterrupt:
-        _end(f"interrupted{'; ' if on_interrupt else ''}{on_interrupt}", INTERRUPTED)
+        _end("interrupted" if on_interrupt is None else f"interrupted; {on_interrupt()}", INTERRUPTED)
     except BrokenPipeError:
         # The reader of stdout (`| head`) has gone: not an error, but nothing more may be printed.
         sys.stdout = None
@@ -57,6 +59,19 @@ def _from_this_package(error: BaseException) -> bool:
 def _end(message: str, code: int) -> None:
     typer.echo(f"rsir: {message}", err=True)
     raise typer.Exit(code)
+
+
+def kept(folder: Path, how: str) -> str:
+    """Say how many images an interrupted extraction leaves, and how to go on."""
+    from rsir_fast.extraction.store import images_kept
+
+    count = images_kept(folder)
+    return f"the features of {plural(count, 'image')} are kept in {folder}; {how}" if count else "nothing was finished"
+
+
+def plural(count: int, noun: str) -> str:
+    """``1 image``, ``2 images``, ``2 classes``."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}{'es' if noun.endswith('s') else 's'}"
 
 
 def note(message: str, quiet: bool = False) -> None:
@@ -86,7 +101,8 @@ def end_with_skipped(skipped: Sequence[Skipped], code: int = SKIPPED) -> None:
 
     if not skipped:
         return
-    typer.echo(f"rsir: {len(skipped)} images could not be read and were left out:", err=True)
+    verb = "was" if len(skipped) == 1 else "were"
+    typer.echo(f"rsir: {plural(len(skipped), 'image')} could not be read and {verb} left out:", err=True)
     for entry in skipped:
         item, reason = printable(entry.item), printable(entry.reason)
         typer.echo(f"  {reason if item in reason else f'{item}: {reason}'}", err=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import http.client
 import os
@@ -58,7 +59,7 @@ def download_ucmerced(
     folder
         Where the data set shall be. If it already has ``Images``, nothing is done.
     urls
-        Tried one after the other.
+        Tried one after the other; none with ``RSIR_OFFLINE=1``.
     size, sha256
         What the archive must be, in bytes and as a hexadecimal digest.
     progress
@@ -87,6 +88,7 @@ def download_ucmerced(
         )
     archive = folder.parent / _ARCHIVE
     wanted = _Wanted(size, sha256, progress, timeout)
+    missing = [parent for parent in folder.parents if not parent.exists()]
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         if archive.is_file():
@@ -94,8 +96,14 @@ def download_ucmerced(
             _unpack(archive, folder)
             return folder
         part = archive.with_name(archive.name + ".part")
-        failures = wanted.fetch_from_any(urls, part)
+        if os.environ.get("RSIR_OFFLINE", "") not in ("", "0"):
+            failures = ["switched off by RSIR_OFFLINE=1"]
+        else:
+            failures = wanted.fetch_from_any(urls, part)
         if failures:
+            with contextlib.suppress(OSError):  # not empty: something was received, and is kept
+                for parent in missing:
+                    parent.rmdir()
             raise DatasetError(
                 f"UC Merced could not be downloaded ({'; '.join(failures)}). Without network, put the archive (SHA-256 "
                 f"{sha256}) at {printable(archive)} and call again, or put its unpacked content at {printable(folder)}"

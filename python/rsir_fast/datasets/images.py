@@ -21,7 +21,10 @@ IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".
 """File name endings, in lower case, that make a file an image of a data set."""
 
 MAX_PIXELS = 2**28
-"""Largest image read, in pixels: 16384 x 16384, more than a Sentinel-2 tile, and 768 MiB as RGB."""
+"""Largest image read, in pixels: 16384 x 16384, more than a Sentinel-2 tile, and 1 GiB in Pillow's four bytes each."""
+
+MAX_SIDE = 2**18
+"""Longest side read, in pixels: the filter that shrinks a side needs memory in proportion to it."""
 
 _FORMATS = ("JPEG", "PNG", "TIFF", "BMP")
 
@@ -77,7 +80,7 @@ class _StrictPillow:
                     ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS = self._saved
 
 
-_strict_pillow = _StrictPillow()
+strict_pillow = _StrictPillow().held
 
 
 def to_eight_bits(samples: NDArray[Any]) -> NDArray[np.uint8]:
@@ -153,6 +156,7 @@ def read_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
 
     The content decides the format, not the name. Of files with several pages the first is read. Pixels come as they
     are stored: an EXIF orientation is not applied, as the rows of a remote sensing file are the rows of the scene.
+    Of a TIFF with four bands the first three are taken: the fourth is near infrared more often than transparency.
 
     Parameters
     ----------
@@ -186,14 +190,15 @@ def read_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
             raise ImageError(f"{printable(path)}: expected an image file, found a folder or special file")
         if found.st_size == 0:
             raise ImageError(f"{printable(path)}: the file is empty (0 bytes)")
-        with path.open("rb") as file, _strict_pillow.held(), Image.open(file, formats=_FORMATS) as image:
+        with path.open("rb") as file, strict_pillow(), Image.open(file, formats=_FORMATS) as image:
             width, height = image.size
-            if width * height > max_pixels:
+            if width * height > max_pixels or max(width, height) > MAX_SIDE:
                 raise ImageError(
-                    f"{printable(path)}: {width} x {height} pixels are more than the limit of {max_pixels}; "
-                    "cut it into tiles"
+                    f"{printable(path)}: {width} x {height} pixels are more than the limit of {max_pixels}, or of "
+                    f"{MAX_SIDE} a side; cut it into tiles"
                 )
-            return to_rgb(image)
+            # The fourth band of a remote sensing TIFF is near infrared more often than transparency.
+            return to_rgb(image.convert("RGB") if image.format == "TIFF" and image.mode == "RGBA" else image)
     except ImageError:
         raise
     except FileNotFoundError:

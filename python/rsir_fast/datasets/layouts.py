@@ -59,7 +59,8 @@ def open_folder(folder: str | Path, *, name: str | None = None, all_items: bool 
     groups, loose = _group(root, known, notes)
     if known is not None:
         notes += _deviations(known, groups)
-        if known.first is not None and not all_items:
+        # Only of the whole published data set: a folder of the user's that resembles it is not cut.
+        if known.first is not None and not all_items and {fold(label) for label in groups} == known.classes:
             available = sum(map(len, groups.values()))
             groups = {label: items[: known.first] for label, items in groups.items()}
             taken = sum(map(len, groups.values()))
@@ -96,7 +97,7 @@ def _what_is_missing(folder: Path) -> str:
 def _locate(folder: Path, depth: int) -> tuple[Path, KnownLayout | None, list[str]]:
     """Walk through wrapping folders down to the one whose subfolders are the classes."""
     folders, images = list_folder(folder)
-    outer_names = Path(os.path.abspath(folder)).parts[:-4:-1]
+    outer_names = Path(os.path.abspath(folder)).parts[:-3:-1]
     known = find_by_classes(folders or _by_prefix(images), outer_names)
     if known is not None or depth == 0:
         return folder, known, []

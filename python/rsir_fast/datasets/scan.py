@@ -105,10 +105,20 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
+def _identity(folder: Path) -> tuple[int, int]:
+    try:
+        found = os.stat(folder)
+    except OSError as error:
+        raise DatasetError(
+            f"cannot read folder {printable(folder)}: {error.strerror}; check path and permissions"
+        ) from error
+    return found.st_dev, found.st_ino
+
+
 def walk_images(folder: Path) -> list[str]:
     """All images at any depth below a folder, in natural order.
 
-    Links to folders are followed, but each real folder is visited once, so links in a circle end.
+    Links to folders are followed, but each real folder is visited once and the parent never, so links in a circle end.
 
     Parameters
     ----------
@@ -126,14 +136,14 @@ def walk_images(folder: Path) -> list[str]:
         If a folder cannot be read.
     """
     found: list[str] = []
-    visited: set[tuple[int, int]] = set()
+    visited = {_identity(folder.parent)}  # a link upwards would take in the other classes
     waiting = [""]
     while waiting:
         prefix = waiting.pop()
-        here = os.stat(folder / prefix)
-        if (here.st_dev, here.st_ino) in visited:
+        here = _identity(folder / prefix)
+        if here in visited:
             continue
-        visited.add((here.st_dev, here.st_ino))
+        visited.add(here)
         folders, images = list_folder(folder / prefix)
         found += [prefix + name for name in images]
         # A stack gives the last first; reversed, the shorter of two ways to a linked folder stays the same everywhere.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from rsir_fast.datasets.dataset import Dataset
-from rsir_fast.datasets.images import IMAGE_SUFFIXES, printable, to_eight_bits, to_rgb
+from rsir_fast.datasets.images import IMAGE_SUFFIXES, printable, strict_pillow, to_eight_bits, to_rgb
 from rsir_fast.errors import DatasetError, ImageError
 
 __all__ = ["image_from", "wrap_dataset"]
@@ -27,7 +27,7 @@ def wrap_dataset(source: Any, *, name: str | None = None) -> Dataset:
 
     An ImageFolder (``samples`` of paths and labels, ``classes``, ``root``) becomes a data set of paths in its own
     order; its transform is not applied, because the backbone brings its own preprocessing (a note says so).
-    Of a ``torch.utils.data.Subset`` the wrapped data set is opened and the subset taken.
+    Items of other data sets are read one at a time, even by several threads.
     Anything else is read through ``source[i]``, which gives an image or a tuple that starts with one
     (see `image_from`).
     Its labels are ``targets``, ``labels`` or the second part of ``samples``, where one of them is there; otherwise, if
@@ -62,7 +62,7 @@ def wrap_dataset(source: Any, *, name: str | None = None) -> Dataset:
             f"expected a folder or a data set with __len__ and __getitem__, got {type(source).__name__}; "
             "turn an iterable into a list of images first"
         )
-    if _is_torch_subset(source):
+    if _is_torch_subset(source) and _is_image_folder(source.dataset):
         return wrap_dataset(source.dataset, name=name).subset(np.asarray(source.indices, dtype=np.int64))
     if _is_image_folder(source):
         return _from_paths(source, name)
@@ -120,15 +120,21 @@ def image_from(value: Any) -> Image.Image:
     return to_rgb(Image.fromarray(np.ascontiguousarray(to_eight_bits(array))))
 
 
-@dataclass(frozen=True)
 class _MapLoader:
-    source: Any
-    title: str
+    """Reads one item at a time: torch's data sets are written for processes and promise nothing to threads."""
+
+    def __init__(self, source: Any, title: str) -> None:
+        self.source, self.title = source, title
+        self._turn = threading.Lock()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.source, self.title)  # a lock does not travel to other processes
 
     def __call__(self, item: str) -> Image.Image:
         try:
-            value = self.source[int(item.removeprefix("item-"))]
-            return image_from(value[0] if isinstance(value, (tuple, list)) else value)
+            with self._turn, strict_pillow():
+                value = self.source[int(item.removeprefix("item-"))]
+                return image_from(value[0] if isinstance(value, (tuple, list)) else value)
         except ImageError as error:
             reason = str(error)
         # Foreign code may raise anything; extraction must be able to list the item and go on.
@@ -148,6 +154,7 @@ def _is_image_folder(source: Any) -> bool:
         isinstance(samples, list)
         and hasattr(source, "classes")
         and isinstance(getattr(source, "root", None), (str, os.PathLike))
+        and getattr(getattr(source, "loader", None), "__name__", "default_loader") == "default_loader"
         and len(samples) == len(source) > 0
         and all(os.path.splitext(os.fspath(path))[1].lower() in IMAGE_SUFFIXES for path, _ in samples)
     )
@@ -170,10 +177,18 @@ def _from_paths(source: Any, name: str | None) -> Dataset:
     )
 
 
-def _labels_of(source: Any, title: str) -> tuple[NDArray[np.int64] | None, tuple[str, ...]]:
+def _label_attribute(source: Any) -> Any:
+    if _is_torch_subset(source):
+        labels = _label_attribute(source.dataset)
+        return None if labels is None else np.asarray(labels)[np.asarray(source.indices, dtype=np.int64)]
     values = next((v for v in (getattr(source, key, None) for key in ("targets", "labels")) if v is not None), None)
     if values is None and getattr(source, "samples", None) is not None:
         values = [label for _, label in source.samples]
+    return values
+
+
+def _labels_of(source: Any, title: str) -> tuple[NDArray[np.int64] | None, tuple[str, ...]]:
+    values = _label_attribute(source)
     if values is None and len(source) and _is_labelled(source[0]):
         values = [source[i][1] for i in range(len(source))]
     if values is None:
@@ -184,7 +199,8 @@ def _labels_of(source: Any, title: str) -> tuple[NDArray[np.int64] | None, tuple
             f"{title}: expected {len(source)} integer labels, one per item, got {labels.dtype} of shape "
             f"{labels.shape}; give the data set an attribute `targets` with class indices"
         )
-    classes: Sequence[Any] | None = getattr(source, "classes", None)
+    named = source.dataset if _is_torch_subset(source) else source
+    classes: Sequence[Any] | None = getattr(named, "classes", None)
     if classes is not None:
         return labels.astype(np.int64), tuple(map(str, classes))
     present, indices = np.unique(labels, return_inverse=True)

@@ -60,7 +60,7 @@ def extract(
     workers: int | None = None,
     device: str | torch.device | None = None,
     precision: Precision = "float32",
-    shard_size: int = 512,
+    shard_size: int = 128,
     resume: bool = False,
     force: bool = False,
     progress: Callable[[Progress], bool | None] | None = None,
@@ -161,6 +161,7 @@ def extract(
             dim=backbone.dim,
             provenance=provenance,
             timing=meter.timing() | {"forward_images_per_s": run.bare_rate()},
+            notes=data.notes,
         )
 
 

@@ -46,6 +46,8 @@ class Features:
         Images left out because they cannot be read.
     timing
         JSON-able figures of the run that made the matrix; empty if unknown.
+    notes
+        What the data set has to say of itself, such as images left out by its protocol.
 
     Raises
     ------
@@ -68,6 +70,7 @@ class Features:
     provenance: dict[str, Any] = field(default_factory=dict)
     skipped: tuple[Skipped, ...] = ()
     timing: dict[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not isinstance(self.matrix, np.ndarray) or self.matrix.ndim != 2 or self.matrix.dtype != np.float32:
@@ -109,7 +112,7 @@ class Features:
         """
         if self.root is None:
             raise FeaturesError(f"features of {self.name}: expected images in a folder, but they were only in memory")
-        return Dataset(self.name, self.root, self.items, self.labels, self.classes)
+        return Dataset(self.name, self.root, self.items, self.labels, self.classes, self.notes)
 
     def save(self, folder: str | Path, *, force: bool = False) -> Path:
         """Write to a folder, in the format that `extract` writes.

@@ -85,6 +85,8 @@ def batches(
             return preprocessing.prepare(dataset.load_image(number))
         except ImageError as error:
             return str(error)
+        except MemoryError:
+            return "not enough memory to decode or resize the image"
 
     def collate(asked: Sequence[int], loaded: Sequence[NDArray[np.uint8] | str]) -> Batch:
         images = [image for image in loaded if not isinstance(image, str)]

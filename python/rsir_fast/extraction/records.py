@@ -84,6 +84,7 @@ class Manifest(Record):
     dataset: Name
     root: Name | None
     classes: list[Name]
+    notes: list[Name]
     shards: list[ShardRecord]
     skipped: list[tuple[Name, Name]]
     provenance: dict[str, Any]

@@ -30,7 +30,7 @@ from rsir_fast.extraction.records import (
     write_items,
 )
 
-__all__ = ["FeatureStore", "check_folder", "load", "save", "state_of"]
+__all__ = ["FeatureStore", "check_folder", "images_kept", "load", "save", "state_of"]
 
 OURS = re.compile(r"manifest\.json|extraction\.json|items\.parquet|shards|\.[0-9a-f]{16}\.part")
 SHARD_FILES = re.compile(r"\d{9}\.(npy|json)|\.[0-9a-f]{16}\.part")
@@ -71,6 +71,12 @@ def check_folder(folder: Path, *, resume: bool = False, force: bool = False) -> 
         raise FeaturesError(
             f"{folder} holds {state} features: resume (--resume) to go on, or force (--force) to replace them"
         )
+
+
+def images_kept(folder: Path) -> int:
+    """Count the images of finished shards in a folder, however the run ended."""
+    records = (read_record(ShardRecord, path) for path in (folder / SHARDS).glob("*.json"))
+    return sum(record.images for record in records if record is not None)
 
 
 class FeatureStore:
@@ -223,6 +229,7 @@ class FeatureStore:
         dim: int,
         provenance: dict[str, Any],
         timing: dict[str, Any],
+        notes: tuple[str, ...],
         skipped: tuple[Skipped, ...] = (),
     ) -> Features:
         """Write the item table and the manifest of all shards, and return the features.
@@ -233,7 +240,7 @@ class FeatureStore:
             The whole data set, unreadable images included.
         dim
             Length of a feature vector.
-        provenance, timing
+        provenance, timing, notes
             As in `Features`.
         skipped
             Images left out before, beside those of the shards.
@@ -257,6 +264,7 @@ class FeatureStore:
             dataset=name,
             root=None if root is None else str(root.absolute()),
             classes=list(classes),
+            notes=list(notes),
             shards=shards,
             skipped=[*skipped, *((items[number], reason) for number, reason in unreadable)],
             provenance=provenance,
@@ -291,6 +299,7 @@ def load(folder: Path, *, verify: bool = True) -> Features:
         provenance=manifest.provenance,
         skipped=tuple(Skipped(item, reason) for item, reason in manifest.skipped),
         timing=manifest.timing,
+        notes=tuple(manifest.notes),
     )
 
 
@@ -307,6 +316,7 @@ def save(features: Features, folder: Path, *, force: bool = False) -> Path:
             dim=features.dim,
             provenance=features.provenance,
             timing=features.timing,
+            notes=features.notes,
             skipped=features.skipped,
         )
     return folder

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from rsir_fast.protocols.ge2018 import Evaluation, evaluate_ge2018
+from rsir_fast.protocols.ge2018 import Evaluation, check_classes, evaluate_ge2018
 
-__all__ = ["Evaluation", "evaluate_ge2018"]
+__all__ = ["Evaluation", "check_classes", "evaluate_ge2018"]

@@ -18,9 +18,12 @@ from rsir_fast.ops import euclidean_topk, gaussian_normalize, rank_database
 from rsir_fast.ops._dispatch import choose_threads
 from rsir_fast.report import pick_queries
 
-__all__ = ["Evaluation", "evaluate_ge2018", "normalized"]
+__all__ = ["Evaluation", "check_classes", "evaluate_ge2018", "normalized"]
 
 Normalize = Literal["row", "feature", "none"]
+
+CUTOFFS = (1, 2, 5, 10, 20, 50, 100)
+"""Numbers of returned images for precision and recall, as far as there are so many."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,7 @@ def evaluate_ge2018(
     Raises
     ------
     DatasetError
-        If the features have no classes, or there are none.
+        If there are no images, no classes, or only one.
     ValueError
         For an unknown setting.
 
@@ -99,20 +102,21 @@ def evaluate_ge2018(
     """
     if normalize not in ("row", "feature", "none"):
         raise ValueError(f"normalize: expected 'row', 'feature' or 'none', got {normalize!r}")
-    if features.labels is None or len(features) == 0:
-        found = "no images" if len(features) == 0 else "a folder without classes"
-        raise DatasetError(
-            f"{features.name}: expected images in one folder per class, whose names say what is relevant, found "
-            f"{found}; to rank without classes use `rsir search`"
-        )
+    labels = check_classes(features.name, features.labels)
     start = time.perf_counter()
-    labels, n = features.labels, len(features)
+    n = len(features)
     counts = np.bincount(labels, minlength=len(features.classes))
     database = normalized(features.matrix, normalize, threads)
 
     def accumulator(others: int) -> RetrievalAccumulator:
         largest = max(0, int(counts.max()) - 1 + others)
-        return RetrievalAccumulator(features.classes, n - 1 + others, anmrr_k=anmrr_k, max_relevant=largest)
+        return RetrievalAccumulator(
+            features.classes,
+            n - 1 + others,
+            cutoffs=[cutoff for cutoff in CUTOFFS if cutoff < n],
+            anmrr_k=anmrr_k,
+            max_relevant=largest,
+        )
 
     excluded, included = accumulator(0), accumulator(1)
     for first, _, ids in rank_database(database, database, block=block, threads=threads):
@@ -134,6 +138,7 @@ def evaluate_ge2018(
             "items": n,
             "classes": list(features.classes),
             "class_counts": counts.tolist(),
+            "notes": list(features.notes),
             "skipped": [{"item": item, "reason": reason} for item, reason in features.skipped],
         },
         "features": _describe(features),
@@ -157,6 +162,23 @@ def evaluate_ge2018(
         },
     }
     return Evaluation(result, shown)
+
+
+def check_classes(name: str, labels: NDArray[np.int64] | None) -> NDArray[np.int64]:
+    """Return the labels of a data set that can be evaluated.
+
+    Raises
+    ------
+    DatasetError
+        If there are no images, no classes, or only one.
+    """
+    if labels is not None and np.unique(labels).size >= 2:
+        return labels
+    found = "a folder without classes" if labels is None else "no images" if len(labels) == 0 else "only one class"
+    raise DatasetError(
+        f"{name}: expected images in one folder per class, whose names say what is relevant, found {found}; "
+        "to rank without classes use `rsir search`"
+    )
 
 
 def normalized(matrix: NDArray[np.float32], normalize: Normalize, threads: int | None = None) -> NDArray[np.float32]:

@@ -80,13 +80,13 @@ def generate_scenes(
     if per_class < 1:
         raise DatasetError(f"expected at least 1 image per class, got per_class={per_class}")
     try:
-        fresh = _claim(root, {"generator": "rsir_fast scenes", "version": _VERSION, "size": size, "seed": seed}, force)
+        _claim(root, {"generator": "rsir_fast scenes", "version": _VERSION, "size": size, "seed": seed}, force)
         items = [(name, index) for name in names for index in range(per_class)]
         for done, (name, index) in enumerate(items):
             if progress is not None and progress(done, len(items)) is False:
                 raise DatasetError(f"cancelled after {done} of {len(items)} scenes; call again to continue")
             path = root / _path(name, index)
-            if fresh or not path.is_file() or path.stat().st_size == 0:
+            if not path.is_file() or path.stat().st_size == 0:
                 buffer = io.BytesIO()
                 draw_scene(name, index, size=size, seed=seed).save(buffer, "JPEG", quality=_QUALITY, subsampling=0)
                 write_atomically(path, buffer.getvalue())
@@ -120,8 +120,8 @@ def _class_names(classes: int | Sequence[str] | None) -> tuple[str, ...]:
     return tuple(sorted(classes, key=natural_key))
 
 
-def _claim(root: Path, wanted: dict[str, object], force: bool) -> bool:
-    """Make the folder this function's own; True if images found in it must not be reused."""
+def _claim(root: Path, wanted: dict[str, object], force: bool) -> None:
+    """Make the folder this function's own, so that every scene in it is of the wanted seed and size."""
     manifest = root / _MANIFEST
     if root.exists() and not root.is_dir():
         raise DatasetError(f"expected a folder at {printable(root)}, found a file; choose another place")
@@ -132,12 +132,16 @@ def _claim(root: Path, wanted: dict[str, object], force: bool) -> bool:
         except ValueError:
             found = "damaged"
     if found == wanted:
-        return False
+        return
     if not force and root.is_dir() and any(root.iterdir()):
         held = f"scenes made with {found}" if found else "other files"
         raise DatasetError(
             f"expected a new or empty folder at {printable(root)}, found {held}; "
             "choose another folder, or replace them with force (--force)"
         )
+    # Old scenes go before the new claim is made: interrupted in between, nothing old passes for new.
+    manifest.unlink(missing_ok=True)
+    for name in SCENE_CLASSES:
+        for path in (root / name).glob(f"{name}_[0-9]*.jpg"):
+            path.unlink()
     write_atomically(manifest, json.dumps(wanted).encode("ascii") + b"\n")
-    return True
