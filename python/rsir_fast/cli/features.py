@@ -8,7 +8,15 @@ from typing import Annotated, Any
 import typer
 
 from rsir_fast.cli import options as opt
-from rsir_fast.cli.session import end_with_skipped, extraction_progress, kept, plural, print_json, reported_errors
+from rsir_fast.cli.session import (
+    end_with_skipped,
+    extraction_progress,
+    kept,
+    note,
+    plural,
+    print_json,
+    reported_errors,
+)
 
 
 def features(
