@@ -133,7 +133,8 @@ def test_an_unreadable_image_leaves_a_placeholder_with_the_reason(evaluation):
             return evaluation.images[item]
 
     page = Page(render(PartlyBroken))
-    assert f"scene-{bad}.jpg is cut off <here>" in page.values("title")
+    assert f"rank 1: scene-{bad}.jpg is cut off <here>" in page.text
+    assert page.values("title") == []
     assert "no picture" in page.text
     assert len(page.values("src")) > 0
 
@@ -163,6 +164,93 @@ def test_skipped_inputs_are_counted_and_the_long_list_is_cut(evaluation):
 @pytest.mark.parametrize("name", ["农田", "Ödland", "مزرعة", "🛰 orbit"])
 def test_names_in_any_script(make_evaluation, name):
     assert name in Page(render(make_evaluation([name, "b"]))).text
+
+
+@pytest.mark.parametrize("weights", ["absent", None, {}])
+def test_features_of_unknown_weights_can_be_reported(make_evaluation, weights):
+    evaluation = make_evaluation(["a", "b"], name="UCMerced_LandUse")
+    evaluation.result["features"].pop("weights")
+    if weights != "absent":
+        evaluation.result["features"]["weights"] = weights
+    text = Page(render(evaluation)).text
+    assert "Beside the published numbers" in text
+    assert "Weights of this run: not stated." in text
+
+
+def test_notes_and_useless_features_stand_before_the_measures(evaluation):
+    assert "on the data" not in Page(render(evaluation)).text
+    evaluation.result["dataset"]["notes"] = ["the first 50 of each class taken", f"left out: {HOSTILE}"]
+    evaluation.result["features"]["non_finite_rows"] = 1200
+    text = Page(render(evaluation)).text
+    useless = "1,200 images have features that are not finite (NaN or infinity); they rank last"
+    for words in ("Notes on the data", *evaluation.result["dataset"]["notes"], useless):
+        assert text.index("Values per image") < text.index(words) < text.index("Queries averaged")
+        assert text.count(words) == 1
+    assert "non finite rows" not in text
+
+
+def test_no_useless_features_are_not_mentioned(evaluation):
+    evaluation.result["dataset"]["notes"] = []
+    evaluation.result["features"]["non_finite_rows"] = 0
+    text = Page(render(evaluation)).text
+    assert "finite" not in text
+    assert "on the data" not in text
+
+
+@pytest.mark.parametrize(
+    ("name", "classes", "counts", "expected"),
+    [
+        ("UCMerced_LandUse", 11, [3] * 11, "this run: 33 images of 11 classes; the paper: 2,100 of 21"),
+        ("UCMerced_LandUse", 1, [1], "this run: 1 image of 1 class; the paper: 2,100 of 21"),
+        ("UCMerced_LandUse", 21, [100] * 21, ""),
+        (
+            "UCMerced_LandUse",
+            21,
+            [99, 101, *[100] * 19],
+            "this run: 99 to 101 images in a class; the paper: 100 in each",
+        ),
+        ("WHU-RS19", 19, [50] * 19, ""),
+        ("WHU-RS19", 19, [55, *[50] * 17, 100], "this run: 1,005 images of 19 classes; the paper: 950 of 19"),
+    ],
+)
+def test_other_images_than_the_papers_are_named_beside_its_table(evaluation, name, classes, counts, expected):
+    names = [f"class{index}" for index in range(classes)]
+    evaluation.result["dataset"] |= {"name": name, "classes": names, "class_counts": counts, "items": sum(counts)}
+    assert compare_with_published(evaluation.result).deviation == expected
+    text = Page(render(evaluation)).text
+    section = text[text.index("Beside the published numbers") : text.index("BoVW")]
+    assert expected in section
+    assert ("the paper's:" in section) == bool(expected)
+
+
+def test_every_section_is_reached_from_the_navigation(evaluation):
+    evaluation.result["dataset"] |= {"name": "UC Merced", "skipped": [{"item": "a.jpg", "reason": "0 bytes"}]}
+    page = Page(render(evaluation))
+    sections = [attrs["id"] for tag, attrs in page.tags if tag == "section"]
+    assert len(sections) == 10
+    assert [f"#{name}" for name in sections] == [link for link in page.values("href") if link.startswith("#")][:10]
+
+
+def test_pictures_and_tables_have_names_and_captions_stay_readable(evaluation):
+    evaluation.result["dataset"] |= {"name": "UC Merced", "skipped": [{"item": "a.jpg", "reason": "0 bytes"}]}
+    source = render(evaluation)
+    tags = Page(source).tags
+    assert not [tag for tag, attrs in tags if attrs.get("role") == "img" and tag != "div"]
+    wrapped = re.findall(r'<div role="img" aria-label="([^"]+)"><svg\b.*?</svg></div>', source, flags=re.DOTALL)
+    assert len(wrapped) == len(set(wrapped)) == source.count("<figure") == 3
+    captions = re.findall(r"<table>\s*<caption[^>]*>([^<]+)</caption>", source)
+    assert len(captions) == len(set(captions)) == source.count("<table") == 5
+
+
+def test_one_of_a_thing_is_not_called_many(make_evaluation):
+    evaluation = make_evaluation(["a", "b"], per_class=1)
+    evaluation.result["query_included"] = evaluation.result["query_excluded"] | {"queries": 1}
+    evaluation.result["query_excluded"] = evaluation.result["query_included"]
+    text = Page(render(evaluation)).text
+    for words in ("1 image each", "1 query", "no query has another image of its class"):
+        assert words in text
+    for words in ("1 images", "1 queries", "no labelled queries"):
+        assert words not in text
 
 
 def test_one_class_and_sixty_classes(make_evaluation):

@@ -56,6 +56,33 @@ def test_global_matplotlib_settings_stay_as_they_were(evaluation):
     assert dict(mpl.rcParams) == before
 
 
+GLOBAL_SETTINGS = {
+    "axes.facecolor": "black",
+    "axes.linewidth": 7.0,
+    "axes.unicode_minus": False,
+    "figure.dpi": 300.0,
+    "font.weight": "bold",
+    "grid.linestyle": ":",
+    "legend.fancybox": False,
+    "lines.markeredgewidth": 5.0,
+    "patch.force_edgecolor": True,
+    "path.sketch": (1.0, 100.0, 2.0),
+    "savefig.bbox": "tight",
+    "savefig.facecolor": "red",
+    "savefig.transparent": True,
+    "text.usetex": True,
+    "xtick.direction": "in",
+    "xtick.labelsize": 30.0,
+}
+
+
+@pytest.mark.parametrize("changed", [*([key] for key in GLOBAL_SETTINGS), list(GLOBAL_SETTINGS)], ids="+".join)
+def test_global_matplotlib_settings_change_no_byte(evaluation, changed):
+    expected = pr_curve({"run": evaluation.result}), per_class_bars(evaluation.result)
+    with mpl.rc_context({key: GLOBAL_SETTINGS[key] for key in changed}):
+        assert (pr_curve({"run": evaluation.result}), per_class_bars(evaluation.result)) == expected
+
+
 def test_axes_say_what_they_show_and_in_which_unit(evaluation):
     curve, precision, bars = (texts(svg) for svg in draw_all(evaluation.result))
     assert {"Recall (%)", "Precision (%)", "query excluded", "query included"} <= set(curve)
@@ -116,6 +143,19 @@ def test_every_class_has_its_line(make_evaluation, classes):
 def test_nothing_to_draw_says_so(make_evaluation):
     for svg in draw_all(make_evaluation(["a", "b"], labelled=False).result):
         assert "no labelled queries" in texts(svg)
+
+
+def test_an_empty_plot_gives_the_right_reason(make_evaluation):
+    alone = make_evaluation(["a"], per_class=1).result
+    curve, precision, _ = draw_all(alone)
+    assert "query included" in texts(curve)
+    assert "fewer than 2 images to return" in texts(precision)
+    singles = make_evaluation(["a", "b", "c"], per_class=1).result
+    singles["query_included"] = singles["query_excluded"]
+    for svg in draw_all(singles)[:2]:
+        assert "no query has another image of its class" in texts(svg)
+    for svg in [*draw_all(alone), *draw_all(singles)]:
+        assert "no labelled queries" not in texts(svg)
 
 
 def test_chance_is_what_random_rankings_reach():

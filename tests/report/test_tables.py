@@ -4,7 +4,7 @@ import pytest
 from rich.console import Console
 
 from rsir_fast.report import pick_queries, result_table
-from rsir_fast.report.format import distance, fraction, percent, seconds, shorten
+from rsir_fast.report.format import distance, fraction, percent, rate, seconds, shorten
 
 
 def printed(result, width: int = 80, **options) -> str:
@@ -58,6 +58,71 @@ def test_percent_and_fraction_never_disagree(value):
 def test_missing_values_are_dashes():
     for missing in (None, float("nan"), float("inf")):
         assert fraction(missing) == percent(missing) == distance(missing) == seconds(missing) == "–"
+
+
+@pytest.mark.parametrize(
+    ("shown", "expected"),
+    [
+        (rate(1234.5), "1,234 images/s"),
+        (rate(999.9), "1,000 images/s"),
+        (rate(66.0856), "66.1 images/s"),
+        (rate(0.0), "0 images/s"),
+        (seconds(0.9999), "1 s"),
+        (seconds(0.9994), "999 ms"),
+        (seconds(59.99), "1 min 00 s"),
+        (seconds(59.94), "59.9 s"),
+        (seconds(3599.6), "1 h 00 min 00 s"),
+        (seconds(3725), "1 h 02 min 05 s"),
+        (seconds(3600 * 1234.5), "1,234 h 30 min 00 s"),
+        (seconds(-1e-12), "0 s"),
+        (distance(999.96), "1,000"),
+        (distance(1234.5), "1,234"),
+        (distance(9999.7), "10,000"),
+        (distance(-0.0), "0"),
+        (distance(99999.4), "99,999"),
+        (distance(2.5e-7), "2.500e-07"),
+        (fraction(-1e-9), "0.0000"),
+        (fraction(-0.25), "-0.2500"),
+        (percent(-1e-9), "0.00 %"),
+    ],
+)
+def test_numbers_are_rounded_before_their_form_is_chosen(shown, expected):
+    assert shown == expected
+
+
+def test_every_printed_number_is_plain_and_as_close_as_its_digits_allow():
+    for exponent in range(-4, 8):
+        for lead in (1.0, 1.2344, 5.5, 9.994, 9.9996):
+            value = lead * 10.0**exponent
+            assert "e" not in distance(value)
+            assert float(distance(value).replace(",", "")) == pytest.approx(value, rel=5.1e-4)
+            assert "e+" not in rate(value)
+            assert float(rate(value).split()[0].replace(",", "")) == pytest.approx(value, rel=5.1e-3)
+
+
+def test_notes_and_useless_features_have_a_line_each(evaluation):
+    evaluation.result["dataset"]["notes"] = ["the first 50 of each class taken", "two\x1b[2J\nlines [red]x[/red]"]
+    evaluation.result["features"]["non_finite_rows"] = 1234
+    lines = [line.rstrip() for line in printed(evaluation.result, width=110).splitlines()]
+    assert "note: the first 50 of each class taken" in lines
+    assert "note: two�[2J�lines [red]x[/red]" in lines
+    assert "note: 1,234 images have features that are not finite (NaN or infinity); they rank last" in lines
+    evaluation.result["features"]["non_finite_rows"] = 1
+    assert "note: 1 image has features that are not finite" in printed(evaluation.result)
+    evaluation.result["dataset"]["notes"] = []
+    evaluation.result["features"]["non_finite_rows"] = 0
+    assert "note:" not in printed(evaluation.result)
+
+
+def test_a_long_note_is_wrapped_not_cut(evaluation):
+    evaluation.result["dataset"]["notes"] = [" ".join(f"class{i}" for i in range(60))]
+    out = printed(evaluation.result)
+    assert "class59" in out
+    assert max(map(len, out.splitlines())) <= 80
+
+
+def test_large_counts_have_their_thousands_separated(evaluation):
+    assert "9,216 values per image" in printed(evaluation.result)
 
 
 def test_shorten_keeps_both_ends_and_the_width():

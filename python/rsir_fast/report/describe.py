@@ -5,9 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from rsir_fast.report.format import count, rate, seconds
+from rsir_fast.report.format import count, counted, rate, seconds
 
-__all__ = ["Citation", "Row", "citations", "method_rows", "network_name", "provenance_rows", "timing_rows"]
+__all__ = [
+    "Citation",
+    "Row",
+    "citations",
+    "method_rows",
+    "network_name",
+    "notes",
+    "provenance_rows",
+    "timing_rows",
+    "weights_name",
+]
 
 
 class Row(NamedTuple):
@@ -70,6 +80,34 @@ def network_name(features: Mapping[str, Any]) -> str:
     return str(features.get("description") or features["backbone"])
 
 
+def weights_name(features: Mapping[str, Any]) -> str:
+    """Say where the weights came from, or else their file.
+
+    Examples
+    --------
+    >>> weights_name({"weights": {"file": "alex.pth", "source": "torchvision"}}), weights_name({})
+    ('torchvision', 'not stated')
+    """
+    weights = features.get("weights") or {}
+    return str(weights.get("source") or weights.get("file") or "not stated")
+
+
+def notes(result: Mapping[str, Any]) -> list[str]:
+    """List what a reader must know before the figures: deviations of the data set, images whose features are useless.
+
+    Examples
+    --------
+    >>> notes({"dataset": {"notes": ["one class left out"]}, "features": {"non_finite_rows": 1}})[1]
+    '1 image has features that are not finite (NaN or infinity); it ranks last'
+    """
+    stated = [str(note) for note in result["dataset"].get("notes") or ()]
+    useless = result["features"].get("non_finite_rows") or 0
+    if useless:
+        subject, rank = counted(useless, "image has", "images have"), "it ranks" if useless == 1 else "they rank"
+        stated.append(f"{subject} features that are not finite (NaN or infinity); {rank} last")
+    return stated
+
+
 def method_rows(result: Mapping[str, Any]) -> list[Row]:
     """State every setting that decides the figures, in full sentences where the plain value says too little.
 
@@ -120,7 +158,7 @@ def provenance_rows(result: Mapping[str, Any], machine: Mapping[str, str] | None
         rows.append(Row("Weights, source", str(weights["source"])))
     preprocessing = "; ".join(f"{key}: {text}" for key, text in _flat(features.get("preprocessing") or {}))
     rows.append(Row("Preprocessing", preprocessing or "not stated"))
-    known = {"backbone", "name", "description", "layer", "dim", "weights", "preprocessing"}
+    known = {"backbone", "name", "description", "layer", "dim", "weights", "preprocessing", "non_finite_rows"}
     rows.extend(Row(key, text) for key, text in _flat({k: features[k] for k in sorted(features.keys() - known)}))
     rows.append(Row("rsir_fast", str(result.get("rsir_fast", "not stated"))))
     rows.extend(Row(key, text) for key, text in (machine or {}).items())

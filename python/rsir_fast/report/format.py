@@ -5,13 +5,32 @@ from __future__ import annotations
 import math
 from decimal import Decimal
 
-__all__ = ["MISSING", "count", "distance", "fraction", "percent", "rate", "seconds", "shorten"]
+__all__ = ["MISSING", "count", "counted", "distance", "fraction", "percent", "rate", "seconds", "shorten"]
 
 MISSING = "–"
 
 
 def _is_missing(value: float | None) -> bool:
     return value is None or not math.isfinite(value)
+
+
+def _significant(value: float, digits: int) -> str:
+    """Round to significant digits and write them out with thousands separated, without an exponent where it is short.
+
+    The rounded value decides the form: 9999.7 with four digits is a five-digit number.
+    """
+    rounded = float(f"{value:.{digits}g}")
+    if rounded == 0:
+        return "0"
+    if not 1e-4 <= abs(rounded) < 1e9:
+        return f"{value:#.{digits}g}"
+    decimals = max(0, digits - 1 - math.floor(math.log10(abs(rounded))))
+    return f"{value:,.{decimals}f}"
+
+
+def _trimmed(text: str) -> str:
+    """Drop zeros that end a decimal fraction."""
+    return text.rstrip("0").rstrip(".") if "." in text and "e" not in text else text
 
 
 def fraction(value: float | None) -> str:
@@ -32,7 +51,8 @@ def fraction(value: float | None) -> str:
     >>> fraction(0.55674), fraction(None)
     ('0.5567', '–')
     """
-    return MISSING if value is None or _is_missing(value) else f"{value:.4f}"
+    # Adding zero turns the minus zero that a small negative value rounds to into zero.
+    return MISSING if value is None or _is_missing(value) else f"{round(value, 4) + 0.0:.4f}"
 
 
 def percent(value: float | None) -> str:
@@ -68,6 +88,17 @@ def count(value: int | None) -> str:
     return MISSING if value is None else f"{value:,}"
 
 
+def counted(value: int, one: str, many: str) -> str:
+    """Write a number and what it counts.
+
+    Examples
+    --------
+    >>> counted(1, "class", "classes"), counted(2100, "image", "images")
+    ('1 class', '2,100 images')
+    """
+    return f"{count(value)} {one if value == 1 else many}"
+
+
 def distance(value: float | None) -> str:
     """Write a distance with four significant digits.
 
@@ -76,40 +107,39 @@ def distance(value: float | None) -> str:
     >>> distance(5.18273), distance(0.204), distance(0.0), distance(21234.5)
     ('5.183', '0.2040', '0', '21,234')
     """
-    if value is None or _is_missing(value):
-        return MISSING
-    if value == 0:
-        return "0"
-    return f"{value:,.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:#.4g}"
+    return MISSING if value is None or _is_missing(value) else _significant(value, 4)
 
 
 def seconds(value: float | None) -> str:
-    """Write a duration in the unit that suits it.
+    """Write a duration in the unit that suits it once it is rounded.
 
     Examples
     --------
-    >>> seconds(0.0123), seconds(7.26), seconds(125.4)
-    ('12.3 ms', '7.26 s', '2 min 05 s')
+    >>> seconds(0.0123), seconds(7.26), seconds(125.4), seconds(3725)
+    ('12.3 ms', '7.26 s', '2 min 05 s', '1 h 02 min 05 s')
     """
     if value is None or _is_missing(value):
         return MISSING
-    if value < 1:
-        return f"{value * 1000:.3g} ms"
-    if value < 60:
-        return f"{value:.3g} s"
+    if abs(value) < 1e-9:
+        return "0 s"
+    if float(f"{value * 1000:.3g}") < 1000:
+        return f"{_trimmed(_significant(value * 1000, 3))} ms"
+    if float(f"{value:.3g}") < 60:
+        return f"{_trimmed(_significant(value, 3))} s"
     minutes, rest = divmod(round(value), 60)
-    return f"{minutes} min {rest:02d} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:,} h {minutes:02d} min {rest:02d} s" if hours else f"{minutes} min {rest:02d} s"
 
 
 def rate(value: float | None) -> str:
-    """Write a throughput in images per second.
+    """Write a throughput in images per second with three significant digits, whole numbers in full.
 
     Examples
     --------
-    >>> rate(123.46)
-    '123 images/s'
+    >>> rate(123.46), rate(1234.5)
+    ('123 images/s', '1,234 images/s')
     """
-    return MISSING if value is None or _is_missing(value) else f"{value:.3g} images/s"
+    return MISSING if value is None or _is_missing(value) else f"{_trimmed(_significant(value, 3))} images/s"
 
 
 def shorten(text: str, width: int) -> str:

@@ -13,7 +13,15 @@ from markupsafe import Markup, escape
 from PIL import Image
 
 from rsir_fast.report import format as text
-from rsir_fast.report.describe import citations, method_rows, network_name, provenance_rows, timing_rows
+from rsir_fast.report.describe import (
+    citations,
+    method_rows,
+    network_name,
+    notes,
+    provenance_rows,
+    timing_rows,
+    weights_name,
+)
 from rsir_fast.report.published import LAYERS, compare_with_published
 from rsir_fast.report.thumbnails import Thumbnail, Thumbnails
 
@@ -39,6 +47,7 @@ class _Ranking(NamedTuple):
     average_precision: str
     right: int
     results: list[_Picture]
+    missing: list[str]
 
 
 def render_page(
@@ -81,6 +90,8 @@ def render_page(
     return _template().render(
         title=f"{result['dataset']['name']}, {network_name(result['features'])} {result['features']['layer']}",
         network=network_name(result["features"]),
+        weights=weights_name(result["features"]),
+        notes=notes(result),
         result=result,
         dataset=result["dataset"],
         features=result["features"],
@@ -88,6 +99,7 @@ def render_page(
         included=result["query_included"],
         classes=_class_rows(result),
         plots={name: inline_svg(svg, name) for name, svg in plots.items()},
+        pictures_given=load_image is not None,
         rankings=[_ranking(example, thumbnails) for example in examples],
         published=compare_with_published(result),
         layers=LAYERS,
@@ -145,7 +157,7 @@ def _template() -> Template:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    for function in (text.fraction, text.percent, text.count, text.shorten):
+    for function in (text.fraction, text.percent, text.count, text.counted):
         environment.filters[function.__name__] = function
     environment.filters["breakable"] = _breakable
     return environment.get_template("report.html.j2")
@@ -163,13 +175,17 @@ def _class_rows(result: Mapping[str, Any]) -> list[tuple[Mapping[str, Any], Mapp
 
 
 def _ranking(example: Mapping[str, Any], thumbnails: Thumbnails) -> _Ranking:
+    query = _Picture(thumbnails(example["query"]), example["query_class"], "", True)
+    results = [
+        _Picture(thumbnails(hit["item"]), hit["class"], text.distance(hit["distance"]), hit["relevant"])
+        for hit in example["results"]
+    ]
+    places = [("the query", query), *((f"rank {rank}", hit) for rank, hit in enumerate(results, 1))]
     return _Ranking(
         note=example.get("note", ""),
-        query=_Picture(thumbnails(example["query"]), example["query_class"], "", True),
+        query=query,
         average_precision=text.fraction(example["average_precision"]),
         right=sum(1 for hit in example["results"] if hit["relevant"]),
-        results=[
-            _Picture(thumbnails(hit["item"]), hit["class"], text.distance(hit["distance"]), hit["relevant"])
-            for hit in example["results"]
-        ],
+        results=results,
+        missing=[f"{place}: {shown.thumbnail.problem}" for place, shown in places if shown.thumbnail.uri is None],
     )

@@ -92,7 +92,7 @@ def pr_curve(results: Mapping[str, Mapping[str, Any]]) -> bytes:
         axes.set_xlim(0, 102)
         axes.set_xticks(range(0, 101, 20))
         axes.set_title("Precision and recall")
-        _legend_or_note(axes)
+        _legend_or_note(axes, _reason_for_nothing(results))
         return save()
 
 
@@ -148,7 +148,7 @@ def precision_at_n(results: Mapping[str, Mapping[str, Any]], largest: int = 100)
         axes.set_xticks(ticks, [str(n) for n in ticks])
         axes.set_xticks([], minor=True)
         axes.set_title("Precision by number of images returned")
-        _legend_or_note(axes)
+        _legend_or_note(axes, _reason_for_nothing(results, smallest=2))
         return save()
 
 
@@ -237,7 +237,11 @@ def _figure(width: float, height: float) -> Iterator[tuple[Figure, Callable[[], 
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    with mpl.rc_context(_STYLE), warnings.catch_warnings():
+    with mpl.rc_context(), warnings.catch_warnings():
+        # The defaults first: a setting of the user's that the style does not name would change the file.
+        warnings.simplefilter("ignore", mpl.MatplotlibDeprecationWarning)
+        mpl.rcParams.update({k: v for k, v in mpl.rcParamsDefault.items() if not k.startswith("backend")})
+        mpl.rcParams.update(_STYLE)
         # Text is left to the viewer's fonts, so a glyph that DejaVu lacks only makes a width estimate inexact.
         warnings.filterwarnings("ignore", message=r"(?s).*Glyph .* missing from", category=UserWarning)
         figure = Figure(figsize=(width, height), layout="constrained")
@@ -297,11 +301,20 @@ def _percent_axes(axes: Axes, x_label: str, y_label: str) -> None:
     axes.set_ylabel(y_label)
 
 
-def _legend_or_note(axes: Axes) -> None:
+def _legend_or_note(axes: Axes, reason: str) -> None:
     if axes.lines:
         axes.legend(loc="best", fontsize=8)
     else:
-        _note(axes, "no labelled queries")
+        _note(axes, reason)
+
+
+def _reason_for_nothing(results: Mapping[str, Mapping[str, Any]], smallest: int = 1) -> str:
+    """Say why no curve has a point at `smallest` or more returned images."""
+    if any(True for _ in _lines(results)):
+        return f"fewer than {smallest} images to return"
+    if any(result["dataset"].get("classes") for result in results.values()):
+        return "no query has another image of its class"
+    return "no labelled queries"
 
 
 def _note(axes: Axes, text: str) -> None:

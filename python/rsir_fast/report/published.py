@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from rsir_fast.report.format import count, counted
+
 __all__ = ["LAYERS", "Comparison", "PublishedRow", "compare_with_published"]
 
 LAYERS = ("pool5", "fc6", "fc7")
@@ -37,7 +39,7 @@ _UC_MERCED = (
     PublishedRow("CNN-16", (53.6, 55.3, 53.3), 0.374),
     PublishedRow("CNN-19", (52.3, 54.6, 52.0), 0.380),
     PublishedRow("BoVW, 150 words", (30.2,), 0.601),
-    PublishedRow("BoVW, 15 000 words", (None,), 0.591),
+    PublishedRow("BoVW, 15,000 words", (None,), 0.591),
     PublishedRow("morphological texture, 62 values", (None,), 0.575),
 )
 _WHU_RS = (
@@ -46,13 +48,27 @@ _WHU_RS = (
     PublishedRow("CNN-16", (58.1, 64.5, 63.3), 0.291),
     PublishedRow("CNN-19", (56.6, 62.5, 60.8), 0.308),
     PublishedRow("BoVW, 150 words", (38.9,), 0.525),
-    PublishedRow("BoVW, 15 000 words", (None,), 0.492),
+    PublishedRow("BoVW, 15,000 words", (None,), 0.492),
 )
+
+
+@dataclass(frozen=True)
+class _Table:
+    """One data set of the paper: what it was made of there, and what was measured on it."""
+
+    dataset: str
+    classes: int
+    per_class: int
+    rows: tuple[PublishedRow, ...]
+
+
+_UC_MERCED_TABLE = _Table("UC Merced", 21, 100, _UC_MERCED)
+_WHU_RS_TABLE = _Table("WHU-RS19", 19, 50, _WHU_RS)
 _TABLES = {
-    "ucmerced": ("UC Merced", _UC_MERCED),
-    "ucmercedlanduse": ("UC Merced", _UC_MERCED),
-    "whurs": ("WHU-RS19", _WHU_RS),
-    "whurs19": ("WHU-RS19", _WHU_RS),
+    "ucmerced": _UC_MERCED_TABLE,
+    "ucmercedlanduse": _UC_MERCED_TABLE,
+    "whurs": _WHU_RS_TABLE,
+    "whurs19": _WHU_RS_TABLE,
 }
 _NETWORKS = {
     "cnnalex": "CNN-Alex",
@@ -77,12 +93,15 @@ class Comparison:
         The paper's table.
     network, layer : str
         Row and column of the run.
+    deviation : str
+        How the images of the run differ in number from the paper's; empty if they do not.
     """
 
     dataset: str
     rows: tuple[PublishedRow, ...]
     network: str
     layer: str
+    deviation: str
 
 
 def compare_with_published(result: Mapping[str, Any]) -> Comparison | None:
@@ -100,17 +119,30 @@ def compare_with_published(result: Mapping[str, Any]) -> Comparison | None:
 
     Examples
     --------
-    >>> result = {"protocol": "ge2018", "dataset": {"name": "UCMerced_LandUse"},
+    >>> result = {"protocol": "ge2018", "dataset": {"name": "UCMerced_LandUse", "items": 6, "classes": ["a", "b"]},
     ...           "features": {"backbone": "CNN-Alex (8-bit conv trunk)", "layer": "pool5"}}
-    >>> compare_with_published(result).network
-    'CNN-Alex'
+    >>> comparison = compare_with_published(result)
+    >>> comparison.network, comparison.deviation
+    ('CNN-Alex', 'this run: 6 images of 2 classes; the paper: 2,100 of 21')
     """
     table = _TABLES.get(_key(result["dataset"]["name"]))
     network = _NETWORKS.get(_key(result["features"]["backbone"]))
     layer = result["features"]["layer"]
     if result["protocol"] != "ge2018" or table is None or network is None or layer not in LAYERS:
         return None
-    return Comparison(table[0], table[1], network, layer)
+    return Comparison(table.dataset, table.rows, network, layer, _deviation(result["dataset"], table))
+
+
+def _deviation(dataset: Mapping[str, Any], table: _Table) -> str:
+    items, classes = dataset["items"], len(dataset["classes"])
+    published = table.classes * table.per_class
+    if (items, classes) != (published, table.classes):
+        mine = f"{counted(items, 'image', 'images')} of {counted(classes, 'class', 'classes')}"
+        return f"this run: {mine}; the paper: {count(published)} of {table.classes}"
+    sizes = set(dataset.get("class_counts") or [table.per_class])
+    if sizes != {table.per_class}:
+        return f"this run: {min(sizes)} to {max(sizes)} images in a class; the paper: {table.per_class} in each"
+    return ""
 
 
 def _key(name: str) -> str:

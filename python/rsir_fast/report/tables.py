@@ -10,8 +10,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from rsir_fast.report.describe import network_name
-from rsir_fast.report.format import count, fraction, percent, shorten
+from rsir_fast.report.describe import network_name, notes
+from rsir_fast.report.format import count, counted, fraction, percent, shorten
 
 __all__ = ["result_table"]
 
@@ -54,13 +54,16 @@ def result_table(result: Mapping[str, Any], *, per_class: bool = False) -> Rende
 
 def _heading(result: Mapping[str, Any]) -> Text:
     dataset, features, settings = result["dataset"], result["features"], result["settings"]
-    scene_count = f"{count(dataset['items'])} images, {len(dataset['classes'])} classes"
+    images, classes = counted(dataset["items"], "image", "images"), counted(len(dataset["classes"]), "class", "classes")
+    values = counted(features["dim"], "value", "values")
     skipped = len(dataset.get("skipped", ()))
     lines = [
-        f"{shorten(dataset['name'], 40)}: {scene_count}{f', {skipped} skipped' if skipped else ''}",
-        f"{shorten(network_name(features), 40)}, {shorten(features['layer'], 20)}: {features['dim']} values per image",
+        f"{shorten(dataset['name'], 40)}: {images}, {classes}{f', {skipped} skipped' if skipped else ''}",
+        f"{shorten(network_name(features), 40)}, {shorten(features['layer'], 20)}: {values} per image",
         f"normalisation: {settings['normalize']}; distance: {settings['distance']}",
     ]
+    # A note may be long and is wrapped, never cut: it says what the figures below do not cover.
+    lines.extend(f"note: {shorten(note, len(note))}" for note in notes(result))
     return Text("\n".join(lines))
 
 
