@@ -73,7 +73,7 @@ def _packages() -> dict[str, str | None]:
         except PackageNotFoundError:
             return None
 
-    names = ["numpy", "torch", "torchvision", "pillow", "scipy", "h5py", "safetensors", "pyarrow", "matplotlib"]
+    names = ["numpy", "torch", "torchvision", "pillow", "h5py", "safetensors", "pyarrow", "matplotlib"]
     return {name: installed(name) for name in names}
 
 

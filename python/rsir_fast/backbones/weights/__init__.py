@@ -9,7 +9,7 @@ from rsir_fast.backbones.weights.checkpoint import open_checkpoint, open_safeten
 from rsir_fast.backbones.weights.fill import fill
 from rsir_fast.backbones.weights.locate import KnownFile, Located, find_weights, locate_weights
 from rsir_fast.backbones.weights.npz import open_npz
-from rsir_fast.backbones.weights.weightfile import Normalization, WeightFile, file_digest, refuse, sniff
+from rsir_fast.backbones.weights.weightfile import Normalization, WeightFile, damaged, file_digest, refuse, sniff
 
 __all__ = [
     "KnownFile",
@@ -45,11 +45,8 @@ def open_state_dict(path: Path, kind: str) -> WeightFile:
     if kind == "pickle":
         return open_checkpoint(path)
     if kind == "zip":
-        try:
-            with zipfile.ZipFile(path) as archive:
-                arrays = all(name.endswith(".npy") for name in archive.namelist())
-        except (zipfile.BadZipFile, OSError) as error:
-            refuse(path, "an .npz or .pth archive", f"a damaged one ({error})", "download the file again")
+        with damaged(path, "an .npz or .pth archive"), zipfile.ZipFile(path) as archive:
+            arrays = all(name.endswith(".npy") for name in archive.namelist())
         return open_npz(path) if arrays else open_checkpoint(path)
     found = {"mat5": "a MATLAB file", "hdf5": "an HDF5 (MATLAB v7.3) file"}.get(kind, kind)
     fix = "MatConvNet models load as cnn-alex, cnn-f, cnn-m, cnn-s, cnn-16, cnn-19" if kind != found else ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import pickle
 import re
@@ -12,10 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from torch import Tensor
 
-from rsir_fast.backbones.weights.weightfile import MAX_BYTES, WeightFile, refuse
+from rsir_fast.backbones.weights.weightfile import MAX_BYTES, WeightFile, damaged, refuse
 
 __all__ = ["open_checkpoint", "open_safetensors"]
 
@@ -36,28 +35,25 @@ def open_checkpoint(path: Path) -> WeightFile:
     WeightFileError
         The file is damaged, holds code, is larger unpacked than on disk, or is no state dict.
     """
-    _check_archive(path)
+    with damaged(path, "a state dict of tensors", _FIX):
+        _check_archive(path)
+        tensors = _state_dict(path, _load(path))
+        shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    return WeightFile(path, shapes, tensors.__getitem__, "PyTorch checkpoint")
+
+
+def _load(path: Path) -> object:
     try:
         with warnings.catch_warnings():
             # torch warns about the pickle's protocol before it refuses it; the error says enough.
             warnings.simplefilter("ignore")
-            content = torch.load(path, map_location="cpu", weights_only=True)
+            content: object = torch.load(path, map_location="cpu", weights_only=True)
+            return content
     except pickle.UnpicklingError as error:
         code = _CODE.search(str(error))
         if code:
             refuse(path, "a state dict of tensors", f"a pickle with code in it ({code[1]}), which was not run", _UNSAFE)
         refuse(path, "a state dict of tensors", "a pickle that is damaged or of other things, which was not run", _FIX)
-    except Exception as error:
-        # A damaged archive can fail anywhere inside torch's reader, with any type of error.
-        refuse(path, "a state dict of tensors", f"a damaged file ({_first(error)})", _FIX)
-    tensors = _state_dict(path, content)
-    shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    return WeightFile(path, shapes, tensors.__getitem__, "PyTorch checkpoint")
-
-
-def _first(error: Exception) -> str:
-    """First line of an error's text: torch's messages run over many."""
-    return next(iter(str(error).splitlines()), type(error).__name__)[:200]
 
 
 def _check_archive(path: Path) -> None:
@@ -103,11 +99,8 @@ def open_safetensors(path: Path) -> WeightFile:
         The header or the data is damaged.
     """
     fix = "download the file again, or write it with safetensors.torch.save_file(model.state_dict(), path)"
-    try:
-        with safe_open(path, framework="pt") as file:
-            shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError, json.JSONDecodeError) as error:
-        refuse(path, "a safetensors file", f"a damaged one ({_first(error)})", fix)
+    with damaged(path, "a safetensors file", fix), safe_open(path, framework="pt") as file:
+        shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
     if os.path.getsize(path) > MAX_BYTES:
         refuse(path, f"at most {MAX_BYTES} bytes", f"{os.path.getsize(path)} bytes", fix)
 

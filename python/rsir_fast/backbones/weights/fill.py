@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 import torch
 from torch import Tensor, nn
 
-from rsir_fast.backbones.weights.weightfile import WeightFile, refuse
+from rsir_fast.backbones.weights.weightfile import WeightFile, damaged, refuse
 
 __all__ = ["fill"]
 
@@ -62,7 +62,8 @@ def _read(file: WeightFile, name: str, like: Tensor) -> Tensor:
     tensor = file.read(name)
     if tensor.is_floating_point() != like.is_floating_point():
         refuse(file.path, f"'{name}' as {like.dtype}", f"{tensor.dtype}", "use a file of this network")
-    return tensor.to(like.dtype)
+    with damaged(file.path, f"'{name}' in a type that converts to {like.dtype}", "use a file of this network"):
+        return tensor.to(like.dtype)
 
 
 def _refuse_partial(file: WeightFile, target: str, missing: list[str], covered: str) -> None:

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import zlib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from rsir_fast.backbones.weights.weightfile import refuse, tensor_bytes
-from rsir_fast.errors import WeightFileError
+from rsir_fast.backbones.weights.mat5 import read_mat5
+from rsir_fast.backbones.weights.mat_budget import Budget
+from rsir_fast.backbones.weights.weightfile import damaged, refuse, tensor_bytes
 
 __all__ = ["MatValue", "read_mat"]
 
-# dict (scalar struct), list (cell or struct array, in MATLAB's column order), str, or an array in MATLAB's axis order.
+# dict (scalar struct), list (cell or struct array, in MATLAB's column order), str, an array in MATLAB's axis order, or
+# None for a kind of value that no model needs.
 MatValue = Any
 
 _FIX = "download the file again"
 _VARIABLES = ("layers", "meta", "normalization", "classes", "vars", "params")
 _MAX_BYTES = 2 << 30  # VGG-19, the largest of these networks, is 575 MB in single and 1.15 GB in double precision.
 _MAX_RATIO = 1100  # No deflate stream unpacks to more than 1032 times its size.
-_MAX_DEPTH = 12  # layers -> layer -> weights -> W needs 4; a struct that refers to itself has no end.
 
 
 def read_mat(path: Path, kind: str) -> dict[str, MatValue]:
@@ -32,7 +32,7 @@ def read_mat(path: Path, kind: str) -> dict[str, MatValue]:
     ----------
     path : Path
     kind : {"mat5", "hdf5"}
-        As `sniff` names it: MATLAB v5 (read by scipy) or v7.3 (HDF5, read by h5py).
+        As `sniff` names it: MATLAB v5 or v7.3 (HDF5, read by h5py).
 
     Returns
     -------
@@ -42,91 +42,48 @@ def read_mat(path: Path, kind: str) -> dict[str, MatValue]:
     Raises
     ------
     WeightFileError
-        The file is damaged or unpacks to more than any network has.
+        The file is damaged, or unpacks to more bytes, values or levels than any network has.
     """
-    try:
-        return _read_hdf5(path) if kind == "hdf5" else _read_mat5(path)
-    except WeightFileError:
-        raise
-    except (MemoryError, RecursionError) as error:
-        refuse(path, "a MatConvNet model", f"impossible sizes ({type(error).__name__})", _FIX)
-    except Exception as error:
-        # Damaged files make scipy and h5py fail with almost any type of error; all of them mean the same here.
-        refuse(path, "a whole MATLAB file", f"a damaged one ({type(error).__name__}: {error})", _FIX)
+    with damaged(path, "a whole MATLAB file", _FIX):
+        budget = Budget(path, _MAX_BYTES)
+        return _read_hdf5(path, budget) if kind == "hdf5" else read_mat5(path, _VARIABLES, budget)
 
 
-def _read_mat5(path: Path) -> dict[str, MatValue]:
-    from scipy.io import loadmat
-
-    _check_mat5_size(path)
-    variables = loadmat(path, variable_names=_VARIABLES, chars_as_strings=True)
-    return {name: _from_scipy(value) for name, value in variables.items() if name in _VARIABLES}
-
-
-def _check_mat5_size(path: Path) -> None:
-    """Unpack the compressed elements into nothing, to know their size before scipy allocates it."""
-    compressed_type, total = 15, 0
-    with open(path, "rb") as file:
-        header = file.read(128)
-        order: Literal["little", "big"] = "little" if header[126:128] == b"IM" else "big"
-        while len(tag := file.read(8)) == 8:
-            element_type = int.from_bytes(tag[:4], order)
-            remaining = int.from_bytes(tag[4:], order)
-            if element_type != compressed_type:
-                file.seek(remaining, 1)
-                continue
-            unpacker = zlib.decompressobj()
-            while remaining and (piece := file.read(min(remaining, 1 << 20))):
-                remaining -= len(piece)
-                while piece:
-                    total += len(unpacker.decompress(piece, 16 << 20))
-                    piece = unpacker.unconsumed_tail
-                    if total > _MAX_BYTES:
-                        refuse(path, f"at most {_MAX_BYTES} bytes unpacked", "more (a decompression bomb?)", _FIX)
-
-
-def _from_scipy(value: Any, depth: int = 0) -> MatValue:
-    if depth > _MAX_DEPTH:
-        raise RecursionError
-    if not isinstance(value, np.ndarray):
-        return value
-    flat = value.reshape(-1, order="F")
-    if value.dtype.names is not None:
-        structs = [{name: _from_scipy(item[name], depth + 1) for name in value.dtype.names} for item in flat]
-        return structs[0] if len(structs) == 1 else structs
-    if value.dtype == object:
-        return [_from_scipy(item, depth + 1) for item in flat]
-    if value.dtype.kind == "U":
-        return str(flat[0]) if flat.size else ""
-    return value
-
-
-def _read_hdf5(path: Path) -> dict[str, MatValue]:
+def _read_hdf5(path: Path, budget: Budget) -> dict[str, MatValue]:
     with h5py.File(path, "r") as file:
-        reader = _Hdf5Reader(path, file)
-        return {name: reader.value(file[name]) for name in _VARIABLES if name in file}
+        reader = _Hdf5Reader(path, file, budget)
+        return {name: reader.value(reader.member(file, name), 0) for name in file if name in _VARIABLES}
 
 
 class _Hdf5Reader:
     """Walks MATLAB's HDF5 layout: cells are arrays of references, arrays have their axes reversed."""
 
-    def __init__(self, path: Path, file: h5py.File) -> None:
+    def __init__(self, path: Path, file: h5py.File, budget: Budget) -> None:
         self.path = path
         self.file = file
-        self.total = 0
+        self.budget = budget
 
-    def value(self, node: h5py.Group | h5py.Dataset, depth: int = 0) -> MatValue:
-        if depth > _MAX_DEPTH:
-            raise RecursionError
+    def member(self, group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset:
+        """Give a member that lies in this file: an external link would open another one."""
+        # `get_info` looks at the link itself; `name in group` and `group.get` would follow it.
+        if group.id.links.get_info(name.encode()).type != h5py.h5l.TYPE_HARD:
+            refuse(self.path, f"data inside the file for '{name}'", "a link to another file or place", _FIX)
+        return group[name]
+
+    def value(self, node: h5py.Group | h5py.Dataset, depth: int) -> MatValue:
+        self.budget.enter(depth)
         if isinstance(node, h5py.Group):
-            return {name: self.value(node[name], depth + 1) for name in node}
+            return {name: self.value(self.member(node, name), depth + 1) for name in node}
         if node.attrs.get("MATLAB_empty", 0):
             return {"cell": [], "char": ""}.get(_matlab_class(node), np.zeros((0, 0)))
-        if node.dtype == h5py.ref_dtype:
+        if h5py.check_ref_dtype(node.dtype) is h5py.Reference:
             return [self.value(self.file[reference], depth + 1) for reference in self._read(node).reshape(-1)]
+        if node.dtype.hasobject:
+            # Entries of variable length may all point to one large text, which makes a small file endless.
+            refuse(self.path, f"numbers or references in '{node.name}'", "data of variable length", _FIX)
         values = self._read(node).T
         if _matlab_class(node) == "char":
-            return "".join(map(chr, values.reshape(-1, order="F")))
+            return values.reshape(-1, order="F").astype("<u2").tobytes().decode("utf-16-le", errors="replace")
         return values
 
     def _read(self, node: h5py.Dataset) -> NDArray[Any]:
@@ -136,9 +93,7 @@ class _Hdf5Reader:
         if declared > 1024 + _MAX_RATIO * node.id.get_storage_size():
             found = f"{node.id.get_storage_size()} stored bytes"
             refuse(self.path, f"{declared} bytes of data in '{node.name}'", found, _FIX)
-        self.total += declared
-        if self.total > _MAX_BYTES:
-            refuse(self.path, f"at most {_MAX_BYTES} bytes", f"at least {self.total} declared", _FIX)
+        self.budget.take(declared)
         values: NDArray[Any] = node[()]
         return values
 

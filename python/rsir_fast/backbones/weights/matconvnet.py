@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,9 @@ __all__ = ["open_matconvnet"]
 _FIX = "use the model of this network from https://www.vlfeat.org/matconvnet/pretrained/"
 _TYPES = {"normalize": "lrn"}  # old name -> new name
 _IGNORED = {"dropout"}
+
+# differ(field, expected, found)
+_Differ = Callable[[str, object, object], NoReturn]
 
 
 @dataclass(frozen=True)
@@ -93,8 +96,15 @@ def _layers(path: Path, variables: dict[str, MatValue]) -> list[dict[str, MatVal
 
 
 def _type(layer: dict[str, MatValue]) -> str:
-    name = str(layer.get("type", "no type"))
+    name = _words(layer.get("type", "no type"))
     return _TYPES.get(name, name)
+
+
+def _words(value: MatValue) -> str:
+    """Give text as it is, and say what stands where text should be."""
+    if isinstance(value, np.ndarray):
+        return f"an array of shape {value.shape}"
+    return value if isinstance(value, str) else f"a {type(value).__name__}"
 
 
 def _table(network: Network) -> Iterator[_Expected]:
@@ -118,39 +128,40 @@ def _table(network: Network) -> Iterator[_Expected]:
 
 
 def _check_layer(path: Path, expected: _Expected, layer: dict[str, MatValue], network: Network) -> None:
-    def differ(what: str, wanted: object, found: object) -> None:
+    def differ(what: str, wanted: object, found: object) -> NoReturn:
         refuse(path, f"{network.title} layer '{expected.name}' to have {what} {wanted}", found, _FIX)
 
     if _type(layer) != expected.type:
-        differ("type", expected.type, f"{_type(layer)} ('{layer.get('name', 'no name')}')")
+        differ("type", expected.type, f"{_type(layer)} ('{_words(layer.get('name', 'no name'))}')")
     if expected.type == "conv":
         conv = expected.conv
         stride, pad = (conv.stride, conv.pad) if conv else (1, 0)
-        _compare(differ, "stride", (stride,) * 2, _numbers(layer, "stride", 2, 1))
-        _compare(differ, "pad", (pad,) * 4, _numbers(layer, "pad", 4, 0))
-        _compare(differ, "dilate", (1, 1), _numbers(layer, "dilate", 2, 1))
+        _compare(differ, "stride", (stride,) * 2, _numbers(differ, layer, "stride", 2, 1))
+        _compare(differ, "pad", (pad,) * 4, _numbers(differ, layer, "pad", 4, 0))
+        _compare(differ, "dilate", (1, 1), _numbers(differ, layer, "dilate", 2, 1))
     elif expected.pool:
         pool = expected.pool
-        if layer.get("method", "max") != "max":
-            differ("method", "max", layer["method"])
-        _compare(differ, "pool", (pool.kernel,) * 2, _numbers(layer, "pool", 2, 1))
-        _compare(differ, "stride", (pool.stride,) * 2, _numbers(layer, "stride", 2, 1))
-        _check_pool_pad(differ, expected, _numbers(layer, "pad", 4, 0))
+        method = _words(layer.get("method", "max"))
+        if method != "max":
+            differ("method", "max", method)
+        _compare(differ, "pool", (pool.kernel,) * 2, _numbers(differ, layer, "pool", 2, 1))
+        _compare(differ, "stride", (pool.stride,) * 2, _numbers(differ, layer, "stride", 2, 1))
+        _check_pool_pad(differ, expected, _numbers(differ, layer, "pad", 4, 0))
     elif expected.type == "lrn" and network.lrn:
         lrn = network.lrn
         # MatConvNet writes alpha already divided by the window size.
         wanted = (lrn.size, lrn.k, lrn.alpha / lrn.size, lrn.beta)
-        found = _numbers(layer, "param", 4, 0)
+        found = _numbers(differ, layer, "param", 4, 0)
         if not np.allclose(found, wanted, rtol=1e-4, atol=0):
             differ("param [n kappa alpha beta]", wanted, found)
 
 
-def _compare(differ: Any, what: str, wanted: tuple[int, ...], found: tuple[float, ...]) -> None:
+def _compare(differ: _Differ, what: str, wanted: tuple[int, ...], found: tuple[float, ...]) -> None:
     if found != wanted:
         differ(what, wanted, tuple(int(value) if value == int(value) else value for value in found))
 
 
-def _check_pool_pad(differ: Any, expected: _Expected, found: tuple[float, ...]) -> None:
+def _check_pool_pad(differ: _Differ, expected: _Expected, found: tuple[float, ...]) -> None:
     """Compare pads by their effect: Caffe imports pad pools that need none, which leaves every window as it was."""
     pool = expected.pool
     assert pool is not None
@@ -162,10 +173,19 @@ def _check_pool_pad(differ: Any, expected: _Expected, found: tuple[float, ...]) 
         differ("pad [top bottom left right]", [0, overhang, 0, overhang], [int(pad) for pad in found])
 
 
-def _numbers(layer: dict[str, MatValue], field: str, count: int, default: float) -> tuple[float, ...]:
+def _numbers(differ: _Differ, layer: dict[str, MatValue], field: str, count: int, default: float) -> tuple[float, ...]:
     """Give a field as `count` numbers; MATLAB may store 1 (all equal), 2 (vertical, horizontal) or `count`."""
-    value = layer.get(field)
-    flat = [] if value is None else np.asarray(value, dtype=np.float64).reshape(-1).tolist()
+    value = layer.get(field, np.zeros(0))
+    wanted = f"as {count} finite numbers"
+    if not isinstance(value, np.ndarray):
+        differ(field, wanted, f"'{_words(value)}'")
+    if value.dtype.kind not in "fiu":
+        differ(field, wanted, f"numbers of type {value.dtype}")
+    if value.size not in {0, 1, count} | ({2} if count == 4 else set()):
+        differ(field, wanted, f"{value.size} numbers")
+    flat: list[float] = value.astype(np.float64).reshape(-1).tolist()
+    if not np.isfinite(flat).all():
+        differ(field, wanted, flat)
     if not flat:
         return (float(default),) * count
     if len(flat) == 1:
@@ -179,7 +199,12 @@ def _weights(
     path: Path, expected: _Expected, layer: dict[str, MatValue]
 ) -> tuple[NDArray[np.generic], NDArray[np.generic]]:
     """Weight and bias of a layer: the cell ``weights``, or ``filters`` and ``biases`` of older files."""
-    pair: Sequence[MatValue] = layer.get("weights") or [layer.get("filters"), layer.get("biases")]
+    pair = layer.get("weights", [])
+    if isinstance(pair, np.ndarray) and not pair.size:
+        pair = []
+    if not isinstance(pair, list):
+        refuse(path, f"layer '{expected.name}' to have weights as a cell of two arrays", f"'{_words(pair)}'", _FIX)
+    pair = pair or [layer.get("filters"), layer.get("biases")]
     if len(pair) != 2 or not all(isinstance(array, np.ndarray) for array in pair):
         refuse(path, f"layer '{expected.name}' to have weights and biases", f"fields {', '.join(layer)}", _FIX)
     weight: NDArray[Any] = np.asarray(pair[0])
@@ -201,7 +226,12 @@ def _normalization(path: Path, variables: dict[str, MatValue], input_size: int) 
     average = fields.get("averageImage") if isinstance(fields, dict) else None
     if not isinstance(average, np.ndarray) or average.size == 0:
         refuse(path, "normalization.averageImage (the mean to subtract)", "none", _FIX)
-    average = average.astype(np.float32)
+    if average.dtype.kind not in "fiu":
+        refuse(path, "normalization.averageImage of real numbers", f"numbers of type {average.dtype}", _FIX)
+    with np.errstate(over="ignore"):
+        average = average.astype(np.float32)
+    if not np.isfinite(average).all():
+        refuse(path, "normalization.averageImage of finite numbers", "NaN or infinite ones", _FIX)
     if average.size == 3:
         red, green, blue = (float(value) for value in average.reshape(-1))
         return Normalization("RGB", 1.0, (red, green, blue))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import zipfile
-import zlib
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import numpy as np
 import torch
@@ -17,17 +17,18 @@ from rsir_fast.backbones.weights.weightfile import (
     Normalization,
     WeightFile,
     as_float32,
+    damaged,
     refuse,
     tensor_bytes,
 )
-from rsir_fast.errors import WeightFileError
 
 __all__ = ["open_npz"]
 
 _FIX = "download the file again, or write it with numpy.savez(path, **{name: array})"
 
-# What zipfile and numpy raise for truncated, corrupted, encrypted or exotic archives.
-_DAMAGED = (zipfile.BadZipFile, zlib.error, OSError, ValueError, EOFError, NotImplementedError, RuntimeError, KeyError)
+# Bytes of an array's length field, by format version.
+_LENGTH_BYTES = {(1, 0): 2, (2, 0): 4, (3, 0): 4}
+_MAX_HEADER = 64 << 10  # The shape of a weight tensor takes some 100 bytes.
 
 # Quantised archives hold Caffe weights as Caffe has them: BGR, 0-255, mean per channel.
 _CAFFE = Normalization("BGR", 1.0, (104.0, 117.0, 123.0))
@@ -54,24 +55,17 @@ def open_npz(path: Path) -> WeightFile:
     WeightFileError
         The archive is damaged, holds Python objects, or declares more bytes than it stores or than any network has.
     """
-    try:
+    with damaged(path, "an .npz archive of arrays", _FIX):
         headers = _read_headers(path)
         with np.load(path, allow_pickle=False) as archive:
             scale = float(archive["scale"]) if _is_scalar(headers.get("scale")) else None
-    except WeightFileError:
-        raise
-    except _DAMAGED as error:
-        refuse(path, "an .npz archive of arrays", f"a damaged one ({error})", _FIX)
     if scale is not None and not (np.isfinite(scale) and scale > 0):
         refuse(path, "a positive 'scale'", scale, _FIX)
     shapes = {name: header.shape for name, header in headers.items() if not (scale and name == "scale")}
 
     def read(name: str) -> Tensor:
-        try:
-            with np.load(path, allow_pickle=False) as archive:
-                values = archive[name]
-        except _DAMAGED as error:
-            refuse(path, f"array '{name}'", f"damaged data ({error})", _FIX)
+        with np.load(path, allow_pickle=False) as archive:
+            values = archive[name]
         if values.dtype.kind in "iu" and scale is None:
             return torch.from_numpy(np.ascontiguousarray(values, dtype=np.int64))
         tensor = as_float32(path, name, values)
@@ -92,12 +86,12 @@ def _read_headers(path: Path) -> dict[str, _Header]:
     total = 0
     with zipfile.ZipFile(path) as archive:
         for info in archive.infolist():
-            with archive.open(info) as member:
-                version = npy.read_magic(member)
-                reader = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-                shape, _, dtype = reader(member)
-                data_bytes = info.file_size - member.tell()
             name = info.filename.removesuffix(".npy")
+            if info.file_size > MAX_BYTES:
+                refuse(path, f"at most {MAX_BYTES} bytes of weights", f"{info.file_size} in '{name}'", _FIX)
+            with archive.open(info) as member:
+                shape, dtype = _read_header(path, name, member)
+                data_bytes = info.file_size - member.tell()
             if dtype.hasobject:
                 refuse(path, f"numbers in '{name}'", "Python objects (a pickle)", _FIX)
             declared = tensor_bytes(shape, dtype.itemsize)
@@ -107,5 +101,19 @@ def _read_headers(path: Path) -> dict[str, _Header]:
                 refuse(path, f"{declared} bytes of data in '{name}'", found, _FIX)
             if total > MAX_BYTES:
                 refuse(path, f"at most {MAX_BYTES} bytes of weights", f"at least {total} declared", _FIX)
-            headers[name] = _Header(tuple(shape), dtype)
+            headers[name] = _Header(shape, dtype)
     return headers
+
+
+def _read_header(path: Path, name: str, member: IO[bytes]) -> _Header:
+    """Read one header; its length is looked at first, because numpy reads a whole gigabyte where one is declared."""
+    version = npy.read_magic(member)
+    if version not in _LENGTH_BYTES:
+        refuse(path, f"'{name}' in npy format 1.0, 2.0 or 3.0", f"{version[0]}.{version[1]}", _FIX)
+    field = member.read(_LENGTH_BYTES[version])
+    length = int.from_bytes(field, "little")
+    if length > _MAX_HEADER:
+        refuse(path, f"a header of at most {_MAX_HEADER} bytes in '{name}'", f"{length} bytes declared", _FIX)
+    content = io.BytesIO(field + member.read(length))
+    shape, _, dtype = (npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0)(content)
+    return _Header(tuple(shape), dtype)

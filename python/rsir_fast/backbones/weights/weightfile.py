@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import math
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, NoReturn
@@ -18,7 +19,7 @@ from torch import Tensor
 
 from rsir_fast.errors import WeightFileError
 
-__all__ = ["MAX_BYTES", "Normalization", "WeightFile", "file_digest", "refuse", "sniff", "tensor_bytes"]
+__all__ = ["MAX_BYTES", "Normalization", "WeightFile", "damaged", "file_digest", "refuse", "sniff", "tensor_bytes"]
 
 # The largest classification network of torchvision (regnet_y_128gf) is 2.6 GB; anything beyond twice that is no
 # weight file of ours, whatever its header promises.
@@ -47,8 +48,8 @@ class WeightFile:
     path : Path
     shapes : mapping of str to tuple of int
         Shape of every tensor, by name, known without reading the data.
-    read : callable
-        ``read(name)`` gives that tensor.
+    reader : callable
+        ``reader(name)`` gives that tensor; `read` is the one to call.
     format : str
         For messages and provenance: "MatConvNet .mat", "npz", "safetensors", "PyTorch checkpoint".
     normalization : Normalization or None
@@ -59,17 +60,28 @@ class WeightFile:
 
     path: Path
     shapes: Mapping[str, tuple[int, ...]]
-    read: Callable[[str], Tensor]
+    reader: Callable[[str], Tensor]
     format: str
     normalization: Normalization | None = None
     note: str = ""
+
+    def read(self, name: str) -> Tensor:
+        """Read one tensor.
+
+        Raises
+        ------
+        WeightFileError
+            Its data is damaged.
+        """
+        with damaged(self.path, f"tensor '{name}' in a {self.format}"):
+            return self.reader(name)
 
     def renamed(self, names: Mapping[str, str]) -> WeightFile:
         """Return the same file with its tensors under other names; `names` maps old to new, others are kept."""
         old = {names.get(name, name): name for name in self.shapes}
         shapes = {new: self.shapes[name] for new, name in old.items()}
         return WeightFile(
-            self.path, shapes, lambda new: self.read(old[new]), self.format, self.normalization, self.note
+            self.path, shapes, lambda new: self.reader(old[new]), self.format, self.normalization, self.note
         )
 
 
@@ -77,6 +89,40 @@ def refuse(path: Path, expected: str, found: object, fix: str) -> NoReturn:
     """Raise the one-line `WeightFileError` that every reader uses."""
     line = _SUMMARY.sub(" ", f"{path}: expected {expected}; found {found}; {fix}").strip()
     raise WeightFileError(line)
+
+
+@contextlib.contextmanager
+def damaged(path: Path, expected: str, fix: str = "download the file again") -> Iterator[None]:
+    """Turn whatever a format's library raises inside the ``with`` into the one-line `WeightFileError`.
+
+    A flipped byte can make zipfile, torch, numpy, h5py and safetensors fail with almost any type of error, and the
+    list changes with their versions; all of them mean the same to the user. Sizes that are too large for this machine
+    or process (MemoryError, RecursionError) come from the file too.
+
+    Raises
+    ------
+    WeightFileError
+        In place of any `Exception`.
+
+    Examples
+    --------
+    >>> with damaged(Path("model.npz"), "an .npz archive"):
+    ...     raise KeyError("conv1")
+    Traceback (most recent call last):
+        ...
+    rsir_fast.errors.WeightFileError: model.npz: expected an .npz archive; found a damaged one (KeyError: 'conv1'); \
+download the file again
+    """
+    try:
+        yield
+    except WeightFileError:
+        raise
+    except (MemoryError, RecursionError) as error:
+        refuse(path, expected, f"impossible sizes ({type(error).__name__})", fix)
+    except Exception as error:
+        # Messages of torch run over many lines; the first one says what happened.
+        text = next(iter(str(error).splitlines()), "")[:200]
+        refuse(path, expected, f"a damaged one ({type(error).__name__}{': ' if text else ''}{text})", fix)
 
 
 def tensor_bytes(shape: tuple[int, ...], itemsize: int) -> int:
