@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 BIN := .venv/bin
 
-.PHONY: help setup demo test test-gpu bench lint types doctor wheel
+.PHONY: help setup demo test test-gpu bench smoke lint types doctor wheel
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -22,6 +22,9 @@ test-gpu: setup  ## the tests that need a CUDA device
 
 bench: setup  ## benchmarks beside their peers
 	@$(BIN)/python -m pytest benchmarks --benchmark-enable $(ARGS)
+
+smoke: setup  ## the benchmarks once, untimed: their answers must be right
+	@$(BIN)/python -m pytest -q benchmarks
 
 lint: setup  ## style of Python, C++ and CUDA
 	@tools/lint.sh
