@@ -14,17 +14,18 @@ inline bool python_signal_pending() {
     return PyErr_CheckSignals() != 0;
 }
 
-// Returns the name of the instruction set that ran.
+// Returns the name of the instruction set that ran, as told by its own code; "portable" where an op has none.
 template <class Kernel>
 std::string run(int threads, const std::string& isa, const Kernel& kernel) {
-    const Context context{threads, isa_from_name(isa), python_signal_pending};
+    const char* ran = "portable";
+    const Context context{threads, isa_from_name(isa), python_signal_pending, &ran};
     Status status;
     {
         const py::gil_scoped_release release;
         status = kernel(context);
     }
     if (status == Status::interrupted) throw py::error_already_set();
-    return isa_name(context.isa);
+    return ran;
 }
 
 template <class T>

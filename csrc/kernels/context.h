@@ -13,6 +13,12 @@ struct Context {
     // Polled every few milliseconds, on the calling thread only; true stops the kernel, whose outputs are then
     // unspecified.
     bool (*interrupted)() = nullptr;
+    // Where not null, receives the name of the instruction set, told by the code that was compiled for it.
+    const char** ran = nullptr;
+
+    void report(const char* name) const {
+        if (ran != nullptr) *ran = name;
+    }
 };
 
 }  // namespace rsir

@@ -23,9 +23,15 @@ def test_compiled_and_python_versions_agree():
 
 
 def test_the_forced_instruction_set_is_the_one_that_ran(isa):
-    x = np.zeros((1, 8), np.float32)
-    out = np.zeros((1, 1), np.uint8)
-    assert _dispatch.cpu().pack_codes(x.ctypes.data, 1, 8, "f4", out.ctypes.data, 1, isa) == isa
+    """Each op's code for an instruction set carries its own name, compiled in beside it."""
+    x, codes = np.zeros((1, 8), np.float32), np.zeros((1, 1), np.uint8)
+    floats, ints, ids = np.zeros((1, 8), np.float32), np.zeros((1, 1), np.int32), np.zeros((1, 1), np.int64)
+    a, c, f, i, n = (array.ctypes.data for array in (x, codes, floats, ints, ids))
+    cpu = _dispatch.cpu()
+    assert cpu.pack_codes(a, 1, 8, "f4", c, 1, isa) == isa
+    assert cpu.gaussian_normalize(a, 1, 8, "f4", f, 1, isa) == isa
+    assert cpu.euclidean_topk(a, 1, a, 1, 8, 1, "f4", f, n, 1, isa) == isa
+    assert cpu.hamming_topk(c, 1, c, 1, 8, 1, i, n, 1, isa) == isa
 
 
 def test_environment_forces_the_instruction_set(monkeypatch):

@@ -16,7 +16,7 @@ namespace {
 constexpr std::uint32_t kQuietNaN = 0x7fc00000u;
 constexpr std::int64_t kPollElements = std::int64_t{1} << 20;  // about a millisecond of work between two polls
 
-SquaredDistance squared_distance(Isa isa) {
+const SquaredDistance& squared_distance(Isa isa) {
 #ifdef RSIR_HAVE_AVX2
     if (isa == Isa::avx2) return squared_distance_avx2;
 #endif
@@ -45,7 +45,8 @@ template <class T>
 Status euclidean_topk(const T* queries, std::int64_t q, const T* database, std::int64_t n, std::int64_t d,
                       std::int64_t k, float* distances, std::int64_t* ids, const Context& context) {
     const std::int64_t size = padded(d);
-    const SquaredDistance distance = squared_distance(context.isa);
+    const SquaredDistance& distance = squared_distance(context.isa);
+    context.report(distance.isa);
     const std::int64_t poll_rows = std::max<std::int64_t>(1, kPollElements / std::max<std::int64_t>(1, size));
 
     const auto scan = [&](std::int64_t query, std::int64_t first, std::int64_t last,
@@ -61,7 +62,7 @@ Status euclidean_topk(const T* queries, std::int64_t q, const T* database, std::
             if ((row - first) % poll_rows == 0 && poll.stop()) return;
             std::copy_n(database + row * d, d, wide_row.data());
             for (std::int64_t j = 0; j < count; ++j) {
-                const double squared = distance(wide_queries.data() + j * size, wide_row.data(), size);
+                const double squared = distance.run(wide_queries.data() + j * size, wide_row.data(), size);
                 selectors[static_cast<std::size_t>(j)].push(make_key(distance_bits(squared), row));
             }
         }

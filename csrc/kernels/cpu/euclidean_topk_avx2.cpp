@@ -4,8 +4,9 @@
 #include "kernels/cpu/lanes.h"
 
 namespace rsir {
+namespace {
 
-double squared_distance_avx2(const double* a, const double* b, std::int64_t size) {
+double squared_distance(const double* a, const double* b, std::int64_t size) {
     constexpr int kVectors = kLanes / 4;
     __m256d sums[kVectors];
     for (int v = 0; v < kVectors; ++v) sums[v] = _mm256_setzero_pd();
@@ -19,5 +20,9 @@ double squared_distance_avx2(const double* a, const double* b, std::int64_t size
     for (int v = 0; v < kVectors; ++v) _mm256_store_pd(lanes + 4 * v, sums[v]);
     return fold_lanes(lanes);
 }
+
+}  // namespace
+
+const SquaredDistance squared_distance_avx2 = {"avx2", squared_distance};
 
 }  // namespace rsir

@@ -5,10 +5,13 @@
 
 namespace rsir {
 
-// a, b: `size` float64 each, size a multiple of kLanes, padded with zeros.
-using SquaredDistance = double (*)(const double* a, const double* b, std::int64_t size);
+struct SquaredDistance {
+    const char* isa;
+    // a, b: `size` float64 each, size a multiple of kLanes, padded with zeros.
+    double (*run)(const double* a, const double* b, std::int64_t size);
+};
 
-double squared_distance_scalar(const double* a, const double* b, std::int64_t size);
-double squared_distance_avx2(const double* a, const double* b, std::int64_t size);
+extern const SquaredDistance squared_distance_scalar;
+extern const SquaredDistance squared_distance_avx2;
 
 }  // namespace rsir

@@ -2,8 +2,9 @@
 #include "kernels/cpu/lanes.h"
 
 namespace rsir {
+namespace {
 
-double squared_distance_scalar(const double* a, const double* b, std::int64_t size) {
+double squared_distance(const double* a, const double* b, std::int64_t size) {
     double lanes[kLanes] = {};
     for (std::int64_t i = 0; i < size; i += kLanes) {
         for (std::int64_t j = 0; j < kLanes; ++j) {
@@ -13,5 +14,9 @@ double squared_distance_scalar(const double* a, const double* b, std::int64_t si
     }
     return fold_lanes(lanes);
 }
+
+}  // namespace
+
+const SquaredDistance squared_distance_scalar = {"scalar", squared_distance};
 
 }  // namespace rsir

@@ -82,6 +82,7 @@ template <class T>
 Status gaussian_normalize(const T* features, std::int64_t n, std::int64_t d, float* out, const Context& context) {
     if (n == 0 || d == 0) return Status::ok;
     const GaussianPasses& passes = gaussian_passes(context.isa);
+    context.report(passes.isa);
     const std::int64_t size = padded(d);
     const std::int64_t rows = std::max<std::int64_t>(1, kTaskElements / size);
     return parallel_for(context, (n + rows - 1) / rows, [&](std::int64_t task, Poll&) {

@@ -52,6 +52,6 @@ void scale(const double* row, std::int64_t d, double factor, float* out) {
 
 }  // namespace
 
-const GaussianPasses gaussian_passes_avx2 = {sum, centre, scale};
+const GaussianPasses gaussian_passes_avx2 = {"avx2", sum, centre, scale};
 
 }  // namespace rsir

@@ -7,6 +7,7 @@ namespace rsir {
 
 // `size` is a multiple of kLanes; elements beyond d are zero.
 struct GaussianPasses {
+    const char* isa;
     double (*sum)(const double* row, std::int64_t size);
     // row[i] -= mu for i < d (padding stays zero); returns the sum of the squares.
     double (*centre)(double* row, std::int64_t d, std::int64_t size, double mu);

@@ -27,6 +27,6 @@ void scale(const double* row, std::int64_t d, double factor, float* out) {
 
 }  // namespace
 
-const GaussianPasses gaussian_passes_scalar = {sum, centre, scale};
+const GaussianPasses gaussian_passes_scalar = {"scalar", sum, centre, scale};
 
 }  // namespace rsir

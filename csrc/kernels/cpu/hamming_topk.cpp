@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::int64_t kPollBytes = std::int64_t{1} << 19;
 
-DifferingBits differing_bits(Isa isa) {
+const DifferingBits& differing_bits(Isa isa) {
 #ifdef RSIR_HAVE_AVX2
     if (isa == Isa::avx2) return differing_bits_avx2;
 #endif
@@ -25,7 +25,8 @@ DifferingBits differing_bits(Isa isa) {
 Status hamming_topk(const std::uint8_t* queries, std::int64_t q, const std::uint8_t* database, std::int64_t n,
                     std::int64_t bits, std::int64_t k, std::int32_t* distances, std::int64_t* ids,
                     const Context& context) {
-    const DifferingBits whole_bytes = differing_bits(context.isa);
+    const DifferingBits& whole_bytes = differing_bits(context.isa);
+    context.report(whole_bytes.isa);
     const std::int64_t bytes = (bits + 7) / 8, whole = bits / 8;
     const unsigned last_mask = (1u << (bits % 8)) - 1u;
     const std::int64_t poll_rows = std::max<std::int64_t>(1, kPollBytes / std::max<std::int64_t>(8, bytes));
@@ -37,7 +38,7 @@ Status hamming_topk(const std::uint8_t* queries, std::int64_t q, const std::uint
             const std::uint8_t* code = database + row * bytes;
             for (std::size_t j = 0; j < selectors.size(); ++j) {
                 const std::uint8_t* query_code = queries + (query + static_cast<std::int64_t>(j)) * bytes;
-                std::int64_t distance = whole_bytes(query_code, code, whole);
+                std::int64_t distance = whole_bytes.run(query_code, code, whole);
                 if (whole < bytes) distance += __builtin_popcount((query_code[whole] ^ code[whole]) & last_mask);
                 selectors[j].push(make_key(static_cast<std::uint32_t>(distance), row));
             }

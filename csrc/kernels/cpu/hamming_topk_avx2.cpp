@@ -5,8 +5,9 @@
 #include "kernels/cpu/hamming_topk_isa.h"
 
 namespace rsir {
+namespace {
 
-std::int64_t differing_bits_avx2(const std::uint8_t* a, const std::uint8_t* b, std::int64_t bytes) {
+std::int64_t differing_bits(const std::uint8_t* a, const std::uint8_t* b, std::int64_t bytes) {
     const __m256i nibble_bits = _mm256_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4,  //
                                                  0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4);
     const __m256i low = _mm256_set1_epi8(0x0f);
@@ -31,5 +32,9 @@ std::int64_t differing_bits_avx2(const std::uint8_t* a, const std::uint8_t* b, s
     }
     return count;
 }
+
+}  // namespace
+
+const DifferingBits differing_bits_avx2 = {"avx2", differing_bits};
 
 }  // namespace rsir

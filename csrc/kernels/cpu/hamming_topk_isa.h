@@ -5,10 +5,13 @@
 
 namespace rsir {
 
-// Differing bits of a and b over `bytes` whole bytes; no byte beyond is read.
-using DifferingBits = std::int64_t (*)(const std::uint8_t* a, const std::uint8_t* b, std::int64_t bytes);
+struct DifferingBits {
+    const char* isa;
+    // Differing bits of a and b over `bytes` whole bytes; no byte beyond is read.
+    std::int64_t (*run)(const std::uint8_t* a, const std::uint8_t* b, std::int64_t bytes);
+};
 
-std::int64_t differing_bits_scalar(const std::uint8_t* a, const std::uint8_t* b, std::int64_t bytes);
-std::int64_t differing_bits_avx2(const std::uint8_t* a, const std::uint8_t* b, std::int64_t bytes);
+extern const DifferingBits differing_bits_scalar;
+extern const DifferingBits differing_bits_avx2;
 
 }  // namespace rsir

@@ -25,6 +25,7 @@ template <class T>
 Status pack_codes(const T* values, std::int64_t n, std::int64_t b, std::uint8_t* codes, const Context& context) {
     if (n == 0 || b == 0) return Status::ok;
     const PackBytes& pack = pack_bytes(context.isa);
+    context.report(pack.isa);
     const std::int64_t whole = b / 8, bytes = (b + 7) / 8;
     const std::int64_t rows = std::max<std::int64_t>(1, kTaskElements / b);
     return parallel_for(context, (n + rows - 1) / rows, [&](std::int64_t task, Poll&) {

@@ -22,6 +22,6 @@ void pack_double(const double* values, std::int64_t bytes, std::uint8_t* codes) 
 
 }  // namespace
 
-const PackBytes pack_bytes_avx2 = {pack_float, pack_double};
+const PackBytes pack_bytes_avx2 = {"avx2", pack_float, pack_double};
 
 }  // namespace rsir

@@ -7,6 +7,7 @@ namespace rsir {
 
 // codes[i] takes the bits values[8 i .. 8 i + 7] > 0, for i < bytes.
 struct PackBytes {
+    const char* isa;
     void (*from_float)(const float* values, std::int64_t bytes, std::uint8_t* codes);
     void (*from_double)(const double* values, std::int64_t bytes, std::uint8_t* codes);
 };

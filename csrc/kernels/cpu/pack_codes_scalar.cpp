@@ -14,6 +14,6 @@ void pack_bytes(const T* values, std::int64_t bytes, std::uint8_t* codes) {
 
 }  // namespace
 
-const PackBytes pack_bytes_scalar = {pack_bytes<float>, pack_bytes<double>};
+const PackBytes pack_bytes_scalar = {"scalar", pack_bytes<float>, pack_bytes<double>};
 
 }  // namespace rsir

@@ -59,8 +59,7 @@ def batches(
     """Load images in order.
 
     Threads, not processes: Pillow decodes and resizes outside the interpreter lock, so they run side by side with each
-    other and with the network, without the start-up, copies and shared memory of processes. On two cores with
-    SqueezeNet 1.1, two threads brought 25 to 60 % more images a second than torch's DataLoader with two processes.
+    other and with the network, without the start-up, copies and shared memory of processes.
 
     Parameters
     ----------
