@@ -5,7 +5,7 @@ namespace rsir {
 
 enum class Status { ok, interrupted };
 
-enum class Isa { scalar, avx2 };
+enum class Isa { scalar, neon, avx2, avx512 };
 
 struct Context {
     int threads = 1;

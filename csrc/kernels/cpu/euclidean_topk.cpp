@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "kernels/cpu/euclidean_topk_isa.h"
+#include "kernels/cpu/isa.h"
 #include "kernels/cpu/lanes.h"
 #include "kernels/cpu/topk.h"
 
@@ -16,13 +17,7 @@ namespace {
 constexpr std::uint32_t kQuietNaN = 0x7fc00000u;
 constexpr std::int64_t kPollElements = std::int64_t{1} << 20;  // about a millisecond of work between two polls
 
-const SquaredDistance& squared_distance(Isa isa) {
-#ifdef RSIR_HAVE_AVX2
-    if (isa == Isa::avx2) return squared_distance_avx2;
-#endif
-    (void)isa;
-    return squared_distance_scalar;
-}
+const SquaredDistance& squared_distance(Isa isa) { return RSIR_BY_ISA(isa, squared_distance); }
 
 // The bits of a float >= +0 grow with its value, and the quiet NaN lies above infinity.
 std::uint32_t distance_bits(double squared) {

@@ -12,6 +12,8 @@ struct SquaredDistance {
 };
 
 extern const SquaredDistance squared_distance_scalar;
+extern const SquaredDistance squared_distance_neon;
 extern const SquaredDistance squared_distance_avx2;
+extern const SquaredDistance squared_distance_avx512;
 
 }  // namespace rsir

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "kernels/cpu/gaussian_normalize_isa.h"
+#include "kernels/cpu/isa.h"
 #include "kernels/cpu/lanes.h"
 #include "kernels/cpu/parallel.h"
 
@@ -16,13 +17,7 @@ constexpr std::int64_t kTaskElements = std::int64_t{1} << 18;
 constexpr std::int64_t kTaskColumns = 64;
 constexpr std::int64_t kPollRows = 4096;
 
-const GaussianPasses& gaussian_passes(Isa isa) {
-#ifdef RSIR_HAVE_AVX2
-    if (isa == Isa::avx2) return gaussian_passes_avx2;
-#endif
-    (void)isa;
-    return gaussian_passes_scalar;
-}
+const GaussianPasses& gaussian_passes(Isa isa) { return RSIR_BY_ISA(isa, gaussian_passes); }
 
 void normalize_row(const GaussianPasses& passes, double* row, std::int64_t d, std::int64_t size, float* out) {
     const double count = static_cast<double>(d);

@@ -16,6 +16,8 @@ struct GaussianPasses {
 };
 
 extern const GaussianPasses gaussian_passes_scalar;
+extern const GaussianPasses gaussian_passes_neon;
 extern const GaussianPasses gaussian_passes_avx2;
+extern const GaussianPasses gaussian_passes_avx512;
 
 }  // namespace rsir

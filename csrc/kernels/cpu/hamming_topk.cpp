@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "kernels/cpu/hamming_topk_isa.h"
+#include "kernels/cpu/isa.h"
 #include "kernels/cpu/topk.h"
 
 namespace rsir {
@@ -12,13 +13,7 @@ namespace {
 
 constexpr std::int64_t kPollBytes = std::int64_t{1} << 19;
 
-const DifferingBits& differing_bits(Isa isa) {
-#ifdef RSIR_HAVE_AVX2
-    if (isa == Isa::avx2) return differing_bits_avx2;
-#endif
-    (void)isa;
-    return differing_bits_scalar;
-}
+const DifferingBits& differing_bits(Isa isa) { return RSIR_BY_ISA(isa, differing_bits); }
 
 }  // namespace
 

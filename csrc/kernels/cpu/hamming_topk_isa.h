@@ -12,6 +12,8 @@ struct DifferingBits {
 };
 
 extern const DifferingBits differing_bits_scalar;
+extern const DifferingBits differing_bits_neon;
 extern const DifferingBits differing_bits_avx2;
+extern const DifferingBits differing_bits_avx512;
 
 }  // namespace rsir

@@ -2,14 +2,65 @@
 
 #include <stdexcept>
 
-namespace rsir {
+#if defined(__x86_64__)
+#include <cpuid.h>
+#elif defined(__aarch64__)
+#include <sys/auxv.h>
+#endif
 
-const char* isa_name(Isa isa) { return isa == Isa::avx2 ? "avx2" : "scalar"; }
+namespace rsir {
+namespace {
+
+CpuFeatures detect_features() {
+    CpuFeatures found;
+#if defined(__x86_64__)
+    found.avx512_vnni = __builtin_cpu_supports("avx512vnni");
+    found.avx512_bf16 = __builtin_cpu_supports("avx512bf16");
+    found.avx512_vpopcntdq = __builtin_cpu_supports("avx512vpopcntdq");
+    found.avx512_bitalg = __builtin_cpu_supports("avx512bitalg");
+    // Unknown to __builtin_cpu_supports of GCC 12; the operating system's part is that of AVX2.
+    unsigned a = 0, b = 0, c = 0, d = 0;
+    found.avx_vnni = __builtin_cpu_supports("avx2") && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a >> 4 & 1u);
+#elif defined(__aarch64__)
+    constexpr unsigned long kHwcapDotProduct = 1ul << 20;
+    found.dotprod = getauxval(AT_HWCAP) & kHwcapDotProduct;
+#endif
+    return found;
+}
+
+}  // namespace
+
+const char* isa_name(Isa isa) {
+    switch (isa) {
+        case Isa::avx512:
+            return "avx512";
+        case Isa::avx2:
+            return "avx2";
+        case Isa::neon:
+            return "neon";
+        default:
+            return "scalar";
+    }
+}
+
+const CpuFeatures& cpu_features() {
+    static const CpuFeatures features = detect_features();
+    return features;
+}
 
 std::vector<Isa> supported_isas() {
     std::vector<Isa> isas;
-#ifdef RSIR_HAVE_AVX2
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("popcnt")) isas.push_back(Isa::avx2);
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c") &&
+        __builtin_cpu_supports("popcnt")) {
+        if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")) {
+            isas.push_back(Isa::avx512);
+        }
+        isas.push_back(Isa::avx2);
+    }
+#elif defined(__aarch64__)
+    isas.push_back(Isa::neon);
 #endif
     isas.push_back(Isa::scalar);
     return isas;

@@ -1,4 +1,4 @@
-// Which instruction sets this machine runs, best first.
+// Which instruction sets this machine runs, best first, and what each means.
 #pragma once
 
 #include <string>
@@ -6,11 +6,35 @@
 
 #include "kernels/context.h"
 
+// The table of one op that was compiled for `isa`: RSIR_BY_ISA(isa, name) is name_scalar, name_avx2, ...
+#if defined(__x86_64__)
+#define RSIR_BY_ISA(isa, name) \
+    ((isa) == ::rsir::Isa::avx512 ? name##_avx512 : (isa) == ::rsir::Isa::avx2 ? name##_avx2 : name##_scalar)
+#elif defined(__aarch64__)
+#define RSIR_BY_ISA(isa, name) ((isa) == ::rsir::Isa::neon ? name##_neon : name##_scalar)
+#else
+#define RSIR_BY_ISA(isa, name) ((void)(isa), name##_scalar)
+#endif
+
 namespace rsir {
 
+// avx2: AVX2, FMA, F16C, POPCNT (Haswell, Zen and later). avx512: also AVX-512 F, BW, DQ, VL (Skylake-X, Zen 4 and
+// later). neon: every AArch64.
 const char* isa_name(Isa isa);
 
 std::vector<Isa> supported_isas();
+
+// Instructions beyond those sets, each detected for itself.
+struct CpuFeatures {
+    bool avx512_vnni = false;       // vpdpbusd zmm
+    bool avx512_bf16 = false;       // vdpbf16ps zmm
+    bool avx512_vpopcntdq = false;  // vpopcntq zmm
+    bool avx512_bitalg = false;     // vpopcntb zmm
+    bool avx_vnni = false;          // vpdpbusd ymm
+    bool dotprod = false;           // sdot, udot
+};
+
+const CpuFeatures& cpu_features();
 
 // Throws std::invalid_argument for a name that is unknown or that this machine cannot run.
 Isa isa_from_name(const std::string& name);

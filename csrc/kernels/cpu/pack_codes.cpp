@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <type_traits>
 
+#include "kernels/cpu/isa.h"
 #include "kernels/cpu/pack_codes_isa.h"
 #include "kernels/cpu/parallel.h"
 
@@ -11,13 +12,7 @@ namespace {
 
 constexpr std::int64_t kTaskElements = std::int64_t{1} << 20;
 
-const PackBytes& pack_bytes(Isa isa) {
-#ifdef RSIR_HAVE_AVX2
-    if (isa == Isa::avx2) return pack_bytes_avx2;
-#endif
-    (void)isa;
-    return pack_bytes_scalar;
-}
+const PackBytes& pack_bytes(Isa isa) { return RSIR_BY_ISA(isa, pack_bytes); }
 
 }  // namespace
 

@@ -13,6 +13,8 @@ struct PackBytes {
 };
 
 extern const PackBytes pack_bytes_scalar;
+extern const PackBytes pack_bytes_neon;
 extern const PackBytes pack_bytes_avx2;
+extern const PackBytes pack_bytes_avx512;
 
 }  // namespace rsir
