@@ -7,7 +7,8 @@
 
 namespace rsir {
 
-// features [n, d] row-major, T = float or double; out [n, d] float, which may be `features` itself.
+// features [n, d] row-major, T = float or double; out [n, d] float, which may be `features` itself where
+// T is float.
 // mu and sigma are those of each row.
 //
 // Canonical arithmetic, the same on every instruction set: values widened to float64; sums in the lane order of
@@ -17,7 +18,7 @@ template <class T>
 Status gaussian_normalize(const T* features, std::int64_t n, std::int64_t d, float* out, const Context& context);
 
 // mu [d] and sigma [d] float64 of each column, in the same lane order taken down the rows (row i in lane i % 32);
-// a constant column has that constant and exactly 0. n >= 1.
+// a constant column has that constant and exactly 0; a NaN is the quiet NaN. n >= 1.
 template <class T>
 Status gaussian_statistics(const T* features, std::int64_t n, std::int64_t d, double* mu, double* sigma,
                            const Context& context);

@@ -18,6 +18,58 @@ def test_bits_are_those_of_the_reference(isa, x):
         assert same_bits(rf.gaussian_normalize(x, threads=threads, isa=isa), reference.gaussian_normalize(widen(x)))
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("width", [1, 15, 16, 17, 31, 32, 33, 127, 128, 129, 1000, 1023, 1024, 1025, 3000])
+def test_bits_at_the_edges_of_batches_and_lanes(isa, width, dtype):
+    """Rows are worked on in batches of 16 down to 2; a sentinel guards both ends of an output that is not aligned."""
+    rows = np.random.default_rng(width).gamma(0.3, size=(35, width)).astype(dtype)
+    rows[::7] = 0.25
+    expected = reference.gaussian_normalize(rows)
+    for n in (1, 2, 15, 16, 17, 35):
+        guarded = np.full(n * width + 18, 7.0, dtype=np.float32)
+        out = guarded[n % 16 + 1 :][: n * width].reshape(n, width)
+        rf.gaussian_normalize(rows[:n], out=out, isa=isa, threads=2)
+        assert same_bits(out, expected[:n])
+        assert (guarded != 7.0).sum() == n * width
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("axis", ["row", "feature"])
+def test_outputs_larger_than_the_caches_have_the_same_bits(isa, axis, dtype):
+    """Beyond 32 MiB whole cache lines are stored past the caches; the ends of each row are not."""
+    n, width = 8700, 1001
+    x = np.random.default_rng(8).standard_normal((n, width), dtype=np.float32).astype(dtype)
+    statistics = None if axis == "row" else rf.gaussian_statistics(x[:100])
+    guarded = np.full(n * width + 2, 7.0, dtype=np.float32)
+    out = guarded[1:-1].reshape(n, width)
+    rf.gaussian_normalize(x, axis, out, statistics=statistics, threads=2, isa=isa)
+    for first in range(0, n, 1000):
+        part = x[first : first + 1000]
+        assert same_bits(out[first : first + 1000], rf.gaussian_normalize(part, axis, statistics=statistics, isa=isa))
+    assert (guarded[[0, -1]] == 7.0).all()
+
+
+@pytest.mark.parametrize("width", [2, 33, 1024])
+def test_nearly_constant_rows_and_columns(isa, width):
+    """Only an exactly constant row is constant, also where its float64 sum overflows."""
+    x = np.full((40, width), 0.1)
+    x[1, -1] = np.nextafter(0.1, 1)
+    x[2] = 1.7e308
+    x[3], x[3, 0] = 1.0, 1e8
+    x[4], x[4, -1] = 1.7e308, 1.6e308
+    x[5], x[5, -1] = 0.1, np.nan
+    x[6], x[6, -1] = -0.0, 0.0
+    x[7] = 5e-324
+    assert same_bits(rf.gaussian_normalize(x, isa=isa), reference.gaussian_normalize(x))
+    assert (rf.gaussian_normalize(x[[2, 6, 7]], isa=isa) == 0.5).all()
+    columns = np.ascontiguousarray(x.T)
+    for threads in (1, 3):
+        statistics = rf.gaussian_statistics(columns, isa=isa, threads=threads)
+        for ours, theirs in zip(statistics, reference.gaussian_statistics(columns), strict=True):
+            assert same_bits(ours, theirs)
+        assert (statistics.std[[2, 6, 7]] == 0).all()
+
+
 def test_value_is_equation_2(isa):
     x = np.random.default_rng(0).gamma(0.3, size=(20, 500))
     expected = (1 + (x - x.mean(1, keepdims=True)) / (3 * x.std(1, keepdims=True))) / 2
@@ -86,6 +138,29 @@ def test_is_equation_2_down_the_columns(isa, x):
     result = rf.gaussian_normalize(x, axis="feature", isa=isa, threads=2)
     scale = np.divide(1, 6 * std, out=np.zeros_like(std), where=std > 0)
     assert same_bits(result, (0.5 + (wide - mean) * scale).astype(np.float32))
+
+
+@pytest.mark.parametrize("width", [1, 7, 1023, 1024, 1025, 2500])
+@pytest.mark.parametrize("n", [1, 7, 8, 9, 31, 32, 33, 100])
+def test_statistics_at_the_edges_of_tasks(isa, width, n):
+    x = np.random.default_rng(n).gamma(0.3, size=(n, width)).astype(np.float32)
+    expected = reference.gaussian_statistics(x)
+    for threads in (1, 2, 5):
+        mean, std = rf.gaussian_statistics(x, isa=isa, threads=threads)
+        assert same_bits(mean, expected[0])
+        assert same_bits(std, expected[1])
+
+
+def test_every_nan_of_given_statistics_is_the_quiet_nan(isa):
+    x = np.random.default_rng(9).standard_normal((3, 40)).astype(np.float32)
+    x[1] = np.nan
+    x[1, ::2] = -x[1, ::2]
+    x[2, 5:30] = np.inf
+    statistics = rf.ops.GaussianStatistics(np.zeros(40), np.resize([1.0, 0.0, np.nan, np.inf, 1e-320], 40))
+    result = rf.gaussian_normalize(x, "feature", statistics=statistics, isa=isa)
+    assert set(result[np.isnan(result)].view(np.uint32)) == {0x7FC00000}
+    assert np.isnan(result[1]).all()
+    assert np.isnan(result[0]).reshape(8, 5).tolist() == [[False, False, True, True, False]] * 8
 
 
 def test_statistics_of_the_database_serve_its_queries():

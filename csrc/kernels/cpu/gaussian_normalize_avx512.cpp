@@ -1,57 +1,37 @@
-#include <immintrin.h>
-
-#include "kernels/cpu/gaussian_normalize_isa.h"
-#include "kernels/cpu/lanes.h"
+#include "kernels/cpu/gaussian_normalize_loops.h"
+#include "kernels/cpu/immintrin_avx512.h"
 
 namespace rsir {
 namespace {
 
-constexpr int kVectors = kLanes / 4;
+struct Vector {
+    using Type = __m512d;
+    static constexpr std::int64_t kWidth = 8;
+    static constexpr bool kStreams = true;
 
-double fold(const __m256d* sums) {
-    alignas(32) double lanes[kLanes];
-    for (int v = 0; v < kVectors; ++v) _mm256_store_pd(lanes + 4 * v, sums[v]);
-    return fold_lanes(lanes);
-}
-
-double sum(const double* row, std::int64_t size) {
-    __m256d sums[kVectors];
-    for (int v = 0; v < kVectors; ++v) sums[v] = _mm256_setzero_pd();
-    for (std::int64_t i = 0; i < size; i += kLanes) {
-        for (int v = 0; v < kVectors; ++v) sums[v] = _mm256_add_pd(sums[v], _mm256_loadu_pd(row + i + 4 * v));
+    static Type load(const float* from) { return _mm512_cvtps_pd(_mm256_loadu_ps(from)); }
+    static Type load(const double* from) { return _mm512_loadu_pd(from); }
+    static Type zero() { return _mm512_setzero_pd(); }
+    static Type set(double value) { return _mm512_set1_pd(value); }
+    static Type add(Type a, Type b) { return _mm512_add_pd(a, b); }
+    static Type sub(Type a, Type b) { return _mm512_sub_pd(a, b); }
+    static Type mul(Type a, Type b) { return _mm512_mul_pd(a, b); }
+    static double fold(Type lanes) {
+        const __m256d four = _mm256_add_pd(_mm512_castpd512_pd256(lanes), _mm512_extractf64x4_pd(lanes, 1));
+        const __m128d two = _mm_add_pd(_mm256_castpd256_pd128(four), _mm256_extractf128_pd(four, 1));
+        return _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)));
     }
-    return fold(sums);
-}
-
-double centre(double* row, std::int64_t d, std::int64_t size, double mu) {
-    const __m256d mean = _mm256_set1_pd(mu);
-    __m256d sums[kVectors];
-    for (int v = 0; v < kVectors; ++v) sums[v] = _mm256_setzero_pd();
-    for (std::int64_t i = 0; i < size; i += kLanes) {
-        for (int v = 0; v < kVectors; ++v) {
-            _mm256_storeu_pd(row + i + 4 * v, _mm256_sub_pd(_mm256_loadu_pd(row + i + 4 * v), mean));
-        }
-        for (std::int64_t j = d; j < size && i + kLanes == size; ++j) row[j] = 0.0;
-        for (int v = 0; v < kVectors; ++v) {
-            const __m256d value = _mm256_loadu_pd(row + i + 4 * v);
-            sums[v] = _mm256_add_pd(sums[v], _mm256_mul_pd(value, value));
-        }
+    static Type quiet(Type value) {
+        return _mm512_mask_mov_pd(value, _mm512_cmp_pd_mask(value, value, _CMP_UNORD_Q), _mm512_set1_pd(kNaN));
     }
-    return fold(sums);
-}
-
-void scale(const double* row, std::int64_t d, double factor, float* out) {
-    const __m256d half = _mm256_set1_pd(0.5), by = _mm256_set1_pd(factor);
-    std::int64_t i = 0;
-    for (; i + 4 <= d; i += 4) {
-        const __m256d value = _mm256_add_pd(half, _mm256_mul_pd(_mm256_loadu_pd(row + i), by));
-        _mm_storeu_ps(out + i, _mm256_cvtpd_ps(value));
-    }
-    for (; i < d; ++i) out[i] = static_cast<float>(0.5 + row[i] * factor);
-}
+    static void put(double* to, Type value) { _mm512_storeu_pd(to, value); }
+    static void store(float* to, Type value) { _mm256_storeu_ps(to, _mm512_cvtpd_ps(value)); }
+    static void stream(float* to, Type value) { _mm256_stream_ps(to, _mm512_cvtpd_ps(value)); }
+    static void fence() { _mm_sfence(); }
+};
 
 }  // namespace
 
-const GaussianPasses gaussian_passes_avx512 = {"avx512", sum, centre, scale};
+const GaussianPasses gaussian_passes_avx512 = gaussian_passes<Vector>("avx512");
 
 }  // namespace rsir

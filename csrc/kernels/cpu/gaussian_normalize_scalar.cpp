@@ -1,32 +1,28 @@
-#include "kernels/cpu/gaussian_normalize_isa.h"
-#include "kernels/cpu/lanes.h"
+#include "kernels/cpu/gaussian_normalize_loops.h"
 
 namespace rsir {
 namespace {
 
-double sum(const double* row, std::int64_t size) {
-    double lanes[kLanes] = {};
-    for (std::int64_t i = 0; i < size; i += kLanes) {
-        for (std::int64_t j = 0; j < kLanes; ++j) lanes[j] += row[i + j];
-    }
-    return fold_lanes(lanes);
-}
+struct Vector {
+    using Type = double;
+    static constexpr std::int64_t kWidth = 1;
+    static constexpr bool kStreams = false;
 
-double centre(double* row, std::int64_t d, std::int64_t size, double mu) {
-    for (std::int64_t i = 0; i < d; ++i) row[i] -= mu;
-    double lanes[kLanes] = {};
-    for (std::int64_t i = 0; i < size; i += kLanes) {
-        for (std::int64_t j = 0; j < kLanes; ++j) lanes[j] += row[i + j] * row[i + j];
-    }
-    return fold_lanes(lanes);
-}
-
-void scale(const double* row, std::int64_t d, double factor, float* out) {
-    for (std::int64_t i = 0; i < d; ++i) out[i] = static_cast<float>(0.5 + row[i] * factor);
-}
+    static Type load(const float* from) { return static_cast<double>(*from); }
+    static Type load(const double* from) { return *from; }
+    static Type zero() { return 0.0; }
+    static Type set(double value) { return value; }
+    static Type add(Type a, Type b) { return a + b; }
+    static Type sub(Type a, Type b) { return a - b; }
+    static Type mul(Type a, Type b) { return a * b; }
+    static double fold(Type lanes) { return lanes; }
+    static Type quiet(Type value) { return value == value ? value : kNaN; }
+    static void put(double* to, Type value) { *to = value; }
+    static void store(float* to, Type value) { *to = static_cast<float>(value); }
+};
 
 }  // namespace
 
-const GaussianPasses gaussian_passes_scalar = {"scalar", sum, centre, scale};
+const GaussianPasses gaussian_passes_scalar = gaussian_passes<Vector>("scalar");
 
 }  // namespace rsir

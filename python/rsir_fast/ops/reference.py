@@ -94,6 +94,7 @@ def gaussian_statistics(features: NDArray[Any]) -> tuple[Float64, Float64]:
     with np.errstate(all="ignore"):
         mean = lane_sum(columns) / len(features)
         std = np.sqrt(lane_sum((columns - mean[:, None]) ** 2) / len(features))
+    mean[np.isnan(mean)] = std[np.isnan(std)] = np.nan  # one NaN, whatever sign and payload the hardware makes
     constant = np.isfinite(columns[:, 0]) & (columns == columns[:, :1]).all(axis=1)
     return np.where(constant, columns[:, 0], mean), np.where(constant, 0.0, std)
 
