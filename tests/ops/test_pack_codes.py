@@ -17,6 +17,25 @@ def test_bytes_are_those_of_the_reference(isa, u):
         assert same_bits(rf.pack_codes(u, isa=isa, threads=threads), reference.pack_codes(u))
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("width", [*range(1, 18), 24, 31, 32, 33, 56, 63, 64, 65, 72, 127, 128, 129, 520])
+def test_bytes_at_the_edges_of_vectors(isa, width, dtype):
+    u = np.random.default_rng(width).standard_normal((37, width)).astype(dtype)
+    u[::5, ::3] = np.nan
+    u[1::5, ::3] = -0.0
+    expected = reference.pack_codes(u)
+    for n in (1, 2, 7, 8, 9, 37):
+        assert same_bits(rf.pack_codes(u[:n], isa=isa), expected[:n])
+
+
+def test_threads_change_nothing(isa):
+    u = np.random.default_rng(1).standard_normal((40_000, 72)).astype(np.float32)
+    for width in (72, 67):
+        values = np.ascontiguousarray(u[:, :width])
+        for threads in (1, 2, 5):
+            assert same_bits(rf.pack_codes(values, isa=isa, threads=threads), reference.pack_codes(values))
+
+
 def test_sign_of_awkward_numbers(isa):
     u = np.array([[0.0, -0.0, np.nan, np.inf, -np.inf, 1e-45, -1e-45, 2.0, 1.0]], dtype=np.float32)
     assert rf.pack_codes(u, isa=isa).tolist() == [[0b1010_1000, 1]]

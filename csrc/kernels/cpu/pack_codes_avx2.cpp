@@ -5,11 +5,20 @@
 namespace rsir {
 namespace {
 
+unsigned positive(const float* values) {
+    const __m256 greater = _mm256_cmp_ps(_mm256_loadu_ps(values), _mm256_setzero_ps(), _CMP_GT_OQ);
+    return static_cast<unsigned>(_mm256_movemask_ps(greater));
+}
+
 void pack_float(const float* values, std::int64_t bytes, std::uint8_t* codes) {
-    for (std::int64_t i = 0; i < bytes; ++i) {
-        const __m256 positive = _mm256_cmp_ps(_mm256_loadu_ps(values + 8 * i), _mm256_setzero_ps(), _CMP_GT_OQ);
-        codes[i] = static_cast<std::uint8_t>(_mm256_movemask_ps(positive));
+    std::int64_t i = 0;
+    for (; i + 4 <= bytes; i += 4) {
+        const float* from = values + 8 * i;
+        const unsigned word =
+            positive(from) | positive(from + 8) << 8 | positive(from + 16) << 16 | positive(from + 24) << 24;
+        _mm_storeu_si32(codes + i, _mm_cvtsi32_si128(static_cast<int>(word)));
     }
+    for (; i < bytes; ++i) codes[i] = static_cast<std::uint8_t>(positive(values + 8 * i));
 }
 
 void pack_double(const double* values, std::int64_t bytes, std::uint8_t* codes) {

@@ -1,4 +1,4 @@
-// What one instruction set contributes to pack_codes: one row of whole bytes.
+// What one instruction set contributes to pack_codes: whole bytes.
 #pragma once
 
 #include <cstdint>
