@@ -26,32 +26,43 @@ inline double fold(typename V::Type* sums) {
     return V::fold(sums[0]);
 }
 
-// The sum of a row in the lane order; tail [kLanes] receives its last d % kLanes elements and zeros.
-template <class V, class T>
-inline double sum(const T* row, std::int64_t d, double* tail) {
+// The sum of a row in the lane order; tail [kLanes] receives its last d % kLanes elements and zeros, and where kKeep,
+// wide [d] the whole row.
+template <class V, bool kKeep, class T>
+inline double sum(const T* row, std::int64_t d, double* tail, double* wide) {
     constexpr std::int64_t vectors = kLanes / V::kWidth;
     typename V::Type sums[vectors];
     for (std::int64_t v = 0; v < vectors; ++v) sums[v] = V::zero();
     std::int64_t i = 0;
     for (; i + kLanes <= d; i += kLanes) {
-        for (std::int64_t v = 0; v < vectors; ++v) sums[v] = V::add(sums[v], V::load(row + i + v * V::kWidth));
+        for (std::int64_t v = 0; v < vectors; ++v) {
+            const typename V::Type values = V::load(row + i + v * V::kWidth);
+            if constexpr (kKeep) V::put(wide + i + v * V::kWidth, values);
+            sums[v] = V::add(sums[v], values);
+        }
     }
     if (i < d) {
         for (std::int64_t j = 0; j < kLanes; ++j) tail[j] = i + j < d ? static_cast<double>(row[i + j]) : 0.0;
+        if constexpr (kKeep) {
+            for (std::int64_t j = 0; i + j < d; ++j) wide[i + j] = tail[j];
+        }
         for (std::int64_t v = 0; v < vectors; ++v) sums[v] = V::add(sums[v], V::load(tail + v * V::kWidth));
     }
     return fold<V>(sums);
 }
 
-// The sum of (row_j - mu)^2 in the lane order; the padding of the tail becomes mu, whose squares are 0.
-template <class V, class T>
-inline double sum_squares(const T* row, std::int64_t d, double* tail, double mu) {
+// The sum of (row_j - mu)^2 in the lane order; the padding of the tail becomes mu, whose squares are 0. Meanwhile the
+// row `next` is fetched, so that memory is read also while results are written.
+template <class V, class T, class Next>
+inline double sum_squares(const T* row, std::int64_t d, double* tail, double mu, const Next* next) {
+    constexpr std::int64_t line = 64 / static_cast<std::int64_t>(sizeof(Next));
     constexpr std::int64_t vectors = kLanes / V::kWidth;
     const typename V::Type mean = V::set(mu);
     typename V::Type sums[vectors];
     for (std::int64_t v = 0; v < vectors; ++v) sums[v] = V::zero();
     std::int64_t i = 0;
     for (; i + kLanes <= d; i += kLanes) {
+        for (std::int64_t j = i; j < i + kLanes; j += line) __builtin_prefetch(next + j, 0, 2);
         for (std::int64_t v = 0; v < vectors; ++v) {
             const typename V::Type centred = V::sub(V::load(row + i + v * V::kWidth), mean);
             sums[v] = V::add(sums[v], V::mul(centred, centred));
@@ -109,24 +120,53 @@ inline void finish_row(const T* row, std::int64_t d, double mu, double sigma, fl
     }
 }
 
-// A batch of rows goes through the passes together: the latency of one row's fold, division and root is hidden behind
-// the other rows, and the passes after the first read them from the first-level cache.
-template <class V, class T>
-void normalize(const T* rows, std::int64_t n, std::int64_t d, float* out, bool stream) {
-    constexpr std::int64_t kBatch = 16, kElements = 2048;
-    const std::int64_t most = d <= kElements / kBatch ? kBatch : d <= kElements / 2 ? kElements / d : 2;
-    const double count = static_cast<double>(d);
+constexpr std::int64_t kBatch = 16;
+constexpr std::int64_t kBatchElements = 2048;  // float64: half of a first-level cache of 32 KiB
+
+struct Batch {
     double mu[kBatch], sigma[kBatch];
     alignas(64) double tails[kBatch][kLanes];
-    for (std::int64_t i = 0; i < n; i += most) {
-        const std::int64_t batch = n - i < most ? n - i : most;
-        const T* from = rows + i * d;
-        for (std::int64_t r = 0; r < batch; ++r) mu[r] = sum<V>(from + r * d, d, tails[r]) / count;
-        for (std::int64_t r = 0; r < batch; ++r) {
-            sigma[r] = std::sqrt(sum_squares<V>(from + r * d, d, tails[r], mu[r]) / count);
+    alignas(64) double wide[kBatchElements];
+};
+
+// A batch of rows goes through the passes together: the latency of one row's fold, division and root is hidden behind
+// the other rows, and the passes after the first read them from the first-level cache: as float64 where kKeep.
+template <class V, bool kKeep, class T>
+inline void normalize_batch(const T* rows, const T* next, std::int64_t n, std::int64_t d, float* out, bool stream,
+                            Batch& batch) {
+    const double count = static_cast<double>(d);
+    for (std::int64_t r = 0; r < n; ++r) {
+        batch.mu[r] = sum<V, kKeep>(rows + r * d, d, batch.tails[r], batch.wide + (kKeep ? r * d : 0)) / count;
+    }
+    const auto finish = [&](const auto* from) {
+        for (std::int64_t r = 0; r < n; ++r) {
+            batch.sigma[r] =
+                std::sqrt(sum_squares<V>(from + r * d, d, batch.tails[r], batch.mu[r], next + r * d) / count);
         }
-        for (std::int64_t r = 0; r < batch; ++r) {
-            finish_row<V>(from + r * d, d, mu[r], sigma[r], out + (i + r) * d, stream);
+        for (std::int64_t r = 0; r < n; ++r) {
+            finish_row<V>(from + r * d, d, batch.mu[r], batch.sigma[r], out + r * d, stream);
+        }
+    };
+    if constexpr (kKeep) {
+        finish(batch.wide);
+    } else {
+        finish(rows);
+    }
+}
+
+template <class V, class T>
+void normalize(const T* rows, std::int64_t n, std::int64_t d, float* out, bool stream) {
+    Batch batch;
+    const std::int64_t fit = kBatchElements / d;
+    const std::int64_t most = fit < 2 ? 2 : fit > kBatch ? kBatch : fit;
+    for (std::int64_t i = 0; i < n; i += most) {
+        const std::int64_t here = n - i < most ? n - i : most;
+        const T* next = rows + (i + 2 * most <= n ? i + most : i) * d;
+        // Widening is the slowest part of a pass: do it once where there is room.
+        if (sizeof(T) < sizeof(double) && fit >= 2) {
+            normalize_batch<V, true>(rows + i * d, next, here, d, out + i * d, stream, batch);
+        } else {
+            normalize_batch<V, false>(rows + i * d, next, here, d, out + i * d, stream, batch);
         }
     }
     if constexpr (V::kStreams) {
