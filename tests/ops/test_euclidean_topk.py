@@ -40,6 +40,21 @@ def test_same_bits_whatever_the_batch_k_and_threads(isa, d):
             assert same_answer(answer, (distances[j : j + 1], ids[j : j + 1]))
 
 
+@pytest.mark.parametrize("d", [1, 32, 65])
+def test_every_remainder_of_a_tile(isa, d):
+    """Tiles are at most 4 queries by 6 rows; a block of rows is 258 for short vectors."""
+    rng = np.random.default_rng(d)
+    database = rng.standard_normal((300, d)).astype(np.float32)
+    queries = rng.standard_normal((70, d)).astype(np.float32)
+    distances = reference.squared_distances(queries, database)
+    sizes = [*((q, n) for q in range(1, 10) for n in range(1, 14)), (63, 7), (65, 257), (67, 259), (70, 300)]
+    for q, n in sizes:
+        found, ids = rf.euclidean_topk(queries[:q], database[:n], n, isa=isa, threads=1)
+        order = np.argsort(distances[:q, :n], axis=1, kind="stable")
+        assert same_bits(ids, order)
+        assert same_bits(found, np.take_along_axis(distances[:q, :n], order, axis=1))
+
+
 def test_selection_buffer_of_a_large_database(isa):
     """Long enough for many cuts of the candidate buffer and for the radix sort; only 40 different distances."""
     rng = np.random.default_rng(5)

@@ -30,6 +30,12 @@ struct Rows {
     const void* data;
     Element element;
     std::int64_t d;
+
+    // The rows from `row` on.
+    Rows from(std::int64_t row) const {
+        const std::int64_t bytes = element == Element::float64 ? 8 : element == Element::float32 ? 4 : 2;
+        return {static_cast<const char*>(data) + row * d * bytes, element, d};
+    }
 };
 
 template <class T>
@@ -53,6 +59,9 @@ struct CanonicalDistance {
 
     // out[i * rows + j] = distance of query i and row j of two panels; `size` = padded(d).
     void (*tile)(const double* query_panel, const double* row_panel, std::int64_t size, double* out);
+
+    // Row `row` of the matrix as float64, padded with zeros to padded(d) numbers: the query that gather takes.
+    void (*widen)(const Rows& matrix, std::int64_t row, double* out);
 
     // out[j] = distance of `query` (float64, padded(d) numbers, zeros at the end) and row ids[j] of the matrix, for
     // j < m; where ids is null, row j.

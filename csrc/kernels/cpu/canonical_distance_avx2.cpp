@@ -43,7 +43,7 @@ using BestTile = Tile<Vector, 3, 3>;
 }  // namespace
 
 const CanonicalDistance canonical_distance_avx2 = {
-    "avx2", 3, 3, BestTile::kCapacity, pack<Vector>, BestTile::run, gather<Vector>,
+    "avx2", 3, 3, BestTile::kCapacity, pack<Vector>, BestTile::run, widen<Vector>, gather<Vector>,
 };
 
 }  // namespace rsir

@@ -51,7 +51,7 @@ using BestTile = Tile<Vector, 4, 6>;
 }  // namespace
 
 const CanonicalDistance canonical_distance_avx512 = {
-    "avx512", 4, 6, BestTile::kCapacity, pack<Vector>, BestTile::run, gather<Vector>,
+    "avx512", 4, 6, BestTile::kCapacity, pack<Vector>, BestTile::run, widen<Vector>, gather<Vector>,
 };
 
 }  // namespace rsir

@@ -87,6 +87,20 @@ void pack(const Rows& matrix, const std::int64_t* ids, std::int64_t first, std::
     });
 }
 
+template <class Vector>
+void widen(const Rows& matrix, std::int64_t row, double* out) {
+    const std::int64_t d = matrix.d, full = d / kLanes * kLanes;
+    const auto put = [&](std::int64_t first, const auto* numbers) {
+        for (std::int64_t i = 0; i < kLanes; i += Vector::kWidth) {
+            Vector::store(out + first + i, Vector::load(numbers + i));
+        }
+    };
+    by_element(matrix, [&](const auto* data) {
+        for (std::int64_t i = 0; i < full; i += kLanes) put(i, data + row * d + i);
+        if (full < d) put(full, Tail(data + row * d, d).numbers);
+    });
+}
+
 template <class Vector, int kQueries, int kRows>
 struct Tile {
     static constexpr int kWidth = Vector::kWidth;

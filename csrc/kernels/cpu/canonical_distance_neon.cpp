@@ -38,7 +38,7 @@ using BestTile = Tile<Vector, 4, 5>;
 }  // namespace
 
 const CanonicalDistance canonical_distance_neon = {
-    "neon", 4, 5, BestTile::kCapacity, pack<Vector>, BestTile::run, gather<Vector>,
+    "neon", 4, 5, BestTile::kCapacity, pack<Vector>, BestTile::run, widen<Vector>, gather<Vector>,
 };
 
 }  // namespace rsir

@@ -53,7 +53,7 @@ using BestTile = Tile<Vector, 2, 2>;
 }  // namespace
 
 const CanonicalDistance canonical_distance_scalar = {
-    "scalar", 2, 2, BestTile::kCapacity, pack<Vector>, BestTile::run, gather<Vector>,
+    "scalar", 2, 2, BestTile::kCapacity, pack<Vector>, BestTile::run, widen<Vector>, gather<Vector>,
 };
 
 }  // namespace rsir

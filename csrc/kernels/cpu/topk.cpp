@@ -7,7 +7,6 @@
 namespace rsir {
 namespace {
 
-constexpr std::int64_t kQueryBlock = 8;
 constexpr std::int64_t kBlockKeys = std::int64_t{1} << 21;  // 16 MiB of keys per thread bounds the selectors' memory
 constexpr std::int64_t kRadixMinimum = 2048;
 
@@ -53,7 +52,7 @@ std::vector<Key> KeySelector::take() {
 }
 
 Status search(std::int64_t q, std::int64_t n, std::int64_t k, const Context& context, const ScanRows& scan,
-              const StoreRow& store) {
+              const StoreRow& store, std::int64_t query_block) {
     const std::int64_t depth = std::min(k, n);
     if (q == 0 || k == 0) return Status::ok;
     if (depth == 0) {
@@ -61,7 +60,7 @@ Status search(std::int64_t q, std::int64_t n, std::int64_t k, const Context& con
         return Status::ok;
     }
     const std::int64_t threads = std::max(1, context.threads);
-    std::int64_t block = std::clamp<std::int64_t>(kBlockKeys / (2 * depth), 1, kQueryBlock);
+    std::int64_t block = std::clamp<std::int64_t>(kBlockKeys / (2 * depth), 1, query_block);
     block = std::clamp<std::int64_t>((q + threads - 1) / threads, 1, block);
     const std::int64_t blocks = (q + block - 1) / block;
     const std::int64_t ranges = std::clamp<std::int64_t>((threads + blocks - 1) / blocks, 1, n);

@@ -52,8 +52,9 @@ using ScanRows = std::function<void(std::int64_t query, std::int64_t first, std:
 // Called once per query with its min(k, n) best keys in increasing order.
 using StoreRow = std::function<void(std::int64_t query, const std::vector<Key>& keys)>;
 
-// Splits q x n over threads (by query block; for few queries also by database range) and merges by key.
+// Splits q x n over threads (by blocks of at most query_block queries; for few queries also by database range) and
+// merges by key.
 Status search(std::int64_t q, std::int64_t n, std::int64_t k, const Context& context, const ScanRows& scan,
-              const StoreRow& store);
+              const StoreRow& store, std::int64_t query_block = 8);
 
 }  // namespace rsir

@@ -67,7 +67,8 @@ def euclidean_topk(
     The canonical distance (DESIGN: "certify, then decide"): the sum of (q_i - x_i)^2 in float64, in the fixed lane
     order of `rsir_fast.ops.reference.lane_sum`, rounded once to float32. So an answer has the same bits for every
     batch size, k, thread count and instruction set, and the distance of a vector to itself is exactly 0.
-    O(q n d) time. Memory beside inputs and outputs: O(threads (k + d)); a normalised copy of both with
+    O(q n d) time. Memory beside inputs and outputs: at most 16 MiB of candidates (or those of one query) and some
+    5 MiB of widened rows (or ten rows) a thread; a normalised copy of both with
     ``normalize="row"``; a wider copy of a side whose dtype is narrower than the other's.
 
     Examples
