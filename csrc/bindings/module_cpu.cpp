@@ -31,6 +31,7 @@ PYBIND11_MODULE(_cpu, m) {
     register_euclidean_topk(m);
     register_hamming_topk(m);
     register_pack_codes(m);
+    register_relevant_ranks(m);
 }
 
 }  // namespace rsir::bindings

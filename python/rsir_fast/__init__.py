@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from rsir_fast.ops.hamming_topk import hamming_topk as hamming_topk
     from rsir_fast.ops.pack_codes import pack_codes as pack_codes
     from rsir_fast.ops.rank_database import rank_database as rank_database
+    from rsir_fast.ops.relevant_ranks import relevant_ranks as relevant_ranks
     from rsir_fast.protocols import evaluate_ge2018 as evaluate_ge2018
 
 # Public name -> the module that defines it.
@@ -43,6 +44,7 @@ _HOME = {
     "open_dataset": "datasets",
     "pack_codes": "ops.pack_codes",
     "rank_database": "ops.rank_database",
+    "relevant_ranks": "ops.relevant_ranks",
     "stratified_split": "datasets",
 }
 _ROOMS = ("backbones", "datasets", "errors", "extraction", "metrics", "ops", "protocols", "report", "testing")

@@ -77,6 +77,37 @@ def test_equals_the_plain_functions():
         assert row["precision_at_20"] == pytest.approx(precision, rel=1e-14)
 
 
+@given(seed=st.integers(0, 2**32 - 1), queries=st.integers(0, 25), items=st.integers(0, 150))
+def test_ranks_are_taken_like_rankings(seed, queries, items):
+    ranked, labels, n_relevant = random_evaluation(seed, queries, items)
+    for given_total in (None, n_relevant):
+        whole, by_ranks = (metrics.RetrievalAccumulator(CLASSES, items) for _ in range(2))
+        whole.add(ranked, labels, given_total)
+        by_ranks.add_ranks(np.nonzero(ranked)[1] + 1, ranked.sum(axis=1), labels, given_total)
+        assert json.dumps(by_ranks.result()) == json.dumps(whole.result())
+        assert by_ranks.average_precision().tobytes() == whole.average_precision().tobytes()
+
+
+@pytest.mark.parametrize(
+    ("ranks", "counts", "words"),
+    [
+        ([1, 2], [1], r"ranks: expected 1, the sum of counts, got shape \(2,\)"),
+        ([1, 3, 3], [1, 2], "ranks: expected 1 or more, increasing in each query, got 3 after 3 in query 1"),
+        ([0], [1], "ranks: expected 1 or more.* got 0 after 0 in query 0"),
+        ([1], [[1]], r"counts: expected \[m\], one per query"),
+        ([1], [-1], "counts: expected counts of 0 or more"),
+        ([1], [1, 0], "query_labels: expected 2, one per ranking, got 1"),
+    ],
+)
+def test_ranks_that_are_no_ranks_are_refused(ranks, counts, words):
+    accumulator = metrics.RetrievalAccumulator(CLASSES, 5)
+    with pytest.raises(ValueError, match=words):
+        accumulator.add_ranks(ranks, counts, [0])
+    with pytest.raises(TypeError, match="ranks: expected integers, got float64"):
+        accumulator.add_ranks([1.5], [1], [0])
+    assert accumulator.result()["queries"] == 0
+
+
 def test_queries_that_find_nothing_stay_in_the_means():
     accumulator = metrics.RetrievalAccumulator(["a"], 2)
     accumulator.add([[True, False], [False, False]], [0, 0], [1, 3])

@@ -8,7 +8,10 @@ import pytest
 from rsir_fast.backbones import load_backbone
 from rsir_fast.errors import DatasetError
 from rsir_fast.extraction import Features, extract
+from rsir_fast.metrics import RetrievalAccumulator, drop_self
+from rsir_fast.ops import rank_database
 from rsir_fast.protocols import evaluate_ge2018
+from rsir_fast.protocols.ge2018 import CUTOFFS
 from rsir_fast.report import result_json
 
 
@@ -44,6 +47,27 @@ def test_figures_are_those_of_a_plain_evaluation(included):
     mean_ap, mean_nmrr = plain_evaluation(features.matrix, features.labels, included)
     assert result["map"] == pytest.approx(mean_ap, abs=1e-12)
     assert result["anmrr"] == pytest.approx(mean_nmrr, abs=1e-12)
+
+
+@pytest.mark.parametrize("anmrr_k", ["2ng", "mpeg7"])
+def test_figures_are_those_of_the_full_rankings(anmrr_k):
+    features = make_features(n=200, classes=7)
+    features.matrix[20:40] = features.matrix[3]  # over several classes
+    features.matrix[50] = np.nan
+    labels, own = features.labels, features.labels[:, None]
+    result = evaluate_ge2018(features, anmrr_k=anmrr_k).result
+    (block,) = rank_database(features.matrix, features.matrix, normalize="row", block=200)
+    for key, ids in (("query_included", block.ids), ("query_excluded", drop_self(block.ids, np.arange(200)))):
+        relevant = labels[ids] == own
+        accumulator = RetrievalAccumulator(
+            features.classes,
+            ids.shape[1],
+            cutoffs=[n for n in CUTOFFS if n < 200],
+            anmrr_k=anmrr_k,
+            max_relevant=int(relevant.sum(axis=1).max()),
+        )
+        accumulator.add(relevant, labels)
+        assert json.dumps(result[key]) == json.dumps(accumulator.result())
 
 
 def without_timing(evaluation) -> str:

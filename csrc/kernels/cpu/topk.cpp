@@ -8,7 +8,7 @@ namespace rsir {
 namespace {
 
 constexpr std::int64_t kBlockKeys = std::int64_t{1} << 21;  // 16 MiB of keys per thread bounds the selectors' memory
-constexpr std::int64_t kRadixMinimum = 2048;
+constexpr std::size_t kRadixMinimum = 256;
 
 // Stable radix sort by the distance half of the key: with ids pushed in increasing order that is the full key order.
 void sort_by_distance(std::vector<Key>& keys) {
@@ -28,6 +28,14 @@ void sort_by_distance(std::vector<Key>& keys) {
 
 }  // namespace
 
+void sort_keys(std::vector<Key>& keys) {
+    if (keys.size() >= kRadixMinimum) {
+        sort_by_distance(keys);
+    } else {
+        std::sort(keys.begin(), keys.end());
+    }
+}
+
 KeySelector::KeySelector(std::int64_t k, std::int64_t expected)
     : k_(static_cast<std::size_t>(std::min(k, expected))), capacity_(2 * k_ + 64) {
     keys_.reserve(std::min(capacity_, static_cast<std::size_t>(expected)));
@@ -43,10 +51,10 @@ void KeySelector::cut() {
 
 std::vector<Key> KeySelector::take() {
     if (keys_.size() > k_) cut();
-    if (!was_cut_ && static_cast<std::int64_t>(keys_.size()) >= kRadixMinimum) {
-        sort_by_distance(keys_);
-    } else {
+    if (was_cut_) {
         std::sort(keys_.begin(), keys_.end());
+    } else {
+        sort_keys(keys_);
     }
     return std::move(keys_);
 }

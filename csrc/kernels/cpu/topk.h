@@ -20,6 +20,9 @@ constexpr Key make_key(std::uint32_t distance_bits, std::int64_t id) {
 constexpr std::uint32_t key_distance(Key key) { return static_cast<std::uint32_t>(key >> 32); }
 constexpr std::int64_t key_id(Key key) { return static_cast<std::int64_t>(key & 0xffffffffu); }
 
+// Sorts keys whose ids increase.
+void sort_keys(std::vector<Key>& keys);
+
 // Keeps the k smallest of the keys pushed. Amortised O(1) a key: a buffer of 2k is cut to k by nth_element when full.
 class KeySelector {
   public:

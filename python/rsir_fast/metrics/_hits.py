@@ -49,19 +49,53 @@ class RankedHits:
         rows = ranked.reshape(int(np.prod(shape, dtype=np.int64)), ranked.shape[-1])
         query, column = (index.astype(np.int64, copy=False) for index in np.nonzero(rows))
         found = np.bincount(query, minlength=len(rows)).astype(np.int64, copy=False)
+        return cls._of(shape, query, column + 1, found, n_relevant)
+
+    @classmethod
+    def of_ranks(cls, ranks: ArrayLike, counts: ArrayLike, n_relevant: ArrayLike | None = None) -> RankedHits:
+        """Take the `ranks` [h] of the relevant items, `counts` [m] of them in each list, increasing in each."""
+        found = np.asarray(counts)
+        if found.ndim != 1:
+            raise ValueError(f"counts: expected [m], one per query, got shape {found.shape}")
+        found = as_counts(found, found.shape, "counts")
+        rank = np.asarray(ranks)
+        if rank.shape != (found.sum(),):
+            raise ValueError(f"ranks: expected {found.sum()}, the sum of counts, got shape {rank.shape}")
+        if rank.size and rank.dtype.kind not in "iu":
+            raise TypeError(f"ranks: expected integers, got {rank.dtype}; ranks are counted from 1")
+        rank = rank.astype(np.int64, copy=False)
+        query = np.repeat(np.arange(len(found), dtype=np.int64), found)
+        lowest = np.zeros_like(rank)  # what each rank must exceed: 0 at the head of a list, else the rank before it
+        np.multiply(rank[:-1], query[1:] == query[:-1], out=lowest[1:])
+        if (rank <= lowest).any():
+            bad = int(np.argmax(rank <= lowest))
+            raise ValueError(
+                f"ranks: expected 1 or more, increasing in each query, got {rank[bad]} after {lowest[bad]} "
+                f"in query {query[bad]}"
+            )
+        return cls._of(found.shape, query, rank, found, n_relevant)
+
+    @classmethod
+    def _of(
+        cls,
+        shape: tuple[int, ...],
+        query: NDArray[np.int64],
+        rank: NDArray[np.int64],
+        found: NDArray[np.int64],
+        n_relevant: ArrayLike | None,
+    ) -> RankedHits:
         first = np.cumsum(found) - found
         ordinal = np.arange(1, len(query) + 1, dtype=np.int64) - first[query]
         if n_relevant is None:
-            total = found
-        else:
-            total = as_counts(n_relevant, shape).reshape(len(rows))
-            if (found > total).any():
-                bad = int(np.argmax(found > total))
-                raise ValueError(
-                    f"n_relevant: query {bad} has {total[bad]}, but its list holds {found[bad]} relevant items; "
-                    "expected the number in the whole database (the query itself left out where its list leaves it out)"
-                )
-        return cls(shape, query, column + 1, ordinal, total)
+            return cls(shape, query, rank, ordinal, found)
+        total = as_counts(n_relevant, shape).reshape(len(found))
+        if (found > total).any():
+            bad = int(np.argmax(found > total))
+            raise ValueError(
+                f"n_relevant: query {bad} has {total[bad]}, but its list holds {found[bad]} relevant items; "
+                "expected the number in the whole database (the query itself left out where its list leaves it out)"
+            )
+        return cls(shape, query, rank, ordinal, total)
 
     def sum_by_query(self, values: NDArray[np.generic]) -> NDArray[np.float64]:
         """Sum `values` [h] over the hits of each query, in the order of rank: [m] float64."""

@@ -110,10 +110,33 @@ class RetrievalAccumulator:
         ranked = as_relevance(relevant_ranked)
         if ranked.ndim != 2:
             raise ValueError(f"relevant_ranked: expected [m, n], one ranking per row, got shape {ranked.shape}")
+        self._add(RankedHits.find(ranked, n_relevant), query_labels)
+
+    def add_ranks(
+        self, ranks: ArrayLike, counts: ArrayLike, query_labels: ArrayLike, n_relevant: ArrayLike | None = None
+    ) -> None:
+        """Take in the rankings of m queries by the ranks of their relevant items, as `rsir_fast.relevant_ranks` gives.
+
+        Parameters
+        ----------
+        ranks
+            [h] integers, counted from 1: query after query, increasing in each.
+        counts
+            [m] integers, how many of them are each query's; h is their sum.
+        query_labels, n_relevant
+            As for `add`, to which this is the same in every bit.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is not as described. Nothing is taken in then.
+        """
+        self._add(RankedHits.of_ranks(ranks, counts, n_relevant), query_labels)
+
+    def _add(self, hits: RankedHits, query_labels: ArrayLike) -> None:
         labels = as_labels(query_labels, "query_labels", len(self._classes))
-        if len(labels) != len(ranked):
-            raise ValueError(f"query_labels: expected {len(ranked)}, one per ranking, got {len(labels)}")
-        hits = RankedHits.find(ranked, n_relevant)
+        if len(labels) != len(hits.n_relevant):
+            raise ValueError(f"query_labels: expected {len(hits.n_relevant)}, one per ranking, got {len(labels)}")
         nmrr = nmrr_of(hits, self._anmrr_k, self._max_relevant)
         self._average_precision.append(average_precision_of(hits))
         self._nmrr.append(nmrr)

@@ -5,14 +5,17 @@ from rsir_fast.ops.gaussian_normalize import GaussianStatistics, gaussian_normal
 from rsir_fast.ops.hamming_topk import hamming_topk
 from rsir_fast.ops.pack_codes import pack_codes
 from rsir_fast.ops.rank_database import RankedBlock, rank_database
+from rsir_fast.ops.relevant_ranks import RelevantRanks, relevant_ranks
 
 __all__ = [
     "GaussianStatistics",
     "RankedBlock",
+    "RelevantRanks",
     "euclidean_topk",
     "gaussian_normalize",
     "gaussian_statistics",
     "hamming_topk",
     "pack_codes",
     "rank_database",
+    "relevant_ranks",
 ]

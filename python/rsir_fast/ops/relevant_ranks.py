@@ -1,0 +1,209 @@
+"""Where the relevant items stand in exact full rankings, streamed by query block, without the rankings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from rsir_fast.ops._arrays import Array, as_count
+from rsir_fast.ops._dispatch import choose_isa, choose_threads, cpu
+from rsir_fast.ops.euclidean_topk import float_operands
+
+__all__ = ["RelevantRanks", "relevant_ranks"]
+
+BLOCK_RANKS = 2**20
+"""Default number of ranks in a block: 8 MiB."""
+
+
+class RelevantRanks(NamedTuple):
+    """The ranks of the relevant items of some consecutive queries.
+
+    Attributes
+    ----------
+    start : int
+        Number of the first query of the block.
+    counts : array, shape [m], int64
+        Relevant items of each query.
+    ranks : array, shape [sum of counts], int64
+        Their ranks in the ranking of the whole database, counted from 1; query after query, increasing in each.
+    self_ranks : array, shape [m], int64, or None
+        The rank of each query's own item, where `relevant_ranks` was told which that is.
+    """
+
+    start: int
+    counts: NDArray[np.int64]
+    ranks: NDArray[np.int64]
+    self_ranks: NDArray[np.int64] | None
+
+    def drop_self(self) -> RelevantRanks:
+        """Take each query's own item out of its ranking, as `rsir_fast.metrics.drop_self` does.
+
+        Returns
+        -------
+        RelevantRanks
+            Items behind it are one rank better; it is no longer among the relevant ones. O(len(ranks)).
+
+        Raises
+        ------
+        ValueError
+            If the own items are not known.
+        """
+        if self.self_ranks is None:
+            raise ValueError("self_ranks: expected the rank of each query's own item, got None; pass self_ids")
+        own = np.repeat(self.self_ranks, self.counts)
+        is_self = self.ranks == own
+        query = np.repeat(np.arange(len(self.counts)), self.counts)
+        dropped = np.bincount(query[is_self], minlength=len(self.counts))
+        ranks = (self.ranks - (self.ranks > own))[~is_self]
+        return RelevantRanks(self.start, self.counts - dropped, ranks, None)
+
+
+def relevant_ranks(
+    queries: Any,
+    database: Any,
+    query_labels: ArrayLike,
+    item_labels: ArrayLike,
+    *,
+    self_ids: ArrayLike | None = None,
+    normalize: Literal["none", "row"] = "none",
+    block: int | None = None,
+    threads: int | None = None,
+    isa: str | None = None,
+) -> Iterator[RelevantRanks]:
+    """Rank the whole database for every query and keep the ranks of the items that share the query's label.
+
+    Average precision, NMRR, precision and recall depend on nothing else: `rsir_fast.metrics.RetrievalAccumulator`
+    takes these ranks by `add_ranks`.
+
+    Parameters
+    ----------
+    queries, database : array, shapes [q, d] and [n, d]
+        As in `euclidean_topk`.
+    query_labels, item_labels : array of integers, shapes [q] and [n]
+        An item is relevant if its label is the query's.
+    self_ids : array of integers, shape [q], optional
+        The database row that each query itself is, for `RelevantRanks.drop_self`.
+    normalize : {"none", "row"}
+        As in `euclidean_topk`.
+    block : int, optional
+        Queries a block; by default as many as have some 8 MiB of ranks. Never changes a rank.
+    threads, isa : optional
+        As in `gaussian_normalize`.
+
+    Returns
+    -------
+    iterator of RelevantRanks
+        In query order. The arguments are checked at once, not at the first block. The ranks are those of
+        `rank_database`, exactly.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `euclidean_topk`, or if labels or ids do not fit.
+
+    Notes
+    -----
+    O(q n d) time, and O(log(relevant items)) a pair at worst to place it. Memory beside the inputs (and a normalised
+    copy of both with ``normalize="row"``): the ranks of a block, and for each thread 16 MiB of distances (or those of
+    eight queries) and some 5 MiB of widened rows. Never a ranking, never a distance matrix.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import rsir_fast as rf
+    >>> features = np.array([[0.0], [5.0], [1.0], [6.0]], dtype=np.float32)
+    >>> labels = [0, 1, 1, 0]
+    >>> (found,) = rf.relevant_ranks(features, features, labels, labels, self_ids=range(4))
+    >>> found.ranks.tolist(), found.drop_self().ranks.tolist()
+    ([1, 4, 1, 3, 1, 3, 1, 4], [3, 2, 2, 3])
+    """
+    wanted, items, _ = float_operands(queries, database, normalize, threads=threads, isa=isa)
+    relevant = _Members.find(
+        _as_integers(query_labels, "query_labels", len(wanted)), _as_integers(item_labels, "item_labels", len(items))
+    )
+    own = None if self_ids is None else _as_rows(self_ids, len(wanted), len(items))
+    if block is None:
+        size = max(1, BLOCK_RANKS * len(wanted) // max(1, int(relevant.counts.sum())))
+    else:
+        size = as_count(block, "block")
+    if size == 0:
+        raise ValueError("block: expected at least 1 query a block, got 0")
+
+    def blocks() -> Iterator[RelevantRanks]:
+        for start in range(0, len(wanted), size):
+            rows = slice(start, start + size)
+            part = None if own is None else own[rows]
+            yield _ranks(start, wanted[rows], items, relevant.of(rows), part, threads=threads, isa=isa)
+
+    return blocks()
+
+
+class _Members(NamedTuple):
+    """The relevant items of every query: `counts` [q] of `items` from `first` [q] on."""
+
+    items: NDArray[np.int64]
+    first: NDArray[np.int64]
+    counts: NDArray[np.int64]
+
+    @classmethod
+    def find(cls, query_labels: NDArray[np.int64], item_labels: NDArray[np.int64]) -> _Members:
+        items = np.argsort(item_labels, kind="stable").astype(np.int64, copy=False)
+        by_label = item_labels[items]
+        first = np.searchsorted(by_label, query_labels, side="left").astype(np.int64, copy=False)
+        return cls(items, first, np.searchsorted(by_label, query_labels, side="right") - first)
+
+    def of(self, rows: slice) -> _Members:
+        return _Members(self.items, self.first[rows], self.counts[rows])
+
+
+def _ranks(
+    start: int,
+    queries: Array,
+    database: Array,
+    relevant: _Members,
+    own: NDArray[np.int64] | None,
+    *,
+    threads: int | None,
+    isa: str | None,
+) -> RelevantRanks:
+    """Run the kernel on checked operands."""
+    q, d = queries.shape
+    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(relevant.counts, dtype=np.int64)])
+    ranks = np.empty(offsets[-1], dtype=np.int64)
+    self_ranks = None if own is None else np.empty(q, dtype=np.int64)
+    cpu().relevant_ranks(
+        queries.ctypes.data,
+        q,
+        database.ctypes.data,
+        database.shape[0],
+        d,
+        queries.dtype.str[1:],
+        relevant.items.ctypes.data,
+        relevant.first.ctypes.data,
+        offsets.ctypes.data,
+        0 if own is None else own.ctypes.data,
+        ranks.ctypes.data,
+        0 if self_ranks is None else self_ranks.ctypes.data,
+        choose_threads(threads),
+        choose_isa(isa),
+    )
+    return RelevantRanks(start, relevant.counts, ranks, self_ranks)
+
+
+def _as_integers(values: ArrayLike, name: str, length: int) -> NDArray[np.int64]:
+    array = np.asarray(values)
+    if array.shape != (length,):
+        raise ValueError(f"{name}: expected one for each of {length} rows, got shape {list(array.shape)}")
+    if array.size and array.dtype.kind not in "iu":
+        raise TypeError(f"{name}: expected integers, got {array.dtype}; number the classes")
+    return np.ascontiguousarray(array, dtype=np.int64)
+
+
+def _as_rows(values: ArrayLike, length: int, n: int) -> NDArray[np.int64]:
+    ids = _as_integers(values, "self_ids", length)
+    if ids.size and (ids.min() < 0 or ids.max() >= n):
+        raise ValueError(f"self_ids: expected database rows 0 to {n - 1}, got {ids.min()} to {ids.max()}")
+    return ids
