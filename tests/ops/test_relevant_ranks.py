@@ -44,10 +44,10 @@ def test_ranks_are_those_of_the_full_rankings(isa, data, hostile, threads, block
     assert all(same_bits(a, b) for a, b in zip(joined(found)[:2], (counts, ranks), strict=True))
 
 
-@pytest.mark.parametrize("kind", ["continuous", "few values", "far apart"])
+@pytest.mark.parametrize("kind", ["continuous", "few values", "far apart", "nearly equal", "tiny", "huge"])
 @pytest.mark.parametrize("classes", [1, 2, 30, 400])
 def test_many_items_in_every_distribution(isa, kind, classes):
-    """Enough relevant items for the radix sort; distances that fill the table of places evenly, hardly, or unevenly."""
+    """Enough relevant items for the radix sort; distances that float32 certifies, or cannot tell apart at all."""
     rng = np.random.default_rng(classes)
     x = rng.standard_normal((1500, 2)).astype(np.float32)
     if kind == "few values":
@@ -55,6 +55,12 @@ def test_many_items_in_every_distribution(isa, kind, classes):
     elif kind == "far apart":
         x *= np.exp(rng.uniform(-40, 40, (1500, 1))).astype(np.float32)
         x[7], x[8:12] = np.nan, np.inf
+    elif kind == "nearly equal":
+        x = (np.eye(1500, 1500)[:, rng.permutation(1500)] + 1e-7 * rng.standard_normal((1500, 1500))).astype(np.float32)
+    elif kind == "tiny":
+        x *= np.float32(3e-23)  # distances are subnormal, or 0
+    elif kind == "huge":
+        x *= np.float32(6e18)  # distances are at the largest float, or beyond
     labels = rng.integers(0, classes, 1500)
     picked = rng.permutation(1500)[:40]
     counts, ranks, ids = by_full_rankings(x[picked], x, labels[picked], labels)

@@ -11,45 +11,11 @@
 #include <cstdint>
 
 #include "kernels/cpu/canonical_distance.h"
+#include "kernels/cpu/elements.h"
 #include "kernels/cpu/lanes.h"
 
 namespace rsir {
 namespace {
-
-struct Float16 {
-    std::uint16_t bits;
-};
-
-struct BFloat16 {
-    std::uint16_t bits;
-};
-
-// Calls body with a typed pointer to the numbers of the matrix.
-template <class Body>
-inline void by_element(const Rows& matrix, const Body& body) {
-    switch (matrix.element) {
-        case Element::float32:
-            return body(static_cast<const float*>(matrix.data));
-        case Element::float64:
-            return body(static_cast<const double*>(matrix.data));
-        case Element::float16:
-            return body(static_cast<const Float16*>(matrix.data));
-        case Element::bfloat16:
-            return body(static_cast<const BFloat16*>(matrix.data));
-    }
-}
-
-// The last d % kLanes numbers of a row, followed by zeros.
-template <class T>
-struct Tail {
-    T numbers[kLanes];
-
-    Tail(const T* row, std::int64_t d) {
-        const std::int64_t full = d / kLanes * kLanes;
-        __builtin_memset(numbers, 0, sizeof numbers);
-        __builtin_memcpy(numbers, row + full, static_cast<std::size_t>(d - full) * sizeof(T));
-    }
-};
 
 // Folds the 32 lanes in several vectors to the lanes of one.
 template <class Vector>

@@ -17,7 +17,8 @@ Status dense_topk(const Rows& queries, const std::int64_t* ids, std::int64_t q, 
 
     const auto scan = [&](std::int64_t query, std::int64_t first, std::int64_t last,
                           std::vector<KeySelector>& selectors, Poll& poll) {
-        const DenseScan dense(distance, queries, ids, query, static_cast<std::int64_t>(selectors.size()));
+        const DenseScan<CanonicalDistance> dense(distance, queries, ids, query,
+                                                 static_cast<std::int64_t>(selectors.size()));
         dense.run(database, first, last, poll, [&](std::int64_t j, std::int64_t row, double squared) {
             selectors[static_cast<std::size_t>(j)].push(make_key(distance_bits(squared), row));
         });

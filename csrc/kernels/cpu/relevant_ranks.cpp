@@ -1,22 +1,151 @@
 #include "kernels/relevant_ranks.h"
 
 #include <algorithm>
+#include <atomic>
 #include <vector>
 
 #include "kernels/cpu/dense_scan.h"
 #include "kernels/cpu/distance_bits.h"
 #include "kernels/cpu/key_ranks.h"
+#include "kernels/cpu/single_distance.h"
 
 namespace rsir {
 namespace {
 
 constexpr std::int64_t kBlockDistances = std::int64_t{1} << 22;  // 16 MiB a thread
+constexpr std::int64_t kPollElements = std::int64_t{1} << 20;
 
-// The rank of one key among all of a query.
-std::int64_t rank_of(Key mark, const std::uint32_t* distances, std::int64_t n) {
-    std::int64_t rank = 1;
-    for (std::int64_t id = 0; id < n; ++id) rank += make_key(distances[id], id) < mark;
-    return rank;
+// One query: where its relevant items and its own stand among all n.
+class Query {
+  public:
+    // relevant [count] increasing; self null: no own item. The answers go to ranks [count] and *self_rank.
+    Query(const std::int64_t* relevant, std::int64_t count, const std::int64_t* self, std::int64_t* ranks,
+          std::int64_t* self_rank)
+        : marked_(relevant, relevant + count), self_(self), ranks_(ranks), self_rank_(self_rank) {
+        if (self == nullptr) return;
+        const auto place = std::lower_bound(marked_.begin(), marked_.end(), *self);
+        self_is_relevant_ = place != marked_.end() && *place == *self;
+        if (!self_is_relevant_) marked_.insert(place, *self);
+    }
+
+    // The items whose ranks are wanted, increasing.
+    const std::vector<std::int64_t>& marked() const { return marked_; }
+
+    // Calls body(id) for every other item below n.
+    template <class Body>
+    void for_others(std::int64_t n, const Body& body) const {
+        std::int64_t id = 0;
+        for (const std::int64_t mark : marked_) {
+            for (; id < mark; ++id) body(id);
+            ++id;
+        }
+        for (; id < n; ++id) body(id);
+    }
+
+    // `marks`: the keys of marked(), sorted.
+    void store(const std::vector<Key>& marks, const KeyRanks& places) const {
+        std::vector<std::int64_t> all(marks.size());
+        places.take(all.data());
+        std::int64_t* out = ranks_;
+        for (std::size_t i = 0; i < marks.size(); ++i) {
+            const bool is_self = self_ != nullptr && key_id(marks[i]) == *self_;
+            if (is_self) *self_rank_ = all[i];
+            if (!is_self || self_is_relevant_) *out++ = all[i];
+        }
+    }
+
+  private:
+    std::vector<std::int64_t> marked_;
+    const std::int64_t* self_;
+    std::int64_t* ranks_;
+    std::int64_t* self_rank_;
+    bool self_is_relevant_ = true;
+};
+
+struct Operands {
+    Rows queries;
+    Rows database;
+    std::int64_t n;
+    const CanonicalDistance& canonical;
+    const SingleDistance& single;
+};
+
+// Every distance of queries first, first + 1, ... in float64.
+void rank_dense(const Operands& operands, std::int64_t first, const std::vector<Query>& block, Poll& poll) {
+    const std::int64_t n = operands.n, count = static_cast<std::int64_t>(block.size());
+    std::vector<std::uint32_t> distances(static_cast<std::size_t>(count * n));
+    DenseScan<CanonicalDistance>(operands.canonical, operands.queries, nullptr, first, count)
+        .run(operands.database, 0, n, poll, [&](std::int64_t j, std::int64_t row, double squared) {
+            distances[static_cast<std::size_t>(j * n + row)] = distance_bits(squared);
+        });
+    for (std::int64_t j = 0; j < count && !poll.stop(); ++j) {
+        const Query& query = block[static_cast<std::size_t>(j)];
+        const std::uint32_t* own = distances.data() + j * n;
+        std::vector<Key> marks;
+        for (const std::int64_t id : query.marked()) marks.push_back(make_key(own[id], id));
+        sort_keys(marks);
+        KeyRanks places(marks, 0.0, 0.0f);
+        query.for_others(n, [&](std::int64_t id) { places.add(own[id], id); });
+        query.store(marks, places);
+    }
+}
+
+// Calls body(key) with the canonical keys of the chosen rows.
+template <class Id, class Body>
+void decide(const Operands& operands, const double* query, const std::vector<Id>& chosen, Poll& poll,
+            const Body& body) {
+    const std::int64_t step = std::max<std::int64_t>(64, kPollElements / std::max(kLanes, padded(operands.queries.d)));
+    std::vector<double> squared(static_cast<std::size_t>(step));
+    const std::vector<std::uint32_t> ids(chosen.begin(), chosen.end());
+    const auto total = static_cast<std::int64_t>(ids.size());
+    for (std::int64_t i = 0; i < total && !poll.stop(); i += step) {
+        const std::int64_t count = std::min(step, total - i);
+        operands.canonical.gather(query, operands.database, ids.data() + i, count, squared.data());
+        for (std::int64_t j = 0; j < count; ++j) {
+            body(make_key(distance_bits(squared[static_cast<std::size_t>(j)]), ids[static_cast<std::size_t>(i + j)]));
+        }
+    }
+}
+
+// Certifies by float32 between which marks an item lies; decides the few that lie too near to one in float64.
+// Returns how many those were.
+std::int64_t rank_certified(const Operands& operands, std::int64_t first, const std::vector<Query>& block, Poll& poll) {
+    const std::int64_t n = operands.n, count = static_cast<std::int64_t>(block.size());
+    Numbers<float> distances(count * n);
+    DenseScan<SingleDistance>(operands.single, operands.queries, nullptr, first, count)
+        .run(operands.database, 0, n, poll,
+             [&](std::int64_t j, std::int64_t row, float squared) { distances.data()[j * n + row] = squared; });
+    const double error = single_error(operands.single, operands.queries.d);
+    const Numbers<double> wide(padded(operands.queries.d));
+    std::int64_t decided = 0;
+    for (std::int64_t j = 0; j < count && !poll.stop(); ++j) {
+        const Query& query = block[static_cast<std::size_t>(j)];
+        const float* own = distances.data() + j * n;
+        operands.canonical.widen(operands.queries, first + j, wide.data());
+        std::vector<Key> marks;
+        decide(operands, wide.data(), query.marked(), poll, [&](Key key) { marks.push_back(key); });
+        sort_keys(marks);
+        KeyRanks places(marks, error, kSingleLeast);
+        std::vector<std::uint32_t> open;
+        query.for_others(n, [&](std::int64_t id) {
+            if (!places.add_certified(own[id])) open.push_back(static_cast<std::uint32_t>(id));
+        });
+        decide(operands, wide.data(), open, poll, [&](Key key) { places.add(key_distance(key), key_id(key)); });
+        if (poll.stop()) return decided;
+        query.store(marks, places);
+        decided += static_cast<std::int64_t>(open.size());
+    }
+    return decided;
+}
+
+// Whether to begin with the certified pass, for `marks` marks a query, which are computed in float64 themselves: few
+// among the items, with room for the error of float32 between them. Distances spread over a fifth of their size, say;
+// then 10 * error * marks of the items lie too near to a mark.
+bool is_certifiable(const Operands& operands, double marks) {
+    const std::int64_t d = operands.queries.d;
+    return operands.single.lanes > 0 && d <= kSingleMaximum && operands.queries.element != Element::float64 &&
+           operands.database.element != Element::float64 && 4.0 * marks < static_cast<double>(operands.n) &&
+           10.0 * single_error(operands.single, d) * marks < 0.25;
 }
 
 }  // namespace
@@ -25,39 +154,32 @@ template <class T>
 Status relevant_ranks(const T* queries, std::int64_t q, const T* database, std::int64_t n, std::int64_t d,
                       const std::int64_t* members, const std::int64_t* first, const std::int64_t* offsets,
                       const std::int64_t* self, std::int64_t* ranks, std::int64_t* self_ranks, const Context& context) {
-    const CanonicalDistance& distance = canonical_distance(context.isa);
-    context.report(distance.isa);
+    const Operands operands{rows_of(queries, d), rows_of(database, d), n, canonical_distance(context.isa),
+                            single_distance(context.isa)};
+    context.report(operands.canonical.isa);
     if (q == 0 || n == 0) return Status::ok;
     const std::int64_t threads = std::max(1, context.threads);
-    std::int64_t block = std::max<std::int64_t>(kBlockDistances / n, 2 * distance.queries);
-    block = std::min({block, dense_query_block(distance, d), (q + threads - 1) / threads});
+    std::int64_t block = std::max<std::int64_t>(kBlockDistances / n, 2 * operands.canonical.queries);
+    const bool is_certified = is_certifiable(operands, static_cast<double>(offsets[q]) / static_cast<double>(q));
+    const std::int64_t widest =
+        is_certified ? dense_query_block(operands.single, d) : dense_query_block(operands.canonical, d);
+    block = std::min({block, widest, (q + threads - 1) / threads});
+    // Where distances are much alike, as under many ties, most are left to decide: then all may be computed at once.
+    std::atomic<std::int64_t> decided{0}, certified{0};
 
     return parallel_for(context, (q + block - 1) / block, [&](std::int64_t task, Poll& poll) {
         const std::int64_t start = task * block, count = std::min(block, q - start);
-        std::vector<std::uint32_t> distances(static_cast<std::size_t>(count * n));
-        const DenseScan dense(distance, rows_of(queries, d), nullptr, start, count);
-        dense.run(rows_of(database, d), 0, n, poll, [&](std::int64_t j, std::int64_t row, double squared) {
-            distances[static_cast<std::size_t>(j * n + row)] = distance_bits(squared);
-        });
-        std::vector<Key> marks;
-        for (std::int64_t j = 0; j < count && !poll.stop(); ++j) {
-            const std::int64_t query = start + j;
-            const std::uint32_t* own = distances.data() + j * n;
-            const std::int64_t* relevant = members + first[query];
-            marks.clear();
-            for (std::int64_t i = 0; i < offsets[query + 1] - offsets[query]; ++i) {
-                marks.push_back(make_key(own[relevant[i]], relevant[i]));
-            }
-            sort_keys(marks);
-            KeyRanks places(marks);
-            for (std::int64_t id = 0; id < n; ++id) places.add(own[id], id);
-            std::int64_t* out = ranks + offsets[query];
-            places.take(out);
-            if (self == nullptr) continue;
-            const Key mark = make_key(own[self[query]], self[query]);
-            const auto found = std::lower_bound(marks.begin(), marks.end(), mark);
-            const bool is_relevant = found != marks.end() && *found == mark;
-            self_ranks[query] = is_relevant ? out[found - marks.begin()] : rank_of(mark, own, n);
+        std::vector<Query> wanted;
+        for (std::int64_t query = start; query < start + count; ++query) {
+            wanted.emplace_back(members + first[query], offsets[query + 1] - offsets[query],
+                                self == nullptr ? nullptr : self + query, ranks + offsets[query],
+                                self == nullptr ? nullptr : self_ranks + query);
+        }
+        if (is_certified && 2 * decided <= certified) {
+            decided += rank_certified(operands, start, wanted, poll);
+            certified += count * n;
+        } else {
+            rank_dense(operands, start, wanted, poll);
         }
     });
 }
