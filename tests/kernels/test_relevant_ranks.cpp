@@ -1,0 +1,87 @@
+#include <numeric>
+
+#include "check.h"
+#include "kernels/relevant_ranks.h"
+#include "reference.h"
+
+using namespace rsir;
+using namespace rsir::test;
+
+namespace {
+
+// Queries are the first q rows of the database; each row has a class, and relevant is what is of the query's.
+template <class T>
+void check_ranks(const std::vector<T>& database, std::int64_t q, std::int64_t n, std::int64_t d, std::int64_t classes) {
+    std::vector<std::int64_t> members, begins;
+    for (std::int64_t c = 0; c < classes; ++c) {
+        begins.push_back(static_cast<std::int64_t>(members.size()));
+        for (std::int64_t id = c; id < n; id += classes) members.push_back(id);
+    }
+    begins.push_back(n);
+    // Every third query asks for the class after its own, so that its own item is not relevant.
+    std::vector<std::int64_t> first, offsets{0}, self, expected, expected_self;
+    for (std::int64_t query = 0; query < q; ++query) {
+        const auto wanted = static_cast<std::size_t>((query + (query % 3 == 0)) % classes);
+        first.push_back(begins[wanted]);
+        offsets.push_back(offsets.back() + begins[wanted + 1] - begins[wanted]);
+        self.push_back(query);
+        std::vector<float> distances, sorted;
+        for (std::int64_t id = 0; id < n; ++id) {
+            distances.push_back(squared_distance(database.data() + query * d, database.data() + id * d, d));
+        }
+        std::vector<std::int64_t> ids;
+        append_smallest(distances, n, 0.0f, sorted, ids);
+        for (std::int64_t rank = 1; rank <= n; ++rank) {
+            const std::int64_t id = ids[static_cast<std::size_t>(rank - 1)];
+            if (id % classes == static_cast<std::int64_t>(wanted)) expected.push_back(rank);
+            if (id == query) expected_self.push_back(rank);
+        }
+    }
+    const Exact<T> exact(database);
+    const Case here("q=", q, " n=", n, " d=", d, " classes=", classes, " bytes=", sizeof(T));
+    each_context([&](const Context& context) {
+        Output<std::int64_t> ranks(offsets.back()), self_ranks(q);
+        CHECK(relevant_ranks(exact.data(), q, exact.data(), n, d, members.data(), first.data(), offsets.data(),
+                             self.data(), ranks.data(), self_ranks.data(), context) == Status::ok);
+        CHECK_BITS(ranks, expected);
+        CHECK_BITS(self_ranks, expected_self);
+        Output<std::int64_t> again(offsets.back());
+        CHECK(relevant_ranks(exact.data(), q, exact.data(), n, d, members.data(), first.data(), offsets.data(), nullptr,
+                             again.data(), nullptr, context) == Status::ok);
+        CHECK_BITS(again, expected);
+    });
+}
+
+template <class T>
+void check_sizes() {
+    Random random(1);
+    for (const std::int64_t d : sizes({1, 33, 64}, {1, 33})) {
+        for (const std::int64_t n : sizes({1, 2, 7, 40, 130}, {1, 7, 130})) {
+            for (const Kind kind : kKinds) {
+                for (const std::int64_t classes : {1, 2, 9}) {
+                    check_ranks(matrix<T>(random, n, d, kind), std::min<std::int64_t>(n, 7), n, d, classes);
+                }
+            }
+        }
+    }
+}
+
+}  // namespace
+
+TEST(float_sizes) { check_sizes<float>(); }
+TEST(double_sizes) { check_sizes<double>(); }
+
+TEST(many_rows) {
+    Random random(2);
+    const std::int64_t n = reduced() ? 600 : 3000;
+    for (const Kind kind : kKinds) check_ranks(matrix<float>(random, n, 5, kind), 9, n, 5, 40);
+}
+
+TEST(forced_isa) {
+    check_forced_isa([](const Context& context) {
+        const float x[2] = {0.0f, 1.0f};
+        const std::int64_t members[2] = {0, 1}, first[1] = {0}, offsets[2] = {0, 2};
+        std::int64_t ranks[2];
+        relevant_ranks(x, 1, x, 2, 1, members, first, offsets, nullptr, ranks, nullptr, context);
+    });
+}
