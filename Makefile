@@ -3,10 +3,10 @@
 SHELL := /bin/bash
 BIN := .venv/bin
 
-.PHONY: help setup demo test test-gpu bench smoke lint types doctor wheel
+.PHONY: help setup demo test test-gpu test-kernels test-aarch64 sanitize bench smoke lint types doctor wheel
 
 help:  ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 setup:  ## make .venv and build the package into it (again only when needed)
 	@tools/setup.sh
@@ -19,6 +19,15 @@ test: setup  ## all tests
 
 test-gpu: setup  ## the tests that need a CUDA device
 	@$(BIN)/python -m pytest -m gpu $(ARGS)
+
+test-kernels:  ## the C++ tests of the kernels; no Python
+	@tools/test_kernels.sh native
+
+sanitize:  ## the C++ tests under AddressSanitizer, UBSan and ThreadSanitizer
+	@tools/test_kernels.sh asan tsan
+
+test-aarch64:  ## the C++ tests cross-built for AArch64, run by qemu-user with and without dotprod
+	@tools/test_kernels.sh aarch64
 
 bench: setup  ## benchmarks beside their peers
 	@$(BIN)/python -m pytest benchmarks --benchmark-enable $(ARGS)

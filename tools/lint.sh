@@ -6,7 +6,7 @@ bin=.venv/bin
 
 "$bin/ruff" check python tests benchmarks
 "$bin/ruff" format --check --quiet python tests benchmarks
-find csrc -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh' | sort | xargs "$bin/clang-format" --dry-run -Werror
+find csrc tests/kernels -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh' | sort | xargs "$bin/clang-format" --dry-run -Werror
 # House rule: small files.
 find python tests benchmarks csrc tools -type f \( -name '*.py' -o -name '*.cpp' -o -name '*.h' -o -name '*.cu' \) |
     xargs wc -l | awk '$2 != "total" && $1 > 400 { print $2 ": " $1 " lines, expected at most 400"; bad = 1 } END { exit bad }'
