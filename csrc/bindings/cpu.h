@@ -1,6 +1,7 @@
 // Runs a CPU kernel from Python: GIL released, Ctrl-C honoured, instruction set chosen by name.
 #pragma once
 
+#include <exception>
 #include <stdexcept>
 
 #include "bindings/bindings.h"
@@ -14,16 +15,30 @@ inline bool python_signal_pending() {
     return PyErr_CheckSignals() != 0;
 }
 
+// Signals are for the main thread. Another one would ask in vain, and at the exit of the interpreter, which ends every
+// other thread that takes the GIL, it would be ended within the kernel.
+inline bool is_main_thread() {
+    const py::object main = py::module_::import("threading").attr("main_thread")();
+    return main.attr("ident").cast<unsigned long>() == PyThread_get_thread_ident();
+}
+
 // Returns the name of the instruction set that ran, as told by its own code; "portable" where an op has none.
 template <class Kernel>
 std::string run(int threads, const std::string& isa, const Kernel& kernel) {
     const char* ran = "portable";
-    const Context context{threads, isa_from_name(isa), python_signal_pending, &ran};
-    Status status;
-    {
-        const py::gil_scoped_release release;
+    const Context context{threads, isa_from_name(isa), is_main_thread() ? python_signal_pending : nullptr, &ran};
+    Status status{};
+    std::exception_ptr error;
+    PyThreadState* const state = PyEval_SaveThread();
+    try {
         status = kernel(context);
+    } catch (...) {
+        error = std::current_exception();
     }
+    // Ends this thread by unwinding if the interpreter is at its end: never in a destructor, as gil_scoped_release
+    // would.
+    PyEval_RestoreThread(state);
+    if (error) std::rethrow_exception(error);
     if (status == Status::interrupted) throw py::error_already_set();
     return ran;
 }

@@ -1,11 +1,10 @@
 #include "kernels/cpu/parallel.h"
 
 #include <algorithm>
-#include <condition_variable>
 #include <exception>
 #include <mutex>
-#include <thread>
-#include <vector>
+
+#include "kernels/cpu/thread_pool.h"
 
 namespace rsir {
 namespace {
@@ -23,8 +22,6 @@ struct Team {
     std::atomic<std::int64_t> next{0};
     std::atomic<bool> stopped{false};
     std::mutex mutex{};
-    std::condition_variable done{};
-    int running = 0;
     std::exception_ptr error{};
 
     void work(bool is_caller) {
@@ -54,34 +51,15 @@ bool Poll::stop() {
 
 Status parallel_for(const Context& context, std::int64_t tasks, const std::function<void(std::int64_t, Poll&)>& body) {
     Team team{context, tasks, body};
-    std::vector<std::thread> helpers;
-    const auto helper = [&team] {
-        team.work(false);
-        const std::lock_guard<std::mutex> lock(team.mutex);
-        --team.running;
-        team.done.notify_one();
-    };
-    try {
-        const std::int64_t wanted = std::min<std::int64_t>(context.threads, tasks) - 1;
-        helpers.reserve(static_cast<std::size_t>(std::max<std::int64_t>(0, wanted)));
-        for (std::int64_t t = 0; t < wanted && team.next < tasks; ++t) {
-            const std::lock_guard<std::mutex> lock(team.mutex);
-            helpers.emplace_back(helper);
-            ++team.running;
-        }
-    } catch (const std::exception&) {
-        // The machine grants no more threads or memory for them: the threads we have do the work.
+    const auto wanted = static_cast<int>(std::min<std::int64_t>(context.threads, tasks) - 1);
+    if (wanted < 1) {
+        team.work(true);
+    } else {
+        Helpers helpers(wanted, [&team] { team.work(false); });
+        team.work(true);
+        // The caller may finish first; it goes on polling so that Ctrl-C reaches the helpers.
+        for (Poll poll(context, team.stopped, true); !helpers.finished(kPollInterval);) poll.stop();
     }
-    team.work(true);
-    // The caller may finish first; it goes on polling so that Ctrl-C reaches the helpers.
-    Poll poll(context, team.stopped, true);
-    for (std::unique_lock<std::mutex> lock(team.mutex); team.running > 0;) {
-        team.done.wait_for(lock, kPollInterval);
-        lock.unlock();
-        poll.stop();
-        lock.lock();
-    }
-    for (std::thread& thread : helpers) thread.join();
     if (team.error) std::rethrow_exception(team.error);
     return team.stopped ? Status::interrupted : Status::ok;
 }
