@@ -8,12 +8,14 @@ import subprocess
 import sys
 import threading
 import time
+from math import ceil
 
 import numpy as np
 import pytest
 
 import rsir_fast as rf
 from rsir_fast.ops import _dispatch
+from rsir_fast.ops._cores import cpu_quota
 
 
 def test_compiled_and_python_versions_agree():
@@ -51,7 +53,7 @@ def test_threads(monkeypatch):
         with pytest.raises(ValueError, match=f"RSIR_NUM_THREADS: expected a whole number of at least 1, got '?{bad}"):
             _dispatch.choose_threads(None)
     monkeypatch.delenv("RSIR_NUM_THREADS")
-    assert _dispatch.choose_threads(None) == len(os.sched_getaffinity(0))
+    assert _dispatch.choose_threads(None) == min(len(os.sched_getaffinity(0)), ceil(cpu_quota() or 1024))
     with pytest.raises(ValueError, match="threads: expected"):
         rf.pack_codes(np.zeros((1, 8)), threads=0)
     for bad in (2.5, "4"):

@@ -23,6 +23,8 @@ def doctor(
     json: opt.Json = False,
 ) -> None:
     """Show versions, instruction sets, devices, and where weights are or would come from."""
+    from rsir_fast.ops._cores import cpu_quota
+
     with reported_errors():
         found = {
             "rsir_fast": _ourselves(),
@@ -31,6 +33,7 @@ def doctor(
                 "executable": sys.executable,
                 "platform": platform.platform(),
                 "cores": len(os.sched_getaffinity(0)),
+                "cpu_quota": cpu_quota(),
             },
             "packages": _packages(),
             "cuda": _cuda(),

@@ -7,6 +7,7 @@ import os
 from typing import Any
 
 from rsir_fast.ops._arrays import as_count
+from rsir_fast.ops._cores import available_cores
 
 MAX_THREADS = 1024
 
@@ -72,7 +73,8 @@ def choose_isa(isa: str | None) -> str:
 def choose_threads(threads: int | None) -> int:
     """Return the thread count: the argument, else ``RSIR_NUM_THREADS``, else the cores this process may use.
 
-    No more than 1024: more than any machine has cores.
+    Those are the cores of its affinity, no more than the CPU quota of its control group rounded up. Never more than
+    1024: more than any machine has cores.
 
     Raises
     ------
@@ -83,7 +85,7 @@ def choose_threads(threads: int | None) -> int:
         return _checked_threads("threads", as_count(threads, "threads"))
     text = os.environ.get("RSIR_NUM_THREADS", "").strip()
     if not text:
-        return len(os.sched_getaffinity(0))
+        return available_cores()
     return _checked_threads("RSIR_NUM_THREADS", int(text) if text.isdecimal() else text)
 
 
