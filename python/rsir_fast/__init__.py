@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from rsir_fast.ops.gaussian_normalize import gaussian_statistics as gaussian_statistics
     from rsir_fast.ops.hamming_topk import hamming_topk as hamming_topk
     from rsir_fast.ops.pack_codes import pack_codes as pack_codes
+    from rsir_fast.ops.prepared_codes import PreparedCodes as PreparedCodes
+    from rsir_fast.ops.prepared_codes import prepare_codes as prepare_codes
     from rsir_fast.ops.rank_database import rank_database as rank_database
     from rsir_fast.ops.relevant_ranks import relevant_ranks as relevant_ranks
     from rsir_fast.protocols import evaluate_ge2018 as evaluate_ge2018
@@ -32,6 +34,7 @@ _HOME = {
     "Backbone": "backbones",
     "Dataset": "datasets",
     "Features": "extraction",
+    "PreparedCodes": "ops.prepared_codes",
     "RsirError": "errors",
     "euclidean_topk": "ops.euclidean_topk",
     "evaluate_ge2018": "protocols",
@@ -43,6 +46,7 @@ _HOME = {
     "load_backbone": "backbones",
     "open_dataset": "datasets",
     "pack_codes": "ops.pack_codes",
+    "prepare_codes": "ops.prepared_codes",
     "rank_database": "ops.rank_database",
     "relevant_ranks": "ops.relevant_ranks",
     "stratified_split": "datasets",

@@ -1,40 +1,53 @@
 #include <immintrin.h>
 
-#include <cstring>
-
-#include "kernels/cpu/hamming_topk_isa.h"
+#include "kernels/cpu/hamming_topk_sliced.h"
 
 namespace rsir {
 namespace {
 
-std::int64_t differing_bits(const std::uint8_t* a, const std::uint8_t* b, std::int64_t bytes) {
-    const __m256i nibble_bits = _mm256_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4,  //
-                                                 0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4);
-    const __m256i low = _mm256_set1_epi8(0x0f);
-    __m256i sums = _mm256_setzero_si256();
-    std::int64_t i = 0;
-    for (; i + 32 <= bytes; i += 32) {
-        const __m256i x = _mm256_xor_si256(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(a + i)),
-                                           _mm256_loadu_si256(reinterpret_cast<const __m256i*>(b + i)));
-        const __m256i low_bits = _mm256_shuffle_epi8(nibble_bits, _mm256_and_si256(x, low));
-        const __m256i high_bits = _mm256_shuffle_epi8(nibble_bits, _mm256_and_si256(_mm256_srli_epi16(x, 4), low));
-        const __m256i byte_bits = _mm256_add_epi8(low_bits, high_bits);
-        sums = _mm256_add_epi64(sums, _mm256_sad_epu8(byte_bits, _mm256_setzero_si256()));
+struct Ymm {
+    using Bits = __m256i;
+    static constexpr bool kPaired = false;
+    static constexpr std::int64_t kBytes = 32;
+
+    static Bits zero() { return _mm256_setzero_si256(); }
+    static Bits load(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
+    static void store(void* p, Bits x) { _mm256_storeu_si256(static_cast<__m256i*>(p), x); }
+    static Bits fill(std::uint32_t word) { return _mm256_set1_epi32(static_cast<int>(word)); }
+    static Bits exclusive_or(Bits a, Bits b) { return _mm256_xor_si256(a, b); }
+    static bool any_of_two(Bits x, Bits y) { return !_mm256_testz_si256(_mm256_or_si256(x, y), _mm256_or_si256(x, y)); }
+    static bool any(Bits x) { return !_mm256_testz_si256(x, x); }
+    static Bits majority(Bits a, Bits b, Bits c) {
+        return _mm256_or_si256(_mm256_and_si256(a, b), _mm256_and_si256(_mm256_or_si256(a, b), c));
     }
-    std::int64_t count = _mm256_extract_epi64(sums, 0) + _mm256_extract_epi64(sums, 1) + _mm256_extract_epi64(sums, 2) +
-                         _mm256_extract_epi64(sums, 3);
-    for (; i < bytes; i += 8) {
-        const auto width = static_cast<std::size_t>(bytes - i < 8 ? bytes - i : 8);
-        std::uint64_t x = 0, y = 0;
-        std::memcpy(&x, a + i, width);
-        std::memcpy(&y, b + i, width);
-        count += _mm_popcnt_u64(x ^ y);
+    static Bits full_add(Bits& sum, Bits a, Bits b) {
+        const Bits half = _mm256_xor_si256(a, b);
+        const Bits carry = _mm256_or_si256(_mm256_and_si256(a, b), _mm256_and_si256(half, sum));
+        sum = _mm256_xor_si256(sum, half);
+        return carry;
     }
-    return count;
+    static Bits half_add(Bits& sum, Bits a) {
+        const Bits carry = _mm256_and_si256(sum, a);
+        sum = _mm256_xor_si256(sum, a);
+        return carry;
+    }
+    static void swap(Bits& a, Bits& b, int shift, std::uint64_t mask) {
+        const Bits x = _mm256_and_si256(_mm256_xor_si256(_mm256_srli_epi64(a, shift), b),
+                                        _mm256_set1_epi64x(static_cast<long long>(mask)));
+        b = _mm256_xor_si256(b, x);
+        a = _mm256_xor_si256(a, _mm256_slli_epi64(x, shift));
+    }
+};
+
+std::int64_t scan_rows(const std::uint8_t* query, const std::uint8_t* rows, std::int64_t count, std::int64_t bits,
+                       std::uint32_t limit, RowHit* hits) {
+    return rows_one_by_one(query, rows, 0, count, bits, limit, hits);
 }
 
 }  // namespace
 
-const DifferingBits differing_bits_avx2 = {"avx2", differing_bits};
+const HammingKernels hamming_kernels_avx2 = {
+    "avx2", scan_planes<Ymm>, count_hits<Ymm>, transpose_words<Ymm>, weigh_group<Ymm>, scan_rows,
+};
 
 }  // namespace rsir

@@ -1,40 +1,57 @@
 #include <immintrin.h>
 
-#include <cstring>
-
-#include "kernels/cpu/hamming_topk_isa.h"
+#include "kernels/cpu/hamming_topk_sliced.h"
 
 namespace rsir {
 namespace {
 
-std::int64_t differing_bits(const std::uint8_t* a, const std::uint8_t* b, std::int64_t bytes) {
-    const __m256i nibble_bits = _mm256_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4,  //
-                                                 0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4);
-    const __m256i low = _mm256_set1_epi8(0x0f);
-    __m256i sums = _mm256_setzero_si256();
-    std::int64_t i = 0;
-    for (; i + 32 <= bytes; i += 32) {
-        const __m256i x = _mm256_xor_si256(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(a + i)),
-                                           _mm256_loadu_si256(reinterpret_cast<const __m256i*>(b + i)));
-        const __m256i low_bits = _mm256_shuffle_epi8(nibble_bits, _mm256_and_si256(x, low));
-        const __m256i high_bits = _mm256_shuffle_epi8(nibble_bits, _mm256_and_si256(_mm256_srli_epi16(x, 4), low));
-        const __m256i byte_bits = _mm256_add_epi8(low_bits, high_bits);
-        sums = _mm256_add_epi64(sums, _mm256_sad_epu8(byte_bits, _mm256_setzero_si256()));
+struct Zmm {
+    using Bits = __m512i;
+    static constexpr bool kPaired = true;
+    static constexpr std::int64_t kBytes = 64;
+
+    static Bits zero() { return _mm512_setzero_si512(); }
+    static Bits load(const void* p) {
+        Bits x = _mm512_loadu_si512(p);
+        asm("" : "+v"(x));  // or the compiler loads it once for each of its two uses: loads are the bottleneck
+        return x;
     }
-    std::int64_t count = _mm256_extract_epi64(sums, 0) + _mm256_extract_epi64(sums, 1) + _mm256_extract_epi64(sums, 2) +
-                         _mm256_extract_epi64(sums, 3);
-    for (; i < bytes; i += 8) {
-        const auto width = static_cast<std::size_t>(bytes - i < 8 ? bytes - i : 8);
-        std::uint64_t x = 0, y = 0;
-        std::memcpy(&x, a + i, width);
-        std::memcpy(&y, b + i, width);
-        count += _mm_popcnt_u64(x ^ y);
+    static void store(void* p, Bits x) { _mm512_storeu_si512(p, x); }
+    static Bits fill(std::uint32_t word) { return _mm512_set1_epi32(static_cast<int>(word)); }
+    static Bits exclusive_or(Bits a, Bits b) { return _mm512_xor_si512(a, b); }
+    static bool any_of_two(Bits x, Bits y) { return _mm512_test_epi32_mask(_mm512_or_si512(x, y), _mm512_or_si512(x, y)) != 0; }
+    static bool any(Bits x) { return _mm512_test_epi32_mask(x, x) != 0; }
+    // Truth tables: 0x96 is a ^ b ^ c, 0xe8 their majority.
+    static Bits majority(Bits a, Bits b, Bits c) { return _mm512_ternarylogic_epi32(a, b, c, 0xe8); }
+    static Bits full_add(Bits& sum, Bits a, Bits b) {
+        const Bits carry = majority(sum, a, b);
+        sum = _mm512_ternarylogic_epi32(sum, a, b, 0x96);
+        return carry;
     }
-    return count;
+    static Bits half_add(Bits& sum, Bits a) {
+        const Bits carry = _mm512_and_si512(sum, a);
+        sum = _mm512_xor_si512(sum, a);
+        return carry;
+    }
+    static void swap(Bits& a, Bits& b, int shift, std::uint64_t mask) {
+        constexpr __mmask8 kAll = 0xff;  // GCC 12 warns of its own header for the forms without a mask
+        // 0x28: (a ^ b) & c
+        const Bits x = _mm512_ternarylogic_epi64(_mm512_maskz_srli_epi64(kAll, a, static_cast<unsigned>(shift)), b,
+                                                 _mm512_set1_epi64(static_cast<long long>(mask)), 0x28);
+        b = _mm512_xor_si512(b, x);
+        a = _mm512_xor_si512(a, _mm512_maskz_slli_epi64(kAll, x, static_cast<unsigned>(shift)));
+    }
+};
+
+std::int64_t scan_rows(const std::uint8_t* query, const std::uint8_t* rows, std::int64_t count, std::int64_t bits,
+                       std::uint32_t limit, RowHit* hits) {
+    return rows_one_by_one(query, rows, 0, count, bits, limit, hits);
 }
 
 }  // namespace
 
-const DifferingBits differing_bits_avx512 = {"avx512", differing_bits};
+const HammingKernels hamming_kernels_avx512 = {
+    "avx512",  scan_planes<Zmm>, count_hits<Zmm>, transpose_words<Zmm>, weigh_group<Zmm>, scan_rows,
+};
 
 }  // namespace rsir

@@ -1,24 +1,52 @@
-#include <cstring>
-
-#include "kernels/cpu/hamming_topk_isa.h"
+#include "kernels/cpu/hamming_topk_sliced.h"
 
 namespace rsir {
 namespace {
 
-std::int64_t differing_bits(const std::uint8_t* a, const std::uint8_t* b, std::int64_t bytes) {
-    std::int64_t count = 0, i = 0;
-    for (; i + 8 <= bytes; i += 8) {
-        std::uint64_t x, y;
-        std::memcpy(&x, a + i, 8);
-        std::memcpy(&y, b + i, 8);
-        count += __builtin_popcountll(x ^ y);
+struct Word {
+    using Bits = std::uint64_t;
+    static constexpr bool kPaired = false;
+    static constexpr std::int64_t kBytes = 8;
+
+    static Bits zero() { return 0; }
+    static Bits load(const void* p) {
+        Bits x;
+        std::memcpy(&x, p, sizeof x);
+        return x;
     }
-    for (; i < bytes; ++i) count += __builtin_popcount(static_cast<unsigned>(a[i] ^ b[i]));
-    return count;
+    static void store(void* p, Bits x) { std::memcpy(p, &x, sizeof x); }
+    static Bits fill(std::uint32_t word) { return word * std::uint64_t{0x100000001}; }
+    static Bits exclusive_or(Bits a, Bits b) { return a ^ b; }
+    static bool any_of_two(Bits x, Bits y) { return (x | y) != 0; }
+    static bool any(Bits x) { return x != 0; }
+    static Bits majority(Bits a, Bits b, Bits c) { return (a & b) | ((a | b) & c); }
+    static Bits full_add(Bits& sum, Bits a, Bits b) {
+        const Bits half = a ^ b;
+        const Bits carry = (a & b) | (half & sum);
+        sum ^= half;
+        return carry;
+    }
+    static Bits half_add(Bits& sum, Bits a) {
+        const Bits carry = sum & a;
+        sum ^= a;
+        return carry;
+    }
+    static void swap(Bits& a, Bits& b, int shift, std::uint64_t mask) {
+        const Bits x = ((a >> shift) ^ b) & mask;
+        b ^= x;
+        a ^= x << shift;
+    }
+};
+
+std::int64_t scan_rows(const std::uint8_t* query, const std::uint8_t* rows, std::int64_t count, std::int64_t bits,
+                       std::uint32_t limit, RowHit* hits) {
+    return rows_one_by_one(query, rows, 0, count, bits, limit, hits);
 }
 
 }  // namespace
 
-const DifferingBits differing_bits_scalar = {"scalar", differing_bits};
+const HammingKernels hamming_kernels_scalar = {
+    "scalar", scan_planes<Word>, count_hits<Word>, transpose_words<Word>, weigh_group<Word>, scan_rows,
+};
 
 }  // namespace rsir

@@ -4,11 +4,13 @@ from rsir_fast.ops.euclidean_topk import euclidean_topk
 from rsir_fast.ops.gaussian_normalize import GaussianStatistics, gaussian_normalize, gaussian_statistics
 from rsir_fast.ops.hamming_topk import hamming_topk
 from rsir_fast.ops.pack_codes import pack_codes
+from rsir_fast.ops.prepared_codes import PreparedCodes, prepare_codes
 from rsir_fast.ops.rank_database import RankedBlock, rank_database
 from rsir_fast.ops.relevant_ranks import RelevantRanks, relevant_ranks
 
 __all__ = [
     "GaussianStatistics",
+    "PreparedCodes",
     "RankedBlock",
     "RelevantRanks",
     "euclidean_topk",
@@ -16,6 +18,7 @@ __all__ = [
     "gaussian_statistics",
     "hamming_topk",
     "pack_codes",
+    "prepare_codes",
     "rank_database",
     "relevant_ranks",
 ]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from rsir_fast.ops._arrays import Restore, as_codes, as_count
 from rsir_fast.ops._dispatch import choose_isa, choose_threads, cpu
-from rsir_fast.ops.euclidean_topk import MAX_ITEMS
+from rsir_fast.ops.prepared_codes import PreparedCodes, check_items, code_length
 
 __all__ = ["hamming_topk"]
 
@@ -30,12 +30,13 @@ def hamming_topk(
     Parameters
     ----------
     queries : array, shape [q, bytes], uint8
-    database : array, shape [n, bytes], uint8
-        Codes as made by `pack_codes`: NumPy arrays, torch tensors (any device) or DLPack arrays.
+        Codes as made by `pack_codes`: a NumPy array, a torch tensor (any device) or a DLPack array.
+    database : array, shape [n, bytes], uint8, or PreparedCodes
+        The same, or what `prepare_codes` made of it: faster where one database is searched more than once.
     k : int
         Neighbours a query, at least 0. Slots beyond n hold distance 2147483647 (the int32 maximum) and id -1.
     bits : int, optional
-        Length of a code, by default all ``8 * bytes`` bits; bits beyond it are ignored.
+        Length of a code, by default that of prepared codes or all ``8 * bytes`` bits; bits beyond it are ignored.
     threads, isa : optional
         As in `gaussian_normalize`; they never change a bit of the answer.
 
@@ -51,11 +52,13 @@ def hamming_topk(
     TypeError
         An input is no uint8 array, or k is no whole number.
     ValueError
-        Shapes do not fit, or `bits` does not fit into the bytes given.
+        Shapes do not fit, or `bits` does not fit into the bytes or prepared codes given or is more than 65535.
 
     Notes
     -----
-    O(q n bytes) time; O(threads k) extra memory.
+    O(q n bits) time: about ``bits / 300`` instructions for a code and query with AVX-512. Extra memory: up to 16 MiB or
+    16 k bytes a thread, whichever is more, and 16 q k bytes a thread for merging; from ``k = n / 4`` on, where all
+    distances are kept and counted, ``2 n`` bytes a query in flight, 64 MiB or one query in all.
 
     Examples
     --------
@@ -70,36 +73,43 @@ def hamming_topk(
     return restore(distances), restore(ids)
 
 
-def code_operands(queries: Any, database: Any, bits: int | None) -> tuple[Codes, Codes, int, Restore]:
-    """Return both sides as contiguous byte matrices, the code length, and the way back."""
+def code_operands(
+    queries: Any, database: Any, bits: int | None
+) -> tuple[Codes, Codes | PreparedCodes, int, Restore]:
+    """Return both sides as the kernel takes them, the code length, and the way back."""
     wanted, restore = as_codes(queries, "queries")
-    items = wanted if database is queries else as_codes(database, "database")[0]
     width = wanted.shape[1]
+    if isinstance(database, PreparedCodes):
+        if bits is not None and bits != database.bits:
+            raise ValueError(f"bits: expected {database.bits}, the length of the prepared codes, got {bits}")
+        if width != (database.bits + 7) // 8:
+            raise ValueError(
+                f"queries have {width} bytes a code, the database has {(database.bits + 7) // 8}; "
+                "expected codes of one length"
+            )
+        return wanted, database, database.bits, restore
+    items = wanted if database is queries else as_codes(database, "database")[0]
     if items.shape[1] != width:
         raise ValueError(
             f"queries have {width} bytes a code, the database has {items.shape[1]}; expected codes of one length"
         )
-    length = 8 * width if bits is None else as_count(bits, "bits")
-    if (length + 7) // 8 != width:
-        raise ValueError(
-            f"bits: expected {max(0, 8 * width - 7)} to {8 * width} for codes of {width} bytes, got {bits}"
-        )
-    if items.shape[0] > MAX_ITEMS:
-        raise ValueError(f"database: expected at most {MAX_ITEMS} rows, got {items.shape[0]}; search it in parts")
+    length = code_length(width, bits)
+    check_items(items.shape[0], "database")
     return wanted, items, length, restore
 
 
 def search(
-    queries: Codes, database: Codes, k: int, bits: int, *, threads: int | None, isa: str | None
+    queries: Codes, database: Codes | PreparedCodes, k: int, bits: int, *, threads: int | None, isa: str | None
 ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
     """Run the kernel on checked operands."""
     distances = np.empty((queries.shape[0], k), dtype=np.int32)
     ids = np.empty((queries.shape[0], k), dtype=np.int64)
-    cpu().hamming_topk(
+    prepared = isinstance(database, PreparedCodes)
+    (cpu().hamming_topk_prepared if prepared else cpu().hamming_topk)(
         queries.ctypes.data,
         queries.shape[0],
-        database.ctypes.data,
-        database.shape[0],
+        (database.planes if isinstance(database, PreparedCodes) else database).ctypes.data,
+        len(database),
         bits,
         k,
         distances.ctypes.data,

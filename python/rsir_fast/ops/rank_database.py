@@ -51,7 +51,7 @@ def rank_database(
     Parameters
     ----------
     queries, database : array, shapes [q, d] and [n, d]
-        As in `euclidean_topk`, or packed codes as in `hamming_topk`.
+        As in `euclidean_topk`, or packed or prepared codes as in `hamming_topk`.
     metric : {"euclidean", "hamming"}
     normalize : {"none", "row"}
         As in `euclidean_topk`; only for the Euclidean metric.
@@ -101,11 +101,11 @@ def rank_database(
         wanted, items, length, restore = code_operands(queries, database, bits)
 
         def rank(rows: Any) -> tuple[Any, Any]:
-            return hamming_search(rows, items, items.shape[0], length, threads=threads, isa=isa)
+            return hamming_search(rows, items, len(items), length, threads=threads, isa=isa)
 
     else:
         raise ValueError(f"metric: expected 'euclidean' or 'hamming', got {metric!r}")
-    size = max(1, BLOCK_BYTES // (12 * max(1, items.shape[0]))) if block is None else as_count(block, "block")
+    size = max(1, BLOCK_BYTES // (12 * max(1, len(items)))) if block is None else as_count(block, "block")
     if size == 0:
         raise ValueError("block: expected at least 1 query a block, got 0")
 

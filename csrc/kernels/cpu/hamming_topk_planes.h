@@ -1,0 +1,72 @@
+// Bit planes: making them, asking them, reading distances back.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "kernels/context.h"
+#include "kernels/cpu/hamming_topk_isa.h"
+
+namespace rsir {
+
+const HammingKernels& hamming_kernels(Isa isa);
+
+// Blocks of bit planes: of a prepared database, or made from rows when they are asked for.
+class PlaneSource {
+  public:
+    // Exactly one of `planes` and `rows` is given.
+    PlaneSource(const PlaneLayout& layout, const std::uint8_t* planes, const std::uint8_t* rows,
+                const HammingKernels& kernels)
+        : layout_(layout), planes_(planes), rows_(rows), kernels_(kernels) {}
+
+    const PlaneLayout& layout() const { return layout_; }
+    const HammingKernels& kernels() const { return kernels_; }
+    bool is_prepared() const { return planes_ != nullptr; }
+
+    // What one thread needs to ask for blocks.
+    struct Scratch {
+        std::vector<std::uint8_t> block;
+    };
+    const std::uint8_t* block(std::int64_t number, Scratch& scratch) const;
+
+    // Writes block `number` made from the rows.
+    void make(std::int64_t number, std::uint8_t* block) const;
+
+  private:
+    const PlaneLayout& layout_;
+    const std::uint8_t* planes_;
+    const std::uint8_t* rows_;
+    const HammingKernels& kernels_;
+};
+
+// One query against planes, with the offsets it lists.
+class PlaneQuery {
+  public:
+    PlaneQuery(const std::uint8_t* code, const PlaneLayout& layout);
+    PlaneQuery(PlaneQuery&&) = default;  // never copied: sliced() points into offsets_
+    PlaneQuery& operator=(PlaneQuery&&) = default;
+
+    const SlicedQuery& sliced() const { return query_; }
+    std::int64_t listed() const { return query_.count; }
+    void set_limit(std::uint32_t limit) { set_threshold(limit, query_.threshold_zeros, query_.negate); }
+
+    // The codes of the hits that are nearer than `limit`.
+    std::int64_t count_nearer(const SlicedHit* hits, std::int64_t found, std::uint32_t limit,
+                              const HammingKernels& kernels) const;
+
+    // The distances of the 64 codes of one word of a hit.
+    void distances(const SlicedHit& hit, int word, std::uint16_t* out) const;
+    std::uint32_t distance(const SlicedHit& hit, int word, int bit) const;
+
+  private:
+    void set_threshold(std::uint32_t limit, std::uint32_t* zeros, std::uint32_t& negate) const;
+    std::uint32_t from_sum(std::uint32_t v) const {
+        const auto base = static_cast<std::uint32_t>(query_.base);
+        return query_.lists_ones ? base - v : v - base;
+    }
+
+    std::vector<std::uint32_t> offsets_;
+    SlicedQuery query_;
+};
+
+}  // namespace rsir

@@ -1,0 +1,16 @@
+// Hamming search where a large part of the database is wanted: all distances, then a counting sort.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/cpu/hamming_topk_planes.h"
+
+namespace rsir {
+
+constexpr std::int64_t kRankFraction = 4;  // from k = n / 4 on this is the faster way
+
+// As hamming_topk. O(q (n + k)) time; 2n bytes for every query in flight, 64 MiB in all or one query.
+Status rank_codes(const std::uint8_t* queries, std::int64_t q, const PlaneSource& source, std::int64_t k,
+                  std::int32_t* distances, std::int64_t* ids, const Context& context);
+
+}  // namespace rsir
