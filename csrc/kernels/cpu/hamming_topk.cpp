@@ -18,6 +18,7 @@ constexpr std::int64_t kQueryBlock = 512;
 constexpr std::int64_t kSelectorBytes = std::int64_t{1} << 24;  // a thread
 constexpr std::int64_t kRangeCodes = std::int64_t{1} << 15;     // shorter ranges are not worth a merge
 constexpr std::int64_t kRowQueries = 4;  // up to so many, rows are scanned as they are instead of being transposed
+constexpr std::int64_t kFewQueries = 3;  // whose blocks are scanned in steps, as they wait for memory
 constexpr std::int64_t kRows = 4096;
 constexpr std::int64_t kRowBytes = std::int64_t{1} << 17;
 constexpr std::int64_t kPollPlanes = std::int64_t{1} << 20;  // vectors of 512 bits between two polls: below a ms
@@ -63,7 +64,7 @@ std::uint32_t first_limit(const std::uint8_t* block, std::int64_t whole_groups, 
                           std::int64_t bits, std::int64_t k, SlicedHit* hits, const HammingKernels& kernels) {
     auto high = static_cast<std::uint32_t>(bits) + 1;
     if (whole_groups * kGroupCodes < k) return high;
-    const std::int64_t found = kernels.scan(block, whole_groups, query.sliced(), 0, hits);
+    const std::int64_t found = kernels.scan(block, whole_groups, query.sliced(), hits);
     for (std::uint32_t low = 0; high - low > 1;) {
         const std::uint32_t middle = (low + high) / 2;
         (query.count_nearer(hits, found, middle, kernels) >= k ? high : low) = middle;
@@ -71,9 +72,39 @@ std::uint32_t first_limit(const std::uint8_t* block, std::int64_t whole_groups, 
     return high;
 }
 
-void prefetch(const std::uint8_t* first, const std::uint8_t* last) {
-    for (; first < last; first += 64) __builtin_prefetch(first, 0, 2);
-}
+// Brings the next block into the second level cache while this one is scanned: only the planes that are needed, and
+// evenly over the work, as the hardware does not foresee runs of 512 bytes.
+class Prefetcher {
+  public:
+    Prefetcher(const std::vector<PlaneQuery>& queries, const PlaneLayout& layout, std::int64_t steps)
+        : stride_(layout.stride), steps_(steps) {
+        std::vector<bool> needed(static_cast<std::size_t>(layout.planes));
+        std::fill_n(needed.begin(), layout.levels, true);
+        for (const PlaneQuery& query : queries) {
+            for (std::int64_t i = 0; i < query.listed(); ++i) {
+                needed[static_cast<std::size_t>(query.sliced().offsets[i] / layout.stride)] = true;
+            }
+        }
+        for (std::size_t plane = 0; plane < needed.size(); ++plane) {
+            if (needed[plane]) planes_.push_back(static_cast<std::int64_t>(plane) * layout.stride);
+        }
+    }
+
+    // One of the steps in which a block is fetched.
+    void fetch(const std::uint8_t* block, std::int64_t step) const {
+        const auto planes = static_cast<std::int64_t>(planes_.size());
+        for (std::int64_t i = planes * step / steps_; i < planes * (step + 1) / steps_; ++i) {
+            const std::uint8_t* plane = block + planes_[static_cast<std::size_t>(i)];
+            for (std::int64_t at = 0; at < stride_; at += kGroupBytes) __builtin_prefetch(plane + at, 0, 2);
+        }
+        asm volatile("");  // GCC takes a function that only prefetches for one without effect, and drops the call
+    }
+
+  private:
+    std::int64_t stride_;
+    std::int64_t steps_;
+    std::vector<std::int64_t> planes_;  // offsets
+};
 
 // Queries [first_query, ...) against blocks [first, last).
 void scan_blocks(const Search& search, std::int64_t first_query, std::vector<CountingSelector>& selectors,
@@ -92,14 +123,16 @@ void scan_blocks(const Search& search, std::int64_t first_query, std::vector<Cou
               [&](std::size_t a, std::size_t b) { return queries[a].listed() < queries[b].listed(); });
 
     const auto count = static_cast<std::int64_t>(queries.size());
-    const bool each_prefetches = search.source.is_prepared() && count <= 3;
+    const std::int64_t step_groups = count <= kFewQueries ? 2 : kBlockGroups;
+    const std::int64_t query_steps = (layout.stride / kGroupBytes + step_groups - 1) / step_groups;
+    const Prefetcher prefetcher(queries, layout, count * query_steps);
     const auto hits = std::make_unique<SlicedHit[]>(kBlockGroups);
     PlaneSource::Scratch scratch;
     std::int64_t work = 0;
     for (std::int64_t b = first; b < last; ++b) {
         const std::uint8_t* block = search.source.block(b, scratch);
+        const std::uint8_t* next = search.source.is_prepared() && b + 1 < last ? block + layout.block_bytes() : nullptr;
         const std::int64_t groups = layout.groups_of(b), first_code = b * layout.block_codes();
-        const std::int64_t ahead = search.source.is_prepared() && b + 1 < last ? layout.block_bytes() : 0;
         for (std::int64_t i = 0; i < count; ++i) {
             PlaneQuery& query = queries[order[static_cast<std::size_t>(i)]];
             CountingSelector& selector = selectors[order[static_cast<std::size_t>(i)]];
@@ -112,13 +145,16 @@ void scan_blocks(const Search& search, std::int64_t first_query, std::vector<Cou
                 selector.set_limit(first_limit(block, whole, query, layout.bits, search.k, hits.get(), kernels));
                 query.set_limit(selector.limit());
             }
-            if (ahead && !each_prefetches) prefetch(block + ahead + ahead * i / count, block + ahead + ahead * (i + 1) / count);
-            if (selector.limit() == 0) continue;
-            const std::int64_t found =
-                kernels.scan(block, groups, query.sliced(), each_prefetches ? ahead : 0, hits.get());
-            if (found == 0) continue;
-            offer_hits(hits.get(), found, query, first_code, layout.n, selector);
-            query.set_limit(selector.limit());
+            for (std::int64_t step = 0; step < query_steps; ++step) {
+                if (next != nullptr) prefetcher.fetch(next, i * query_steps + step);
+                const std::int64_t from = step * step_groups, to = std::min(from + step_groups, groups);
+                if (from >= to || selector.limit() == 0) continue;
+                const std::int64_t found =
+                    kernels.scan(block + from * kGroupBytes, to - from, query.sliced(), hits.get());
+                if (found == 0) continue;
+                offer_hits(hits.get(), found, query, first_code + from * kGroupCodes, layout.n, selector);
+                query.set_limit(selector.limit());
+            }
         }
     }
 }

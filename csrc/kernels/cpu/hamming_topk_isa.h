@@ -17,7 +17,8 @@ struct SlicedQuery {
     std::int64_t stride = 0;
     std::int64_t count = 0;
     const std::uint32_t* offsets = nullptr;  // [count], of the listed planes from the start of a block
-    // The test d < limit, as v >= t or not: for each bit of t, all ones where it is 0; then all ones to negate the test.
+    // The test d < limit, as v >= t or not: for each bit of t, all ones where it is 0; then all ones to negate the
+    // test.
     std::uint32_t threshold_zeros[kMaxLevels + 1] = {};
     std::uint32_t negate = 0;
 };
@@ -37,12 +38,11 @@ struct RowHit {
 struct HammingKernels {
     const char* isa;
     // Writes one entry for every group of a block that has a code nearer than the limit; returns their number.
-    // `ahead`: bytes from this block to the one to prefetch, 0 for none.
-    std::int64_t (*scan)(const std::uint8_t* block, std::int64_t groups, const SlicedQuery& query, std::int64_t ahead,
-                         SlicedHit* hits);
+    std::int64_t (*scan)(const std::uint8_t* block, std::int64_t groups, const SlicedQuery& query, SlicedHit* hits);
     // Codes among the hits with v >= t, where zeros[] is the test as in SlicedQuery.
     std::int64_t (*count)(const SlicedHit* hits, std::int64_t hit_count, int levels, const std::uint32_t* zeros);
-    // 64 bits of 512 codes, words[64][8] with code 64 i + r in words[r][i], become 64 planes of 64 bytes; destroys words.
+    // 64 bits of 512 codes, words[64][8] with code 64 i + r in words[r][i], become 64 planes of 64 bytes; destroys
+    // words.
     void (*transpose)(std::uint64_t* words, std::uint8_t* planes, std::int64_t stride);
     // The planes of w of one group, from all planes of the codes: `codes` is the query that lists every plane.
     void (*weigh)(std::uint8_t* group, const SlicedQuery& codes);

@@ -19,10 +19,10 @@ constexpr int kMaxLevels = 16;  // codes of at most 65535 bits
 struct PlaneLayout {
     std::int64_t n;
     std::int64_t bits;
-    int levels;            // of w: the bits of the number `bits`
-    std::int64_t planes;   // levels + bits
-    std::int64_t groups;   // of the whole database
-    std::int64_t stride;   // bytes from one plane of a block to the next
+    int levels;           // of w: the bits of the number `bits`
+    std::int64_t planes;  // levels + bits
+    std::int64_t groups;  // of the whole database
+    std::int64_t stride;  // bytes from one plane of a block to the next
     std::int64_t blocks;
 
     PlaneLayout(std::int64_t codes, std::int64_t code_bits) : n(codes), bits(code_bits), levels(0) {

@@ -64,10 +64,11 @@ void PlaneSource::make(std::int64_t number, std::uint8_t* block) const {
             const std::int64_t width = std::min<std::int64_t>(8, bytes - bit / 8);
             const std::uint8_t* row = rows_ + first * bytes + bit / 8;
             if (count < kGroupCodes || width < 8) std::memset(words, 0, sizeof words);
-            // Code 64 i + r goes to words[r][i].
             const auto gather = [&](auto copy) {
-                for (std::int64_t code = 0; code < count; ++code, row += bytes) {
-                    copy(words + code % 64 * 8 + code / 64, row);
+                for (std::int64_t i = 0; i < 8; ++i) {
+                    for (std::int64_t r = 0; r < std::min<std::int64_t>(64, count - 64 * i); ++r, row += bytes) {
+                        copy(words + r * 8 + i, row);
+                    }
                 }
             };
             if (width == 8) {

@@ -26,8 +26,7 @@ void all_distances(const std::vector<PlaneQuery>& queries, std::int64_t first_qu
         for (std::int64_t query = first_query; query < last_query && !poll.stop(); ++query) {
             const PlaneQuery& asked = queries[static_cast<std::size_t>(query)];
             // Its limit is beyond every distance: each group is a hit.
-            const std::int64_t found =
-                source.kernels().scan(block, layout.groups_of(b), asked.sliced(), 0, hits.get());
+            const std::int64_t found = source.kernels().scan(block, layout.groups_of(b), asked.sliced(), hits.get());
             for (std::int64_t i = 0; i < found; ++i) {
                 std::uint16_t* to = out + query * width + b * layout.block_codes() + hits[i].group * kGroupCodes;
                 for (int word = 0; word < 8; ++word) asked.distances(hits[i], word, to + 64 * word);

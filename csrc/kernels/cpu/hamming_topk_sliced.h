@@ -19,20 +19,15 @@ namespace rsir {
 namespace {
 
 // Number of ones in sixteen planes, added to four counter bits; returns the carry of weight 16.
-template <class V, bool Ahead>
+template <class V>
 struct Adder {
     using Bits = typename V::Bits;
 
     Bits ones, twos, fours, eights;
     const std::uint8_t* at;
-    std::int64_t ahead;
     const std::uint32_t* offsets;
 
-    RSIR_INLINE Bits next() {
-        const std::uint8_t* plane = at + *offsets++;
-        if (Ahead) __builtin_prefetch(plane + ahead);
-        return V::load(plane);
-    }
+    RSIR_INLINE Bits next() { return V::load(at + *offsets++); }
     RSIR_INLINE Bits add1() { return V::half_add(ones, next()); }
     RSIR_INLINE Bits add2() {
         const Bits a = next();
@@ -54,14 +49,13 @@ struct Adder {
 
 // v[0..levels] of the codes at `block`, one vector wide. High: counter bits beyond the four of the adder, at least
 // levels - 4; a constant keeps them in registers.
-template <class V, int High, bool Ahead>
-RSIR_INLINE void sum_planes(const std::uint8_t* block, const SlicedQuery& query,
-                                                      std::int64_t ahead, bool weighed, typename V::Bits* v) {
+template <class V, int High>
+RSIR_INLINE void sum_planes(const std::uint8_t* block, const SlicedQuery& query, bool weighed, typename V::Bits* v) {
     using Bits = typename V::Bits;
     const auto initial = [&](int level) {
         return weighed && level < query.levels ? V::load(block + level * query.stride) : V::zero();
     };
-    Adder<V, Ahead> adder{initial(1), initial(2), initial(3), initial(4), block, ahead, query.offsets};
+    Adder<V> adder{initial(1), initial(2), initial(3), initial(4), block, query.offsets};
     Bits upper[High + 1], pending[High + 1];
     for (int i = 0; i < High; ++i) upper[i] = initial(i + 5);
 
@@ -117,7 +111,9 @@ struct Pair {
         V::store(p + V::kBytes / 8, x.high);
     }
     static Bits fill(std::uint32_t word) { return {V::fill(word), V::fill(word)}; }
-    static Bits exclusive_or(Bits a, Bits b) { return {V::exclusive_or(a.low, b.low), V::exclusive_or(a.high, b.high)}; }
+    static Bits exclusive_or(Bits a, Bits b) {
+        return {V::exclusive_or(a.low, b.low), V::exclusive_or(a.high, b.high)};
+    }
     static bool any(Bits x) { return V::any_of_two(x.low, x.high); }
     static Bits majority(Bits a, Bits b, Bits c) {
         return {V::majority(a.low, b.low, c.low), V::majority(a.high, b.high, c.high)};
@@ -153,13 +149,13 @@ __attribute__((noinline)) std::int64_t record(std::int64_t at, typename V::Bits 
     return found;
 }
 
-template <class V, int High, bool Ahead>
+template <class V, int High>
 std::int64_t scan_bytes(const std::uint8_t* block, std::int64_t first, std::int64_t last, const SlicedQuery& query,
-                        std::int64_t ahead, SlicedHit* hits, std::int64_t found) {
+                        SlicedHit* hits, std::int64_t found) {
     const typename V::Bits negate = V::fill(query.negate);
     for (std::int64_t at = first; at < last; at += V::kBytes) {
         typename V::Bits v[High + 5];
-        sum_planes<V, High, Ahead>(block + at, query, ahead, true, v);
+        sum_planes<V, High>(block + at, query, true, v);
         const typename V::Bits near = V::exclusive_or(at_least<V, High + 5>(v, query.threshold_zeros), negate);
         if (__builtin_expect(V::any(near), 0)) {
             typename V::Bits copy[High + 5];  // so that v itself stays in registers
@@ -170,41 +166,32 @@ std::int64_t scan_bytes(const std::uint8_t* block, std::int64_t first, std::int6
     return found;
 }
 
-template <class V, int High, bool Ahead>
-std::int64_t scan_groups(const std::uint8_t* block, std::int64_t groups, const SlicedQuery& query, std::int64_t ahead,
-                         SlicedHit* hits) {
+template <class V, int High>
+std::int64_t scan_groups(const std::uint8_t* block, std::int64_t groups, const SlicedQuery& query, SlicedHit* hits) {
     const std::int64_t bytes = groups * kGroupBytes;
-    if (!V::kPaired) return scan_bytes<V, High, Ahead>(block, 0, bytes, query, ahead, hits, 0);
+    if (!V::kPaired) return scan_bytes<V, High>(block, 0, bytes, query, hits, 0);
     const std::int64_t paired = bytes / Pair<V>::kBytes * Pair<V>::kBytes;
-    const std::int64_t found = scan_bytes<Pair<V>, High, Ahead>(block, 0, paired, query, ahead, hits, 0);
-    return scan_bytes<V, High, Ahead>(block, paired, bytes, query, ahead, hits, found);
-}
-
-template <class V, bool Ahead>
-std::int64_t scan_by_levels(const std::uint8_t* block, std::int64_t groups, const SlicedQuery& query,
-                            std::int64_t ahead, SlicedHit* hits) {
-    switch (query.levels) {
-        case 7:
-            return scan_groups<V, 3, Ahead>(block, groups, query, ahead, hits);
-        case 8:
-            return scan_groups<V, 4, Ahead>(block, groups, query, ahead, hits);
-        case 9:
-            return scan_groups<V, 5, Ahead>(block, groups, query, ahead, hits);
-        case 10:
-            return scan_groups<V, 6, Ahead>(block, groups, query, ahead, hits);
-        case 11:
-            return scan_groups<V, 7, Ahead>(block, groups, query, ahead, hits);
-        default:
-            return query.levels < 7 ? scan_groups<V, 2, Ahead>(block, groups, query, ahead, hits)
-                                    : scan_groups<V, kMaxLevels - 4, Ahead>(block, groups, query, ahead, hits);
-    }
+    const std::int64_t found = scan_bytes<Pair<V>, High>(block, 0, paired, query, hits, 0);
+    return scan_bytes<V, High>(block, paired, bytes, query, hits, found);
 }
 
 template <class V>
-std::int64_t scan_planes(const std::uint8_t* block, std::int64_t groups, const SlicedQuery& query, std::int64_t ahead,
-                         SlicedHit* hits) {
-    return ahead ? scan_by_levels<V, true>(block, groups, query, ahead, hits)
-                 : scan_by_levels<V, false>(block, groups, query, 0, hits);
+std::int64_t scan_planes(const std::uint8_t* block, std::int64_t groups, const SlicedQuery& query, SlicedHit* hits) {
+    switch (query.levels) {
+        case 7:
+            return scan_groups<V, 3>(block, groups, query, hits);
+        case 8:
+            return scan_groups<V, 4>(block, groups, query, hits);
+        case 9:
+            return scan_groups<V, 5>(block, groups, query, hits);
+        case 10:
+            return scan_groups<V, 6>(block, groups, query, hits);
+        case 11:
+            return scan_groups<V, 7>(block, groups, query, hits);
+        default:
+            return query.levels < 7 ? scan_groups<V, 2>(block, groups, query, hits)
+                                    : scan_groups<V, kMaxLevels - 4>(block, groups, query, hits);
+    }
 }
 
 template <class V>
@@ -228,7 +215,7 @@ template <class V>
 void weigh_group(std::uint8_t* group, const SlicedQuery& codes) {
     for (std::int64_t at = 0; at < kGroupBytes; at += V::kBytes) {
         typename V::Bits v[kMaxLevels + 1];
-        sum_planes<V, kMaxLevels - 4, false>(group + at, codes, 0, false, v);
+        sum_planes<V, kMaxLevels - 4>(group + at, codes, false, v);
         for (int i = 0; i < codes.levels; ++i) {
             V::store(group + i * codes.stride + at, V::exclusive_or(v[i + 1], V::fill(~0u)));
         }
