@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,7 +13,8 @@ import rsir_fast as rf
 from op_support import same_bits
 from rsir_fast.ops import reference
 
-BITS = st.sampled_from([1, 7, 8, 9, 31, 32, 63, 64, 65, 128, 255, 256, 257, 320, 1024, 1029])
+LENGTHS = [1, 7, 8, 9, 31, 63, 64, 65, 127, 128, 255, 512, 1000, 1024, 2000]  # bits
+BITS = st.sampled_from([*LENGTHS, 32, 256, 257, 320, 1029])
 
 
 @given(data=st.data(), bits=BITS, k=st.integers(0, 12), threads=st.sampled_from([1, 2, 5]))
@@ -40,6 +44,108 @@ def test_large_database_any_batch_and_threads(isa, bits):
     assert same_bits(ids, expected[1][3:4, :77])
 
 
+def check(queries, database, k, bits, **options):
+    """Assert that raw and prepared codes give the answer of the reference."""
+    expected = reference.hamming_topk(queries, database, k, bits)
+    for items in (database, rf.prepare_codes(database, bits, **options)):
+        distances, ids = rf.hamming_topk(queries, items, k, bits=bits, **options)
+        assert same_bits(distances, expected[0])
+        assert same_bits(ids, expected[1])
+
+
+@pytest.mark.parametrize("q", [1, 4, 5, 40])  # rows one by one, in vectors of codes, more than one query in a thread
+@pytest.mark.parametrize("bits", LENGTHS)
+def test_prepared_and_raw_codes_of_every_length(isa, bits, q):
+    rng = np.random.default_rng(bits)
+    database = rng.integers(0, 256, (600, (bits + 7) // 8), dtype=np.uint8)
+    database[100:130] = database[500]
+    queries = np.concatenate([database[500:501], ~database[:1], rng.integers(0, 256, (38, (bits + 7) // 8), np.uint8)])
+    for k in (1, 35, 600):
+        check(queries[:q], database, k, bits, isa=isa, threads=2)
+
+
+# Groups of 512 codes, two of them side by side, blocks of 8.
+@pytest.mark.parametrize("n", [1, 63, 64, 65, 511, 512, 513, 1023, 1024, 1025, 4095, 4096, 4097, 8191, 8193])
+@pytest.mark.parametrize("bits", [8, 20, 64])
+def test_edges_of_groups_and_blocks(isa, n, bits):
+    rng = np.random.default_rng(n)
+    database = rng.integers(0, 256, (n, (bits + 7) // 8), dtype=np.uint8)
+    queries = np.concatenate([database[-1:], np.zeros_like(database[:1]), ~database[:5]])
+    for k in (1, 2, 100, n // 4 - 1, n // 4, n - 1, n, n + 1):
+        if k >= 0:
+            check(queries, database, k, bits, isa=isa, threads=3)
+
+
+@pytest.mark.parametrize("order", ["falling", "rising", "equal", "random"])
+@pytest.mark.parametrize("bits", [9, 64])
+@pytest.mark.parametrize("q", [1, 6])
+def test_ties_across_ranges_of_threads(isa, order, bits, q):
+    n = 100_000  # three ranges, few distances: nearly everything ties
+    ones = {
+        "falling": np.linspace(bits, 0, n).astype(int),
+        "rising": np.linspace(0, bits, n).astype(int),
+        "equal": np.full(n, 3),
+        "random": np.random.default_rng(0).integers(0, bits + 1, n),
+    }[order]
+    database = np.packbits(np.arange(bits) < ones[:, None], axis=1, bitorder="little")
+    queries = np.zeros((q, database.shape[1]), np.uint8)
+    prepared = rf.prepare_codes(database, bits, isa=isa)
+    nearest = np.lexsort((np.arange(n), ones))
+    for k in (1, 100, 20_000, 30_000):
+        for threads in (1, 2, 3, 8):
+            for items in (database, prepared):
+                distances, ids = rf.hamming_topk(queries, items, k, bits=bits, isa=isa, threads=threads)
+                assert (ids == nearest[:k]).all()
+                assert (distances == ones[nearest[:k]]).all()
+
+
+def test_prepared_codes_are_the_same_bytes_everywhere(isa):
+    for bits in (5, 64, 100):
+        codes = np.random.default_rng(bits).integers(0, 256, (9000, (bits + 7) // 8), dtype=np.uint8)
+        one, many = rf.prepare_codes(codes, bits, isa=isa, threads=3), rf.prepare_codes(codes, bits, isa="scalar")
+        assert same_bits(one.planes, many.planes)
+        assert (one.n, one.bits, len(one)) == (9000, bits, 9000)
+        assert one.nbytes == 3 * 512 * (bits + bits.bit_length())
+        assert repr(one) == f"PreparedCodes(n=9000, bits={bits}, nbytes={one.nbytes})"
+        assert not one.planes.flags.writeable
+
+
+def test_prepared_codes_outlive_their_origin_and_rank_in_full(isa):
+    codes = np.random.default_rng(0).integers(0, 256, (700, 3), dtype=np.uint8)
+    expected = reference.hamming_topk(codes[:9], codes, 700, 24)
+    prepared, queries = rf.prepare_codes(codes, isa=isa), codes[:9].copy()
+    codes[:] = 0
+    blocks = list(rf.rank_database(queries, prepared, metric="hamming", block=4, isa=isa))
+    assert same_bits(np.concatenate([block.distances for block in blocks]), expected[0])
+    assert same_bits(np.concatenate([block.ids for block in blocks]), expected[1])
+
+
+def test_codes_without_bits_or_rows(isa):
+    none, empty = np.zeros((3, 0), np.uint8), np.zeros((0, 2), np.uint8)
+    for items in (none, rf.prepare_codes(none, isa=isa)):
+        for k in (2, 3):
+            distances, ids = rf.hamming_topk(none[:1], items, k, isa=isa)
+            assert (distances == 0).all()
+            assert ids.tolist() == [[0, 1, 2][:k]]
+    distances, ids = rf.hamming_topk(np.zeros((1, 2), np.uint8), rf.prepare_codes(empty, isa=isa), 1, isa=isa)
+    assert (distances.tolist(), ids.tolist()) == ([[2**31 - 1]], [[-1]])
+    assert rf.hamming_topk(empty, rf.prepare_codes(empty), 5, isa=isa)[0].shape == (0, 5)
+
+
+def test_memory_of_a_search_does_not_grow_with_the_database():
+    """Raw codes are transposed a block at a time, and many queries are searched in blocks."""
+    program = """
+import resource, numpy as np, rsir_fast as rf
+codes = np.random.default_rng(0).integers(0, 256, (4_000_000, 8), dtype=np.uint8)
+rf.hamming_topk(codes[:64], codes[:5000], 10, threads=2)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+rf.hamming_topk(codes[:64], codes, 10, threads=2)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+    grown = int(subprocess.run([sys.executable, "-c", program], check=True, capture_output=True).stdout)
+    assert grown < 16 * 1024  # KiB; the codes have 31 MiB
+
+
 def test_bits_of_the_last_byte_beyond_the_length_are_ignored(isa):
     queries = np.array([[0b0000_0101]], dtype=np.uint8)
     database = np.array([[0b1111_1101], [0b0000_0100]], dtype=np.uint8)
@@ -63,3 +169,12 @@ def test_errors_name_expected_got_and_fix():
         rf.hamming_topk(codes, codes, 1, bits=24)
     with pytest.raises(TypeError, match="expected packed codes of dtype uint8, got float32; make them with"):
         rf.hamming_topk(codes.astype(np.float32), codes, 1)
+    prepared = rf.prepare_codes(codes)
+    with pytest.raises(ValueError, match="queries have 5 bytes a code, the database has 4"):
+        rf.hamming_topk(np.zeros((3, 5), np.uint8), prepared, 1)
+    with pytest.raises(ValueError, match="bits: expected 32, the length of the prepared codes, got 31"):
+        rf.hamming_topk(codes, prepared, 1, bits=31)
+    with pytest.raises(ValueError, match="bits: expected codes of at most 65535 bits, got 65536"):
+        rf.prepare_codes(np.zeros((1, 8192), np.uint8))
+    with pytest.raises(TypeError, match="codes: expected packed codes of dtype uint8, got float64"):
+        rf.prepare_codes(np.zeros((1, 8)))

@@ -73,9 +73,7 @@ def hamming_topk(
     return restore(distances), restore(ids)
 
 
-def code_operands(
-    queries: Any, database: Any, bits: int | None
-) -> tuple[Codes, Codes | PreparedCodes, int, Restore]:
+def code_operands(queries: Any, database: Any, bits: int | None) -> tuple[Codes, Codes | PreparedCodes, int, Restore]:
     """Return both sides as the kernel takes them, the code length, and the way back."""
     wanted, restore = as_codes(queries, "queries")
     width = wanted.shape[1]

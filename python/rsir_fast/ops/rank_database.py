@@ -91,21 +91,23 @@ def rank_database(
         if bits is not None:
             raise ValueError("bits: expected None with metric='euclidean'; it is the length of a Hamming code")
         wanted, items, restore = float_operands(queries, database, normalize, threads=threads, isa=isa)
+        n = len(items)
 
         def rank(rows: Any) -> tuple[Any, Any]:
-            return euclidean_search(rows, items, items.shape[0], threads=threads, isa=isa)
+            return euclidean_search(rows, items, n, threads=threads, isa=isa)
 
     elif metric == "hamming":
         if normalize != "none":
             raise ValueError(f"normalize: expected 'none' with metric='hamming', got {normalize!r}")
-        wanted, items, length, restore = code_operands(queries, database, bits)
+        wanted, codes, length, restore = code_operands(queries, database, bits)
+        n = len(codes)
 
         def rank(rows: Any) -> tuple[Any, Any]:
-            return hamming_search(rows, items, len(items), length, threads=threads, isa=isa)
+            return hamming_search(rows, codes, n, length, threads=threads, isa=isa)
 
     else:
         raise ValueError(f"metric: expected 'euclidean' or 'hamming', got {metric!r}")
-    size = max(1, BLOCK_BYTES // (12 * max(1, len(items)))) if block is None else as_count(block, "block")
+    size = max(1, BLOCK_BYTES // (12 * max(1, n))) if block is None else as_count(block, "block")
     if size == 0:
         raise ValueError("block: expected at least 1 query a block, got 0")
 
