@@ -38,12 +38,12 @@ struct Vector {
     }
 };
 
-using BestTile = Tile<Vector, 3, 3>;
+using BestTile = Tile<Vector, 4, 3>;
 
 }  // namespace
 
 const CanonicalDistance canonical_distance_avx2 = {
-    "avx2", 3, 3, BestTile::kCapacity, pack<Vector>, BestTile::run, widen<Vector>, gather<Vector>,
+    "avx2", 4, 3, BestTile::kCapacity, pack<Vector>, BestTile::run, widen<Vector>, gather<Vector>,
 };
 
 }  // namespace rsir

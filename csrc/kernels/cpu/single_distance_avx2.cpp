@@ -32,12 +32,12 @@ struct Vector {
     static __m128 fold_two(const float* p) { return _mm_add_ps(_mm_load_ps(p), _mm_load_ps(p + 4)); }
 };
 
-using BestTile = SingleTile<Vector, 3, 3>;
+using BestTile = SingleTile<Vector, 4, 3>;
 
 }  // namespace
 
 const SingleDistance single_distance_avx2 = {
-    "avx2", 3, 3, BestTile::kCapacity, Vector::kWidth, pack_single<Vector>, BestTile::run,
+    "avx2", 4, 3, BestTile::kCapacity, Vector::kWidth, pack_single<Vector>, BestTile::run,
 };
 
 }  // namespace rsir

@@ -106,9 +106,12 @@ def relevant_ranks(
 
     Notes
     -----
-    O(q n d) time, and O(log(relevant items)) a pair at worst to place it. Memory beside the inputs (and a normalised
-    copy of both with ``normalize="row"``): the ranks of a block, and for each thread 16 MiB of distances (or those of
-    eight queries) and some 5 MiB of widened rows. Never a ranking, never a distance matrix.
+    Certify, then decide: distances in float32, whose error is proven to be small against them, tell between which
+    relevant items an item lies; the few that come too near to one are computed in float64. Where one side is float64,
+    or much of the database is relevant, all are: three times slower. The relevant items are sorted, the others only
+    counted. O(q n d) time. Memory beside the inputs (and a normalised copy of both with ``normalize="row"``): the ranks of a
+    block, and for each thread 16 MiB of distances (or those of eight queries) and some 5 MiB of packed rows (or
+    twenty). Never a ranking, never a distance matrix.
 
     Examples
     --------
