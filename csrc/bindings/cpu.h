@@ -7,6 +7,7 @@
 #include "bindings/bindings.h"
 #include "kernels/context.h"
 #include "kernels/cpu/isa.h"
+#include "kernels/rows.h"
 
 namespace rsir::bindings {
 
@@ -54,6 +55,17 @@ Status by_float_type(const std::string& dtype, const Kernel& kernel) {
     if (dtype == "f4") return kernel(Type<float>());
     if (dtype == "f8") return kernel(Type<double>());
     throw std::invalid_argument("expected dtype 'f4' or 'f8', got '" + dtype + "'");
+}
+
+// A row-major matrix of the element type that the NumPy type code names; "bf2": bfloat16.
+inline Rows rows_from(std::uintptr_t data, std::int64_t d, const std::string& dtype) {
+    const Element element = dtype == "f4"   ? Element::float32
+                            : dtype == "f8" ? Element::float64
+                            : dtype == "f2" ? Element::float16
+                            : dtype == "bf2"
+                                ? Element::bfloat16
+                                : throw std::invalid_argument("expected dtype f2, bf2, f4 or f8, got '" + dtype + "'");
+    return {pointer<const void>(data), element, d};
 }
 
 void register_gaussian_normalize(py::module_& m);

@@ -5,16 +5,36 @@
 namespace rsir::bindings {
 
 void register_euclidean_topk(py::module_& m) {
-    m.def("euclidean_topk", [](std::uintptr_t queries, std::int64_t q, std::uintptr_t database, std::int64_t n,
-                               std::int64_t d, std::int64_t k, const std::string& dtype, std::uintptr_t distances,
-                               std::uintptr_t ids, int threads, const std::string& isa) {
-        return run(threads, isa, [&](const Context& context) {
-            return by_float_type(dtype, [&](auto type) {
-                using T = typename decltype(type)::type;
-                return euclidean_topk(pointer<T>(queries), q, pointer<T>(database), n, d, k, pointer<float>(distances),
-                                      pointer<std::int64_t>(ids), context);
+    py::class_<Sidecar>(m, "Sidecar")
+        .def(py::init([](std::uintptr_t rows, std::int64_t n, std::int64_t d, const std::string& dtype,
+                         const std::string& precision, std::int64_t k, int threads, const std::string& isa) {
+            const Precision chosen = precision == "int8"    ? Precision::int8
+                                     : precision == "int16" ? Precision::int16
+                                                            : Precision::automatic;
+            auto sidecar = std::make_unique<Sidecar>();
+            run(threads, isa, [&](const Context& context) {
+                return build_sidecar(rows_from(rows, d, dtype), n, chosen, k, *sidecar, context);
             });
+            return sidecar;
+        }))
+        .def_property_readonly("nbytes", &Sidecar::bytes)
+        .def_property_readonly(
+            "precision", [](const Sidecar& sidecar) { return sidecar.precision == Precision::int8 ? "int8" : "int16"; })
+        .def_property_readonly("wild", [](const Sidecar& sidecar) { return sidecar.wild.size(); })
+        .def_property_readonly("centred", [](const Sidecar& sidecar) { return !sidecar.mean.empty(); })
+        .def_readonly_static("max_width", &Sidecar::kMaxWidth);
+
+    // Returns the instruction set that ran, and the counts of candidates, decided pairs and dense queries.
+    m.def("euclidean_topk", [](std::uintptr_t queries, std::int64_t q, const std::string& query_dtype,
+                               std::uintptr_t database, std::int64_t n, const std::string& dtype, std::int64_t d,
+                               const Sidecar* sidecar, std::int64_t k, std::uintptr_t distances, std::uintptr_t ids,
+                               int threads, const std::string& isa) {
+        SearchCounts counts;
+        const std::string ran = run(threads, isa, [&](const Context& context) {
+            return euclidean_topk(rows_from(queries, d, query_dtype), q, rows_from(database, d, dtype), n, sidecar, k,
+                                  pointer<float>(distances), pointer<std::int64_t>(ids), counts, context);
         });
+        return py::make_tuple(ran, counts.candidates, counts.decided, counts.dense);
     });
 }
 

@@ -4,17 +4,28 @@
 #include <cstdint>
 
 #include "kernels/context.h"
+#include "kernels/rows.h"
+#include "kernels/sidecar.h"
 
 namespace rsir {
 
-// queries [q, d], database [n, d] row-major, T = float or double; n < 2^32.
+// What a search did, for its report.
+struct SearchCounts {
+    std::int64_t candidates = 0;  // (query, row) pairs that the sidecar's bounds left
+    std::int64_t decided = 0;     // canonical distances computed for them
+    std::int64_t dense = 0;       // queries answered by the dense pass
+};
+
+// queries [q, d], database [n, d] of the same d; n < 2^32.
 // distances [q, k] float and ids [q, k] int64, ordered by (distance, id).
 //
 // Canonical distance: the sum of (q_i - x_i)^2 in float64, without fused multiply-add, in the lane order of
 // kernels/cpu/lanes.h, rounded once to float. NaN distances are stored as the one quiet NaN 0x7fc00000 and rank after
 // infinity. Slots beyond n hold distance +inf and id -1.
-template <class T>
-Status euclidean_topk(const T* queries, std::int64_t q, const T* database, std::int64_t n, std::int64_t d,
-                      std::int64_t k, float* distances, std::int64_t* ids, const Context& context);
+//
+// sidecar: made from the same database, or null. It decides how fast the answer comes, never what it is.
+Status euclidean_topk(const Rows& queries, std::int64_t q, const Rows& database, std::int64_t n, const Sidecar* sidecar,
+                      std::int64_t k, float* distances, std::int64_t* ids, SearchCounts& counts,
+                      const Context& context);
 
 }  // namespace rsir

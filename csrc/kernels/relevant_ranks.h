@@ -4,18 +4,18 @@
 #include <cstdint>
 
 #include "kernels/context.h"
+#include "kernels/rows.h"
 
 namespace rsir {
 
-// queries [q, d], database [n, d] row-major, T = float or double; n < 2^32.
+// queries [q, d], database [n, d] of the same d; n < 2^32.
 // The relevant items of query j are count = offsets[j + 1] - offsets[j] different rows of the database, in increasing
 // order from members[first[j]] on. offsets[0] = 0.
 // ranks [offsets[q]] receives, for each query, the ranks of its relevant items, counted from 1, in increasing order:
 // their places when all n rows are ordered by (canonical distance, id) as in euclidean_topk. Where self is not null,
 // self_ranks [q] receives the rank of row self[j].
 // Memory: at most 16 MiB of distances, or those of eight queries, a thread.
-template <class T>
-Status relevant_ranks(const T* queries, std::int64_t q, const T* database, std::int64_t n, std::int64_t d,
+Status relevant_ranks(const Rows& queries, std::int64_t q, const Rows& database, std::int64_t n,
                       const std::int64_t* members, const std::int64_t* first, const std::int64_t* offsets,
                       const std::int64_t* self, std::int64_t* ranks, std::int64_t* self_ranks, const Context& context);
 

@@ -18,11 +18,14 @@ if TYPE_CHECKING:
     from rsir_fast.errors import RsirError as RsirError
     from rsir_fast.extraction import Features as Features
     from rsir_fast.extraction import extract as extract
+    from rsir_fast.ops._plan import SearchPlan as SearchPlan
     from rsir_fast.ops.euclidean_topk import euclidean_topk as euclidean_topk
     from rsir_fast.ops.gaussian_normalize import gaussian_normalize as gaussian_normalize
     from rsir_fast.ops.gaussian_normalize import gaussian_statistics as gaussian_statistics
     from rsir_fast.ops.hamming_topk import hamming_topk as hamming_topk
     from rsir_fast.ops.pack_codes import pack_codes as pack_codes
+    from rsir_fast.ops.prepare import PreparedDatabase as PreparedDatabase
+    from rsir_fast.ops.prepare import prepare as prepare
     from rsir_fast.ops.prepared_codes import PreparedCodes as PreparedCodes
     from rsir_fast.ops.prepared_codes import prepare_codes as prepare_codes
     from rsir_fast.ops.rank_database import rank_database as rank_database
@@ -34,7 +37,6 @@ _HOME = {
     "Backbone": "backbones",
     "Dataset": "datasets",
     "Features": "extraction",
-    "PreparedCodes": "ops.prepared_codes",
     "RsirError": "errors",
     "euclidean_topk": "ops.euclidean_topk",
     "evaluate_ge2018": "protocols",
@@ -46,6 +48,10 @@ _HOME = {
     "load_backbone": "backbones",
     "open_dataset": "datasets",
     "pack_codes": "ops.pack_codes",
+    "PreparedCodes": "ops.prepared_codes",
+    "PreparedDatabase": "ops.prepare",
+    "SearchPlan": "ops._plan",
+    "prepare": "ops.prepare",
     "prepare_codes": "ops.prepared_codes",
     "rank_database": "ops.rank_database",
     "relevant_ranks": "ops.relevant_ranks",

@@ -7,41 +7,9 @@
 #include <cstdint>
 
 #include "kernels/context.h"
+#include "kernels/rows.h"
 
 namespace rsir {
-
-// How the numbers of a matrix are stored; float16 and bfloat16 are IEEE binary16 and the upper half of a float, as
-// bits.
-enum class Element { float32, float64, float16, bfloat16 };
-
-template <class T>
-struct ElementOf;
-template <>
-struct ElementOf<float> {
-    static constexpr Element value = Element::float32;
-};
-template <>
-struct ElementOf<double> {
-    static constexpr Element value = Element::float64;
-};
-
-// A row-major matrix with d columns, without padding.
-struct Rows {
-    const void* data;
-    Element element;
-    std::int64_t d;
-
-    // The rows from `row` on.
-    Rows from(std::int64_t row) const {
-        const std::int64_t bytes = element == Element::float64 ? 8 : element == Element::float32 ? 4 : 2;
-        return {static_cast<const char*>(data) + row * d * bytes, element, d};
-    }
-};
-
-template <class T>
-Rows rows_of(const T* data, std::int64_t d) {
-    return {data, ElementOf<T>::value, d};
-}
 
 // What one instruction set contributes. A panel holds `height` rows of a matrix, widened to float64, padded with zeros
 // to padded(d) columns, in the order in which its tile reads them: padded(d) * height numbers, best aligned to 64
@@ -76,5 +44,8 @@ extern const CanonicalDistance canonical_distance_avx2;
 extern const CanonicalDistance canonical_distance_avx512;
 
 const CanonicalDistance& canonical_distance(Isa isa);
+
+// out [d]: a row as float64.
+void widen_row(const Rows& matrix, std::int64_t row, double* out);
 
 }  // namespace rsir

@@ -142,9 +142,10 @@ void gather(const double* query, const Rows& matrix, const std::uint32_t* ids, s
         const auto row_at = [&](std::int64_t j) { return data + (ids == nullptr ? j : std::int64_t{ids[j]}) * d; };
         for (std::int64_t j = 0; j < m; j += kWidth) {
             typename Vector::Doubles folded[kWidth];
-            for (std::int64_t p = 0; p < kWidth; ++p) {
-                // Beyond the end the last row is taken again, and the result thrown away.
-                const std::int64_t here = j + p < m ? j + p : m - 1;
+            const std::int64_t count = m - j < kWidth ? m - j : kWidth;
+            for (std::int64_t p = count; p < kWidth; ++p) folded[p] = Vector::zero();
+            for (std::int64_t p = 0; p < count; ++p) {
+                const std::int64_t here = j + p;
                 const auto* row = row_at(here);
                 const auto* next = row_at(here + ahead < m ? here + ahead : m - 1);
                 typename Vector::Doubles lanes[kGroups];

@@ -56,4 +56,10 @@ const CanonicalDistance canonical_distance_scalar = {
     "scalar", 2, 2, BestTile::kCapacity, pack<Vector>, BestTile::run, widen<Vector>, gather<Vector>,
 };
 
+void widen_row(const Rows& matrix, std::int64_t row, double* out) {
+    by_element(matrix, [&](const auto* data) {
+        for (std::int64_t i = 0; i < matrix.d; ++i) out[i] = widen(data[row * matrix.d + i]);
+    });
+}
+
 }  // namespace rsir

@@ -1,18 +1,24 @@
 #include "kernels/euclidean_topk.h"
 
+#include <vector>
+
+#include "kernels/cpu/certified_topk.h"
 #include "kernels/cpu/dense_topk.h"
 
 namespace rsir {
 
-template <class T>
-Status euclidean_topk(const T* queries, std::int64_t q, const T* database, std::int64_t n, std::int64_t d,
-                      std::int64_t k, float* distances, std::int64_t* ids, const Context& context) {
-    return dense_topk(rows_of(queries, d), nullptr, q, rows_of(database, d), n, k, distances, ids, context);
+Status euclidean_topk(const Rows& queries, std::int64_t q, const Rows& database, std::int64_t n, const Sidecar* sidecar,
+                      std::int64_t k, float* distances, std::int64_t* ids, SearchCounts& counts,
+                      const Context& context) {
+    if (sidecar == nullptr || k == 0 || k > n) {
+        counts.dense = q;
+        return dense_topk(queries, nullptr, q, database, n, k, distances, ids, context);
+    }
+    std::vector<std::int64_t> undecided;
+    const Status status = certified_topk(queries, q, database, *sidecar, k, distances, ids, undecided, counts, context);
+    if (status != Status::ok || undecided.empty()) return status;
+    return dense_topk(queries, undecided.data(), static_cast<std::int64_t>(undecided.size()), database, n, k, distances,
+                      ids, context);
 }
-
-template Status euclidean_topk(const float*, std::int64_t, const float*, std::int64_t, std::int64_t, std::int64_t,
-                               float*, std::int64_t*, const Context&);
-template Status euclidean_topk(const double*, std::int64_t, const double*, std::int64_t, std::int64_t, std::int64_t,
-                               float*, std::int64_t*, const Context&);
 
 }  // namespace rsir

@@ -150,19 +150,17 @@ bool is_certifiable(const Operands& operands, double marks) {
 
 }  // namespace
 
-template <class T>
-Status relevant_ranks(const T* queries, std::int64_t q, const T* database, std::int64_t n, std::int64_t d,
+Status relevant_ranks(const Rows& queries, std::int64_t q, const Rows& database, std::int64_t n,
                       const std::int64_t* members, const std::int64_t* first, const std::int64_t* offsets,
                       const std::int64_t* self, std::int64_t* ranks, std::int64_t* self_ranks, const Context& context) {
-    const Operands operands{rows_of(queries, d), rows_of(database, d), n, canonical_distance(context.isa),
-                            single_distance(context.isa)};
+    const Operands operands{queries, database, n, canonical_distance(context.isa), single_distance(context.isa)};
     context.report(operands.canonical.isa);
     if (q == 0 || n == 0) return Status::ok;
     const std::int64_t threads = std::max(1, context.threads);
     std::int64_t block = std::max<std::int64_t>(kBlockDistances / n, 2 * operands.canonical.queries);
     const bool is_certified = is_certifiable(operands, static_cast<double>(offsets[q]) / static_cast<double>(q));
     const std::int64_t widest =
-        is_certified ? dense_query_block(operands.single, d) : dense_query_block(operands.canonical, d);
+        is_certified ? dense_query_block(operands.single, queries.d) : dense_query_block(operands.canonical, queries.d);
     block = std::min({block, widest, (q + threads - 1) / threads});
     // Where distances are much alike, as under many ties, most are left to decide: then all may be computed at once.
     std::atomic<std::int64_t> decided{0}, certified{0};
@@ -183,12 +181,5 @@ Status relevant_ranks(const T* queries, std::int64_t q, const T* database, std::
         }
     });
 }
-
-template Status relevant_ranks(const float*, std::int64_t, const float*, std::int64_t, std::int64_t,
-                               const std::int64_t*, const std::int64_t*, const std::int64_t*, const std::int64_t*,
-                               std::int64_t*, std::int64_t*, const Context&);
-template Status relevant_ranks(const double*, std::int64_t, const double*, std::int64_t, std::int64_t,
-                               const std::int64_t*, const std::int64_t*, const std::int64_t*, const std::int64_t*,
-                               std::int64_t*, std::int64_t*, const Context&);
 
 }  // namespace rsir

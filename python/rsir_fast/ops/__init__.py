@@ -4,6 +4,7 @@ from rsir_fast.ops.euclidean_topk import euclidean_topk
 from rsir_fast.ops.gaussian_normalize import GaussianStatistics, gaussian_normalize, gaussian_statistics
 from rsir_fast.ops.hamming_topk import hamming_topk
 from rsir_fast.ops.pack_codes import pack_codes
+from rsir_fast.ops.prepare import PreparedDatabase, prepare
 from rsir_fast.ops.prepared_codes import PreparedCodes, prepare_codes
 from rsir_fast.ops.rank_database import RankedBlock, rank_database
 from rsir_fast.ops.relevant_ranks import RelevantRanks, relevant_ranks
@@ -11,6 +12,7 @@ from rsir_fast.ops.relevant_ranks import RelevantRanks, relevant_ranks
 __all__ = [
     "GaussianStatistics",
     "PreparedCodes",
+    "PreparedDatabase",
     "RankedBlock",
     "RelevantRanks",
     "euclidean_topk",
@@ -18,6 +20,7 @@ __all__ = [
     "gaussian_statistics",
     "hamming_topk",
     "pack_codes",
+    "prepare",
     "prepare_codes",
     "rank_database",
     "relevant_ranks",

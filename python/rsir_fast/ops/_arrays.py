@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,15 +13,16 @@ from numpy.typing import NDArray
 
 __all__ = [
     "Array",
+    "FloatRows",
     "Restore",
     "as_codes",
     "as_count",
     "as_float",
     "as_host",
+    "as_rows",
     "check_rank",
     "is_cuda_tensor",
     "is_torch",
-    "same_float",
 ]
 
 Array = NDArray[Any]
@@ -118,10 +120,51 @@ def as_float(x: object, name: str) -> tuple[Array, Restore]:
     return np.require(host, wide, ["C", "A"]), restore
 
 
-def same_float(a: Array, b: Array) -> tuple[Array, Array]:
-    """Widen the narrower of two float matrices, so that both have one dtype."""
-    dtype = np.result_type(a, b)
-    return a.astype(dtype, copy=False), b.astype(dtype, copy=False)
+@dataclass(frozen=True)
+class FloatRows:
+    """A matrix as the kernels read it.
+
+    Attributes
+    ----------
+    array : numpy.ndarray
+        Shape [n, d], C-contiguous, native: float16, float32, float64, or the uint16 bits of bfloat16.
+    dtype : str
+        ``"f2"``, ``"f4"``, ``"f8"`` or ``"bf2"``.
+    """
+
+    array: Array
+    dtype: str
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    def __getitem__(self, rows: slice) -> FloatRows:
+        return FloatRows(self.array[rows], self.dtype)
+
+
+def as_rows(x: object, name: str) -> tuple[FloatRows, Restore]:
+    """Return a float matrix [n, d] as it is stored: half precision is not widened.
+
+    Raises
+    ------
+    TypeError
+        The elements are not floating point.
+    ValueError
+        There are not two axes.
+    """
+    if is_torch(x) and (torch := sys.modules["torch"]) and x.dtype == torch.bfloat16:  # type: ignore[attr-defined]
+        bits, restore = as_host(x.detach().contiguous().view(torch.int16), name)  # type: ignore[attr-defined]
+        check_rank(bits, name, "d")
+        return FloatRows(np.require(bits.view(np.uint16), None, ["C", "A"]), "bf2"), restore
+    host, restore = as_host(x, name)
+    if host.dtype.name == "bfloat16":
+        check_rank(host, name, "d")
+        return FloatRows(np.require(host.view(np.uint16), None, ["C", "A"]), "bf2"), restore
+    if host.dtype.name != "float16":
+        wide, restore = as_float(x, name)
+        return FloatRows(wide, wide.dtype.str[1:]), restore
+    check_rank(host, name, "d")
+    return FloatRows(np.require(host, np.float16, ["C", "A"]), "f2"), restore
 
 
 def as_codes(x: object, name: str) -> tuple[NDArray[np.uint8], Restore]:

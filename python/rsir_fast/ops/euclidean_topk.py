@@ -7,46 +7,51 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from rsir_fast.ops._arrays import Array, Restore, as_count, as_float, same_float
+from rsir_fast.ops._arrays import FloatRows, Restore, as_count, as_float, as_rows
 from rsir_fast.ops._dispatch import choose_isa, choose_threads, cpu
-from rsir_fast.ops.gaussian_normalize import gaussian_normalize
+from rsir_fast.ops._plan import Method, SearchPlan, choose_pass
+from rsir_fast.ops.prepare import PreparedDatabase, check_items, make_sidecar, normalized_rows, stored_rows
 
 __all__ = ["euclidean_topk"]
-
-MAX_ITEMS = 2**32 - 1
-"""Item ids take 32 bits of a 64-bit sort key."""
 
 
 def euclidean_topk(
     queries: Any,
     database: Any,
     k: int,
-    normalize: Literal["none", "row"] = "none",
+    normalize: Literal["none", "row"] | None = None,
     exact: bool = True,
     *,
     nan: Literal["last", "raise"] = "last",
+    method: Method = "auto",
+    explain: bool = False,
     threads: int | None = None,
     isa: str | None = None,
-) -> tuple[Any, Any]:
+) -> tuple[Any, ...]:
     """Return the k nearest database rows of every query, by squared Euclidean distance.
 
     Parameters
     ----------
     queries : array, shape [q, d], float16, bfloat16, float32 or float64
-    database : array, shape [n, d], same kinds
-        NumPy arrays, torch tensors (any device) or DLPack arrays; need not be contiguous (then copied once). If one
-        side is float64, both are compared in float64.
+    database : array, shape [n, d], same kinds, or PreparedDatabase
+        NumPy arrays, torch tensors (any device) or DLPack arrays; need not be contiguous (then copied once). The two
+        may differ in dtype: every distance is taken between the exact stored values. For repeated searches make a
+        `PreparedDatabase` once with `prepare`.
     k : int
         Neighbours a query, at least 0. Slots beyond n hold distance +inf and id -1.
-    normalize : {"none", "row"}
+    normalize : {"none", "row"}, optional
         ``"row"``: Gaussian-normalise every vector first (`gaussian_normalize`); the ranking is then that of the
-        Pearson correlation.
+        Pearson correlation. Default: what the database was prepared with, else ``"none"``.
     exact : bool
         False permits, but does not require, a faster search with approximate answers. Today all answers are exact.
     nan : {"last", "raise"}
         NaN distances rank after +inf; or vectors with a NaN or an infinity, from which they come, are refused.
+    method : {"auto", "certified", "dense"}
+        Which pass to take; see Notes. Like `threads` and `isa` it never changes a bit of the answer.
+    explain : bool
+        True: return a `SearchPlan` as well.
     threads, isa : optional
-        As in `gaussian_normalize`; they never change a bit of the answer.
+        As in `gaussian_normalize`.
 
     Returns
     -------
@@ -54,6 +59,8 @@ def euclidean_topk(
         **Squared** Euclidean distances, increasing.
     ids : array, shape [q, k], int64
         Database rows; equal distances are ordered by id. Both are of the kind and on the device of `queries`.
+    plan : SearchPlan
+        Only with ``explain=True``: the pass taken and why, and how many candidates it had to decide.
 
     Raises
     ------
@@ -64,12 +71,18 @@ def euclidean_topk(
 
     Notes
     -----
-    The canonical distance (DESIGN: "certify, then decide"): the sum of (q_i - x_i)^2 in float64, in the fixed lane
-    order of `rsir_fast.ops.reference.lane_sum`, rounded once to float32. So an answer has the same bits for every
-    batch size, k, thread count and instruction set, and the distance of a vector to itself is exactly 0.
-    O(q n d) time. Memory beside inputs and outputs: at most 16 MiB of candidates (or those of one query) and some
-    5 MiB of widened rows (or ten rows) a thread; a normalised copy of both with
-    ``normalize="row"``; a wider copy of a side whose dtype is narrower than the other's.
+    The canonical distance: the sum of (q_i - x_i)^2 in float64, in the fixed lane order of
+    `rsir_fast.ops.reference.lane_sum`, rounded once to float32. So an answer has the same bits for every batch size,
+    k, thread count, instruction set and method, and the distance of a vector to itself is exactly 0.
+
+    ``"certified"``: an int8 copy of the database (the sidecar) gives every distance with a proven error bound; only
+    rows that the bound cannot exclude are decided by the canonical distance. A query with too many candidates is left
+    to the dense pass. ``"dense"`` computes the canonical distance of every pair.
+
+    O(q n d) time. Memory beside inputs and outputs, never of size q n: dense, O(threads (k + d)) and some 5 MiB a
+    thread; certified, about 2 KiB and 32 k bytes for each of 64 queries a thread (more where the bounds exclude
+    little, at most 0.5 MiB a query), and for an unprepared database n (d + 12) bytes; a normalised copy of both sides
+    with ``normalize="row"``.
 
     Examples
     --------
@@ -85,59 +98,96 @@ def euclidean_topk(
         _refuse_nan(queries, "queries")
         _refuse_nan(database, "database")
     wanted, items, restore = float_operands(queries, database, normalize, threads=threads, isa=isa)
-    distances, ids = search(wanted, items, as_count(k, "k"), threads=threads, isa=isa)
-    return restore(distances), restore(ids)
+    distances, ids, plan = search(wanted, items, as_count(k, "k"), method=method, threads=threads, isa=isa)
+    answer = restore(distances), restore(ids)
+    return (*answer, plan) if explain else answer
 
 
 def float_operands(
-    queries: Any, database: Any, normalize: str, *, threads: int | None, isa: str | None
-) -> tuple[Array, Array, Restore]:
-    """Return both sides as contiguous matrices of one dtype, normalised if asked, and the way back."""
-    if normalize not in ("none", "row"):
-        raise ValueError(f"normalize: expected 'none' or 'row', got {normalize!r}")
-    wanted, restore = as_float(queries, "queries")
-    items = wanted if database is queries else as_float(database, "database")[0]
-    if wanted.shape[1] != items.shape[1]:
-        raise ValueError(
-            f"queries have {wanted.shape[1]} features, the database has {items.shape[1]}; "
-            "expected both from the same backbone and layer"
-        )
-    if items.shape[0] > MAX_ITEMS:
-        raise ValueError(f"database: expected at most {MAX_ITEMS} rows, got {items.shape[0]}; search it in parts")
-    if normalize == "row":
-        rows = gaussian_normalize(wanted, threads=threads, isa=isa)
-        return rows, rows if items is wanted else gaussian_normalize(items, threads=threads, isa=isa), restore
-    return *same_float(wanted, items), restore
+    queries: Any, database: Any, normalize: str | None, *, threads: int | None, isa: str | None
+) -> tuple[FloatRows, PreparedDatabase | FloatRows, Restore]:
+    """Return both sides as the kernels read them, normalised if asked, and the way back."""
+    rows, restore = as_rows(queries, "queries")
+    if isinstance(database, PreparedDatabase):
+        if normalize not in (None, database.normalize):
+            raise ValueError(
+                f"normalize: expected {database.normalize!r}, with which the database was prepared, got {normalize!r}; "
+                "leave it out, or prepare the database again"
+            )
+        _check_width(rows, database.rows)
+        return normalized_rows(rows, queries, database.normalize, threads=threads, isa=isa), database, restore
+    items = rows if database is queries else as_rows(database, "database")[0]
+    _check_width(rows, items)
+    check_items(items)
+    normalize = "none" if normalize is None else normalize
+    wanted = normalized_rows(rows, queries, normalize, threads=threads, isa=isa)
+    same = items is rows
+    return wanted, wanted if same else normalized_rows(items, database, normalize, threads=threads, isa=isa), restore
 
 
 def search(
-    queries: Array, database: Array, k: int, *, threads: int | None, isa: str | None
-) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    queries: FloatRows,
+    database: PreparedDatabase | FloatRows,
+    k: int,
+    *,
+    method: Method = "auto",
+    threads: int | None,
+    isa: str | None,
+) -> tuple[NDArray[np.float32], NDArray[np.int64], SearchPlan]:
     """Run the kernel on checked operands."""
-    q, d = queries.shape
+    prepared = isinstance(database, PreparedDatabase)
+    rows = stored_rows(database)
+    q, d = queries.array.shape
+    n = rows.array.shape[0]
+    chosen, reason = choose_pass(q, n, d, k, prepared=prepared, max_width=cpu().Sidecar.max_width, method=method)
+    sidecar = None
+    if chosen == "certified":
+        sidecar = (
+            database.sidecar
+            if isinstance(database, PreparedDatabase)
+            else make_sidecar(rows, k=k, threads=threads, isa=isa)
+        )
     distances = np.empty((q, k), dtype=np.float32)
     ids = np.empty((q, k), dtype=np.int64)
-    cpu().euclidean_topk(
-        queries.ctypes.data,
+    count = choose_threads(threads)
+    ran, candidates, decided, dense = cpu().euclidean_topk(
+        queries.array.ctypes.data,
         q,
-        database.ctypes.data,
-        database.shape[0],
+        queries.dtype,
+        rows.array.ctypes.data,
+        n,
+        rows.dtype,
         d,
+        sidecar,
         k,
-        queries.dtype.str[1:],
         distances.ctypes.data,
         ids.ctypes.data,
-        choose_threads(threads),
+        count,
         choose_isa(isa),
     )
-    return distances, ids
+    plan = SearchPlan(chosen, reason, prepared, ran, count, candidates, decided, dense)
+    return distances, ids, plan
+
+
+def _check_width(queries: FloatRows, items: FloatRows) -> None:
+    if queries.array.shape[1] != items.array.shape[1]:
+        raise ValueError(
+            f"queries have {queries.array.shape[1]} features, the database has {items.array.shape[1]}; "
+            "expected both from the same backbone and layer"
+        )
 
 
 def _refuse_nan(vectors: Any, name: str) -> None:
-    values, _ = as_float(vectors, name)
+    values = _widened(vectors.rows) if isinstance(vectors, PreparedDatabase) else as_float(vectors, name)[0]
     rows = np.flatnonzero(~np.isfinite(values).all(axis=1))
     if rows.size:
         raise ValueError(
             f"{name}: expected finite values (nan='raise'), found NaN or infinity in {rows.size} rows, "
             f"first in row {rows[0]}; drop these rows, or use nan='last'"
         )
+
+
+def _widened(rows: FloatRows) -> Any:
+    if rows.dtype != "bf2":
+        return rows.array
+    return (rows.array.astype(np.uint32) << 16).view(np.float32)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from rsir_fast.ops._arrays import as_codes, as_count
 from rsir_fast.ops._dispatch import choose_isa, choose_threads, cpu
-from rsir_fast.ops.euclidean_topk import MAX_ITEMS
+from rsir_fast.ops.prepare import MAX_ITEMS
 
 __all__ = ["PreparedCodes", "code_length", "prepare_codes"]
 

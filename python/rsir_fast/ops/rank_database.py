@@ -10,6 +10,7 @@ from rsir_fast.ops.euclidean_topk import float_operands
 from rsir_fast.ops.euclidean_topk import search as euclidean_search
 from rsir_fast.ops.hamming_topk import code_operands
 from rsir_fast.ops.hamming_topk import search as hamming_search
+from rsir_fast.ops.prepare import stored_rows
 
 __all__ = ["RankedBlock", "rank_database"]
 
@@ -40,7 +41,7 @@ def rank_database(
     database: Any,
     *,
     metric: Literal["euclidean", "hamming"] = "euclidean",
-    normalize: Literal["none", "row"] = "none",
+    normalize: Literal["none", "row"] | None = None,
     bits: int | None = None,
     block: int | None = None,
     threads: int | None = None,
@@ -87,17 +88,19 @@ def rank_database(
     0 [[0, 2, 1], [1, 2, 0]]
     2 [[2, 0, 1]]
     """
+    wanted: Any
     if metric == "euclidean":
         if bits is not None:
             raise ValueError("bits: expected None with metric='euclidean'; it is the length of a Hamming code")
         wanted, items, restore = float_operands(queries, database, normalize, threads=threads, isa=isa)
-        n = len(items)
+
+        n = len(stored_rows(items))
 
         def rank(rows: Any) -> tuple[Any, Any]:
-            return euclidean_search(rows, items, n, threads=threads, isa=isa)
+            return euclidean_search(rows, items, n, threads=threads, isa=isa)[:2]
 
     elif metric == "hamming":
-        if normalize != "none":
+        if normalize not in (None, "none"):
             raise ValueError(f"normalize: expected 'none' with metric='hamming', got {normalize!r}")
         wanted, codes, length, restore = code_operands(queries, database, bits)
         n = len(codes)
@@ -112,7 +115,7 @@ def rank_database(
         raise ValueError("block: expected at least 1 query a block, got 0")
 
     def blocks() -> Iterator[RankedBlock]:
-        for start in range(0, wanted.shape[0], size):
+        for start in range(0, len(wanted), size):
             distances, ids = rank(wanted[start : start + size])
             yield RankedBlock(start, restore(distances), restore(ids))
 

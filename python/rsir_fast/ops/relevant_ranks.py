@@ -8,9 +8,10 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rsir_fast.ops._arrays import Array, as_count
+from rsir_fast.ops._arrays import FloatRows, as_count
 from rsir_fast.ops._dispatch import choose_isa, choose_threads, cpu
 from rsir_fast.ops.euclidean_topk import float_operands
+from rsir_fast.ops.prepare import stored_rows
 
 __all__ = ["RelevantRanks", "relevant_ranks"]
 
@@ -109,9 +110,9 @@ def relevant_ranks(
     Certify, then decide: distances in float32, whose error is proven to be small against them, tell between which
     relevant items an item lies; the few that come too near to one are computed in float64. Where one side is float64,
     or much of the database is relevant, all are: three times slower. The relevant items are sorted, the others only
-    counted. O(q n d) time. Memory beside the inputs (and a normalised copy of both with ``normalize="row"``): the ranks of a
-    block, and for each thread 16 MiB of distances (or those of eight queries) and some 5 MiB of packed rows (or
-    twenty). Never a ranking, never a distance matrix.
+    counted. O(q n d) time. Memory beside the inputs (and a normalised copy of both with ``normalize="row"``): the
+    ranks of a block, and for each thread 16 MiB of distances (or those of eight queries) and some 5 MiB of packed rows
+    (or twenty). Never a ranking, never a distance matrix.
 
     Examples
     --------
@@ -123,7 +124,8 @@ def relevant_ranks(
     >>> found.ranks.tolist(), found.drop_self().ranks.tolist()
     ([1, 4, 1, 3, 1, 3, 1, 4], [3, 2, 2, 3])
     """
-    wanted, items, _ = float_operands(queries, database, normalize, threads=threads, isa=isa)
+    wanted, prepared, _ = float_operands(queries, database, normalize, threads=threads, isa=isa)
+    items = stored_rows(prepared)
     relevant = _Members.find(
         _as_integers(query_labels, "query_labels", len(wanted)), _as_integers(item_labels, "item_labels", len(items))
     )
@@ -164,8 +166,8 @@ class _Members(NamedTuple):
 
 def _ranks(
     start: int,
-    queries: Array,
-    database: Array,
+    queries: FloatRows,
+    database: FloatRows,
     relevant: _Members,
     own: NDArray[np.int64] | None,
     *,
@@ -173,17 +175,18 @@ def _ranks(
     isa: str | None,
 ) -> RelevantRanks:
     """Run the kernel on checked operands."""
-    q, d = queries.shape
+    q, d = queries.array.shape
     offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(relevant.counts, dtype=np.int64)])
     ranks = np.empty(offsets[-1], dtype=np.int64)
     self_ranks = None if own is None else np.empty(q, dtype=np.int64)
     cpu().relevant_ranks(
-        queries.ctypes.data,
+        queries.array.ctypes.data,
         q,
-        database.ctypes.data,
-        database.shape[0],
+        queries.dtype,
+        database.array.ctypes.data,
+        len(database),
+        database.dtype,
         d,
-        queries.dtype.str[1:],
         relevant.items.ctypes.data,
         relevant.first.ctypes.data,
         offsets.ctypes.data,

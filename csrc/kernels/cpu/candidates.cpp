@@ -1,0 +1,99 @@
+#include "kernels/cpu/candidates.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace rsir {
+namespace {
+
+constexpr std::int64_t kRoom = kMaxTileRows + 16;
+constexpr std::int64_t kLeastCapacity = 512;
+constexpr std::int64_t kMostCandidates = 1 << 16;
+// The canonical (squared) distance is within 2^-23 of the true one, and below 2^-149 it is lost: how far a bound gives
+// way when it passes from one to the other.
+constexpr double kRounding = 1 + 0x1p-21;
+constexpr double kTiny = 0x1p-140;
+
+}  // namespace
+
+CandidateSearch::CandidateSearch(const Code& query, std::int64_t k, const Sidecar& sidecar, const Certify& certify)
+    : sidecar_(&sidecar),
+      certify_(&certify),
+      k_(k),
+      limit_(std::min(sidecar.n / 2, kMostCandidates) + 4 * k),
+      norm_(query.norm),
+      radius_(static_cast<double>(query.radius)),
+      squared_bound_(std::numeric_limits<double>::infinity()) {
+    state_.slope = 2 * query.scale;
+    state_.start = sidecar.precision == Precision::int8 ? -128 * query.sum : 0;
+    state_.cutoff = -std::numeric_limits<float>::max();  // everything but rows with infinite excess
+    reserve(std::max(kLeastCapacity, 8 * k));
+    if (query.wild) overflow();
+}
+
+void CandidateSearch::reserve(std::int64_t capacity) {
+    auto ids = std::make_unique<std::uint32_t[]>(static_cast<std::size_t>(capacity + kRoom));
+    auto estimates = std::make_unique<float[]>(static_cast<std::size_t>(capacity + kRoom));
+    std::copy_n(ids_.get(), state_.count, ids.get());
+    std::copy_n(estimates_.get(), state_.count, estimates.get());
+    ids_ = std::move(ids);
+    estimates_ = std::move(estimates);
+    capacity_ = capacity;
+    state_.ids = ids_.get();
+    state_.estimates = estimates_.get();
+}
+
+void CandidateSearch::overflow() {
+    overflowed_ = true;
+    state_.count = 0;
+    state_.reach = 0;
+    state_.cutoff = std::numeric_limits<float>::infinity();
+}
+
+// Test (3) of certify.h for a k-th true distance of at most sqrt(squared).
+void CandidateSearch::set_bound(double squared) {
+    if (!(squared < squared_bound_)) return;
+    squared_bound_ = squared;
+    const double tau = std::sqrt(squared) + radius_ + static_cast<double>(sidecar_->widest);
+    const double a = std::min(std::sqrt(norm_), tau), b = std::min(static_cast<double>(sidecar_->longest), tau);
+    const float reach = rounded_up(2 * a * (1 + kMargin));
+    const float cutoff = rounded_down(norm_ * (1 - kMargin) - (squared + 2 * b * radius_) * (1 + 0x1p-40) - 0x1p-100);
+    if (!std::isfinite(reach) || !std::isfinite(cutoff)) return;
+    state_.reach = reach;
+    state_.cutoff = cutoff;
+}
+
+void CandidateSearch::lower(double squared) { set_bound(squared * kRounding + kTiny); }
+
+void CandidateSearch::tighten() {
+    if (overflowed_ || state_.count < k_) return;
+    const float nearest = certify_->select(state_.estimates, state_.count, k_);
+    const double radius = static_cast<double>(certify_->widest(state_, nearest, sidecar_->radius.data()));
+    // Estimates are N_y - G, up to the margin e (N_x + N_y): D^2 of the k nearest by estimate is at most this.
+    const double longest = static_cast<double>(sidecar_->longest);
+    const double squared =
+        std::max(0.0, static_cast<double>(nearest) + norm_ + 2 * kMargin * (norm_ + longest * longest));
+    const double distance = std::sqrt(squared), a = std::min(std::sqrt(norm_), distance),
+                 b = std::min(longest, distance);
+    set_bound((squared + 2 * a * radius + 2 * b * radius_ + (radius + radius_) * (radius + radius_)) * kRounding +
+              kTiny);
+    certify_->filter(state_, sidecar_->radius.data());
+    if (state_.count > limit_) return overflow();
+    if (state_.count > capacity_ / 2) reserve(2 * capacity_);
+}
+
+void CandidateSearch::merge(CandidateSearch& other) {
+    if (overflowed_ || other.overflowed_) return overflow();
+    if (other.squared_bound_ < squared_bound_) {
+        squared_bound_ = other.squared_bound_;
+        state_.reach = other.state_.reach;
+        state_.cutoff = other.state_.cutoff;
+    }
+    reserve(state_.count + other.state_.count);
+    std::copy_n(other.state_.ids, other.state_.count, state_.ids + state_.count);
+    std::copy_n(other.state_.estimates, other.state_.count, state_.estimates + state_.count);
+    state_.count += other.state_.count;
+}
+
+}  // namespace rsir

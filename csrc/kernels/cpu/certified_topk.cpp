@@ -1,0 +1,144 @@
+#include "kernels/cpu/certified_topk.h"
+
+#include <algorithm>
+#include <mutex>
+#include <utility>
+
+#include "kernels/cpu/candidates.h"
+#include "kernels/cpu/decision.h"
+#include "kernels/cpu/parallel.h"
+
+namespace rsir {
+namespace {
+
+constexpr std::int64_t kQueryBlock = 256;  // queries that share one reading of the sidecar
+constexpr std::int64_t kFewQueries = 32;   // a thread: below, threads share the queries and split the rows
+constexpr std::int64_t kRangeRows = 4096;  // least rows of a range
+constexpr std::int64_t kChunkBytes = std::int64_t{1} << 18;  // of panels: stay in the L2 cache over all queries
+
+// The queries of one task, quantised, in subsets that a tile takes at once.
+class QueryBlock {
+  public:
+    QueryBlock(const Rows& queries, std::int64_t first, std::int64_t count, std::int64_t k, const Sidecar& sidecar,
+               const Certify& certify)
+        : sidecar_(sidecar), codes_of_(sidecar.precision == Precision::int8 ? certify.int8 : certify.int16) {
+        const std::int64_t steps = sidecar.steps();
+        const std::int64_t subsets = (count + codes_of_.max_queries - 1) / codes_of_.max_queries;
+        codes_.resize(static_cast<std::size_t>(count * steps * 4));
+        searches_.reserve(static_cast<std::size_t>(count));
+        Quantizer quantizer(sidecar.d, sidecar.mean, sidecar.precision, certify);
+        for (std::int64_t s = 0; s <= subsets; ++s) starts_.push_back(count * s / subsets);
+        for (std::int64_t s = 0; s < subsets; ++s) {
+            const std::int64_t size = starts_[s + 1] - starts_[s];
+            for (std::int64_t j = 0; j < size; ++j) {
+                const Code code = quantizer.run(queries, first + starts_[s] + j, codes_of_.query_limit);
+                quantizer.store_query(codes_.data() + (starts_[s] * steps + j) * 4, size * 4, steps);
+                searches_.emplace_back(code, k, sidecar, certify);
+            }
+        }
+        for (CandidateSearch& search : searches_) states_.push_back(&search.state());
+    }
+
+    void scan(std::int64_t first_group, std::int64_t last_group, Poll& poll) {
+        const std::int64_t steps = sidecar_.steps(), panel_bytes = steps * Sidecar::kGroup * 4;
+        // A multiple of every tile height, so that only the last chunk has rests.
+        const std::int64_t chunk = std::max<std::int64_t>(1, kChunkBytes / (panel_bytes * 12)) * 12;
+        for (std::int64_t begin = first_group; begin < last_group; begin += chunk) {
+            if (poll.stop()) return;
+            const std::int64_t end = std::min(last_group, begin + chunk);
+            for (std::size_t s = 0; s + 1 < starts_.size(); ++s) scan_subset(s, begin, end, steps, panel_bytes);
+        }
+    }
+
+    std::vector<CandidateSearch>& searches() { return searches_; }
+
+  private:
+    void scan_subset(std::size_t s, std::int64_t begin, std::int64_t end, std::int64_t steps,
+                     std::int64_t panel_bytes) {
+        const std::int64_t count = starts_[s + 1] - starts_[s];
+        const std::int64_t groups = codes_of_.tile_groups(count);
+        for (std::int64_t g = begin; g < end; g += groups) {
+            const std::int64_t row = g * Sidecar::kGroup;
+            codes_of_.tile(sidecar_.panels.get() + g * panel_bytes, std::min(groups, end - g), steps,
+                           codes_.data() + starts_[s] * steps * 4, count, states_.data() + starts_[s],
+                           sidecar_.scale.data() + row, sidecar_.excess.data() + row, sidecar_.radius.data() + row,
+                           static_cast<std::uint32_t>(row));
+            for (std::int64_t j = 0; j < count; ++j) {
+                searches_[static_cast<std::size_t>(starts_[s] + j)].make_room();
+            }
+        }
+    }
+
+    const Sidecar& sidecar_;
+    const Codes& codes_of_;
+    std::vector<std::int8_t> codes_;    // subsets of [steps][size][4]
+    std::vector<std::int64_t> starts_;  // of the subsets, and the end
+    std::vector<CandidateSearch> searches_;
+    std::vector<Candidates*> states_;  // of searches_: what tiles append to
+};
+
+}  // namespace
+
+Status certified_topk(const Rows& queries, std::int64_t q, const Rows& database, const Sidecar& sidecar, std::int64_t k,
+                      float* distances, std::int64_t* ids, std::vector<std::int64_t>& undecided, SearchCounts& counts,
+                      const Context& context) {
+    const Certify& certify = certify_for(context.isa);
+    const CanonicalDistance& canonical = canonical_distance(context.isa);
+    context.report(canonical.isa);
+    const std::int64_t threads = std::max(1, context.threads), groups = sidecar.groups();
+    const bool few = q < kFewQueries * threads;
+    const std::int64_t wanted_blocks =
+        few ? (q + kQueryBlock - 1) / kQueryBlock : std::max((q + kQueryBlock - 1) / kQueryBlock, threads);
+    const std::int64_t blocks = std::max<std::int64_t>(1, wanted_blocks);
+    const std::int64_t ranges = few ? std::clamp<std::int64_t>(sidecar.n / kRangeRows, 1, threads) : std::int64_t{1};
+
+    std::mutex mutex;
+    const auto decide = [&](std::int64_t first, std::vector<CandidateSearch*> searches, Poll& poll) {
+        SearchCounts found;
+        std::vector<std::int64_t> left;
+        for (std::size_t j = 0; j < searches.size(); ++j) {
+            searches[j]->tighten();
+            if (searches[j]->overflowed()) left.push_back(first + static_cast<std::int64_t>(j));
+            found.candidates += searches[j]->state().count;
+        }
+        Decision decision(queries, first, std::move(searches), database, sidecar, k, certify, canonical);
+        found.decided = decision.run(distances, ids, poll);
+        const std::lock_guard<std::mutex> lock(mutex);
+        undecided.insert(undecided.end(), left.begin(), left.end());
+        counts.candidates += found.candidates;
+        counts.decided += found.decided;
+    };
+
+    std::vector<CandidateSearch> parts(ranges > 1 ? static_cast<std::size_t>(q * ranges) : 0);  // [q, ranges]
+    Status status = parallel_for(context, blocks * ranges, [&](std::int64_t task, Poll& poll) {
+        const std::int64_t block = task / ranges, range = task % ranges;
+        const std::int64_t first = q * block / blocks, last = q * (block + 1) / blocks;
+        QueryBlock work(queries, first, last - first, k, sidecar, certify);
+        work.scan(groups * range / ranges, groups * (range + 1) / ranges, poll);
+        if (poll.stop()) return;
+        std::vector<CandidateSearch*> searches;
+        for (std::int64_t query = first; query < last; ++query) {
+            CandidateSearch& search = work.searches()[static_cast<std::size_t>(query - first)];
+            if (ranges > 1) {
+                parts[static_cast<std::size_t>(query * ranges + range)] = std::move(search);
+            } else {
+                searches.push_back(&search);
+            }
+        }
+        if (ranges == 1) decide(first, std::move(searches), poll);
+    });
+    if (ranges > 1 && status == Status::ok) {
+        status = parallel_for(context, q, [&](std::int64_t query, Poll& poll) {
+            CandidateSearch& search = parts[static_cast<std::size_t>(query * ranges)];
+            for (std::int64_t range = 1; range < ranges; ++range) {
+                search.merge(parts[static_cast<std::size_t>(query * ranges + range)]);
+            }
+            decide(query, {&search}, poll);
+        });
+    }
+    std::sort(undecided.begin(), undecided.end());
+    counts.dense += static_cast<std::int64_t>(undecided.size());
+    return status;
+}
+
+}  // namespace rsir

@@ -1,0 +1,22 @@
+// Exact k nearest rows through a sidecar: certify with int8 codes, decide with the canonical distance.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "kernels/context.h"
+#include "kernels/euclidean_topk.h"
+#include "kernels/sidecar.h"
+
+namespace rsir {
+
+// queries: q rows of width d = sidecar.d; database: the rows that the sidecar was made from. 1 <= k <= n.
+// distances [q, k] and ids [q, k] as in euclidean_topk.h. Queries that are not decided here (too many candidates, or
+// elements that are not finite or too large for the bounds) are appended to `undecided`, in increasing order; their
+// rows of the outputs are not written.
+// Memory: O(threads * (d + candidates of 64 queries)).
+Status certified_topk(const Rows& queries, std::int64_t q, const Rows& database, const Sidecar& sidecar, std::int64_t k,
+                      float* distances, std::int64_t* ids, std::vector<std::int64_t>& undecided, SearchCounts& counts,
+                      const Context& context);
+
+}  // namespace rsir

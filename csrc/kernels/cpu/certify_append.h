@@ -1,0 +1,22 @@
+// Test (3) for one query and one panel, for instruction sets without a compressing store: included like
+// certify_common.h.
+
+constexpr int kGroup = 16;
+
+void append(const std::int32_t* sums, Candidates& query, const float* scale, const float* excess, const float* radius,
+            std::uint32_t first) {
+    float estimates[kGroup];
+    std::int32_t found[kGroup], any = 0;
+    for (int i = 0; i < kGroup; ++i) {
+        const float product = static_cast<float>(sums[i]) * scale[i] * query.slope;
+        estimates[i] = excess[i] - product;
+        found[i] = query.reach * radius[i] - estimates[i] >= query.cutoff ? 1 : 0;
+        any |= found[i];
+    }
+    if (any == 0) return;
+    for (int i = 0; i < kGroup; ++i) {
+        query.ids[query.count] = first + static_cast<std::uint32_t>(i);
+        query.estimates[query.count] = estimates[i];
+        query.count += found[i];
+    }
+}

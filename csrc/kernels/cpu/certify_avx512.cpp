@@ -1,0 +1,121 @@
+#include <cmath>
+#include <cstring>
+
+#include "kernels/cpu/certify.h"
+#include "kernels/cpu/immintrin_avx512.h"
+
+namespace rsir {
+namespace {
+
+#include "kernels/cpu/certify_common.h"
+
+// One step of 16 rows. Written as assembly because GCC 12 moves the accumulators of _mm512_dpbusd_epi32 through memory.
+struct Int8 {
+    static inline void dot(__m512i& sums, __m512i panel, __m512i codes) {
+        asm("vpdpbusd %2, %1, %0" : "+v"(sums) : "v"(panel), "v"(codes));
+    }
+};
+struct Int16 {
+    static inline void dot(__m512i& sums, __m512i panel, __m512i codes) {
+        asm("vpdpwssd %2, %1, %0" : "+v"(sums) : "v"(panel), "v"(codes));
+    }
+};
+
+// Q queries x G panels of 16 rows; U sums side by side where there are too few to hide the latency of vpdpbusd.
+template <class Product, int Q, int G, int U>
+void tile(const std::uint8_t* panels, std::int64_t steps, const std::int8_t* codes, Candidates* const* queries,
+          const float* scale, const float* excess, const float* radius, std::uint32_t first) {
+    __m512i sums[U][Q][G];
+#pragma GCC unroll 32
+    for (int u = 0; u < U; ++u) {
+#pragma GCC unroll 8
+        for (int q = 0; q < Q; ++q) {
+#pragma GCC unroll 8
+            for (int g = 0; g < G; ++g) {
+                sums[u][q][g] = u == 0 ? _mm512_set1_epi32(queries[q]->start) : _mm512_setzero_si512();
+            }
+        }
+    }
+    const std::int64_t panel_bytes = steps * 64;
+    std::int64_t step = 0;
+    const auto advance = [&](int u, std::int64_t at) __attribute__((always_inline)) {
+        __m512i rows[G];
+#pragma GCC unroll 8
+        for (int g = 0; g < G; ++g) rows[g] = _mm512_load_si512(panels + g * panel_bytes + at * 64);
+#pragma GCC unroll 8
+        for (int q = 0; q < Q; ++q) {
+            std::int32_t four;
+            std::memcpy(&four, codes + (at * Q + q) * 4, sizeof four);
+            const __m512i broadcast = _mm512_set1_epi32(four);
+#pragma GCC unroll 8
+            for (int g = 0; g < G; ++g) Product::dot(sums[u][q][g], rows[g], broadcast);
+        }
+    };
+    for (; step + U <= steps; step += U) {
+#pragma GCC unroll 8
+        for (int u = 0; u < U; ++u) advance(u, step + u);
+    }
+    for (; step < steps; ++step) advance(0, step);
+
+    const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+#pragma GCC unroll 8
+    for (int g = 0; g < G; ++g) {
+        const __m512 row_scale = _mm512_loadu_ps(scale + 16 * g);
+        const __m512 row_excess = _mm512_loadu_ps(excess + 16 * g);
+        const __m512 row_radius = _mm512_loadu_ps(radius + 16 * g);
+#pragma GCC unroll 8
+        for (int q = 0; q < Q; ++q) {
+            Candidates& query = *queries[q];
+            __m512i total = sums[0][q][g];
+            for (int u = 1; u < U; ++u) total = _mm512_add_epi32(total, sums[u][q][g]);
+            const __m512 product =
+                _mm512_mul_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(total), row_scale), _mm512_set1_ps(query.slope));
+            const __m512 rest = _mm512_fmsub_ps(_mm512_set1_ps(query.reach), row_radius, row_excess);
+            const __mmask16 found =
+                _mm512_cmp_ps_mask(_mm512_add_ps(product, rest), _mm512_set1_ps(query.cutoff), _CMP_GE_OQ);
+            if (__builtin_expect(found != 0, 0)) {
+                const __m512i ids = _mm512_add_epi32(lane, _mm512_set1_epi32(static_cast<int>(first) + 16 * g));
+                _mm512_storeu_si512(query.ids + query.count, _mm512_maskz_compress_epi32(found, ids));
+                _mm512_storeu_ps(query.estimates + query.count,
+                                 _mm512_maskz_compress_ps(found, _mm512_sub_ps(row_excess, product)));
+                query.count += __builtin_popcount(found);
+            }
+        }
+    }
+}
+
+std::int64_t tile_groups(std::int64_t count) { return count <= 2 ? 1 : count <= 5 ? 2 : 3; }
+
+template <class Product, int Q, int G, int U>
+void tiles(const std::uint8_t* panels, std::int64_t groups, std::int64_t steps, const std::int8_t* codes,
+           Candidates* const* queries, const float* scale, const float* excess, const float* radius,
+           std::uint32_t first) {
+    if (groups == G) return tile<Product, Q, G, U>(panels, steps, codes, queries, scale, excess, radius, first);
+    for (std::int64_t g = 0; g < groups; ++g) {
+        tile<Product, Q, 1, 1>(panels + g * steps * 64, steps, codes, queries, scale + 16 * g, excess + 16 * g,
+                               radius + 16 * g, first + static_cast<std::uint32_t>(16 * g));
+    }
+}
+
+template <class Product>
+void tile_of(const std::uint8_t* panels, std::int64_t groups, std::int64_t steps, const std::int8_t* codes,
+             std::int64_t count, Candidates* const* queries, const float* scale, const float* excess,
+             const float* radius, std::uint32_t first) {
+    constexpr decltype(&tiles<Product, 1, 1, 4>) kRuns[] = {
+        tiles<Product, 1, 1, 4>, tiles<Product, 2, 1, 4>, tiles<Product, 3, 2, 2>, tiles<Product, 4, 2, 2>,
+        tiles<Product, 5, 2, 2>, tiles<Product, 6, 3, 1>, tiles<Product, 7, 3, 1>, tiles<Product, 8, 3, 1>};
+    kRuns[count - 1](panels, groups, steps, codes, queries, scale, excess, radius, first);
+}
+
+}  // namespace
+
+const Certify certify_avx512 = {"avx512",
+                                {127, 8, tile_groups, tile_of<Int8>, 1.0},
+                                {0, 8, tile_groups, tile_of<Int16>, 2.0},
+                                quantize8,
+                                quantize16,
+                                select,
+                                widest,
+                                filter};
+
+}  // namespace rsir

@@ -1,0 +1,57 @@
+#include <cmath>
+#include <cstring>
+
+#include "kernels/cpu/certify.h"
+
+namespace rsir {
+namespace {
+
+#include "kernels/cpu/certify_append.h"
+#include "kernels/cpu/certify_common.h"
+
+std::int64_t tile_groups(std::int64_t) { return 1; }
+
+struct Int8 {
+    static std::int32_t dot(const std::uint8_t* row, const std::int8_t* query) {
+        std::int32_t sum = 0;
+        for (int j = 0; j < 4; ++j) sum += row[j] * query[j];
+        return sum;
+    }
+};
+struct Int16 {
+    static std::int32_t dot(const std::uint8_t* row, const std::int8_t* query) {
+        std::int16_t a[2], b[2];
+        std::memcpy(a, row, sizeof a);
+        std::memcpy(b, query, sizeof b);
+        return a[0] * b[0] + a[1] * b[1];
+    }
+};
+
+template <class Product>
+void tile(const std::uint8_t* panel, std::int64_t, std::int64_t steps, const std::int8_t* codes, std::int64_t count,
+          Candidates* const* queries, const float* scale, const float* excess, const float* radius,
+          std::uint32_t first) {
+    for (std::int64_t q = 0; q < count; ++q) {
+        std::int32_t sums[kGroup];
+        for (std::int32_t& sum : sums) sum = queries[q]->start;
+        for (std::int64_t t = 0; t < steps; ++t) {
+            for (int i = 0; i < kGroup; ++i) {
+                sums[i] += Product::dot(panel + (t * kGroup + i) * 4, codes + (t * count + q) * 4);
+            }
+        }
+        append(sums, *queries[q], scale, excess, radius, first);
+    }
+}
+
+}  // namespace
+
+const Certify certify_scalar = {"scalar",
+                                {127, 4, tile_groups, tile<Int8>, 8.0},
+                                {0, 4, tile_groups, tile<Int16>, 8.0},
+                                quantize8,
+                                quantize16,
+                                select,
+                                widest,
+                                filter};
+
+}  // namespace rsir

@@ -1,0 +1,88 @@
+"""Which pass answers a search: chosen from the sizes alone, never changing an answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["Method", "SearchPlan", "choose_pass"]
+
+Method = Literal["auto", "certified", "dense"]
+
+
+@dataclass(frozen=True)
+class SearchPlan:
+    """How a search was done; from ``euclidean_topk(..., explain=True)``.
+
+    Attributes
+    ----------
+    method : {"certified", "dense"}
+        ``"certified"``: an int8 pass with a proven bound excludes most rows, the canonical distance decides among the
+        rest. ``"dense"``: the canonical distance of every pair.
+    reason : str
+        Why this pass was chosen.
+    prepared : bool
+        Whether the database had been prepared.
+    isa : str
+        Instruction set that ran.
+    threads : int
+    candidates : int
+        Pairs of query and row that the bounds left.
+    decided : int
+        Pairs whose canonical distance was computed among them.
+    dense_queries : int
+        Queries answered by the dense pass: all of them, or those with too many candidates.
+    """
+
+    method: Literal["certified", "dense"]
+    reason: str
+    prepared: bool
+    isa: str
+    threads: int
+    candidates: int
+    decided: int
+    dense_queries: int
+
+
+MIN_CERTIFIED_ROWS = 512
+"""Below, the dense pass is done before the bounds are set up."""
+
+DENSE_DEPTH = 8
+"""A search for more than n / DENSE_DEPTH neighbours excludes too little."""
+
+MIN_PLAIN_QUERIES = 6
+"""Quantising a database costs about as much as so many dense queries."""
+
+
+def choose_pass(
+    q: int, n: int, d: int, k: int, *, prepared: bool, max_width: int, method: Method = "auto"
+) -> tuple[Literal["certified", "dense"], str]:
+    """Return the pass for q queries, n rows of width d and k neighbours, and the reason.
+
+    Raises
+    ------
+    ValueError
+        For an unknown method, or one that these sizes do not allow.
+    """
+    if method not in ("auto", "certified", "dense"):
+        raise ValueError(f"method: expected 'auto', 'certified' or 'dense', got {method!r}")
+    impossible = ""
+    if not 1 <= k <= n:
+        impossible = f"k = {k} is not within 1 and n = {n}"
+    elif not 1 <= d <= max_width:
+        impossible = f"d = {d} is not within 1 and {max_width}"
+    if method == "dense":
+        return "dense", "asked for"
+    if method == "certified":
+        if impossible:
+            raise ValueError(f"method: 'certified' cannot be used where {impossible}; use method='auto'")
+        return "certified", "asked for"
+    if impossible:
+        return "dense", impossible
+    if n < MIN_CERTIFIED_ROWS:
+        return "dense", f"n = {n} is below {MIN_CERTIFIED_ROWS}: little to exclude"
+    if DENSE_DEPTH * k > n:
+        return "dense", f"k = {k} is more than 1/{DENSE_DEPTH} of n = {n}: little to exclude"
+    if not prepared and q < MIN_PLAIN_QUERIES:
+        return "dense", f"{q} queries are too few to quantise the database for; prepare it for repeated searches"
+    return "certified", "excludes most rows at a quarter of the cost"
