@@ -1,0 +1,129 @@
+"""SVGs made of results: `python benchmarks/plots.py RESULT.json OUT.svg` (or .png)."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+
+mpl.use("agg")
+mpl.rcParams.update({"svg.hashsalt": "rsir_fast", "font.size": 9})
+
+import numpy as np  # noqa: E402
+from matplotlib.figure import Figure  # noqa: E402
+
+from tables import LABELS  # noqa: E402
+
+Result = dict[str, Any]
+
+# Okabe and Ito: told apart by colour-blind readers too.
+COLOURS = {
+    "faiss": "#56B4E9",
+    "faiss-best": "#0072B2",
+    "torch": "#E69F00",
+    "torch-layer_norm": "#F0E442",
+    "numpy": "#009E73",
+    "sklearn": "#CC79A7",
+    "usearch": "#D55E00",
+    "rsir_fast-plain": "#999999",
+}
+SIZES = ["#56B4E9", "#0072B2", "#009E73", "#D55E00"]
+
+
+def draw(result: Result, path: Path) -> bool:
+    """Draw a result; return whether its kind has a plot."""
+    if result["kind"] == "bench":
+        _save(_bars(result), path)
+    elif result["kind"] == "sweep" and result["cells"]:
+        _save(_curves(result), path)
+    else:
+        return False
+    return True
+
+
+def _save(figure: Figure, path: Path) -> None:
+    figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None, dpi=110)
+
+
+def _bars(result: Result) -> Figure:
+    """Ratio to every peer, a panel for every case; the target is a black tick."""
+    shown = [case for case in result["cases"] if case["pairs"]]
+    columns = 3
+    rows = -(-len(shown) // columns)
+    figure = Figure(figsize=(12, 1.0 + 1.75 * rows), layout="constrained")
+    for number, case in enumerate(shown, 1):
+        axes = figure.add_subplot(rows, columns, number)
+        pairs = case["pairs"]
+        for place, pair in enumerate(pairs):
+            low, high = pair["ratio_quartiles"]
+            middle = pair["ratio"]
+            error = [[max(0.0, middle - low)], [max(0.0, high - middle)]]
+            axes.barh(place, middle, color=COLOURS.get(pair["peer"], "#999999"), height=0.7)
+            axes.errorbar(middle, place, xerr=error, color="0.3", linewidth=1)
+            axes.annotate(f"{middle:.3g}x", (max(middle, high), place), xytext=(4, 0), textcoords="offset points",
+                          va="center", fontsize=8)  # fmt: skip
+            if target := case["targets"].get(pair["peer"]):
+                axes.plot([target, target], [place - 0.42, place + 0.42], color="black", linewidth=2)
+        axes.axvline(1, color="0.5", linewidth=0.8)
+        axes.set_xscale("log")
+        values = [pair["ratio"] for pair in pairs] + list(case["targets"].values())
+        axes.set_xlim(min(0.5, min(values) / 1.5), max(values) * 3)
+        axes.set_yticks(range(len(pairs)), [LABELS.get(pair["peer"], pair["peer"]) for pair in pairs])
+        axes.invert_yaxis()
+        axes.set_title(f"{case['name']}: {pairs[0]['ours_ms']:.3g} ms", fontsize=9)
+        axes.spines[["top", "right"]].set_visible(False)
+    machine = result["machine"]
+    figure.suptitle(
+        f"Times as long as rsir_fast, {machine['cpu']}, {machine['cores']} cores. "
+        "Lines: quartiles of paired turns; black ticks: targets",
+        fontsize=10,
+    )
+    return figure
+
+
+def _curves(result: Result) -> Figure:
+    """Ratio of the fastest peer over the query count, a panel for every d, a line for every n."""
+    cells = result["cells"]
+    dims = sorted({cell["d"] for cell in cells})
+    sizes = sorted({cell["n"] for cell in cells})
+    figure = Figure(figsize=(11, 3.6 * -(-len(dims) // 2)), layout="constrained")
+    first = None
+    for number, d in enumerate(dims, 1):
+        axes = figure.add_subplot(-(-len(dims) // 2), min(2, len(dims)), number, sharex=first, sharey=first)
+        first = first or axes
+        for place, n in enumerate(sizes):
+            here = [cell for cell in cells if (cell["n"], cell["d"]) == (n, d)]
+            counts = sorted({cell["q"] for cell in here})
+            if not counts:
+                continue
+            least = [min(cell["ratio"] for cell in here if cell["q"] == q) for q in counts]
+            axes.plot(counts, least, marker="o", markersize=3, color=SIZES[place % len(SIZES)],
+                      linestyle=["-", "--", "-.", ":"][place // len(SIZES) % 4], label=f"n = {n:,}")  # fmt: skip
+        axes.axhline(1, color="black", linewidth=1)
+        axes.set_xscale("log", base=2)
+        axes.set_yscale("log", base=2)
+        axes.set_title(f"d = {d}")
+        axes.grid(alpha=0.3)
+        axes.set_xlabel("queries")
+        axes.set_ylabel("fastest peer / ours")
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}x")
+        axes.set_xticks(2.0 ** np.arange(0, 13, 2))
+        axes.legend(fontsize=8)
+    figure.suptitle(f"How many times as long the fastest peer takes, k = {result['k']}, {result['machine']['cpu']}")
+    return figure
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("result", type=Path)
+    options.add_argument("out", type=Path)
+    chosen = options.parse_args()
+    draw(json.loads(chosen.result.read_text()), chosen.out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,130 @@
+"""`make bench`: every case, every peer, turn by turn, in one run; JSON, Markdown and SVG under benchmarks/results/."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import cases
+import plots
+import tables
+from cases import Case
+from checks import Checker
+from engines import Engine, best_core_type, environments, saved
+from interleave import OURS, SMOKE, Effort, measure
+from machine import provenance, result_path
+from peers import PEERS
+from roofline import Meter, floors
+
+
+def log(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def start_engines(stack: ExitStack, names: Iterable[str], core_type: str) -> dict[str, Engine]:
+    """Return peer -> its process, ended by the stack; ours is always the first."""
+    extra = environments(core_type)
+    wanted = [OURS, *(name for name in names if name != OURS)]
+    return {name: stack.enter_context(Engine(name, extra.get(name))) for name in wanted}
+
+
+def run_case(case: Case, engines: dict[str, Engine], effort: Effort) -> dict[str, Any]:
+    """Load, check every answer, measure; return what goes into the JSON."""
+    engines = {name: engine for name, engine in engines.items() if name in PEERS[case.op]}
+    arrays = cases.inputs(case)
+    checker = Checker(case, arrays)
+    prepare_s = {}
+    with saved(arrays) as paths:
+        del arrays
+        for name, engine in engines.items():
+            prepare_s[name] = engine.ask("load", case.op, name, paths["database"], paths.get("queries"))
+    for name, engine in engines.items():
+        engine.ask("turn", case.q, case.k, 0.0, 1)
+        checker.check(engine, name)
+    pairs = measure(engines, case.q, case.k, effort)
+    for name, engine in engines.items():  # and the last answer is still right
+        checker.check(engine, name)
+    peak_mib = {name: engine.ask("peak_mib") for name, engine in engines.items()}
+    for engine in engines.values():
+        engine.ask("drop")
+    return {
+        **asdict(case),
+        "name": case.name,
+        "answers": "asserted",
+        "prepare_s": prepare_s,
+        "peak_mib_so_far": peak_mib,
+        "pairs": pairs,
+    }
+
+
+def run(chosen: Sequence[Case], peers: Sequence[str], effort: Effort) -> dict[str, Any]:
+    """Measure the chosen cases; the roofline before, between and after them."""
+    result = {"kind": "bench", **provenance(), "effort": asdict(effort)}
+    started = time.perf_counter()
+    log("faiss: which OPENBLAS_CORETYPE is best here")
+    core_type, tried = best_core_type(n=20_000 if effort.pause else 2_000)
+    result["faiss_core_type"] = {"best": core_type, "ms": tried}
+    meter = Meter()
+    meter.measure()
+    rows = []
+    with ExitStack() as stack:
+        engines = start_engines(stack, peers, core_type)
+        for number, case in enumerate(chosen, 1):
+            log(f"[{number}/{len(chosen)}] {case.name}")
+            rows.append(run_case(case, engines, effort))
+            log(tables.one_line(rows[-1]))
+            if effort.pause:
+                meter.measure()
+    result["roofline"] = meter.result()
+    for case, row in zip(chosen, rows, strict=True):
+        row["floors_ms"] = floors(case, result["roofline"])
+    result["cases"] = rows
+    result["seconds"] = time.perf_counter() - started
+    return result
+
+
+def write(result: dict[str, Any], path: Path) -> None:
+    """Write JSON, and beside it the tables and the plot that are made of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(result, indent=1) + "\n")
+    path.with_suffix(".md").write_text(tables.markdown(result) + "\n")
+    drawn = plots.draw(result, path.with_suffix(".svg"))
+    log(f"written: {path}, .md{', .svg' if drawn else ''}")
+
+
+def parser(description: str | None) -> argparse.ArgumentParser:
+    """Return the options that all programs here have."""
+    options = argparse.ArgumentParser(description=description)
+    options.add_argument("--small", action="store_true", help="sizes of smoke tests: seconds, figures without meaning")
+    options.add_argument("--out", type=Path, help="JSON to write; default benchmarks/results/<date>-<cpu>.json")
+    return options
+
+
+def main() -> None:
+    options = parser(__doc__)
+    options.add_argument("--cases", default="", help="only cases whose name contains this, such as 'Hamming'")
+    options.add_argument("--peers", default="", help="comma-separated; default all")
+    options.add_argument("--seconds", type=float, default=Effort.seconds, help="time of each peer in each case")
+    chosen = options.parse_args()
+    wanted = [case for case in cases.CASES if chosen.cases.lower() in case.name.lower()]
+    every = dict.fromkeys(name for peers in PEERS.values() for name in peers)
+    names = [name for name in every if not chosen.peers or name in chosen.peers.split(",")]
+    if not wanted:
+        options.error(f"--cases {chosen.cases!r}: expected part of a name of: {', '.join(c.name for c in cases.CASES)}")
+    if chosen.small:
+        wanted = [case.small() for case in wanted]
+    result = run(wanted, names, SMOKE if chosen.small else replace(Effort(), seconds=chosen.seconds))
+    if not chosen.small or chosen.out:
+        write(result, chosen.out or result_path("bench", result))
+    print(tables.markdown(result))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,217 @@
+"""Markdown made of results, so that no figure is typed: `python benchmarks/tables.py RESULT.json... --docs FILE`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+Result = dict[str, Any]
+
+LABELS = {
+    "faiss": "faiss wheel",
+    "faiss-best": "faiss best",
+    "sklearn": "scikit-learn",
+    "rsir_fast-plain": "ours, nothing prepared",
+    "torch-layer_norm": "torch layer_norm",
+}
+
+
+def ms(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.3g}"
+
+
+def ratio(value: float) -> str:
+    return f"{value:.0f}x" if value >= 100 else f"{value:.1f}x" if value >= 2 else f"{value:.2f}x"
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def one_line(row: Result) -> str:
+    """Return a case in a line, for the log."""
+    pairs = row["pairs"]
+    ours = f"  ours {ms(pairs[0]['ours_ms'])} ms; " if pairs else "  no peer; "
+    return ours + ", ".join(f"{p['peer']} {ms(p['peer_ms'])} ({ratio(p['ratio'])})" for p in pairs)
+
+
+def bench_markdown(result: Result) -> str:
+    parts = [_made(result), "", "### Against the peers", "", _peer_table(result), "", "### Against the machine", ""]
+    best = result["roofline"]["best"]
+    parts.append(_floor_table(result))
+    parts += ["", "Roofline of the same run, all threads (best of all repetitions):", ""]
+    rows = [[name, f"{entry['value']:,.0f}", entry["instruction"]] for name, entry in best.items()]
+    parts.append(table(["limit", "value", "by"], rows))
+    return "\n".join(parts)
+
+
+def _peer_table(result: Result) -> str:
+    head = ["case", "peer", "peer ms", "our ms", "ratio", "quartiles", "best / best", "target", "met?"]
+    rows = []
+    for case in result["cases"]:
+        for pair in case["pairs"]:
+            target = case["targets"].get(pair["peer"])
+            low, high = pair["ratio_quartiles"]
+            rows.append(
+                [
+                    case["name"],
+                    LABELS.get(pair["peer"], pair["peer"]),
+                    ms(pair["peer_ms"]),
+                    ms(pair["ours_ms"]),
+                    f"**{ratio(pair['ratio'])}**",
+                    f"{ratio(low)} - {ratio(high)}",
+                    ratio(pair["ratio_of_best"]),
+                    ratio(target) if target else "",
+                    "" if not target else "yes" if pair["ratio"] >= target else f"no, {pair['ratio'] / target:.0%}",
+                ]
+            )
+    return table(head, rows)
+
+
+def _floor_table(result: Result) -> str:
+    rows = []
+    for case in result["cases"]:
+        if not case["pairs"]:
+            continue
+        ours = min(pair["ours_ms"] for pair in case["pairs"])
+        fastest = min((p for p in case["pairs"] if not p["peer"].startswith("rsir_fast")), key=lambda p: p["peer_ms"])
+        for what, floor in case["floors_ms"].items():
+            peer = f"{floor / fastest['peer_ms']:.0%} ({LABELS.get(fastest['peer'], fastest['peer'])})"
+            rows.append([case["name"], what, ms(floor), ms(ours), f"**{floor / ours:.0%}**", peer])
+    return table(["case", "bound by", "floor ms", "our ms", "ours reaches", "fastest peer reaches"], rows)
+
+
+def sweep_markdown(result: Result) -> str:
+    cells = result["cells"]
+    lines = [_made(result), ""]
+    if cells:
+        lines.append(
+            f"{len(cells)} comparisons at k = {result['k']}, data: {result['data']}; "
+            f"{len(result['left_out'])} left out because one call would take more than {result['longest_call']:g} s"
+            + (". The time was up before the end: cells are missing." if result["stopped"] else ".")
+        )
+        slower = sum(cell["ratio"] < 1 for cell in cells)
+        lines.append(f"A peer was faster in {slower}. The smallest ratios:\n")
+        worst = sorted(cells, key=lambda cell: cell["ratio"])[:10]
+        head = ["n", "d", "queries", "peer", "peer ms", "our ms", "ratio", "range", "best / best"]
+        rows = [
+            [f"{c['n']:,}", str(c["d"]), str(c["q"]), LABELS.get(c["peer"], c["peer"]), ms(c["peer_ms"]),
+             ms(c["ours_ms"]), f"**{ratio(c['ratio'])}**", " - ".join(map(ratio, c["ratio_range"])),
+             ratio(c["ratio_of_best"])]
+            for c in worst
+        ]  # fmt: skip
+        lines.append(table(head, rows))
+        lines += ["", "Smallest ratio over all query counts and peers:", "", _smallest(cells)]
+    if result["shrunk"]:
+        lines += ["", "Shrunk to fit into memory: " + "; ".join(result["shrunk"]) + "."]
+    return "\n".join(lines)
+
+
+def _smallest(cells: list[Result]) -> str:
+    dims = sorted({cell["d"] for cell in cells})
+    head = ["n", *(f"d = {d}" for d in dims)]
+    rows = []
+    for n in sorted({cell["n"] for cell in cells}):
+        row = [f"{n:,}"]
+        for d in dims:
+            here = [cell for cell in cells if (cell["n"], cell["d"]) == (n, d)]
+            least = min(here, key=lambda cell: cell["ratio"], default=None)
+            row.append("" if least is None else f"{ratio(least['ratio'])} ({least['q']} q, {least['peer']})")
+        rows.append(row)
+    return table(head, rows)
+
+
+def stability_markdown(result: Result) -> str:
+    kinds = ["batch size", "threads", "instruction set"]
+    rows = []
+    for peer, entry in result["libraries"].items():
+        shares = [
+            "not switchable" if kind not in entry["changed"] else
+            f"{entry['changed'][kind]['distances']:.1%} / {entry['changed'][kind]['ids']:.1%}"
+            for kind in kinds
+        ]  # fmt: skip
+        rows.append([LABELS.get(peer, peer), *shares, f"{entry['largest_self_distance']:.1e}"])
+    head = ["library", *(f"changed by {kind}" for kind in kinds), "largest self-distance"]
+    about = (
+        f"Share of distances whose bits change / of queries whose ids change; {result['q']} queries of "
+        f"{result['n']:,} x {result['d']} ({result['data']}), k = {result['k']}; squared distances around "
+        f"{result['typical_distance']:.3g}."
+    )
+    return "\n".join([_made(result), "", about, "", table(head, rows)])
+
+
+def evaluation_markdown(result: Result) -> str:
+    head = ["what", "queries run", "seconds", f"seconds for all {result['items']:,}", "extra memory, MiB", "mAP"]
+    rows = [
+        [
+            LABELS.get(row["name"], row["name"]),
+            f"{row['queries']:,}",
+            f"{row['seconds']:,.1f}",
+            f"{row['seconds_all']:,.0f}" + ("" if row["queries"] == result["items"] else " (extrapolated)"),
+            f"{row['extra_mib']:,.0f}",
+            f"{row['map']:.6f}" if row["queries"] == result["items"] else f"{row['map']:.6f} (of these queries)",
+        ]
+        for row in result["rows"]
+    ]
+    about = (
+        f"{result['items']:,} x {result['items']:,}, {result['dim']} features, {result['classes']} classes, synthetic; "
+        f"ANMRR {result['anmrr']:.6f}. Of the queries that the peers ran, every AP agrees with ours within "
+        f"{result['largest_ap_difference']:.1e}. Memory beyond the process with the features loaded."
+    )
+    return "\n".join([_made(result), "", about, "", table(head, rows)])
+
+
+MAKERS: dict[str, Callable[[Result], str]] = {
+    "bench": bench_markdown,
+    "sweep": sweep_markdown,
+    "stability": stability_markdown,
+    "evaluation": evaluation_markdown,
+}
+
+
+def markdown(result: Result) -> str:
+    """Return the tables of a result of any kind."""
+    return MAKERS[result["kind"]](result)
+
+
+def _made(result: Result) -> str:
+    machine, versions = result["machine"], result["versions"]
+    packages = ", ".join(f"{name} {number}" for name, number in versions.items() if number)
+    changed = " with uncommitted changes" if result["uncommitted_changes"] else ""
+    core = f" faiss best: OPENBLAS_CORETYPE={result['faiss_core_type']['best']}." if "faiss_core_type" in result else ""
+    return (
+        f"`{result['command']}`, {result['date']}, commit {result['commit'][:12]}{changed}. {machine['cpu']}, "
+        f"{machine['cores']} cores, {result['threads']} threads each, {', '.join(machine['isas'])}; {packages}.{core}"
+    )
+
+
+def into_docs(docs: Path, result: Result) -> None:
+    """Put the tables of a result between its markers, ``<!-- begin KIND -->`` and ``<!-- end KIND -->``."""
+    kind = result["kind"]
+    text = docs.read_text()
+    pattern = re.compile(rf"(<!-- begin {kind} -->\n).*?(<!-- end {kind} -->)", re.DOTALL)
+    if not pattern.search(text):
+        raise SystemExit(f"{docs}: expected the markers <!-- begin {kind} --> and <!-- end {kind} -->")
+    docs.write_text(pattern.sub(lambda found: f"{found[1]}\n{markdown(result)}\n\n{found[2]}", text))
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("results", type=Path, nargs="+")
+    options.add_argument("--docs", type=Path, help="write the tables between the markers of this file")
+    chosen = options.parse_args()
+    for path in chosen.results:
+        result = json.loads(path.read_text())
+        if chosen.docs:
+            into_docs(chosen.docs, result)
+        else:
+            print(markdown(result))
+
+
+if __name__ == "__main__":
+    main()
