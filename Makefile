@@ -3,10 +3,11 @@
 SHELL := /bin/bash
 BIN := .venv/bin
 
-.PHONY: help setup demo test test-gpu test-kernels test-aarch64 sanitize bench smoke lint types doctor wheel
+.PHONY: help setup demo test test-gpu test-kernels test-aarch64 sanitize bench bench-sweep bench-stability \
+	bench-evaluation smoke lint types doctor wheel
 
 help:  ## list the targets
-	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 setup:  ## make .venv and build the package into it (again only when needed)
 	@tools/setup.sh
@@ -29,8 +30,17 @@ sanitize:  ## the C++ tests under AddressSanitizer, UBSan and ThreadSanitizer
 test-aarch64:  ## the C++ tests cross-built for AArch64, run by qemu-user with and without dotprod
 	@tools/test_kernels.sh aarch64
 
-bench: setup  ## benchmarks beside their peers
-	@$(BIN)/python -m pytest benchmarks --benchmark-enable $(ARGS)
+bench: setup  ## every case beside its peers and the machine's limits; ARGS="--help" lists options
+	@$(BIN)/python benchmarks/run.py $(ARGS)
+
+bench-sweep: setup  ## query counts 1 to 4096 beside the fastest peers; ARGS="--longest-call 60 --minutes 240" leaves less out
+	@$(BIN)/python benchmarks/sweep.py $(ARGS)
+
+bench-stability: setup  ## whose answers change with batch size, threads and instruction set
+	@$(BIN)/python benchmarks/stability.py $(ARGS)
+
+bench-evaluation: setup  ## 31,500 x 31,500 to mAP and ANMRR: time and memory
+	@$(BIN)/python benchmarks/evaluation.py $(ARGS)
 
 smoke: setup  ## the benchmarks once, untimed: their answers must be right
 	@$(BIN)/python -m pytest -q benchmarks

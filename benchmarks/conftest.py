@@ -13,7 +13,7 @@ import pytest
 import cases
 from cases import Case
 from checks import Checker
-from engines import Engine, best_core_type, environments, saved
+from engines import CORE_TYPES, Engine, best_core_type, environments, saved
 
 
 def pytest_addoption(parser):
@@ -34,7 +34,8 @@ class Bench:
         if peer not in self.engines:
             extra = {}
             if peer == "faiss-best":
-                extra = environments(best_core_type(n=2_000)[0])[peer]
+                types = CORE_TYPES[:1] if self.small else CORE_TYPES
+                extra = environments(best_core_type(types)[0])[peer]
             self.engines[peer] = self.stack.enter_context(Engine(peer, extra))
         return self.engines[peer]
 

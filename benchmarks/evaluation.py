@@ -106,13 +106,9 @@ def ap_by_sklearn(matrix: Any, labels: Any, sample: Any) -> dict[str, Any]:
     return _sampled(np.array(values), start)
 
 
-WAYS = {
-    "rsir_fast": by_rsir_fast,
-    "rsir_fast, sample only": ap_by_rsir_fast,
-    "torch": ap_by_torch,
-    "torchmetrics": ap_by_torchmetrics,
-    "sklearn": ap_by_sklearn,
-}
+OURS = {"rsir_fast": by_rsir_fast, "rsir_fast, sample only": ap_by_rsir_fast}
+PEERS = {"torch": ap_by_torch, "torchmetrics": ap_by_torchmetrics, "sklearn": ap_by_sklearn}
+WAYS = {**OURS, **PEERS}
 
 
 def _normalised(matrix: Any) -> Any:
@@ -151,6 +147,7 @@ def main() -> None:
     options.add_argument("--per-class", type=int, default=700)
     options.add_argument("--dim", type=int, default=512)
     options.add_argument("--sample", type=int, default=300, help="queries of the others")
+    options.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS))
     options.add_argument("--child", choices=list(WAYS), help="run one way here and print its figures")
     chosen = options.parse_args()
     if chosen.small:
@@ -161,7 +158,7 @@ def main() -> None:
     items = chosen.classes * chosen.per_class
     result: dict[str, Any] = {"kind": "evaluation", **provenance(), "items": items, "dim": chosen.dim}
     rows = []
-    for name in WAYS:
+    for name in [*OURS, *chosen.peers]:
         log(name)
         sizes = ["--classes", chosen.classes, "--per-class", chosen.per_class, "--dim", chosen.dim]
         command = [sys.executable, __file__, "--child", name, *map(str, sizes), "--sample", str(chosen.sample)]

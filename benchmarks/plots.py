@@ -13,7 +13,9 @@ mpl.use("agg")
 mpl.rcParams.update({"svg.hashsalt": "rsir_fast", "font.size": 9})
 
 import numpy as np  # noqa: E402
+from matplotlib.axes import Axes  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
+from matplotlib.ticker import NullFormatter  # noqa: E402
 
 from tables import LABELS  # noqa: E402
 
@@ -53,35 +55,46 @@ def _bars(result: Result) -> Figure:
     shown = [case for case in result["cases"] if case["pairs"]]
     columns = 3
     rows = -(-len(shown) // columns)
-    figure = Figure(figsize=(12, 1.0 + 1.75 * rows), layout="constrained")
+    figure = Figure(figsize=(12.5, 1.0 + 1.75 * rows), layout="constrained")
+    every = [pair["ratio"] for case in shown for pair in case["pairs"]]
+    every += [target for case in shown for target in case["targets"].values()]
+    limits = (min(0.5, min(every) / 1.5), 4 * max(2.0, *every))
     for number, case in enumerate(shown, 1):
         axes = figure.add_subplot(rows, columns, number)
-        pairs = case["pairs"]
-        for place, pair in enumerate(pairs):
-            low, high = pair["ratio_quartiles"]
-            middle = pair["ratio"]
-            error = [[max(0.0, middle - low)], [max(0.0, high - middle)]]
-            axes.barh(place, middle, color=COLOURS.get(pair["peer"], "#999999"), height=0.7)
-            axes.errorbar(middle, place, xerr=error, color="0.3", linewidth=1)
-            axes.annotate(f"{middle:.3g}x", (max(middle, high), place), xytext=(4, 0), textcoords="offset points",
-                          va="center", fontsize=8)  # fmt: skip
-            if target := case["targets"].get(pair["peer"]):
-                axes.plot([target, target], [place - 0.42, place + 0.42], color="black", linewidth=2)
-        axes.axvline(1, color="0.5", linewidth=0.8)
-        axes.set_xscale("log")
-        values = [pair["ratio"] for pair in pairs] + list(case["targets"].values())
-        axes.set_xlim(min(0.5, min(values) / 1.5), max(values) * 3)
-        axes.set_yticks(range(len(pairs)), [LABELS.get(pair["peer"], pair["peer"]) for pair in pairs])
-        axes.invert_yaxis()
-        axes.set_title(f"{case['name']}: {pairs[0]['ours_ms']:.3g} ms", fontsize=9)
-        axes.spines[["top", "right"]].set_visible(False)
+        _panel(axes, case, limits)
     machine = result["machine"]
     figure.suptitle(
-        f"Times as long as rsir_fast, {machine['cpu']}, {machine['cores']} cores. "
-        "Lines: quartiles of paired turns; black ticks: targets",
+        f"How many times as long as rsir_fast: {machine['cpu']}, {machine['cores']} cores. "
+        "Thin lines: quartiles of paired turns; black ticks: targets",
         fontsize=10,
     )
     return figure
+
+
+def _panel(axes: Axes, case: Result, limits: tuple[float, float]) -> None:
+    pairs = case["pairs"]
+    for place, pair in enumerate(pairs):
+        low, high = pair["ratio_quartiles"]
+        middle = pair["ratio"]
+        error = [[max(0.0, middle - low)], [max(0.0, high - middle)]]
+        axes.barh(place, middle - 1, left=1, color=COLOURS.get(pair["peer"], "#999999"), height=0.7)
+        axes.errorbar(middle, place, xerr=error, color="0.3", linewidth=1)
+        target = case["targets"].get(pair["peer"], 0)
+        if target:
+            axes.plot([target, target], [place - 0.42, place + 0.42], color="black", linewidth=2)
+        right = max(middle, high, target, 1)
+        axes.annotate(
+            f"{middle:.3g}x", (right, place), xytext=(4, 0), textcoords="offset points", va="center", fontsize=8
+        )
+    axes.axvline(1, color="0.5", linewidth=0.8)
+    axes.set_xscale("log")
+    axes.set_xlim(*limits)
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}x")
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_yticks(range(len(pairs)), [LABELS.get(pair["peer"], pair["peer"]) for pair in pairs])
+    axes.invert_yaxis()
+    axes.set_title(f"{case['name']}: ours {pairs[0]['ours_ms']:.3g} ms", fontsize=8.5, loc="left")
+    axes.spines[["top", "right"]].set_visible(False)
 
 
 def _curves(result: Result) -> Figure:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Iterable, Sequence
@@ -17,7 +18,7 @@ import plots
 import tables
 from cases import Case
 from checks import Checker
-from engines import Engine, best_core_type, environments, saved
+from engines import Engine, best_core_type, cores, environments, saved
 from interleave import OURS, SMOKE, Effort, measure
 from machine import provenance, result_path
 from peers import PEERS
@@ -28,6 +29,14 @@ def log(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+def warn_if_busy() -> None:
+    load = os.getloadavg()[0]
+    if load > 0.3 * cores():
+        log(
+            f"warning: the load of the last minute is {load:.1f}; libraries that wait at barriers suffer most from that"
+        )
+
+
 def start_engines(stack: ExitStack, names: Iterable[str], core_type: str) -> dict[str, Engine]:
     """Return peer -> its process, ended by the stack; ours is always the first."""
     extra = environments(core_type)
@@ -35,9 +44,19 @@ def start_engines(stack: ExitStack, names: Iterable[str], core_type: str) -> dic
     return {name: stack.enter_context(Engine(name, extra.get(name))) for name in wanted}
 
 
+def faiss_core_type(peers: Iterable[str], result: dict[str, Any]) -> str:
+    """Find the core type with which faiss is fastest here, if it takes part; put it into the result."""
+    if "faiss-best" not in peers:
+        return ""
+    log("faiss: which OPENBLAS_CORETYPE is best here")
+    best, tried = best_core_type()
+    result["faiss_core_type"] = {"best": best, "ms": tried}
+    return best
+
+
 def run_case(case: Case, engines: dict[str, Engine], effort: Effort) -> dict[str, Any]:
     """Load, check every answer, measure; return what goes into the JSON."""
-    engines = {name: engine for name, engine in engines.items() if name in PEERS[case.op]}
+    engines = {name: engine for name, engine in engines.items() if name in PEERS[case.op] and name not in case.without}
     arrays = cases.inputs(case)
     checker = Checker(case, arrays)
     prepare_s = {}
@@ -68,9 +87,8 @@ def run(chosen: Sequence[Case], peers: Sequence[str], effort: Effort) -> dict[st
     """Measure the chosen cases; the roofline before, between and after them."""
     result = {"kind": "bench", **provenance(), "effort": asdict(effort)}
     started = time.perf_counter()
-    log("faiss: which OPENBLAS_CORETYPE is best here")
-    core_type, tried = best_core_type(n=20_000 if effort.pause else 2_000)
-    result["faiss_core_type"] = {"best": core_type, "ms": tried}
+    warn_if_busy()
+    core_type = faiss_core_type(peers, result)
     meter = Meter()
     meter.measure()
     rows = []

@@ -18,7 +18,8 @@ from machine import provenance, result_path
 from run import log, parser, write
 from tables import markdown
 
-LIBRARIES = ["faiss", "torch", "sklearn", "numpy", "rsir_fast", "rsir_fast-plain"]
+PEERS = ["faiss", "torch", "sklearn", "numpy"]
+OURS = ["rsir_fast", "rsir_fast-plain"]
 
 BATCHES = (1, 10, 64)
 """Batch sizes beside all queries at once."""
@@ -91,6 +92,7 @@ def judge(library: str, case: Case, paths: dict[str, str]) -> dict[str, Any]:
 def main() -> None:
     options = parser(__doc__)
     options.add_argument("--data", choices=("normal", "relu"), default="relu")
+    options.add_argument("--peers", nargs="+", default=PEERS)
     chosen = options.parse_args()
     n, d, q, k = (600, 96, 60, 10) if chosen.small else (20_000, 512, 1_000, 100)
     result: dict[str, Any] = {"kind": "stability", **provenance(), "n": n, "d": d, "q": q, "k": k, "data": chosen.data}
@@ -98,11 +100,11 @@ def main() -> None:
     database = cases.features(n, d, 1, chosen.data)
     libraries = {}
     with saved({"database": database, "queries": database[:q]}) as paths:
-        for library in LIBRARIES:
+        for library in [*chosen.peers, *OURS]:
             log(f"{library}")
             libraries[library] = judge(library, case, paths)
     result |= {"libraries": libraries, "typical_distance": libraries["rsir_fast"]["typical_distance"]}
-    for library in ("rsir_fast", "rsir_fast-plain"):
+    for library in OURS:
         shares = [share for kind in libraries[library]["changed"].values() for share in kind.values()]
         assert not any(shares), f"{library}: bits changed: {libraries[library]}"
         assert libraries[library]["largest_self_distance"] == 0, f"{library}: a vector is not at distance 0 of itself"

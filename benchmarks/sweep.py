@@ -10,10 +10,10 @@ from typing import Any
 import cases
 from cases import Case
 from checks import Checker
-from engines import Engine, best_core_type, saved
-from interleave import OURS, Effort, measure
+from engines import Engine, saved
+from interleave import OURS, SMOKE, Effort, measure
 from machine import provenance, result_path
-from run import log, parser, start_engines, write
+from run import faiss_core_type, log, parser, start_engines, warn_if_busy, write
 from tables import markdown
 
 QUERIES = [1, 2, 3, *(step * 2**power for power in range(1, 11) for step in (2, 3)), 4096]
@@ -33,8 +33,8 @@ OUR_COPIES, PEER_COPIES = 1.75, 2.0
 class Sweep:
     """The cells measured so far, and what is left of the time."""
 
-    def __init__(self, k: int, data: str, longest_call: float, minutes: float, memory: float) -> None:
-        self.k, self.data, self.longest_call, self.memory = k, data, longest_call, memory
+    def __init__(self, k: int, data: str, longest_call: float, minutes: float, memory: float, small: bool) -> None:
+        self.k, self.data, self.longest_call, self.memory, self.small = k, data, longest_call, memory, small
         self.end = time.monotonic() + 60 * minutes
         self.cells: list[dict[str, Any]] = []
         self.left_out: list[dict[str, Any]] = []
@@ -92,10 +92,10 @@ class Sweep:
             for name, engine in running.items():
                 known[name] = (q, engine.ask("turn", q, self.k, 0.0, 1)[0])
                 checker.check(engine, name, q)
-            effort = CHEAP if max(seconds for _, seconds in known.values()) < 0.3 else DEAR
+            effort = SMOKE if self.small else CHEAP if max(seconds for _, seconds in known.values()) < 0.3 else DEAR
             pairs = measure(running, q, self.k, effort)
             for place, pair in enumerate(pairs):
-                if pair["ratio"] < DOUBTFUL:
+                if pair["ratio"] < DOUBTFUL and not self.small:
                     alone = {name: running[name] for name in (OURS, pair["peer"])}
                     again = replace(effort, turn=0.05, most=9, least=3, seconds=0.5)
                     pairs[place] = {**measure(alone, q, self.k, again)[0], "measured_again": True}
@@ -120,12 +120,13 @@ def main() -> None:
         chosen.dims, chosen.items, chosen.queries = [64, 96], [500, 2_000], [1, 3, 64]
     result = {"kind": "sweep", **provenance(), "k": chosen.k, "data": chosen.data, "longest_call": chosen.longest_call}
     memory = chosen.memory_gib * 2**30 if chosen.memory_gib else 0.85 * free_memory()
-    core_type, tried = best_core_type()
-    result["faiss_core_type"] = {"best": core_type, "ms": tried}
+    peers = chosen.peers.split(",")
+    core_type = faiss_core_type(peers, result)
     result["effort"] = {"cheap": asdict(CHEAP), "dear": asdict(DEAR)}
-    sweep = Sweep(chosen.k, chosen.data, chosen.longest_call, chosen.minutes, memory)
+    warn_if_busy()
+    sweep = Sweep(chosen.k, chosen.data, chosen.longest_call, chosen.minutes, memory, chosen.small)
     with ExitStack() as stack:
-        engines = start_engines(stack, chosen.peers.split(","), core_type)
+        engines = start_engines(stack, peers, core_type)
         for d in chosen.dims:
             for n in chosen.items:
                 if not sweep.stopped():
