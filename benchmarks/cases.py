@@ -64,6 +64,8 @@ CASES = [
     ),
     Case("euclidean_topk", 1, 250_000, 1024, 10, targets=_faiss_torch_numpy(10, 10, 8, 4)),
     Case("euclidean_topk", 64, 250_000, 1024, 10),
+    Case("euclidean_topk", 64, 50_000, 512, 1),
+    Case("euclidean_topk", 64, 50_000, 512, 1000),
     Case("euclidean_topk", 1024, 50_000, 512, 100, "relu"),
     Case("euclidean_topk", 64, 50_000, 512, 100, "relu"),
     Case("euclidean_topk", 2_100, 2_100, 4096, 100, "relu", queries_are_items=True),

@@ -11,12 +11,12 @@ import subprocess
 import sys
 import time
 from argparse import Namespace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+import memory
 from engines import clean_environment
 from machine import provenance, result_path
 from run import log, parser, write
@@ -68,7 +68,8 @@ def ap_by_torch(matrix: Any, labels: Any, sample: Any) -> dict[str, Any]:
     start = time.perf_counter()
     norms = (rows * rows).sum(1)
     values = []
-    for queries in torch.from_numpy(sample).split(256):
+    for first in range(0, len(sample), 256):
+        queries = torch.from_numpy(sample[first : first + 256])
         scores = torch.addmm(norms, rows[queries], rows.T, alpha=-2)
         scores.scatter_(1, queries[:, None], torch.inf)  # the query itself last, then dropped
         hits = (classes[scores.argsort(1)[:, :-1]] == classes[queries][:, None]).double()
@@ -124,21 +125,15 @@ def _sampled(values: Values, start: float) -> dict[str, Any]:
     return {"seconds": seconds, "queries": len(values), "map": float(values.mean()), "ap": values.tolist()}
 
 
-def memory_mib(field: str) -> float:
-    """Return VmRSS (now) or VmHWM (most so far) of this process."""
-    with open("/proc/self/status") as lines:
-        return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(field))
-
-
 def child(name: str, chosen: Namespace) -> dict[str, Any]:
     """Run one way in this process; time and memory without imports, memory beyond the features."""
     WAYS[name](*classed_features(3, 5, chosen.dim), np.arange(3))
     matrix, labels = classed_features(chosen.classes, chosen.per_class, chosen.dim)
     sample = np.linspace(0, len(labels) - 1, min(chosen.sample, len(labels))).astype(np.int64)
-    Path("/proc/self/clear_refs").write_text("5")  # the high-water mark starts again from here
-    before = memory_mib("VmRSS")
+    before = memory.reset()
     result = WAYS[name](matrix, labels, sample)
-    return {**result, "extra_mib": memory_mib("VmHWM") - before, "peak_mib": memory_mib("VmHWM")}
+    most = memory.mib("VmHWM")
+    return {**result, "extra_mib": most - before, "peak_mib": most}
 
 
 def main() -> None:

@@ -55,7 +55,7 @@ def _bars(result: Result) -> Figure:
     shown = [case for case in result["cases"] if case["pairs"]]
     columns = 3
     rows = -(-len(shown) // columns)
-    figure = Figure(figsize=(12.5, 1.0 + 1.75 * rows), layout="constrained")
+    figure = Figure(figsize=(12.5, 1.0 + 1.9 * rows), layout="constrained")
     every = [pair["ratio"] for case in shown for pair in case["pairs"]]
     every += [target for case in shown for target in case["targets"].values()]
     limits = (min(0.5, min(every) / 1.5), 4 * max(2.0, *every))
@@ -93,7 +93,7 @@ def _panel(axes: Axes, case: Result, limits: tuple[float, float]) -> None:
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_yticks(range(len(pairs)), [LABELS.get(pair["peer"], pair["peer"]) for pair in pairs])
     axes.invert_yaxis()
-    axes.set_title(f"{case['name']}: ours {pairs[0]['ours_ms']:.3g} ms", fontsize=8.5, loc="left")
+    axes.set_title(f"{case['name']}\nours {pairs[0]['ours_ms']:.3g} ms", fontsize=8.5, loc="left")
     axes.spines[["top", "right"]].set_visible(False)
 
 
@@ -125,7 +125,8 @@ def _curves(result: Result) -> Figure:
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}x")
         axes.set_xticks(2.0 ** np.arange(0, 13, 2))
-        axes.legend(fontsize=8)
+    lines = {str(line.get_label()): line for axes in figure.axes for line in axes.lines[:-1]}
+    figure.legend(handles=list(lines.values()), loc="outside lower center", ncols=len(lines))
     figure.suptitle(f"How many times as long the fastest peer takes, k = {result['k']}, {result['machine']['cpu']}")
     return figure
 

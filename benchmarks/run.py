@@ -70,7 +70,7 @@ def run_case(case: Case, engines: dict[str, Engine], effort: Effort) -> dict[str
     pairs = measure(engines, case.q, case.k, effort)
     for name, engine in engines.items():  # and the last answer is still right
         checker.check(engine, name)
-    peak_mib = {name: engine.ask("peak_mib") for name, engine in engines.items()}
+    used = {name: engine.ask("memory") for name, engine in engines.items()}
     for engine in engines.values():
         engine.ask("drop")
     return {
@@ -78,7 +78,7 @@ def run_case(case: Case, engines: dict[str, Engine], effort: Effort) -> dict[str
         "name": case.name,
         "answers": "asserted",
         "prepare_s": prepare_s,
-        "peak_mib_so_far": peak_mib,
+        "memory": used,
         "pairs": pairs,
     }
 

@@ -70,7 +70,7 @@ class Sweep:
         engines[OURS].ask("drop")
 
     def _queries(self, case: Case, queries: list[int], engines: dict[str, Engine], checker: Checker) -> None:
-        known: dict[str, tuple[int, float]] = {}  # name -> queries and seconds of its last call
+        known: dict[str, tuple[int, float]] = {}  # name -> queries and best seconds of its last cell
 
         def expected(name: str, q: int) -> float:
             before, seconds = known.get(name, (q, 0.0))
@@ -89,6 +89,8 @@ class Sweep:
                     running[name] = engines[name]
                 elif name != OURS:
                     self.left_out.append({**cell, "peer": name})
+            if len(running) == 1:
+                continue
             for name, engine in running.items():
                 known[name] = (q, engine.ask("turn", q, self.k, 0.0, 1)[0])
                 checker.check(engine, name, q)
@@ -99,6 +101,8 @@ class Sweep:
                     alone = {name: running[name] for name in (OURS, pair["peer"])}
                     again = replace(effort, turn=0.05, most=9, least=3, seconds=0.5)
                     pairs[place] = {**measure(alone, q, self.k, again)[0], "measured_again": True}
+            known[OURS] = (q, min(pair["ours_best"] for pair in pairs))
+            known |= {pair["peer"]: (q, pair["theirs_best"]) for pair in pairs}
             self.cells += [{**cell, **pair} for pair in pairs]
             text = ", ".join(f"{pair['peer']} {pair['ratio']:.2f}x" for pair in pairs)
             log(f"  n {case.n:,} d {case.d} q {q}: {text}")

@@ -67,7 +67,11 @@ def _peer_table(result: Result) -> str:
                     f"{ratio(low)} - {ratio(high)}",
                     ratio(pair["ratio_of_best"]),
                     ratio(target) if target else "",
-                    "" if not target else "yes" if pair["ratio"] >= target else f"no, {pair['ratio'] / target:.0%}",
+                    ""
+                    if not target
+                    else "yes"
+                    if pair["ratio"] >= target
+                    else f"no, {pair['ratio'] / target:.0%} of it",
                 ]
             )
     return table(head, rows)

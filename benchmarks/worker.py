@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import pickle
-import resource
 import sys
 import time
 import traceback
@@ -19,7 +18,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from peers import PEERS  # the path above
+import memory  # the path above
+from peers import PEERS
 
 QUICK = 0.1
 """Calls shorter than this, in seconds, are called once untimed in every turn: caches are warm then, as in a loop."""
@@ -37,7 +37,10 @@ class Holder:
         self.queries = items if queries == database else None if queries is None else np.load(queries)
         start = time.perf_counter()
         self.call = PEERS[op][peer](items)
-        return time.perf_counter() - start
+        seconds = time.perf_counter() - start
+        del items
+        self.prepared_mib = memory.reset()
+        return seconds
 
     def drop(self) -> None:
         self.answer = self.call = self.queries = None
@@ -73,8 +76,9 @@ class Holder:
         """Return these rows of the last answer."""
         return tuple(None if part is None else np.asarray(part)[which] for part in self.answer)  # type: ignore[return-value]
 
-    def peak_mib(self) -> float:
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    def memory(self) -> dict[str, float]:
+        """Return MiB of the process, library and all, with the prepared database, and what the calls took beyond."""
+        return {"prepared_mib": self.prepared_mib, "calls_mib": memory.mib("VmHWM") - self.prepared_mib}
 
 
 def main() -> None:
