@@ -36,7 +36,7 @@ def provenance() -> dict[str, Any]:
             "isas": dispatch.supported_isas(),
             "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
             "transparent_hugepages": _read("/sys/kernel/mm/transparent_hugepage/enabled"),
-            "kernel": platform.release(),
+            "kernel": platform.release().split("-")[0],
             "load_at_start": os.getloadavg()[0],
         },
         "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},

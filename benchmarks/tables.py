@@ -199,6 +199,8 @@ SECTION = r"(<!-- begin {kind} -->\n).*?(<!-- end {kind} -->)"
 
 def section(path: Path, root: Path) -> str:
     """Return what the docs show of a result file: where it is, its plot, its tables."""
+    if not path.resolve().is_relative_to(root.resolve()):
+        raise SystemExit(f"{path}: expected a result inside the project, such as in benchmarks/results/")
     name = path.resolve().relative_to(root.resolve()).as_posix()
     plot = Path(name).with_suffix(".svg")
     picture = f"\n![plot](../{plot})\n" if (root / plot).exists() else ""
