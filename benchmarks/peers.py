@@ -33,15 +33,8 @@ def _in_blocks(search: Call, items: int) -> Call:
 def euclidean_rsir(database: Any) -> Call:
     import rsir_fast as rf
 
-    prepared = _prepare(database)
+    prepared = rf.prepare(database)
     return lambda queries, k: rf.euclidean_topk(queries, prepared, k)
-
-
-def _prepare(database: Any) -> Any:
-    """Until rsir_fast prepares databases: the array itself. Delete when it does."""
-    import rsir_fast as rf
-
-    return rf.prepare(database) if hasattr(rf, "prepare") else database
 
 
 def euclidean_rsir_plain(database: Any) -> Call:
@@ -110,7 +103,7 @@ def euclidean_usearch(database: Any) -> Call:
 def hamming_rsir(database: Any) -> Call:
     import rsir_fast as rf
 
-    prepared = rf.prepare_codes(database) if hasattr(rf, "prepare_codes") else database
+    prepared = rf.prepare_codes(database)
     return lambda queries, k: rf.hamming_topk(queries, prepared, k)
 
 
