@@ -17,7 +17,6 @@ namespace {
 constexpr std::int64_t kQueryBlock = 512;
 constexpr std::int64_t kSelectorBytes = std::int64_t{1} << 24;  // a thread
 constexpr std::int64_t kRangeCodes = std::int64_t{1} << 15;     // shorter ranges are not worth a merge
-constexpr std::int64_t kRowQueries = 4;  // up to so many, rows are scanned as they are instead of being transposed
 constexpr std::int64_t kFewQueries = 3;  // whose blocks are scanned in steps, as they wait for memory
 constexpr std::int64_t kRows = 4096;
 constexpr std::int64_t kRowBytes = std::int64_t{1} << 17;
@@ -193,7 +192,8 @@ Status select(const Search& search, std::int64_t k, std::int32_t* distances, std
               const Context& context) {
     const PlaneLayout& layout = search.source.layout();
     const std::int64_t threads = std::max(1, context.threads);
-    const bool by_rows = search.rows != nullptr && (search.q <= kRowQueries || layout.bits == 0);
+    const bool by_rows =
+        search.rows != nullptr && (layout.bits == 0 || search.q <= search.source.kernels().row_queries(layout.bits));
     const std::int64_t unit = by_rows ? 1 : layout.block_codes();
     const std::int64_t units = by_rows ? layout.n : layout.blocks;
     const std::int64_t ranges = std::clamp<std::int64_t>(layout.n / kRangeCodes, 1, std::min(threads, units));

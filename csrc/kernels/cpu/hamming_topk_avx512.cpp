@@ -102,19 +102,19 @@ __attribute__((target("avx512vpopcntdq"))) std::int64_t scan_long(const std::uin
     return found;
 }
 
+bool has_vector_count(std::int64_t bits) { return cpu_features().avx512_vpopcntdq && (bits == 64 || bits >= 512); }
+
 std::int64_t scan_rows(const std::uint8_t* query, const std::uint8_t* rows, std::int64_t count, std::int64_t bits,
                        std::uint32_t limit, RowHit* hits) {
-    if (cpu_features().avx512_vpopcntdq) {
-        if (bits == 64) return scan_words(query, rows, count, limit, hits);
-        if (bits >= 512) return scan_long(query, rows, count, bits, limit, hits);
-    }
-    return rows_one_by_one(query, rows, 0, count, bits, limit, hits);
+    if (!has_vector_count(bits)) return rows_one_by_one(query, rows, 0, count, bits, limit, hits);
+    return bits == 64 ? scan_words(query, rows, count, limit, hits) : scan_long(query, rows, count, bits, limit, hits);
 }
+
+std::int64_t row_queries(std::int64_t bits) { return has_vector_count(bits) ? 12 : 3; }
 
 }  // namespace
 
 const HammingKernels hamming_kernels_avx512 = {
-    "avx512", scan_planes<Zmm>, count_hits<Zmm>, transpose_words<Zmm>, weigh_group<Zmm>, scan_rows,
-};
+    "avx512", scan_planes<Zmm>, count_hits<Zmm>, transpose_words<Zmm>, weigh_group<Zmm>, scan_rows, row_queries};
 
 }  // namespace rsir

@@ -49,6 +49,8 @@ struct HammingKernels {
     // Rows nearer than `limit`, with their distances, in order; returns their number. No byte beyond the rows is read.
     std::int64_t (*scan_rows)(const std::uint8_t* query, const std::uint8_t* rows, std::int64_t count,
                               std::int64_t bits, std::uint32_t limit, RowHit* hits);
+    // Up to so many queries, scan_rows is faster than transposing the rows for scan.
+    std::int64_t (*row_queries)(std::int64_t bits);
 };
 
 extern const HammingKernels hamming_kernels_scalar;

@@ -60,10 +60,11 @@ std::int64_t scan_rows(const std::uint8_t* query, const std::uint8_t* rows, std:
     return found + rows_one_by_one(query, rows, row, count, bits, limit, hits + found);
 }
 
+std::int64_t row_queries(std::int64_t bits) { return bits == 64 ? 8 : 3; }
+
 }  // namespace
 
 const HammingKernels hamming_kernels_neon = {
-    "neon", scan_planes<Quad>, count_hits<Quad>, transpose_words<Quad>, weigh_group<Quad>, scan_rows,
-};
+    "neon", scan_planes<Quad>, count_hits<Quad>, transpose_words<Quad>, weigh_group<Quad>, scan_rows, row_queries};
 
 }  // namespace rsir

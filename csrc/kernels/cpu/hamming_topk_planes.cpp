@@ -63,20 +63,18 @@ void PlaneSource::make(std::int64_t number, std::uint8_t* block) const {
         for (std::int64_t bit = 0; bit < layout_.bits; bit += kWordBits) {
             const std::int64_t width = std::min<std::int64_t>(8, bytes - bit / 8);
             const std::uint8_t* row = rows_ + first * bytes + bit / 8;
-            if (count < kGroupCodes || width < 8) std::memset(words, 0, sizeof words);
-            const auto gather = [&](auto copy) {
+            // The part of the next group that falls to this step; addresses beyond the rows do no harm.
+            const std::uint8_t* next = rows_ + (first + kGroupCodes) * bytes + bit / 8 * kGroupCodes;
+            for (std::int64_t at = 0; at < 8 * kGroupCodes; at += 64) __builtin_prefetch(next + at, 0, 2);
+            if (count == kGroupCodes && width == 8) {
                 for (std::int64_t i = 0; i < 8; ++i) {
-                    for (std::int64_t r = 0; r < std::min<std::int64_t>(64, count - 64 * i); ++r, row += bytes) {
-                        copy(words + r * 8 + i, row);
-                    }
+                    for (std::int64_t r = 0; r < 64; ++r, row += bytes) std::memcpy(words + r * 8 + i, row, 8);
                 }
-            };
-            if (width == 8) {
-                gather([](std::uint64_t* to, const std::uint8_t* from) { std::memcpy(to, from, 8); });
             } else {
-                gather([width](std::uint64_t* to, const std::uint8_t* from) {
-                    std::memcpy(to, from, static_cast<std::size_t>(width));
-                });
+                std::memset(words, 0, sizeof words);
+                for (std::int64_t code = 0; code < count; ++code, row += bytes) {
+                    std::memcpy(words + code % 64 * 8 + code / 64, row, static_cast<std::size_t>(width));
+                }
             }
             const std::int64_t planes = std::min(kWordBits, layout_.bits - bit);
             std::uint8_t* at = out + (layout_.levels + bit) * stride;

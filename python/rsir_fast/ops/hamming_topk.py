@@ -56,9 +56,9 @@ def hamming_topk(
 
     Notes
     -----
-    O(q n bits) time: about ``bits / 300`` instructions for a code and query with AVX-512. Extra memory: up to 16 MiB or
-    16 k bytes a thread, whichever is more, and 16 q k bytes a thread for merging; from ``k = n / 4`` on, where all
-    distances are kept and counted, ``2 n`` bytes a query in flight, 64 MiB or one query in all.
+    O(q n bits) time: a code of 64 bits takes about a third of an AVX-512 instruction. Extra memory: up to 16 MiB a
+    thread, or 16 k bytes if that is more, and 16 q k bytes a thread for merging; from ``k = n / 4`` on, where all
+    distances are kept and counted, ``2 n`` bytes a query in flight: 64 MiB, or one query if that is more.
 
     Examples
     --------
