@@ -71,7 +71,7 @@ Status rank_codes(const std::uint8_t* queries, std::int64_t q, const PlaneSource
                   std::int32_t* distances, std::int64_t* ids, const Context& context) {
     const PlaneLayout& layout = source.layout();
     const std::int64_t bytes = (layout.bits + 7) / 8, width = layout.blocks * layout.block_codes();
-    const std::int64_t wave = std::clamp<std::int64_t>(kWaveBytes / (2 * width), 1, q);
+    const std::int64_t wave = std::clamp<std::int64_t>(kWaveBytes / (2 * width + 4 * layout.bits), 1, q);
     const std::int64_t threads = std::max(1, context.threads);
     const auto found = std::make_unique<std::uint16_t[]>(static_cast<std::size_t>(wave * width));
     for (std::int64_t first = 0; first < q; first += wave) {
