@@ -49,6 +49,15 @@ void check_search(const Codes& queries, std::int64_t q, const Codes& database, s
                                context) == Status::ok);
             CHECK_BITS(distances, expected_distances);
             CHECK_BITS(ids, expected_ids);
+
+            Output<std::uint8_t> planes(hamming_planes_bytes(n, bits));
+            CHECK(hamming_prepare(exact_database.data(), n, bits, planes.data(), context) == Status::ok);
+            Output<std::int32_t> prepared_distances(q * k);
+            Output<std::int64_t> prepared_ids(q * k);
+            CHECK(hamming_topk_prepared(exact_queries.data(), q, planes.data(), n, bits, k, prepared_distances.data(),
+                                        prepared_ids.data(), context) == Status::ok);
+            CHECK_BITS(prepared_distances, expected_distances);
+            CHECK_BITS(prepared_ids, expected_ids);
         });
     }
 }
