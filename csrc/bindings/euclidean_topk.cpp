@@ -21,8 +21,7 @@ void register_euclidean_topk(py::module_& m) {
         .def_property_readonly(
             "precision", [](const Sidecar& sidecar) { return sidecar.precision == Precision::int8 ? "int8" : "int16"; })
         .def_property_readonly("wild", [](const Sidecar& sidecar) { return sidecar.wild.size(); })
-        .def_property_readonly("centred", [](const Sidecar& sidecar) { return !sidecar.mean.empty(); })
-        .def_readonly_static("max_width", &Sidecar::kMaxWidth);
+        .def_property_readonly("centred", [](const Sidecar& sidecar) { return !sidecar.mean.empty(); });
 
     // Returns the instruction set that ran, and the counts of candidates, decided pairs and dense queries.
     m.def("euclidean_topk", [](std::uintptr_t queries, std::int64_t q, const std::string& query_dtype,

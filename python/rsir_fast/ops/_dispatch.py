@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import os
 from typing import Any
@@ -14,6 +15,7 @@ MAX_THREADS = 1024
 __all__ = ["choose_isa", "choose_threads", "cpu", "cuda", "supported_isas"]
 
 
+@functools.cache
 def cpu() -> Any:
     """Return the compiled CPU module.
 
@@ -45,10 +47,10 @@ def cuda() -> Any | None:
         return None
 
 
-def supported_isas() -> list[str]:
+@functools.cache
+def supported_isas() -> tuple[str, ...]:
     """Return the instruction sets that this machine runs, best first; ``"scalar"`` is always the last."""
-    isas: list[str] = cpu().supported_isas()
-    return isas
+    return tuple(cpu().supported_isas())
 
 
 def choose_isa(isa: str | None) -> str:

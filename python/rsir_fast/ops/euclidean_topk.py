@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rsir_fast.ops._arrays import FloatRows, Restore, as_count, as_float, as_rows
+from rsir_fast.ops._arrays import FloatRows, Restore, address, as_count, as_float, as_rows
 from rsir_fast.ops._dispatch import choose_isa, choose_threads, cpu
 from rsir_fast.ops._plan import Method, SearchPlan, choose_pass
-from rsir_fast.ops.prepare import PreparedDatabase, check_items, make_sidecar, normalized_rows, stored_rows
+from rsir_fast.ops.prepare import MAX_WIDTH, PreparedDatabase, check_items, make_sidecar, normalized_rows, stored_rows
 
 __all__ = ["euclidean_topk"]
 
@@ -100,7 +101,7 @@ def euclidean_topk(
     wanted, items, restore = float_operands(queries, database, normalize, threads=threads, isa=isa)
     distances, ids, plan = search(wanted, items, as_count(k, "k"), method=method, threads=threads, isa=isa)
     answer = restore(distances), restore(ids)
-    return (*answer, plan) if explain else answer
+    return (*answer, plan()) if explain else answer
 
 
 def float_operands(
@@ -133,13 +134,13 @@ def search(
     method: Method = "auto",
     threads: int | None,
     isa: str | None,
-) -> tuple[NDArray[np.float32], NDArray[np.int64], SearchPlan]:
-    """Run the kernel on checked operands."""
+) -> tuple[NDArray[np.float32], NDArray[np.int64], Callable[[], SearchPlan]]:
+    """Run the kernel on checked operands; the plan is made only when asked for."""
     prepared = isinstance(database, PreparedDatabase)
     rows = stored_rows(database)
     q, d = queries.array.shape
     n = rows.array.shape[0]
-    chosen, reason = choose_pass(q, n, d, k, prepared=prepared, max_width=cpu().Sidecar.max_width, method=method)
+    chosen, reason = choose_pass(q, n, d, k, prepared=prepared, max_width=MAX_WIDTH, method=method)
     sidecar = None
     if chosen == "certified":
         sidecar = (
@@ -151,22 +152,21 @@ def search(
     ids = np.empty((q, k), dtype=np.int64)
     count = choose_threads(threads)
     ran, candidates, decided, dense = cpu().euclidean_topk(
-        queries.array.ctypes.data,
+        address(queries.array),
         q,
         queries.dtype,
-        rows.array.ctypes.data,
+        address(rows.array),
         n,
         rows.dtype,
         d,
         sidecar,
         k,
-        distances.ctypes.data,
-        ids.ctypes.data,
+        address(distances),
+        address(ids),
         count,
         choose_isa(isa),
     )
-    plan = SearchPlan(chosen, reason, prepared, ran, count, candidates, decided, dense)
-    return distances, ids, plan
+    return distances, ids, lambda: SearchPlan(chosen, reason, prepared, ran, count, candidates, decided, dense)
 
 
 def _check_width(queries: FloatRows, items: FloatRows) -> None:

@@ -10,10 +10,13 @@ from rsir_fast.ops._arrays import FloatRows, as_rows
 from rsir_fast.ops._dispatch import choose_isa, choose_threads, cpu
 from rsir_fast.ops.gaussian_normalize import gaussian_normalize
 
-__all__ = ["MAX_ITEMS", "PreparedDatabase", "make_sidecar", "normalized_rows", "prepare", "stored_rows"]
+__all__ = ["MAX_ITEMS", "MAX_WIDTH", "PreparedDatabase", "make_sidecar", "normalized_rows", "prepare", "stored_rows"]
 
 MAX_ITEMS = 2**32 - 1
 """Item ids take 32 bits of a 64-bit sort key."""
+
+MAX_WIDTH = 65_536
+"""Columns of an int8 copy: beyond, a dot product of codes could overflow 32 bits."""
 
 
 class PreparedDatabase:
@@ -139,7 +142,7 @@ def make_sidecar(
 ) -> Any:
     """Return the int8 copy of a matrix, or None where there can be none."""
     n, d = rows.array.shape
-    if n == 0 or not 1 <= d <= cpu().Sidecar.max_width:
+    if n == 0 or not 1 <= d <= MAX_WIDTH:
         return None
     return cpu().Sidecar(
         rows.array.ctypes.data, n, d, rows.dtype, precision, k, choose_threads(threads), choose_isa(isa)
