@@ -14,6 +14,8 @@ namespace {
 constexpr std::int64_t kQueryBlock = 256;  // queries that share one reading of the sidecar
 constexpr std::int64_t kFewQueries = 32;   // a thread: below, threads share the queries and split the rows
 constexpr std::int64_t kRangeRows = 4096;  // least rows of a range
+constexpr std::int64_t kLeastShare = 8;    // queries that a further thread is woken for,
+constexpr std::int64_t kSmallWork = std::int64_t{1} << 23;   // and elements: less is done before it begins
 constexpr std::int64_t kChunkBytes = std::int64_t{1} << 18;  // of panels: stay in the L2 cache over all queries
 
 // The queries of one task, quantised, in subsets that a tile takes at once.
@@ -86,11 +88,13 @@ Status certified_topk(const Rows& queries, std::int64_t q, const Rows& database,
     const CanonicalDistance& canonical = canonical_distance(context.isa);
     context.report(canonical.isa);
     const std::int64_t threads = std::max(1, context.threads), groups = sidecar.groups();
-    const bool few = q < kFewQueries * threads;
-    const std::int64_t wanted_blocks =
-        few ? (q + kQueryBlock - 1) / kQueryBlock : std::max((q + kQueryBlock - 1) / kQueryBlock, threads);
-    const std::int64_t blocks = std::max<std::int64_t>(1, wanted_blocks);
-    const std::int64_t ranges = few ? std::clamp<std::int64_t>(sidecar.n / kRangeRows, 1, threads) : std::int64_t{1};
+    // Few queries share every reading of the sidecar and split its rows; many are split themselves, which needs no
+    // merge.
+    const std::int64_t ranges =
+        q < kFewQueries * threads ? std::clamp<std::int64_t>(sidecar.n / kRangeRows, 1, threads) : 1;
+    const bool is_small = q * sidecar.n * sidecar.d < kSmallWork;
+    const std::int64_t shares = ranges > 1 || is_small ? 1 : std::min(threads, (q + kLeastShare - 1) / kLeastShare);
+    const std::int64_t blocks = std::max((q + kQueryBlock - 1) / kQueryBlock, shares);
 
     std::mutex mutex;
     const auto decide = [&](std::int64_t first, std::vector<CandidateSearch*> searches, Poll& poll) {

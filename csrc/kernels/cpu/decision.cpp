@@ -13,7 +13,7 @@ namespace {
 
 // Where a row is wanted by so many queries of the block, all of them take it while it is in the cache.
 constexpr std::int64_t kSharedBy = 3;
-constexpr std::int64_t kChunkBytes = std::int64_t{1} << 19;
+constexpr std::int64_t kChunkBytes = std::int64_t{1} << 20;
 
 }  // namespace
 
