@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
 #include "kernels/cpu/canonical_distance.h"
 #include "kernels/cpu/elements.h"
@@ -118,53 +119,83 @@ struct Tile {
     }
 };
 
-// Adds one step of 32 elements to the lanes of a pair.
-template <class Vector, class T>
-inline void add_step(typename Vector::Doubles* lanes, const double* query, const T* row) {
+// Adds one step of 32 elements to the lanes of kRows pairs.
+template <class Vector, int kRows, class T>
+inline void add_step(typename Vector::Doubles (*lanes)[kLanes / Vector::kWidth], const double* query,
+                     const T* const* rows, std::int64_t at) {
     constexpr int kWidth = Vector::kWidth;
 #pragma GCC unroll 32
     for (int g = 0; g < kLanes / kWidth; ++g) {
-        const auto wide = Vector::load(row + g * kWidth);
-        const auto difference = Vector::subtract_too(Vector::load(query + g * kWidth), wide);
-        lanes[g] = Vector::add(lanes[g], Vector::multiply(difference, difference));
+        const auto wanted = Vector::load(query + at + g * kWidth);
+#pragma GCC unroll 4
+        for (int r = 0; r < kRows; ++r) {
+            const auto difference = Vector::subtract_too(wanted, Vector::load(rows[r] + at + g * kWidth));
+            lanes[r][g] = Vector::add(lanes[r][g], Vector::multiply(difference, difference));
+        }
     }
+}
+
+// The lanes of kRows rows against one query, folded to one vector each; `next` are fetched meanwhile.
+template <class Vector, int kRows, class T>
+inline void fold_rows(const double* query, const T* const* rows, const T* const* next, std::int64_t d,
+                      typename Vector::Doubles* folded) {
+    constexpr std::int64_t kStepBytes = kLanes * static_cast<std::int64_t>(sizeof(T)), kLine = 64;
+    const std::int64_t full = d / kLanes * kLanes;
+    typename Vector::Doubles lanes[kRows][kLanes / Vector::kWidth];
+    for (auto& row : lanes) {
+        for (auto& lane : row) lane = Vector::zero();
+    }
+    for (std::int64_t at = 0; at < full; at += kLanes) {
+        for (int r = 0; r < kRows; ++r) {
+            for (std::int64_t byte = 0; byte < kStepBytes; byte += kLine) {
+                __builtin_prefetch(reinterpret_cast<const char*>(next[r] + at) + byte);
+            }
+        }
+        add_step<Vector, kRows>(lanes, query, rows, at);
+    }
+    if (full < d) {
+        for (int r = 0; r < kRows; ++r) {
+            const Tail tail(rows[r], d);
+            const T* numbers = tail.numbers;
+            add_step<Vector, 1>(lanes + r, query + full, &numbers, 0);
+        }
+    }
+    for (int r = 0; r < kRows; ++r) folded[r] = fold_to_vector<Vector>(lanes[r]);
 }
 
 template <class Vector>
 void gather(const double* query, const Rows& matrix, const std::uint32_t* ids, std::int64_t m, double* out) {
-    constexpr int kWidth = Vector::kWidth, kGroups = kLanes / kWidth;
-    constexpr std::int64_t kLine = 64, kAheadBytes = 4096;
-    const std::int64_t d = matrix.d, full = d / kLanes;
+    constexpr int kWidth = Vector::kWidth;
+    // Rows that share each reading of the query, as far as the registers hold their lanes.
+    constexpr int kTogether = kLanes / kWidth <= 4 ? 4 : 1;
+    constexpr std::int64_t kAheadBytes = 4096;
+    const std::int64_t d = matrix.d, ahead = kTogether + kAheadBytes / (matrix.row_bytes() + 1);
     by_element(matrix, [&](const auto* data) {
-        constexpr auto kStepBytes = static_cast<std::int64_t>(kLanes * sizeof *data);
-        const std::int64_t row_bytes = (d + 1) * static_cast<std::int64_t>(sizeof *data);
-        const std::int64_t ahead = 1 + kAheadBytes / row_bytes;
-        const auto row_at = [&](std::int64_t j) { return data + (ids == nullptr ? j : std::int64_t{ids[j]}) * d; };
-        for (std::int64_t j = 0; j < m; j += kWidth) {
-            typename Vector::Doubles folded[kWidth];
-            const std::int64_t count = m - j < kWidth ? m - j : kWidth;
-            for (std::int64_t p = count; p < kWidth; ++p) folded[p] = Vector::zero();
-            for (std::int64_t p = 0; p < count; ++p) {
-                const std::int64_t here = j + p;
-                const auto* row = row_at(here);
-                const auto* next = row_at(here + ahead < m ? here + ahead : m - 1);
-                typename Vector::Doubles lanes[kGroups];
-                for (int g = 0; g < kGroups; ++g) lanes[g] = Vector::zero();
-                for (std::int64_t step = 0; step < full; ++step) {
-                    for (std::int64_t byte = 0; byte < kStepBytes; byte += kLine) {
-                        __builtin_prefetch(reinterpret_cast<const char*>(next + step * kLanes) + byte);
-                    }
-                    add_step<Vector>(lanes, query + step * kLanes, row + step * kLanes);
-                }
-                if (full * kLanes < d) add_step<Vector>(lanes, query + full * kLanes, Tail(row, d).numbers);
-                folded[p] = fold_to_vector<Vector>(lanes);
+        const auto row_at = [&](std::int64_t j) {
+            const std::int64_t at = j < m ? j : m - 1;
+            return data + (ids == nullptr ? at : std::int64_t{ids[at]}) * d;
+        };
+        const auto take = [&](auto together, std::int64_t j, std::int64_t p, typename Vector::Doubles* folded) {
+            decltype(data + 0) rows[together], next[together];
+            for (int r = 0; r < together; ++r) {
+                rows[r] = row_at(j + p + r);
+                next[r] = row_at(j + p + r + ahead);
             }
-            if (j + kWidth <= m) {
+            fold_rows<Vector, together>(query, rows, next, d, folded + p);
+        };
+        for (std::int64_t j = 0; j < m; j += kWidth) {
+            const std::int64_t count = m - j < kWidth ? m - j : kWidth;
+            typename Vector::Doubles folded[kWidth];
+            for (std::int64_t p = 0; p < kWidth; ++p) folded[p] = Vector::zero();
+            std::int64_t p = 0;
+            for (; p + kTogether <= count; p += kTogether) take(std::integral_constant<int, kTogether>(), j, p, folded);
+            for (; p < count; ++p) take(std::integral_constant<int, 1>(), j, p, folded);
+            if (count == kWidth) {
                 Vector::fold(folded, out + j);
             } else {
                 double last[kWidth];
                 Vector::fold(folded, last);
-                for (std::int64_t p = j; p < m; ++p) out[p] = last[p - j];
+                for (std::int64_t i = 0; i < count; ++i) out[j + i] = last[i];
             }
         }
     });
