@@ -87,6 +87,7 @@ Status certified_topk(const Rows& queries, std::int64_t q, const Rows& database,
     const Certify& certify = certify_for(context.isa);
     const CanonicalDistance& canonical = canonical_distance(context.isa);
     context.report(canonical.isa);
+    if (q == 0) return Status::ok;
     const std::int64_t threads = std::max(1, context.threads), groups = sidecar.groups();
     // Few queries share every reading of the sidecar and split its rows; many are split themselves, which needs no
     // merge.
