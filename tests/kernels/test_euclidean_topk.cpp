@@ -18,6 +18,7 @@ void check_search(const std::vector<T>& queries, std::int64_t q, const std::vect
         }
     }
     const Exact<T> exact_queries(queries), exact_database(database);
+    const Rows wanted = rows_of(exact_queries.data(), d), rows = rows_of(exact_database.data(), d);
     for (const std::int64_t k : depths) {
         const Case here("q=", q, " n=", n, " d=", d, " k=", k, " bytes=", sizeof(T));
         std::vector<float> expected_distances;
@@ -28,10 +29,24 @@ void check_search(const std::vector<T>& queries, std::int64_t q, const std::vect
         each_context([&](const Context& context) {
             Output<float> distances(q * k);
             Output<std::int64_t> ids(q * k);
-            CHECK(euclidean_topk(exact_queries.data(), q, exact_database.data(), n, d, k, distances.data(), ids.data(),
-                                 context) == Status::ok);
+            SearchCounts counts;
+            CHECK(euclidean_topk(wanted, q, rows, n, nullptr, k, distances.data(), ids.data(), counts, context) ==
+                  Status::ok);
             CHECK_BITS(distances, expected_distances);
             CHECK_BITS(ids, expected_ids);
+            CHECK(counts.dense == q);
+            for (const Precision precision : {Precision::int8, Precision::int16}) {
+                if (n == 0 || d == 0) continue;
+                const Case certified("bytes of a code=", precision == Precision::int8 ? 1 : 2);
+                Sidecar sidecar;
+                CHECK(build_sidecar(rows, n, precision, k, sidecar, context) == Status::ok);
+                Output<float> again(q * k);
+                Output<std::int64_t> same(q * k);
+                CHECK(euclidean_topk(wanted, q, rows, n, &sidecar, k, again.data(), same.data(), counts, context) ==
+                      Status::ok);
+                CHECK_BITS(again, expected_distances);
+                CHECK_BITS(same, expected_ids);
+            }
         });
     }
 }
@@ -91,6 +106,16 @@ TEST(forced_isa) {
         const float x[8] = {};
         float distance;
         std::int64_t id;
-        euclidean_topk(x, 1, x, 1, 8, 1, &distance, &id, context);
+        SearchCounts counts;
+        euclidean_topk(rows_of(x, 8), 1, rows_of(x, 8), 1, nullptr, 1, &distance, &id, counts, context);
+    });
+    check_forced_isa([](const Context& context) {
+        const float x[8] = {};
+        float distance;
+        std::int64_t id;
+        SearchCounts counts;
+        Sidecar sidecar;
+        build_sidecar(rows_of(x, 8), 1, Precision::automatic, 1, sidecar, context);
+        euclidean_topk(rows_of(x, 8), 1, rows_of(x, 8), 1, &sidecar, 1, &distance, &id, counts, context);
     });
 }
