@@ -15,9 +15,7 @@ CpuFeatures detect_features() {
     CpuFeatures found;
 #if defined(__x86_64__)
     found.avx512_vnni = __builtin_cpu_supports("avx512vnni");
-    found.avx512_bf16 = __builtin_cpu_supports("avx512bf16");
     found.avx512_vpopcntdq = __builtin_cpu_supports("avx512vpopcntdq");
-    found.avx512_bitalg = __builtin_cpu_supports("avx512bitalg");
     // Unknown to __builtin_cpu_supports of GCC 12; the operating system's part is that of AVX2.
     unsigned a = 0, b = 0, c = 0, d = 0;
     found.avx_vnni = __builtin_cpu_supports("avx2") && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a >> 4 & 1u);

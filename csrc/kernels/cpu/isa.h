@@ -27,9 +27,7 @@ std::vector<Isa> supported_isas();
 // Instructions beyond those sets, each detected for itself.
 struct CpuFeatures {
     bool avx512_vnni = false;       // vpdpbusd zmm
-    bool avx512_bf16 = false;       // vdpbf16ps zmm
     bool avx512_vpopcntdq = false;  // vpopcntq zmm
-    bool avx512_bitalg = false;     // vpopcntb zmm
     bool avx_vnni = false;          // vpdpbusd ymm
     bool dotprod = false;           // sdot, udot
 };
