@@ -124,6 +124,8 @@ def test_empty_and_degenerate_shapes(isa):
     assert ids.tolist() == [[-1, -1], [-1, -1]]
     assert (distances == np.inf).all()
     assert rf.euclidean_topk(zeros((0, 3)), zeros((4, 3)), 2, isa=isa)[0].shape == (0, 2)
+    assert rf.euclidean_topk(zeros((0, 3)), zeros((4, 3)), 2, method="certified", isa=isa)[0].shape == (0, 2)
+    assert rf.euclidean_topk(zeros((0, 3)), rf.prepare(zeros((600, 3))), 2, isa=isa)[0].shape == (0, 2)
     assert rf.euclidean_topk(zeros((2, 3)), zeros((4, 3)), 0, isa=isa)[1].shape == (2, 0)
     assert rf.euclidean_topk(zeros((1, 0)), zeros((3, 0)), 2, isa=isa)[1].tolist() == [[0, 1]]
 

@@ -8,7 +8,8 @@ namespace rsir {
 namespace {
 
 constexpr std::int64_t kRoom = kMaxTileRows + 16;
-constexpr std::int64_t kLeastCapacity = 512;
+// Room beyond 2 k makes the bound fall in fewer, longer steps; of little use where k itself is large.
+constexpr std::int64_t kLeastCapacity = 512, kMostSpare = 8192;
 constexpr std::int64_t kMostCandidates = 1 << 16;
 // The canonical (squared) distance is within 2^-23 of the true one, and below 2^-149 it is lost: how far a bound gives
 // way when it passes from one to the other.
@@ -16,6 +17,8 @@ constexpr double kRounding = 1 + 0x1p-21;
 constexpr double kTiny = 0x1p-140;
 
 }  // namespace
+
+std::int64_t candidate_room(std::int64_t k) { return std::max(kLeastCapacity, 2 * k + std::min(6 * k, kMostSpare)); }
 
 CandidateSearch::CandidateSearch(const Code& query, std::int64_t k, const Sidecar& sidecar, const Certify& certify)
     : sidecar_(&sidecar),
@@ -28,13 +31,14 @@ CandidateSearch::CandidateSearch(const Code& query, std::int64_t k, const Sideca
     state_.slope = 2 * query.scale;
     state_.start = sidecar.precision == Precision::int8 ? -128 * query.sum : 0;
     state_.cutoff = -std::numeric_limits<float>::max();  // everything but rows with infinite excess
-    reserve(std::max(kLeastCapacity, 8 * k));
+    reserve(candidate_room(k));
     if (query.wild) overflow();
 }
 
 void CandidateSearch::reserve(std::int64_t capacity) {
-    auto ids = std::make_unique<std::uint32_t[]>(static_cast<std::size_t>(capacity + kRoom));
-    auto estimates = std::make_unique<float[]>(static_cast<std::size_t>(capacity + kRoom));
+    // Not make_unique, which would write, and so take from the system, memory that may never be used.
+    std::unique_ptr<std::uint32_t[]> ids(new std::uint32_t[static_cast<std::size_t>(capacity + kRoom)]);
+    std::unique_ptr<float[]> estimates(new float[static_cast<std::size_t>(capacity + kRoom)]);
     std::copy_n(ids_.get(), state_.count, ids.get());
     std::copy_n(estimates_.get(), state_.count, estimates.get());
     ids_ = std::move(ids);
@@ -81,6 +85,11 @@ void CandidateSearch::tighten() {
     certify_->filter(state_, sidecar_->radius.data());
     if (state_.count > limit_) return overflow();
     if (state_.count > capacity_ / 2) reserve(2 * capacity_);
+}
+
+void CandidateSearch::settle() {
+    tighten();
+    if (!overflowed_) reserve(state_.count);
 }
 
 void CandidateSearch::merge(CandidateSearch& other) {

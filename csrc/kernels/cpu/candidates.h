@@ -9,6 +9,9 @@
 
 namespace rsir {
 
+// Candidates that a search has room for at first, 8 bytes each.
+std::int64_t candidate_room(std::int64_t k);
+
 // Collects the rows of one database range for one query, and lowers the bound of its k-th distance as they come.
 class CandidateSearch {
   public:
@@ -25,6 +28,9 @@ class CandidateSearch {
 
     // Lowers the bound to what the candidates' own estimates prove, and drops those beyond it.
     void tighten();
+
+    // Tightens, and gives back the room that the candidates left do not need: nothing is appended from now on.
+    void settle();
 
     // States that the k-th canonical distance is at most `squared`.
     void lower(double squared);

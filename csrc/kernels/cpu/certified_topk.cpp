@@ -11,7 +11,8 @@
 namespace rsir {
 namespace {
 
-constexpr std::int64_t kQueryBlock = 256;  // queries that share one reading of the sidecar
+constexpr std::int64_t kQueryBlock = 256;                         // queries that share one reading of the sidecar
+constexpr std::int64_t kBlockCandidates = std::int64_t{1} << 20;  // room of a block: 8 MiB
 constexpr std::int64_t kFewQueries = 32;   // a thread: below, threads share the queries and split the rows
 constexpr std::int64_t kRangeRows = 4096;  // least rows of a range
 constexpr std::int64_t kLeastShare = 8;    // queries that a further thread is woken for,
@@ -95,7 +96,8 @@ Status certified_topk(const Rows& queries, std::int64_t q, const Rows& database,
         q < kFewQueries * threads ? std::clamp<std::int64_t>(sidecar.n / kRangeRows, 1, threads) : 1;
     const bool is_small = q * sidecar.n * sidecar.d < kSmallWork;
     const std::int64_t shares = ranges > 1 || is_small ? 1 : std::min(threads, (q + kLeastShare - 1) / kLeastShare);
-    const std::int64_t blocks = std::max((q + kQueryBlock - 1) / kQueryBlock, shares);
+    const std::int64_t block = std::clamp<std::int64_t>(kBlockCandidates / candidate_room(k), kLeastShare, kQueryBlock);
+    const std::int64_t blocks = std::max((q + block - 1) / block, shares);
 
     std::mutex mutex;
     const auto decide = [&](std::int64_t first, std::vector<CandidateSearch*> searches, Poll& poll) {
@@ -116,8 +118,8 @@ Status certified_topk(const Rows& queries, std::int64_t q, const Rows& database,
 
     std::vector<CandidateSearch> parts(ranges > 1 ? static_cast<std::size_t>(q * ranges) : 0);  // [q, ranges]
     Status status = parallel_for(context, blocks * ranges, [&](std::int64_t task, Poll& poll) {
-        const std::int64_t block = task / ranges, range = task % ranges;
-        const std::int64_t first = q * block / blocks, last = q * (block + 1) / blocks;
+        const std::int64_t share = task / ranges, range = task % ranges;
+        const std::int64_t first = q * share / blocks, last = q * (share + 1) / blocks;
         QueryBlock work(queries, first, last - first, k, sidecar, certify);
         work.scan(groups * range / ranges, groups * (range + 1) / ranges, poll);
         if (poll.stop()) return;
@@ -125,6 +127,7 @@ Status certified_topk(const Rows& queries, std::int64_t q, const Rows& database,
         for (std::int64_t query = first; query < last; ++query) {
             CandidateSearch& search = work.searches()[static_cast<std::size_t>(query - first)];
             if (ranges > 1) {
+                search.settle();
                 parts[static_cast<std::size_t>(query * ranges + range)] = std::move(search);
             } else {
                 searches.push_back(&search);

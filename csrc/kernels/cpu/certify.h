@@ -19,9 +19,11 @@
 // (3) is evaluated in float32 as f >= C with
 //   f = (float(<c_x,c_y>) s_y) slope + (reach rho_y - M_y),   slope = 2 s_x, reach = 2 a, M_y = N_y, C = right side.
 // Float error of f: the conversion, two products, the fused multiply-add and the sum have a relative error of 2^-24
-// each, on terms bounded by |G| <= N_x + N_y, reach rho_y and N_y; and the scales are least-squares only to float32,
-// |<x^, r_x>| <= 2^-23 N_x. All that is less than the margins e N_x, e N_y and e reach rho_y, e = 2^-20, which C, M_y
-// and reach give away. So (3) implies f >= C: no neighbour is lost.
+// each, on terms bounded by |G| <= N_x + N_y, reach rho_y and N_y. The scales are least-squares for v (see below) to
+// float32 only: 2 |<x^, r_x>| <= 2^-23 (|x^| + |v|) |x^| <= 2^-23 * 3.3 N_x even where rho is largest (6-bit codes,
+// d = 2^16), likewise for y. In all less than 13 units of 2^-24, where the margins e N_x, e N_y and e reach rho_y,
+// e = 2^-20, which C, M_y and reach give away, are 16. So (3) implies f >= C: no neighbour is lost. The same count for
+// the bound that tighten() takes from estimates is 30 of its 32 units.
 //
 // T comes from rows already seen: by (1) and (2) each has |x - y|^2 <= D^2 + 2 a' rho_y + 2 b' rho_x + (rho_x +
 // rho_y)^2 with a' = min(|x^|, D), b' = min(S, D), and any k of them bound the k-th distance.

@@ -74,7 +74,8 @@ void tile(const std::uint8_t* panels, std::int64_t steps, const std::int8_t* cod
             const __mmask16 found =
                 _mm512_cmp_ps_mask(_mm512_add_ps(product, rest), _mm512_set1_ps(query.cutoff), _CMP_GE_OQ);
             if (__builtin_expect(found != 0, 0)) {
-                const __m512i ids = _mm512_add_epi32(lane, _mm512_set1_epi32(static_cast<int>(first) + 16 * g));
+                const __m512i ids =
+                    _mm512_add_epi32(lane, _mm512_set1_epi32(static_cast<int>(first + 16u * static_cast<unsigned>(g))));
                 _mm512_storeu_si512(query.ids + query.count, _mm512_maskz_compress_epi32(found, ids));
                 _mm512_storeu_ps(query.estimates + query.count,
                                  _mm512_maskz_compress_ps(found, _mm512_sub_ps(row_excess, product)));

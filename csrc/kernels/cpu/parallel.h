@@ -43,7 +43,8 @@ class Poll {
 };
 
 // Calls body(task, poll) once for every task in [0, tasks), on up to context.threads threads: the caller and idle
-// threads of the pool (thread_pool.h), which may be none. Safe from any thread, within a task, and in a forked child.
+// threads of the pool (thread_pool.h), which may be none. Safe from any thread, within a task, and in a forked child
+// (but not in one that context.interrupted itself forks, in the midst of a call).
 // The first exception thrown by a task is rethrown here after all threads have ended.
 Status parallel_for(const Context& context, std::int64_t tasks, const std::function<void(std::int64_t, Poll&)>& body);
 

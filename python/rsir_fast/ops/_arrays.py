@@ -172,6 +172,8 @@ def as_rows(x: object, name: str) -> tuple[FloatRows, Restore]:
         if dtype is not None and x.flags.c_contiguous and x.flags.aligned:
             return FloatRows(x, dtype), _unchanged
     if is_torch(x) and (torch := sys.modules["torch"]) and x.dtype == torch.bfloat16:  # type: ignore[attr-defined]
+        if x.layout != torch.strided:  # type: ignore[attr-defined]
+            return as_host(x, name)  # type: ignore[return-value]  # which refuses it
         bits, restore = as_host(x.detach().contiguous().view(torch.int16), name)  # type: ignore[attr-defined]
         check_rank(bits, name, "d")
         return FloatRows(np.require(bits.view(np.uint16), None, ["C", "A"]), "bf2"), restore

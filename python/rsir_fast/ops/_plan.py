@@ -17,8 +17,8 @@ class SearchPlan:
     Attributes
     ----------
     method : {"certified", "dense"}
-        ``"certified"``: an int8 pass with a proven bound excludes most rows, the canonical distance decides among the
-        rest. ``"dense"``: the canonical distance of every pair.
+        ``"certified"``: a pass over integer codes with a proven bound excludes most rows, the canonical distance
+        decides among the rest. ``"dense"``: the canonical distance of every pair.
     reason : str
         Why this pass was chosen.
     prepared : bool
@@ -50,14 +50,17 @@ MIN_CERTIFIED_ROWS = 512
 DENSE_DEPTH = 8
 """A search for more than n / DENSE_DEPTH neighbours excludes too little."""
 
+WILD_SHARE = 16
+"""Where more than n / WILD_SHARE rows must be decided for every query, all may as well."""
+
 MIN_PLAIN_QUERIES = 6
 """Quantising a database costs about as much as so many dense queries."""
 
 
 def choose_pass(
-    q: int, n: int, d: int, k: int, *, prepared: bool, max_width: int, method: Method = "auto"
+    q: int, n: int, d: int, k: int, *, prepared: bool, max_width: int, wild: int = 0, method: Method = "auto"
 ) -> tuple[Literal["certified", "dense"], str]:
-    """Return the pass for q queries, n rows of width d and k neighbours, and the reason.
+    """Return the pass for q queries, n rows of width d (some of them wild) and k neighbours, and the reason.
 
     Raises
     ------
@@ -83,6 +86,8 @@ def choose_pass(
         return "dense", f"n = {n} is below {MIN_CERTIFIED_ROWS}: little to exclude"
     if DENSE_DEPTH * k > n:
         return "dense", f"k = {k} is more than 1/{DENSE_DEPTH} of n = {n}: little to exclude"
+    if WILD_SHARE * wild > n:
+        return "dense", f"{wild} of {n} rows have elements that no bound covers (not finite, or beyond 2^40)"
     if not prepared and q < MIN_PLAIN_QUERIES:
         return "dense", f"{q} queries are too few to quantise the database for; prepare it for repeated searches"
     return "certified", "excludes most rows at a quarter of the cost"

@@ -76,14 +76,14 @@ def euclidean_topk(
     `rsir_fast.ops.reference.lane_sum`, rounded once to float32. So an answer has the same bits for every batch size,
     k, thread count, instruction set and method, and the distance of a vector to itself is exactly 0.
 
-    ``"certified"``: an int8 copy of the database (the sidecar) gives every distance with a proven error bound; only
-    rows that the bound cannot exclude are decided by the canonical distance. A query with too many candidates is left
-    to the dense pass. ``"dense"`` computes the canonical distance of every pair.
+    ``"certified"``: an integer copy of the database gives every distance with a proven error bound; only rows that the
+    bound cannot exclude are decided by the canonical distance. A query with too many candidates is left to the dense
+    pass. ``"dense"`` computes the canonical distance of every pair.
 
-    O(q n d) time. Memory beside inputs and outputs, never of size q n: dense, O(threads (k + d)) and some 5 MiB a
-    thread; certified, about 2 KiB and 32 k bytes for each of 64 queries a thread (more where the bounds exclude
-    little, at most 0.5 MiB a query), and for an unprepared database n (d + 12) bytes; a normalised copy of both sides
-    with ``normalize="row"``.
+    O(q n d) time. Memory beside inputs and outputs, never of size q n: at most 16 MiB of candidates (or those of eight
+    queries) and some 5 MiB of widened rows (or ten rows) a thread; certified, more for queries whose bounds exclude
+    little, at most 0.5 MiB and 32 k bytes each; for an unprepared database n (d + 12) bytes, with int16 codes
+    n (2 d + 12); with ``normalize="row"`` a normalised copy of both sides.
 
     Examples
     --------
@@ -93,6 +93,8 @@ def euclidean_topk(
     >>> rf.euclidean_topk(database[:1], database, k=4)
     (array([[ 0.,  0., 25., inf]], dtype=float32), array([[ 0,  2,  1, -1]]))
     """
+    if exact not in (True, False):
+        raise ValueError(f"exact: expected True or False, got {exact!r}")
     if nan not in ("last", "raise"):
         raise ValueError(f"nan: expected 'last' or 'raise', got {nan!r}")
     if nan == "raise":
@@ -140,14 +142,12 @@ def search(
     rows = stored_rows(database)
     q, d = queries.array.shape
     n = rows.array.shape[0]
-    chosen, reason = choose_pass(q, n, d, k, prepared=prepared, max_width=MAX_WIDTH, method=method)
+    copy = database.sidecar if isinstance(database, PreparedDatabase) else None
+    wild = 0 if copy is None else copy.wild
+    chosen, reason = choose_pass(q, n, d, k, prepared=prepared, max_width=MAX_WIDTH, wild=wild, method=method)
     sidecar = None
     if chosen == "certified":
-        sidecar = (
-            database.sidecar
-            if isinstance(database, PreparedDatabase)
-            else make_sidecar(rows, k=k, threads=threads, isa=isa)
-        )
+        sidecar = make_sidecar(rows, k=k, threads=threads, isa=isa) if copy is None else copy
     distances = np.empty((q, k), dtype=np.float32)
     ids = np.empty((q, k), dtype=np.int64)
     count = choose_threads(threads)

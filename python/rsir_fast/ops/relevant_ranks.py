@@ -69,7 +69,7 @@ def relevant_ranks(
     item_labels: ArrayLike,
     *,
     self_ids: ArrayLike | None = None,
-    normalize: Literal["none", "row"] = "none",
+    normalize: Literal["none", "row"] | None = None,
     block: int | None = None,
     threads: int | None = None,
     isa: str | None = None,
