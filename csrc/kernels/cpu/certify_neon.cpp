@@ -25,7 +25,7 @@ struct Int8 {
 };
 struct Int8Dot : Int8 {
     static inline void dot(int32x4_t& sums, int8x16_t rows, int8x16_t four) {
-        asm(".arch_extension dotprod\n\tsdot %0.4s, %1.16b, %2.16b" : "+w"(sums) : "w"(rows), "w"(four));
+        asm(".arch armv8.2-a+dotprod\n\tsdot %0.4s, %1.16b, %2.16b" : "+w"(sums) : "w"(rows), "w"(four));
     }
 };
 struct Int16 {
