@@ -81,9 +81,10 @@ def euclidean_topk(
     pass. ``"dense"`` computes the canonical distance of every pair.
 
     O(q n d) time. Memory beside inputs and outputs, never of size q n: at most 16 MiB of candidates (or those of eight
-    queries) and some 5 MiB of widened rows (or ten rows) a thread; certified, more for queries whose bounds exclude
-    little, at most 0.5 MiB and 32 k bytes each; for an unprepared database n (d + 12) bytes, with int16 codes
-    n (2 d + 12); with ``normalize="row"`` a normalised copy of both sides.
+    queries) and some 5 MiB of widened rows (or ten rows) a thread; certified, also 9 d bytes for each of up to 256
+    queries a thread, and more candidates for queries whose bounds exclude little, at most 1 MiB and 64 k bytes each;
+    for an unprepared database n (d + 12) bytes, with int16 codes n (2 d + 12); with ``normalize="row"`` a normalised
+    copy of both sides.
 
     Examples
     --------
