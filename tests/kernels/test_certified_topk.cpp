@@ -111,6 +111,18 @@ TEST(few_distinct_values) {
     }
 }
 
+// The mean is subtracted from rows and queries, or neither.
+TEST(numbers_far_from_zero) {
+    Random random(8);
+    for (const float offset : {0.0f, 2.0f, -30.0f, 5000.0f}) {
+        Problem problem = with_duplicates(random, 9, reduced() ? 600 : 9000, 24);
+        for (Floats* values : {&problem.queries, &problem.database}) {
+            for (float& value : *values) value += offset;
+        }
+        check_problem(problem, 10);
+    }
+}
+
 TEST(wild_rows_and_queries) {
     Random random(5);
     const std::int64_t n = reduced() ? 600 : 9000, d = 10;
