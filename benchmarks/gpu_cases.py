@@ -1,0 +1,195 @@
+"""What is timed on a CUDA device: inputs, peers, checks, targets and floors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+import rsir_fast as rf
+from rsir_fast.ops import _device_topk, reference
+from rsir_fast.ops._dispatch import cuda
+
+Limits = dict[str, float]
+
+
+class Case(NamedTuple):
+    name: str
+    make: Callable[[], tuple[Any, ...]]
+    """The inputs, on the device."""
+    runs: dict[str, Callable[..., Any]]
+    """First rsir_fast, then the peers; each takes the inputs."""
+    check: Callable[[tuple[Any, ...], Any], None]
+    """Asserts rsir_fast's answer, on a part of it, against the reference."""
+    same: Callable[[Any, Any], None]
+    """Asserts that a peer's answer is ours, as far as its rounding allows."""
+    target_ms: float | None
+    floor_ms: Callable[[Limits], float] | None
+    """The least time the work can take, from the device's measured ceilings."""
+
+
+def cases() -> Iterator[Case]:
+    yield pack_codes(1_000_000, 512)
+    for n, d in ((100_000, 1024), (262_144, 4096)):
+        yield gaussian_normalize(n, d)
+    for q, target in ((1, 0.28), (64, None), (1024, 10.0)):
+        yield hamming_topk(q, 100_000_000, 64, 100, target)
+    yield hamming_topk(64, 10_000_000, 256, 100, None)
+    yield euclidean_topk(2100, 2100, 4096, 100, 0.25)
+    yield euclidean_topk(1024, 50_000, 512, 100, None)
+    for q, target in ((1, 1.5), (64, 1.6), (1024, 6.0)):
+        yield euclidean_topk(q, 1_000_000, 4096, 100, target)
+
+
+def features(n: int, d: int, seed: int = 0) -> torch.Tensor:
+    """Non-negative and sparse, as after a ReLU."""
+    generator = torch.Generator("cuda").manual_seed(seed)
+    return torch.randn(n, d, device="cuda", generator=generator).relu_()
+
+
+def streaming(moved: float) -> Callable[[Limits], float]:
+    return lambda limits: moved / limits["copy GB/s"] / 1e6
+
+
+def pack_codes(n: int, b: int) -> Case:
+    def by_cupy(u: torch.Tensor) -> Any:
+        import cupy
+
+        return torch.from_dlpack(cupy.packbits(cupy.from_dlpack(u) > 0, bitorder="little")).view(n, b // 8)
+
+    def by_torch(u: torch.Tensor) -> Any:
+        weights = torch.tensor([1, 2, 4, 8, 16, 32, 64, 128], dtype=torch.uint8, device=u.device)
+        return ((u > 0).view(n, b // 8, 8) * weights).sum(2, dtype=torch.uint8)
+
+    def check(inputs: tuple[Any, ...], codes: Any) -> None:
+        assert (codes[:500].cpu().numpy() == reference.pack_codes(inputs[0][:500].cpu().numpy())).all()
+
+    return Case(
+        f"pack_codes {n} x {b}",
+        lambda: (features(n, b),),
+        {"rsir_fast": rf.pack_codes, "torch": by_torch, "cupy": by_cupy},
+        check,
+        torch.testing.assert_close,
+        None,
+        streaming(n * b * 4 + n * b / 8),
+    )
+
+
+def gaussian_normalize(n: int, d: int) -> Case:
+    out = torch.empty(0)
+
+    def ours(x: torch.Tensor) -> Any:
+        nonlocal out
+        if out.shape != x.shape:
+            out = torch.empty_like(x)
+        return rf.gaussian_normalize(x, out=out)
+
+    def by_torch(x: torch.Tensor) -> Any:
+        return (1 + (x - x.mean(1, keepdim=True)) / (3 * x.std(1, correction=0, keepdim=True))) / 2
+
+    def by_layer_norm(x: torch.Tensor) -> Any:
+        return torch.nn.functional.layer_norm(x, x.shape[1:], eps=0.0) / 6 + 0.5
+
+    def check(inputs: tuple[Any, ...], result: Any) -> None:
+        part = slice(None, None, max(1, n // 200))
+        expected = reference.gaussian_normalize(inputs[0][part].cpu().numpy())
+        assert np.array_equal(result[part].cpu().numpy(), expected)
+
+    bytes_moved = 2 * n * d * 4
+    return Case(
+        f"gaussian_normalize {n} x {d}",
+        lambda: (features(n, d),),
+        {"rsir_fast": ours, "torch": by_torch, "torch layer_norm": by_layer_norm},
+        check,
+        lambda a, b: torch.testing.assert_close(a[:1000], b[:1000], rtol=1e-4, atol=1e-5),
+        None,
+        streaming(bytes_moved),
+    )
+
+
+def codes(n: int, bits: int, seed: int) -> torch.Tensor:
+    generator = torch.Generator("cuda").manual_seed(seed)
+    return torch.randint(0, 256, (n, bits // 8), dtype=torch.uint8, device="cuda", generator=generator)
+
+
+def hamming_topk(q: int, n: int, bits: int, k: int, target: float | None) -> Case:
+    def by_cupy(queries: torch.Tensor, database: torch.Tensor) -> Any:
+        import cupy
+
+        count = cupy.ElementwiseKernel("uint64 a, uint64 b", "int32 z", "z = __popcll(a ^ b)", "popcount_xor")
+        words = cupy.from_dlpack(database).view(cupy.uint64)
+        rows = []
+        for query in cupy.from_dlpack(queries).view(cupy.uint64):
+            distances = torch.from_dlpack(count(words, query))
+            whole = distances.sum(1, dtype=torch.int32) if distances.shape[1] > 1 else distances[:, 0]
+            rows.append(whole.topk(k, largest=False))
+        return torch.stack([row.values for row in rows]), torch.stack([row.indices for row in rows])
+
+    def check(inputs: tuple[Any, ...], answer: Any) -> None:
+        queries, database = (x.cpu() for x in inputs)
+        expected = rf.hamming_topk(queries[:2], database, k)
+        assert torch.equal(answer[0][:2].cpu(), expected[0])
+        assert torch.equal(answer[1][:2].cpu(), expected[1])
+
+    def floor(limits: Limits) -> float:
+        properties = torch.cuda.get_device_properties(0)
+        counts = properties.multi_processor_count * 16 * 1.98e6  # 32-bit POPC a millisecond
+        return max(n * bits / 8 / limits["read GB/s"] / 1e6, q * n * bits / 32 / counts)
+
+    return Case(
+        f"hamming_topk {q} x {n} x {bits} bits, k {k}",
+        lambda: (codes(q, bits, 0), codes(n, bits, 1)),
+        {"rsir_fast": lambda a, b: rf.hamming_topk(a, b, k)} | ({"cupy, torch topk": by_cupy} if q <= 64 else {}),
+        check,
+        lambda ours, theirs: torch.testing.assert_close(ours[0], theirs[0]),
+        target,
+        floor,
+    )
+
+
+def euclidean_topk(q: int, n: int, d: int, k: int, target: float | None) -> Case:
+    def by_torch(queries: torch.Tensor, database: torch.Tensor) -> Any:
+        squared = torch.addmm((database**2).sum(1), queries, database.T, alpha=-2)
+        squared += (queries**2).sum(1, keepdim=True)
+        return squared.topk(k, largest=False)
+
+    prepared: dict[int, Any] = {}
+
+    def with_sidecar(queries: torch.Tensor, database: torch.Tensor) -> Any:
+        compiled = cuda()
+        if database.data_ptr() not in prepared:
+            prepared[database.data_ptr()] = _device_topk.sidecar_on_device(compiled, database)
+        return _device_topk.euclidean_on_device(compiled, queries, database, k, prepared[database.data_ptr()])
+
+    def by_torch_tf32(queries: torch.Tensor, database: torch.Tensor) -> Any:
+        torch.backends.cuda.matmul.allow_tf32 = True
+        try:
+            return by_torch(queries, database)
+        finally:
+            torch.backends.cuda.matmul.allow_tf32 = False
+
+    def check(inputs: tuple[Any, ...], answer: Any) -> None:
+        queries, database = inputs
+        if n <= 50_000:
+            expected = rf.euclidean_topk(queries[:50].cpu(), database.cpu(), k)
+            assert torch.equal(answer[0][:50].cpu(), expected[0])
+            assert torch.equal(answer[1][:50].cpu(), expected[1])
+            return
+        wide = torch.cat([((queries[:2, None].double() - part) ** 2).sum(2).T for part in database.split(20_000)])
+        expected = wide.topk(k, dim=0, largest=False)
+        torch.testing.assert_close(answer[0][:2].double(), expected.values.T, rtol=1e-6, atol=0)
+        assert (answer[1][:2] == expected.indices.T).float().mean() > 0.9
+
+    return Case(
+        f"euclidean_topk {q} x {n} x {d}, k {k}",
+        lambda: (features(q, d, 0), features(n, d, 1)),
+        {"rsir_fast": lambda a, b: rf.euclidean_topk(a, b, k)}
+        | ({"rsir_fast, prepared": with_sidecar} if q > 1 else {})
+        | {"torch": by_torch, "torch tf32": by_torch_tf32},
+        check,
+        lambda ours, theirs: torch.testing.assert_close(ours[0], theirs[0], rtol=1e-2, atol=1.0),
+        target,
+        lambda limits: max(n * d * 4 / limits["read GB/s"] / 1e6, 2 * q * n * d / limits["int8 TOP/s"] / 1e9),
+    )

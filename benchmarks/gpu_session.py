@@ -1,0 +1,115 @@
+"""Every op on the CUDA device beside torch and CuPy, answers asserted: results.json and results.md in a folder.
+
+``python benchmarks/gpu_session.py OUT [part of a case's name ...]``
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import platform
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import gpu_cases
+from gpu_timing import ceilings, timed
+
+
+def machine() -> dict[str, Any]:
+    from rsir_fast.ops._dispatch import cuda
+
+    properties = torch.cuda.get_device_properties(0)
+    return {
+        "device": properties.name,
+        "multiprocessors": properties.multi_processor_count,
+        "memory_GiB": round(properties.total_memory / 2**30, 1),
+        "L2_MB": round(properties.L2_cache_size / 1e6, 1),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "build": dict(cuda().build_info()),
+        "date": time.strftime("%Y-%m-%d"),
+    }
+
+
+def measure(case: gpu_cases.Case, limits: dict[str, float]) -> dict[str, Any]:
+    row: dict[str, Any] = {"case": case.name, "target_ms": case.target_ms}
+    inputs = case.make()
+    if case.floor_ms is not None:
+        row["floor_ms"] = case.floor_ms(limits)
+    answer = None
+    for name, run in case.runs.items():
+        try:
+            result = run(*inputs)
+        except (torch.cuda.OutOfMemoryError, ImportError, AttributeError) as error:
+            row[name] = {"skipped": f"{type(error).__name__}: {error}".splitlines()[0][:200]}
+            continue
+        if answer is None:
+            answer = result
+            case.check(inputs, answer)
+        else:
+            case.same(answer, result)
+        del result
+        row[name] = timed(lambda run=run, inputs=inputs: run(*inputs))._asdict()
+    return row
+
+
+def text(row: dict[str, Any], name: str) -> str:
+    value = row.get(name)
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    if "skipped" in value:
+        return "skipped"
+    return f"{value['median']:.3g} ({value['low']:.3g}-{value['high']:.3g})"
+
+
+def table(results: dict[str, Any]) -> str:
+    names = sorted({name for row in results["cases"] for name, value in row.items() if isinstance(value, dict)})
+    names.sort(key=lambda name: name != "rsir_fast")
+    note = "Milliseconds: median (10th-90th percentile), cold L2. Floor: bytes or operations over the ceiling."
+    lines = [f"{results['machine']['device']}, " + ", ".join(f"{k} {v:.0f}" for k, v in results["ceilings"].items())]
+    lines += ["", note, ""]
+    lines.append("| case | target | floor | floor / ours | " + " | ".join(names) + " |")
+    lines.append("|---" * (4 + len(names)) + "|")
+    for row in results["cases"]:
+        ours = row.get("rsir_fast", {}).get("median")
+        share = f"{100 * row['floor_ms'] / ours:.0f} %" if ours and "floor_ms" in row else ""
+        cells = [
+            row["case"],
+            text(row, "target_ms"),
+            text(row, "floor_ms"),
+            share,
+            *(text(row, name) for name in names),
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def main(out: Path, wanted: list[str]) -> int:
+    out.mkdir(parents=True, exist_ok=True)
+    results: dict[str, Any] = {"machine": machine(), "ceilings": ceilings(), "cases": []}
+    failed = 0
+    for case in gpu_cases.cases():
+        if wanted and not any(part in case.name for part in wanted):
+            continue
+        try:
+            results["cases"].append(measure(case, results["ceilings"]))
+        except (AssertionError, RuntimeError) as error:
+            failed = 1
+            results["cases"].append({"case": case.name, "failed": f"{type(error).__name__}: {error}"[:2000]})
+            print(f"{case.name} FAILED: {error}", file=sys.stderr)
+        gc.collect()
+        torch.cuda.empty_cache()
+        (out / "results.json").write_text(json.dumps(results, indent=1))
+        (out / "results.md").write_text(table(results))
+    print(table(results))
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), sys.argv[2:]))
