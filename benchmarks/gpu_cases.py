@@ -161,7 +161,7 @@ def euclidean_topk(q: int, n: int, d: int, k: int, target: float | None) -> Case
         compiled = cuda()
         if database.data_ptr() not in prepared:
             prepared[database.data_ptr()] = _device_topk.sidecar_on_device(compiled, database)
-        return _device_topk.euclidean_on_device(compiled, queries, database, k, prepared[database.data_ptr()])
+        return _device_topk.euclidean_search(compiled, queries, database, k, prepared[database.data_ptr()])
 
     def by_torch_tf32(queries: torch.Tensor, database: torch.Tensor) -> Any:
         torch.backends.cuda.matmul.allow_tf32 = True

@@ -6,7 +6,7 @@
 # OUT receives logs, results.json and results.md. Needs nvcc, and in PYTHON (by default python3): torch,
 # scikit-build-core, pybind11, cmake, ninja, pytest, pytest-timeout, pytest-benchmark, hypothesis. Installs into
 # OUT.site beside OUT, nowhere else. RSIR_CUDA_ARCHS: by default that of the device. TESTS: what pytest gets;
-# SANITIZE: its -k for the sanitizer; CASES: parts of
+# SANITIZE, RACES: its -k for the sanitizer; CASES: parts of
 # the names of the cases to time.
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -48,10 +48,10 @@ tests() {
     "$python" -m pytest -q -m gpu -p no:cacheprovider ${TESTS:-tests/ops}
 }
 
-sanitize() {  # $1: memcheck or racecheck
+sanitize() {  # $1: memcheck or racecheck, $2: which tests
     # A part of the tests: the sanitizer runs a hundred times slower.
     compute-sanitizer --tool "$1" --error-exitcode 9 --target-processes all \
-        "$python" -m pytest -q -m gpu -x -p no:cacheprovider tests/ops -k "${SANITIZE:-cuda_bits or cuda_bytes or cuda_answers or cuda_farther or cuda_certified}"
+        "$python" -m pytest -q -m gpu -x -p no:cacheprovider tests/ops -k "$2"
 }
 
 for name in $parts; do
@@ -59,8 +59,8 @@ for name in $parts; do
         build) part build build ;;
         test) TAIL=${TAIL:-15} part test tests ;;
         sanitize)
-            part memcheck sanitize memcheck
-            part racecheck sanitize racecheck
+            part memcheck sanitize memcheck "${SANITIZE:-cuda and not certified and not answers and not bits}"
+            part racecheck sanitize racecheck "${RACES:-cuda_bytes or cuda_unaligned or cuda_bits_of_hostile}"
             ;;
         time) TAIL=60 part time "$python" benchmarks/gpu_session.py "$out" ${CASES:-} ;;
         *)

@@ -1,7 +1,12 @@
 // rsir_fast._cuda: table of contents. Built only where a CUDA compiler is found.
+#include <limits>
 #include <stdexcept>
 
 #include "bindings/bindings.h"
+#include "kernels/cuda/certify.cuh"
+#include "kernels/cuda/euclidean_topk.cuh"
+#include "kernels/cuda/gaussian_normalize.cuh"
+#include "kernels/cuda/hamming_topk.cuh"
 #include "kernels/cuda/pack_codes.cuh"
 
 namespace rsir::bindings {
@@ -51,12 +56,128 @@ void pack_codes(std::uintptr_t values, std::int64_t n, std::int64_t b, const std
                                           pointer<CUstream_st>(stream)));
 }
 
+void gaussian_normalize(std::uintptr_t features, std::int64_t n, std::int64_t d, const std::string& dtype,
+                        std::uintptr_t out, int device, std::uintptr_t stream) {
+    const cuda::FloatType type = float_type(dtype);
+    const py::gil_scoped_release release;
+    const CurrentDevice current(device);
+    CurrentDevice::check(cuda::gaussian_normalize(pointer<const void>(features), type, n, d, pointer<float>(out),
+                                                  pointer<CUstream_st>(stream)));
+}
+
+constexpr std::uint32_t kInfinity = 0x7f800000u;
+constexpr std::uint32_t kMostInt32 = std::numeric_limits<std::int32_t>::max();
+
+int multiprocessors(int device) {
+    int count = 0;
+    CurrentDevice::check(cudaDeviceGetAttribute(&count, cudaDevAttrMultiProcessorCount, device));
+    return count;
+}
+
+void hamming_topk(std::uintptr_t queries, std::int64_t q, std::uintptr_t database, std::int64_t n, int words,
+                  std::uint64_t mask, std::int64_t k, std::int64_t parts, std::uintptr_t keys, std::uintptr_t distances,
+                  std::uintptr_t ids, int device, std::uintptr_t stream) {
+    const py::gil_scoped_release release;
+    const CurrentDevice current(device);
+    const cuda::HammingProblem problem{
+        pointer<const std::uint64_t>(queries), pointer<const std::uint64_t>(database), q, n, words, mask};
+    const auto on = pointer<CUstream_st>(stream);
+    if (k == 0) return;
+    CurrentDevice::check(cuda::hamming_scan(problem, k, parts, pointer<cuda::Key>(keys), on));
+    CurrentDevice::check(
+        cuda::select_smallest({pointer<cuda::Key>(keys), q, k * parts, k * parts, nullptr, nullptr, k, kMostInt32,
+                               pointer<std::uint32_t>(distances), pointer<std::int64_t>(ids)},
+                              on));
+}
+
+void hamming_keys(std::uintptr_t queries, std::int64_t q, std::uintptr_t database, std::int64_t n, int words,
+                  std::uint64_t mask, std::uintptr_t keys, int device, std::uintptr_t stream) {
+    const py::gil_scoped_release release;
+    const CurrentDevice current(device);
+    const cuda::HammingProblem problem{
+        pointer<const std::uint64_t>(queries), pointer<const std::uint64_t>(database), q, n, words, mask};
+    CurrentDevice::check(cuda::hamming_keys(problem, pointer<cuda::Key>(keys), pointer<CUstream_st>(stream)));
+}
+
+cuda::EuclideanProblem euclidean_problem(std::uintptr_t queries, std::int64_t q, std::uintptr_t database,
+                                         std::int64_t n, std::int64_t d, const std::string& dtype) {
+    return {pointer<const void>(queries), pointer<const void>(database), float_type(dtype), q, n, d};
+}
+
+void euclidean_topk(std::uintptr_t queries, std::int64_t q, std::uintptr_t database, std::int64_t n, std::int64_t d,
+                    const std::string& dtype, std::int64_t k, std::int64_t parts, std::uintptr_t keys,
+                    std::uintptr_t distances, std::uintptr_t ids, int device, std::uintptr_t stream) {
+    const auto problem = euclidean_problem(queries, q, database, n, d, dtype);
+    const py::gil_scoped_release release;
+    const CurrentDevice current(device);
+    const auto on = pointer<CUstream_st>(stream);
+    if (k == 0) return;
+    CurrentDevice::check(cuda::euclidean_scan(problem, k, parts, nullptr, pointer<cuda::Key>(keys), on));
+    CurrentDevice::check(
+        cuda::select_smallest({pointer<cuda::Key>(keys), q, k * parts, k * parts, nullptr, nullptr, k, kInfinity,
+                               pointer<std::uint32_t>(distances), pointer<std::int64_t>(ids)},
+                              on));
+}
+
+void euclidean_keys(std::uintptr_t queries, std::int64_t q, std::uintptr_t database, std::int64_t n, std::int64_t d,
+                    const std::string& dtype, std::uintptr_t keys, int device, std::uintptr_t stream) {
+    const auto problem = euclidean_problem(queries, q, database, n, d, dtype);
+    const py::gil_scoped_release release;
+    const CurrentDevice current(device);
+    CurrentDevice::check(cuda::euclidean_keys(problem, pointer<cuda::Key>(keys), pointer<CUstream_st>(stream)));
+}
+
+// Whether the device has the instructions of certified_topk.
+bool certifies(int device) {
+    int major = 0;
+    CurrentDevice::check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device));
+    return major >= 8;
+}
+
+void make_sidecar(std::uintptr_t database, std::int64_t n, std::int64_t d, const std::string& dtype,
+                  std::uintptr_t sidecar, int device, std::uintptr_t stream) {
+    const cuda::FloatType type = float_type(dtype);
+    const py::gil_scoped_release release;
+    const CurrentDevice current(device);
+    CurrentDevice::check(cuda::make_sidecar(pointer<const void>(database), type, n, d,
+                                            cuda::Sidecar::at(pointer<void>(sidecar), n, d),
+                                            pointer<CUstream_st>(stream)));
+}
+
+void certified_topk(std::uintptr_t queries, std::int64_t q, std::uintptr_t database, std::int64_t n, std::int64_t d,
+                    const std::string& dtype, std::int64_t k, std::uintptr_t sidecar, std::uintptr_t workspace,
+                    std::uintptr_t distances, std::uintptr_t ids, int device, std::uintptr_t stream) {
+    const auto problem = euclidean_problem(queries, q, database, n, d, dtype);
+    const py::gil_scoped_release release;
+    const CurrentDevice current(device);
+    CurrentDevice::check(cuda::certified_topk(problem, cuda::Sidecar::at(pointer<void>(sidecar), n, d), k,
+                                              pointer<void>(workspace), pointer<float>(distances),
+                                              pointer<std::int64_t>(ids), pointer<CUstream_st>(stream)));
+}
+
 }  // namespace
 
 PYBIND11_MODULE(_cuda, m) {
     m.doc() = "CUDA kernels of rsir_fast (private: use rsir_fast.ops).";
     m.def("build_info", &build_info);
+    m.attr("most_selected") = cuda::kMostSelected;
+    m.def("certified_topk", &certified_topk);
+    m.def("certifies", &certifies);
+    m.def("certify_bytes", &cuda::certify_bytes);
+    m.def("euclidean_keys", &euclidean_keys);
+    m.def("euclidean_parts", [](std::int64_t q, std::int64_t n, std::int64_t k, int device) {
+        return cuda::euclidean_parts(q, n, k, multiprocessors(device));
+    });
+    m.def("euclidean_topk", &euclidean_topk);
+    m.def("gaussian_normalize", &gaussian_normalize);
+    m.def("hamming_keys", &hamming_keys);
+    m.def("hamming_parts", [](std::int64_t q, std::int64_t n, std::int64_t k, int device) {
+        return cuda::hamming_parts(q, n, k, multiprocessors(device));
+    });
+    m.def("hamming_topk", &hamming_topk);
+    m.def("make_sidecar", &make_sidecar);
     m.def("pack_codes", &pack_codes);
+    m.def("sidecar_bytes", &cuda::sidecar_bytes);
 }
 
 }  // namespace rsir::bindings

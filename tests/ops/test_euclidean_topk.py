@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+import torch
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import rsir_fast as rf
 from op_support import DTYPES, matrices, same_bits, widen
-from rsir_fast.ops import reference
+from rsir_fast.ops import _device_topk, reference
+from rsir_fast.ops._dispatch import cuda
 from rsir_fast.testing import assert_topk_equivalent
 
 
@@ -148,3 +150,155 @@ def test_errors_name_expected_got_and_fix():
         rf.euclidean_topk(x, x, 1, normalize="l2")
     with pytest.raises(ValueError, match="nan: expected"):
         rf.euclidean_topk(x, x, 1, nan="first")
+
+
+def cuda_answer(queries, database, k, **options):
+    on_device = [torch.from_numpy(x).cuda() for x in (queries, database)]
+    distances, ids = rf.euclidean_topk(*on_device, k, **options)
+    assert distances.is_cuda
+    assert ids.is_cuda
+    return distances.cpu().numpy(), ids.cpu().numpy()
+
+
+@pytest.mark.gpu
+@given(data=st.data(), hostile=st.booleans(), k=st.integers(0, 15))
+def test_cuda_bits_of_hostile_numbers(data, hostile, k):
+    database = data.draw(matrices(hostile=hostile))
+    queries = data.draw(matrices(rows=11, width=database.shape[1], hostile=hostile))
+    assert same_answer(cuda_answer(queries, database, k), rf.euclidean_topk(queries, database, k))
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("d", [1, 3, 31, 32, 33, 64, 300, 1000])
+def test_cuda_bits_are_those_of_the_cpu(dtype, d):
+    """Sizes around a block's tile, around one part of the database and several; duplicates make ties."""
+    rng = np.random.default_rng(d)
+    pool = rng.standard_normal((1500, d)).astype(dtype)
+    for n in (0, 1, 31, 32, 33, 63, 64, 65, 1500, 6001):
+        database = pool[rng.integers(0, 1500 if n % 2 else 20, n)]
+        for q in (1, 2, 7, 8, 9):
+            queries = pool[:q] + dtype(0.5)
+            whole = rf.euclidean_topk(queries, database, n + 1)
+            for k in sorted({0, 1, 10, 256, 257, 2048, 2049, n + 1}):
+                if k <= n + 1:
+                    answer = cuda_answer(queries, database, k)
+                    assert same_answer(answer, (whole[0][:, :k], whole[1][:, :k]))
+
+
+@pytest.mark.gpu
+def test_cuda_dtypes_streams_and_normalised_rows():
+    rng = np.random.default_rng(9)
+    x = torch.from_numpy(rng.random((700, 70)))
+    kinds = [torch.float16, torch.bfloat16, torch.float32, torch.float64]
+    for first in kinds:
+        for second in kinds:
+            queries, database = x[:5].to(first), x.to(second)
+            expected = rf.euclidean_topk(queries, database, 9)
+            stream = torch.cuda.Stream()
+            with torch.cuda.stream(stream):
+                distances, ids = rf.euclidean_topk(queries.cuda(), database.cuda(), 9)
+            stream.synchronize()
+            assert same_bits(distances.cpu().numpy(), expected[0].numpy())
+            assert same_bits(ids.cpu().numpy(), expected[1].numpy())
+    rows = x.float().numpy()
+    expected = rf.euclidean_topk(rows[:20], rows, 30, normalize="row")
+    assert same_answer(cuda_answer(rows[:20], rows, 30, normalize="row"), expected)
+    assert same_answer(
+        cuda_answer(rows[:20, ::2], rows[:, ::2], 30), rf.euclidean_topk(rows[:20, ::2], rows[:, ::2], 30)
+    )
+    with pytest.raises(ValueError, match="queries have 70 features, the database has 69"):
+        rf.euclidean_topk(x.cuda(), x.cuda()[:, 1:], 1)
+
+
+@pytest.fixture
+def _certified(monkeypatch):
+    monkeypatch.setattr(_device_topk, "CERTIFY_ELEMENTS", 0)
+    if not cuda().certifies(torch.cuda.current_device()):
+        pytest.skip("the tensor cores of this device are too old")
+
+
+@pytest.mark.gpu
+@pytest.mark.usefixtures("_certified")
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("d", [1, 63, 64, 65, 300])
+def test_cuda_bits_of_the_certified_search(dtype, d):
+    """Sizes around the tiles of the product and the phases of the search; duplicates make ties, some by the hundred."""
+    rng = np.random.default_rng(d)
+    pool = rng.standard_normal((3000, d)).astype(dtype)
+    for n in (1, 255, 256, 257, 8191, 8192, 8193, 20_000):
+        database = pool[rng.integers(0, 3000 if n % 2 else 40, n)]
+        for q in (2, 127, 128, 129):
+            queries = pool[:q] + dtype(0.01)
+            whole = rf.euclidean_topk(queries, database, 2048)
+            for k in (1, 10, 257, 2048):
+                answer = cuda_answer(queries, database, k)
+                assert same_answer(answer, (whole[0][:, :k], whole[1][:, :k]))
+
+
+@pytest.mark.gpu
+@pytest.mark.usefixtures("_certified")
+@given(data=st.data(), hostile=st.booleans(), k=st.integers(1, 15))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_cuda_certified_search_of_hostile_numbers(data, hostile, k):
+    database = data.draw(matrices(hostile=hostile))
+    queries = data.draw(matrices(rows=11, width=database.shape[1], hostile=hostile))
+    assert same_answer(cuda_answer(queries, database, k), rf.euclidean_topk(queries, database, k))
+
+
+@pytest.mark.gpu
+@pytest.mark.usefixtures("_certified")
+@pytest.mark.parametrize("kind", ["equal", "far", "rows with NaN", "queries with NaN", "scales", "nearer and nearer"])
+def test_cuda_certified_search_where_nothing_can_be_excluded(kind):
+    """More candidates than there is room for, so that some or all queries are searched without the fast pass."""
+    rng = np.random.default_rng(10)
+    database = rng.standard_normal((40_000, 33)).astype(np.float32)
+    queries = rng.standard_normal((20, 33)).astype(np.float32)
+    if kind == "equal":
+        database[:] = database[0]
+    elif kind == "far":
+        database += 1e6
+    elif kind == "rows with NaN":
+        database[rng.integers(0, 40_000, 30_000), 5] = np.nan
+        database[7, 3] = np.inf
+    elif kind == "queries with NaN":
+        queries[3, 3], queries[4, 4], queries[5, 5] = np.nan, np.inf, 1e30
+    elif kind == "scales":
+        database *= np.float32(10.0) ** rng.integers(-30, 18, (40_000, 1)).astype(np.float32)
+    else:
+        database = np.linspace(9, 1, 40_000, dtype=np.float32)[:, None] * database
+    for k in (1, 100, 1000):
+        assert same_answer(cuda_answer(queries, database, k), rf.euclidean_topk(queries, database, k))
+
+
+@pytest.mark.gpu
+def test_cuda_certified_search_of_long_rows():
+    """As long as features are, where the bound of the tensor cores' sum is widest; two blocks of queries."""
+    rng = np.random.default_rng(11)
+    database = np.maximum(rng.standard_normal((30_000, 1000)), 0).astype(np.float32)
+    queries = np.concatenate([database[:50] * np.float32(1.001), database[-50:]])
+    assert same_answer(cuda_answer(queries, database, 100), rf.euclidean_topk(queries, database, 100))
+    many = np.repeat(database[:50, :64], 100, axis=0)
+    some = rf.euclidean_topk(many[::100], database[:, :64], 5)
+    distances, ids = cuda_answer(many, np.ascontiguousarray(database[:, :64]), 5)
+    assert same_answer((distances[::100], ids[::100]), some)
+    assert (ids == np.repeat(some[1], 100, axis=0)).all()
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("q", [1, 8])
+def test_cuda_graph_of_a_search(q):
+    """Captured once, replayed on other numbers: so nothing in a search waits for the device."""
+    rng = np.random.default_rng(12)
+    first, second = (rng.standard_normal((20_000, 65)).astype(np.float32) for _ in range(2))
+    database = torch.from_numpy(first).cuda()
+    queries = database[:q].clone()
+    rf.euclidean_topk(queries, database, 10)
+    torch.cuda.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        distances, ids = rf.euclidean_topk(queries, database, 10, normalize="row")
+    database.copy_(torch.from_numpy(second))
+    graph.replay()
+    expected = rf.euclidean_topk(first[:q], second, 10, normalize="row")
+    assert same_answer((distances.cpu().numpy(), ids.cpu().numpy()), expected)

@@ -234,3 +234,59 @@ class TestOutput:
 def test_empty(isa):
     assert rf.gaussian_normalize(np.zeros((0, 5)), isa=isa).shape == (0, 5)
     assert rf.gaussian_normalize(np.zeros((5, 0)), isa=isa).shape == (5, 0)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+@pytest.mark.parametrize("d", [1, 31, 32, 33, 1023, 1024, 1025, 2047, 2048, 2049, 4095, 4096, 4097, 5000])
+def test_cuda_bits_are_those_of_the_cpu(dtype, d):
+    """Around every boundary between the kernels for short and long rows."""
+    x = torch.from_numpy(np.random.default_rng(d).gamma(0.3, size=(37, d))).to(getattr(torch, dtype))
+    x[5] = 0.1
+    x[6, d // 2] = float("nan")
+    x[7, d - 1] = -float("inf")
+    x[8] = 0
+    x[9, : d // 2] = -0.0
+    expected = rf.gaussian_normalize(x)
+    on_device = x.cuda()
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        result = rf.gaussian_normalize(on_device)
+    stream.synchronize()
+    assert result.is_cuda
+    assert same_bits(result.cpu().numpy(), expected.numpy())
+    assert same_bits(rf.gaussian_normalize(on_device.T).cpu().numpy(), rf.gaussian_normalize(x.T).numpy())
+
+
+@pytest.mark.gpu
+@given(x=matrices(hostile=True))
+def test_cuda_bits_of_hostile_numbers(x):
+    if x.shape[1] > 0:
+        result = rf.gaussian_normalize(torch.from_numpy(x).cuda()).cpu().numpy()
+        assert same_bits(result, rf.gaussian_normalize(x))
+
+
+@pytest.mark.gpu
+def test_cuda_out():
+    x = torch.rand(6, 50, generator=torch.Generator().manual_seed(0))
+    expected = rf.gaussian_normalize(x).numpy()
+    guarded = torch.full((8, 50), 7.0, device="cuda")
+    out = guarded[1:7]
+    assert rf.gaussian_normalize(x.cuda(), out=out) is out
+    assert same_bits(out.cpu().numpy(), expected)
+    assert (guarded[[0, 7]] == 7.0).all()
+    strided = torch.full((6, 100), 7.0, device="cuda")
+    rf.gaussian_normalize(x.cuda(), out=strided[:, ::2])
+    assert same_bits(strided[:, ::2].cpu().numpy(), expected)
+    assert (strided[:, 1::2] == 7.0).all()
+    in_place = x.cuda()
+    rf.gaussian_normalize(in_place, out=in_place)
+    assert same_bits(in_place.cpu().numpy(), expected)
+    overlapping = torch.cat([x, x[:1]]).cuda()
+    rf.gaussian_normalize(overlapping[:6], out=overlapping[1:])
+    assert same_bits(overlapping[1:].cpu().numpy(), expected)
+    with pytest.raises(TypeError, match="out: expected a float32 torch tensor on cuda:0"):
+        rf.gaussian_normalize(x.cuda(), out=torch.empty(6, 50))
+    with pytest.raises(ValueError, match=r"out: expected float32 of shape \[6, 50\], got float32 of shape \[6, 49\]"):
+        rf.gaussian_normalize(x.cuda(), out=torch.empty(6, 49, device="cuda"))

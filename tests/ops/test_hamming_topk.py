@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -178,3 +179,75 @@ def test_errors_name_expected_got_and_fix():
         rf.prepare_codes(np.zeros((1, 8192), np.uint8))
     with pytest.raises(TypeError, match="codes: expected packed codes of dtype uint8, got float64"):
         rf.prepare_codes(np.zeros((1, 8)))
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("bits", [1, 7, 8, 63, 64, 65, 100, 128, 192, 512, 1029])
+@pytest.mark.parametrize("q", [1, 2, 7, 8, 9, 33])
+def test_cuda_answers_are_those_of_the_cpu(bits, q):
+    """Sizes around a block's tile, around one part of the database and several; few distinct codes make ties."""
+    rng = np.random.default_rng(bits)
+    pool = rng.integers(0, 256, (5000, (bits + 7) // 8), dtype=np.uint8)
+    for n in (0, 1, 1023, 1025, 2047, 2048, 2049, 40_000):
+        database = pool[rng.integers(0, 5000 if n % 2 else 20, n)]
+        queries = pool[:q] ^ 1
+        on_device = torch.from_numpy(queries).cuda(), torch.from_numpy(database).cuda()
+        for k in (0, 1, 10, 256, 257, 2048, 2049):
+            expected = rf.hamming_topk(queries, database, k, bits=bits)
+            distances, ids = rf.hamming_topk(*on_device, k, bits=bits)
+            assert distances.is_cuda
+            assert same_bits(distances.cpu().numpy(), expected[0])
+            assert same_bits(ids.cpu().numpy(), expected[1])
+
+
+@pytest.mark.gpu
+def test_cuda_farther_codes_first():
+    """Every item is nearer than all before it: the candidates are cut again and again."""
+    database = np.packbits(np.arange(256)[:, None] > np.arange(256), axis=1, bitorder="little")[::-1]
+    database = np.repeat(database, 300, axis=0)
+    queries = np.zeros((9, 32), np.uint8)
+    expected = rf.hamming_topk(queries, database, 200)
+    distances, ids = rf.hamming_topk(torch.from_numpy(queries).cuda(), torch.from_numpy(database).cuda(), 200)
+    assert same_bits(distances.cpu().numpy(), expected[0])
+    assert same_bits(ids.cpu().numpy(), expected[1])
+
+
+@pytest.mark.gpu
+def test_cuda_unaligned_slices_streams_and_errors():
+    codes = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (3001, 17), dtype=np.uint8))
+    on_device = codes.cuda()
+    for part in (slice(1, None), slice(1, 9), slice(0, 16)):
+        expected = rf.hamming_topk(codes[1:40, part], codes[:, part], 20)
+        stream = torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            distances, ids = rf.hamming_topk(on_device[1:40, part], on_device[:, part], 20)
+        stream.synchronize()
+        assert torch.equal(distances.cpu(), expected[0])
+        assert torch.equal(ids.cpu(), expected[1])
+    with pytest.raises(ValueError, match="bits: expected 129 to 136 for codes of 17 bytes, got 137"):
+        rf.hamming_topk(on_device, on_device, 1, bits=137)
+    with pytest.raises(TypeError, match="expected packed codes of dtype uint8, got float32"):
+        rf.hamming_topk(on_device.float(), on_device, 1)
+    with pytest.raises(ValueError, match="queries have 17 bytes a code, the database has 16"):
+        rf.hamming_topk(on_device, on_device[:, 1:], 1)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("q", [1, 8])
+def test_cuda_graph_of_a_search(q):
+    """Captured once, replayed on other numbers: so nothing in a search waits for the device."""
+    rng = np.random.default_rng(1)
+    first, second = (rng.integers(0, 256, (40_000, 8), dtype=np.uint8) for _ in range(2))
+    database = torch.from_numpy(first).cuda()
+    queries = database[:q].clone()
+    rf.hamming_topk(queries, database, 10)
+    torch.cuda.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        distances, ids = rf.hamming_topk(queries, database, 10)
+    database.copy_(torch.from_numpy(second))
+    graph.replay()
+    expected = rf.hamming_topk(first[:q], second, 10)
+    assert same_bits(distances.cpu().numpy(), expected[0])
+    assert same_bits(ids.cpu().numpy(), expected[1])

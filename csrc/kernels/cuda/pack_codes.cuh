@@ -5,9 +5,9 @@
 
 #include <cstdint>
 
-namespace rsir::cuda {
+#include "kernels/cuda/types.cuh"
 
-enum class FloatType { float16, bfloat16, float32, float64 };
+namespace rsir::cuda {
 
 // Queued on `stream` of the current device; returns the launch error without waiting.
 cudaError_t pack_codes(const void* values, FloatType type, std::int64_t n, std::int64_t b, std::uint8_t* codes,

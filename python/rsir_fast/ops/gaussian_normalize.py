@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rsir_fast.ops._arrays import Array, as_float, as_host, is_torch
+from rsir_fast.ops._device import device_module, dtype_name, plain_on_device, same_device, stream_of
 from rsir_fast.ops._dispatch import choose_isa, choose_threads, cpu
 
 __all__ = ["GaussianStatistics", "gaussian_normalize", "gaussian_statistics"]
@@ -40,12 +42,14 @@ def gaussian_normalize(
     Parameters
     ----------
     features : array, shape [n, l], float16, bfloat16, float32 or float64
-        NumPy array, torch tensor (any device) or DLPack array; need not be contiguous (then it is copied once).
+        NumPy array, torch tensor (any device) or DLPack array; need not be contiguous (then it is copied once). With
+        ``axis="row"``, CUDA tensors are normalised on their device and stream where rsir_fast was built with CUDA.
     axis : {"row", "feature"}
         ``"row"``: mu and sigma over the l elements of one image's vector, as in the paper. ``"feature"``: over the n
         images, for each feature.
-    out : numpy.ndarray or CPU torch tensor, shape [n, l], float32, optional
-        Where to write; may be `features` itself or overlap it.
+    out : numpy.ndarray or torch tensor, shape [n, l], float32, optional
+        Where to write, in host memory or (for rows of a CUDA tensor) on its device; may be `features` itself or
+        overlap it.
     statistics : GaussianStatistics, optional
         For ``axis="feature"``: mu and sigma of the database, to be applied to queries. By default those of `features`.
     threads : int, optional
@@ -83,14 +87,16 @@ def gaussian_normalize(
     """
     if axis not in ("row", "feature"):
         raise ValueError(f"axis: expected 'row' or 'feature', got {axis!r}")
+    if axis == "row" and statistics is not None:
+        raise ValueError("statistics: expected None with axis='row', whose mean and deviation are each row's own")
+    if axis == "row" and (compiled := device_module(features)) is not None and features.is_floating_point():
+        return _normalize_on_device(features, out, compiled)
     values, restore = as_float(features, "features")
     result, target = _output(out, values)
     n, d = values.shape
     settings = choose_threads(threads), choose_isa(isa)
     dtype = values.dtype.str[1:]
     if axis == "row":
-        if statistics is not None:
-            raise ValueError("statistics: expected None with axis='row', whose mean and deviation are each row's own")
         cpu().gaussian_normalize(values.ctypes.data, n, d, dtype, result.ctypes.data, *settings)
     else:
         if n == 0 and statistics is None:
@@ -191,3 +197,35 @@ def _output(out: Any, values: Array) -> tuple[NDArray[np.float32], NDArray[np.fl
     apart = in_place or not np.may_share_memory(target, values)
     direct = apart and target.flags.c_contiguous and target.flags.aligned and target.dtype.isnative
     return (target if direct else np.empty(values.shape, dtype=np.float32)), target
+
+
+def _normalize_on_device(features: Any, out: Any, compiled: Any) -> Any:
+    torch = sys.modules["torch"]
+    values = plain_on_device(features, "features", "d")
+    n, d = values.shape
+    if out is not None:
+        if not same_device(features, out) or out.dtype != torch.float32:
+            kind = f"{type(out).__name__} {getattr(out, 'dtype', '')} {getattr(out, 'device', '')}".strip()
+            raise TypeError(f"out: expected a float32 torch tensor on {features.device}, as features is, got {kind}")
+        if out.shape != values.shape:
+            raise ValueError(
+                f"out: expected float32 of shape {list(values.shape)}, got float32 of shape {list(out.shape)}"
+            )
+    # The kernel reads a row before it writes it, so that it may work in place; any other overlap could be overwritten.
+    direct = out is not None and out.is_contiguous() and (_in_place(values, out) or not _overlap(values, out))
+    target = out.detach() if direct else torch.empty((n, d), dtype=torch.float32, device=features.device)
+    compiled.gaussian_normalize(values.data_ptr(), n, d, dtype_name(values), target.data_ptr(), *stream_of(features))
+    if out is None:
+        return target
+    if not direct:
+        out.detach().copy_(target)
+    return out
+
+
+def _in_place(values: Any, out: Any) -> bool:
+    return bool(values.data_ptr() == out.data_ptr() and values.dtype == out.dtype)
+
+
+def _overlap(a: Any, b: Any) -> bool:
+    ends = a.data_ptr() + a.numel() * a.element_size(), b.data_ptr() + b.numel() * b.element_size()
+    return bool(a.data_ptr() < ends[1] and b.data_ptr() < ends[0])

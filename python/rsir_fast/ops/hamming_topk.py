@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rsir_fast.ops._arrays import Restore, as_codes, as_count
+from rsir_fast.ops._arrays import Restore, as_codes, as_count, check_rank
+from rsir_fast.ops._device import device_module, dtype_name, same_device
+from rsir_fast.ops._device_topk import MOST_WORDS, hamming_on_device
 from rsir_fast.ops._dispatch import choose_isa, choose_threads, cpu
 from rsir_fast.ops.prepared_codes import PreparedCodes, check_items, code_length
 
@@ -33,6 +35,7 @@ def hamming_topk(
         Codes as made by `pack_codes`: a NumPy array, a torch tensor (any device) or a DLPack array.
     database : array, shape [n, bytes], uint8, or PreparedCodes
         The same, or what `prepare_codes` made of it: faster where one database is searched more than once.
+        Two tensors on one CUDA device are searched there, on the caller's stream, where rsir_fast was built with CUDA.
     k : int
         Neighbours a query, at least 0. Slots beyond n hold distance 2147483647 (the int32 maximum) and id -1.
     bits : int, optional
@@ -59,6 +62,8 @@ def hamming_topk(
     O(q n bits) time: a code of 64 bits takes about a third of an AVX-512 instruction. Extra memory: up to 16 MiB a
     thread, or 16 k bytes if that is more, and 16 q k bytes a thread for merging; from ``k = n / 4`` on, where all
     distances are kept and counted, ``2 n`` bytes a query in flight: 64 MiB, or one query if that is more.
+    On a CUDA device nothing waits: O(k) extra memory a query and part of the database; a copy of codes whose length is
+    no multiple of 8 bytes; with k over 2048 all keys are sorted, about 3 GiB at a time, or 24 n bytes if that is more.
 
     Examples
     --------
@@ -68,6 +73,9 @@ def hamming_topk(
     >>> rf.hamming_topk(codes[:1], codes, k=3, bits=3)
     (array([[0, 1, 3]], dtype=int32), array([[0, 1, 2]]))
     """
+    if (compiled := _device_codes(queries, database)) is not None:
+        length = _common_length(queries.shape[1], database.shape, bits)
+        return hamming_on_device(compiled, queries, database, as_count(k, "k"), length)
     wanted, items, length, restore = code_operands(queries, database, bits)
     distances, ids = search(wanted, items, as_count(k, "k"), length, threads=threads, isa=isa)
     return restore(distances), restore(ids)
@@ -87,13 +95,28 @@ def code_operands(queries: Any, database: Any, bits: int | None) -> tuple[Codes,
             )
         return wanted, database, database.bits, restore
     items = wanted if database is queries else as_codes(database, "database")[0]
-    if items.shape[1] != width:
+    return wanted, items, _common_length(width, items.shape, bits), restore
+
+
+def _common_length(width: int, database: tuple[int, ...], bits: int | None) -> int:
+    if database[1] != width:
         raise ValueError(
-            f"queries have {width} bytes a code, the database has {items.shape[1]}; expected codes of one length"
+            f"queries have {width} bytes a code, the database has {database[1]}; expected codes of one length"
         )
     length = code_length(width, bits)
-    check_items(items.shape[0], "database")
-    return wanted, items, length, restore
+    check_items(database[0], "database")
+    return length
+
+
+def _device_codes(queries: Any, database: Any) -> Any | None:
+    """Return the CUDA module if it can search these two; what it cannot is told by the way through host memory."""
+    if (compiled := device_module(queries)) is None or not same_device(queries, database):
+        return None
+    if dtype_name(queries) != "uint8" or dtype_name(database) != "uint8":
+        return None
+    check_rank(queries, "queries", "bytes")
+    check_rank(database, "database", "bytes")
+    return compiled if queries.shape[1] <= 8 * MOST_WORDS else None
 
 
 def search(

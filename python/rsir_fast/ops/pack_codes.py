@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from rsir_fast.ops._arrays import as_float, check_rank, is_cuda_tensor
-from rsir_fast.ops._dispatch import choose_isa, choose_threads, cpu, cuda
+from rsir_fast.ops._arrays import as_float
+from rsir_fast.ops._device import device_module, dtype_name, plain_on_device, stream_of
+from rsir_fast.ops._dispatch import choose_isa, choose_threads, cpu
 
 __all__ = ["pack_codes"]
 
@@ -49,7 +50,7 @@ def pack_codes(u: Any, *, threads: int | None = None, isa: str | None = None) ->
     >>> rf.pack_codes(np.array([[0.3, -2.0, 0.0, 1.0]]))
     array([[9]], dtype=uint8)
     """
-    if is_cuda_tensor(u) and u.is_floating_point() and (compiled := cuda()) is not None:
+    if (compiled := device_module(u)) is not None and u.is_floating_point():
         return _pack_on_device(u, compiled)
     values, restore = as_float(u, "u")
     n, b = values.shape
@@ -62,11 +63,8 @@ def pack_codes(u: Any, *, threads: int | None = None, isa: str | None = None) ->
 
 def _pack_on_device(u: Any, compiled: Any) -> Any:
     torch = sys.modules["torch"]
-    check_rank(u, "u", "b")
-    values = u.detach().resolve_neg().contiguous()
+    values = plain_on_device(u, "u", "b")
     n, b = values.shape
     codes = torch.empty((n, (b + 7) // 8), dtype=torch.uint8, device=u.device)
-    stream = torch.cuda.current_stream(u.device).cuda_stream
-    dtype = str(values.dtype).removeprefix("torch.")
-    compiled.pack_codes(values.data_ptr(), n, b, dtype, codes.data_ptr(), u.device.index, stream)
+    compiled.pack_codes(values.data_ptr(), n, b, dtype_name(values), codes.data_ptr(), *stream_of(u))
     return codes

@@ -1,0 +1,120 @@
+#include "kernels/cuda/certify_product.cuh"
+
+namespace rsir::cuda {
+namespace {
+
+constexpr int kThreads = 256;
+
+#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 800
+
+// A block makes 128 x 256 of the product with 2 x 4 warps of 64 x 64; 64 elements of depth are one stage.
+constexpr int kWarpRows = 64, kWarpColumns = 64;
+constexpr int kTilesM = kWarpRows / 16, kTilesN = kWarpColumns / 8;
+
+__device__ void load_matrices(std::uint32_t (&to)[4], std::uint32_t from) {
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
+                 : "r"(from));
+}
+__device__ void multiply_add(float (&sum)[4], const std::uint32_t (&a)[4], std::uint32_t b0, std::uint32_t b1) {
+    asm volatile(
+        "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
+        "{%0, %1, %2, %3};"
+        : "+f"(sum[0]), "+f"(sum[1]), "+f"(sum[2]), "+f"(sum[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+}
+
+template <int kStages>
+__global__ void __launch_bounds__(kThreads, 1)
+    product_kernel(const __grid_constant__ Product product, int query_tiles) {
+    extern __shared__ __align__(1024) unsigned char stages[];
+    const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+    const auto base = static_cast<std::uint32_t>(__cvta_generic_to_shared(stages));
+    const BlockTile tile(product, query_tiles, base);
+    __shared__ ItemTerms terms;
+    terms.load(product, tile.first_item);
+#pragma unroll
+    for (int round = 0; round < kStages - 1; ++round) tile.copy_stage<kStages>(round);
+
+    const int warp_row = warp / 4 * kWarpRows, warp_column = warp % 4 * kWarpColumns;
+    const int a_line = warp_row + lane % 16, a_chunk = lane / 16;
+    const int b_line = static_cast<int>(kQueryTile) + warp_column + lane % 8 + lane / 16 * 8, b_chunk = lane / 8 % 2;
+    const int twist = lane % 8;  // that of both lines
+    float sums[kTilesM][kTilesN][4] = {};
+    for (int round = 0; round < tile.rounds; ++round) {
+        wait_copies<kStages - 2>();
+        __syncthreads();
+        tile.copy_stage<kStages>(round + kStages - 1);
+        const std::uint32_t stage = base + round % kStages * kStageBytes;
+#pragma unroll
+        for (int part = 0; part < static_cast<int>(kDepthTile) / 16; ++part) {
+            std::uint32_t a[kTilesM][4], b[kTilesN / 2][4];
+#pragma unroll
+            for (int i = 0; i < kTilesM; ++i) {
+                load_matrices(a[i], stage + (a_line + i * 16) * kLineBytes + (((2 * part + a_chunk) ^ twist) << 4));
+            }
+#pragma unroll
+            for (int j = 0; j < kTilesN / 2; ++j) {
+                load_matrices(b[j], stage + (b_line + j * 16) * kLineBytes + (((2 * part + b_chunk) ^ twist) << 4));
+            }
+#pragma unroll
+            for (int i = 0; i < kTilesM; ++i) {
+#pragma unroll
+                for (int j = 0; j < kTilesN; ++j) {
+                    multiply_add(sums[i][j], a[i], b[j / 2][j % 2 * 2], b[j / 2][j % 2 * 2 + 1]);
+                }
+            }
+        }
+    }
+
+    const int column = warp_column + lane % 4 * 2;
+    const std::int64_t row = tile.first_row + warp_row + lane / 4;
+#pragma unroll
+    for (int i = 0; i < kTilesM * 2; ++i) {
+        if (row + i * 8 >= product.q) break;
+        const RowTest query(product, row + i * 8);
+#pragma unroll
+        for (int j = 0; j < kTilesN; ++j) {
+#pragma unroll
+            for (int e = 0; e < 2; ++e) {
+                query.test(product, tile, terms, sums[i / 2][j][i % 2 * 2 + e], column + j * 8 + e);
+            }
+        }
+    }
+}
+
+#else
+
+template <int kStages>
+__global__ void product_kernel(const __grid_constant__ Product, int) {}  // multiply() is for sm_80 and newer
+
+#endif
+
+template <int kStages>
+cudaError_t launch(const Product& product, cudaStream_t stream) {
+    const int bytes = kStages * kStageBytes;
+    const cudaError_t error =
+        cudaFuncSetAttribute(product_kernel<kStages>, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes);
+    if (error != cudaSuccess) return error;
+    const auto query_tiles = static_cast<int>((product.q + kQueryTile - 1) / kQueryTile);
+    // Blocks of one database tile are neighbours, so that it is read from memory once.
+    product_kernel<kStages>
+        <<<static_cast<unsigned>(product.count * query_tiles), kThreads, bytes, stream>>>(product, query_tiles);
+    return cudaGetLastError();
+}
+
+}  // namespace
+
+cudaError_t multiply(const Product& product, cudaStream_t stream) {
+    int device = 0, most = 0, major = 0;
+    cudaError_t error = cudaGetDevice(&device);
+    if (error == cudaSuccess) error = cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, device);
+    if (error == cudaSuccess) error = cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device);
+    if (error != cudaSuccess) return error;
+#ifdef RSIR_SM90A
+    if (major == 9) return multiply_sm90(product, stream);
+#endif
+    return most >= 4 * kStageBytes ? launch<4>(product, stream) : launch<2>(product, stream);
+}
+
+}  // namespace rsir::cuda

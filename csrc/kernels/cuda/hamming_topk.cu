@@ -1,0 +1,183 @@
+#include <algorithm>
+
+#include "kernels/cuda/hamming_topk.cuh"
+
+namespace rsir::cuda {
+namespace {
+
+constexpr int kThreads = 256;
+constexpr int kBlocksPerMultiprocessor = 3;   // their registers fit
+constexpr std::int64_t kLeastPart = 1 << 14;  // items: less is not worth a block's start and its last sort
+constexpr int kBatch = 8;                     // queries that share one read of the database
+constexpr std::int64_t kMostBatched = 256;    // k up to which their candidates fit into shared memory together
+
+template <int kQueries>
+constexpr int kItemsOf = kQueries == 1 ? 8 : 4;  // codes a thread between two barriers
+
+__device__ std::uint64_t load_word(const std::uint64_t* words) {
+    return static_cast<std::uint64_t>(__ldg(reinterpret_cast<const unsigned long long*>(words)));
+}
+
+// A block scans one part of the database for kQueries queries and keeps their k best. kWords: words a code where known
+// at compile time, else 0.
+template <int kQueries, int kWords>
+__global__ void __launch_bounds__(kThreads, kBlocksPerMultiprocessor)
+    scan_kernel(HammingProblem problem, int k, int capacity, std::int64_t parts, Key* best) {
+    constexpr int kItems = kItemsOf<kQueries>;
+    constexpr int kTile = kThreads * kItems;
+    extern __shared__ Key shared[];  // [kQueries, capacity] candidates, then [kQueries, words] queries
+    __shared__ int counts[kQueries];
+    __shared__ Key limits[kQueries];
+    const int words = kWords == 0 ? problem.words : kWords;
+    std::uint64_t* queries = shared + static_cast<std::size_t>(kQueries) * capacity;
+    const std::int64_t first_query = static_cast<std::int64_t>(blockIdx.x) * kQueries;
+    const auto candidates = [&](int j) {
+        return Candidates{shared + static_cast<std::size_t>(j) * capacity, counts + j, limits + j, capacity, k};
+    };
+    for (int i = static_cast<int>(threadIdx.x); i < kQueries * words; i += kThreads) {
+        const std::int64_t query = min(static_cast<long long>(first_query + i / words), problem.q - 1LL);
+        queries[i] = problem.queries[query * words + i % words];
+    }
+    for (int j = 0; j < kQueries; ++j) candidates(j).clear();
+    __syncthreads();
+
+    const std::int64_t size = ((problem.n + parts - 1) / parts + kTile - 1) / kTile * kTile;
+    const std::int64_t first = blockIdx.y * size, last = min(static_cast<long long>(first + size), problem.n + 0LL);
+    std::uint32_t worst[kQueries];
+#pragma unroll
+    for (int j = 0; j < kQueries; ++j) worst[j] = ~0u;
+    const auto load = [&](std::int64_t base, int w, std::uint64_t (&item)[kItems]) {
+        const std::int64_t start = min(static_cast<long long>(base), last - 1LL);
+        const int room = static_cast<int>(min(last - start, std::int64_t{kTile}));
+        const std::uint64_t* from = problem.database + start * words + w;
+#pragma unroll
+        for (int u = 0; u < kItems; ++u) {
+            const int i = min(u * kThreads + static_cast<int>(threadIdx.x), room - 1);
+            item[u] = load_word(from + static_cast<std::int64_t>(i) * words);
+        }
+    };
+    // The next tile is on its way while this one is worked on.
+    constexpr bool kAhead = kWords == 1;
+    std::uint64_t item[kItems];
+    if (kAhead && first < last) load(first, 0, item);
+    for (std::int64_t base = first; base < last; base += kTile) {
+        std::uint32_t distances[kItems][kQueries] = {};
+        std::uint64_t ahead[kItems];
+        if constexpr (kAhead) load(base + kTile, 0, ahead);
+#pragma unroll
+        for (int w = 0; w < words; ++w) {
+            if constexpr (!kAhead) load(base, w, item);
+            const std::uint64_t mask = w == words - 1 ? problem.mask : ~std::uint64_t{0};
+#pragma unroll
+            for (int j = 0; j < kQueries; ++j) {
+                const std::uint64_t query = queries[j * words + w];
+#pragma unroll
+                for (int u = 0; u < kItems; ++u) distances[u][j] += __popcll((item[u] ^ query) & mask);
+            }
+        }
+        if constexpr (kAhead) {
+#pragma unroll
+            for (int u = 0; u < kItems; ++u) item[u] = ahead[u];
+        }
+        const int room = static_cast<int>(min(last - base, std::int64_t{kTile}));
+        unsigned left = 0;  // bit u * kQueries + j: item u is yet to be pushed to query j
+#pragma unroll
+        for (int u = 0; u < kItems; ++u) {
+            const bool inside = u * kThreads + static_cast<int>(threadIdx.x) < room;
+#pragma unroll
+            for (int j = 0; j < kQueries; ++j) {
+                if (inside && distances[u][j] <= worst[j]) left |= 1u << (u * kQueries + j);
+            }
+        }
+        const auto push = [&] {
+#pragma unroll
+            for (int u = 0; u < kItems; ++u) {
+                const auto id = static_cast<std::uint32_t>(base + u * kThreads + threadIdx.x);
+#pragma unroll
+                for (int j = 0; j < kQueries; ++j) {
+                    const unsigned bit = 1u << (u * kQueries + j);
+                    if ((left & bit) != 0 && candidates(j).push(make_key(distances[u][j], id))) left &= ~bit;
+                }
+            }
+        };
+        if (left != 0) push();
+        while (__syncthreads_or(left != 0)) {
+            for (int j = 0; j < kQueries; ++j) {
+                if (candidates(j).full()) candidates(j).cut();
+            }
+            __syncthreads();  // no push before every thread has seen which were full
+#pragma unroll
+            for (int j = 0; j < kQueries; ++j) worst[j] = static_cast<std::uint32_t>(limits[j] >> 32);
+            if (left != 0) push();
+        }
+    }
+    __syncthreads();
+    for (int j = 0; j < kQueries; ++j) {
+        candidates(j).cut();
+        if (first_query + j >= problem.q) continue;
+        for (int rank = static_cast<int>(threadIdx.x); rank < k; rank += kThreads) {
+            best[((first_query + j) * k + rank) * parts + blockIdx.y] = candidates(j).keys[rank];
+        }
+    }
+}
+
+__global__ void __launch_bounds__(kThreads) keys_kernel(HammingProblem problem, Key* keys) {
+    const std::int64_t item = static_cast<std::int64_t>(blockIdx.x) * kThreads + threadIdx.x;
+    if (item >= problem.n) return;
+    for (std::int64_t query = blockIdx.y; query < problem.q; query += gridDim.y) {
+        std::uint32_t distance = 0;
+        for (int w = 0; w < problem.words; ++w) {
+            const std::uint64_t mask = w == problem.words - 1 ? problem.mask : ~std::uint64_t{0};
+            const std::uint64_t other = problem.queries[query * problem.words + w];
+            distance += __popcll((load_word(problem.database + item * problem.words + w) ^ other) & mask);
+        }
+        keys[query * problem.n + item] = make_key(distance, static_cast<std::uint32_t>(item));
+    }
+}
+
+bool batched(std::int64_t q, std::int64_t k, int words) { return q > 1 && k <= kMostBatched && words <= 64; }
+
+template <int kQueries, int kWords>
+cudaError_t launch_scan(const HammingProblem& problem, std::int64_t k, std::int64_t parts, Key* keys,
+                        cudaStream_t stream) {
+    const int capacity = selection_capacity(k);
+    const dim3 grid(static_cast<unsigned>((problem.q + kQueries - 1) / kQueries), static_cast<unsigned>(parts));
+    const std::size_t bytes = static_cast<std::size_t>(kQueries) * (capacity + problem.words) * sizeof(Key);
+    scan_kernel<kQueries, kWords>
+        <<<grid, kThreads, bytes, stream>>>(problem, static_cast<int>(k), capacity, parts, keys);
+    return cudaGetLastError();
+}
+
+template <int kQueries>
+cudaError_t choose_words(const HammingProblem& problem, std::int64_t k, std::int64_t parts, Key* keys,
+                         cudaStream_t stream) {
+    if (problem.words == 1) return launch_scan<kQueries, 1>(problem, k, parts, keys, stream);
+    if (problem.words == 2) return launch_scan<kQueries, 2>(problem, k, parts, keys, stream);
+    return launch_scan<kQueries, 0>(problem, k, parts, keys, stream);
+}
+
+}  // namespace
+
+std::int64_t hamming_parts(std::int64_t q, std::int64_t n, std::int64_t k, int multiprocessors) {
+    const std::int64_t columns = batched(q, k, 1) ? (q + kBatch - 1) / kBatch : std::max<std::int64_t>(q, 1);
+    // No more than run at once: a few blocks more would take as long as a second round of all.
+    const std::int64_t blocks = kBlocksPerMultiprocessor * multiprocessors;
+    return std::clamp<std::int64_t>(std::min(blocks / columns, n / kLeastPart), 1, 65535);
+}
+
+cudaError_t hamming_scan(const HammingProblem& problem, std::int64_t k, std::int64_t parts, Key* keys,
+                         cudaStream_t stream) {
+    if (problem.q == 0) return cudaSuccess;
+    return batched(problem.q, k, problem.words) ? choose_words<kBatch>(problem, k, parts, keys, stream)
+                                                : choose_words<1>(problem, k, parts, keys, stream);
+}
+
+cudaError_t hamming_keys(const HammingProblem& problem, Key* keys, cudaStream_t stream) {
+    if (problem.q == 0 || problem.n == 0) return cudaSuccess;
+    const dim3 grid(static_cast<unsigned>((problem.n + kThreads - 1) / kThreads),
+                    static_cast<unsigned>(std::min<std::int64_t>(problem.q, 65535)));
+    keys_kernel<<<grid, kThreads, 0, stream>>>(problem, keys);
+    return cudaGetLastError();
+}
+
+}  // namespace rsir::cuda

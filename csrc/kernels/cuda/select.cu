@@ -1,0 +1,60 @@
+#include "kernels/cuda/select.cuh"
+
+namespace rsir::cuda {
+namespace {
+
+constexpr int kThreads = 512;
+constexpr int kItems = 4;  // keys a thread between two barriers
+
+__global__ void __launch_bounds__(kThreads) select_kernel(Selection selection, int capacity) {
+    const std::int64_t query = blockIdx.x;
+    if (selection.wanted != nullptr && selection.wanted[query] == 0) return;
+    const Key* keys = selection.keys + query * selection.stride;
+    const std::int64_t m = selection.counts == nullptr ? selection.m : selection.counts[query];
+    const int k = static_cast<int>(selection.k);
+    extern __shared__ Key buffer[];
+    __shared__ int count;
+    __shared__ Key limit;
+    const Candidates candidates{buffer, &count, &limit, capacity, k};
+    candidates.clear();
+    __syncthreads();
+    for (std::int64_t base = 0; base < m; base += kThreads * kItems) {
+        Key mine[kItems];
+#pragma unroll
+        for (int u = 0; u < kItems; ++u) {
+            const std::int64_t i = base + u * kThreads + threadIdx.x;
+            mine[u] = i < m ? keys[i] : kNoKey;
+        }
+        unsigned left = (1u << kItems) - 1;
+        const auto push = [&] {
+#pragma unroll
+            for (int u = 0; u < kItems; ++u) {
+                if ((left >> u & 1) != 0 && candidates.push(mine[u])) left &= ~(1u << u);
+            }
+        };
+        push();
+        while (__syncthreads_or(left != 0)) {  // then the candidates are full
+            candidates.cut();
+            push();
+        }
+    }
+    __syncthreads();
+    candidates.cut();
+    for (int rank = static_cast<int>(threadIdx.x); rank < k; rank += kThreads) {
+        const Key key = buffer[rank];
+        selection.words[query * k + rank] = key == kNoKey ? selection.missing : static_cast<std::uint32_t>(key >> 32);
+        selection.ids[query * k + rank] = key == kNoKey ? -1 : static_cast<std::int64_t>(key & 0xffffffffu);
+    }
+}
+
+}  // namespace
+
+cudaError_t select_smallest(const Selection& selection, cudaStream_t stream) {
+    if (selection.q == 0 || selection.k == 0) return cudaSuccess;
+    const int capacity = selection_capacity(selection.k);
+    const std::size_t bytes = static_cast<std::size_t>(capacity) * sizeof(Key);
+    select_kernel<<<static_cast<unsigned>(selection.q), kThreads, bytes, stream>>>(selection, capacity);
+    return cudaGetLastError();
+}
+
+}  // namespace rsir::cuda
