@@ -59,9 +59,10 @@ void CandidateSearch::overflow() {
 void CandidateSearch::set_bound(double squared) {
     if (!(squared < squared_bound_)) return;
     squared_bound_ = squared;
-    const double tau = std::sqrt(squared) + radius_ + static_cast<double>(sidecar_->widest);
-    const double a = std::min(std::sqrt(norm_), tau), b = std::min(static_cast<double>(sidecar_->longest), tau);
-    const float reach = rounded_up(2 * a * (1 + kMargin));
+    const double near = std::sqrt(squared) + radius_, longest = static_cast<double>(sidecar_->longest);
+    const double a = std::min(std::sqrt(norm_), near + static_cast<double>(sidecar_->widest));
+    const double b = std::min(longest, near), g = longest <= near ? 0.0 : radius_;
+    const float reach = rounded_up(2 * (a + g) * (1 + kMargin));
     const float cutoff = rounded_down(norm_ * (1 - kMargin) - (squared + 2 * b * radius_) * (1 + 0x1p-40) - 0x1p-100);
     if (!std::isfinite(reach) || !std::isfinite(cutoff)) return;
     state_.reach = reach;
@@ -74,10 +75,9 @@ void CandidateSearch::tighten() {
     if (overflowed_ || state_.count < k_) return;
     const float nearest = certify_->select(state_.estimates, state_.count, k_);
     const double radius = static_cast<double>(certify_->widest(state_, nearest, sidecar_->radius.data()));
-    // Estimates are N_y - G, up to the margin e (N_x + N_y): D^2 of the k nearest by estimate is at most this.
     const double longest = static_cast<double>(sidecar_->longest);
     const double squared =
-        std::max(0.0, static_cast<double>(nearest) + norm_ + 2 * kMargin * (norm_ + longest * longest));
+        std::max(0.0, static_cast<double>(nearest) + norm_ + 6 * kMargin * norm_) / (1 - 4 * kMargin);
     const double distance = std::sqrt(squared), a = std::min(std::sqrt(norm_), distance),
                  b = std::min(longest, distance);
     set_bound((squared + 2 * a * radius + 2 * b * radius_ + (radius + radius_) * (radius + radius_)) * kRounding +

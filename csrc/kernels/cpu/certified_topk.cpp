@@ -13,11 +13,10 @@ namespace {
 
 constexpr std::int64_t kQueryBlock = 256;                         // queries that share one reading of the sidecar
 constexpr std::int64_t kBlockCandidates = std::int64_t{1} << 20;  // room of a block: 8 MiB
-constexpr std::int64_t kFewQueries = 32;   // a thread: below, threads share the queries and split the rows
-constexpr std::int64_t kRangeRows = 4096;  // least rows of a range
-constexpr std::int64_t kLeastShare = 8;    // queries that a further thread is woken for,
-constexpr std::int64_t kSmallWork = std::int64_t{1} << 23;   // and elements: less is done before it begins
-constexpr std::int64_t kChunkBytes = std::int64_t{1} << 18;  // of panels: stay in the L2 cache over all queries
+constexpr std::int64_t kRangeRows = 4096;                         // least rows of a range
+constexpr std::int64_t kLeastShare = 16;                          // queries that a further thread is woken for,
+constexpr std::int64_t kSmallWork = std::int64_t{1} << 23;        // and elements: less is done before it begins
+constexpr std::int64_t kChunkBytes = std::int64_t{1} << 18;       // of panels: stay in the L2 cache over all queries
 
 // The queries of one task, quantised, in subsets that a tile takes at once.
 class QueryBlock {
@@ -90,13 +89,14 @@ Status certified_topk(const Rows& queries, std::int64_t q, const Rows& database,
     context.report(canonical.isa);
     if (q == 0) return Status::ok;
     const std::int64_t threads = std::max(1, context.threads), groups = sidecar.groups();
-    // Few queries share every reading of the sidecar and split its rows; many are split themselves, which needs no
-    // merge.
-    const std::int64_t ranges =
-        q < kFewQueries * threads ? std::clamp<std::int64_t>(sidecar.n / kRangeRows, 1, threads) : 1;
+    // Few queries share every reading of the sidecar and split its rows; more of them are split themselves, which needs
+    // no merge, as far as each share still has queries enough to be bound by arithmetic rather than by memory.
+    const std::int64_t most_ranges = std::max<std::int64_t>(1, sidecar.n / kRangeRows);
+    const std::int64_t least_share = most_ranges > 1 ? kLeastShare : kLeastShare / 2;
     const bool is_small = q * sidecar.n * sidecar.d < kSmallWork;
-    const std::int64_t shares = ranges > 1 || is_small ? 1 : std::min(threads, (q + kLeastShare - 1) / kLeastShare);
-    const std::int64_t block = std::clamp<std::int64_t>(kBlockCandidates / candidate_room(k), kLeastShare, kQueryBlock);
+    const std::int64_t shares = is_small ? 1 : std::clamp<std::int64_t>(q / least_share, 1, threads);
+    const std::int64_t ranges = std::min((threads + shares - 1) / shares, most_ranges);
+    const std::int64_t block = std::clamp<std::int64_t>(kBlockCandidates / candidate_room(k), 8, kQueryBlock);
     const std::int64_t blocks = std::max((q + block - 1) / block, shares);
 
     std::mutex mutex;

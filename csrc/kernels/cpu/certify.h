@@ -12,12 +12,13 @@
 // where neighbours are far apart, and than Cauchy-Schwarz on the norms where they are near.
 //
 // Let T be an upper bound of the true k-th smallest distance. If y is among the k nearest, |x - y| <= T, hence
-// D <= T + rho_x + rho_y. With R and S the largest rho and |y^| of all rows, tau = T + rho_x + R, a = min(|x^|, tau)
-// and b = min(S, tau), (1) and (2) give, as |r_x - r_y|^2 >= 0,
-//   (3)  G + 2 a rho_y - N_y  >=  N_x - T^2 - 2 b rho_x.
+// D <= T + rho_x + rho_y. With R and S the largest rho and |y^| of all rows, a = min(|x^|, T + rho_x + R) and, of the
+// two bounds of |y^| or D, either b = S, g = 0 or b = T + rho_x, g = rho_x, (1) and (2) give, as |r_x - r_y|^2 >= 0,
+//   (3)  G + 2 (a + g) rho_y - N_y  >=  N_x - T^2 - 2 b rho_x.
 //
 // (3) is evaluated in float32 as f >= C with
-//   f = (float(<c_x,c_y>) s_y) slope + (reach rho_y - M_y),   slope = 2 s_x, reach = 2 a, M_y = N_y, C = right side.
+//   f = (float(<c_x,c_y>) s_y) slope + (reach rho_y - M_y),   slope = 2 s_x, reach = 2 (a + g), M_y = N_y, C = right
+//   side.
 // Float error of f: the conversion, two products, the fused multiply-add and the sum have a relative error of 2^-24
 // each, on terms bounded by |G| <= N_x + N_y, reach rho_y and N_y. The scales are least-squares for v (see below) to
 // float32 only: 2 |<x^, r_x>| <= 2^-23 (|x^| + |v|) |x^| <= 2^-23 * 3.3 N_x even where rho is largest (6-bit codes,
@@ -26,7 +27,9 @@
 // the bound that tighten() takes from estimates is 30 of its 32 units.
 //
 // T comes from rows already seen: by (1) and (2) each has |x - y|^2 <= D^2 + 2 a' rho_y + 2 b' rho_x + (rho_x +
-// rho_y)^2 with a' = min(|x^|, D), b' = min(S, D), and any k of them bound the k-th distance.
+// rho_y)^2 with a' = min(|x^|, D), b' = min(S, D), and any k of them bound the k-th distance. Estimates are N_y - G up
+// to the margin 2 e (N_x + N_y), and N_y <= (|x^| + D)^2 <= 2 N_x + 2 D^2, so D^2 (1 - 4 e) <= estimate + N_x + 6 e
+// N_x.
 //
 // Quantisation (quantize): v = float(y - mean), p = float(v - float(s c)). The two roundings before p are at most
 // 2^-24 (|v| + |s c|), so the true residual has norm <= |p| (1 + 2^-23) + 2^-22 |v|, and a float32 sum of squares is
