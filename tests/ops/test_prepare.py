@@ -180,7 +180,8 @@ def test_size_and_description():
         stored, codes, numbers = 1500 * 48 * 2, 1504 * 48 * code, 1504 * 12
         assert 0 <= prepared.nbytes - stored - codes - numbers <= 48 * 4
         mib = f"{prepared.nbytes / 2**20:.1f}"
-        assert repr(prepared) == f"PreparedDatabase(1500 x 48 float16, normalize='none', {mib} MiB)"
+        described = f"1500 x 48 float16, normalize='none', precision={precision!r}, {mib} MiB"
+        assert repr(prepared) == f"PreparedDatabase({described})"
 
 
 def test_empty_and_degenerate_shapes(isa):
