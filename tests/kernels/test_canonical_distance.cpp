@@ -52,7 +52,7 @@ void check_rows(const Rows& stored, const std::vector<T>& values, std::int64_t n
         CHECK(query.sentinels_intact());
 
         Output<double> gathered(n);
-        distance.gather(query.data(), stored, nullptr, n, gathered.data());
+        distance.gather(query.data(), stored, nullptr, n, 0, gathered.data());
         std::vector<double> found(gathered.data(), gathered.data() + n);
         CHECK(gathered.sentinels_intact());
         CHECK(std::memcmp(canonical(found).data(), expected.data(), expected.size() * sizeof(double)) == 0);
@@ -60,7 +60,7 @@ void check_rows(const Rows& stored, const std::vector<T>& values, std::int64_t n
         std::vector<std::uint32_t> ids;
         for (std::int64_t j = 0; j < n; j += 2) ids.push_back(static_cast<std::uint32_t>(n - 1 - j));
         const Exact<std::uint32_t> exact_ids(ids);
-        distance.gather(query.data(), stored, exact_ids.data(), static_cast<std::int64_t>(ids.size()), found.data());
+        distance.gather(query.data(), stored, exact_ids.data(), static_cast<std::int64_t>(ids.size()), 0, found.data());
         found = canonical(found);
         for (std::size_t j = 0; j < ids.size(); ++j) {
             CHECK(std::memcmp(&found[j], &expected[ids[j]], sizeof(double)) == 0);

@@ -82,7 +82,7 @@ void CandidateSearch::tighten() {
                  b = std::min(longest, distance);
     set_bound((squared + 2 * a * radius + 2 * b * radius_ + (radius + radius_) * (radius + radius_)) * kRounding +
               kTiny);
-    certify_->filter(state_, sidecar_->radius.data());
+    thin();
     if (state_.count > limit_) return overflow();
     if (state_.count > capacity_ / 2) reserve(2 * capacity_);
 }

@@ -35,10 +35,8 @@ class CandidateSearch {
     // States that the k-th canonical distance is at most `squared`.
     void lower(double squared);
 
-    // Whether candidate i passes the present bound.
-    bool passes(std::int32_t i) const {
-        return state_.reach * sidecar_->radius[state_.ids[i]] - state_.estimates[i] >= state_.cutoff;
-    }
+    // Drops the candidates beyond the present bound.
+    void thin() { certify_->filter(state_, sidecar_->radius.data()); }
 
     // Takes over the candidates that another range of the database gave for the same query.
     void merge(CandidateSearch& other);

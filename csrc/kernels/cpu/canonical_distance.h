@@ -34,8 +34,9 @@ struct CanonicalDistance {
     void (*widen)(const Rows& matrix, std::int64_t row, double* out);
 
     // out[j] = distance of `query` (float64, padded(d) numbers, zeros at the end) and row ids[j] of the matrix, for
-    // j < m; where ids is null, row j.
-    void (*gather)(const double* query, const Rows& matrix, const std::uint32_t* ids, std::int64_t m, double* out);
+    // j < m; where ids is null, row j. The next `coming` rows after those, wanted soon, are fetched into the cache.
+    void (*gather)(const double* query, const Rows& matrix, const std::uint32_t* ids, std::int64_t m,
+                   std::int64_t coming, double* out);
 };
 
 extern const CanonicalDistance canonical_distance_scalar;

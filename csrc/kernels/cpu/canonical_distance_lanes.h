@@ -148,7 +148,8 @@ inline void fold_rows(const double* query, const T* const* rows, const T* const*
     for (std::int64_t at = 0; at < full; at += kLanes) {
         for (int r = 0; r < kRows; ++r) {
             for (std::int64_t byte = 0; byte < kStepBytes; byte += kLine) {
-                __builtin_prefetch(reinterpret_cast<const char*>(next[r] + at) + byte);
+                __builtin_prefetch(reinterpret_cast<const char*>(next[r] + at) + byte, 0,
+                                   2);  // into L2: L1 would overflow
             }
         }
         add_step<Vector, kRows>(lanes, query, rows, at);
@@ -164,15 +165,16 @@ inline void fold_rows(const double* query, const T* const* rows, const T* const*
 }
 
 template <class Vector>
-void gather(const double* query, const Rows& matrix, const std::uint32_t* ids, std::int64_t m, double* out) {
+void gather(const double* query, const Rows& matrix, const std::uint32_t* ids, std::int64_t m, std::int64_t coming,
+            double* out) {
     constexpr int kWidth = Vector::kWidth;
     // Rows that share each reading of the query, as far as the registers hold their lanes.
     constexpr int kTogether = kLanes / kWidth <= 4 ? 4 : 1;
-    constexpr std::int64_t kAheadBytes = 4096;
-    const std::int64_t d = matrix.d, ahead = kTogether + kAheadBytes / (matrix.row_bytes() + 1);
+    constexpr std::int64_t kAheadBytes = 16384;
+    const std::int64_t d = matrix.d, ahead = kTogether + kAheadBytes / (matrix.row_bytes() + 1), last = m + coming - 1;
     by_element(matrix, [&](const auto* data) {
         const auto row_at = [&](std::int64_t j) {
-            const std::int64_t at = j < m ? j : m - 1;
+            const std::int64_t at = j < last ? j : last;
             return data + (ids == nullptr ? at : std::int64_t{ids[at]}) * d;
         };
         const auto take = [&](auto together, std::int64_t j, std::int64_t p, typename Vector::Doubles* folded) {
@@ -193,9 +195,9 @@ void gather(const double* query, const Rows& matrix, const std::uint32_t* ids, s
             if (count == kWidth) {
                 Vector::fold(folded, out + j);
             } else {
-                double last[kWidth];
-                Vector::fold(folded, last);
-                for (std::int64_t i = 0; i < count; ++i) out[j + i] = last[i];
+                double rest[kWidth];
+                Vector::fold(folded, rest);
+                for (std::int64_t i = 0; i < count; ++i) out[j + i] = rest[i];
             }
         }
     });

@@ -1,7 +1,6 @@
 #include "kernels/cpu/certified_topk.h"
 
 #include <algorithm>
-#include <mutex>
 #include <utility>
 
 #include "kernels/cpu/candidates.h"
@@ -11,12 +10,14 @@
 namespace rsir {
 namespace {
 
-constexpr std::int64_t kQueryBlock = 256;                         // queries that share one reading of the sidecar
-constexpr std::int64_t kBlockCandidates = std::int64_t{1} << 20;  // room of a block: 8 MiB
-constexpr std::int64_t kRangeRows = 4096;                         // least rows of a range
-constexpr std::int64_t kLeastShare = 16;                          // queries that a further thread is woken for,
-constexpr std::int64_t kSmallWork = std::int64_t{1} << 23;        // and elements: less is done before it begins
-constexpr std::int64_t kChunkBytes = std::int64_t{1} << 18;       // of panels: stay in the L2 cache over all queries
+constexpr std::int64_t kQueryBlock = 256;                            // queries that share one reading of the sidecar
+constexpr std::int64_t kBlockCandidates = std::int64_t{1} << 20;     // room of a block: 8 MiB
+constexpr std::int64_t kRangeRows = 4096;                            // least rows of a range
+constexpr std::int64_t kLeastShare = 16;                             // queries that a further thread is woken for,
+constexpr std::int64_t kSmallWork = std::int64_t{1} << 23;           // and elements: less is done before it begins
+constexpr std::int64_t kWave = 1024;                                 // queries that are decided together,
+constexpr std::int64_t kDecisionCandidates = std::int64_t{1} << 23;  // or as many as have these candidates: 96 MiB
+constexpr std::int64_t kChunkBytes = std::int64_t{1} << 18;          // of panels: stay in the L2 cache over all queries
 
 // The queries of one task, quantised, in subsets that a tile takes at once.
 class QueryBlock {
@@ -58,7 +59,7 @@ class QueryBlock {
     void scan_subset(std::size_t s, std::int64_t begin, std::int64_t end, std::int64_t steps,
                      std::int64_t panel_bytes) {
         const std::int64_t count = starts_[s + 1] - starts_[s];
-        const std::int64_t groups = codes_of_.tile_groups(count);
+        const std::int64_t groups = codes_of_.tile_groups(count, steps);
         for (std::int64_t g = begin; g < end; g += groups) {
             const std::int64_t row = g * Sidecar::kGroup;
             codes_of_.tile(sidecar_.panels.get() + g * panel_bytes, std::min(groups, end - g), steps,
@@ -79,74 +80,86 @@ class QueryBlock {
     std::vector<Candidates*> states_;  // of searches_: what tiles append to
 };
 
-}  // namespace
-
-Status certified_topk(const Rows& queries, std::int64_t q, const Rows& database, const Sidecar& sidecar, std::int64_t k,
-                      float* distances, std::int64_t* ids, std::vector<std::int64_t>& undecided, SearchCounts& counts,
-                      const Context& context) {
+// Scans the sidecar for `count` queries: one search each, tightened.
+Status certify(const Rows& queries, std::int64_t first, std::int64_t count, const Sidecar& sidecar, std::int64_t k,
+               std::vector<CandidateSearch>& searches, const Context& context) {
     const Certify& certify = certify_for(context.isa);
-    const CanonicalDistance& canonical = canonical_distance(context.isa);
-    context.report(canonical.isa);
-    if (q == 0) return Status::ok;
     const std::int64_t threads = std::max(1, context.threads), groups = sidecar.groups();
     // Few queries share every reading of the sidecar and split its rows; more of them are split themselves, which needs
     // no merge, as far as each share still has queries enough to be bound by arithmetic rather than by memory.
     const std::int64_t most_ranges = std::max<std::int64_t>(1, sidecar.n / kRangeRows);
     const std::int64_t least_share = most_ranges > 1 ? kLeastShare : kLeastShare / 2;
-    const bool is_small = q * sidecar.n * sidecar.d < kSmallWork;
-    const std::int64_t shares = is_small ? 1 : std::clamp<std::int64_t>(q / least_share, 1, threads);
+    const bool is_small = count * sidecar.n * sidecar.d < kSmallWork;
+    const std::int64_t shares = is_small ? 1 : std::clamp<std::int64_t>(count / least_share, 1, threads);
     const std::int64_t ranges = std::min((threads + shares - 1) / shares, most_ranges);
     const std::int64_t block = std::clamp<std::int64_t>(kBlockCandidates / candidate_room(k), 8, kQueryBlock);
-    const std::int64_t blocks = std::max((q + block - 1) / block, shares);
+    const std::int64_t blocks = std::max((count + block - 1) / block, shares);
 
-    std::mutex mutex;
-    const auto decide = [&](std::int64_t first, std::vector<CandidateSearch*> searches, Poll& poll) {
-        SearchCounts found;
-        std::vector<std::int64_t> left;
-        for (std::size_t j = 0; j < searches.size(); ++j) {
-            searches[j]->tighten();
-            if (searches[j]->overflowed()) left.push_back(first + static_cast<std::int64_t>(j));
-            found.candidates += searches[j]->state().count;
-        }
-        Decision decision(queries, first, std::move(searches), database, sidecar, k, certify, canonical);
-        found.decided = decision.run(distances, ids, poll);
-        const std::lock_guard<std::mutex> lock(mutex);
-        undecided.insert(undecided.end(), left.begin(), left.end());
-        counts.candidates += found.candidates;
-        counts.decided += found.decided;
-    };
-
-    std::vector<CandidateSearch> parts(ranges > 1 ? static_cast<std::size_t>(q * ranges) : 0);  // [q, ranges]
-    Status status = parallel_for(context, blocks * ranges, [&](std::int64_t task, Poll& poll) {
+    std::vector<CandidateSearch> parts(static_cast<std::size_t>(count * ranges));  // [range, query]
+    const Status status = parallel_for(context, blocks * ranges, [&](std::int64_t task, Poll& poll) {
         const std::int64_t share = task / ranges, range = task % ranges;
-        const std::int64_t first = q * share / blocks, last = q * (share + 1) / blocks;
-        QueryBlock work(queries, first, last - first, k, sidecar, certify);
+        const std::int64_t begin = count * share / blocks, end = count * (share + 1) / blocks;
+        QueryBlock work(queries, first + begin, end - begin, k, sidecar, certify);
         work.scan(groups * range / ranges, groups * (range + 1) / ranges, poll);
-        if (poll.stop()) return;
-        std::vector<CandidateSearch*> searches;
-        for (std::int64_t query = first; query < last; ++query) {
-            CandidateSearch& search = work.searches()[static_cast<std::size_t>(query - first)];
-            if (ranges > 1) {
-                search.settle();
-                parts[static_cast<std::size_t>(query * ranges + range)] = std::move(search);
-            } else {
-                searches.push_back(&search);
-            }
+        for (std::int64_t j = begin; j < end && !poll.stop(); ++j) {
+            CandidateSearch& search = work.searches()[static_cast<std::size_t>(j - begin)];
+            search.settle();
+            parts[static_cast<std::size_t>(range * count + j)] = std::move(search);
         }
-        if (ranges == 1) decide(first, std::move(searches), poll);
     });
-    if (ranges > 1 && status == Status::ok) {
-        status = parallel_for(context, q, [&](std::int64_t query, Poll& poll) {
-            CandidateSearch& search = parts[static_cast<std::size_t>(query * ranges)];
-            for (std::int64_t range = 1; range < ranges; ++range) {
-                search.merge(parts[static_cast<std::size_t>(query * ranges + range)]);
-            }
-            decide(query, {&search}, poll);
-        });
+    if (status != Status::ok) return status;
+    for (std::int64_t j = 0; j < count && ranges > 1; ++j) {
+        CandidateSearch& search = parts[static_cast<std::size_t>(j)];
+        for (std::int64_t range = 1; range < ranges; ++range) {
+            search.merge(parts[static_cast<std::size_t>(range * count + j)]);
+        }
+        search.tighten();
     }
-    std::sort(undecided.begin(), undecided.end());
+    parts.resize(static_cast<std::size_t>(count));
+    searches = std::move(parts);
+    return Status::ok;
+}
+
+// Decides them, so many at a time that what is measured has bounded memory.
+Status decide(const Rows& queries, std::int64_t first, std::vector<CandidateSearch>& searches, const Rows& database,
+              const Sidecar& sidecar, std::int64_t k, float* distances, std::int64_t* ids, SearchCounts& counts,
+              const Context& context) {
+    const auto count = static_cast<std::int64_t>(searches.size());
+    for (std::int64_t begin = 0, end = 0; begin < count; begin = end) {
+        std::int64_t found = 0;
+        for (; end < count && (found == 0 || found < kDecisionCandidates); ++end) {
+            found += searches[static_cast<std::size_t>(end)].state().count;
+        }
+        counts.candidates += found;
+        Decision decision(queries, first + begin, searches.data() + begin, end - begin, database, sidecar, k,
+                          certify_for(context.isa), canonical_distance(context.isa), context);
+        const Status status = decision.run(distances, ids, counts.decided);
+        if (status != Status::ok) return status;
+    }
+    return Status::ok;
+}
+
+}  // namespace
+
+Status certified_topk(const Rows& queries, std::int64_t q, const Rows& database, const Sidecar& sidecar, std::int64_t k,
+                      float* distances, std::int64_t* ids, std::vector<std::int64_t>& undecided, SearchCounts& counts,
+                      const Context& context) {
+    context.report(canonical_distance(context.isa).isa);
+    const std::int64_t waves = (q + kWave - 1) / kWave;
+    for (std::int64_t wave = 0; wave < waves; ++wave) {
+        const std::int64_t first = q * wave / waves, last = q * (wave + 1) / waves;
+        std::vector<CandidateSearch> searches;
+        Status status = certify(queries, first, last - first, sidecar, k, searches, context);
+        if (status == Status::ok) {
+            status = decide(queries, first, searches, database, sidecar, k, distances, ids, counts, context);
+        }
+        if (status != Status::ok) return status;
+        for (std::int64_t j = 0; j < last - first; ++j) {
+            if (searches[static_cast<std::size_t>(j)].overflowed()) undecided.push_back(first + j);
+        }
+    }
     counts.dense += static_cast<std::int64_t>(undecided.size());
-    return status;
+    return Status::ok;
 }
 
 }  // namespace rsir

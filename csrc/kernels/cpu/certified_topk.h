@@ -14,8 +14,9 @@ namespace rsir {
 // distances [q, k] and ids [q, k] as in euclidean_topk.h. Queries that are not decided here (too many candidates, or
 // elements that are not finite or too large for the bounds) are appended to `undecided`, in increasing order; their
 // rows of the outputs are not written.
-// Memory: at first 8 MiB of candidates a thread, or the candidate_room(k) of eight queries; doubled for queries that
-// need more, up to 8 min(n / 2, 2^16) + 32 k bytes each.
+// Memory: while they are scanned, 8 MiB of candidates a thread, or the candidate_room(k) of eight queries; then those
+// left of up to 1024 queries, 8 bytes each, at most min(n / 2, 2^16) + 4 k a query; and 12 bytes for each that is
+// measured, 96 MiB or one query at a time.
 Status certified_topk(const Rows& queries, std::int64_t q, const Rows& database, const Sidecar& sidecar, std::int64_t k,
                       float* distances, std::int64_t* ids, std::vector<std::int64_t>& undecided, SearchCounts& counts,
                       const Context& context);

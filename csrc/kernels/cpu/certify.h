@@ -19,8 +19,9 @@
 // (3) is evaluated in float32 as f >= C with
 //   f = (float(<c_x,c_y>) s_y) slope + (reach rho_y - M_y),   slope = 2 s_x, reach = 2 (a + g), M_y = N_y, C = right
 //   side.
-// Float error of f: the conversion, two products, the fused multiply-add and the sum have a relative error of 2^-24
-// each, on terms bounded by |G| <= N_x + N_y, reach rho_y and N_y. The scales are least-squares for v (see below) to
+// or, with two roundings less, reach rho_y - (M_y - (...) slope), both sums fused with their products.
+// Float error of f: the conversion, the products, and the sums have a relative error of 2^-24 each, on terms bounded by
+// |G| <= N_x + N_y, reach rho_y and N_y. The scales are least-squares for v (see below) to
 // float32 only: 2 |<x^, r_x>| <= 2^-23 (|x^| + |v|) |x^| <= 2^-23 * 3.3 N_x even where rho is largest (6-bit codes,
 // d = 2^16), likewise for y. In all less than 13 units of 2^-24, where the margins e N_x, e N_y and e reach rho_y,
 // e = 2^-20, which C, M_y and reach give away, are 16. So (3) implies f >= C: no neighbour is lost. The same count for
@@ -71,10 +72,10 @@ struct Code {
 struct Codes {
     std::int32_t query_limit;  // largest |code| of a query, int8 only
     std::int64_t max_queries;  // of a tile
-    // Panels that the tile for `count` queries scores at once.
-    std::int64_t (*tile_groups)(std::int64_t count);
-    // Scores `count` queries (codes [steps][count][4 bytes]) against `groups` <= tile_groups(count) panels and appends
-    // the rows that pass test (3). scale, excess, radius: of the first row, whose id is `first`.
+    // Panels of so many steps that the tile for `count` queries scores at once.
+    std::int64_t (*tile_groups)(std::int64_t count, std::int64_t steps);
+    // Scores `count` queries (codes [steps][count][4 bytes]) against `groups` <= tile_groups(count, steps) panels and
+    // appends the rows that pass test (3). scale, excess, radius: of the first row, whose id is `first`.
     void (*tile)(const std::uint8_t* panels, std::int64_t groups, std::int64_t steps, const std::int8_t* codes,
                  std::int64_t count, Candidates* const* queries, const float* scale, const float* excess,
                  const float* radius, std::uint32_t first);

@@ -9,6 +9,7 @@ namespace rsir {
 namespace {
 
 #include "kernels/cpu/certify_append.h"
+#include "kernels/cpu/certify_candidates.h"
 #include "kernels/cpu/certify_common.h"
 
 // One step of eight rows. vpmaddubsw adds two products in 16 bits, which is why the codes of queries stay within 63:
@@ -61,7 +62,7 @@ void tile(const std::uint8_t* panel, std::int64_t steps, const std::int8_t* code
     }
 }
 
-std::int64_t tile_groups(std::int64_t) { return 1; }
+std::int64_t tile_groups(std::int64_t, std::int64_t) { return 1; }
 
 template <class Product>
 void tile_of(const std::uint8_t* panel, std::int64_t, std::int64_t steps, const std::int8_t* codes, std::int64_t count,

@@ -21,6 +21,8 @@ struct Int16 {
     }
 };
 
+constexpr unsigned kMostGroups = 4;
+
 // Q queries x G panels of 16 rows; U sums side by side where there are too few to hide the latency of vpdpbusd.
 template <class Product, int Q, int G, int U>
 void tile(const std::uint8_t* panels, std::int64_t steps, const std::int8_t* codes, Candidates* const* queries,
@@ -36,12 +38,16 @@ void tile(const std::uint8_t* panels, std::int64_t steps, const std::int8_t* cod
             }
         }
     }
-    const std::int64_t panel_bytes = steps * 64;
+    const std::int64_t panel_bytes = steps * 64, ahead = G * panel_bytes > 16384 ? G * panel_bytes : 16384;
     std::int64_t step = 0;
     const auto advance = [&](int u, std::int64_t at) __attribute__((always_inline)) {
         __m512i rows[G];
 #pragma GCC unroll 8
-        for (int g = 0; g < G; ++g) rows[g] = _mm512_load_si512(panels + g * panel_bytes + at * 64);
+        for (int g = 0; g < G; ++g) {
+            rows[g] = _mm512_load_si512(panels + g * panel_bytes + at * 64);
+            // What follows one stream is fetched by the machine itself.
+            if (G > 1) __builtin_prefetch(panels + g * panel_bytes + at * 64 + ahead, 0, 2);
+        }
 #pragma GCC unroll 8
         for (int q = 0; q < Q; ++q) {
             std::int32_t four;
@@ -57,7 +63,10 @@ void tile(const std::uint8_t* panels, std::int64_t steps, const std::int8_t* cod
     }
     for (; step < steps; ++step) advance(0, step);
 
-    const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    // Which pass is hard to foresee: first all tests, without a branch, then one loop over those that passed.
+    alignas(64) float estimates[Q][kMostGroups][16];
+    std::uint16_t passed[Q][kMostGroups];
+    std::uint32_t any = 0;
 #pragma GCC unroll 8
     for (int g = 0; g < G; ++g) {
         const __m512 row_scale = _mm512_loadu_ps(scale + 16 * g);
@@ -65,27 +74,73 @@ void tile(const std::uint8_t* panels, std::int64_t steps, const std::int8_t* cod
         const __m512 row_radius = _mm512_loadu_ps(radius + 16 * g);
 #pragma GCC unroll 8
         for (int q = 0; q < Q; ++q) {
-            Candidates& query = *queries[q];
+            const Candidates& query = *queries[q];
             __m512i total = sums[0][q][g];
             for (int u = 1; u < U; ++u) total = _mm512_add_epi32(total, sums[u][q][g]);
-            const __m512 product =
-                _mm512_mul_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(total), row_scale), _mm512_set1_ps(query.slope));
-            const __m512 rest = _mm512_fmsub_ps(_mm512_set1_ps(query.reach), row_radius, row_excess);
+            const __m512 estimate = _mm512_fnmadd_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(total), row_scale),
+                                                     _mm512_set1_ps(query.slope), row_excess);
             const __mmask16 found =
-                _mm512_cmp_ps_mask(_mm512_add_ps(product, rest), _mm512_set1_ps(query.cutoff), _CMP_GE_OQ);
-            if (__builtin_expect(found != 0, 0)) {
-                const __m512i ids =
-                    _mm512_add_epi32(lane, _mm512_set1_epi32(static_cast<int>(first + 16u * static_cast<unsigned>(g))));
-                _mm512_storeu_si512(query.ids + query.count, _mm512_maskz_compress_epi32(found, ids));
-                _mm512_storeu_ps(query.estimates + query.count,
-                                 _mm512_maskz_compress_ps(found, _mm512_sub_ps(row_excess, product)));
-                query.count += __builtin_popcount(found);
-            }
+                _mm512_cmp_ps_mask(_mm512_fmsub_ps(_mm512_set1_ps(query.reach), row_radius, estimate),
+                                   _mm512_set1_ps(query.cutoff), _CMP_GE_OQ);
+            _mm512_store_ps(estimates[q][g], estimate);
+            passed[q][g] = static_cast<std::uint16_t>(found);
+            any |= std::uint32_t{found != 0} << (q * kMostGroups + g);
         }
+    }
+    const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    for (; any != 0; any &= any - 1) {
+        const unsigned at = static_cast<unsigned>(__builtin_ctz(any)), q = at / kMostGroups, g = at % kMostGroups;
+        Candidates& query = *queries[q];
+        const __mmask16 found = passed[q][g];
+        const __m512i ids = _mm512_add_epi32(lane, _mm512_set1_epi32(static_cast<int>(first + 16 * g)));
+        _mm512_storeu_si512(query.ids + query.count, _mm512_maskz_compress_epi32(found, ids));
+        _mm512_storeu_ps(query.estimates + query.count,
+                         _mm512_maskz_compress_ps(found, _mm512_load_ps(estimates[q][g])));
+        query.count += __builtin_popcount(found);
     }
 }
 
-std::int64_t tile_groups(std::int64_t count) { return count <= 2 ? 1 : count <= 5 ? 2 : 3; }
+// The candidates from i on, up to 16.
+__mmask16 rest_of(const Candidates& query, std::int32_t i) {
+    const std::int32_t left = query.count - i;
+    return static_cast<__mmask16>(left >= 16 ? 0xffff : (1 << left) - 1);
+}
+
+__m512 radii_of(const Candidates& query, std::int32_t i, __mmask16 wanted, const float* radius) {
+    const __m512i ids = _mm512_maskz_loadu_epi32(wanted, query.ids + i);
+    return _mm512_mask_i32gather_ps(_mm512_setzero_ps(), wanted, ids, radius, 4);
+}
+
+float widest(const Candidates& query, float bound, const float* radius) {
+    __m512 widest = _mm512_setzero_ps();
+    for (std::int32_t i = 0; i < query.count; i += 16) {
+        const __m512 estimates = _mm512_maskz_loadu_ps(rest_of(query, i), query.estimates + i);
+        const __mmask16 wanted =
+            _mm512_mask_cmp_ps_mask(rest_of(query, i), estimates, _mm512_set1_ps(bound), _CMP_LE_OQ);
+        if (wanted != 0) widest = _mm512_max_ps(widest, radii_of(query, i, wanted, radius));
+    }
+    return _mm512_reduce_max_ps(widest);
+}
+
+void filter(Candidates& query, const float* radius) {
+    std::int32_t kept = 0;
+    const __m512 reach = _mm512_set1_ps(query.reach), cutoff = _mm512_set1_ps(query.cutoff);
+    for (std::int32_t i = 0; i < query.count; i += 16) {
+        const __mmask16 all = rest_of(query, i);
+        const __m512i ids = _mm512_maskz_loadu_epi32(all, query.ids + i);
+        const __m512 estimates = _mm512_maskz_loadu_ps(all, query.estimates + i);
+        const __m512 radii = radii_of(query, i, all, radius);
+        const __mmask16 found =
+            _mm512_mask_cmp_ps_mask(all, _mm512_fmsub_ps(reach, radii, estimates), cutoff, _CMP_GE_OQ);
+        _mm512_storeu_si512(query.ids + kept, _mm512_maskz_compress_epi32(found, ids));
+        _mm512_storeu_ps(query.estimates + kept, _mm512_maskz_compress_ps(found, estimates));
+        kept += __builtin_popcount(found);
+    }
+    query.count = kept;
+}
+
+// One or two queries are bound by memory, which comes fastest as one stream, where panels are not too short for that.
+std::int64_t tile_groups(std::int64_t count, std::int64_t steps) { return count <= 2 && steps > 32 ? 1 : 3; }
 
 template <class Product, int Q, int G, int U>
 void tiles(const std::uint8_t* panels, std::int64_t groups, std::int64_t steps, const std::int8_t* codes,
@@ -93,8 +148,9 @@ void tiles(const std::uint8_t* panels, std::int64_t groups, std::int64_t steps, 
            std::uint32_t first) {
     if (groups == G) return tile<Product, Q, G, U>(panels, steps, codes, queries, scale, excess, radius, first);
     for (std::int64_t g = 0; g < groups; ++g) {
-        tile<Product, Q, 1, 1>(panels + g * steps * 64, steps, codes, queries, scale + 16 * g, excess + 16 * g,
-                               radius + 16 * g, first + static_cast<std::uint32_t>(16 * g));
+        tile<Product, Q, 1, Q <= 2 ? 4 : 2>(panels + g * steps * 64, steps, codes, queries, scale + 16 * g,
+                                            excess + 16 * g, radius + 16 * g,
+                                            first + static_cast<std::uint32_t>(16 * g));
     }
 }
 
@@ -102,9 +158,9 @@ template <class Product>
 void tile_of(const std::uint8_t* panels, std::int64_t groups, std::int64_t steps, const std::int8_t* codes,
              std::int64_t count, Candidates* const* queries, const float* scale, const float* excess,
              const float* radius, std::uint32_t first) {
-    constexpr decltype(&tiles<Product, 1, 1, 4>) kRuns[] = {
-        tiles<Product, 1, 1, 4>, tiles<Product, 2, 1, 4>, tiles<Product, 3, 2, 2>, tiles<Product, 4, 2, 2>,
-        tiles<Product, 5, 2, 2>, tiles<Product, 6, 3, 1>, tiles<Product, 7, 3, 1>, tiles<Product, 8, 3, 1>};
+    constexpr decltype(&tiles<Product, 1, 3, 2>) kRuns[] = {
+        tiles<Product, 1, 3, 2>, tiles<Product, 2, 3, 2>, tiles<Product, 3, 3, 1>, tiles<Product, 4, 3, 1>,
+        tiles<Product, 5, 3, 1>, tiles<Product, 6, 3, 1>, tiles<Product, 7, 3, 1>, tiles<Product, 8, 3, 1>};
     kRuns[count - 1](panels, groups, steps, codes, queries, scale, excess, radius, first);
 }
 

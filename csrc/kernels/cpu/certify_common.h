@@ -126,25 +126,3 @@ float select(const float* values, std::int64_t count, std::int64_t k) {
     }
     return float_from_bits(ordered(high));
 }
-
-float widest(const Candidates& query, float bound, const float* radius) {
-    std::int32_t widest_bits = 0;  // radii are not negative: their bits are in order
-    for (std::int32_t i = 0; i < query.count; ++i) {
-        const std::int32_t bits = float_bits(radius[query.ids[i]]);
-        const std::int32_t counted = query.estimates[i] <= bound ? bits : 0;
-        widest_bits = counted > widest_bits ? counted : widest_bits;
-    }
-    return float_from_bits(widest_bits);
-}
-
-void filter(Candidates& query, const float* radius) {
-    std::int32_t kept = 0;
-    for (std::int32_t i = 0; i < query.count; ++i) {
-        const std::uint32_t id = query.ids[i];
-        const float estimate = query.estimates[i];
-        query.ids[kept] = id;
-        query.estimates[kept] = estimate;
-        kept += query.reach * radius[id] - estimate >= query.cutoff ? 1 : 0;
-    }
-    query.count = kept;
-}

@@ -7,9 +7,10 @@ namespace rsir {
 namespace {
 
 #include "kernels/cpu/certify_append.h"
+#include "kernels/cpu/certify_candidates.h"
 #include "kernels/cpu/certify_common.h"
 
-std::int64_t tile_groups(std::int64_t) { return 1; }
+std::int64_t tile_groups(std::int64_t, std::int64_t) { return 1; }
 
 struct Int8 {
     static std::int32_t dot(const std::uint8_t* row, const std::int8_t* query) {

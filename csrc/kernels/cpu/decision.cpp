@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
-#include <utility>
 
 #include "kernels/cpu/distance_bits.h"
 #include "kernels/cpu/lanes.h"
@@ -11,15 +11,15 @@
 namespace rsir {
 namespace {
 
-// Where a row is wanted by so many queries of the block, all of them take it while it is in the cache.
-constexpr std::int64_t kSharedBy = 3;
-constexpr std::int64_t kChunkBytes = std::int64_t{1} << 20;
+constexpr std::int64_t kChunkBytes = std::int64_t{1} << 24;  // of rows: stay in the L3 cache over all queries
+constexpr std::int64_t kLeastVisit = 8;                      // rows of a chunk that a query is read for
+constexpr std::int64_t kTasksPerThread = 4;
 
 }  // namespace
 
-Decision::Decision(const Rows& queries, std::int64_t first, std::vector<CandidateSearch*> searches,
+Decision::Decision(const Rows& queries, std::int64_t first, CandidateSearch* searches, std::int64_t count,
                    const Rows& database, const Sidecar& sidecar, std::int64_t k, const Certify& certify,
-                   const CanonicalDistance& canonical)
+                   const CanonicalDistance& canonical, const Context& context)
     : queries_(queries),
       first_(first),
       database_(database),
@@ -27,42 +27,96 @@ Decision::Decision(const Rows& queries, std::int64_t first, std::vector<Candidat
       k_(k),
       certify_(certify),
       canonical_(canonical),
-      block_(searches.size()) {
-    for (std::size_t j = 0; j < searches.size(); ++j) block_[j].search = searches[j];
+      context_(context),
+      block_(static_cast<std::size_t>(count)) {
+    for (std::int64_t j = 0; j < count; ++j) block_[static_cast<std::size_t>(j)].search = searches + j;
+}
+
+// Calls body(query, index) for every search that has not overflowed.
+Status Decision::each_query(const std::function<void(Query&, std::int64_t)>& body) {
+    const auto count = static_cast<std::int64_t>(block_.size());
+    const std::int64_t tasks = std::min<std::int64_t>(count, kTasksPerThread * context_.threads);
+    return parallel_for(context_, tasks, [&](std::int64_t task, Poll& poll) {
+        for (std::int64_t j = count * task / tasks; j < count * (task + 1) / tasks && !poll.stop(); ++j) {
+            Query& query = block_[static_cast<std::size_t>(j)];
+            if (!query.search->overflowed()) body(query, j);
+        }
+    });
 }
 
 // Turns the rows of every query into keys.
-void Decision::measure(Poll& poll) {
+Status Decision::measure(std::int64_t& decided) {
+    const auto count = static_cast<std::int64_t>(block_.size());
     std::int64_t pairs = 0;
-    for (const Query& query : block_) pairs += static_cast<std::int64_t>(query.rows.size());
-    measured_ += pairs;
-    const bool shared = pairs >= kSharedBy * sidecar_.n;
-    const std::int64_t chunk = shared ? std::max<std::int64_t>(1, kChunkBytes / database_.row_bytes()) : sidecar_.n;
-    const auto size = static_cast<std::size_t>(padded(queries_.d));
-    std::vector<double> wide(shared ? size * block_.size() : size), squared;
-    std::vector<std::size_t> next(block_.size());
-    for (std::int64_t begin = 0; begin < sidecar_.n; begin += chunk) {
-        for (std::size_t j = 0; j < block_.size(); ++j) {
-            if (poll.stop()) return;
-            Query& query = block_[j];
-            const std::size_t from = next[j];
-            std::size_t to = query.rows.size();
-            if (shared) {
-                for (to = from; to < query.rows.size() && query.rows[to] < begin + chunk;) ++to;
-                next[j] = to;
-            }
-            if (from == to) continue;
-            double* vector = wide.data() + (shared ? size * j : 0);
-            if (from == 0) widen_row(queries_, first_ + static_cast<std::int64_t>(j), vector);
-            squared.resize(to - from);
-            canonical_.gather(vector, database_, query.rows.data() + from, static_cast<std::int64_t>(to - from),
-                              squared.data());
-            for (std::size_t i = from; i < to; ++i) {
-                query.keys.push_back(make_key(distance_bits(squared[i - from]), query.rows[i]));
-            }
-        }
+    for (Query& query : block_) {
+        pairs += static_cast<std::int64_t>(query.rows.size());
+        query.keys.resize(query.keys.size() + query.rows.size());
     }
+    if (pairs == 0) return Status::ok;
+    decided += pairs;
+    // In chunks only where some rows are wanted more than once.
+    const std::int64_t chunk = pairs < sidecar_.n ? sidecar_.n
+                                                  : std::max(kChunkBytes / (database_.row_bytes() + 1) + 1,
+                                                             kLeastVisit * sidecar_.n * count / pairs);
+    const std::int64_t chunks = (sidecar_.n + chunk - 1) / chunk;
+    // The threads take the same chunk at the same time: it has to fit into the cache that they share.
+    const std::int64_t parts = std::min<std::int64_t>(count, (chunks > 1 ? 1 : kTasksPerThread) * context_.threads);
+    const Status status = parallel_for(context_, chunks * parts, [&](std::int64_t task, Poll& poll) {
+        const std::int64_t begin = task / parts * chunk, part = task % parts;
+        const std::int64_t first = count * part / parts, last = count * (part + 1) / parts;
+        // All rows of the task side by side, so that those of the next query are fetched meanwhile.
+        std::vector<std::uint32_t> rows;
+        std::vector<Key*> ends;  // of the keys of each query
+        std::vector<std::size_t> stops;
+        for (std::int64_t j = first; j < last; ++j) {
+            Query& query = block_[static_cast<std::size_t>(j)];
+            const auto end = query.rows.end();
+            const auto from = chunks == 1 ? query.rows.begin() : std::lower_bound(query.rows.begin(), end, begin);
+            const auto to = chunks == 1 ? end : std::lower_bound(from, end, begin + chunk);
+            rows.insert(rows.end(), from, to);
+            ends.push_back(query.keys.data() + query.keys.size() - (end - from));
+            stops.push_back(rows.size());
+        }
+        std::vector<double> vector(static_cast<std::size_t>(padded(queries_.d))), squared;
+        std::size_t from = 0;
+        for (std::int64_t j = first; j < last && !poll.stop(); ++j) {
+            const std::size_t to = stops[static_cast<std::size_t>(j - first)];
+            if (from == to) continue;
+            squared.resize(to - from);
+            canonical_.widen(queries_, first_ + j, vector.data());
+            canonical_.gather(vector.data(), database_, rows.data() + from, static_cast<std::int64_t>(to - from),
+                              static_cast<std::int64_t>(rows.size() - to), squared.data());
+            Key* keys = ends[static_cast<std::size_t>(j - first)];
+            for (std::size_t i = from; i < to; ++i) *keys++ = make_key(distance_bits(squared[i - from]), rows[i]);
+            from = to;
+        }
+    });
     for (Query& query : block_) query.rows.clear();
+    return status;
+}
+
+// Sends the k nearest estimates, and rows that have none, to be measured.
+void Decision::take_nearest(Query& query) const {
+    const Candidates& state = query.search->state();
+    query.nearest =
+        state.count > k_ ? certify_.select(state.estimates, state.count, k_) : std::numeric_limits<float>::infinity();
+    query.rows.reserve(sidecar_.wild.size() + static_cast<std::size_t>(k_ + k_ / 8 + 8));
+    for (std::int32_t i = 0; i < state.count; ++i) {
+        if (state.estimates[i] <= query.nearest) query.rows.push_back(state.ids[i]);
+    }
+    if (sidecar_.wild.empty()) return;
+    query.rows.insert(query.rows.end(), sidecar_.wild.begin(), sidecar_.wild.end());
+    std::sort(query.rows.begin(), query.rows.end());
+}
+
+// Sends the others to be measured, as far as the bound from the nearest leaves them.
+void Decision::take_rest(Query& query) const {
+    keep_nearest(query);
+    query.search->thin();
+    const Candidates& state = query.search->state();
+    for (std::int32_t i = 0; i < state.count; ++i) {
+        if (!(state.estimates[i] <= query.nearest)) query.rows.push_back(state.ids[i]);
+    }
 }
 
 // Cuts the keys to the k smallest and lowers the bound to the last of them.
@@ -75,46 +129,20 @@ void Decision::keep_nearest(Query& query) const {
     if (std::isfinite(distance)) query.search->lower(static_cast<double>(distance));
 }
 
-void Decision::store(Query& query, float* distances, std::int64_t* ids) const {
-    std::sort(query.keys.begin(), query.keys.end());
-    std::transform(query.keys.begin(), query.keys.end(), distances,
-                   [](Key key) { return distance_from_bits(key_distance(key)); });
-    std::transform(query.keys.begin(), query.keys.end(), ids, key_id);
-}
-
-std::int64_t Decision::run(float* distances, std::int64_t* ids, Poll& poll) {
-    for (Query& query : block_) {
-        if (query.search->overflowed()) continue;
-        const Candidates& state = query.search->state();
-        query.nearest = state.count > k_ ? certify_.select(state.estimates, state.count, k_)
-                                         : std::numeric_limits<float>::infinity();
-        query.rows.reserve(sidecar_.wild.size() + static_cast<std::size_t>(k_ + k_ / 8 + 8));
-        for (std::int32_t i = 0; i < state.count; ++i) {
-            if (state.estimates[i] <= query.nearest) query.rows.push_back(state.ids[i]);
-        }
-        if (sidecar_.wild.empty()) continue;
-        query.rows.insert(query.rows.end(), sidecar_.wild.begin(), sidecar_.wild.end());
-        std::sort(query.rows.begin(), query.rows.end());
-    }
-    measure(poll);
-    for (Query& query : block_) {
-        if (query.search->overflowed()) continue;
+Status Decision::run(float* distances, std::int64_t* ids, std::int64_t& decided) {
+    Status status = each_query([this](Query& query, std::int64_t) { take_nearest(query); });
+    if (status == Status::ok) status = measure(decided);
+    if (status == Status::ok) status = each_query([this](Query& query, std::int64_t) { take_rest(query); });
+    if (status == Status::ok) status = measure(decided);
+    if (status != Status::ok) return status;
+    return each_query([&](Query& query, std::int64_t j) {
         keep_nearest(query);
-        const Candidates& state = query.search->state();
-        for (std::int32_t i = 0; i < state.count; ++i) {
-            if (!(state.estimates[i] <= query.nearest) && query.search->passes(i)) query.rows.push_back(state.ids[i]);
-        }
-    }
-    measure(poll);
-    if (poll.stop()) return measured_;
-    for (std::size_t j = 0; j < block_.size(); ++j) {
-        Query& query = block_[j];
-        if (query.search->overflowed()) continue;
-        keep_nearest(query);
-        const std::int64_t place = (first_ + static_cast<std::int64_t>(j)) * k_;
-        store(query, distances + place, ids + place);
-    }
-    return measured_;
+        std::sort(query.keys.begin(), query.keys.end());
+        const std::int64_t place = (first_ + j) * k_;
+        std::transform(query.keys.begin(), query.keys.end(), distances + place,
+                       [](Key key) { return distance_from_bits(key_distance(key)); });
+        std::transform(query.keys.begin(), query.keys.end(), ids + place, key_id);
+    });
 }
 
 }  // namespace rsir

@@ -10,16 +10,21 @@
 
 namespace rsir {
 
-// Decides the searches of one block of queries: canonical distances of the nearest estimates first, then of whatever
-// the bound that follows from them does not exclude.
+// Decides the searches of several queries: canonical distances of the nearest estimates first, then of whatever the
+// bound that follows from them does not exclude.
+//
+// The candidates of one query are scattered over the database, so that each costs a reading of memory. Those of many
+// queries cover it: they are measured chunk of rows by chunk of rows, each read from memory once for all of them.
 class Decision {
   public:
-    Decision(const Rows& queries, std::int64_t first, std::vector<CandidateSearch*> searches, const Rows& database,
-             const Sidecar& sidecar, std::int64_t k, const Certify& certify, const CanonicalDistance& canonical);
+    // searches: of queries first, first + 1, ...
+    Decision(const Rows& queries, std::int64_t first, CandidateSearch* searches, std::int64_t count,
+             const Rows& database, const Sidecar& sidecar, std::int64_t k, const Certify& certify,
+             const CanonicalDistance& canonical, const Context& context);
 
-    // Writes row first + j of distances and ids [.., k] for every search that has not overflowed; returns how many
-    // canonical distances it took.
-    std::int64_t run(float* distances, std::int64_t* ids, Poll& poll);
+    // Writes row first + j of distances and ids [.., k] for every search that has not overflowed, and adds to `decided`
+    // how many canonical distances it took.
+    Status run(float* distances, std::int64_t* ids, std::int64_t& decided);
 
   private:
     struct Query {
@@ -29,9 +34,11 @@ class Decision {
         std::vector<Key> keys;
     };
 
-    void measure(Poll& poll);
+    Status each_query(const std::function<void(Query&, std::int64_t)>& body);
+    Status measure(std::int64_t& decided);
+    void take_nearest(Query& query) const;
+    void take_rest(Query& query) const;
     void keep_nearest(Query& query) const;
-    void store(Query& query, float* distances, std::int64_t* ids) const;
 
     const Rows& queries_;
     const std::int64_t first_;
@@ -40,8 +47,8 @@ class Decision {
     const std::int64_t k_;
     const Certify& certify_;
     const CanonicalDistance& canonical_;
+    const Context& context_;
     std::vector<Query> block_;
-    std::int64_t measured_ = 0;
 };
 
 }  // namespace rsir

@@ -109,7 +109,7 @@ class DenseScan {
             if constexpr (kOneByOne) {
                 for (std::int64_t query = tiled_; query < count_; ++query) {
                     if (poll.stop()) return;
-                    distance_.gather(wide_.data() + (query - tiled_) * size_, database.from(row), nullptr, count,
+                    distance_.gather(wide_.data() + (query - tiled_) * size_, database.from(row), nullptr, count, 0,
                                      squared.data());
                     for (std::int64_t j = 0; j < count; ++j) sink(query, row + j, squared.data()[j]);
                 }

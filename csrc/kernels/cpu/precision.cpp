@@ -39,7 +39,7 @@ Precision cheaper_precision(const Rows& rows, std::int64_t n, std::int64_t k, co
             const Code code = quantizer.run(rows, row, is8 ? certify.int8.query_limit : 0);
             const Code as_row = quantizer.run(rows, row, kRowLimit);
             widen_row(rows, row, query.data());
-            canonical.gather(query.data(), rows, ids.data(), count, squared.data());
+            canonical.gather(query.data(), rows, ids.data(), count, 0, squared.data());
             for (double& value : squared) value = std::isnan(value) ? std::numeric_limits<double>::infinity() : value;
             std::sort(squared.begin(), squared.end());
             // Distances around the k-th among n, as if the sample's order went on beyond its size.

@@ -100,7 +100,7 @@ void decide(const Operands& operands, const double* query, const std::vector<Id>
     const auto total = static_cast<std::int64_t>(ids.size());
     for (std::int64_t i = 0; i < total && !poll.stop(); i += step) {
         const std::int64_t count = std::min(step, total - i);
-        operands.canonical.gather(query, operands.database, ids.data() + i, count, squared.data());
+        operands.canonical.gather(query, operands.database, ids.data() + i, count, 0, squared.data());
         for (std::int64_t j = 0; j < count; ++j) {
             body(make_key(distance_bits(squared[static_cast<std::size_t>(j)]), ids[static_cast<std::size_t>(i + j)]));
         }

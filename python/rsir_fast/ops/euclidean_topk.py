@@ -85,9 +85,9 @@ def euclidean_topk(
 
     O(q n d) time. Memory beside inputs and outputs, never of size q n: at most 16 MiB of candidates (or those of eight
     queries) and some 5 MiB of widened rows (or ten rows) a thread; certified, also 9 d bytes for each of up to 256
-    queries a thread, and more candidates for queries whose bounds exclude little, at most 1 MiB and 64 k bytes each;
-    for an unprepared database n (d + 12) bytes, with int16 codes n (2 d + 12); with ``normalize="row"`` a normalised
-    copy of both sides.
+    queries a thread, and the candidates of up to 1024 queries: a few hundred of 8 bytes each, or 0.5 MiB + 32 k bytes a
+    query whose bounds exclude little, and 96 MiB (or one query's) to measure them; for an unprepared database
+    n (d + 12) bytes, with int16 codes n (2 d + 12); with ``normalize="row"`` a normalised copy of both sides.
 
     On a CUDA device nothing waits (but ``nan="raise"``). Several queries are certified in half precision first: 2 n d
     bytes for that copy of the database and up to 128 KiB + 72 k bytes a query, 4096 queries at a time. With k over 2048
