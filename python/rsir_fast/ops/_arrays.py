@@ -15,7 +15,6 @@ __all__ = [
     "Array",
     "FloatRows",
     "Restore",
-    "address",
     "as_codes",
     "as_count",
     "as_float",
@@ -39,14 +38,10 @@ def _unchanged(result: Array) -> Array:
     return result
 
 
-def address(array: Array) -> int:
-    """Return the address of the first element: what `array.ctypes.data` is, at a fraction of its time."""
-    data: int = array.__array_interface__["data"][0]
-    return data
-
-
 def is_torch(x: object) -> bool:
     """Tell whether ``x`` is a torch tensor, without importing torch."""
+    if type(x) is np.ndarray:
+        return False
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(x, torch.Tensor)
 

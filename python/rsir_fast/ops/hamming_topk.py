@@ -127,14 +127,14 @@ def search(
     ids = np.empty((queries.shape[0], k), dtype=np.int64)
     prepared = isinstance(database, PreparedCodes)
     (cpu().hamming_topk_prepared if prepared else cpu().hamming_topk)(
-        queries.ctypes.data,
+        queries,
         queries.shape[0],
-        (database.planes if isinstance(database, PreparedCodes) else database).ctypes.data,
+        (database.planes if isinstance(database, PreparedCodes) else database),
         len(database),
         bits,
         k,
-        distances.ctypes.data,
-        ids.ctypes.data,
+        distances,
+        ids,
         choose_threads(threads),
         choose_isa(isa),
     )
