@@ -32,6 +32,7 @@ Restore = Callable[[Array], Any]
 
 _STORED = {np.dtype(code): code for code in ("f2", "f4", "f8")}
 """Native types that the kernels read as they are."""
+_CODE = np.dtype(np.uint8)
 
 
 def _unchanged(result: Array) -> Array:
@@ -193,6 +194,8 @@ def as_codes(x: object, name: str) -> tuple[NDArray[np.uint8], Restore]:
     ValueError
         There are not two axes.
     """
+    if type(x) is np.ndarray and x.ndim == 2 and x.dtype is _CODE and x.flags.c_contiguous:
+        return x, _unchanged
     host, restore = as_host(x, name)
     if host.dtype != np.uint8:
         raise TypeError(
