@@ -1,10 +1,12 @@
 // Runs a CPU kernel from Python: GIL released, Ctrl-C honoured, instruction set chosen by name.
 #pragma once
 
+#include <atomic>
 #include <exception>
 #include <stdexcept>
 
 #include "bindings/bindings.h"
+#include "bindings/memory.h"
 #include "kernels/context.h"
 #include "kernels/cpu/isa.h"
 #include "kernels/rows.h"
@@ -16,12 +18,13 @@ inline bool python_signal_pending() {
     return PyErr_CheckSignals() != 0;
 }
 
+// As `threading` names it; set when the module is loaded, and in a forked child, where the thread that forked is the
+// main one.
+inline std::atomic<unsigned long> main_thread;
+
 // Signals are for the main thread. Another one would ask in vain, and at the exit of the interpreter, which ends every
 // other thread that takes the GIL, it would be ended within the kernel.
-inline bool is_main_thread() {
-    const py::object main = py::module_::import("threading").attr("main_thread")();
-    return main.attr("ident").cast<unsigned long>() == PyThread_get_thread_ident();
-}
+inline bool is_main_thread() { return main_thread == PyThread_get_thread_ident(); }
 
 // Returns the name of the instruction set that ran, as told by its own code; "portable" where an op has none.
 template <class Kernel>
@@ -58,14 +61,14 @@ Status by_float_type(const std::string& dtype, const Kernel& kernel) {
 }
 
 // A row-major matrix of the element type that the NumPy type code names; "bf2": bfloat16.
-inline Rows rows_from(std::uintptr_t data, std::int64_t d, const std::string& dtype) {
+inline Rows rows_from(Memory<const void> memory, std::int64_t d, const std::string& dtype) {
     const Element element = dtype == "f4"   ? Element::float32
                             : dtype == "f8" ? Element::float64
                             : dtype == "f2" ? Element::float16
                             : dtype == "bf2"
                                 ? Element::bfloat16
                                 : throw std::invalid_argument("expected dtype f2, bf2, f4 or f8, got '" + dtype + "'");
-    return {pointer<const void>(data), element, d};
+    return {memory.data, element, d};
 }
 
 void register_gaussian_normalize(py::module_& m);

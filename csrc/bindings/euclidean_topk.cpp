@@ -6,7 +6,7 @@ namespace rsir::bindings {
 
 void register_euclidean_topk(py::module_& m) {
     py::class_<Sidecar>(m, "Sidecar")
-        .def(py::init([](std::uintptr_t rows, std::int64_t n, std::int64_t d, const std::string& dtype,
+        .def(py::init([](Memory<const void> rows, std::int64_t n, std::int64_t d, const std::string& dtype,
                          const std::string& precision, std::int64_t k, int threads, const std::string& isa) {
             const Precision chosen = precision == "int8"    ? Precision::int8
                                      : precision == "int16" ? Precision::int16
@@ -24,17 +24,17 @@ void register_euclidean_topk(py::module_& m) {
         .def_property_readonly("centred", [](const Sidecar& sidecar) { return !sidecar.mean.empty(); });
 
     // Returns the instruction set that ran, and the counts of candidates, decided pairs and dense queries.
-    m.def("euclidean_topk", [](std::uintptr_t queries, std::int64_t q, const std::string& query_dtype,
-                               std::uintptr_t database, std::int64_t n, const std::string& dtype, std::int64_t d,
-                               const Sidecar* sidecar, std::int64_t k, std::uintptr_t distances, std::uintptr_t ids,
-                               int threads, const std::string& isa) {
-        SearchCounts counts;
-        const std::string ran = run(threads, isa, [&](const Context& context) {
-            return euclidean_topk(rows_from(queries, d, query_dtype), q, rows_from(database, d, dtype), n, sidecar, k,
-                                  pointer<float>(distances), pointer<std::int64_t>(ids), counts, context);
-        });
-        return py::make_tuple(ran, counts.candidates, counts.decided, counts.dense);
-    });
+    m.def("euclidean_topk",
+          [](Memory<const void> queries, std::int64_t q, const std::string& query_dtype, Memory<const void> database,
+             std::int64_t n, const std::string& dtype, std::int64_t d, const Sidecar* sidecar, std::int64_t k,
+             Memory<float> distances, Memory<std::int64_t> ids, int threads, const std::string& isa) {
+              SearchCounts counts;
+              const std::string ran = run(threads, isa, [&](const Context& context) {
+                  return euclidean_topk(rows_from(queries, d, query_dtype), q, rows_from(database, d, dtype), n,
+                                        sidecar, k, distances.data, ids.data, counts, context);
+              });
+              return py::make_tuple(ran, counts.candidates, counts.decided, counts.dense);
+          });
 }
 
 }  // namespace rsir::bindings

@@ -5,31 +5,32 @@
 namespace rsir::bindings {
 
 void register_gaussian_normalize(py::module_& m) {
-    m.def("gaussian_normalize", [](std::uintptr_t features, std::int64_t n, std::int64_t d, const std::string& dtype,
-                                   std::uintptr_t out, int threads, const std::string& isa) {
+    m.def("gaussian_normalize", [](Memory<const void> features, std::int64_t n, std::int64_t d,
+                                   const std::string& dtype, Memory<float> out, int threads, const std::string& isa) {
         return run(threads, isa, [&](const Context& context) {
             return by_float_type(dtype, [&](auto type) {
-                return gaussian_normalize(pointer<typename decltype(type)::type>(features), n, d, pointer<float>(out),
-                                          context);
+                return gaussian_normalize(static_cast<const typename decltype(type)::type*>(features.data), n, d,
+                                          out.data, context);
             });
         });
     });
-    m.def("gaussian_statistics", [](std::uintptr_t features, std::int64_t n, std::int64_t d, const std::string& dtype,
-                                    std::uintptr_t mu, std::uintptr_t sigma, int threads, const std::string& isa) {
-        return run(threads, isa, [&](const Context& context) {
-            return by_float_type(dtype, [&](auto type) {
-                return gaussian_statistics(pointer<typename decltype(type)::type>(features), n, d, pointer<double>(mu),
-                                           pointer<double>(sigma), context);
-            });
-        });
-    });
-    m.def("gaussian_apply", [](std::uintptr_t features, std::int64_t n, std::int64_t d, const std::string& dtype,
-                               std::uintptr_t mu, std::uintptr_t sigma, std::uintptr_t out, int threads,
+    m.def("gaussian_statistics",
+          [](Memory<const void> features, std::int64_t n, std::int64_t d, const std::string& dtype, Memory<double> mu,
+             Memory<double> sigma, int threads, const std::string& isa) {
+              return run(threads, isa, [&](const Context& context) {
+                  return by_float_type(dtype, [&](auto type) {
+                      return gaussian_statistics(static_cast<const typename decltype(type)::type*>(features.data), n, d,
+                                                 mu.data, sigma.data, context);
+                  });
+              });
+          });
+    m.def("gaussian_apply", [](Memory<const void> features, std::int64_t n, std::int64_t d, const std::string& dtype,
+                               Memory<const double> mu, Memory<const double> sigma, Memory<float> out, int threads,
                                const std::string& isa) {
         return run(threads, isa, [&](const Context& context) {
             return by_float_type(dtype, [&](auto type) {
-                return gaussian_apply(pointer<typename decltype(type)::type>(features), n, d, pointer<const double>(mu),
-                                      pointer<const double>(sigma), pointer<float>(out), context);
+                return gaussian_apply(static_cast<const typename decltype(type)::type*>(features.data), n, d, mu.data,
+                                      sigma.data, out.data, context);
             });
         });
     });

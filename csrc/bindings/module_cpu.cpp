@@ -1,5 +1,8 @@
 // rsir_fast._cpu: table of contents.
+#include <pthread.h>
 #include <pybind11/stl.h>
+
+#include <cstdlib>
 
 #include "bindings/cpu.h"
 
@@ -21,11 +24,26 @@ std::vector<std::string> supported_isa_names() {
     return names;
 }
 
+// os.environ, which passes every change on to the process, without its price.
+py::object environment(const char* name) {
+    const char* value = std::getenv(name);
+    if (value == nullptr) return py::none();
+    return py::reinterpret_steal<py::object>(PyUnicode_DecodeFSDefault(value));
+}
+
+void know_main_thread() {
+    const py::object main = py::module_::import("threading").attr("main_thread")();
+    main_thread = main.attr("ident").cast<unsigned long>();
+    pthread_atfork(nullptr, nullptr, [] { main_thread = PyThread_get_thread_ident(); });
+}
+
 }  // namespace
 
 PYBIND11_MODULE(_cpu, m) {
     m.doc() = "CPU kernels of rsir_fast (private: use rsir_fast.ops).";
+    know_main_thread();
     m.def("build_info", &build_info);
+    m.def("environment", &environment);
     m.def("supported_isas", &supported_isa_names, "Instruction sets this machine runs, best first.");
     register_gaussian_normalize(m);
     register_euclidean_topk(m);

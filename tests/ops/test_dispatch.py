@@ -41,6 +41,20 @@ def test_the_forced_instruction_set_is_the_one_that_ran(isa):
     assert cpu.hamming_topk_prepared(c, 1, planes.ctypes.data, 1, 8, 1, i, n, 1, isa) == isa
 
 
+def test_arrays_are_taken_by_their_memory():
+    x, codes = np.full((2, 8), 1.0), np.zeros((2, 1), np.uint8)
+    pack = _dispatch.cpu().pack_codes
+    pack(x, 2, 8, "f8", codes, 1, "scalar")
+    assert codes.tolist() == [[255], [255]]
+    with pytest.raises(ValueError, match="not C-contiguous"):
+        pack(x[:, ::2], 2, 4, "f8", codes, 1, "scalar")
+    codes.flags.writeable = False
+    with pytest.raises(ValueError, match="read-only"):
+        pack(x, 2, 8, "f8", codes, 1, "scalar")
+    with pytest.raises(TypeError, match="bytes-like object"):
+        pack([1.0], 1, 1, "f8", codes, 1, "scalar")
+
+
 def test_environment_forces_the_instruction_set(monkeypatch):
     monkeypatch.setenv("RSIR_FORCE_ISA", "scalar")
     assert _dispatch.choose_isa(None) == "scalar"
@@ -52,11 +66,13 @@ def test_environment_forces_the_instruction_set(monkeypatch):
 def test_threads(monkeypatch):
     monkeypatch.setenv("RSIR_NUM_THREADS", "3")
     assert _dispatch.choose_threads(None) == 3
-    assert _dispatch.choose_threads(2) == 2
+    assert _dispatch.choose_threads(2) == _dispatch.choose_threads(2, tiny=True) == 2
+    assert _dispatch.choose_threads(None, tiny=True) == 1
     for bad in ("0", "-1", "many"):
         monkeypatch.setenv("RSIR_NUM_THREADS", bad)
-        with pytest.raises(ValueError, match=f"RSIR_NUM_THREADS: expected a whole number of at least 1, got '?{bad}"):
-            _dispatch.choose_threads(None)
+        for tiny in (False, True):
+            with pytest.raises(ValueError, match=f"RSIR_NUM_THREADS: expected a whole number .*1, got '?{bad}"):
+                _dispatch.choose_threads(None, tiny=tiny)
     monkeypatch.delenv("RSIR_NUM_THREADS")
     assert _dispatch.choose_threads(None) == min(len(os.sched_getaffinity(0)), ceil(cpu_quota() or 1024))
     with pytest.raises(ValueError, match="threads: expected"):
@@ -88,6 +104,38 @@ def test_the_gil_is_released():
     thread.join()
     # Held throughout, the GIL would let no tick fall inside the call but at its very ends.
     assert sum(start + 0.01 < t < end - 0.01 for t in ticks) > 5
+
+
+def test_signals_reach_a_search_in_a_process_forked_by_a_thread():
+    """Its only thread is the main one, though it was not in the parent."""
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-W",
+            "ignore::DeprecationWarning",
+            "-c",
+            """
+import os, signal, threading, numpy as np, rsir_fast as rf
+x = np.zeros((20_000, 4096), np.float32)
+rf.euclidean_topk(x[:1], x, 10)
+def fork():
+    if (child := os.fork()) == 0:
+        signal.signal(signal.SIGALRM, lambda *_: os._exit(7))
+        signal.setitimer(signal.ITIMER_REAL, 0.5)
+        rf.euclidean_topk(x, x, 10, threads=1)
+        os._exit(1)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+thread = threading.Thread(target=fork)
+thread.start()
+thread.join()
+""",
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == ("7\n", "")
 
 
 @pytest.mark.parametrize("threads", [1, 2])

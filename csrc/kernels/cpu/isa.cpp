@@ -65,11 +65,12 @@ std::vector<Isa> supported_isas() {
 }
 
 Isa isa_from_name(const std::string& name) {
-    std::string names;
-    for (const Isa isa : supported_isas()) {
+    static const std::vector<Isa> supported = supported_isas();
+    for (const Isa isa : supported) {
         if (name == isa_name(isa)) return isa;
-        names += (names.empty() ? "" : ", ") + std::string(isa_name(isa));
     }
+    std::string names;
+    for (const Isa isa : supported) names += (names.empty() ? "" : ", ") + std::string(isa_name(isa));
     throw std::invalid_argument("expected an instruction set that this machine runs (" + names + "), got '" + name +
                                 "'; unset RSIR_FORCE_ISA to take the best one");
 }

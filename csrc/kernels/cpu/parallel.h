@@ -15,16 +15,26 @@ namespace rsir {
 // change the bits of an answer. parallel_for sets this around every task.
 class DefaultFloatEnvironment {
   public:
+#if defined(__x86_64__)
+    // The register of SSE alone: the x87, which no kernel uses, takes ten times as long.
+    DefaultFloatEnvironment() : saved_(__builtin_ia32_stmxcsr()) { __builtin_ia32_ldmxcsr(0x1f80); }
+    ~DefaultFloatEnvironment() { __builtin_ia32_ldmxcsr(saved_); }
+#else
     DefaultFloatEnvironment() {
         std::fegetenv(&saved_);
         std::fesetenv(FE_DFL_ENV);
     }
     ~DefaultFloatEnvironment() { std::fesetenv(&saved_); }
+#endif
     DefaultFloatEnvironment(const DefaultFloatEnvironment&) = delete;
     DefaultFloatEnvironment& operator=(const DefaultFloatEnvironment&) = delete;
 
   private:
+#if defined(__x86_64__)
+    unsigned saved_;
+#else
     std::fenv_t saved_;
+#endif
 };
 
 // Handed to each task; long tasks ask stop() every millisecond or so and return early when it is true.

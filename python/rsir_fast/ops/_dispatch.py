@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import importlib
-import os
 from typing import Any
 
 from rsir_fast.ops._arrays import as_count
@@ -62,7 +61,7 @@ def choose_isa(isa: str | None) -> str:
         For a name that is unknown or that this machine cannot run: never a quiet fall-back.
     """
     supported = supported_isas()
-    name = isa or os.environ.get("RSIR_FORCE_ISA") or supported[0]
+    name = isa or cpu().environment("RSIR_FORCE_ISA") or supported[0]
     if name not in supported:
         source = "isa" if isa else "RSIR_FORCE_ISA"
         raise ValueError(
@@ -72,11 +71,12 @@ def choose_isa(isa: str | None) -> str:
     return name
 
 
-def choose_threads(threads: int | None) -> int:
+def choose_threads(threads: int | None, *, tiny: bool = False) -> int:
     """Return the thread count: the argument, else ``RSIR_NUM_THREADS``, else the cores this process may use.
 
-    Those are the cores of its affinity, no more than the CPU quota of its control group rounded up. Never more than
-    1024: more than any machine has cores.
+    The cores are those of its affinity, no more than the CPU quota of its control group rounded up. Never more than
+    1024: more than any machine has cores. Where there is no argument, work that is done before another thread is awake
+    (`tiny`) is left to the caller alone.
 
     Raises
     ------
@@ -85,10 +85,9 @@ def choose_threads(threads: int | None) -> int:
     """
     if threads is not None:
         return _checked_threads("threads", as_count(threads, "threads"))
-    text = os.environ.get("RSIR_NUM_THREADS", "").strip()
-    if not text:
-        return available_cores()
-    return _checked_threads("RSIR_NUM_THREADS", int(text) if text.isdecimal() else text)
+    text = (cpu().environment("RSIR_NUM_THREADS") or "").strip()
+    count = _checked_threads("RSIR_NUM_THREADS", int(text) if text.isdecimal() else text) if text else 0
+    return 1 if tiny else count or available_cores()
 
 
 def _checked_threads(source: str, count: int | str) -> int:

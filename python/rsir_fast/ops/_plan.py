@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["Method", "SearchPlan", "choose_pass"]
+__all__ = ["Method", "SearchPlan", "choose_pass", "is_tiny"]
 
 Method = Literal["auto", "certified", "dense"]
 
@@ -26,6 +26,7 @@ class SearchPlan:
     isa : str
         Instruction set that ran.
     threads : int
+        Up to so many.
     candidates : int
         Pairs of query and row that the bounds left.
     decided : int
@@ -55,6 +56,15 @@ WILD_SHARE = 16
 
 MIN_PLAIN_QUERIES = 6
 """Quantising a database costs about as much as so many dense queries."""
+
+
+TINY = {"certified": 1 << 22, "dense": 1 << 16}
+"""Elements of queries times rows: less is done before another thread is awake."""
+
+
+def is_tiny(q: int, n: int, d: int, method: Literal["certified", "dense"]) -> bool:
+    """Tell whether a search is too little work for more than one thread."""
+    return q * n * d < TINY[method]
 
 
 def choose_pass(

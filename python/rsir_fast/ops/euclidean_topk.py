@@ -8,11 +8,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from rsir_fast.ops._arrays import FloatRows, Restore, address, as_count, as_float, as_rows
+from rsir_fast.ops._arrays import FloatRows, Restore, as_count, as_float, as_rows
 from rsir_fast.ops._device import device_module, same_device
 from rsir_fast.ops._device_topk import euclidean_on_device
 from rsir_fast.ops._dispatch import choose_isa, choose_threads, cpu
-from rsir_fast.ops._plan import Method, SearchPlan, choose_pass
+from rsir_fast.ops._plan import Method, SearchPlan, choose_pass, is_tiny
 from rsir_fast.ops.prepare import MAX_WIDTH, PreparedDatabase, check_items, make_sidecar, normalized_rows, stored_rows
 
 __all__ = ["euclidean_topk"]
@@ -160,21 +160,21 @@ def search(
     sidecar = None
     if chosen == "certified":
         sidecar = make_sidecar(rows, k=k, threads=threads, isa=isa) if copy is None else copy
-    distances = np.empty((q, k), dtype=np.float32)
-    ids = np.empty((q, k), dtype=np.int64)
-    count = choose_threads(threads)
+    distances = np.empty((q, k), np.float32)
+    ids = np.empty((q, k), np.int64)
+    count = choose_threads(threads, tiny=is_tiny(q, n, d, chosen))
     ran, candidates, decided, dense = cpu().euclidean_topk(
-        address(queries.array),
+        queries.array,
         q,
         queries.dtype,
-        address(rows.array),
+        rows.array,
         n,
         rows.dtype,
         d,
         sidecar,
         k,
-        address(distances),
-        address(ids),
+        distances,
+        ids,
         count,
         choose_isa(isa),
     )

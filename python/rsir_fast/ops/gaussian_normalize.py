@@ -97,15 +97,13 @@ def gaussian_normalize(
     settings = choose_threads(threads), choose_isa(isa)
     dtype = values.dtype.str[1:]
     if axis == "row":
-        cpu().gaussian_normalize(values.ctypes.data, n, d, dtype, result.ctypes.data, *settings)
+        cpu().gaussian_normalize(values, n, d, dtype, result, *settings)
     else:
         if n == 0 and statistics is None:
             return restore(result) if target is None else out
         given = gaussian_statistics(values, threads=threads, isa=isa) if statistics is None else statistics
         mean, std = _checked(given, d)
-        cpu().gaussian_apply(
-            values.ctypes.data, n, d, dtype, mean.ctypes.data, std.ctypes.data, result.ctypes.data, *settings
-        )
+        cpu().gaussian_apply(values, n, d, dtype, mean, std, result, *settings)
     if target is None:
         return restore(result)
     if target is not result:
@@ -149,12 +147,12 @@ def gaussian_statistics(features: Any, *, threads: int | None = None, isa: str |
         raise ValueError("features: expected at least one row to take statistics of, got shape " + str([n, d]))
     mean, std = np.empty(d), np.empty(d)
     cpu().gaussian_statistics(
-        values.ctypes.data,
+        values,
         n,
         d,
         values.dtype.str[1:],
-        mean.ctypes.data,
-        std.ctypes.data,
+        mean,
+        std,
         choose_threads(threads),
         choose_isa(isa),
     )

@@ -17,6 +17,9 @@ __all__ = ["hamming_topk"]
 
 Codes = NDArray[np.uint8]
 
+TINY = 1 << 22
+"""Bits of queries times codes: less is done before another thread is awake."""
+
 
 def hamming_topk(
     queries: Any,
@@ -123,19 +126,13 @@ def search(
     queries: Codes, database: Codes | PreparedCodes, k: int, bits: int, *, threads: int | None, isa: str | None
 ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
     """Run the kernel on checked operands."""
-    distances = np.empty((queries.shape[0], k), dtype=np.int32)
-    ids = np.empty((queries.shape[0], k), dtype=np.int64)
-    prepared = isinstance(database, PreparedCodes)
-    (cpu().hamming_topk_prepared if prepared else cpu().hamming_topk)(
-        queries.ctypes.data,
-        queries.shape[0],
-        (database.planes if isinstance(database, PreparedCodes) else database).ctypes.data,
-        len(database),
-        bits,
-        k,
-        distances.ctypes.data,
-        ids.ctypes.data,
-        choose_threads(threads),
-        choose_isa(isa),
-    )
+    q, n = len(queries), len(database)
+    distances = np.empty((q, k), np.int32)
+    ids = np.empty((q, k), np.int64)
+    if isinstance(database, PreparedCodes):
+        kernel, items = cpu().hamming_topk_prepared, database.planes
+    else:
+        kernel, items = cpu().hamming_topk, database
+    count = choose_threads(threads, tiny=q * n * bits < TINY)
+    kernel(queries, q, items, n, bits, k, distances, ids, count, choose_isa(isa))
     return distances, ids

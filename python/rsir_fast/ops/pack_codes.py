@@ -55,9 +55,7 @@ def pack_codes(u: Any, *, threads: int | None = None, isa: str | None = None) ->
     values, restore = as_float(u, "u")
     n, b = values.shape
     codes = np.empty((n, (b + 7) // 8), dtype=np.uint8)
-    cpu().pack_codes(
-        values.ctypes.data, n, b, values.dtype.str[1:], codes.ctypes.data, choose_threads(threads), choose_isa(isa)
-    )
+    cpu().pack_codes(values, n, b, values.dtype.str[1:], codes, choose_threads(threads), choose_isa(isa))
     return restore(codes)
 
 

@@ -160,9 +160,7 @@ def make_sidecar(
     n, d = rows.array.shape
     if n == 0 or not 1 <= d <= MAX_WIDTH:
         return None
-    return cpu().Sidecar(
-        rows.array.ctypes.data, n, d, rows.dtype, precision, k, choose_threads(threads), choose_isa(isa)
-    )
+    return cpu().Sidecar(rows.array, n, d, rows.dtype, precision, k, choose_threads(threads), choose_isa(isa))
 
 
 def _from_rows(rows: FloatRows, normalize: Literal["none", "row"], precision: str | None) -> PreparedDatabase:

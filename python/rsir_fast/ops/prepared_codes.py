@@ -96,9 +96,7 @@ def prepare_codes(
     check_items(items.shape[0], "codes")
     module = cpu()
     planes = _aligned(module.hamming_planes_bytes(items.shape[0], length))
-    module.hamming_prepare(
-        items.ctypes.data, items.shape[0], length, planes.ctypes.data, choose_threads(threads), choose_isa(isa)
-    )
+    module.hamming_prepare(items, items.shape[0], length, planes, choose_threads(threads), choose_isa(isa))
     planes.flags.writeable = False
     return PreparedCodes(planes, items.shape[0], length)
 

@@ -180,19 +180,19 @@ def _ranks(
     ranks = np.empty(offsets[-1], dtype=np.int64)
     self_ranks = None if own is None else np.empty(q, dtype=np.int64)
     cpu().relevant_ranks(
-        queries.array.ctypes.data,
+        queries.array,
         q,
         queries.dtype,
-        database.array.ctypes.data,
+        database.array,
         len(database),
         database.dtype,
         d,
-        relevant.items.ctypes.data,
-        relevant.first.ctypes.data,
-        offsets.ctypes.data,
-        0 if own is None else own.ctypes.data,
-        ranks.ctypes.data,
-        0 if self_ranks is None else self_ranks.ctypes.data,
+        relevant.items,
+        relevant.first,
+        offsets,
+        0 if own is None else own,
+        ranks,
+        0 if self_ranks is None else self_ranks,
         choose_threads(threads),
         choose_isa(isa),
     )
