@@ -10,12 +10,13 @@ from typing import Any
 import matplotlib as mpl
 
 mpl.use("agg")
-mpl.rcParams.update({"svg.hashsalt": "rsir_fast", "font.size": 9})
+# Text stays text: a fifth of the size of outlines.
+mpl.rcParams.update({"svg.hashsalt": "rsir_fast", "svg.fonttype": "none", "font.size": 9})
 
 import numpy as np  # noqa: E402
 from matplotlib.axes import Axes  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
-from matplotlib.ticker import NullFormatter  # noqa: E402
+from matplotlib.ticker import NullLocator  # noqa: E402
 
 from tables import LABELS  # noqa: E402
 
@@ -90,7 +91,7 @@ def _panel(axes: Axes, case: Result, limits: tuple[float, float]) -> None:
     axes.set_xscale("log")
     axes.set_xlim(*limits)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}x")
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.xaxis.set_minor_locator(NullLocator())
     axes.set_yticks(range(len(pairs)), [LABELS.get(pair["peer"], pair["peer"]) for pair in pairs])
     axes.invert_yaxis()
     axes.set_title(f"{case['name']}\nours {pairs[0]['ours_ms']:.3g} ms", fontsize=8.5, loc="left")
