@@ -1,4 +1,4 @@
-// Shared by the binding files: addresses in, status out. Python has checked shapes, dtypes and contiguity.
+// Shared by the binding files. Python has checked shapes and dtypes.
 #pragma once
 
 #include <pybind11/pybind11.h>

@@ -3,13 +3,8 @@
 #include "bindings/cpu.h"
 
 namespace rsir::bindings {
-namespace {
-
-using Id = std::int64_t;
-
-}  // namespace
-
 void register_relevant_ranks(py::module_& m) {
+    using Id = std::int64_t;
     m.def("relevant_ranks", [](Memory<const void> queries, std::int64_t q, const std::string& query_dtype,
                                Memory<const void> database, std::int64_t n, const std::string& dtype, std::int64_t d,
                                Memory<const Id> members, Memory<const Id> first, Memory<const Id> offsets,

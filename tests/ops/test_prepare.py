@@ -241,6 +241,36 @@ def test_peak_memory_stays_far_below_all_distances(method, prepared):
     assert int(child.stdout) < sidecar + 16 * 2**20
 
 
+HARD = {
+    "rows at one distance": "items = (1 + 1e-7 * random.standard_normal((n, 4))).astype('f4')\nqueries *= 1e6",
+    "half of the rows wild": "items[::2, 0] = np.nan",
+}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("method", ["auto", "certified"])
+@pytest.mark.parametrize("hard", HARD)
+def test_peak_memory_where_bounds_exclude_little(hard, method):
+    """256 queries in flight may have 1 MiB of candidates each; those that overflow, and wild rows, are not kept for 1024."""
+    program = f"""
+import numpy as np, rsir_fast as rf
+def resident(field):
+    with open("/proc/self/status") as lines:
+        return next(1024 * int(line.split()[1]) for line in lines if line.startswith(field))
+n, random = 100_000, np.random.default_rng(0)
+items = random.standard_normal((n, 4)).astype("f4")
+queries = random.standard_normal((1024, 4)).astype("f4")
+{HARD[hard]}
+rf.euclidean_topk(queries[:64], items[:9000], 10, threads=1)
+before = resident("VmRSS")
+rf.euclidean_topk(queries, items, 10, method={method!r}, threads=1)
+print(resident("VmHWM") - before)
+"""
+    child = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False)
+    assert child.returncode == 0, child.stderr
+    assert int(child.stdout) < 320 * 2**20
+
+
 @pytest.mark.parametrize("threads", [1, 2])
 def test_ctrl_c_ends_a_long_certified_search(threads):
     program = f"""

@@ -31,8 +31,11 @@ CandidateSearch::CandidateSearch(const Code& query, std::int64_t k, const Sideca
     state_.slope = 2 * query.scale;
     state_.start = sidecar.precision == Precision::int8 ? -128 * query.sum : 0;
     state_.cutoff = -std::numeric_limits<float>::max();  // everything but rows with infinite excess
-    reserve(candidate_room(k));
-    if (query.wild) overflow();
+    if (query.wild) {
+        overflow();
+    } else {
+        reserve(candidate_room(k));
+    }
 }
 
 void CandidateSearch::reserve(std::int64_t capacity) {
@@ -53,6 +56,7 @@ void CandidateSearch::overflow() {
     state_.count = 0;
     state_.reach = 0;
     state_.cutoff = std::numeric_limits<float>::infinity();
+    reserve(1);  // gives back the rest
 }
 
 // Test (3) of certify.h for a k-th true distance of at most sqrt(squared).

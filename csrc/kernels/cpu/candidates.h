@@ -20,6 +20,7 @@ class CandidateSearch {
 
     // What tiles append to.
     Candidates& state() { return state_; }
+    const Candidates& state() const { return state_; }
 
     // To be called after every tile: keeps room for the next.
     void make_room() {

@@ -91,7 +91,7 @@ Status certify(const Rows& queries, std::int64_t first, std::int64_t count, cons
     const std::int64_t least_share = most_ranges > 1 ? kLeastShare : kLeastShare / 2;
     const bool is_small = count * sidecar.n * sidecar.d < kSmallWork;
     const std::int64_t shares = is_small ? 1 : std::clamp<std::int64_t>(count / least_share, 1, threads);
-    const std::int64_t ranges = std::min((threads + shares - 1) / shares, most_ranges);
+    const std::int64_t ranges = is_small ? 1 : std::min((threads + shares - 1) / shares, most_ranges);
     const std::int64_t block = std::clamp<std::int64_t>(kBlockCandidates / candidate_room(k), 8, kQueryBlock);
     const std::int64_t blocks = std::max((count + block - 1) / block, shares);
 
@@ -128,9 +128,11 @@ Status decide(const Rows& queries, std::int64_t first, std::vector<CandidateSear
     for (std::int64_t begin = 0, end = 0; begin < count; begin = end) {
         std::int64_t found = 0;
         for (; end < count && (found == 0 || found < kDecisionCandidates); ++end) {
-            found += searches[static_cast<std::size_t>(end)].state().count;
+            const CandidateSearch& search = searches[static_cast<std::size_t>(end)];
+            if (search.overflowed()) continue;
+            counts.candidates += search.state().count;
+            found += search.state().count + static_cast<std::int64_t>(sidecar.wild.size());
         }
-        counts.candidates += found;
         Decision decision(queries, first + begin, searches.data() + begin, end - begin, database, sidecar, k,
                           certify_for(context.isa), canonical_distance(context.isa), context);
         const Status status = decision.run(distances, ids, counts.decided);

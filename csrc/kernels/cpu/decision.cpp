@@ -104,14 +104,17 @@ void Decision::take_nearest(Query& query) const {
     for (std::int32_t i = 0; i < state.count; ++i) {
         if (state.estimates[i] <= query.nearest) query.rows.push_back(state.ids[i]);
     }
-    if (sidecar_.wild.empty()) return;
-    query.rows.insert(query.rows.end(), sidecar_.wild.begin(), sidecar_.wild.end());
-    std::sort(query.rows.begin(), query.rows.end());
+    const auto measured = query.rows.insert(query.rows.end(), sidecar_.wild.begin(), sidecar_.wild.end());
+    std::inplace_merge(query.rows.begin(), measured, query.rows.end());
 }
 
 // Sends the others to be measured, as far as the bound from the nearest leaves them.
 void Decision::take_rest(Query& query) const {
     keep_nearest(query);
+    if (static_cast<std::int64_t>(query.keys.size()) == k_) {
+        const float distance = distance_from_bits(key_distance(query.keys.back()));
+        if (std::isfinite(distance)) query.search->lower(static_cast<double>(distance));
+    }
     query.search->thin();
     const Candidates& state = query.search->state();
     for (std::int32_t i = 0; i < state.count; ++i) {
@@ -119,14 +122,12 @@ void Decision::take_rest(Query& query) const {
     }
 }
 
-// Cuts the keys to the k smallest and lowers the bound to the last of them.
+// Cuts the keys to the k smallest, the last of them last.
 void Decision::keep_nearest(Query& query) const {
     if (static_cast<std::int64_t>(query.keys.size()) < k_) return;
     const auto kth = query.keys.begin() + static_cast<std::ptrdiff_t>(k_) - 1;
     std::nth_element(query.keys.begin(), kth, query.keys.end());
     query.keys.resize(static_cast<std::size_t>(k_));
-    const float distance = distance_from_bits(key_distance(query.keys.back()));
-    if (std::isfinite(distance)) query.search->lower(static_cast<double>(distance));
 }
 
 Status Decision::run(float* distances, std::int64_t* ids, std::int64_t& decided) {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -154,12 +155,14 @@ def search(
     rows = stored_rows(database)
     q, d = queries.array.shape
     n = rows.array.shape[0]
-    copy = database.sidecar if isinstance(database, PreparedDatabase) else None
-    wild = 0 if copy is None else copy.wild
-    chosen, reason = choose_pass(q, n, d, k, prepared=prepared, max_width=MAX_WIDTH, wild=wild, method=method)
-    sidecar = None
-    if chosen == "certified":
-        sidecar = make_sidecar(rows, k=k, threads=threads, isa=isa) if copy is None else copy
+    sidecar = database.sidecar if isinstance(database, PreparedDatabase) else None
+    plan = functools.partial(choose_pass, q, n, d, k, prepared=prepared, max_width=MAX_WIDTH, method=method)
+    chosen, reason = plan(wild=0 if sidecar is None else sidecar.wild)
+    if chosen == "certified" and sidecar is None:
+        sidecar = make_sidecar(rows, k=k, threads=threads, isa=isa)
+        chosen, reason = plan(wild=sidecar.wild)  # known only now
+    if chosen == "dense":
+        sidecar = None
     distances = np.empty((q, k), np.float32)
     ids = np.empty((q, k), np.int64)
     count = choose_threads(threads, tiny=is_tiny(q, n, d, chosen))
