@@ -32,14 +32,36 @@
 // to the margin 2 e (N_x + N_y), and N_y <= (|x^| + D)^2 <= 2 N_x + 2 D^2, so D^2 (1 - 4 e) <= estimate + N_x + 6 e
 // N_x.
 //
-// Quantisation (quantize): v = float(y - mean), p = float(v - float(s c)). The two roundings before p are at most
-// 2^-24 (|v| + |s c|), so the true residual has norm <= |p| (1 + 2^-23) + 2^-22 |v|, and a float32 sum of squares is
-// off by less than 2^-9 of itself for d <= 2^16. Squares below 2^-149 are lost: another sqrt(d) 2^-74.
+// Quantisation (quantize). Wanted: rho >= |x - s c|, for x = y - mean not rounded. u = 2^-24, d <= 2^16.
+// v = float(x) is off by 2^-53 |x| at most from a float64 difference, and u |v| from rounding: |x - v| <= 1.01 u |v|,
+// and 2^-150 an element where v is subnormal.
+// The step t has at most 17 bits with int8 and 9 with int16, codes at most 7 and 15: t c is exact, and e = v - t c is
+// rounded once, its square |e|^2 hence by 2 units of u.
+// The products of <v, c> have 39 bits, exact in float64, and a lane adds m of them, m = size / lanes <= 2^14: <v, c> is
+// off by less than (m + 4) 2^-53 |v| |c| < 2^-38 |v| |c|. |c|^2 < 2^31, so t |c|^2 (48 bits) is exact, and so is h = s
+// - t: codes have the signs of v and are nearer than 0.51 to v / t, so 0.49 t <= s <= 1.51 t (or c = 0, where h drops
+// out). For every s, be it least-squares or not,
+//   (4)  |v - s c|^2 = |e|^2 - h (2 <e, c> - h |c|^2),   <e, c> = <v, c> - t |c|^2,
+// whose error is of two parts.
+//   |e|^2: a float32 sum of squares. Each passes 1 product, m - 1 sums of its lane and 4 across lanes, and e counts 2:
+//     |e|^2 <= sum (1 - u)^-k, k = m + 6 <= 16390, and that is <= 1 + k u + 17 u as (k u)^2 / (1 - k u) <= 17 u.
+//   2 h <v, c>: as s is <v, c> / |c|^2 up to 1.01 u, |h| |c| <= |e| + 1.1 u |v|, and the error of <v, c> counts
+//     2^-37 |v| (|e| + 1.1 u |v|) <= 2^-26 |e|^2 + 2^-50 |v|^2 + 2^-60 |v|^2, by 2 a b <= a^2 + b^2.
+//   The float64 operations of (4) themselves are off by 2^-49 (|e| + 1.1 u |v|)^2: nothing to these.
+// So the factor 1 + (m + 32) u, of which m + 24 units are needed, covers what is proportional to |e|^2, and
+// |v - s c| <= sqrt(left) + 1.01 * 2^-25 |v|. Together with |x - v|: |x - s c| <= sqrt(left) + 1.6 u |v|.
+// Where (4) takes away more than half of |e|^2, this is true but wide: left is mostly the error of |e|^2. Then p =
+// float(v - float(s c)) is summed instead: |v - s c| <= |p| (1 + u) + u |s c|, and the same factor covers the sum, with
+// k = m + 4. Together with |x - v|: |x - s c| <= |p| + u |p| + u |s c| + 1.01 u |v|.
+// In both cases |v| <= |s c| + |v - s c|: with q = sqrt(left) or the bound of |p|, rho = q + 4 u (|s c| + q) has what
+// is asked, less than 2.1 u (|s c| + q), nearly twice. Squares below 2^-126 lose up to 2^-150 each: sqrt(d) 2^-75 of
+// the norm; another sqrt(d) 2^-74 covers it, and subnormal v.
 #pragma once
 
 #include <cstdint>
 
 #include "kernels/context.h"
+#include "kernels/rows.h"
 
 namespace rsir {
 
@@ -86,6 +108,8 @@ struct Codes {
 struct Certify {
     const char* isa;
     Codes int8, int16;
+    // v [d] = row `row` - mean, or the row itself where mean is null.
+    void (*centre)(const Rows& rows, std::int64_t row, const float* mean, float* v);
     // Codes of v with |code| <= limit (int8), or with |c|^2 < 2^31, so that by Cauchy-Schwarz no partial sum of a dot
     // product overflows int32 (int16). v and codes hold `size` elements, a multiple of 16; v is 0 beyond d.
     Code (*quantize8)(const float* v, std::int64_t d, std::int64_t size, std::int32_t limit, std::int8_t* codes);

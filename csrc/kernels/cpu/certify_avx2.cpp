@@ -11,6 +11,7 @@ namespace {
 #include "kernels/cpu/certify_append.h"
 #include "kernels/cpu/certify_candidates.h"
 #include "kernels/cpu/certify_common.h"
+#include "kernels/cpu/certify_quantize.h"
 
 // One step of eight rows. vpmaddubsw adds two products in 16 bits, which is why the codes of queries stay within 63:
 // 2 * 255 * 63 < 2^15.
@@ -78,6 +79,7 @@ void tile_of(const std::uint8_t* panel, std::int64_t, std::int64_t steps, const 
 const Certify certify_avx2 = {"avx2",
                               {63, 5, tile_groups, tile_of<Int8>, 2.0},
                               {0, 5, tile_groups, tile_of<Int16>, 2.7},
+                              centre,
                               quantize8,
                               quantize16,
                               select,
@@ -86,6 +88,7 @@ const Certify certify_avx2 = {"avx2",
 const Certify certify_avx2_vnni = {"avx2",
                                    {127, 5, tile_groups, tile_of<Int8Vnni>, 1.0},
                                    {0, 5, tile_groups, tile_of<Int16Vnni>, 2.0},
+                                   centre,
                                    quantize8,
                                    quantize16,
                                    select,

@@ -8,6 +8,7 @@ namespace rsir {
 namespace {
 
 #include "kernels/cpu/certify_common.h"
+#include "kernels/cpu/certify_quantize.h"
 
 // One step of 16 rows. Written as assembly because GCC 12 moves the accumulators of _mm512_dpbusd_epi32 through memory.
 struct Int8 {
@@ -169,6 +170,7 @@ void tile_of(const std::uint8_t* panels, std::int64_t groups, std::int64_t steps
 const Certify certify_avx512 = {"avx512",
                                 {127, 8, tile_groups, tile_of<Int8>, 1.0},
                                 {0, 8, tile_groups, tile_of<Int16>, 2.0},
+                                centre,
                                 quantize8,
                                 quantize16,
                                 select,

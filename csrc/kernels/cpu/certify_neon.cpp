@@ -11,6 +11,7 @@ namespace {
 #include "kernels/cpu/certify_append.h"
 #include "kernels/cpu/certify_candidates.h"
 #include "kernels/cpu/certify_common.h"
+#include "kernels/cpu/certify_quantize.h"
 
 // One step of four rows. Panels of int8 codes hold codes + 128; the sign bit makes them signed again.
 struct Int8 {
@@ -80,6 +81,7 @@ void tile_of(const std::uint8_t* panel, std::int64_t, std::int64_t steps, const 
 const Certify certify_neon = {"neon",
                               {127, 5, tile_groups, tile_of<Int8>, 4.0},
                               {0, 5, tile_groups, tile_of<Int16>, 8.0},
+                              centre,
                               quantize8,
                               quantize16,
                               select,
@@ -88,6 +90,7 @@ const Certify certify_neon = {"neon",
 const Certify certify_neon_dot = {"neon",
                                   {127, 5, tile_groups, tile_of<Int8Dot>, 1.0},
                                   {0, 5, tile_groups, tile_of<Int16>, 8.0},
+                                  centre,
                                   quantize8,
                                   quantize16,
                                   select,

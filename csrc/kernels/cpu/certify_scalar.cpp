@@ -9,6 +9,7 @@ namespace {
 #include "kernels/cpu/certify_append.h"
 #include "kernels/cpu/certify_candidates.h"
 #include "kernels/cpu/certify_common.h"
+#include "kernels/cpu/certify_quantize.h"
 
 std::int64_t tile_groups(std::int64_t, std::int64_t) { return 1; }
 
@@ -49,6 +50,7 @@ void tile(const std::uint8_t* panel, std::int64_t, std::int64_t steps, const std
 const Certify certify_scalar = {"scalar",
                                 {127, 4, tile_groups, tile<Int8>, 8.0},
                                 {0, 4, tile_groups, tile<Int16>, 8.0},
+                                centre,
                                 quantize8,
                                 quantize16,
                                 select,

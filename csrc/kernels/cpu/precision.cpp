@@ -9,7 +9,7 @@
 namespace rsir {
 namespace {
 
-constexpr std::int64_t kQueries = 8, kSample = 512;
+constexpr std::int64_t kQueries = 8, kLeastSample = 64, kSample = 512;
 // Of one row of width d, in the time that the best int8 tile takes for one element: measured, and needed only roughly.
 constexpr double kDecideElement = 25.0, kDecideRow = 6000.0;
 
@@ -23,37 +23,38 @@ double slack(double norm, double distance, double radius, double query_radius) {
 
 Precision cheaper_precision(const Rows& rows, std::int64_t n, std::int64_t k, const std::vector<float>& mean,
                             const Certify& certify, const CanonicalDistance& canonical) {
-    const std::int64_t count = std::min(n, kSample);
+    // Of few rows only some: a judgement costs much less than the codes of all.
+    const std::int64_t count = std::min(n, std::clamp(n / 16, kLeastSample, kSample));
     std::vector<std::uint32_t> ids(static_cast<std::size_t>(count));
     for (std::int64_t i = 0; i < count; ++i)
         ids[static_cast<std::size_t>(i)] = static_cast<std::uint32_t>(i * n / count);
     std::vector<double> query(static_cast<std::size_t>(padded(rows.d))), squared(ids.size());
     const double wanted = static_cast<double>(std::min(k, n)) / static_cast<double>(n);
-    double cost[2] = {};
-    for (const Precision precision : {Precision::int8, Precision::int16}) {
-        Quantizer quantizer(rows.d, mean, precision, certify);
-        const bool is8 = precision == Precision::int8;
-        double found = 0;
-        for (std::int64_t j = 0; j < kQueries; ++j) {
-            const std::int64_t row = j * n / kQueries;
-            const Code code = quantizer.run(rows, row, is8 ? certify.int8.query_limit : 0);
-            const Code as_row = quantizer.run(rows, row, kRowLimit);
-            widen_row(rows, row, query.data());
-            canonical.gather(query.data(), rows, ids.data(), count, 0, squared.data());
-            for (double& value : squared) value = std::isnan(value) ? std::numeric_limits<double>::infinity() : value;
-            std::sort(squared.begin(), squared.end());
-            // Distances around the k-th among n, as if the sample's order went on beyond its size.
-            const double place = wanted * static_cast<double>(count);
-            const double kth =
-                squared[static_cast<std::size_t>(std::min<double>(place, static_cast<double>(count - 1)))];
+    Quantizer quantizers[] = {{rows.d, mean, Precision::int8, certify}, {rows.d, mean, Precision::int16, certify}};
+    double found[2] = {};
+    for (std::int64_t j = 0; j < kQueries; ++j) {
+        const std::int64_t row = j * n / kQueries;
+        widen_row(rows, row, query.data());
+        canonical.gather(query.data(), rows, ids.data(), count, 0, squared.data());
+        for (double& value : squared) value = std::isnan(value) ? std::numeric_limits<double>::infinity() : value;
+        std::sort(squared.begin(), squared.end());
+        // Distances around the k-th among n, as if the sample's order went on beyond its size.
+        const double place = wanted * static_cast<double>(count);
+        const double kth = squared[static_cast<std::size_t>(std::min<double>(place, static_cast<double>(count - 1)))];
+        for (const int is16 : {0, 1}) {
+            const Code code = quantizers[is16].run(rows, row, is16 ? 0 : certify.int8.query_limit);
+            const Code as_row = quantizers[is16].run(rows, row, kRowLimit);
             const double doubt = slack(std::sqrt(code.norm), std::sqrt(kth), static_cast<double>(as_row.radius),
                                        static_cast<double>(code.radius));
             const auto within = std::upper_bound(squared.begin(), squared.end(), kth + doubt) - squared.begin();
-            found += std::max(wanted, static_cast<double>(within - 1) / static_cast<double>(count)) / kQueries;
+            found[is16] += std::max(wanted, static_cast<double>(within - 1) / static_cast<double>(count)) / kQueries;
         }
-        const double per_row = kDecideElement * static_cast<double>(rows.d) + kDecideRow;
-        cost[is8 ? 0 : 1] = (is8 ? certify.int8.cost : certify.int16.cost) * static_cast<double>(rows.d) +
-                            (std::isfinite(found) ? found : 1.0) * per_row;
+    }
+    const double per_row = kDecideElement * static_cast<double>(rows.d) + kDecideRow;
+    double cost[2];
+    for (const int is16 : {0, 1}) {
+        cost[is16] = (is16 ? certify.int16.cost : certify.int8.cost) * static_cast<double>(rows.d) +
+                     (std::isfinite(found[is16]) ? found[is16] : 1.0) * per_row;
     }
     return cost[0] <= cost[1] ? Precision::int8 : Precision::int16;
 }

@@ -3,7 +3,6 @@
 
 #include <cmath>
 #include <cstdint>
-#include <cstring>
 #include <limits>
 #include <vector>
 
@@ -28,34 +27,24 @@ class Quantizer {
     // Keeps a reference to the mean.
     Quantizer(std::int64_t d, const std::vector<float>& mean, Precision precision, const Certify& certify);
 
-    Code run(const Rows& rows, std::int64_t row, std::int32_t limit);
+    Code run(const Rows& rows, std::int64_t row, std::int32_t limit) { return run(rows, row, limit, 0); }
+
+    // Rows first, ..., first + count - 1 as a panel (see sidecar.h), where count <= kGroup and the rest is code 0.
+    void run_panel(const Rows& rows, std::int64_t first, std::int64_t count, Code* found, std::uint8_t* panel);
 
     // The codes of the last run, 4 bytes a step, to out + step * stride.
-    void store_query(std::int8_t* out, std::int64_t stride, std::int64_t steps) const { store(out, stride, steps, 0); }
-    // int8 codes + 128.
-    void store_row(std::uint8_t* out, std::int64_t stride, std::int64_t steps) const {
-        store(out, stride, steps, precision_ == Precision::int8 ? 0x80808080u : 0);
-    }
+    void store_query(std::int8_t* out, std::int64_t stride, std::int64_t steps) const;
 
   private:
-    template <class Byte>
-    void store(Byte* out, std::int64_t stride, std::int64_t steps, std::uint32_t flip) const {
-        const auto* codes = precision_ == Precision::int8 ? static_cast<const void*>(codes8_.data()) : codes16_.data();
-        for (std::int64_t t = 0; t < steps; ++t) {
-            std::uint32_t four;
-            std::memcpy(&four, static_cast<const char*>(codes) + 4 * t, sizeof four);
-            four ^= flip;
-            std::memcpy(out + t * stride, &four, sizeof four);
-        }
-    }
+    Code run(const Rows& rows, std::int64_t row, std::int32_t limit, std::int64_t place);
+    std::int64_t row_bytes() const { return size_ * (precision_ == Precision::int8 ? 1 : 2); }
 
     const Certify& certify_;
     const std::vector<float>& mean_;
     Precision precision_;
-    std::vector<double> wide_;
-    std::vector<float> centred_;
-    std::vector<std::int8_t> codes8_;
-    std::vector<std::int16_t> codes16_;
+    std::int64_t size_;                // d, padded to a multiple of 16
+    std::vector<float> centred_;       // [size]
+    std::vector<std::uint8_t> codes_;  // [kGroup, row_bytes]
 };
 
 }  // namespace rsir

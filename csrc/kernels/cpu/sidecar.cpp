@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <limits>
 #include <mutex>
 #include <new>
@@ -18,9 +17,10 @@
 namespace rsir {
 namespace {
 
-constexpr std::int64_t kMeanRows = 1024;  // any vector serves as the mean: a sample is enough
+// Any vector serves as the mean: a sample is enough.
+constexpr std::int64_t kLeastMeanRows = 256, kMeanRows = 1024;
 constexpr std::int64_t kTrialRows = 64;
-constexpr std::int64_t kTaskElements = std::int64_t{1} << 20;
+constexpr std::int64_t kTaskElements = std::int64_t{1} << 17;
 constexpr std::size_t kHugePage = std::size_t{1} << 21;
 
 std::unique_ptr<std::uint8_t, void (*)(void*)> allocate_panels(std::size_t bytes) {
@@ -37,12 +37,13 @@ std::unique_ptr<std::uint8_t, void (*)(void*)> allocate_panels(std::size_t bytes
 // The i-th of `count` rows spread evenly over n.
 std::int64_t spread(std::int64_t i, std::int64_t count, std::int64_t n) { return i * n / count; }
 
-std::vector<float> sample_mean(const Rows& rows, std::int64_t n) {
-    const std::int64_t count = std::min(n, kMeanRows);
-    std::vector<double> sum(static_cast<std::size_t>(rows.d)), row(sum.size());
+std::vector<float> sample_mean(const Rows& rows, std::int64_t n, const Certify& certify) {
+    const std::int64_t count = std::min(n, std::clamp(n / 16, kLeastMeanRows, kMeanRows));
+    std::vector<double> sum(static_cast<std::size_t>(rows.d));
+    std::vector<float> row(sum.size());
     for (std::int64_t i = 0; i < count; ++i) {
-        widen_row(rows, spread(i, count, n), row.data());
-        for (std::size_t j = 0; j < sum.size(); ++j) sum[j] += row[j];
+        certify.centre(rows, spread(i, count, n), nullptr, row.data());
+        for (std::size_t j = 0; j < sum.size(); ++j) sum[j] += static_cast<double>(row[j]);
     }
     std::vector<float> mean(sum.size());
     std::transform(sum.begin(), sum.end(), mean.begin(), [count](double total) {
@@ -77,7 +78,7 @@ Status build_sidecar(const Rows& rows, std::int64_t n, Precision precision, std:
     sidecar.d = rows.d;
     {
         const DefaultFloatEnvironment environment;
-        sidecar.mean = sample_mean(rows, n);
+        sidecar.mean = sample_mean(rows, n, certify);
         if (!(trial(rows, n, sidecar.mean, certify) < trial(rows, n, {}, certify))) sidecar.mean.clear();
         sidecar.precision = precision == Precision::automatic
                                 ? cheaper_precision(rows, n, k, sidecar.mean, certify, canonical_distance(context.isa))
@@ -95,30 +96,28 @@ Status build_sidecar(const Rows& rows, std::int64_t n, Precision precision, std:
     float widest = 0;
     double longest = 0;
     const std::int64_t task_groups = std::max<std::int64_t>(1, kTaskElements / (Sidecar::kGroup * rows.d));
-    const std::uint32_t zero = sidecar.precision == Precision::int8 ? 0x80808080u : 0;
     const auto quantize_groups = [&](std::int64_t first, std::int64_t last) {
         Quantizer quantizer(rows.d, sidecar.mean, sidecar.precision, certify);
         std::vector<std::uint32_t> wild;
         float task_widest = 0;
         double task_longest = 0;
-        for (std::int64_t row = first * Sidecar::kGroup; row < last * Sidecar::kGroup; ++row) {
-            std::uint8_t* out = sidecar.panels.get() + row / Sidecar::kGroup * group_bytes + row % Sidecar::kGroup * 4;
-            if (row >= n) {
-                for (std::int64_t t = 0; t < steps; ++t) std::memcpy(out + t * Sidecar::kGroup * 4, &zero, 4);
-                continue;
+        for (std::int64_t group = first; group < last; ++group) {
+            const std::int64_t start = group * Sidecar::kGroup, count = std::min(Sidecar::kGroup, n - start);
+            Code codes[Sidecar::kGroup];
+            quantizer.run_panel(rows, start, count, codes, sidecar.panels.get() + group * group_bytes);
+            for (std::int64_t i = 0; i < count; ++i) {
+                const Code& code = codes[i];
+                const auto slot = static_cast<std::size_t>(start + i);
+                if (code.wild) {
+                    wild.push_back(static_cast<std::uint32_t>(slot));
+                    continue;
+                }
+                sidecar.scale[slot] = code.scale;
+                sidecar.radius[slot] = code.radius;
+                sidecar.excess[slot] = rounded_down(code.norm * (1 - kMargin));
+                task_widest = std::max(task_widest, code.radius);
+                task_longest = std::max(task_longest, code.norm);
             }
-            const Code code = quantizer.run(rows, row, kRowLimit);
-            quantizer.store_row(out, Sidecar::kGroup * 4, steps);
-            if (code.wild) {
-                wild.push_back(static_cast<std::uint32_t>(row));
-                continue;
-            }
-            const auto slot = static_cast<std::size_t>(row);
-            sidecar.scale[slot] = code.scale;
-            sidecar.radius[slot] = code.radius;
-            sidecar.excess[slot] = rounded_down(code.norm * (1 - kMargin));
-            task_widest = std::max(task_widest, code.radius);
-            task_longest = std::max(task_longest, code.norm);
         }
         const std::lock_guard<std::mutex> lock(mutex);
         sidecar.wild.insert(sidecar.wild.end(), wild.begin(), wild.end());
