@@ -251,7 +251,7 @@ HARD = {
 @pytest.mark.parametrize("method", ["auto", "certified"])
 @pytest.mark.parametrize("hard", HARD)
 def test_peak_memory_where_bounds_exclude_little(hard, method):
-    """256 queries in flight may have 1 MiB of candidates each; those that overflow, and wild rows, are not kept for 1024."""
+    """256 queries in flight may have 1 MiB of candidates each; what overflows, and wild rows, is not kept for 1024."""
     program = f"""
 import numpy as np, rsir_fast as rf
 def resident(field):
