@@ -9,7 +9,7 @@ namespace {
 
 constexpr std::int64_t kRoom = kMaxTileRows + 16;
 // Room beyond 2 k makes the bound fall in fewer, longer steps; of little use where k itself is large.
-constexpr std::int64_t kLeastCapacity = 512, kMostSpare = 8192;
+constexpr std::int64_t kLeastCapacity = 256, kMostSpare = 8192;
 constexpr std::int64_t kMostCandidates = 1 << 16;
 // The canonical (squared) distance is within 2^-23 of the true one, and below 2^-149 it is lost: how far a bound gives
 // way when it passes from one to the other.

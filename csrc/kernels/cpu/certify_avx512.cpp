@@ -141,7 +141,7 @@ void filter(Candidates& query, const float* radius) {
 }
 
 // One or two queries are bound by memory, which comes fastest as one stream, where panels are not too short for that.
-std::int64_t tile_groups(std::int64_t count, std::int64_t steps) { return count <= 2 && steps > 32 ? 1 : 3; }
+std::int64_t tile_groups(std::int64_t count, std::int64_t steps) { return count > 2 ? 3 : steps > 32 ? 1 : 4; }
 
 template <class Product, int Q, int G, int U>
 void tiles(const std::uint8_t* panels, std::int64_t groups, std::int64_t steps, const std::int8_t* codes,
@@ -159,8 +159,8 @@ template <class Product>
 void tile_of(const std::uint8_t* panels, std::int64_t groups, std::int64_t steps, const std::int8_t* codes,
              std::int64_t count, Candidates* const* queries, const float* scale, const float* excess,
              const float* radius, std::uint32_t first) {
-    constexpr decltype(&tiles<Product, 1, 3, 2>) kRuns[] = {
-        tiles<Product, 1, 3, 2>, tiles<Product, 2, 3, 2>, tiles<Product, 3, 3, 1>, tiles<Product, 4, 3, 1>,
+    constexpr decltype(&tiles<Product, 1, 4, 2>) kRuns[] = {
+        tiles<Product, 1, 4, 2>, tiles<Product, 2, 4, 2>, tiles<Product, 3, 3, 1>, tiles<Product, 4, 3, 1>,
         tiles<Product, 5, 3, 1>, tiles<Product, 6, 3, 1>, tiles<Product, 7, 3, 1>, tiles<Product, 8, 3, 1>};
     kRuns[count - 1](panels, groups, steps, codes, queries, scale, excess, radius, first);
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -156,11 +155,12 @@ def search(
     q, d = queries.array.shape
     n = rows.array.shape[0]
     sidecar = database.sidecar if isinstance(database, PreparedDatabase) else None
-    plan = functools.partial(choose_pass, q, n, d, k, prepared=prepared, max_width=MAX_WIDTH, method=method)
-    chosen, reason = plan(wild=0 if sidecar is None else sidecar.wild)
+    wild = 0 if sidecar is None else sidecar.wild
+    chosen, reason = choose_pass(q, n, d, k, prepared=prepared, max_width=MAX_WIDTH, wild=wild, method=method)
     if chosen == "certified" and sidecar is None:
         sidecar = make_sidecar(rows, k=k, threads=threads, isa=isa)
-        chosen, reason = plan(wild=sidecar.wild)  # known only now
+        wild = sidecar.wild  # known only now
+        chosen, reason = choose_pass(q, n, d, k, prepared=prepared, max_width=MAX_WIDTH, wild=wild, method=method)
     if chosen == "dense":
         sidecar = None
     distances = np.empty((q, k), np.float32)
