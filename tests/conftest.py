@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,10 @@ from hypothesis import settings
 # Deterministic examples and no deadline: a slow machine must not turn a right answer into a failure.
 settings.register_profile("rsir", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("rsir")
+
+# A shell's background job ignores Ctrl-C, and its children inherit that: the tests that press it need it heard.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+import time
 from typing import Any
 
 import hypothesis.strategies as st
@@ -38,3 +42,19 @@ def same_bits(a: Any, b: Any) -> bool:
 def widen(x: np.ndarray) -> np.ndarray:
     """What the ops compute on: float16 exactly as float32."""
     return x.astype(np.float32) if x.dtype == np.float16 else x
+
+
+def ends_by_ctrl_c(program: str) -> bool:
+    """Whether a program that prints "ready" and then works for long ends within 5 s of Ctrl-C, by its exception."""
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        try:
+            assert process.stdout.readline() == b"ready\n"
+            time.sleep(0.5)
+            assert process.poll() is None, "the work must still be going on"
+            process.send_signal(signal.SIGINT)
+            _, stderr = process.communicate(timeout=5)
+        except subprocess.TimeoutExpired:
+            return False
+        finally:
+            process.kill()
+    return b"KeyboardInterrupt" in stderr

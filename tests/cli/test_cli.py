@@ -302,12 +302,15 @@ def test_ctrl_c_keeps_what_is_finished(tmp_path):
     out = tmp_path / "f"
     arguments = ["features", str(scenes), "--out", str(out), "--backbone", "squeezenet1_1", "--weights", "random:0"]
     command = [sys.executable, "-c", "from rsir_fast.cli import main; main()", *arguments]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 120
-    while not list(out.glob("shards/*.json")) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate(timeout=60)
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            deadline = time.monotonic() + 120
+            while not list(out.glob("shards/*.json")) and time.monotonic() < deadline:
+                time.sleep(0.01)
+            process.send_signal(signal.SIGINT)
+            _, stderr = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert process.returncode == 130
     assert re.search(r"interrupted; the features of \d+ images are kept in .*; go on with --resume", stderr)
     assert "Traceback" not in stderr

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -14,6 +13,7 @@ import numpy as np
 import pytest
 
 import rsir_fast as rf
+from op_support import ends_by_ctrl_c
 from rsir_fast.ops import _dispatch
 from rsir_fast.ops._cores import cpu_quota
 
@@ -146,12 +146,4 @@ x = np.zeros((20_000, 4096), np.float32)
 print("ready", flush=True)
 rf.euclidean_topk(x, x, 10, threads={threads})
 """
-    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    assert process.stdout.readline() == b"ready\n"
-    time.sleep(0.5)
-    assert process.poll() is None, "the search must still be running"
-    process.send_signal(signal.SIGINT)
-    sent = time.monotonic()
-    _, stderr = process.communicate(timeout=60)
-    assert time.monotonic() - sent < 5
-    assert b"KeyboardInterrupt" in stderr
+    assert ends_by_ctrl_c(program)

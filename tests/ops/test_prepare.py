@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import pickle
-import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -15,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rsir_fast as rf
-from op_support import matrices, same_bits
+from op_support import ends_by_ctrl_c, matrices, same_bits
 from rsir_fast.ops import reference
 
 RNG = np.random.default_rng(11)
@@ -280,12 +278,4 @@ prepared = rf.prepare(x, copy=False)
 print("ready", flush=True)
 rf.euclidean_topk(x, prepared, 10, method="certified", threads={threads}, isa="scalar")
 """
-    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    assert process.stdout.readline() == b"ready\n"
-    time.sleep(0.5)
-    assert process.poll() is None, "the search must still be running"
-    process.send_signal(signal.SIGINT)
-    sent = time.monotonic()
-    _, stderr = process.communicate(timeout=60)
-    assert time.monotonic() - sent < 5
-    assert b"KeyboardInterrupt" in stderr
+    assert ends_by_ctrl_c(program)
