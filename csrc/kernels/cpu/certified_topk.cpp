@@ -14,7 +14,8 @@ constexpr std::int64_t kQueryBlock = 256;                            // queries 
 constexpr std::int64_t kBlockCandidates = std::int64_t{1} << 20;     // room of a block: 8 MiB
 constexpr std::int64_t kRangeRows = 4096;                            // least rows of a range
 constexpr std::int64_t kLeastShare = 16;                             // queries that a further thread is woken for,
-constexpr std::int64_t kSmallWork = std::int64_t{1} << 23;           // and elements: less is done before it begins
+constexpr std::int64_t kSmallWork = std::int64_t{1} << 22;           // and elements: less is done before it begins;
+constexpr std::int64_t kSmallRest = std::int64_t{1} << 25;           // elements whose decision is, if the scan is one's
 constexpr std::int64_t kWave = 1024;                                 // queries that are decided together,
 constexpr std::int64_t kDecisionCandidates = std::int64_t{1} << 23;  // or as many as have these candidates: 96 MiB
 constexpr std::int64_t kChunkBytes = std::int64_t{1} << 18;          // of panels: stay in the L2 cache over all queries
@@ -80,20 +81,28 @@ class QueryBlock {
     std::vector<Candidates*> states_;  // of searches_: what tiles append to
 };
 
-// Scans the sidecar for `count` queries: one search each, tightened.
-Status certify(const Rows& queries, std::int64_t first, std::int64_t count, const Sidecar& sidecar, std::int64_t k,
-               std::vector<CandidateSearch>& searches, const Context& context) {
-    const Certify& certify = certify_for(context.isa);
-    const std::int64_t threads = std::max(1, context.threads), groups = sidecar.groups();
+// How the scan for `count` queries is split: shares of the queries, ranges of the rows.
+struct Split {
+    std::int64_t shares = 1, ranges = 1;
+
     // Few queries share every reading of the sidecar and split its rows; more of them are split themselves, which needs
     // no merge, as far as each share still has queries enough to be bound by arithmetic rather than by memory.
-    const std::int64_t most_ranges = std::max<std::int64_t>(1, sidecar.n / kRangeRows);
-    const std::int64_t least_share = most_ranges > 1 ? kLeastShare : kLeastShare / 2;
-    const bool is_small = count * sidecar.n * sidecar.d < kSmallWork;
-    const std::int64_t shares = is_small ? 1 : std::clamp<std::int64_t>(count / least_share, 1, threads);
-    const std::int64_t ranges = is_small ? 1 : std::min((threads + shares - 1) / shares, most_ranges);
+    Split(std::int64_t count, const Sidecar& sidecar, std::int64_t threads) {
+        if (count * sidecar.n * sidecar.d < kSmallWork) return;
+        const std::int64_t most_ranges = std::max<std::int64_t>(1, sidecar.n / kRangeRows);
+        const std::int64_t least_share = most_ranges > 1 ? kLeastShare : kLeastShare / 2;
+        shares = std::clamp<std::int64_t>(count / least_share, 1, threads);
+        ranges = std::min((threads + shares - 1) / shares, most_ranges);
+    }
+};
+
+// Scans the sidecar for `count` queries: one search each, tightened.
+Status certify(const Rows& queries, std::int64_t first, std::int64_t count, const Sidecar& sidecar, std::int64_t k,
+               const Split& split, std::vector<CandidateSearch>& searches, const Context& context) {
+    const Certify& certify = certify_for(context.isa);
+    const std::int64_t groups = sidecar.groups(), ranges = split.ranges;
     const std::int64_t block = std::clamp<std::int64_t>(kBlockCandidates / candidate_room(k), 8, kQueryBlock);
-    const std::int64_t blocks = std::max((count + block - 1) / block, shares);
+    const std::int64_t blocks = std::max((count + block - 1) / block, split.shares);
 
     std::vector<CandidateSearch> parts(static_cast<std::size_t>(count * ranges));  // [range, query]
     const Status status = parallel_for(context, blocks * ranges, [&](std::int64_t task, Poll& poll) {
@@ -150,10 +159,14 @@ Status certified_topk(const Rows& queries, std::int64_t q, const Rows& database,
     const std::int64_t waves = (q + kWave - 1) / kWave;
     for (std::int64_t wave = 0; wave < waves; ++wave) {
         const std::int64_t first = q * wave / waves, last = q * (wave + 1) / waves;
+        const Split split(last - first, sidecar, std::max(1, context.threads));
         std::vector<CandidateSearch> searches;
-        Status status = certify(queries, first, last - first, sidecar, k, searches, context);
+        Status status = certify(queries, first, last - first, sidecar, k, split, searches, context);
         if (status == Status::ok) {
-            status = decide(queries, first, searches, database, sidecar, k, distances, ids, counts, context);
+            Context rest = context;
+            const bool is_small = (last - first) * sidecar.n * sidecar.d < kSmallRest;
+            if (split.shares * split.ranges == 1 && is_small) rest.threads = 1;
+            status = decide(queries, first, searches, database, sidecar, k, distances, ids, counts, rest);
         }
         if (status != Status::ok) return status;
         for (std::int64_t j = 0; j < last - first; ++j) {
