@@ -3,11 +3,11 @@
 #include <stdexcept>
 
 #include "bindings/bindings.h"
-#include "kernels/cuda/certify.cuh"
-#include "kernels/cuda/euclidean_topk.cuh"
-#include "kernels/cuda/gaussian_normalize.cuh"
-#include "kernels/cuda/hamming_topk.cuh"
-#include "kernels/cuda/pack_codes.cuh"
+#include "kernels/cuda/certify.h"
+#include "kernels/cuda/euclidean_topk.h"
+#include "kernels/cuda/gaussian_normalize.h"
+#include "kernels/cuda/hamming_topk.h"
+#include "kernels/cuda/pack_codes.h"
 
 namespace rsir::bindings {
 namespace {

@@ -6,7 +6,7 @@
 #include <cstdint>
 
 #include "kernels/cuda/lanes.cuh"
-#include "kernels/cuda/types.cuh"
+#include "kernels/cuda/widen.cuh"
 
 namespace rsir::cuda {
 

@@ -3,8 +3,10 @@
 #include <numeric>
 
 #include "kernels/cuda/canonical.cuh"
-#include "kernels/cuda/certify.cuh"
+#include "kernels/cuda/certify.h"
 #include "kernels/cuda/certify_product.cuh"
+#include "kernels/cuda/device.cuh"
+#include "kernels/cuda/select.cuh"
 
 namespace rsir::cuda {
 namespace {
@@ -157,7 +159,7 @@ __global__ void begin_kernel(std::int64_t q, const float* norms, int count, int*
 __global__ void __launch_bounds__(kTightenThreads)
     tighten_kernel(Key* all_keys, std::int64_t kept, int* counts, int* failed, float* cuts, Sidecar queries,
                    const std::uint32_t* maximum, double sum_error, int k, int capacity) {
-    extern __shared__ Key buffer[];
+    Key* const buffer = dynamic_shared<Key>();
     __shared__ int count;
     __shared__ Key limit;
     __shared__ int written;
@@ -250,11 +252,12 @@ cudaError_t launch_decide(const EuclideanProblem& problem, const Workspace& work
     const T* queries = static_cast<const T*>(problem.queries);
     for (std::int64_t first = 0; first < problem.q; first += kMostRows) {
         const dim3 grid(kDecideBlocks, static_cast<unsigned>(std::min(kMostRows, problem.q - first)));
-        decide_kernel<T><<<grid, kThreads, 0, stream>>>(queries + first * problem.d,
-                                                        static_cast<const T*>(problem.database), problem.d,
-                                                        work.keys + first * work.kept, work.kept, work.counts + first);
+        const cudaError_t error = launch(decide_kernel<T>, grid, kThreads, 0, stream, queries + first * problem.d,
+                                         static_cast<const T*>(problem.database), problem.d,
+                                         work.keys + first * work.kept, work.kept, work.counts + first);
+        if (error != cudaSuccess) return error;
     }
-    return cudaGetLastError();
+    return cudaSuccess;
 }
 
 cudaError_t decide(const EuclideanProblem& problem, const Workspace& work, cudaStream_t stream) {
@@ -272,14 +275,14 @@ cudaError_t decide(const EuclideanProblem& problem, const Workspace& work, cudaS
 }
 
 template <class T>
-void launch_sidecar(const void* matrix, std::int64_t n, std::int64_t d, const Sidecar& sidecar, cudaStream_t stream) {
+cudaError_t launch_sidecar(const void* matrix, std::int64_t n, std::int64_t d, const Sidecar& sidecar,
+                           cudaStream_t stream) {
     const T* from = static_cast<const T*>(matrix);
-    if (d <= kLongRow) {
-        const auto blocks = static_cast<unsigned>((n + kWarps - 1) / kWarps);
-        sidecar_kernel<kWarp><<<blocks, kThreads, 0, stream>>>(from, n, d, sidecar);
-    } else {
-        sidecar_kernel<kThreads><<<static_cast<unsigned>(n), kThreads, 0, stream>>>(from, n, d, sidecar);
+    if (d > kLongRow) {
+        return launch(sidecar_kernel<kThreads, T>, static_cast<unsigned>(n), kThreads, 0, stream, from, n, d, sidecar);
     }
+    const auto blocks = static_cast<unsigned>((n + kWarps - 1) / kWarps);
+    return launch(sidecar_kernel<kWarp, T>, blocks, kThreads, 0, stream, from, n, d, sidecar);
 }
 
 // A step of the walk over the tiles in which the first ones are a sample of all: coprime to their number.
@@ -308,19 +311,15 @@ cudaError_t make_sidecar(const void* matrix, FloatType type, std::int64_t n, std
     if (error != cudaSuccess || n == 0) return error;
     switch (type) {
         case FloatType::float16:
-            launch_sidecar<__half>(matrix, n, d, sidecar, stream);
-            break;
+            return launch_sidecar<__half>(matrix, n, d, sidecar, stream);
         case FloatType::bfloat16:
-            launch_sidecar<__nv_bfloat16>(matrix, n, d, sidecar, stream);
-            break;
+            return launch_sidecar<__nv_bfloat16>(matrix, n, d, sidecar, stream);
         case FloatType::float32:
-            launch_sidecar<float>(matrix, n, d, sidecar, stream);
-            break;
+            return launch_sidecar<float>(matrix, n, d, sidecar, stream);
         case FloatType::float64:
-            launch_sidecar<double>(matrix, n, d, sidecar, stream);
-            break;
+            return launch_sidecar<double>(matrix, n, d, sidecar, stream);
     }
-    return cudaGetLastError();
+    return cudaErrorInvalidValue;
 }
 
 std::size_t certify_bytes(std::int64_t q, std::int64_t n, std::int64_t d, std::int64_t k) {
@@ -337,8 +336,9 @@ cudaError_t certified_topk(const EuclideanProblem& problem, const Sidecar& datab
 
     const std::int64_t tiles = (n + kItemTile - 1) / kItemTile;
     const std::int64_t first_phase = std::min({tiles, kFirstPhase / kItemTile, work.kept / kItemTile});
-    begin_kernel<<<static_cast<unsigned>((q + kThreads - 1) / kThreads), kThreads, 0, stream>>>(
-        q, work.queries.norm, static_cast<int>(first_phase * kItemTile), work.counts, work.failed, work.cuts);
+    error = launch(begin_kernel, static_cast<unsigned>((q + kThreads - 1) / kThreads), kThreads, 0, stream, q,
+                   work.queries.norm, static_cast<int>(first_phase * kItemTile), work.counts, work.failed, work.cuts);
+    if (error != cudaSuccess) return error;
 
     // Each phase is so much longer than all before it that about a quarter of the room for candidates is used.
     const std::int64_t growth = std::clamp<std::int64_t>(kMostKept / (4 * k), 2, 16);
@@ -353,9 +353,11 @@ cudaError_t certified_topk(const EuclideanProblem& problem, const Sidecar& datab
         product.keep_all = seen == 0;
         error = multiply(product, stream);
         if (error != cudaSuccess) return error;
-        tighten_kernel<<<static_cast<unsigned>(q), kTightenThreads, static_cast<std::size_t>(capacity) * sizeof(Key),
-                         stream>>>(work.keys, work.kept, work.counts, work.failed, work.cuts, work.queries,
-                                   database.maximum, sum_error, static_cast<int>(k), capacity);
+        error =
+            launch(tighten_kernel, static_cast<unsigned>(q), kTightenThreads,
+                   static_cast<std::size_t>(capacity) * sizeof(Key), stream, work.keys, work.kept, work.counts,
+                   work.failed, work.cuts, work.queries, database.maximum, sum_error, static_cast<int>(k), capacity);
+        if (error != cudaSuccess) return error;
     }
     error = decide(problem, work, stream);
     if (error != cudaSuccess) return error;

@@ -1,10 +1,13 @@
-// The fast pass of certify.cuh: half-precision products on the tensor cores, tested against the cuts in registers.
+// The fast pass of certify.h: half-precision products on the tensor cores, tested against the cuts in registers.
 #pragma once
 
 #include <cuda_runtime_api.h>
 
 #include "kernels/cuda/canonical.cuh"
-#include "kernels/cuda/certify.cuh"
+#include "kernels/cuda/certify.h"
+#include "kernels/cuda/device.cuh"
+#include "kernels/cuda/matrix.cuh"
+#include "kernels/cuda/select.cuh"
 
 namespace rsir::cuda {
 
@@ -29,17 +32,6 @@ cudaError_t multiply_sm90(const Product& product, cudaStream_t stream);
 // the tensor cores' loads meet in a bank; this is also what sm_90 calls its 128-byte swizzle.
 constexpr int kLineBytes = static_cast<int>(kDepthTile) * 2;
 constexpr int kStageBytes = static_cast<int>(kQueryTile + kItemTile) * kLineBytes;
-
-#ifdef __CUDACC__
-
-__device__ inline void copy_chunk(std::uint32_t to, const void* from) {
-    asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(to), "l"(from));
-}
-__device__ inline void commit_copies() { asm volatile("cp.async.commit_group;"); }
-template <int kPending>
-__device__ void wait_copies() {
-    asm volatile("cp.async.wait_group %0;" ::"n"(kPending));
-}
 
 // What one block multiplies, and its copies to shared memory; 256 threads.
 struct BlockTile {
@@ -119,7 +111,5 @@ struct RowTest {
         }
     }
 };
-
-#endif
 
 }  // namespace rsir::cuda

@@ -1,3 +1,4 @@
+#include "kernels/cuda/device.cuh"
 #include "kernels/cuda/select.cuh"
 
 namespace rsir::cuda {
@@ -12,7 +13,7 @@ __global__ void __launch_bounds__(kThreads) select_kernel(Selection selection, i
     const Key* keys = selection.keys + query * selection.stride;
     const std::int64_t m = selection.counts == nullptr ? selection.m : selection.counts[query];
     const int k = static_cast<int>(selection.k);
-    extern __shared__ Key buffer[];
+    Key* const buffer = dynamic_shared<Key>();
     __shared__ int count;
     __shared__ Key limit;
     const Candidates candidates{buffer, &count, &limit, capacity, k};
@@ -53,8 +54,7 @@ cudaError_t select_smallest(const Selection& selection, cudaStream_t stream) {
     if (selection.q == 0 || selection.k == 0) return cudaSuccess;
     const int capacity = selection_capacity(selection.k);
     const std::size_t bytes = static_cast<std::size_t>(capacity) * sizeof(Key);
-    select_kernel<<<static_cast<unsigned>(selection.q), kThreads, bytes, stream>>>(selection, capacity);
-    return cudaGetLastError();
+    return launch(select_kernel, static_cast<unsigned>(selection.q), kThreads, bytes, stream, selection, capacity);
 }
 
 }  // namespace rsir::cuda

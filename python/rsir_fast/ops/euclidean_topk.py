@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from rsir_fast.ops._arrays import FloatRows, Restore, as_count, as_float, as_rows
+from rsir_fast.ops._arrays import FloatRows, Restore, as_count, as_float, as_rows, traced
 from rsir_fast.ops._device import device_module, same_device
 from rsir_fast.ops._device_topk import euclidean_on_device
 from rsir_fast.ops._dispatch import choose_isa, choose_threads, cpu
@@ -105,6 +105,13 @@ def euclidean_topk(
         raise ValueError(f"exact: expected True or False, got {exact!r}")
     if nan not in ("last", "raise"):
         raise ValueError(f"nan: expected 'last' or 'raise', got {nan!r}")
+    if traced(queries, database):
+        if nan == "raise":
+            raise ValueError("nan='raise' looks at the numbers, which torch.compile and torch.export do not have yet")
+        from rsir_fast.ops import _torch_ops
+
+        answer: tuple[Any, ...] = _torch_ops.euclidean_topk(queries, database, k, normalize or "none")
+        return answer
     if nan == "raise":
         _refuse_nan(queries, "queries")
         _refuse_nan(database, "database")

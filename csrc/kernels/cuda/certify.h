@@ -15,7 +15,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "kernels/cuda/euclidean_topk.cuh"
+#include "kernels/cuda/euclidean_topk.h"
 
 namespace rsir::cuda {
 

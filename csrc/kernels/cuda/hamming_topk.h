@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-#include "kernels/cuda/select.cuh"
+#include "kernels/cuda/select.h"
 
 namespace rsir::cuda {
 

@@ -1,0 +1,224 @@
+"""Faults planted into the CUDA kernels, each of which a named test must catch: `make faults` builds and runs them.
+
+A copy of the sources is built once; then each fault is put in, its test built and run, and the fault taken out.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[3]
+KERNELS = Path("csrc/kernels/cuda")
+
+
+class Fault(NamedTuple):
+    what: str
+    file: str
+    old: str
+    new: str
+    test: str
+    """program: name of the test that must fail"""
+
+
+FAULTS = [
+    Fault(
+        "missing barrier between the steps of a sort",
+        "select.cuh",
+        "step /= 2) {\n            __syncthreads();",
+        "step /= 2) {",
+        "test_cuda_select: depths_and_lengths",
+    ),
+    Fault(
+        "candidates dropped where there is no room",
+        "select.cuh",
+        "if (place >= capacity) return false;",
+        "if (place >= capacity) return true;",
+        "test_cuda_select: nearest_last",
+    ),
+    Fault(
+        "the last of the keys left out",
+        "select.cu",
+        "i < m ? keys[i] : kNoKey",
+        "i < m - 1 ? keys[i] : kNoKey",
+        "test_cuda_select: depths_and_lengths",
+    ),
+    Fault(
+        "ties broken by the larger id",
+        "select.cuh",
+        "(Key{distance} << 32) | id",
+        "(Key{distance} << 32) | ~id",
+        "test_cuda_hamming_topk: all_equal",
+    ),
+    Fault(
+        "a query's bits beyond the last counted",
+        "hamming_topk.cu",
+        "const std::uint64_t mask = w == words - 1 ? problem.mask : ~std::uint64_t{0};",
+        "const std::uint64_t mask = ~std::uint64_t{0};",
+        "test_cuda_hamming_topk: sizes_queries_parts",
+    ),
+    Fault(
+        "more items a thread than bits that say which are left: a shift overflows",
+        "hamming_topk.cu",
+        "kItemsOf = kQueries == 1 ? 8 : 4",
+        "kItemsOf = 8",
+        "test_cuda_hamming_topk: sizes_queries_parts",
+    ),
+    Fault(
+        "pushes go on while others still look which candidates are full",
+        "hamming_topk.cu",
+        "            __syncthreads();  // no push before every thread has seen which were full\n",
+        "",
+        "test_cuda_hamming_topk: nearest_last",
+    ),
+    Fault(
+        "one element too many at the end of a row",
+        "gaussian_normalize.cu",
+        "if (kWhole || r * kWarp < left) sum +=",
+        "if (kWhole || r * kWarp <= left) sum +=",
+        "test_cuda_gaussian_normalize: rows_of_all_lengths",
+    ),
+    Fault(
+        "lanes folded in another order",
+        "lanes.cuh",
+        "for (int half = kWarp / 2; half >= 1; half /= 2)",
+        "for (int half = 1; half < kWarp; half *= 2)",
+        "test_cuda_gaussian_normalize: rows_of_all_lengths",
+    ),
+    Fault(
+        "rows beyond the end are read",
+        "euclidean_topk.cu",
+        "sides.database + min(first_row + r + 0LL, sides.n - 1LL) * sides.d",
+        "sides.database + (first_row + r) * sides.d",
+        "test_cuda_euclidean_topk: sizes_queries_parts",
+    ),
+    Fault(
+        "NaN as the processor makes it, not the one quiet NaN",
+        "canonical.cuh",
+        "return isnan(rounded) ? kQuietNaN : __float_as_uint(rounded);",
+        "return __float_as_uint(rounded);",
+        "test_cuda_euclidean_topk: sizes_queries_parts",
+    ),
+    Fault(
+        "codes of eight values packed from the wrong end",
+        "pack_codes.cu",
+        "<< j;",
+        "<< (7 - j);",
+        "test_cuda_pack_codes: codes_of_all_lengths",
+    ),
+    Fault(
+        "the product begins before its copies have arrived",
+        "certify_product.cu",
+        "wait_copies<kStages - 2>();",
+        "wait_copies<kStages - 1>();",
+        "test_cuda_certified_topk: tile_edges",
+    ),
+    Fault(
+        "no barrier between a stage's copies and its products",
+        "certify_product.cu",
+        "        __syncthreads();\n        tile.copy_stage",
+        "        tile.copy_stage",
+        "test_cuda_certified_topk: long_rows",
+    ),
+    Fault(
+        "a stage overwritten while the other warpgroup still multiplies it",
+        "certify_product_sm90.cu",
+        "wait_products<1>();\n        tile.copy_stage<kStages>(round + kStages - 2);",
+        "wait_products<3>();\n        tile.copy_stage<kStages>(round + kStages - 2);",
+        "test_cuda_certified_topk: long_rows",
+    ),
+    Fault(
+        "the last products not waited for",
+        "certify_product_sm90.cu",
+        "wait_products<0>();",
+        "wait_products<1>();",
+        "test_cuda_certified_topk: tile_edges",
+    ),
+    Fault(
+        "padding of the last tile taken for items",
+        "certify_product.cuh",
+        "item < product.n ? key : kNoKey",
+        "key",
+        "test_cuda_certified_topk: tile_edges",
+    ),
+    Fault(
+        "survivors overwrite candidates that are yet to be read",
+        "certify.cu",
+        "        __syncthreads();  // survivors are written below what has been read\n",
+        "",
+        "test_cuda_certified_topk: several_phases",
+    ),
+    Fault(
+        "a query with too many candidates answered from those that were kept",
+        "certify.cu",
+        "if (counts[query] > kept) failed[query] = 1;",
+        "",
+        "test_cuda_certified_topk: overflow_and_wild_queries",
+    ),
+    Fault(
+        "the bound without the residuals of the copies",
+        "certify.cu",
+        "+ 2 * residuals;",
+        "+ 0 * residuals;",
+        "test_cuda_certified_topk: copies_that_hide_the_order",
+    ),
+    Fault(
+        "the bound without the error of the sum",
+        "certify.cu",
+        "const double sum_error = steps * 0x1p-18 + 0x1p-20;",
+        "const double sum_error = 0;",
+        "test_cuda_certified_topk: sums_that_hide_the_order",
+    ),
+]
+
+
+def copy_sources(to: Path) -> None:
+    for folder in ("csrc", "tests/kernels"):
+        shutil.copytree(ROOT / folder, to / folder)
+
+
+def run(command: list[str | Path], folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([str(part) for part in command], cwd=folder, capture_output=True, text=True, check=False)
+
+
+def build(folder: Path, target: str) -> None:
+    done = run(["cmake", "--build", folder / "build", "--target", target], folder)
+    if done.returncode != 0:
+        raise SystemExit(f"faults: {target} does not build:\n{done.stdout}{done.stderr}")
+
+
+def main() -> int:
+    chosen = [fault for fault in FAULTS if not sys.argv[1:] or any(part in fault.what for part in sys.argv[1:])]
+    missed = 0
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        copy_sources(folder)
+        options = ["-DCMAKE_BUILD_TYPE=RelWithDebInfo", "-DCMAKE_CXX_FLAGS_RELWITHDEBINFO=-O1 -g1"]
+        options += ["-DRSIR_SANITIZE=address,undefined"]
+        done = run(["cmake", "-S", folder / "tests/kernels", "-B", folder / "build", "-G", "Ninja", *options], folder)
+        if done.returncode != 0:
+            raise SystemExit(f"faults: cmake failed:\n{done.stdout}{done.stderr}")
+        for program in sorted({fault.test.split(":")[0] for fault in chosen}):
+            build(folder, program)
+            if run([folder / "build/simt" / program], folder).returncode != 0:
+                raise SystemExit(f"faults: {program} fails without any fault")
+        for fault in chosen:
+            program, _, test = fault.test.partition(": ")
+            path = folder / KERNELS / fault.file
+            whole = path.read_text()
+            path.write_text(whole.replace(fault.old, fault.new))
+            build(folder, program)
+            done = run([folder / "build/simt" / program, test], folder)
+            path.write_text(whole)
+            missed += done.returncode == 0
+            print(f"{'caught' if done.returncode else 'MISSED'}  {fault.what}  [{fault.test}]", flush=True)
+    print(f"{len(chosen) - missed} of {len(chosen)} caught")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,47 @@
+// The host's twin of csrc/kernels/cuda/warpgroup.cuh.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+#include "cuda_fp16.h"
+#include "tensor_core.h"
+
+namespace rsir::cuda {
+
+inline std::uint64_t describe(std::uint32_t address) { return address >> 4; }
+
+// One half of a line of a swizzled tile, the lines of which begin at a description.
+inline float tile_element(std::uint64_t tile, unsigned line, unsigned column) {
+    const std::uint32_t address = (static_cast<std::uint32_t>(tile) << 4) + line * 128 + column * 2;
+    __half value;
+    std::memcpy(&value, simt::shared_at(address ^ ((address >> 7 & 7) << 4), 2), 2);
+    return __half2float(value);
+}
+
+inline void begin_products() {}
+inline void commit_products() { simt::commit(1); }
+template <int kPending>
+void wait_products() {
+    simt::wait(1, kPending);
+}
+inline void see_copies() {}
+
+inline void multiply_add(float (&s)[32][4], std::uint64_t a, std::uint64_t b) {
+    const unsigned thread = threadIdx.x % 128, row = thread / 32 * 16 + thread % 32 / 4, column = thread % 4 * 2;
+    const auto products = [&s, a, b, row, column] {
+        float x[2][16], y[16];
+        for (unsigned i = 0; i < 2; ++i) {
+            for (unsigned k = 0; k < 16; ++k) x[i][k] = tile_element(a, row + 8 * i, k);
+        }
+        for (unsigned j = 0; j < 32; ++j) {
+            for (unsigned e = 0; e < 2; ++e) {
+                for (unsigned k = 0; k < 16; ++k) y[k] = tile_element(b, 8 * j + column + e, k);
+                for (unsigned i = 0; i < 2; ++i) s[j][2 * i + e] = simt::add_products(s[j][2 * i + e], x[i], y);
+            }
+        }
+    };
+    simt::defer(1, products);
+}
+
+}  // namespace rsir::cuda
