@@ -20,6 +20,12 @@ cuda::FloatType float_type(const std::string& name) {
     throw std::invalid_argument("expected a floating dtype, got '" + name + "'");
 }
 
+cuda::Codes codes_of(const std::string& name) {
+    if (name == "half") return cuda::Codes::half;
+    if (name == "int8") return cuda::Codes::int8;
+    throw std::invalid_argument("expected codes 'half' or 'int8', got '" + name + "'");
+}
+
 // Launches on the device that owns `stream`'s tensors and restores the caller's current device.
 class CurrentDevice {
   public:
@@ -135,23 +141,24 @@ bool certifies(int device) {
 }
 
 void make_sidecar(std::uintptr_t database, std::int64_t n, std::int64_t d, const std::string& dtype,
-                  std::uintptr_t sidecar, int device, std::uintptr_t stream) {
+                  const std::string& codes, std::uintptr_t sidecar, int device, std::uintptr_t stream) {
     const cuda::FloatType type = float_type(dtype);
+    const auto place = cuda::Sidecar::at(pointer<void>(sidecar), codes_of(codes), n, d);
     const py::gil_scoped_release release;
     const CurrentDevice current(device);
     CurrentDevice::check(cuda::make_sidecar(pointer<const void>(database), type, n, d,
-                                            cuda::Sidecar::at(pointer<void>(sidecar), n, d),
-                                            pointer<CUstream_st>(stream)));
+                                            place, pointer<CUstream_st>(stream)));
 }
 
 void certified_topk(std::uintptr_t queries, std::int64_t q, std::uintptr_t database, std::int64_t n, std::int64_t d,
-                    const std::string& dtype, std::int64_t k, std::uintptr_t sidecar, std::uintptr_t workspace,
-                    std::uintptr_t distances, std::uintptr_t ids, int device, std::uintptr_t stream) {
+                    const std::string& dtype, std::int64_t k, const std::string& codes, std::uintptr_t sidecar,
+                    std::uintptr_t workspace, std::uintptr_t distances, std::uintptr_t ids, int device,
+                    std::uintptr_t stream) {
+    const auto copies = cuda::Sidecar::at(pointer<void>(sidecar), codes_of(codes), n, d);
     const auto problem = euclidean_problem(queries, q, database, n, d, dtype);
     const py::gil_scoped_release release;
     const CurrentDevice current(device);
-    CurrentDevice::check(cuda::certified_topk(problem, cuda::Sidecar::at(pointer<void>(sidecar), n, d), k,
-                                              pointer<void>(workspace), pointer<float>(distances),
+    CurrentDevice::check(cuda::certified_topk(problem, copies, k, pointer<void>(workspace), pointer<float>(distances),
                                               pointer<std::int64_t>(ids), pointer<CUstream_st>(stream)));
 }
 
@@ -161,9 +168,12 @@ PYBIND11_MODULE(_cuda, m) {
     m.doc() = "CUDA kernels of rsir_fast (private: use rsir_fast.ops).";
     m.def("build_info", &build_info);
     m.attr("most_selected") = cuda::kMostSelected;
+    m.attr("most_streamed") = cuda::kMostStreamed;
+    m.attr("most_integer_width") = cuda::kMostIntegerWidth;
     m.def("certified_topk", &certified_topk);
     m.def("certifies", &certifies);
-    m.def("certify_bytes", &cuda::certify_bytes);
+    m.def("certify_bytes", [](const std::string& codes, std::int64_t q, std::int64_t n, std::int64_t d,
+                              std::int64_t k) { return cuda::certify_bytes(codes_of(codes), q, n, d, k); });
     m.def("euclidean_keys", &euclidean_keys);
     m.def("euclidean_parts", [](std::int64_t q, std::int64_t n, std::int64_t k, int device) {
         return cuda::euclidean_parts(q, n, k, multiprocessors(device));
@@ -177,7 +187,9 @@ PYBIND11_MODULE(_cuda, m) {
     m.def("hamming_topk", &hamming_topk);
     m.def("make_sidecar", &make_sidecar);
     m.def("pack_codes", &pack_codes);
-    m.def("sidecar_bytes", &cuda::sidecar_bytes);
+    m.def("sidecar_bytes", [](const std::string& codes, std::int64_t n, std::int64_t d) {
+        return cuda::sidecar_bytes(codes_of(codes), n, d);
+    });
 }
 
 }  // namespace rsir::bindings

@@ -11,11 +11,9 @@ struct __half2 {
 };
 
 inline float __half2float(__half half) {
-    const int exponent = half.bits >> 10 & 31, fraction = half.bits & 1023;
-    float value = exponent == 0 ? ldexpf(static_cast<float>(fraction), -24)
-                                : ldexpf(static_cast<float>(1024 + fraction), exponent - 25);
-    if (exponent == 31) value = fraction == 0 ? INFINITY : NAN;
-    return (half.bits & 0x8000) != 0 ? -value : value;
+    const std::uint32_t exponent = half.bits >> 10 & 31, fraction = half.bits & 1023, sign = half.bits >> 15;
+    if (exponent == 0) return (sign != 0 ? -0x1p-24f : 0x1p-24f) * static_cast<float>(fraction);
+    return __uint_as_float(sign << 31 | (exponent == 31 ? 255 : exponent + 112) << 23 | fraction << 13);
 }
 
 inline __half __double2half(double value) {

@@ -118,6 +118,22 @@ inline float __double2float_ru(double value) {
     return static_cast<double>(nearest) < value ? nextafterf(nearest, INFINITY) : nearest;
 }
 
+inline int __double2int_rn(double value) { return static_cast<int>(nearbyint(value)); }
+
+struct char4 {
+    signed char x, y, z, w;
+};
+struct alignas(16) int4 {
+    int x, y, z, w;
+};
+inline char4 make_char4(signed char x, signed char y, signed char z, signed char w) { return {x, y, z, w}; }
+inline int __dp4a(int a, int b, int sum) {
+    signed char x[4], y[4];
+    std::memcpy(x, &a, sizeof a);
+    std::memcpy(y, &b, sizeof b);
+    return sum + x[0] * y[0] + x[1] * y[1] + x[2] * y[2] + x[3] * y[3];
+}
+
 inline int min(int a, int b) { return a < b ? a : b; }
 inline long min(long a, long b) { return a < b ? a : b; }
 inline long long min(long long a, long long b) { return a < b ? a : b; }

@@ -53,8 +53,7 @@ void check_device_bits(const char* file, int line, const char* what, const Devic
     }
     check_bytes(file, line, what, actual.data(), expected.data(), expected.size(), sizeof(T));
 }
-#define CHECK_DEVICE(actual, expected) \
-    ::rsir::test::check_device_bits(__FILE__, __LINE__, #actual, actual, expected)
+#define CHECK_DEVICE(actual, expected) ::rsir::test::check_device_bits(__FILE__, __LINE__, #actual, actual, expected)
 
 // Calls `body` under several orders of execution: in order first, then by chance.
 inline void each_order(const std::function<void()>& body) {
@@ -63,6 +62,14 @@ inline void each_order(const std::function<void()>& body) {
         simt::seed(static_cast<std::uint64_t>(seed));
         body();
     }
+}
+
+// Under one order, another each time: for tests of many sizes.
+inline void next_order(const std::function<void()>& body) {
+    static std::uint64_t seed = 0;
+    const Case here("order ", seed);
+    simt::seed(seed++);
+    body();
 }
 
 // An element type of the device, made of a float or double, and the same number as the CPU's kernels take it.

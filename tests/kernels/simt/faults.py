@@ -160,6 +160,20 @@ FAULTS = [
         "test_cuda_certified_topk: overflow_and_wild_queries",
     ),
     Fault(
+        "answers for queries that are only padding",
+        "certify_stream.cu",
+        "if (pair.leader && pair.query < product.q) {",
+        "if (pair.leader) {",
+        "test_cuda_certified_topk: few_queries",
+    ),
+    Fault(
+        "the last codes of a row left out",
+        "certify_stream.cu",
+        "i < width - lane * kChunk;",
+        "i < width - lane * kChunk - kWarp * kChunk;",
+        "test_cuda_certified_topk: few_queries",
+    ),
+    Fault(
         "the bound without the residuals of the copies",
         "certify.cu",
         "+ 2 * residuals;",

@@ -1,7 +1,6 @@
 #include "simt.h"
 
 #include <sys/mman.h>
-#include <ucontext.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -10,6 +9,8 @@
 #include <deque>
 #include <memory>
 #include <vector>
+
+#include "fiber.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/asan_interface.h>
@@ -52,7 +53,7 @@ struct Deferred {
 struct Fiber {
     Self self;
     State state = State::ended;
-    ucontext_t context;
+    Context context;
     unsigned char* stack = nullptr;
     unsigned exchanges = 0;
     Deferred deferred[2];
@@ -69,12 +70,13 @@ struct Machine {
     std::vector<std::unique_ptr<Fiber>> fibers;
     std::vector<Warp> warps;
     Group block;
-    std::vector<unsigned> ready;
+    std::vector<unsigned> ready;  // in order: a queue that begins at `next`
+    std::size_t next = 0;
     unsigned threads = 0, alive = 0, running = 0;
     const std::function<void()>* body = nullptr;
     unsigned char* shared = nullptr;
     std::size_t shared_bytes = 0;
-    ucontext_t scheduler;
+    Context scheduler;
     void *scheduler_fake_stack = nullptr, *scheduler_thread = nullptr;
     const void* scheduler_stack = nullptr;
     std::size_t scheduler_stack_size = 0;
@@ -82,6 +84,13 @@ struct Machine {
 
 Machine& machine() {
     static Machine it;
+    static const bool seeded = [] {  // for programs that do not know of seeds
+        const char* given = std::getenv("RSIR_SIMT_SEED");
+        it.state = given == nullptr ? 0 : std::strtoull(given, nullptr, 10);
+        it.random = it.state != 0;
+        return true;
+    }();
+    static_cast<void>(seeded);
     return it;
 }
 
@@ -108,7 +117,7 @@ void leave([[maybe_unused]] bool ends = false) {
 #if defined(SIMT_TSAN)
     __tsan_switch_to_fiber(m.scheduler_thread, __tsan_switch_to_fiber_no_sync);
 #endif
-    swapcontext(&fiber.context, &m.scheduler);
+    switch_context(fiber.context, m.scheduler);
 #if defined(__SANITIZE_ADDRESS__)
     __sanitizer_finish_switch_fiber(fiber.fake_stack, nullptr, nullptr);
 #endif
@@ -125,7 +134,7 @@ void enter(unsigned id) {
 #if defined(SIMT_TSAN)
     __tsan_switch_to_fiber(fiber.thread, __tsan_switch_to_fiber_no_sync);
 #endif
-    swapcontext(&m.scheduler, &fiber.context);
+    switch_context(m.scheduler, fiber.context);
 #if defined(__SANITIZE_ADDRESS__)
     __sanitizer_finish_switch_fiber(m.scheduler_fake_stack, nullptr, nullptr);
 #endif
@@ -199,32 +208,32 @@ void prepare(unsigned id) {
 #if defined(__SANITIZE_ADDRESS__)
     ASAN_UNPOISON_MEMORY_REGION(fiber.stack, kStack);
 #endif
-    getcontext(&fiber.context);
-    fiber.context.uc_stack.ss_sp = fiber.stack;
-    fiber.context.uc_stack.ss_size = kStack;
-    fiber.context.uc_link = nullptr;
-    makecontext(&fiber.context, main_of_fiber, 0);
+    make_context(fiber.context, fiber.stack, kStack, main_of_fiber);
 }
 
 unsigned choose() {
     Machine& m = machine();
-    std::size_t place = 0;
-    if (m.random) {
-        place = draw(m.ready.size());
-        if (draw(8) < m.sticky) {
-            for (std::size_t i = 0; i < m.ready.size(); ++i) {
-                const std::size_t other = (place + i) % m.ready.size();
-                if (m.ready[other] / kWarp == m.running / kWarp) {
-                    place = other;
-                    break;
-                }
+    if (!m.random) {
+        const unsigned id = m.ready[m.next++];
+        if (m.next == m.ready.size()) {
+            m.ready.clear();
+            m.next = 0;
+        }
+        return id;
+    }
+    std::size_t place = draw(m.ready.size());
+    if (draw(8) < m.sticky) {  // one of the same warp, if there is one near
+        for (std::size_t i = 0; i < std::min<std::size_t>(m.ready.size(), kWarp); ++i) {
+            const std::size_t other = m.ready.size() - 1 - i;
+            if (m.ready[other] / kWarp == m.running / kWarp) {
+                place = other;
+                break;
             }
         }
-        std::swap(m.ready[place], m.ready.back());
-        place = m.ready.size() - 1;
     }
-    const unsigned id = m.ready[place];
-    m.ready.erase(m.ready.begin() + static_cast<std::ptrdiff_t>(place));
+    std::swap(m.ready[place], m.ready.back());
+    const unsigned id = m.ready.back();
+    m.ready.pop_back();
     return id;
 }
 
@@ -248,6 +257,7 @@ void run_block(const Self& block) {
     }
     m.sticky = m.random ? static_cast<unsigned>(draw(4)) * 8 / 3 : 0;
     m.ready.clear();
+    m.next = 0;
     released(&m);
     for (unsigned id = 0; id < m.threads; ++id) {
         prepare(id);
@@ -364,8 +374,7 @@ void wait(int kind, std::size_t groups_left) {
 }
 
 void broken(const char* rule) {
-    std::fprintf(stderr, "simt: %s (block %u, %u, thread %u)\n", rule, self().block.x, self().block.y,
-                 self().thread.x);
+    std::fprintf(stderr, "simt: %s (block %u, %u, thread %u)\n", rule, self().block.x, self().block.y, self().thread.x);
     std::abort();
 }
 

@@ -3,10 +3,10 @@
 //
 // The kernels of csrc/kernels/cuda are compiled as C++, unchanged: this folder stands before csrc and before CUDA's own
 // headers in the include path, and answers for both (cuda_runtime_api.h, cuda_fp16.h, cuda_bf16.h, kernels/cuda/
-// {device,matrix,warpgroup}.cuh). Each thread of a block is a fiber. It runs until it must wait for others: at a barrier,
-// a shuffle, a vote or a matrix instruction; atomics may suspend it too. Which thread goes on is drawn by chance, and so
-// is the order of blocks (one at a time), and whether a copy or product that goes on by itself is done at once or only
-// when it is waited for. What a missing barrier leaves undefined thus differs from seed to seed.
+// {device,matrix,warpgroup}.cuh). Each thread of a block is a fiber. It runs until it must wait for others: at a
+// barrier, a shuffle, a vote or a matrix instruction; atomics may suspend it too. Which thread goes on is drawn by
+// chance, and so is the order of blocks (one at a time), and whether a copy or product that goes on by itself is done
+// at once or only when it is waited for. What a missing barrier leaves undefined thus differs from seed to seed.
 //
 // Under ThreadSanitizer fibers are threads and barriers the only order between them: races in shared memory are found.
 // Under AddressSanitizer dynamic shared memory ends where the launch said.

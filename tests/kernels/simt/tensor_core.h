@@ -10,13 +10,13 @@
 namespace simt {
 
 inline float add_products(float sum, const float (&x)[16], const float (&y)[16]) {
-    double exact = sum, size = std::fabs(sum);
+    double exact = static_cast<double>(sum), size = std::fabs(exact);
     for (int k = 0; k < 16; ++k) {
         const double product = static_cast<double>(x[k]) * static_cast<double>(y[k]);
         exact += product;
-        size = std::fmax(size, std::fabs(product));
+        size = std::fabs(product) > size ? std::fabs(product) : size;
     }
-    size = std::fmax(size, std::fabs(exact));
+    size = std::fabs(exact) > size ? std::fabs(exact) : size;
     // Seventeen addends and the result, each cut at 2^-23 of the largest.
     const double most = 18 * 0x1p-23 * size;
     const double off = (static_cast<double>(draw(1 << 20)) * 0x1p-19 - 1.0) * most;

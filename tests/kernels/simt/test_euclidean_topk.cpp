@@ -13,7 +13,7 @@ void check_search(const Problem<T>& problem, std::int64_t k, std::int64_t parts)
                     " bytes=", sizeof(T));
     const Answer expected = on_cpu(problem, k);
     const DeviceProblem<T> device(problem);
-    each_order([&] {
+    next_order([&] {
         const DeviceArray<Key> keys(problem.q * k * parts);
         const DeviceArray<std::uint32_t> distances(problem.q * k);
         const DeviceArray<std::int64_t> ids(problem.q * k);

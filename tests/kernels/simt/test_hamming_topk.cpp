@@ -57,7 +57,7 @@ void check_search(const Words& queries, std::int64_t q, const Words& database, s
     const int words = static_cast<int>((bits + 63) / 64);
     const std::uint64_t mask = bits % 64 == 0 ? ~std::uint64_t{0} : (std::uint64_t{1} << bits % 64) - 1;
     const cuda::HammingProblem problem{device_queries.data(), device_database.data(), q, n, words, mask};
-    each_order([&] {
+    next_order([&] {
         const DeviceArray<Key> keys(q * k * parts);
         const DeviceArray<std::uint32_t> distances(q * k);
         const DeviceArray<std::int64_t> ids(q * k);

@@ -44,15 +44,14 @@ inline void multiply_add(float (&sum)[4], const std::uint32_t (&a)[4], std::uint
         return __half2float(value);
     };
     const unsigned lane = threadIdx.x % 32;
-    for (unsigned s = 0; s < 4; ++s) {
-        const unsigned row = lane / 4 + s / 2 * 8, column = lane % 4 * 2 + s % 2;
-        float x[16], y[16];
+    float x[2][16], y[2][16];  // rows lane / 4 and 8 further, columns lane % 4 * 2 and the next
+    for (unsigned i = 0; i < 2; ++i) {
         for (unsigned k = 0; k < 16; ++k) {
-            x[k] = element(row % 8 * 4 + k % 8 / 2, row / 8 + k / 8 * 2, k % 2);
-            y[k] = element(column * 4 + k % 8 / 2, 4 + k / 8, k % 2);
+            x[i][k] = element(lane / 4 * 4 + k % 8 / 2, i + k / 8 * 2, k % 2);
+            y[i][k] = element((lane % 4 * 2 + i) * 4 + k % 8 / 2, 4 + k / 8, k % 2);
         }
-        sum[s] = simt::add_products(sum[s], x, y);
     }
+    for (unsigned s = 0; s < 4; ++s) sum[s] = simt::add_products(sum[s], x[s / 2], y[s % 2]);
 }
 
 }  // namespace rsir::cuda
