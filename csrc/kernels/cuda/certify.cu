@@ -135,11 +135,14 @@ __global__ void __launch_bounds__(kThreads) decide_kernel(const T* queries, cons
         const T* rows[kDecideRows];
 #pragma unroll
         for (int r = 0; r < kDecideRows; ++r) {
-            rows[r] = database + static_cast<std::int64_t>(keys[min(first + r, count - 1)] & 0xffffffffu) * d;
+            // Beyond the end the warp's own first one again: another's key is being rewritten.
+            const int at = first + r < count ? first + r : first;
+            rows[r] = database + static_cast<std::int64_t>(keys[at] & 0xffffffffu) * d;
         }
         const int mine = first + pair.row;
-        const auto id = static_cast<std::uint32_t>(keys[min(mine, count - 1)]);
+        const auto id = static_cast<std::uint32_t>(keys[mine < count ? mine : first]);
         const double squared = squared_distances<1, kDecideRows, T>(wanted, rows, d);
+        __syncwarp();  // all lanes have read the keys
         if (pair.leader && mine < count) keys[mine] = make_key(distance_bits(squared), id);
     }
 }

@@ -65,6 +65,7 @@ __global__ void __launch_bounds__(kThreads)
         if (kWhole || r * kWarp < left) squares += centred * centred;
     }
     const RowMap map = row_map(__all_sync(kWholeWarp, constant), mu, fold_lanes(squares), d);
+    __syncwarp();  // all lanes have read the row, which may be where they write
     float* to = out + row * d;
     if (map.scale == 0.0) {
         for (int i = lane; i < d; i += kWarp) to[i] = map.fill;
@@ -104,6 +105,7 @@ __global__ void __launch_bounds__(kThreads)
         squares += centred * centred;
     }
     const RowMap map = row_map(__all_sync(kWholeWarp, constant), mu, fold_lanes(squares), count);
+    __syncwarp();  // all lanes have read the row's first element
     float* to = out + row * d;
     if (map.scale == 0.0) {
         for (std::int64_t i = lane; i < d; i += kWarp) to[i] = map.fill;

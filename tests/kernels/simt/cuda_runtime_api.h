@@ -55,6 +55,8 @@ inline cudaError_t cudaMemsetAsync(void* to, int value, std::size_t bytes, cudaS
 inline void __syncthreads() { simt::barrier(false); }
 inline int __syncthreads_or(int predicate) { return simt::barrier(predicate != 0) ? 1 : 0; }
 
+inline void __syncwarp(unsigned mask = 0xffffffffu) { simt::warp_barrier(mask); }
+
 template <class T>
 T from_lane(unsigned mask, T value, unsigned lane) {
     T other;

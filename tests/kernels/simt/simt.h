@@ -50,6 +50,9 @@ unsigned char* shared_at(std::uint32_t address, std::size_t bytes);
 // All threads of the block that have not ended; whether any came with true.
 bool barrier(bool any);
 
+// All 32 threads of the warp: the only one of their meetings that orders what they do to memory.
+void warp_barrier(unsigned mask);
+
 // All 32 threads of the warp come with `bytes` (up to 64) of their own; they all get the 32 pieces, 64 bytes apart.
 // Valid until the thread's next exchange.
 constexpr std::size_t kPiece = 64;
