@@ -146,8 +146,8 @@ void make_sidecar(std::uintptr_t database, std::int64_t n, std::int64_t d, const
     const auto place = cuda::Sidecar::at(pointer<void>(sidecar), codes_of(codes), n, d);
     const py::gil_scoped_release release;
     const CurrentDevice current(device);
-    CurrentDevice::check(cuda::make_sidecar(pointer<const void>(database), type, n, d,
-                                            place, pointer<CUstream_st>(stream)));
+    CurrentDevice::check(
+        cuda::make_sidecar(pointer<const void>(database), type, n, d, place, pointer<CUstream_st>(stream)));
 }
 
 void certified_topk(std::uintptr_t queries, std::int64_t q, std::uintptr_t database, std::int64_t n, std::int64_t d,

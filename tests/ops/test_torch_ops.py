@@ -42,7 +42,12 @@ def test_a_compiled_pipeline_is_one_graph_with_the_same_bits(device):
         rows = rf.gaussian_normalize(torch.relu(images @ weight))
         distances, ids = rf.euclidean_topk(rows, database, 4)
         codes = rf.pack_codes(rows - 0.5)
-        return distances, ids, *rf.hamming_topk(codes, codes, 3, bits=17), rf.euclidean_topk(rows, rows, 2, normalize="row")[1]
+        return (
+            distances,
+            ids,
+            *rf.hamming_topk(codes, codes, 3, bits=17),
+            rf.euclidean_topk(rows, rows, 2, normalize="row")[1],
+        )
 
     weight, images, database = features(12, 17, device), features(9, 12, device), features(50, 17, device)
     compiled = torch.compile(pipeline, fullgraph=True, backend="aot_eager")
@@ -89,13 +94,16 @@ def test_cuda_graph(q):
     rf.euclidean_topk(rf.gaussian_normalize(given), database, 10)
     torch.cuda.synchronize()
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
+
+    def search():
         rows = rf.gaussian_normalize(given)
-        answer = *rf.euclidean_topk(rows, database, 10), *rf.hamming_topk(rf.pack_codes(rows), rf.pack_codes(database), 10)
+        codes = rf.hamming_topk(rf.pack_codes(rows), rf.pack_codes(database), 10)
+        return *rf.euclidean_topk(rows, database, 10), *codes
+
+    with torch.cuda.graph(graph):
+        answer = search()
     for first in (0, 20, 70):
         given.copy_(queries[first : first + q])
         graph.replay()
-        rows = rf.gaussian_normalize(given)
-        expected = *rf.euclidean_topk(rows, database, 10), *rf.hamming_topk(rf.pack_codes(rows), rf.pack_codes(database), 10)
-        for found, wanted in zip(answer, expected, strict=True):
+        for found, wanted in zip(answer, search(), strict=True):
             assert same_bits(found.cpu(), wanted.cpu())

@@ -4,11 +4,11 @@
 // euclidean_scan instead.
 //
 // Bound. x^ is the copy of x, rho >= |x - x^|, so | |x - y| - |x^ - y^| | <= rho_x + rho_y. The pass computes A,
-// |A - |x^ - y^|^2| <= E = (g + 2^-20) (|x^|^2 + |y^|^2). g bounds the error of the sum of products: integers have none;
-// the tensor cores cut each of their addends (16 products and the sum so far) and the result at 2^-23 of the largest:
-// 2^-18 a step of 16 elements, with some to spare. 2^-20 is for A's own float32 operations. With T an upper bound of the
-// k-th true distance, an item stays unless A > (T + rho_x + rho_y)^2 + E. Each phase takes T from the k smallest A it has
-// seen.
+// |A - |x^ - y^|^2| <= E = (g + 2^-20) (|x^|^2 + |y^|^2). g bounds the error of the sum of products: integers have
+// none; the tensor cores cut each of their addends (16 products and the sum so far) and the result at 2^-23 of the
+// largest: 2^-18 a step of 16 elements, with some to spare. 2^-20 is for A's own float32 operations. With T an upper
+// bound of the k-th true distance, an item stays unless A > (T + rho_x + rho_y)^2 + E. Each phase takes T from the k
+// smallest A it has seen.
 #pragma once
 
 #include <cuda_runtime_api.h>

@@ -19,8 +19,8 @@ __global__ void __launch_bounds__(kThreads) stream_kernel(const __grid_constant_
     const Pair<kQueries, kItems> pair;
     const RowTest query(product, min(pair.query, static_cast<int>(product.q) - 1));
     for (int column = warp * kItems; column < static_cast<int>(kItemTile); column += kWarps * kItems) {
-        const auto* items = static_cast<const std::int8_t*>(product.database.values) + (first_item + column) * width +
-                            lane * kChunk;
+        const auto* items =
+            static_cast<const std::int8_t*>(product.database.values) + (first_item + column) * width + lane * kChunk;
         int sums[kQueries * kItems] = {};
 #pragma unroll 2
         for (std::int64_t i = 0; i < width - lane * kChunk; i += kWarp * kChunk) {

@@ -34,8 +34,8 @@ __device__ double tile_distances(const Sides<T>& sides, std::int64_t first_query
     return squared_distances<kQueries, kRows, T>(queries, rows, sides.d);
 }
 
-// A block scans one part of the database (`size` rows) for kQueries queries and keeps their k best. wanted [q]: null, or (kQueries 1)
-// not 0 for the queries to search.
+// A block scans one part of the database (`size` rows) for kQueries queries and keeps their k best. wanted [q]: null,
+// or (kQueries 1) not 0 for the queries to search.
 template <int kQueries, int kRows, class T>
 __global__ void __launch_bounds__(kThreads)
     scan_kernel(Sides<T> sides, int k, int capacity, std::int64_t size, const int* wanted, Key* best) {

@@ -28,8 +28,8 @@ __device__ std::uint64_t load_word(const std::uint64_t* words) {
     return static_cast<std::uint64_t>(__ldg(reinterpret_cast<const unsigned long long*>(words)));
 }
 
-// A block scans one part of the database (`size` items) for kQueries queries and keeps their k best. kWords: words a code where known
-// at compile time, else 0.
+// A block scans one part of the database (`size` items) for kQueries queries and keeps their k best. kWords: words a
+// code where known at compile time, else 0.
 template <int kQueries, int kWords>
 __global__ void __launch_bounds__(kThreads, kBlocksOf<kQueries>)
     scan_kernel(HammingProblem problem, int k, int capacity, std::int64_t size, Key* best) {

@@ -1,5 +1,3 @@
-#include "kernels/cuda/sidecar.h"
-
 #include <cuda_fp16.h>
 
 #include <algorithm>
@@ -7,6 +5,7 @@
 
 #include "kernels/cuda/canonical.cuh"
 #include "kernels/cuda/device.cuh"
+#include "kernels/cuda/sidecar.h"
 #include "kernels/cuda/slices.h"
 
 namespace rsir::cuda {

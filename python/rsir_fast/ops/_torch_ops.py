@@ -9,10 +9,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from rsir_fast.ops import euclidean_topk as _euclidean
-from rsir_fast.ops import gaussian_normalize as _gaussian
-from rsir_fast.ops import hamming_topk as _hamming
-from rsir_fast.ops import pack_codes as _pack
+from rsir_fast.ops.euclidean_topk import euclidean_topk as _euclidean
+from rsir_fast.ops.gaussian_normalize import gaussian_normalize as _gaussian
+from rsir_fast.ops.hamming_topk import hamming_topk as _hamming
+from rsir_fast.ops.pack_codes import pack_codes as _pack
 
 __all__ = ["euclidean_topk", "gaussian_normalize", "hamming_topk", "pack_codes"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple
 
-from rsir_fast.ops._arrays import as_count
+from rsir_fast.ops._arrays import Restore, as_count
 from rsir_fast.ops._device_topk import euclidean_operands
 from rsir_fast.ops._device_topk import euclidean_search as euclidean_search_on_device
 from rsir_fast.ops.euclidean_topk import float_operands
@@ -95,6 +95,7 @@ def rank_database(
     2 [[2, 0, 1]]
     """
     wanted: Any
+    restore: Restore
     if metric == "euclidean":
         if bits is not None:
             raise ValueError("bits: expected None with metric='euclidean'; it is the length of a Hamming code")

@@ -56,3 +56,23 @@ TEST(in_place) {
         });
     }
 }
+
+// Numbers so large that their sum is rounded by as much as they differ: the mean depends on the order of the sum.
+TEST(sums_of_large_numbers) {
+    Random random(14);
+    for (const std::int64_t d : {40, 200, 1100, 4500}) {
+        std::vector<double> features;
+        for (std::int64_t i = 0; i < 5 * d; ++i) {
+            features.push_back(0x1p53 + 2.0 * static_cast<double>(random.below(8)));
+        }
+        std::vector<float> expected(features.size());
+        CHECK(gaussian_normalize(features.data(), 5, d, expected.data(), Context{}) == Status::ok);
+        const DeviceArray<double> input(features);
+        each_order([&] {
+            const DeviceArray<float> out(5 * d);
+            CHECK(cuda::gaussian_normalize(input.data(), cuda::FloatType::float64, 5, d, out.data(), nullptr) ==
+                  cudaSuccess);
+            CHECK_DEVICE(out, expected);
+        });
+    }
+}

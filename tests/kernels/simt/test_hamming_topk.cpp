@@ -97,6 +97,12 @@ TEST(nearest_last) {
     }
 }
 
+// One query's candidates overflow in every tile, the other's hardly ever: only some of them are cut.
+TEST(one_query_fills) {
+    Random random(44);
+    check_search({0, ~std::uint64_t{0}}, 2, codes(random, 4100, 1, true), 4100, 64, 30, 1);
+}
+
 // All at one distance: the smallest ids win.
 TEST(all_equal) {
     const Words queries(3, 7), database(3000, 8);
