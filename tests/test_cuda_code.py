@@ -95,6 +95,9 @@ BUDGET = {
     "hamming_topk": 80,  # three of 256
     "euclidean_topk": 128,  # two of 256
     "certify": 64,
+    "certify_stream": 128,
+    "sidecar": 64,
+    "hamming_many": 128,  # two of 256
     "gaussian_normalize": 168,
     "pack_codes": 64,
     "select": 64,

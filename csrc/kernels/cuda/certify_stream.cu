@@ -11,7 +11,7 @@ constexpr int kItems = 4;
 constexpr int kChunk = 16;  // codes a lane at a time
 
 template <int kQueries>
-__global__ void __launch_bounds__(kThreads) stream_kernel(const __grid_constant__ Product product) {
+__global__ void __launch_bounds__(kThreads, 2) stream_kernel(const __grid_constant__ Product product) {
     const int lane = static_cast<int>(threadIdx.x) % kWarp, warp = static_cast<int>(threadIdx.x) / kWarp;
     const std::int64_t step = product.first + blockIdx.x, width = product.database.width;
     const std::int64_t first_item = step * product.stride % product.tiles * kItemTile;

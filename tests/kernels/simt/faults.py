@@ -72,11 +72,11 @@ FAULTS = [
         "test_cuda_hamming_topk: sizes_queries_parts",
     ),
     Fault(
-        "pushes go on while others still look which candidates are full",
-        "hamming_topk.cu",
-        "            __syncthreads();  // no push before every thread has seen which were full\n",
-        "",
-        "test_cuda_hamming_topk: one_query_fills",
+        "pushes go on before the new limit is written",
+        "select.cuh",
+        "*limit = keys[k - 1];\n        }\n        __syncthreads();",
+        "*limit = keys[k - 1];\n        }",
+        "test_cuda_select: nearest_last",
         "thread",
     ),
     Fault(
