@@ -89,7 +89,7 @@ void hamming_topk(std::uintptr_t queries, std::int64_t q, std::uintptr_t databas
         pointer<const std::uint64_t>(queries), pointer<const std::uint64_t>(database), q, n, words, mask};
     const auto on = pointer<CUstream_st>(stream);
     if (k == 0) return;
-    CurrentDevice::check(cuda::hamming_scan(problem, k, parts, pointer<cuda::Key>(keys), on));
+    CurrentDevice::check(cuda::hamming_scan(problem, k, parts, nullptr, pointer<cuda::Key>(keys), on));
     CurrentDevice::check(
         cuda::select_smallest({pointer<cuda::Key>(keys), q, k * parts, k * parts, nullptr, nullptr, k, kMostInt32,
                                pointer<std::uint32_t>(distances), pointer<std::int64_t>(ids)},
