@@ -26,7 +26,6 @@ struct Places {
     int words, steps;  // a step of the instructions takes two words
 
     __device__ __host__ explicit Places(int code_words) : words(code_words), steps((code_words + 1) / 2) {}
-    __device__ __host__ int stage(int round) const { return round % 2 * words * kManyItems; }
     __device__ __host__ int queries() const { return 2 * words * kManyItems; }
     __device__ __host__ int blank() const { return queries() + 2 * steps * kManyQueries; }
     __device__ __host__ int end() const { return blank() + (words % 2 == 0 ? 0 : kHalf); }
@@ -48,6 +47,8 @@ struct Visit {
     }
 };
 
+__device__ int stage_of(const Places& places, int round) { return round % 2 * places.words * kManyItems; }
+
 __device__ void store_queries(const HammingProblem& problem, const Places& places, int first_query) {
     Column* to = dynamic_shared<Column>() + places.queries();
     for (int i = static_cast<int>(threadIdx.x); i < 2 * places.steps * kManyQueries; i += kThreads) {
@@ -67,7 +68,7 @@ __device__ std::uint64_t load_item(const HammingProblem& problem, int words, int
 }
 __device__ void store_item(const Places& places, int round, int i, std::uint64_t word) {
     const int line = i / places.words, w = i % places.words;
-    dynamic_shared<Column>()[places.stage(round) + w * kManyItems + line] = {word, ~word};
+    dynamic_shared<Column>()[stage_of(places, round) + w * kManyItems + line] = {word, ~word};
 }
 
 // Bits in common of this warpgroup's queries and one half of a tile.
@@ -75,7 +76,7 @@ template <int kWords>
 __device__ void multiply(std::int32_t (&sums)[kHalf / 8][4], const Places& places, std::uint32_t base, int round,
                          int half) {
     const std::uint32_t line = base + places.queries() * kColumnBytes + threadIdx.x / 128 * 64 * kColumnBytes;
-    const std::uint32_t item = base + (places.stage(round) + half * kHalf) * kColumnBytes;
+    const std::uint32_t item = base + (stage_of(places, round) + half * kHalf) * kColumnBytes;
     const std::uint32_t blank = base + places.blank() * kColumnBytes;
     const auto a = [&](int step) {
         constexpr std::uint32_t kNext = kManyQueries * kColumnBytes;
@@ -89,27 +90,32 @@ __device__ void multiply(std::int32_t (&sums)[kHalf / 8][4], const Places& place
     begin_products();
     count_common<false>(sums, a(0), b(0));
 #pragma unroll kWords == 0 ? 1 : (kWords + 1) / 2
-    for (int step = 1; step < places.steps; ++step) count_common<true>(sums, a(step), b(step));
+    for (int step = 1; step < places.steps; ++step) {
+        if constexpr (kWords == 0) begin_products();  // the compiler asks for it in a loop
+        count_common<true>(sums, a(step), b(step));
+    }
     commit_products();
 }
 
-// Appends the keys of one query's row of the product that are below its limit.
+// Appends the keys of one query's row of the product that are below its limit; `room`: items from the thread's first
+// on.
 template <int kParts, int kPart>
-__device__ void append(const HammingPass& pass, std::int64_t query, const std::int32_t (&sums)[kHalf / 8][4],
-                       const std::int32_t (&most)[kParts], std::int32_t least, int upper, std::int64_t first_item) {
+__device__ void append(const HammingPass& pass, std::int64_t query, const std::int32_t (&sums)[kHalf / 8][4], int upper,
+                       const std::int32_t (&most)[kParts], std::int32_t least, std::uint32_t first_item, int room) {
     const Key limit = pass.limits[query];
+    Key* keys = pass.keys + query * pass.kept;
+    int* count = pass.counts + query;
 #pragma unroll
     for (int part = 0; part < kParts; ++part) {
         if (most[part] < least) continue;
 #pragma unroll
         for (int i = 0; i < kPart; ++i) {
-            const int j = part * kPart / 2 + i / 2, e = i % 2;
-            const std::int32_t sum = sums[j][2 * upper + e];
-            const std::int64_t item = first_item + j * 8 + e;
-            const Key key = make_key(static_cast<std::uint32_t>(pass.counted - sum), static_cast<std::uint32_t>(item));
-            if (sum >= least && key < limit && item < pass.problem.n) {
-                const int place = atomicAdd(pass.counts + query, 1);
-                if (place < pass.kept) pass.keys[query * pass.kept + place] = key;
+            const int j = part * kPart / 2 + i / 2, column = j * 8 + i % 2;
+            const std::int32_t sum = sums[j][2 * upper + i % 2];
+            const Key key = make_key(static_cast<std::uint32_t>(pass.counted - sum), first_item + column);
+            if (sum >= least && key < limit && column < room) {
+                const int place = atomicAdd(count, 1);
+                if (place < pass.kept) keys[place] = key;
             }
         }
     }
@@ -151,6 +157,7 @@ __global__ void __launch_bounds__(kThreads, 2)
                 store_item(places, round, w * kThreads + static_cast<int>(threadIdx.x), item[w]);
             }
         }
+        see_copies();  // before the next load, for which it would wait
     };
     load();
     store_queries(problem, places, first_query);
@@ -169,10 +176,8 @@ __global__ void __launch_bounds__(kThreads, 2)
         least[i] = inside ? pass.counted - worst : pass.counted + 1;
     }
     for (int round = 0; round < rounds; ++round) {
-        see_copies();
         __syncthreads();  // this tile is there, and the products with the one before are done
-        const std::int64_t first_item = static_cast<std::int64_t>(visit.tile) * kManyItems + lane % 4 * 2;
-#pragma unroll
+#pragma unroll 1
         for (int half = 0; half < kManyItems / kHalf; ++half) {
             std::int32_t sums[kColumns][4];
             multiply<kWords>(sums, places, base, round, half);
@@ -196,10 +201,14 @@ __global__ void __launch_bounds__(kThreads, 2)
                 row[i] = max(max(most[i][0], most[i][1]), max(most[i][2], most[i][3]));
             }
             if (row[0] >= least[0] || row[1] >= least[1]) {
+                const std::int64_t item =
+                    static_cast<std::int64_t>(visit.tile) * kManyItems + half * kHalf + lane % 4 * 2;
+                const int room = static_cast<int>(min(problem.n - item + 0LL, kHalf + 0LL));
 #pragma unroll
                 for (int i = 0; i < 2; ++i) {
                     if (row[i] < least[i]) continue;
-                    append<kParts, kPart>(pass, query + 8 * i, sums, most[i], least[i], i, first_item + half * kHalf);
+                    append<kParts, kPart>(pass, query + 8 * i, sums, i, most[i], least[i],
+                                          static_cast<std::uint32_t>(item), room);
                 }
             }
             __syncwarp();  // the whole warp comes to the next product

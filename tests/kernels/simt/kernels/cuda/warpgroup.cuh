@@ -43,6 +43,20 @@ inline void columns_of(std::uint64_t tile, unsigned line, std::uint64_t (&bits)[
     }
 }
 
+// Without a call for each word, as __builtin_popcountll would be: this is where the tests of many queries spend their
+// time.
+inline std::int32_t bits_in_common(const std::uint64_t (&x)[4], const std::uint64_t (&y)[4]) {
+    std::uint64_t bytes = 0;  // the counts of eight bytes, up to 32 each
+    for (unsigned w = 0; w < 4; ++w) {
+        std::uint64_t v = x[w] & y[w];
+        v -= v >> 1 & 0x5555555555555555u;
+        v = (v & 0x3333333333333333u) + (v >> 2 & 0x3333333333333333u);
+        bytes += (v + (v >> 4)) & 0x0f0f0f0f0f0f0f0fu;
+    }
+    const std::uint64_t pairs = (bytes & 0x00ff00ff00ff00ffu) + (bytes >> 8 & 0x00ff00ff00ff00ffu);
+    return static_cast<std::int32_t>(pairs * 0x0001000100010001u >> 48);
+}
+
 template <bool kAdd>
 void count_common(std::int32_t (&s)[16][4], std::uint64_t a, std::uint64_t b) {
     const unsigned thread = threadIdx.x % 128, row = thread / 32 * 16 + thread % 32 / 4, column = thread % 4 * 2;
@@ -53,9 +67,7 @@ void count_common(std::int32_t (&s)[16][4], std::uint64_t a, std::uint64_t b) {
             for (unsigned e = 0; e < 2; ++e) {
                 columns_of(b, 8 * j + column + e, y);
                 for (unsigned i = 0; i < 2; ++i) {
-                    int common = 0;
-                    for (unsigned w = 0; w < 4; ++w) common += __builtin_popcountll(x[i][w] & y[w]);
-                    s[j][2 * i + e] = common + (kAdd ? s[j][2 * i + e] : 0);
+                    s[j][2 * i + e] = bits_in_common(x[i], y) + (kAdd ? s[j][2 * i + e] : 0);
                 }
             }
         }
