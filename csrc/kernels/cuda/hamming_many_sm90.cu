@@ -20,8 +20,8 @@ struct alignas(16) Column {
 };
 constexpr std::uint32_t kColumnBytes = sizeof(Column);
 
-// Where things lie in shared memory, in columns: two tiles of items, the queries, and `blank`, read where a query's
-// columns are 0.
+// Where things lie in shared memory, in columns: two tiles of items, the queries, and `blank`, never written: it is
+// read where a query's columns are 0.
 struct Places {
     int words, steps;  // a step of the instructions takes two words
 
@@ -58,7 +58,6 @@ __device__ void store_queries(const HammingProblem& problem, const Places& place
         const std::uint64_t mask = w >= places.words ? 0 : w == places.words - 1 ? problem.mask : ~std::uint64_t{0};
         to[i] = {word & mask, ~word & mask};
     }
-    if (places.words % 2 != 0 && threadIdx.x < kHalf) dynamic_shared<Column>()[places.blank() + threadIdx.x] = {0, 0};
 }
 
 // One thread's words of a tile: every kThreads-th. Words beyond the database are its last again.
