@@ -19,7 +19,7 @@ struct HammingPass {
     int first, count;
     std::int64_t kept;  // room for a query's keys
     Key* keys;          // [q, kept]
-    int* counts;        // [q]: counts on beyond `kept`, where there is no more room
+    int* counts;        // [q], unsigned: counts on beyond `kept`, where there is no more room
     const Key* limits;  // [q]
 };
 

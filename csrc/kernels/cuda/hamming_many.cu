@@ -46,7 +46,8 @@ __global__ void __launch_bounds__(kTightenThreads)
     __shared__ Key limit;
     const std::int64_t query = blockIdx.x;
     Key* keys = all_keys + query * kept;
-    const int appended = counts[query], m = min(appended, static_cast<int>(kept));
+    const std::int64_t appended = static_cast<std::uint32_t>(counts[query]);
+    const int m = static_cast<int>(min(appended + 0LL, kept + 0LL));
     const Candidates candidates{buffer, &count, &limit, capacity, k};
     collect<kTightenThreads, kTightenItems>(candidates, keys, m);
     for (int rank = static_cast<int>(threadIdx.x); rank < min(m, k); rank += kTightenThreads) {

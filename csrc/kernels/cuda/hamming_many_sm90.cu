@@ -102,21 +102,28 @@ template <int kParts, int kPart>
 __device__ void append(const HammingPass& pass, std::int64_t query, const std::int32_t (&sums)[kHalf / 8][4], int upper,
                        const std::int32_t (&most)[kParts], std::int32_t least, std::uint32_t first_item, int room) {
     const Key limit = pass.limits[query];
-    Key* keys = pass.keys + query * pass.kept;
-    int* count = pass.counts + query;
+    const auto key_of = [&](int i) {
+        const std::int32_t sum = sums[i / 2][2 * upper + i % 2];
+        return make_key(static_cast<std::uint32_t>(pass.counted - sum), first_item + i / 2 * 8 + i % 2);
+    };
+    unsigned hits = 0;
 #pragma unroll
     for (int part = 0; part < kParts; ++part) {
         if (most[part] < least) continue;
 #pragma unroll
-        for (int i = 0; i < kPart; ++i) {
-            const int j = part * kPart / 2 + i / 2, column = j * 8 + i % 2;
-            const std::int32_t sum = sums[j][2 * upper + i % 2];
-            const Key key = make_key(static_cast<std::uint32_t>(pass.counted - sum), first_item + column);
-            if (sum >= least && key < limit && column < room) {
-                const int place = atomicAdd(count, 1);
-                if (place < pass.kept) keys[place] = key;
-            }
+        for (int i = part * kPart; i < (part + 1) * kPart; ++i) {
+            if (key_of(i) < limit && i / 2 * 8 + i % 2 < room) hits |= 1u << i;
         }
+    }
+    if (hits == 0) return;
+    // One for all, as the first phase keeps every item; unsigned, as there may be more than 2^31 of them.
+    auto place = static_cast<std::uint32_t>(atomicAdd(pass.counts + query, __popcll(hits)));
+    Key* keys = pass.keys + query * pass.kept;
+#pragma unroll
+    for (int i = 0; i < kParts * kPart; ++i) {
+        if ((hits >> i & 1) == 0) continue;
+        if (place < pass.kept) keys[place] = key_of(i);
+        ++place;
     }
 }
 
