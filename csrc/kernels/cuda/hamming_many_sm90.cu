@@ -13,6 +13,7 @@ namespace {
 
 constexpr int kThreads = 256;  // two warpgroups, each 64 queries by kHalf items at a time
 constexpr int kHalf = 128;
+constexpr std::int32_t kNever = 0x7fffffff;  // more than any sum
 
 // Of a query or item in shared memory, where those of one word lie line after line.
 struct alignas(16) Column {
@@ -179,7 +180,7 @@ __global__ void __launch_bounds__(kThreads, 2)
         const bool inside = query + 8 * i < problem.q;
         const Key limit = inside ? pass.limits[query + 8 * i] : 0;
         const int worst = min(static_cast<long long>(limit >> 32), pass.counted + 0LL);
-        least[i] = inside ? pass.counted - worst : pass.counted + 1;
+        least[i] = inside ? pass.counted - worst : kNever;
     }
     for (int round = 0; round < rounds; ++round) {
         __syncthreads();  // this tile is there, and the products with the one before are done
