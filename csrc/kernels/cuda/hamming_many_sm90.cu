@@ -13,7 +13,6 @@ namespace {
 
 constexpr int kThreads = 256;  // two warpgroups, each 64 queries by kHalf items at a time
 constexpr int kHalf = 128;
-constexpr std::int32_t kNever = 0x7fffffff;  // more than any sum
 
 // Of a query or item in shared memory, where those of one word lie line after line.
 struct alignas(16) Column {
@@ -33,6 +32,8 @@ struct Places {
 };
 
 #if !defined(__CUDA_ARCH__) || defined(__CUDA_ARCH_FEAT_SM90_ALL)
+
+constexpr std::int32_t kNever = 0x7fffffff;  // more than any sum
 
 // Tiles of the walk that one block visits: the current one.
 struct Visit {
