@@ -49,15 +49,14 @@ std::vector<std::int64_t> steps_of_tiles(std::int64_t n) {
 
 }  // namespace
 
-// Around the edges of a tile: 128 queries, 256 items in halves of 128, codes of an odd and even number of words.
+// Around the edges of a tile of items, 256 in halves of 128; codes of an odd and even number of words.
 TEST(tile_edges) {
     Random random(81);
     std::size_t round = 0;
-    const std::vector<std::int64_t> depths = {1, 10, 256, 300},
-                                    queries = {1, 2, 3, 127, 1, 2, 3, 1, 2, 3, 128, 1, 2, 3, 1, 129, 2};
+    const std::vector<std::int64_t> depths = {1, 10, 256, 300}, queries = {1, 2, 3};
     for (const std::int64_t bits : sizes({1, 64, 65, 128, 150, 192, 256, 320, 1024}, {12, 128, 150, 320})) {
         for (const std::int64_t n : sizes({1, 127, 128, 129, 256, 257, 520}, {129, 257})) {
-            const std::int64_t q = reduced() ? 3 : queries[round % 17], k = depths[round / 2 % 4];
+            const std::int64_t q = queries[round % 3], k = depths[round / 2 % 4];
             ++round;
             const int words = static_cast<int>((bits + 63) / 64);
             check_search(codes(random, q, words), q, codes(random, n, words), n, bits, k);
@@ -65,14 +64,24 @@ TEST(tile_edges) {
     }
 }
 
-// Two tiles of queries, and several tiles of the walk for each block.
+// Around the edges of a tile of queries.
+TEST(many_queries) {
+    Random random(86);
+    std::int64_t bits = 60;
+    for (const std::int64_t q : sizes({127, 128, 129}, {129})) {
+        const int words = static_cast<int>((bits + 63) / 64);
+        check_search(codes(random, q, words), q, codes(random, 600, words), 600, bits, 20);
+        bits += 60;
+    }
+}
+
+// Several tiles of the walk for each block.
 TEST(several_tiles) {
     Random random(82);
-    for (const std::int64_t bits : sizes({60, 600}, {60})) {
+    for (const std::int64_t bits : sizes({60, 100, 600}, {60})) {
         const int words = static_cast<int>((bits + 63) / 64);
-        const std::int64_t q = reduced() ? 129 : 140, n = reduced() ? 700 : 1100;
-        check_search(codes(random, q, words), q, codes(random, n, words), n, bits, 20,
-                     bits == 60 ? each_order : next_order);
+        const std::int64_t q = 3, n = reduced() ? 1500 : 2500;
+        check_search(codes(random, q, words), q, codes(random, n, words), n, bits, 20, each_order);
     }
 }
 
