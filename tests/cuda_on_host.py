@@ -6,6 +6,7 @@ Python code run, only the device is played by the host. It is slow: a kernel's t
 
 from __future__ import annotations
 
+import ctypes
 import importlib.util
 import subprocess
 import sys
@@ -49,3 +50,8 @@ def on_host(patch: pytest.MonkeyPatch) -> ModuleType:
         if name.startswith("rsir_fast.ops") and hasattr(part, "stream_of"):
             patch.setattr(part, "stream_of", lambda x: (0, 0))
     return module
+
+
+def pretend(major: int) -> None:
+    """Take the device for one of that compute capability from now on."""
+    ctypes.CDLL(str(host_module().__file__)).simt_compute_capability(major)

@@ -92,6 +92,8 @@ def test_no_kernel_spills_registers_into_memory():
 BUDGET = {
     "certify_product": 255,  # one block of 256 threads on a multiprocessor
     "certify_product_sm90": 255,
+    "hamming_many": 64,
+    "hamming_many_sm90": 128,  # two of 256
     "hamming_topk": 80,  # three of 256
     "euclidean_topk": 128,  # two of 256
     "certify": 64,
@@ -120,6 +122,9 @@ def test_the_instructions_are_those_meant(architecture):
         assert found["certify_product"]["LDGSTS"] > 0
     if architecture == "sm_90a":
         assert found["certify_product_sm90"]["HGMMA"] > 0
+        assert found["hamming_many_sm90"]["BGMMA"] > 0
+        assert found["hamming_many_sm90"]["VIMNMX3"] > 0  # the test of a product: two sums an instruction
+        assert found["hamming_many_sm90"]["FENCE"] > 0  # which the host does not miss
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import rsir_fast as rf
-from cuda_on_host import on_host
+from cuda_on_host import on_host, pretend
 from op_support import same_bits
 from rsir_fast.ops import _device_topk
 
@@ -17,6 +17,13 @@ from rsir_fast.ops import _device_topk
 @pytest.fixture(autouse=True)
 def _on_host(monkeypatch):
     on_host(monkeypatch)
+
+
+@pytest.fixture
+def _hopper():
+    pretend(9)
+    yield
+    pretend(8)
 
 
 @pytest.fixture
@@ -60,6 +67,25 @@ def test_codes():
     for bits, k in ((77, 5), (74, 90), (77, 2100)):
         expected = rf.hamming_topk(codes[:9], codes, k, bits)
         assert same_answer(rf.hamming_topk(tensor(codes[:9]), tensor(codes), k, bits), expected)
+
+
+@pytest.mark.usefixtures("_hopper")
+def test_codes_of_many_queries(monkeypatch):
+    monkeypatch.setattr(_device_topk, "MANY_ITEMS", 300)
+    monkeypatch.setattr(_device_topk, "MANY_AT_ONCE", 13)
+    u = numbers(400, 130)
+    codes = rf.pack_codes(u)
+    searched = []
+    module = _device_topk.device_module(tensor(u))
+    many = module.hamming_many
+    monkeypatch.setattr(module, "hamming_many", lambda *args: searched.append(args[1]) or many(*args))
+    cases = [(20, 400, 7, [13, 7]), (20, 299, 7, []), (15, 400, 7, []), (20, 400, 2049, []), (20, 400, 0, [])]
+    for q, n, k, blocks in cases:
+        searched.clear()
+        for bits in (130, 129):
+            expected = rf.hamming_topk(codes[:q], codes[:n], k, bits)
+            assert same_answer(rf.hamming_topk(tensor(codes[:q]), tensor(codes[:n]), k, bits), expected)
+        assert searched == 2 * blocks
 
 
 @pytest.mark.parametrize("k", [0, 1, 9, 300, 2049])

@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
 #include "kernels/cuda/canonical.cuh"
 #include "kernels/cuda/certify.h"
@@ -8,6 +7,7 @@
 #include "kernels/cuda/device.cuh"
 #include "kernels/cuda/select.cuh"
 #include "kernels/cuda/slices.h"
+#include "kernels/cuda/walk.h"
 
 namespace rsir::cuda {
 namespace {
@@ -65,35 +65,8 @@ __global__ void __launch_bounds__(kTightenThreads)
     Key* keys = all_keys + query * kept;
     const int m = min(counts[query], static_cast<int>(kept));
     const Candidates candidates{buffer, &count, &limit, capacity, k};
-    candidates.clear();
     if (threadIdx.x == 0) written = 0;
-    __syncthreads();
-    constexpr int kTile = kTightenThreads * kTightenItems;
-    const auto load = [&](int base, Key(&mine)[kTightenItems]) {
-#pragma unroll
-        for (int u = 0; u < kTightenItems; ++u) {
-            const int i = base + u * kTightenThreads + static_cast<int>(threadIdx.x);
-            mine[u] = i < m ? keys[i] : kNoKey;
-        }
-    };
-    for (int base = 0; base < m; base += kTile) {
-        Key mine[kTightenItems];
-        load(base, mine);
-        unsigned left = (1u << kTightenItems) - 1;
-        const auto push = [&] {
-#pragma unroll
-            for (int u = 0; u < kTightenItems; ++u) {
-                if ((left >> u & 1) != 0 && candidates.push(mine[u])) left &= ~(1u << u);
-            }
-        };
-        push();
-        while (__syncthreads_or(left != 0)) {
-            candidates.cut();
-            push();
-        }
-    }
-    __syncthreads();
-    candidates.cut();
+    collect<kTightenThreads, kTightenItems>(candidates, keys, m);
 
     const auto kth = static_cast<std::uint32_t>(limit >> 32);
     const double residuals = static_cast<double>(queries.residual[query]) + __uint_as_float(maximum[1]);
@@ -102,9 +75,13 @@ __global__ void __launch_bounds__(kTightenThreads)
     // 1e-6: the canonical distance is rounded to float32, and equal ones are ordered by id.
     const float cut =
         kth >= kInfinity ? __uint_as_float(kInfinity) : __double2float_ru(reach * reach * (1.0 + 1e-6) + error);
-    for (int base = 0; base < m; base += kTile) {
+    for (int base = 0; base < m; base += kTightenThreads * kTightenItems) {
         Key mine[kTightenItems];
-        load(base, mine);
+#pragma unroll
+        for (int u = 0; u < kTightenItems; ++u) {
+            const int i = base + u * kTightenThreads + static_cast<int>(threadIdx.x);
+            mine[u] = i < m ? keys[i] : kNoKey;
+        }
         __syncthreads();  // survivors are written below what has been read
 #pragma unroll
         for (int u = 0; u < kTightenItems; ++u) {
@@ -175,13 +152,6 @@ cudaError_t decide(const EuclideanProblem& problem, const Workspace& work, cudaS
     return cudaErrorInvalidValue;
 }
 
-// A step of the walk over the tiles in which the first ones are a sample of all: coprime to their number.
-std::int64_t stride_of(std::int64_t tiles) {
-    std::int64_t stride = std::max<std::int64_t>(1, static_cast<std::int64_t>(0.618 * static_cast<double>(tiles)));
-    while (std::gcd(stride, tiles) != 1) ++stride;
-    return stride;
-}
-
 }  // namespace
 
 std::size_t certify_bytes(Codes codes, std::int64_t q, std::int64_t n, std::int64_t d, std::int64_t k) {
@@ -210,18 +180,17 @@ cudaError_t certified_topk(const EuclideanProblem& problem, const Sidecar& datab
     const int capacity = selection_capacity(k);
     Product product{work.queries, database,  q,         n,           stride_of(tiles), tiles, 0, 0,
                     false,        work.kept, work.keys, work.counts, work.cuts};
-    for (std::int64_t seen = 0; seen < tiles; seen += product.count) {
-        product.first = seen;
-        product.count = seen == 0 ? first_phase : std::min(tiles - seen, seen * (growth - 1));
-        product.keep_all = seen == 0;
-        error = integers ? multiply_stream(product, stream) : multiply(product, stream);
-        if (error != cudaSuccess) return error;
-        error =
-            launch(tighten_kernel, static_cast<unsigned>(q), kTightenThreads,
-                   static_cast<std::size_t>(capacity) * sizeof(Key), stream, work.keys, work.kept, work.counts,
-                   work.failed, work.cuts, work.queries, database.maximum, sum_error, static_cast<int>(k), capacity);
-        if (error != cudaSuccess) return error;
-    }
+    error = each_phase(tiles, first_phase, growth, [&](std::int64_t first, std::int64_t count) {
+        product.first = first;
+        product.count = count;
+        product.keep_all = first == 0;
+        const cudaError_t failure = integers ? multiply_stream(product, stream) : multiply(product, stream);
+        if (failure != cudaSuccess) return failure;
+        return launch(tighten_kernel, static_cast<unsigned>(q), kTightenThreads,
+                      static_cast<std::size_t>(capacity) * sizeof(Key), stream, work.keys, work.kept, work.counts,
+                      work.failed, work.cuts, work.queries, database.maximum, sum_error, static_cast<int>(k), capacity);
+    });
+    if (error != cudaSuccess) return error;
     error = decide(problem, work, stream);
     if (error != cudaSuccess) return error;
     auto* words = reinterpret_cast<std::uint32_t*>(distances);

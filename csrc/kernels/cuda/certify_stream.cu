@@ -22,7 +22,7 @@ __global__ void __launch_bounds__(kThreads, 2) stream_kernel(const __grid_consta
         const auto* items =
             static_cast<const std::int8_t*>(product.database.values) + (first_item + column) * width + lane * kChunk;
         int sums[kQueries * kItems] = {};
-#pragma unroll 2
+#pragma unroll(kQueries == 8 ? 1 : 2)
         for (std::int64_t i = 0; i < width - lane * kChunk; i += kWarp * kChunk) {
             int4 item[kItems];
 #pragma unroll

@@ -1,7 +1,7 @@
 #include <algorithm>
 
 #include "kernels/cuda/device.cuh"
-#include "kernels/cuda/hamming_topk.h"
+#include "kernels/cuda/hamming.cuh"
 #include "kernels/cuda/select.cuh"
 
 namespace rsir::cuda {
@@ -24,15 +24,12 @@ constexpr int kBlocksOf = kBlocksPerMultiprocessor;
 template <int kQueries>
 constexpr int kItemsOf = kQueries == 1 ? 8 : 4;  // codes a thread between two barriers
 
-__device__ std::uint64_t load_word(const std::uint64_t* words) {
-    return static_cast<std::uint64_t>(__ldg(reinterpret_cast<const unsigned long long*>(words)));
-}
-
 // A block scans one part of the database (`size` items) for kQueries queries and keeps their k best. kWords: words a
-// code where known at compile time, else 0.
+// code where known at compile time, else 0. wanted [q]: null, or (kQueries 1) not 0 for the queries to search.
 template <int kQueries, int kWords>
 __global__ void __launch_bounds__(kThreads, kBlocksOf<kQueries>)
-    scan_kernel(HammingProblem problem, int k, int capacity, std::int64_t size, Key* best) {
+    scan_kernel(HammingProblem problem, int k, int capacity, std::int64_t size, const int* wanted, Key* best) {
+    if (wanted != nullptr && wanted[blockIdx.x] == 0) return;
     constexpr int kItems = kItemsOf<kQueries>;
     constexpr int kTile = kThreads * kItems;
     Key* const shared = dynamic_shared<Key>();  // [kQueries, capacity] candidates, then [kQueries, words] queries
@@ -147,21 +144,21 @@ __global__ void __launch_bounds__(kThreads) keys_kernel(HammingProblem problem, 
 bool batched(std::int64_t q, std::int64_t k, int words) { return q > 1 && k <= kMostBatched && words <= 64; }
 
 template <int kQueries, int kWords>
-cudaError_t launch_scan(const HammingProblem& problem, std::int64_t k, std::int64_t parts, Key* keys,
+cudaError_t launch_scan(const HammingProblem& problem, std::int64_t k, std::int64_t parts, const int* wanted, Key* keys,
                         cudaStream_t stream) {
     const int capacity = selection_capacity(k);
     const dim3 grid(static_cast<unsigned>((problem.q + kQueries - 1) / kQueries), static_cast<unsigned>(parts));
     const std::size_t bytes = static_cast<std::size_t>(kQueries) * (capacity + problem.words) * sizeof(Key);
     return launch(scan_kernel<kQueries, kWords>, grid, kThreads, bytes, stream, problem, static_cast<int>(k), capacity,
-                  part_size(problem.n, parts, kThreads * kItemsOf<kQueries>), keys);
+                  part_size(problem.n, parts, kThreads * kItemsOf<kQueries>), wanted, keys);
 }
 
 template <int kQueries>
-cudaError_t choose_words(const HammingProblem& problem, std::int64_t k, std::int64_t parts, Key* keys,
-                         cudaStream_t stream) {
-    if (problem.words == 1) return launch_scan<kQueries, 1>(problem, k, parts, keys, stream);
-    if (problem.words == 2) return launch_scan<kQueries, 2>(problem, k, parts, keys, stream);
-    return launch_scan<kQueries, 0>(problem, k, parts, keys, stream);
+cudaError_t choose_words(const HammingProblem& problem, std::int64_t k, std::int64_t parts, const int* wanted,
+                         Key* keys, cudaStream_t stream) {
+    if (problem.words == 1) return launch_scan<kQueries, 1>(problem, k, parts, wanted, keys, stream);
+    if (problem.words == 2) return launch_scan<kQueries, 2>(problem, k, parts, wanted, keys, stream);
+    return launch_scan<kQueries, 0>(problem, k, parts, wanted, keys, stream);
 }
 
 }  // namespace
@@ -173,11 +170,12 @@ std::int64_t hamming_parts(std::int64_t q, std::int64_t n, std::int64_t k, int m
     return std::clamp<std::int64_t>(std::min(blocks / columns, n / kLeastPart), 1, 65535);
 }
 
-cudaError_t hamming_scan(const HammingProblem& problem, std::int64_t k, std::int64_t parts, Key* keys,
-                         cudaStream_t stream) {
+cudaError_t hamming_scan(const HammingProblem& problem, std::int64_t k, std::int64_t parts, const int* wanted,
+                         Key* keys, cudaStream_t stream) {
     if (problem.q == 0) return cudaSuccess;
-    return batched(problem.q, k, problem.words) ? choose_words<kBatch>(problem, k, parts, keys, stream)
-                                                : choose_words<1>(problem, k, parts, keys, stream);
+    return wanted == nullptr && batched(problem.q, k, problem.words)
+               ? choose_words<kBatch>(problem, k, parts, wanted, keys, stream)
+               : choose_words<1>(problem, k, parts, wanted, keys, stream);
 }
 
 cudaError_t hamming_keys(const HammingProblem& problem, Key* keys, cudaStream_t stream) {

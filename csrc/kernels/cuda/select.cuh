@@ -66,4 +66,33 @@ struct Candidates {
     }
 };
 
+// Pushes keys[0, m), by the whole block of kThreads; afterwards the candidates are sorted.
+template <int kThreads, int kItems>
+__device__ void collect(const Candidates& candidates, const Key* keys, std::int64_t m) {
+    candidates.clear();
+    __syncthreads();
+    for (std::int64_t base = 0; base < m; base += kThreads * kItems) {
+        Key mine[kItems];
+#pragma unroll
+        for (int u = 0; u < kItems; ++u) {
+            const std::int64_t i = base + u * kThreads + threadIdx.x;
+            mine[u] = i < m ? keys[i] : kNoKey;
+        }
+        unsigned left = (1u << kItems) - 1;
+        const auto push = [&] {
+#pragma unroll
+            for (int u = 0; u < kItems; ++u) {
+                if ((left >> u & 1) != 0 && candidates.push(mine[u])) left &= ~(1u << u);
+            }
+        };
+        push();
+        while (__syncthreads_or(left != 0)) {  // then the candidates are full
+            candidates.cut();
+            push();
+        }
+    }
+    __syncthreads();
+    candidates.cut();
+}
+
 }  // namespace rsir::cuda

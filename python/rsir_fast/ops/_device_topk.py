@@ -22,6 +22,12 @@ CERTIFY_ELEMENTS = 1 << 20
 CERTIFIED_QUERIES = 4096
 """Queries that are certified at a time: 128 KiB of workspace each."""
 
+MANY_QUERIES, MANY_ITEMS = 16, 1 << 18
+"""From which on several phases on the tensor cores should beat one scan: a guess, to be measured."""
+
+MANY_AT_ONCE = 4096
+"""Queries that are searched so at a time: 64 KiB of workspace each."""
+
 MOST_WORDS = 1024
 """64-bit words of the longest code that the device kernel takes."""
 
@@ -45,7 +51,14 @@ def hamming_on_device(compiled: Any, queries: Any, database: Any, k: int, bits: 
 
     distances = torch.empty((q, k), dtype=torch.int32, device=queries.device)
     ids = torch.empty((q, k), dtype=torch.int64, device=queries.device)
-    if k <= compiled.most_selected:
+    if _counts_many(compiled, q, n, words, k, place[0]):
+        block = min(q, MANY_AT_ONCE)
+        workspace = torch.empty(compiled.hamming_many_bytes(block, n, k), dtype=torch.uint8, device=queries.device)
+        for first in range(0, q, block):
+            rows = slice(first, min(first + block, q))
+            outputs = distances[rows].data_ptr(), ids[rows].data_ptr()
+            compiled.hamming_many(*operands(first, rows.stop - first), k, workspace.data_ptr(), *outputs, *place)
+    elif k <= compiled.most_selected:
         parts = compiled.hamming_parts(q, n, k, place[0])
         keys = torch.empty((q, k, parts), dtype=torch.int64, device=queries.device)
         outputs = keys.data_ptr(), distances.data_ptr(), ids.data_ptr()
@@ -56,6 +69,11 @@ def hamming_on_device(compiled: Any, queries: Any, database: Any, k: int, bits: 
             q, n, distances, ids, lambda first, count, to: compiled.hamming_keys(*operands(first, count), to, *place)
         )
     return distances, ids
+
+
+def _counts_many(compiled: Any, q: int, n: int, words: int, k: int, device: int) -> bool:
+    fits = 0 < k <= compiled.most_selected and 0 < words <= compiled.most_many_words
+    return q >= MANY_QUERIES and n >= MANY_ITEMS and fits and compiled.counts_many(device)
 
 
 class Operands(NamedTuple):

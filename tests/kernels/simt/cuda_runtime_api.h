@@ -53,6 +53,10 @@ inline cudaError_t cudaMemsetAsync(void* to, int value, std::size_t bytes, cudaS
 }
 
 inline void __syncthreads() { simt::barrier(false); }
+inline void __syncwarp() {
+    const int nothing = 0;
+    simt::exchange(0xffffffffu, &nothing, sizeof nothing);
+}
 inline int __syncthreads_or(int predicate) { return simt::barrier(predicate != 0) ? 1 : 0; }
 
 inline void __syncwarp(unsigned mask = 0xffffffffu) { simt::warp_barrier(mask); }
@@ -137,5 +141,6 @@ inline int __dp4a(int a, int b, int sum) {
 }
 
 inline int min(int a, int b) { return a < b ? a : b; }
+inline int max(int a, int b) { return a > b ? a : b; }
 inline long min(long a, long b) { return a < b ? a : b; }
 inline long long min(long long a, long long b) { return a < b ? a : b; }

@@ -395,3 +395,8 @@ void broken(const char* rule) {
 }
 
 }  // namespace simt
+
+// For those who know this host only as a library: tests/cuda_on_host.py.
+extern "C" __attribute__((visibility("default"))) void simt_compute_capability(int major) {
+    simt::device().compute_capability_major = major;
+}

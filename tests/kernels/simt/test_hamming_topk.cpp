@@ -1,8 +1,4 @@
-#include <algorithm>
-
-#include "device_tests.h"
-#include "kernels/cuda/hamming_topk.h"
-#include "kernels/hamming_topk.h"
+#include "hamming_cases.h"
 
 using namespace rsir;
 using namespace rsir::test;
@@ -10,58 +6,18 @@ using cuda::Key;
 
 namespace {
 
-using Words = std::vector<std::uint64_t>;
-
-// Near each other, with junk beyond the last bit that counts. `orderly`: the farther from zero the earlier, so that
-// every code is a candidate when it comes.
-Words codes(Random& random, std::int64_t n, int words, bool orderly = false) {
-    Words values;
-    for (std::int64_t i = 0; i < n * words; ++i) {
-        const std::int64_t row = i / words;
-        if (orderly) {
-            values.push_back(~std::uint64_t{0} >> std::min<std::int64_t>(63, row * 64 / n));
-        } else {
-            values.push_back(random.below(3) == 0 ? random.next() : std::uint64_t{1} << random.below(64));
-        }
-    }
-    return values;
-}
-
-struct Answer {
-    std::vector<std::int32_t> distances;
-    std::vector<std::int64_t> ids;
-};
-
-Answer on_cpu(const Words& queries, std::int64_t q, const Words& database, std::int64_t n, std::int64_t bits,
-              std::int64_t k) {
-    const auto words = static_cast<std::size_t>((bits + 63) / 64), bytes = static_cast<std::size_t>((bits + 7) / 8);
-    const auto packed = [&](const Words& from, std::int64_t rows) {
-        std::vector<std::uint8_t> to(static_cast<std::size_t>(rows) * bytes);
-        for (std::size_t row = 0; row < static_cast<std::size_t>(rows); ++row) {
-            std::memcpy(to.data() + row * bytes, from.data() + row * words, bytes);
-        }
-        return to;
-    };
-    Answer answer{std::vector<std::int32_t>(static_cast<std::size_t>(q * k)),
-                  std::vector<std::int64_t>(static_cast<std::size_t>(q * k))};
-    CHECK(hamming_topk(packed(queries, q).data(), q, packed(database, n).data(), n, bits, k, answer.distances.data(),
-                       answer.ids.data(), Context{}) == Status::ok);
-    return answer;
-}
-
 void check_search(const Words& queries, std::int64_t q, const Words& database, std::int64_t n, std::int64_t bits,
                   std::int64_t k, std::int64_t parts) {
     const Case here("q=", q, " n=", n, " bits=", bits, " k=", k, " parts=", parts);
     const Answer expected = on_cpu(queries, q, database, n, bits, k);
     const DeviceArray<std::uint64_t> device_queries(queries), device_database(database);
     const int words = static_cast<int>((bits + 63) / 64);
-    const std::uint64_t mask = bits % 64 == 0 ? ~std::uint64_t{0} : (std::uint64_t{1} << bits % 64) - 1;
-    const cuda::HammingProblem problem{device_queries.data(), device_database.data(), q, n, words, mask};
+    const cuda::HammingProblem problem{device_queries.data(), device_database.data(), q, n, words, mask_of(bits)};
     next_order([&] {
         const DeviceArray<Key> keys(q * k * parts);
         const DeviceArray<std::uint32_t> distances(q * k);
         const DeviceArray<std::int64_t> ids(q * k);
-        CHECK(cuda::hamming_scan(problem, k, parts, keys.data(), nullptr) == cudaSuccess);
+        CHECK(cuda::hamming_scan(problem, k, parts, nullptr, keys.data(), nullptr) == cudaSuccess);
         CHECK(cuda::select_smallest({keys.data(), q, k * parts, k * parts, nullptr, nullptr, k, 0x7fffffffu,
                                      distances.data(), ids.data()},
                                     nullptr) == cudaSuccess);
@@ -123,11 +79,10 @@ TEST(all_keys) {
                 static_cast<Key>(sorted.distances[i]) << 32 | id;
         }
         const DeviceArray<std::uint64_t> device_queries(queries), device_database(database);
-        const std::uint64_t mask = bits % 64 == 0 ? ~std::uint64_t{0} : (std::uint64_t{1} << bits % 64) - 1;
         each_order([&] {
             const DeviceArray<Key> keys(q * n);
-            CHECK(cuda::hamming_keys({device_queries.data(), device_database.data(), q, n, words, mask}, keys.data(),
-                                     nullptr) == cudaSuccess);
+            CHECK(cuda::hamming_keys({device_queries.data(), device_database.data(), q, n, words, mask_of(bits)},
+                                     keys.data(), nullptr) == cudaSuccess);
             CHECK_DEVICE(keys, expected);
         });
     }
