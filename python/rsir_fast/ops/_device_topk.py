@@ -56,8 +56,8 @@ def hamming_on_device(compiled: Any, queries: Any, database: Any, k: int, bits: 
         workspace = torch.empty(compiled.hamming_many_bytes(block, n, k), dtype=torch.uint8, device=queries.device)
         for first in range(0, q, block):
             rows = slice(first, min(first + block, q))
-            outputs = distances[rows].data_ptr(), ids[rows].data_ptr()
-            compiled.hamming_many(*operands(first, rows.stop - first), k, workspace.data_ptr(), *outputs, *place)
+            memory = workspace.data_ptr(), distances[rows].data_ptr(), ids[rows].data_ptr()
+            compiled.hamming_many(*operands(first, rows.stop - first), k, *memory, *place)
     elif k <= compiled.most_selected:
         parts = compiled.hamming_parts(q, n, k, place[0])
         keys = torch.empty((q, k, parts), dtype=torch.int64, device=queries.device)

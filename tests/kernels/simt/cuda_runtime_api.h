@@ -53,10 +53,6 @@ inline cudaError_t cudaMemsetAsync(void* to, int value, std::size_t bytes, cudaS
 }
 
 inline void __syncthreads() { simt::barrier(false); }
-inline void __syncwarp() {
-    const int nothing = 0;
-    simt::exchange(0xffffffffu, &nothing, sizeof nothing);
-}
 inline int __syncthreads_or(int predicate) { return simt::barrier(predicate != 0) ? 1 : 0; }
 
 inline void __syncwarp(unsigned mask = 0xffffffffu) { simt::warp_barrier(mask); }

@@ -61,10 +61,16 @@ struct Fiber {
     void* thread = nullptr;  // as ThreadSanitizer knows it
 };
 
+// For programs that do not know of seeds.
+std::uint64_t seed_of_environment() {
+    const char* given = std::getenv("RSIR_SIMT_SEED");
+    return given == nullptr ? 0 : std::strtoull(given, nullptr, 10);
+}
+
 struct Machine {
     Device device;
-    std::uint64_t state = 0;
-    bool random = false;
+    std::uint64_t state = seed_of_environment();
+    bool random = state != 0;
     unsigned sticky = 0;  // of 8 steps, so many stay in the same warp
 
     std::vector<std::unique_ptr<Fiber>> fibers;
@@ -84,13 +90,6 @@ struct Machine {
 
 Machine& machine() {
     static Machine it;
-    static const bool seeded = [] {  // for programs that do not know of seeds
-        const char* given = std::getenv("RSIR_SIMT_SEED");
-        it.state = given == nullptr ? 0 : std::strtoull(given, nullptr, 10);
-        it.random = it.state != 0;
-        return true;
-    }();
-    static_cast<void>(seeded);
     return it;
 }
 
