@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 BIN := .venv/bin
 
-.PHONY: help setup demo test test-gpu test-kernels test-aarch64 sanitize bench bench-sweep bench-stability \
+.PHONY: help setup demo test test-gpu test-kernels test-aarch64 sanitize faults bench bench-sweep bench-stability \
 	bench-evaluation smoke lint types doctor wheel
 
 help:  ## list the targets
@@ -26,6 +26,9 @@ test-kernels:  ## the C++ tests of the kernels; no Python
 
 sanitize:  ## the C++ tests under AddressSanitizer, UBSan and ThreadSanitizer
 	@tools/test_kernels.sh asan tsan
+
+faults: setup  ## plant faults into the CUDA kernels: does a test catch each? five minutes
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tests/kernels/simt/faults.py $(ARGS)
 
 test-aarch64:  ## the C++ tests cross-built for AArch64, run by qemu-user with and without dotprod
 	@tools/test_kernels.sh aarch64

@@ -3,11 +3,12 @@
 #include <stdexcept>
 
 #include "bindings/bindings.h"
-#include "kernels/cuda/certify.cuh"
-#include "kernels/cuda/euclidean_topk.cuh"
-#include "kernels/cuda/gaussian_normalize.cuh"
-#include "kernels/cuda/hamming_topk.cuh"
-#include "kernels/cuda/pack_codes.cuh"
+#include "kernels/cuda/certify.h"
+#include "kernels/cuda/euclidean_topk.h"
+#include "kernels/cuda/gaussian_normalize.h"
+#include "kernels/cuda/hamming_many.h"
+#include "kernels/cuda/hamming_topk.h"
+#include "kernels/cuda/pack_codes.h"
 
 namespace rsir::bindings {
 namespace {
@@ -18,6 +19,12 @@ cuda::FloatType float_type(const std::string& name) {
     if (name == "float32") return cuda::FloatType::float32;
     if (name == "float64") return cuda::FloatType::float64;
     throw std::invalid_argument("expected a floating dtype, got '" + name + "'");
+}
+
+cuda::Codes codes_of(const std::string& name) {
+    if (name == "half") return cuda::Codes::half;
+    if (name == "int8") return cuda::Codes::int8;
+    throw std::invalid_argument("expected codes 'half' or 'int8', got '" + name + "'");
 }
 
 // Launches on the device that owns `stream`'s tensors and restores the caller's current device.
@@ -83,11 +90,30 @@ void hamming_topk(std::uintptr_t queries, std::int64_t q, std::uintptr_t databas
         pointer<const std::uint64_t>(queries), pointer<const std::uint64_t>(database), q, n, words, mask};
     const auto on = pointer<CUstream_st>(stream);
     if (k == 0) return;
-    CurrentDevice::check(cuda::hamming_scan(problem, k, parts, pointer<cuda::Key>(keys), on));
+    CurrentDevice::check(cuda::hamming_scan(problem, k, parts, nullptr, pointer<cuda::Key>(keys), on));
     CurrentDevice::check(
         cuda::select_smallest({pointer<cuda::Key>(keys), q, k * parts, k * parts, nullptr, nullptr, k, kMostInt32,
                                pointer<std::uint32_t>(distances), pointer<std::int64_t>(ids)},
                               on));
+}
+
+// Whether the device has the instructions of hamming_many.
+bool counts_many(int device) {
+    const CurrentDevice current(device);
+    bool runs = false;
+    CurrentDevice::check(cuda::hamming_many_runs(&runs));
+    return runs;
+}
+
+void hamming_many(std::uintptr_t queries, std::int64_t q, std::uintptr_t database, std::int64_t n, int words,
+                  std::uint64_t mask, std::int64_t k, std::uintptr_t workspace, std::uintptr_t distances,
+                  std::uintptr_t ids, int device, std::uintptr_t stream) {
+    const py::gil_scoped_release release;
+    const CurrentDevice current(device);
+    const cuda::HammingProblem problem{
+        pointer<const std::uint64_t>(queries), pointer<const std::uint64_t>(database), q, n, words, mask};
+    CurrentDevice::check(cuda::hamming_many(problem, k, pointer<void>(workspace), pointer<std::int32_t>(distances),
+                                            pointer<std::int64_t>(ids), pointer<CUstream_st>(stream)));
 }
 
 void hamming_keys(std::uintptr_t queries, std::int64_t q, std::uintptr_t database, std::int64_t n, int words,
@@ -135,23 +161,24 @@ bool certifies(int device) {
 }
 
 void make_sidecar(std::uintptr_t database, std::int64_t n, std::int64_t d, const std::string& dtype,
-                  std::uintptr_t sidecar, int device, std::uintptr_t stream) {
+                  const std::string& codes, std::uintptr_t sidecar, int device, std::uintptr_t stream) {
     const cuda::FloatType type = float_type(dtype);
+    const auto place = cuda::Sidecar::at(pointer<void>(sidecar), codes_of(codes), n, d);
     const py::gil_scoped_release release;
     const CurrentDevice current(device);
-    CurrentDevice::check(cuda::make_sidecar(pointer<const void>(database), type, n, d,
-                                            cuda::Sidecar::at(pointer<void>(sidecar), n, d),
-                                            pointer<CUstream_st>(stream)));
+    CurrentDevice::check(
+        cuda::make_sidecar(pointer<const void>(database), type, n, d, place, pointer<CUstream_st>(stream)));
 }
 
 void certified_topk(std::uintptr_t queries, std::int64_t q, std::uintptr_t database, std::int64_t n, std::int64_t d,
-                    const std::string& dtype, std::int64_t k, std::uintptr_t sidecar, std::uintptr_t workspace,
-                    std::uintptr_t distances, std::uintptr_t ids, int device, std::uintptr_t stream) {
+                    const std::string& dtype, std::int64_t k, const std::string& codes, std::uintptr_t sidecar,
+                    std::uintptr_t workspace, std::uintptr_t distances, std::uintptr_t ids, int device,
+                    std::uintptr_t stream) {
+    const auto copies = cuda::Sidecar::at(pointer<void>(sidecar), codes_of(codes), n, d);
     const auto problem = euclidean_problem(queries, q, database, n, d, dtype);
     const py::gil_scoped_release release;
     const CurrentDevice current(device);
-    CurrentDevice::check(cuda::certified_topk(problem, cuda::Sidecar::at(pointer<void>(sidecar), n, d), k,
-                                              pointer<void>(workspace), pointer<float>(distances),
+    CurrentDevice::check(cuda::certified_topk(problem, copies, k, pointer<void>(workspace), pointer<float>(distances),
                                               pointer<std::int64_t>(ids), pointer<CUstream_st>(stream)));
 }
 
@@ -161,9 +188,14 @@ PYBIND11_MODULE(_cuda, m) {
     m.doc() = "CUDA kernels of rsir_fast (private: use rsir_fast.ops).";
     m.def("build_info", &build_info);
     m.attr("most_selected") = cuda::kMostSelected;
+    m.attr("most_many_words") = cuda::kMostManyWords;
+    m.attr("most_streamed") = cuda::kMostStreamed;
+    m.attr("most_integer_width") = cuda::kMostIntegerWidth;
     m.def("certified_topk", &certified_topk);
     m.def("certifies", &certifies);
-    m.def("certify_bytes", &cuda::certify_bytes);
+    m.def("certify_bytes", [](const std::string& codes, std::int64_t q, std::int64_t n, std::int64_t d,
+                              std::int64_t k) { return cuda::certify_bytes(codes_of(codes), q, n, d, k); });
+    m.def("counts_many", &counts_many);
     m.def("euclidean_keys", &euclidean_keys);
     m.def("euclidean_parts", [](std::int64_t q, std::int64_t n, std::int64_t k, int device) {
         return cuda::euclidean_parts(q, n, k, multiprocessors(device));
@@ -171,13 +203,17 @@ PYBIND11_MODULE(_cuda, m) {
     m.def("euclidean_topk", &euclidean_topk);
     m.def("gaussian_normalize", &gaussian_normalize);
     m.def("hamming_keys", &hamming_keys);
+    m.def("hamming_many", &hamming_many);
+    m.def("hamming_many_bytes", &cuda::hamming_many_bytes);
     m.def("hamming_parts", [](std::int64_t q, std::int64_t n, std::int64_t k, int device) {
         return cuda::hamming_parts(q, n, k, multiprocessors(device));
     });
     m.def("hamming_topk", &hamming_topk);
     m.def("make_sidecar", &make_sidecar);
     m.def("pack_codes", &pack_codes);
-    m.def("sidecar_bytes", &cuda::sidecar_bytes);
+    m.def("sidecar_bytes", [](const std::string& codes, std::int64_t n, std::int64_t d) {
+        return cuda::sidecar_bytes(codes_of(codes), n, d);
+    });
 }
 
 }  // namespace rsir::bindings

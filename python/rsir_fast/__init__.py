@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from rsir_fast.ops.prepare import prepare as prepare
     from rsir_fast.ops.prepared_codes import PreparedCodes as PreparedCodes
     from rsir_fast.ops.prepared_codes import prepare_codes as prepare_codes
+    from rsir_fast.ops.prepared_tensor import PreparedTensor as PreparedTensor
     from rsir_fast.ops.rank_database import rank_database as rank_database
     from rsir_fast.ops.relevant_ranks import relevant_ranks as relevant_ranks
     from rsir_fast.protocols import evaluate_ge2018 as evaluate_ge2018
@@ -50,6 +51,7 @@ _HOME = {
     "pack_codes": "ops.pack_codes",
     "PreparedCodes": "ops.prepared_codes",
     "PreparedDatabase": "ops.prepare",
+    "PreparedTensor": "ops.prepared_tensor",
     "SearchPlan": "ops._plan",
     "prepare": "ops.prepare",
     "prepare_codes": "ops.prepared_codes",

@@ -6,7 +6,7 @@
 #include <cstdint>
 
 #include "kernels/cuda/lanes.cuh"
-#include "kernels/cuda/types.cuh"
+#include "kernels/cuda/widen.cuh"
 
 namespace rsir::cuda {
 
@@ -20,14 +20,14 @@ __device__ inline std::uint32_t distance_bits(double squared) {
 
 // fold_lanes of kCount sums together: at each step a lane hands half of its sums to its partner and takes the partner's
 // share of the other half. Which of the two is added to which does not matter: addition commutes.
-template <int kHalf, int kCount>
-__device__ double fold_pairs(const double (&sums)[kCount], int lane) {
+template <int kHalf, int kCount, class Sum>
+__device__ Sum fold_pairs(const Sum (&sums)[kCount], int lane) {
     constexpr int kLeft = kCount > 1 ? kCount / 2 : 1;
     const bool upper = (lane & kHalf) != 0;
-    double next[kLeft];
+    Sum next[kLeft];
 #pragma unroll
     for (int s = 0; s < kLeft; ++s) {
-        const double low = sums[s], high = sums[kCount > 1 ? s + kLeft : s];
+        const Sum low = sums[s], high = sums[kCount > 1 ? s + kLeft : s];
         next[s] = (upper ? high : low) + __shfl_xor_sync(kWholeWarp, upper ? low : high, kHalf);
     }
     if constexpr (kHalf > 1) {

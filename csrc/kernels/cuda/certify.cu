@@ -1,17 +1,19 @@
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
 #include "kernels/cuda/canonical.cuh"
-#include "kernels/cuda/certify.cuh"
+#include "kernels/cuda/certify.h"
 #include "kernels/cuda/certify_product.cuh"
+#include "kernels/cuda/device.cuh"
+#include "kernels/cuda/select.cuh"
+#include "kernels/cuda/slices.h"
+#include "kernels/cuda/walk.h"
 
 namespace rsir::cuda {
 namespace {
 
 constexpr int kThreads = 256;
 constexpr int kWarps = kThreads / kWarp;
-constexpr std::int64_t kLongRow = 1024;  // elements: more are worth a block
 constexpr int kTightenThreads = 512;
 constexpr int kTightenItems = 4;
 constexpr int kDecideRows = 4;
@@ -19,41 +21,6 @@ constexpr int kDecideBlocks = 4;                     // a query
 constexpr std::int64_t kMostKept = 1 << 14;          // candidates a query
 constexpr std::int64_t kFirstPhase = kMostKept / 2;  // items that are all kept at first
 constexpr std::int64_t kFallbackParts = 8;
-// Beyond these the products of scales could leave float32.
-constexpr double kLeastValue = 0x1p-40, kMostValue = 0x1p40;
-
-std::int64_t aligned(std::int64_t bytes) { return (bytes + 255) / 256 * 256; }
-
-// Takes pieces of memory from a block, one after the other; from nullptr it only adds up.
-class Slices {
-  public:
-    explicit Slices(void* memory) : memory_(reinterpret_cast<std::uintptr_t>(memory)) {}
-
-    template <class T>
-    T* take(std::int64_t count) {
-        const std::uintptr_t piece = memory_ + static_cast<std::uintptr_t>(used_);
-        used_ += aligned(count * static_cast<std::int64_t>(sizeof(T)));
-        return reinterpret_cast<T*>(piece);
-    }
-    std::int64_t used() const { return used_; }
-
-  private:
-    std::uintptr_t memory_;
-    std::int64_t used_ = 0;
-};
-
-Sidecar take_sidecar(Slices& slices, std::int64_t n, std::int64_t d) {
-    const std::int64_t rows = Sidecar::padded_rows(n);
-    const std::int64_t width = std::max<std::int64_t>(kDepthTile, (d + kDepthTile - 1) / kDepthTile * kDepthTile);
-    Sidecar sidecar{};
-    sidecar.values = slices.take<__half>(rows * width);
-    sidecar.scale = slices.take<float>(rows);
-    sidecar.norm = slices.take<float>(rows);
-    sidecar.residual = slices.take<float>(rows);
-    sidecar.maximum = slices.take<std::uint32_t>(2);
-    sidecar.width = width;
-    return sidecar;
-}
 
 struct Workspace {
     Sidecar queries;
@@ -64,10 +31,11 @@ struct Workspace {
     Key* fallback;  // [q, k, kFallbackParts]
     std::int64_t kept, bytes;
 
-    Workspace(void* memory, std::int64_t q, std::int64_t n, std::int64_t d, std::int64_t k) {
+    Workspace(void* memory, Codes codes, std::int64_t q, std::int64_t n, std::int64_t d, std::int64_t k) {
         Slices slices(memory);
         kept = std::min(kMostKept, Sidecar::padded_rows(n));
-        queries = take_sidecar(slices, q, d);
+        const auto bytes_of_queries = static_cast<std::int64_t>(sidecar_bytes(codes, q, d));
+        queries = Sidecar::at(slices.take<unsigned char>(bytes_of_queries), codes, q, d);
         keys = slices.take<Key>(q * kept);
         counts = slices.take<int>(q);
         failed = slices.take<int>(q);
@@ -76,74 +44,6 @@ struct Workspace {
         bytes = slices.used();
     }
 };
-
-// What all threads of a team (a warp or the block) have, combined; the whole block.
-template <int kTeam, class Combine>
-__device__ double over_team(double value, Combine combine) {
-    for (int half = kWarp / 2; half >= 1; half /= 2) value = combine(value, __shfl_xor_sync(kWholeWarp, value, half));
-    if constexpr (kTeam > kWarp) {
-        __shared__ double partial[kWarps];
-        __syncthreads();  // the last result has been read
-        if (threadIdx.x % kWarp == 0) partial[threadIdx.x / kWarp] = value;
-        __syncthreads();
-        value = partial[0];
-        for (int w = 1; w < kWarps; ++w) value = combine(value, partial[w]);
-    }
-    return value;
-}
-
-// A team of threads a row: a warp, or for long rows a block, whose few rows in flight stay in the first-level cache for
-// their second reading.
-template <int kTeam, class T>
-__global__ void __launch_bounds__(kThreads)
-    sidecar_kernel(const T* matrix, std::int64_t n, std::int64_t d, Sidecar sidecar) {
-    const int member = static_cast<int>(threadIdx.x) % kTeam;
-    const std::int64_t row = static_cast<std::int64_t>(blockIdx.x) * (kThreads / kTeam) + threadIdx.x / kTeam;
-    if (row >= n) return;
-    const T* from = matrix + row * d;
-    double most = 0.0;
-    bool ordinary = true;
-#pragma unroll 8
-    for (std::int64_t i = member; i < d; i += kTeam) {
-        const double value = fabs(widen(from[i]));
-        ordinary = ordinary && value <= kMostValue;  // false for NaN
-        most = value > most ? value : most;
-    }
-    const auto larger = [](double a, double b) { return a > b ? a : b; };
-    most = over_team<kTeam>(most, larger);
-    ordinary = over_team<kTeam>(ordinary ? 0.0 : 1.0, larger) == 0.0 && (most == 0.0 || most >= kLeastValue);
-    // The largest value becomes 2^14 to 2^15, so that the smallest keep their relative precision longest.
-    const int exponent = most == 0.0 || !ordinary ? 0 : ilogb(most) - 14;
-    const double scale = scalbn(1.0, exponent), inverse = scalbn(1.0, -exponent);
-    double norm = 0.0, residual = 0.0;
-    __half* to = sidecar.values + row * sidecar.width;
-#pragma unroll 4
-    for (std::int64_t i = 2 * member; i < sidecar.width; i += 2 * kTeam) {
-        __half pair[2];
-#pragma unroll
-        for (int e = 0; e < 2; ++e) {
-            const double value = ordinary && i + e < d ? widen(from[i + e]) : 0.0;
-            pair[e] = __double2half(value * inverse);
-            const double copy = static_cast<double>(__half2float(pair[e])) * scale;
-            norm += copy * copy;
-            residual += (value - copy) * (value - copy);
-        }
-        *reinterpret_cast<__half2*>(to + i) = __halves2half2(pair[0], pair[1]);
-    }
-    const auto add = [](double a, double b) { return a + b; };
-    norm = over_team<kTeam>(norm, add);
-    residual = over_team<kTeam>(residual, add);
-    if (member != 0) return;
-    const float rounded_norm = ordinary ? __double2float_rn(norm) : __uint_as_float(kQuietNaN);
-    const float rounded_residual = __double2float_ru(sqrt(residual) * (1.0 + 1e-9));
-    sidecar.scale[row] = static_cast<float>(scale);
-    sidecar.norm[row] = rounded_norm;
-    sidecar.residual[row] = rounded_residual;
-    if (ordinary) {
-        atomicMax(sidecar.maximum, __float_as_uint(rounded_norm));
-        atomicMax(sidecar.maximum + 1, __float_as_uint(rounded_residual));
-    }
-}
 
 __global__ void begin_kernel(std::int64_t q, const float* norms, int count, int* counts, int* failed, float* cuts) {
     const std::int64_t query = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
@@ -157,7 +57,7 @@ __global__ void begin_kernel(std::int64_t q, const float* norms, int count, int*
 __global__ void __launch_bounds__(kTightenThreads)
     tighten_kernel(Key* all_keys, std::int64_t kept, int* counts, int* failed, float* cuts, Sidecar queries,
                    const std::uint32_t* maximum, double sum_error, int k, int capacity) {
-    extern __shared__ Key buffer[];
+    Key* const buffer = dynamic_shared<Key>();
     __shared__ int count;
     __shared__ Key limit;
     __shared__ int written;
@@ -165,35 +65,8 @@ __global__ void __launch_bounds__(kTightenThreads)
     Key* keys = all_keys + query * kept;
     const int m = min(counts[query], static_cast<int>(kept));
     const Candidates candidates{buffer, &count, &limit, capacity, k};
-    candidates.clear();
     if (threadIdx.x == 0) written = 0;
-    __syncthreads();
-    constexpr int kTile = kTightenThreads * kTightenItems;
-    const auto load = [&](int base, Key(&mine)[kTightenItems]) {
-#pragma unroll
-        for (int u = 0; u < kTightenItems; ++u) {
-            const int i = base + u * kTightenThreads + static_cast<int>(threadIdx.x);
-            mine[u] = i < m ? keys[i] : kNoKey;
-        }
-    };
-    for (int base = 0; base < m; base += kTile) {
-        Key mine[kTightenItems];
-        load(base, mine);
-        unsigned left = (1u << kTightenItems) - 1;
-        const auto push = [&] {
-#pragma unroll
-            for (int u = 0; u < kTightenItems; ++u) {
-                if ((left >> u & 1) != 0 && candidates.push(mine[u])) left &= ~(1u << u);
-            }
-        };
-        push();
-        while (__syncthreads_or(left != 0)) {
-            candidates.cut();
-            push();
-        }
-    }
-    __syncthreads();
-    candidates.cut();
+    collect<kTightenThreads, kTightenItems>(candidates, keys, m);
 
     const auto kth = static_cast<std::uint32_t>(limit >> 32);
     const double residuals = static_cast<double>(queries.residual[query]) + __uint_as_float(maximum[1]);
@@ -202,9 +75,13 @@ __global__ void __launch_bounds__(kTightenThreads)
     // 1e-6: the canonical distance is rounded to float32, and equal ones are ordered by id.
     const float cut =
         kth >= kInfinity ? __uint_as_float(kInfinity) : __double2float_ru(reach * reach * (1.0 + 1e-6) + error);
-    for (int base = 0; base < m; base += kTile) {
+    for (int base = 0; base < m; base += kTightenThreads * kTightenItems) {
         Key mine[kTightenItems];
-        load(base, mine);
+#pragma unroll
+        for (int u = 0; u < kTightenItems; ++u) {
+            const int i = base + u * kTightenThreads + static_cast<int>(threadIdx.x);
+            mine[u] = i < m ? keys[i] : kNoKey;
+        }
         __syncthreads();  // survivors are written below what has been read
 #pragma unroll
         for (int u = 0; u < kTightenItems; ++u) {
@@ -235,11 +112,14 @@ __global__ void __launch_bounds__(kThreads) decide_kernel(const T* queries, cons
         const T* rows[kDecideRows];
 #pragma unroll
         for (int r = 0; r < kDecideRows; ++r) {
-            rows[r] = database + static_cast<std::int64_t>(keys[min(first + r, count - 1)] & 0xffffffffu) * d;
+            // Beyond the end the warp's own first one again: another's key is being rewritten.
+            const int at = first + r < count ? first + r : first;
+            rows[r] = database + static_cast<std::int64_t>(keys[at] & 0xffffffffu) * d;
         }
         const int mine = first + pair.row;
-        const auto id = static_cast<std::uint32_t>(keys[min(mine, count - 1)]);
+        const auto id = static_cast<std::uint32_t>(keys[mine < count ? mine : first]);
         const double squared = squared_distances<1, kDecideRows, T>(wanted, rows, d);
+        __syncwarp();  // all lanes have read the keys
         if (pair.leader && mine < count) keys[mine] = make_key(distance_bits(squared), id);
     }
 }
@@ -250,11 +130,12 @@ cudaError_t launch_decide(const EuclideanProblem& problem, const Workspace& work
     const T* queries = static_cast<const T*>(problem.queries);
     for (std::int64_t first = 0; first < problem.q; first += kMostRows) {
         const dim3 grid(kDecideBlocks, static_cast<unsigned>(std::min(kMostRows, problem.q - first)));
-        decide_kernel<T><<<grid, kThreads, 0, stream>>>(queries + first * problem.d,
-                                                        static_cast<const T*>(problem.database), problem.d,
-                                                        work.keys + first * work.kept, work.kept, work.counts + first);
+        const cudaError_t error = launch(decide_kernel<T>, grid, kThreads, 0, stream, queries + first * problem.d,
+                                         static_cast<const T*>(problem.database), problem.d,
+                                         work.keys + first * work.kept, work.kept, work.counts + first);
+        if (error != cudaSuccess) return error;
     }
-    return cudaGetLastError();
+    return cudaSuccess;
 }
 
 cudaError_t decide(const EuclideanProblem& problem, const Workspace& work, cudaStream_t stream) {
@@ -271,92 +152,45 @@ cudaError_t decide(const EuclideanProblem& problem, const Workspace& work, cudaS
     return cudaErrorInvalidValue;
 }
 
-template <class T>
-void launch_sidecar(const void* matrix, std::int64_t n, std::int64_t d, const Sidecar& sidecar, cudaStream_t stream) {
-    const T* from = static_cast<const T*>(matrix);
-    if (d <= kLongRow) {
-        const auto blocks = static_cast<unsigned>((n + kWarps - 1) / kWarps);
-        sidecar_kernel<kWarp><<<blocks, kThreads, 0, stream>>>(from, n, d, sidecar);
-    } else {
-        sidecar_kernel<kThreads><<<static_cast<unsigned>(n), kThreads, 0, stream>>>(from, n, d, sidecar);
-    }
-}
-
-// A step of the walk over the tiles in which the first ones are a sample of all: coprime to their number.
-std::int64_t stride_of(std::int64_t tiles) {
-    std::int64_t stride = std::max<std::int64_t>(1, static_cast<std::int64_t>(0.618 * static_cast<double>(tiles)));
-    while (std::gcd(stride, tiles) != 1) ++stride;
-    return stride;
-}
-
 }  // namespace
 
-Sidecar Sidecar::at(void* memory, std::int64_t n, std::int64_t d) {
-    Slices slices(memory);
-    return take_sidecar(slices, n, d);
-}
-
-std::size_t sidecar_bytes(std::int64_t n, std::int64_t d) {
-    Slices slices(nullptr);
-    take_sidecar(slices, n, d);
-    return static_cast<std::size_t>(slices.used());
-}
-
-cudaError_t make_sidecar(const void* matrix, FloatType type, std::int64_t n, std::int64_t d, const Sidecar& sidecar,
-                         cudaStream_t stream) {
-    const cudaError_t error = cudaMemsetAsync(sidecar.maximum, 0, 2 * sizeof(std::uint32_t), stream);
-    if (error != cudaSuccess || n == 0) return error;
-    switch (type) {
-        case FloatType::float16:
-            launch_sidecar<__half>(matrix, n, d, sidecar, stream);
-            break;
-        case FloatType::bfloat16:
-            launch_sidecar<__nv_bfloat16>(matrix, n, d, sidecar, stream);
-            break;
-        case FloatType::float32:
-            launch_sidecar<float>(matrix, n, d, sidecar, stream);
-            break;
-        case FloatType::float64:
-            launch_sidecar<double>(matrix, n, d, sidecar, stream);
-            break;
-    }
-    return cudaGetLastError();
-}
-
-std::size_t certify_bytes(std::int64_t q, std::int64_t n, std::int64_t d, std::int64_t k) {
-    return static_cast<std::size_t>(Workspace(nullptr, q, n, d, k).bytes);
+std::size_t certify_bytes(Codes codes, std::int64_t q, std::int64_t n, std::int64_t d, std::int64_t k) {
+    return static_cast<std::size_t>(Workspace(nullptr, codes, q, n, d, k).bytes);
 }
 
 cudaError_t certified_topk(const EuclideanProblem& problem, const Sidecar& database, std::int64_t k, void* workspace,
                            float* distances, std::int64_t* ids, cudaStream_t stream) {
     const std::int64_t q = problem.q, n = problem.n, d = problem.d;
     if (q == 0) return cudaSuccess;
-    const Workspace work(workspace, q, n, d, k);
+    if (database.codes == Codes::int8 && (q > kMostStreamed || d > kMostIntegerWidth)) return cudaErrorInvalidValue;
+    const Workspace work(workspace, database.codes, q, n, d, k);
     cudaError_t error = make_sidecar(problem.queries, problem.type, q, d, work.queries, stream);
     if (error != cudaSuccess) return error;
 
     const std::int64_t tiles = (n + kItemTile - 1) / kItemTile;
     const std::int64_t first_phase = std::min({tiles, kFirstPhase / kItemTile, work.kept / kItemTile});
-    begin_kernel<<<static_cast<unsigned>((q + kThreads - 1) / kThreads), kThreads, 0, stream>>>(
-        q, work.queries.norm, static_cast<int>(first_phase * kItemTile), work.counts, work.failed, work.cuts);
+    error = launch(begin_kernel, static_cast<unsigned>((q + kThreads - 1) / kThreads), kThreads, 0, stream, q,
+                   work.queries.norm, static_cast<int>(first_phase * kItemTile), work.counts, work.failed, work.cuts);
+    if (error != cudaSuccess) return error;
 
     // Each phase is so much longer than all before it that about a quarter of the room for candidates is used.
     const std::int64_t growth = std::clamp<std::int64_t>(kMostKept / (4 * k), 2, 16);
-    const double steps = static_cast<double>(database.width) / 16.0;
-    const double sum_error = steps * 0x1p-18 + 0x1p-20;
+    const bool integers = database.codes == Codes::int8;
+    const double sum_error = (integers ? 0.0 : static_cast<double>(database.width) / 16.0 * 0x1p-18) + 0x1p-20;
     const int capacity = selection_capacity(k);
     Product product{work.queries, database,  q,         n,           stride_of(tiles), tiles, 0, 0,
                     false,        work.kept, work.keys, work.counts, work.cuts};
-    for (std::int64_t seen = 0; seen < tiles; seen += product.count) {
-        product.first = seen;
-        product.count = seen == 0 ? first_phase : std::min(tiles - seen, seen * (growth - 1));
-        product.keep_all = seen == 0;
-        error = multiply(product, stream);
-        if (error != cudaSuccess) return error;
-        tighten_kernel<<<static_cast<unsigned>(q), kTightenThreads, static_cast<std::size_t>(capacity) * sizeof(Key),
-                         stream>>>(work.keys, work.kept, work.counts, work.failed, work.cuts, work.queries,
-                                   database.maximum, sum_error, static_cast<int>(k), capacity);
-    }
+    error = each_phase(tiles, first_phase, growth, [&](std::int64_t first, std::int64_t count) {
+        product.first = first;
+        product.count = count;
+        product.keep_all = first == 0;
+        const cudaError_t failure = integers ? multiply_stream(product, stream) : multiply(product, stream);
+        if (failure != cudaSuccess) return failure;
+        return launch(tighten_kernel, static_cast<unsigned>(q), kTightenThreads,
+                      static_cast<std::size_t>(capacity) * sizeof(Key), stream, work.keys, work.kept, work.counts,
+                      work.failed, work.cuts, work.queries, database.maximum, sum_error, static_cast<int>(k), capacity);
+    });
+    if (error != cudaSuccess) return error;
     error = decide(problem, work, stream);
     if (error != cudaSuccess) return error;
     auto* words = reinterpret_cast<std::uint32_t*>(distances);

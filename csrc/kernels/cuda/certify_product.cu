@@ -1,4 +1,5 @@
 #include "kernels/cuda/certify_product.cuh"
+#include "kernels/cuda/matrix.cuh"
 
 namespace rsir::cuda {
 namespace {
@@ -11,25 +12,11 @@ constexpr int kThreads = 256;
 constexpr int kWarpRows = 64, kWarpColumns = 64;
 constexpr int kTilesM = kWarpRows / 16, kTilesN = kWarpColumns / 8;
 
-__device__ void load_matrices(std::uint32_t (&to)[4], std::uint32_t from) {
-    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
-                 : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
-                 : "r"(from));
-}
-__device__ void multiply_add(float (&sum)[4], const std::uint32_t (&a)[4], std::uint32_t b0, std::uint32_t b1) {
-    asm volatile(
-        "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
-        "{%0, %1, %2, %3};"
-        : "+f"(sum[0]), "+f"(sum[1]), "+f"(sum[2]), "+f"(sum[3])
-        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
-}
-
 template <int kStages>
 __global__ void __launch_bounds__(kThreads, 1)
     product_kernel(const __grid_constant__ Product product, int query_tiles) {
-    extern __shared__ __align__(1024) unsigned char stages[];
     const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
-    const auto base = static_cast<std::uint32_t>(__cvta_generic_to_shared(stages));
+    const std::uint32_t base = shared_base();
     const BlockTile tile(product, query_tiles, base);
     __shared__ ItemTerms terms;
     terms.load(product, tile.first_item);
@@ -91,16 +78,11 @@ __global__ void product_kernel(const __grid_constant__ Product, int) {}  // mult
 #endif
 
 template <int kStages>
-cudaError_t launch(const Product& product, cudaStream_t stream) {
-    const int bytes = kStages * kStageBytes;
-    const cudaError_t error =
-        cudaFuncSetAttribute(product_kernel<kStages>, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes);
-    if (error != cudaSuccess) return error;
+cudaError_t multiply_in(const Product& product, cudaStream_t stream) {
     const auto query_tiles = static_cast<int>((product.q + kQueryTile - 1) / kQueryTile);
     // Blocks of one database tile are neighbours, so that it is read from memory once.
-    product_kernel<kStages>
-        <<<static_cast<unsigned>(product.count * query_tiles), kThreads, bytes, stream>>>(product, query_tiles);
-    return cudaGetLastError();
+    return launch(product_kernel<kStages>, static_cast<unsigned>(product.count * query_tiles), kThreads,
+                  kStages * kStageBytes, stream, product, query_tiles);
 }
 
 }  // namespace
@@ -114,7 +96,7 @@ cudaError_t multiply(const Product& product, cudaStream_t stream) {
 #ifdef RSIR_SM90A
     if (major == 9) return multiply_sm90(product, stream);
 #endif
-    return most >= 4 * kStageBytes ? launch<4>(product, stream) : launch<2>(product, stream);
+    return most >= 4 * kStageBytes ? multiply_in<4>(product, stream) : multiply_in<2>(product, stream);
 }
 
 }  // namespace rsir::cuda

@@ -1,10 +1,14 @@
-// The fast pass of certify.cuh: half-precision products on the tensor cores, tested against the cuts in registers.
+// The fast pass of certify.h: products of the copies, tested against the cuts in registers.
 #pragma once
 
+#include <cuda_fp16.h>
 #include <cuda_runtime_api.h>
 
 #include "kernels/cuda/canonical.cuh"
-#include "kernels/cuda/certify.cuh"
+#include "kernels/cuda/certify.h"
+#include "kernels/cuda/device.cuh"
+#include "kernels/cuda/matrix.cuh"
+#include "kernels/cuda/select.cuh"
 
 namespace rsir::cuda {
 
@@ -20,26 +24,17 @@ struct Product {
     const float* cuts;  // [q]
 };
 
-// sm_80 and newer.
+// Halves, sm_80 and newer.
 cudaError_t multiply(const Product& product, cudaStream_t stream);
-// sm_90a only.
+// Halves, sm_90a only.
 cudaError_t multiply_sm90(const Product& product, cudaStream_t stream);
+// int8, up to kMostStreamed queries.
+cudaError_t multiply_stream(const Product& product, cudaStream_t stream);
 
 // Chunk c (16 bytes) of line r (128 bytes) of a tile in shared memory lies at c ^ (r & 7), so that neither copies nor
 // the tensor cores' loads meet in a bank; this is also what sm_90 calls its 128-byte swizzle.
 constexpr int kLineBytes = static_cast<int>(kDepthTile) * 2;
 constexpr int kStageBytes = static_cast<int>(kQueryTile + kItemTile) * kLineBytes;
-
-#ifdef __CUDACC__
-
-__device__ inline void copy_chunk(std::uint32_t to, const void* from) {
-    asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(to), "l"(from));
-}
-__device__ inline void commit_copies() { asm volatile("cp.async.commit_group;"); }
-template <int kPending>
-__device__ void wait_copies() {
-    asm volatile("cp.async.wait_group %0;" ::"n"(kPending));
-}
 
 // What one block multiplies, and its copies to shared memory; 256 threads.
 struct BlockTile {
@@ -56,8 +51,8 @@ struct BlockTile {
         width = product.database.width;
         rounds = static_cast<int>(width / kDepthTile);
         copy_to = base + line * kLineBytes + ((chunk ^ (line & 7)) << 4);
-        row_from = product.queries.values + (first_row + line) * width + chunk * 8;
-        item_from = product.database.values + (first_item + line) * width + chunk * 8;
+        row_from = static_cast<const __half*>(product.queries.values) + (first_row + line) * width + chunk * 8;
+        item_from = static_cast<const __half*>(product.database.values) + (first_item + line) * width + chunk * 8;
     }
 
     // Queues the copies of one round into its stage; one group of copies whether or not there is such a round.
@@ -104,22 +99,24 @@ struct RowTest {
           keys(product.keys + row * product.kept),
           count(product.counts + row) {}
 
-    // A = |x^|^2 + |y^|^2 - 2 <x^, y^> of the item in that column of the tile.
-    __device__ void test(const Product& product, const BlockTile& tile, const ItemTerms& terms, float sum,
-                         int column) const {
-        const float distance = norm + terms.norm[column] + scale * (terms.scale[column] * sum);
-        const std::int64_t item = tile.first_item + column;
+    // A = |x^|^2 + |y^|^2 - 2 <x^, y^> of the item in that column of the tile of that step.
+    __device__ void test(const Product& product, std::int64_t step, std::int64_t first_item, int column,
+                         float item_norm, float item_scale, float sum) const {
+        const float distance = norm + item_norm + scale * (item_scale * sum);
+        const std::int64_t item = first_item + column;
         const std::uint32_t bits = isnan(distance) ? kQuietNaN : __float_as_uint(fmaxf(distance, 0.0f));
         const Key key = make_key(bits, static_cast<std::uint32_t>(item));
         if (product.keep_all) {
-            keys[(tile.step - product.first) * kItemTile + column] = item < product.n ? key : kNoKey;
+            keys[(step - product.first) * kItemTile + column] = item < product.n ? key : kNoKey;
         } else if (!(distance > cut) && item < product.n) {
             const int next = atomicAdd(count, 1);
             if (next < product.kept) keys[next] = key;
         }
     }
+    __device__ void test(const Product& product, const BlockTile& tile, const ItemTerms& terms, float sum,
+                         int column) const {
+        test(product, tile.step, tile.first_item, column, terms.norm[column], terms.scale[column], sum);
+    }
 };
-
-#endif
 
 }  // namespace rsir::cuda

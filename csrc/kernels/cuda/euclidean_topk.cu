@@ -1,7 +1,9 @@
 #include <algorithm>
 
 #include "kernels/cuda/canonical.cuh"
-#include "kernels/cuda/euclidean_topk.cuh"
+#include "kernels/cuda/device.cuh"
+#include "kernels/cuda/euclidean_topk.h"
+#include "kernels/cuda/select.cuh"
 
 namespace rsir::cuda {
 namespace {
@@ -32,14 +34,14 @@ __device__ double tile_distances(const Sides<T>& sides, std::int64_t first_query
     return squared_distances<kQueries, kRows, T>(queries, rows, sides.d);
 }
 
-// A block scans one part of the database for kQueries queries and keeps their k best. wanted [q]: null, or (kQueries 1)
-// not 0 for the queries to search.
+// A block scans one part of the database (`size` rows) for kQueries queries and keeps their k best. wanted [q]: null,
+// or (kQueries 1) not 0 for the queries to search.
 template <int kQueries, int kRows, class T>
 __global__ void __launch_bounds__(kThreads)
-    scan_kernel(Sides<T> sides, int k, int capacity, std::int64_t parts, const int* wanted, Key* best) {
+    scan_kernel(Sides<T> sides, int k, int capacity, std::int64_t size, const int* wanted, Key* best) {
     if (wanted != nullptr && wanted[blockIdx.x] == 0) return;
     constexpr int kTile = kWarps * kRows;
-    extern __shared__ Key shared[];  // [kQueries, capacity]
+    Key* const shared = dynamic_shared<Key>();  // [kQueries, capacity]
     __shared__ int counts[kQueries];
     __shared__ Key limits[kQueries];
     const auto candidates = [&](int j) {
@@ -48,7 +50,6 @@ __global__ void __launch_bounds__(kThreads)
     for (int j = 0; j < kQueries; ++j) candidates(j).clear();
     __syncthreads();
     const std::int64_t first_query = static_cast<std::int64_t>(blockIdx.x) * kQueries;
-    const std::int64_t size = ((sides.n + parts - 1) / parts + kTile - 1) / kTile * kTile;
     const std::int64_t first = blockIdx.y * size, last = min(first + size + 0LL, sides.n + 0LL);
     const Pair<kQueries, kRows> pair;
     for (std::int64_t base = first; base < last; base += kTile) {
@@ -70,7 +71,7 @@ __global__ void __launch_bounds__(kThreads)
         candidates(j).cut();
         if (first_query + j >= sides.q) continue;
         for (int rank = static_cast<int>(threadIdx.x); rank < k; rank += kThreads) {
-            best[((first_query + j) * k + rank) * parts + blockIdx.y] = candidates(j).keys[rank];
+            best[((first_query + j) * k + rank) * gridDim.y + blockIdx.y] = candidates(j).keys[rank];
         }
     }
 }
@@ -105,14 +106,12 @@ cudaError_t launch_scan(const EuclideanProblem& problem, std::int64_t k, std::in
     const std::size_t bytes = static_cast<std::size_t>(capacity) * sizeof(Key);
     if (wanted == nullptr && batched(problem.q, k)) {
         const dim3 grid(static_cast<unsigned>((problem.q + kBatch - 1) / kBatch), static_cast<unsigned>(parts));
-        scan_kernel<kBatch, 4><<<grid, kThreads, kBatch * bytes, stream>>>(sides_of<T>(problem), static_cast<int>(k),
-                                                                           capacity, parts, wanted, keys);
-    } else {
-        const dim3 grid(static_cast<unsigned>(problem.q), static_cast<unsigned>(parts));
-        scan_kernel<1, 8><<<grid, kThreads, bytes, stream>>>(sides_of<T>(problem), static_cast<int>(k), capacity, parts,
-                                                             wanted, keys);
+        return launch(scan_kernel<kBatch, 4, T>, grid, kThreads, kBatch * bytes, stream, sides_of<T>(problem),
+                      static_cast<int>(k), capacity, part_size(problem.n, parts, kWarps * 4), wanted, keys);
     }
-    return cudaGetLastError();
+    const dim3 grid(static_cast<unsigned>(problem.q), static_cast<unsigned>(parts));
+    return launch(scan_kernel<1, 8, T>, grid, kThreads, bytes, stream, sides_of<T>(problem), static_cast<int>(k),
+                  capacity, part_size(problem.n, parts, kWarps * 8), wanted, keys);
 }
 
 template <class T>
@@ -120,8 +119,7 @@ cudaError_t launch_keys(const EuclideanProblem& problem, Key* keys, cudaStream_t
     const std::int64_t rows = kWarps * 4;
     const dim3 grid(static_cast<unsigned>((problem.n + rows - 1) / rows),
                     static_cast<unsigned>(std::min<std::int64_t>((problem.q + kBatch - 1) / kBatch, 65535)));
-    keys_kernel<kBatch, 4><<<grid, kThreads, 0, stream>>>(sides_of<T>(problem), keys);
-    return cudaGetLastError();
+    return launch(keys_kernel<kBatch, 4, T>, grid, kThreads, 0, stream, sides_of<T>(problem), keys);
 }
 
 }  // namespace

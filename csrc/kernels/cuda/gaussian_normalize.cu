@@ -1,7 +1,9 @@
 #include <cmath>
 
-#include "kernels/cuda/gaussian_normalize.cuh"
+#include "kernels/cuda/device.cuh"
+#include "kernels/cuda/gaussian_normalize.h"
 #include "kernels/cuda/lanes.cuh"
+#include "kernels/cuda/widen.cuh"
 
 namespace rsir::cuda {
 namespace {
@@ -30,13 +32,8 @@ __device__ double held(double value) { return value; }
 __device__ float held(__half value) { return __half2float(value); }
 __device__ float held(__nv_bfloat16 value) { return __bfloat162float(value); }
 
-// Hides from the compiler that a value is the same as before, so that it widens it again in the next pass instead of
-// keeping both copies in registers. The same for the tests against the end of the row.
-__device__ void forget(float& value) { asm volatile("" : "+f"(value)); }
-__device__ void forget(int& value) { asm volatile("" : "+r"(value)); }
-__device__ void forget(double& value) { asm volatile("" : "+d"(value)); }
-
-// One warp a row, held in registers: one read, one write. kWhole: d is 32 kRounds.
+// One warp a row, held in registers: one read, one write. kWhole: d is 32 kRounds. What is forgotten is widened, or
+// tested against the end of the row, again in the next pass: there are no registers to keep both copies.
 template <class T, int kRounds, bool kWhole>
 __global__ void __launch_bounds__(kThreads)
     normalize_in_registers(const T* features, std::int64_t n, int d, float* out) {
@@ -68,6 +65,7 @@ __global__ void __launch_bounds__(kThreads)
         if (kWhole || r * kWarp < left) squares += centred * centred;
     }
     const RowMap map = row_map(__all_sync(kWholeWarp, constant), mu, fold_lanes(squares), d);
+    __syncwarp();  // all lanes have read the row, which may be where they write
     float* to = out + row * d;
     if (map.scale == 0.0) {
         for (int i = lane; i < d; i += kWarp) to[i] = map.fill;
@@ -107,6 +105,7 @@ __global__ void __launch_bounds__(kThreads)
         squares += centred * centred;
     }
     const RowMap map = row_map(__all_sync(kWholeWarp, constant), mu, fold_lanes(squares), count);
+    __syncwarp();  // all lanes have read the row's first element
     float* to = out + row * d;
     if (map.scale == 0.0) {
         for (std::int64_t i = lane; i < d; i += kWarp) to[i] = map.fill;
@@ -117,35 +116,39 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 template <class T>
-struct Launch {
+struct Rows {
     const T* features;
     std::int64_t n, d;
     float* out;
     cudaStream_t stream;
 
+    bool fits(int rounds) const { return d <= rounds * kWarp; }
     template <int kRounds>
-    bool in_registers() const {
-        if (d > kRounds * kWarp) return false;
+    cudaError_t in_registers() const {
         auto kernel = normalize_in_registers<T, kRounds, false>;
         if constexpr (sizeof(T) == 4) {
             if (d == kRounds * kWarp) kernel = normalize_in_registers<T, kRounds, true>;
         }
-        kernel<<<blocks(), kThreads, 0, stream>>>(features, n, static_cast<int>(d), out);
-        return true;
+        return launch(kernel, blocks(), kThreads, 0, stream, features, n, static_cast<int>(d), out);
     }
-    void from_memory() const { normalize_long<T><<<blocks(), kThreads, 0, stream>>>(features, n, d, out); }
+    cudaError_t from_memory() const {
+        return launch(normalize_long<T>, blocks(), kThreads, 0, stream, features, n, d, out);
+    }
     unsigned blocks() const { return static_cast<unsigned>((n + kRows - 1) / kRows); }
 };
 
 template <class T>
-cudaError_t launch(const void* features, std::int64_t n, std::int64_t d, float* out, cudaStream_t stream) {
-    const Launch<T> rows{static_cast<const T*>(features), n, d, out, stream};
+cudaError_t normalize(const void* features, std::int64_t n, std::int64_t d, float* out, cudaStream_t stream) {
+    const Rows<T> rows{static_cast<const T*>(features), n, d, out, stream};
     // float64 takes twice the registers; float32 is what features come in, so it has a kernel for every common length.
-    bool done = rows.template in_registers<32>();
-    if constexpr (sizeof(T) == 4) done = done || rows.template in_registers<64>();
-    if constexpr (sizeof(T) <= 4) done = done || rows.template in_registers<128>();
-    if (!done) rows.from_memory();
-    return cudaGetLastError();
+    if (rows.fits(32)) return rows.template in_registers<32>();
+    if constexpr (sizeof(T) == 4) {
+        if (rows.fits(64)) return rows.template in_registers<64>();
+    }
+    if constexpr (sizeof(T) <= 4) {
+        if (rows.fits(128)) return rows.template in_registers<128>();
+    }
+    return rows.from_memory();
 }
 
 }  // namespace
@@ -155,13 +158,13 @@ cudaError_t gaussian_normalize(const void* features, FloatType type, std::int64_
     if (n == 0 || d == 0) return cudaSuccess;
     switch (type) {
         case FloatType::float16:
-            return launch<__half>(features, n, d, out, stream);
+            return normalize<__half>(features, n, d, out, stream);
         case FloatType::bfloat16:
-            return launch<__nv_bfloat16>(features, n, d, out, stream);
+            return normalize<__nv_bfloat16>(features, n, d, out, stream);
         case FloatType::float32:
-            return launch<float>(features, n, d, out, stream);
+            return normalize<float>(features, n, d, out, stream);
         case FloatType::float64:
-            return launch<double>(features, n, d, out, stream);
+            return normalize<double>(features, n, d, out, stream);
     }
     return cudaErrorInvalidValue;
 }

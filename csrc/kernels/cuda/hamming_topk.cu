@@ -1,31 +1,38 @@
 #include <algorithm>
 
-#include "kernels/cuda/hamming_topk.cuh"
+#include "kernels/cuda/device.cuh"
+#include "kernels/cuda/hamming.cuh"
+#include "kernels/cuda/select.cuh"
 
 namespace rsir::cuda {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr int kBlocksPerMultiprocessor = 3;   // their registers fit
+constexpr int kBlocksPerMultiprocessor = 3;   // their registers fit; those of several queries not on sm_100 and newer
 constexpr std::int64_t kLeastPart = 1 << 14;  // items: less is not worth a block's start and its last sort
 constexpr int kBatch = 8;                     // queries that share one read of the database
 constexpr std::int64_t kMostBatched = 256;    // k up to which their candidates fit into shared memory together
 
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 1000
+template <int kQueries>
+constexpr int kBlocksOf = kQueries == 1 ? kBlocksPerMultiprocessor : 2;
+#else
+template <int kQueries>
+constexpr int kBlocksOf = kBlocksPerMultiprocessor;
+#endif
+
 template <int kQueries>
 constexpr int kItemsOf = kQueries == 1 ? 8 : 4;  // codes a thread between two barriers
 
-__device__ std::uint64_t load_word(const std::uint64_t* words) {
-    return static_cast<std::uint64_t>(__ldg(reinterpret_cast<const unsigned long long*>(words)));
-}
-
-// A block scans one part of the database for kQueries queries and keeps their k best. kWords: words a code where known
-// at compile time, else 0.
+// A block scans one part of the database (`size` items) for kQueries queries and keeps their k best. kWords: words a
+// code where known at compile time, else 0. wanted [q]: null, or (kQueries 1) not 0 for the queries to search.
 template <int kQueries, int kWords>
-__global__ void __launch_bounds__(kThreads, kBlocksPerMultiprocessor)
-    scan_kernel(HammingProblem problem, int k, int capacity, std::int64_t parts, Key* best) {
+__global__ void __launch_bounds__(kThreads, kBlocksOf<kQueries>)
+    scan_kernel(HammingProblem problem, int k, int capacity, std::int64_t size, const int* wanted, Key* best) {
+    if (wanted != nullptr && wanted[blockIdx.x] == 0) return;
     constexpr int kItems = kItemsOf<kQueries>;
     constexpr int kTile = kThreads * kItems;
-    extern __shared__ Key shared[];  // [kQueries, capacity] candidates, then [kQueries, words] queries
+    Key* const shared = dynamic_shared<Key>();  // [kQueries, capacity] candidates, then [kQueries, words] queries
     __shared__ int counts[kQueries];
     __shared__ Key limits[kQueries];
     const int words = kWords == 0 ? problem.words : kWords;
@@ -41,7 +48,6 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerMultiprocessor)
     for (int j = 0; j < kQueries; ++j) candidates(j).clear();
     __syncthreads();
 
-    const std::int64_t size = ((problem.n + parts - 1) / parts + kTile - 1) / kTile * kTile;
     const std::int64_t first = blockIdx.y * size, last = min(static_cast<long long>(first + size), problem.n + 0LL);
     std::uint32_t worst[kQueries];
 #pragma unroll
@@ -116,7 +122,7 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerMultiprocessor)
         candidates(j).cut();
         if (first_query + j >= problem.q) continue;
         for (int rank = static_cast<int>(threadIdx.x); rank < k; rank += kThreads) {
-            best[((first_query + j) * k + rank) * parts + blockIdx.y] = candidates(j).keys[rank];
+            best[((first_query + j) * k + rank) * gridDim.y + blockIdx.y] = candidates(j).keys[rank];
         }
     }
 }
@@ -138,22 +144,21 @@ __global__ void __launch_bounds__(kThreads) keys_kernel(HammingProblem problem, 
 bool batched(std::int64_t q, std::int64_t k, int words) { return q > 1 && k <= kMostBatched && words <= 64; }
 
 template <int kQueries, int kWords>
-cudaError_t launch_scan(const HammingProblem& problem, std::int64_t k, std::int64_t parts, Key* keys,
+cudaError_t launch_scan(const HammingProblem& problem, std::int64_t k, std::int64_t parts, const int* wanted, Key* keys,
                         cudaStream_t stream) {
     const int capacity = selection_capacity(k);
     const dim3 grid(static_cast<unsigned>((problem.q + kQueries - 1) / kQueries), static_cast<unsigned>(parts));
     const std::size_t bytes = static_cast<std::size_t>(kQueries) * (capacity + problem.words) * sizeof(Key);
-    scan_kernel<kQueries, kWords>
-        <<<grid, kThreads, bytes, stream>>>(problem, static_cast<int>(k), capacity, parts, keys);
-    return cudaGetLastError();
+    return launch(scan_kernel<kQueries, kWords>, grid, kThreads, bytes, stream, problem, static_cast<int>(k), capacity,
+                  part_size(problem.n, parts, kThreads * kItemsOf<kQueries>), wanted, keys);
 }
 
 template <int kQueries>
-cudaError_t choose_words(const HammingProblem& problem, std::int64_t k, std::int64_t parts, Key* keys,
-                         cudaStream_t stream) {
-    if (problem.words == 1) return launch_scan<kQueries, 1>(problem, k, parts, keys, stream);
-    if (problem.words == 2) return launch_scan<kQueries, 2>(problem, k, parts, keys, stream);
-    return launch_scan<kQueries, 0>(problem, k, parts, keys, stream);
+cudaError_t choose_words(const HammingProblem& problem, std::int64_t k, std::int64_t parts, const int* wanted,
+                         Key* keys, cudaStream_t stream) {
+    if (problem.words == 1) return launch_scan<kQueries, 1>(problem, k, parts, wanted, keys, stream);
+    if (problem.words == 2) return launch_scan<kQueries, 2>(problem, k, parts, wanted, keys, stream);
+    return launch_scan<kQueries, 0>(problem, k, parts, wanted, keys, stream);
 }
 
 }  // namespace
@@ -165,19 +170,19 @@ std::int64_t hamming_parts(std::int64_t q, std::int64_t n, std::int64_t k, int m
     return std::clamp<std::int64_t>(std::min(blocks / columns, n / kLeastPart), 1, 65535);
 }
 
-cudaError_t hamming_scan(const HammingProblem& problem, std::int64_t k, std::int64_t parts, Key* keys,
-                         cudaStream_t stream) {
+cudaError_t hamming_scan(const HammingProblem& problem, std::int64_t k, std::int64_t parts, const int* wanted,
+                         Key* keys, cudaStream_t stream) {
     if (problem.q == 0) return cudaSuccess;
-    return batched(problem.q, k, problem.words) ? choose_words<kBatch>(problem, k, parts, keys, stream)
-                                                : choose_words<1>(problem, k, parts, keys, stream);
+    return wanted == nullptr && batched(problem.q, k, problem.words)
+               ? choose_words<kBatch>(problem, k, parts, wanted, keys, stream)
+               : choose_words<1>(problem, k, parts, wanted, keys, stream);
 }
 
 cudaError_t hamming_keys(const HammingProblem& problem, Key* keys, cudaStream_t stream) {
     if (problem.q == 0 || problem.n == 0) return cudaSuccess;
     const dim3 grid(static_cast<unsigned>((problem.n + kThreads - 1) / kThreads),
                     static_cast<unsigned>(std::min<std::int64_t>(problem.q, 65535)));
-    keys_kernel<<<grid, kThreads, 0, stream>>>(problem, keys);
-    return cudaGetLastError();
+    return launch(keys_kernel, grid, kThreads, 0, stream, problem, keys);
 }
 
 }  // namespace rsir::cuda

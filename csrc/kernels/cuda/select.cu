@@ -1,3 +1,4 @@
+#include "kernels/cuda/device.cuh"
 #include "kernels/cuda/select.cuh"
 
 namespace rsir::cuda {
@@ -12,34 +13,11 @@ __global__ void __launch_bounds__(kThreads) select_kernel(Selection selection, i
     const Key* keys = selection.keys + query * selection.stride;
     const std::int64_t m = selection.counts == nullptr ? selection.m : selection.counts[query];
     const int k = static_cast<int>(selection.k);
-    extern __shared__ Key buffer[];
+    Key* const buffer = dynamic_shared<Key>();
     __shared__ int count;
     __shared__ Key limit;
     const Candidates candidates{buffer, &count, &limit, capacity, k};
-    candidates.clear();
-    __syncthreads();
-    for (std::int64_t base = 0; base < m; base += kThreads * kItems) {
-        Key mine[kItems];
-#pragma unroll
-        for (int u = 0; u < kItems; ++u) {
-            const std::int64_t i = base + u * kThreads + threadIdx.x;
-            mine[u] = i < m ? keys[i] : kNoKey;
-        }
-        unsigned left = (1u << kItems) - 1;
-        const auto push = [&] {
-#pragma unroll
-            for (int u = 0; u < kItems; ++u) {
-                if ((left >> u & 1) != 0 && candidates.push(mine[u])) left &= ~(1u << u);
-            }
-        };
-        push();
-        while (__syncthreads_or(left != 0)) {  // then the candidates are full
-            candidates.cut();
-            push();
-        }
-    }
-    __syncthreads();
-    candidates.cut();
+    collect<kThreads, kItems>(candidates, keys, m);
     for (int rank = static_cast<int>(threadIdx.x); rank < k; rank += kThreads) {
         const Key key = buffer[rank];
         selection.words[query * k + rank] = key == kNoKey ? selection.missing : static_cast<std::uint32_t>(key >> 32);
@@ -53,8 +31,7 @@ cudaError_t select_smallest(const Selection& selection, cudaStream_t stream) {
     if (selection.q == 0 || selection.k == 0) return cudaSuccess;
     const int capacity = selection_capacity(selection.k);
     const std::size_t bytes = static_cast<std::size_t>(capacity) * sizeof(Key);
-    select_kernel<<<static_cast<unsigned>(selection.q), kThreads, bytes, stream>>>(selection, capacity);
-    return cudaGetLastError();
+    return launch(select_kernel, static_cast<unsigned>(selection.q), kThreads, bytes, stream, selection, capacity);
 }
 
 }  // namespace rsir::cuda

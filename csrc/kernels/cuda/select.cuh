@@ -1,42 +1,9 @@
-// Selection of the k smallest 64-bit keys (kernels/cpu/topk.h: distance bits above the id) by a block, and the merge of
-// several blocks' selections. All keys differ, so the answer does not depend on the order in which they are pushed.
+// Selection of the k smallest keys (select.h) by a block.
 #pragma once
 
-#include <cuda_runtime_api.h>
-
-#include <cstdint>
+#include "kernels/cuda/select.h"
 
 namespace rsir::cuda {
-
-using Key = std::uint64_t;
-
-constexpr Key kNoKey = ~Key{0};
-constexpr std::int64_t kMostSelected = 2048;  // by a block in shared memory; beyond, sort all keys
-
-// Keys that a block buffers while it keeps k of them: a power of two of at least 2k.
-constexpr int selection_capacity(std::int64_t k) {
-    int capacity = 512;
-    while (capacity < 2 * k) capacity *= 2;
-    return capacity;
-}
-
-// keys [q, stride], of which the first m, or counts[row] if not null -> the k smallest of each row, in order: words
-// [q, k] the upper halves (distance bits), ids [q, k] the lower. Slots beyond the keys given (or kNoKey) hold `missing`
-// and -1. k <= kMostSelected. wanted [q], or null: not 0 for the rows to do.
-struct Selection {
-    const Key* keys;
-    std::int64_t q, stride, m;
-    const int* counts;
-    const int* wanted;
-    std::int64_t k;
-    std::uint32_t missing;
-    std::uint32_t* words;
-    std::int64_t* ids;
-};
-
-cudaError_t select_smallest(const Selection& selection, cudaStream_t stream);
-
-#ifdef __CUDACC__
 
 __device__ inline Key make_key(std::uint32_t distance, std::uint32_t id) { return (Key{distance} << 32) | id; }
 
@@ -99,6 +66,33 @@ struct Candidates {
     }
 };
 
-#endif
+// Pushes keys[0, m), by the whole block of kThreads; afterwards the candidates are sorted.
+template <int kThreads, int kItems>
+__device__ void collect(const Candidates& candidates, const Key* keys, std::int64_t m) {
+    candidates.clear();
+    __syncthreads();
+    for (std::int64_t base = 0; base < m; base += kThreads * kItems) {
+        Key mine[kItems];
+#pragma unroll
+        for (int u = 0; u < kItems; ++u) {
+            const std::int64_t i = base + u * kThreads + threadIdx.x;
+            mine[u] = i < m ? keys[i] : kNoKey;
+        }
+        unsigned left = (1u << kItems) - 1;
+        const auto push = [&] {
+#pragma unroll
+            for (int u = 0; u < kItems; ++u) {
+                if ((left >> u & 1) != 0 && candidates.push(mine[u])) left &= ~(1u << u);
+            }
+        };
+        push();
+        while (__syncthreads_or(left != 0)) {  // then the candidates are full
+            candidates.cut();
+            push();
+        }
+    }
+    __syncthreads();
+    candidates.cut();
+}
 
 }  // namespace rsir::cuda

@@ -6,6 +6,7 @@ from rsir_fast.ops.hamming_topk import hamming_topk
 from rsir_fast.ops.pack_codes import pack_codes
 from rsir_fast.ops.prepare import PreparedDatabase, prepare
 from rsir_fast.ops.prepared_codes import PreparedCodes, prepare_codes
+from rsir_fast.ops.prepared_tensor import PreparedTensor
 from rsir_fast.ops.rank_database import RankedBlock, rank_database
 from rsir_fast.ops.relevant_ranks import RelevantRanks, relevant_ranks
 
@@ -13,6 +14,7 @@ __all__ = [
     "GaussianStatistics",
     "PreparedCodes",
     "PreparedDatabase",
+    "PreparedTensor",
     "RankedBlock",
     "RelevantRanks",
     "euclidean_topk",

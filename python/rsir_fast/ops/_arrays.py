@@ -23,6 +23,7 @@ __all__ = [
     "check_rank",
     "is_cuda_tensor",
     "is_torch",
+    "traced",
 ]
 
 Array = NDArray[Any]
@@ -45,6 +46,12 @@ def is_torch(x: object) -> bool:
         return False
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(x, torch.Tensor)
+
+
+def traced(*operands: object) -> bool:
+    """Tell whether torch is tracing (torch.compile, torch.export) and all `operands` are its tensors."""
+    torch = sys.modules.get("torch")
+    return torch is not None and torch.compiler.is_compiling() and all(isinstance(x, torch.Tensor) for x in operands)
 
 
 def is_cuda_tensor(x: object) -> bool:

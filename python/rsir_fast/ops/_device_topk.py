@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
-from rsir_fast.ops._device import dtype_name, plain_on_device, stream_of
+from rsir_fast.ops._arrays import as_float, is_torch
+from rsir_fast.ops._device import device_module, dtype_name, plain_on_device, same_device, stream_of
 from rsir_fast.ops.gaussian_normalize import gaussian_normalize
+from rsir_fast.ops.prepared_tensor import PreparedTensor, make_copy
 
-__all__ = ["euclidean_on_device", "euclidean_search", "hamming_on_device", "sidecar_on_device"]
+__all__ = ["Operands", "euclidean_operands", "euclidean_search", "hamming_on_device"]
 
 SORTED_KEYS = 1 << 27
 """Keys that are sorted at a time where k is too large for selection: 1 GiB, and as much again for the sort."""
@@ -18,6 +21,12 @@ CERTIFY_ELEMENTS = 1 << 20
 
 CERTIFIED_QUERIES = 4096
 """Queries that are certified at a time: 128 KiB of workspace each."""
+
+MANY_QUERIES, MANY_ITEMS = 16, 1 << 18
+"""From which on several phases on the tensor cores should beat one scan: a guess, to be measured."""
+
+MANY_AT_ONCE = 4096
+"""Queries that are searched so at a time: 64 KiB of workspace each."""
 
 MOST_WORDS = 1024
 """64-bit words of the longest code that the device kernel takes."""
@@ -42,7 +51,14 @@ def hamming_on_device(compiled: Any, queries: Any, database: Any, k: int, bits: 
 
     distances = torch.empty((q, k), dtype=torch.int32, device=queries.device)
     ids = torch.empty((q, k), dtype=torch.int64, device=queries.device)
-    if k <= compiled.most_selected:
+    if _counts_many(compiled, q, n, words, k, place[0]):
+        block = min(q, MANY_AT_ONCE)
+        workspace = torch.empty(compiled.hamming_many_bytes(block, n, k), dtype=torch.uint8, device=queries.device)
+        for first in range(0, q, block):
+            rows = slice(first, min(first + block, q))
+            memory = workspace.data_ptr(), distances[rows].data_ptr(), ids[rows].data_ptr()
+            compiled.hamming_many(*operands(first, rows.stop - first), k, *memory, *place)
+    elif k <= compiled.most_selected:
         parts = compiled.hamming_parts(q, n, k, place[0])
         keys = torch.empty((q, k, parts), dtype=torch.int64, device=queries.device)
         outputs = keys.data_ptr(), distances.data_ptr(), ids.data_ptr()
@@ -55,22 +71,65 @@ def hamming_on_device(compiled: Any, queries: Any, database: Any, k: int, bits: 
     return distances, ids
 
 
-def euclidean_on_device(compiled: Any, queries: Any, database: Any, k: int, normalize: str) -> tuple[Any, Any]:
-    """Check and search float tensors [q, d] and [n, d] of one CUDA device."""
-    return euclidean_search(compiled, *_float_operands(queries, database, normalize), k)
+def _counts_many(compiled: Any, q: int, n: int, words: int, k: int, device: int) -> bool:
+    fits = 0 < k <= compiled.most_selected and 0 < words <= compiled.most_many_words
+    return q >= MANY_QUERIES and n >= MANY_ITEMS and fits and compiled.counts_many(device)
 
 
-def euclidean_search(compiled: Any, queries: Any, database: Any, k: int, sidecar: Any = None) -> tuple[Any, Any]:
-    """Run the search on contiguous [q, d] and [n, d] of one float dtype and CUDA device; arguments are checked.
+class Operands(NamedTuple):
+    """Both sides of a search, contiguous, of one float dtype and CUDA device."""
 
-    ``sidecar``: what `sidecar_on_device` made of the database, to be used again.
-    """
+    compiled: Any
+    queries: Any
+    database: Any
+    copies: Mapping[str, Any]
+    """What `prepare` made of the database."""
+    restore: Callable[[Any], Any]
+    """Turns an answer into the kind of array that the queries are."""
+
+
+def euclidean_operands(queries: Any, database: Any, normalize: str | None) -> Operands | None:
+    """Check and return what can be searched on a device; None where that is the CPU's work."""
+    if isinstance(database, PreparedTensor):
+        if normalize not in (None, database.normalize):
+            raise ValueError(
+                f"normalize: expected {database.normalize!r}, with which the database was prepared, got {normalize!r}; "
+                "leave it out, or prepare the database again"
+            )
+        rows, copies = database.rows, database.copies
+        brought, restore = _bring(queries, rows.device)
+        wanted = plain_on_device(brought, "queries", "d")
+        _check_width(wanted, rows)
+        if database.normalize == "row":
+            wanted = gaussian_normalize(wanted)
+        wanted, items = _one_dtype(wanted, rows)
+        return Operands(device_module(rows), wanted, items, copies if items is rows else {}, restore)
+    compiled = device_module(queries) if same_device(queries, database) else None
+    if compiled is None or not (queries.is_floating_point() and database.is_floating_point()):
+        return None
+    normalize = "none" if normalize is None else normalize
+    if normalize not in ("none", "row"):
+        raise ValueError(f"normalize: expected 'none' or 'row', got {normalize!r}")
+    wanted = plain_on_device(queries, "queries", "d")
+    items = wanted if database is queries else plain_on_device(database, "database", "d")
+    _check_width(wanted, items)
+    if items.shape[0] > MAX_ITEMS:
+        raise ValueError(f"database: expected at most {MAX_ITEMS} rows, got {items.shape[0]}; search it in parts")
+    if normalize == "row":
+        rows = gaussian_normalize(wanted)
+        return Operands(compiled, rows, rows if items is wanted else gaussian_normalize(items), {}, _unchanged)
+    return Operands(compiled, *_one_dtype(wanted, items), {}, _unchanged)
+
+
+def euclidean_search(operands: Operands, k: int) -> tuple[Any, Any]:
+    """Run the search on the device."""
     torch = sys.modules["torch"]
+    compiled, queries, database = operands[:3]
     (q, d), n = queries.shape, database.shape[0]
     place = stream_of(queries)
     size = queries.element_size()
 
-    def operands(first: int, count: int) -> tuple[Any, ...]:
+    def sides(first: int, count: int) -> tuple[Any, ...]:
         return queries.data_ptr() + first * d * size, count, database.data_ptr(), n, d, dtype_name(queries)
 
     distances = torch.empty((q, k), dtype=torch.float32, device=queries.device)
@@ -82,54 +141,62 @@ def euclidean_search(compiled: Any, queries: Any, database: Any, k: int, sidecar
             n,
             distances.view(torch.int32),
             ids,
-            lambda first, count, to: compiled.euclidean_keys(*operands(first, count), to, *place),
+            lambda first, count, to: compiled.euclidean_keys(*sides(first, count), to, *place),
         )
-    elif q > 1 and k > 0 and n > 0 and n * d >= CERTIFY_ELEMENTS and compiled.certifies(place[0]):
-        sidecar = sidecar_on_device(compiled, database) if sidecar is None else sidecar
+    elif codes := _codes(operands, k):
+        copy = operands.copies[codes] if codes in operands.copies else make_copy(compiled, database, codes)
         block = min(q, CERTIFIED_QUERIES)
-        workspace = torch.empty(compiled.certify_bytes(block, n, d, k), dtype=torch.uint8, device=queries.device)
+        workspace = torch.empty(compiled.certify_bytes(codes, block, n, d, k), dtype=torch.uint8, device=queries.device)
         for first in range(0, q, block):
             rows = slice(first, min(first + block, q))
-            memory = sidecar.data_ptr(), workspace.data_ptr(), distances[rows].data_ptr(), ids[rows].data_ptr()
-            compiled.certified_topk(*operands(first, rows.stop - first), k, *memory, *place)
+            memory = copy.data_ptr(), workspace.data_ptr(), distances[rows].data_ptr(), ids[rows].data_ptr()
+            compiled.certified_topk(*sides(first, rows.stop - first), k, codes, *memory, *place)
     else:
         parts = compiled.euclidean_parts(q, n, k, place[0])
         keys = torch.empty((q, k, parts), dtype=torch.int64, device=queries.device)
         outputs = keys.data_ptr(), distances.data_ptr(), ids.data_ptr()
-        compiled.euclidean_topk(*operands(0, q), k, parts, *outputs, *place)
-    return distances, ids
+        compiled.euclidean_topk(*sides(0, q), k, parts, *outputs, *place)
+    return operands.restore(distances), operands.restore(ids)
 
 
-def _float_operands(queries: Any, database: Any, normalize: str) -> tuple[Any, Any]:
-    """Return both sides as contiguous matrices of one dtype, normalised if asked."""
-    torch = sys.modules["torch"]
-    if normalize not in ("none", "row"):
-        raise ValueError(f"normalize: expected 'none' or 'row', got {normalize!r}")
-    wanted = plain_on_device(queries, "queries", "d")
-    items = wanted if database is queries else plain_on_device(database, "database", "d")
-    if wanted.shape[1] != items.shape[1]:
+def _codes(operands: Operands, k: int) -> str | None:
+    """Return the copy by which to certify, or None where measuring every item is sooner done."""
+    compiled, queries, database, copies = operands[:4]
+    q, n = queries.shape[0], database.shape[0]
+    if k == 0 or q == 0 or n == 0 or database.numel() < CERTIFY_ELEMENTS:
+        return None
+    if "int8" in copies and q <= compiled.most_streamed:
+        return "int8"
+    return "half" if q > 1 and compiled.certifies(stream_of(database)[0]) else None
+
+
+def _bring(queries: Any, device: Any) -> tuple[Any, Callable[[Any], Any]]:
+    """Return the queries as a tensor on the device, and the way back."""
+    if is_torch(queries):
+        return queries.to(device), lambda answer: answer.to(queries.device)
+    values, restore = as_float(queries, "queries")
+    return sys.modules["torch"].from_numpy(values).to(device), lambda answer: restore(answer.cpu().numpy())
+
+
+def _check_width(queries: Any, database: Any) -> None:
+    if queries.shape[1] != database.shape[1]:
         raise ValueError(
-            f"queries have {wanted.shape[1]} features, the database has {items.shape[1]}; "
+            f"queries have {queries.shape[1]} features, the database has {database.shape[1]}; "
             "expected both from the same backbone and layer"
         )
-    if items.shape[0] > MAX_ITEMS:
-        raise ValueError(f"database: expected at most {MAX_ITEMS} rows, got {items.shape[0]}; search it in parts")
-    if normalize == "row":
-        rows = gaussian_normalize(wanted)
-        return rows, rows if items is wanted else gaussian_normalize(items)
-    if wanted.dtype != items.dtype:  # float16 and bfloat16 have no common type but float32
-        wide = torch.float64 if torch.float64 in (wanted.dtype, items.dtype) else torch.float32
-        return wanted.to(wide), items.to(wide)
-    return wanted, items
 
 
-def sidecar_on_device(compiled: Any, database: Any) -> Any:
-    """Return the half-precision copy of a contiguous database with its bounds, as one block of bytes on the device."""
+def _one_dtype(queries: Any, database: Any) -> tuple[Any, Any]:
+    """Widen either side where the dtypes differ; float16 and bfloat16 have no common type but float32."""
     torch = sys.modules["torch"]
-    n, d = database.shape
-    sidecar = torch.empty(compiled.sidecar_bytes(n, d), dtype=torch.uint8, device=database.device)
-    compiled.make_sidecar(database.data_ptr(), n, d, dtype_name(database), sidecar.data_ptr(), *stream_of(database))
-    return sidecar
+    if queries.dtype == database.dtype:
+        return queries, database
+    wide = torch.float64 if torch.float64 in (queries.dtype, database.dtype) else torch.float32
+    return queries.to(wide), database.to(wide)
+
+
+def _unchanged(answer: Any) -> Any:
+    return answer
 
 
 def _whole_words(codes: Any) -> Any:

@@ -8,12 +8,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from rsir_fast.ops._arrays import FloatRows, Restore, as_count, as_float, as_rows
-from rsir_fast.ops._device import device_module, same_device
-from rsir_fast.ops._device_topk import euclidean_on_device
+from rsir_fast.ops._arrays import FloatRows, Restore, as_count, as_float, as_rows, traced
+from rsir_fast.ops._device_topk import euclidean_operands
+from rsir_fast.ops._device_topk import euclidean_search as search_on_device
 from rsir_fast.ops._dispatch import choose_isa, choose_threads, cpu
 from rsir_fast.ops._plan import Method, SearchPlan, choose_pass, is_tiny
 from rsir_fast.ops.prepare import MAX_WIDTH, PreparedDatabase, check_items, make_sidecar, normalized_rows, stored_rows
+from rsir_fast.ops.prepared_tensor import PreparedTensor
 
 __all__ = ["euclidean_topk"]
 
@@ -105,13 +106,18 @@ def euclidean_topk(
         raise ValueError(f"exact: expected True or False, got {exact!r}")
     if nan not in ("last", "raise"):
         raise ValueError(f"nan: expected 'last' or 'raise', got {nan!r}")
+    if traced(queries, database):
+        if nan == "raise":
+            raise ValueError("nan='raise' looks at the numbers, which torch.compile and torch.export do not have yet")
+        from rsir_fast.ops import _torch_ops
+
+        answer: tuple[Any, ...] = _torch_ops.euclidean_topk(queries, database, k, normalize or "none")
+        return answer
     if nan == "raise":
         _refuse_nan(queries, "queries")
         _refuse_nan(database, "database")
-    if method == "auto" and not explain and same_device(queries, database):
-        compiled = device_module(queries)
-        if compiled is not None and queries.is_floating_point() and database.is_floating_point():
-            return euclidean_on_device(compiled, queries, database, as_count(k, "k"), normalize or "none")
+    if method == "auto" and not explain and (operands := euclidean_operands(queries, database, normalize)) is not None:
+        return search_on_device(operands, as_count(k, "k"))
     wanted, items, restore = float_operands(queries, database, normalize, threads=threads, isa=isa)
     distances, ids, plan = search(wanted, items, as_count(k, "k"), method=method, threads=threads, isa=isa)
     answer = restore(distances), restore(ids)
@@ -122,6 +128,11 @@ def float_operands(
     queries: Any, database: Any, normalize: str | None, *, threads: int | None, isa: str | None
 ) -> tuple[FloatRows, PreparedDatabase | FloatRows, Restore]:
     """Return both sides as the kernels read them, normalised if asked, and the way back."""
+    if isinstance(database, PreparedTensor):
+        raise ValueError(
+            "database: expected one that the CPU can read, got a PreparedTensor, which only euclidean_topk (without "
+            "method and explain) and rank_database take; pass its rows"
+        )
     rows, restore = as_rows(queries, "queries")
     if isinstance(database, PreparedDatabase):
         if normalize not in (None, database.normalize):

@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rsir_fast.ops._arrays import Array, as_float, as_host, is_torch
+from rsir_fast.ops._arrays import Array, as_float, as_host, is_torch, traced
 from rsir_fast.ops._device import device_module, dtype_name, plain_on_device, same_device, stream_of
 from rsir_fast.ops._dispatch import choose_isa, choose_threads, cpu
 
@@ -89,6 +89,10 @@ def gaussian_normalize(
         raise ValueError(f"axis: expected 'row' or 'feature', got {axis!r}")
     if axis == "row" and statistics is not None:
         raise ValueError("statistics: expected None with axis='row', whose mean and deviation are each row's own")
+    if traced(features) and out is None and statistics is None:
+        from rsir_fast.ops import _torch_ops
+
+        return _torch_ops.gaussian_normalize(features, axis)
     if axis == "row" and (compiled := device_module(features)) is not None and features.is_floating_point():
         return _normalize_on_device(features, out, compiled)
     values, restore = as_float(features, "features")

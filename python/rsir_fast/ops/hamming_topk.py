@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rsir_fast.ops._arrays import Restore, as_codes, as_count, check_rank
+from rsir_fast.ops._arrays import Restore, as_codes, as_count, check_rank, traced
 from rsir_fast.ops._device import device_module, dtype_name, same_device
 from rsir_fast.ops._device_topk import MOST_WORDS, hamming_on_device
 from rsir_fast.ops._dispatch import choose_isa, choose_threads, cpu
@@ -76,6 +76,11 @@ def hamming_topk(
     >>> rf.hamming_topk(codes[:1], codes, k=3, bits=3)
     (array([[0, 1, 3]], dtype=int32), array([[0, 1, 2]]))
     """
+    if traced(queries, database):
+        from rsir_fast.ops import _torch_ops
+
+        answer: tuple[Any, Any] = _torch_ops.hamming_topk(queries, database, k, bits)
+        return answer
     if (compiled := _device_codes(queries, database)) is not None:
         length = _common_length(queries.shape[1], database.shape, bits)
         return hamming_on_device(compiled, queries, database, as_count(k, "k"), length)

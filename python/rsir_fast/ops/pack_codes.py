@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rsir_fast.ops._arrays import as_float
+from rsir_fast.ops._arrays import as_float, traced
 from rsir_fast.ops._device import device_module, dtype_name, plain_on_device, stream_of
 from rsir_fast.ops._dispatch import choose_isa, choose_threads, cpu
 
@@ -50,6 +50,10 @@ def pack_codes(u: Any, *, threads: int | None = None, isa: str | None = None) ->
     >>> rf.pack_codes(np.array([[0.3, -2.0, 0.0, 1.0]]))
     array([[9]], dtype=uint8)
     """
+    if traced(u):
+        from rsir_fast.ops import _torch_ops
+
+        return _torch_ops.pack_codes(u)
     if (compiled := device_module(u)) is not None and u.is_floating_point():
         return _pack_on_device(u, compiled)
     values, restore = as_float(u, "u")

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple
 
-from rsir_fast.ops._arrays import as_count
+from rsir_fast.ops._arrays import Restore, as_count
+from rsir_fast.ops._device_topk import euclidean_operands
+from rsir_fast.ops._device_topk import euclidean_search as euclidean_search_on_device
 from rsir_fast.ops.euclidean_topk import float_operands
 from rsir_fast.ops.euclidean_topk import search as euclidean_search
 from rsir_fast.ops.hamming_topk import code_operands
@@ -16,6 +18,10 @@ __all__ = ["RankedBlock", "rank_database"]
 
 BLOCK_BYTES = 64 * 2**20
 """Default size of a block of answers."""
+
+
+def _unchanged(answer: Any) -> Any:
+    return answer
 
 
 class RankedBlock(NamedTuple):
@@ -89,15 +95,22 @@ def rank_database(
     2 [[2, 0, 1]]
     """
     wanted: Any
+    restore: Restore
     if metric == "euclidean":
         if bits is not None:
             raise ValueError("bits: expected None with metric='euclidean'; it is the length of a Hamming code")
-        wanted, items, restore = float_operands(queries, database, normalize, threads=threads, isa=isa)
+        if (operands := euclidean_operands(queries, database, normalize)) is not None:
+            wanted, n, restore = operands.queries, len(operands.database), _unchanged
 
-        n = len(stored_rows(items))
+            def rank(rows: Any) -> tuple[Any, Any]:
+                return euclidean_search_on_device(operands._replace(queries=rows), n)
 
-        def rank(rows: Any) -> tuple[Any, Any]:
-            return euclidean_search(rows, items, n, threads=threads, isa=isa)[:2]
+        else:
+            wanted, items, restore = float_operands(queries, database, normalize, threads=threads, isa=isa)
+            n = len(stored_rows(items))
+
+            def rank(rows: Any) -> tuple[Any, Any]:
+                return euclidean_search(rows, items, n, threads=threads, isa=isa)[:2]
 
     elif metric == "hamming":
         if normalize not in (None, "none"):

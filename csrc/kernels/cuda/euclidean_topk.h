@@ -5,8 +5,8 @@
 
 #include <cstdint>
 
-#include "kernels/cuda/select.cuh"
-#include "kernels/cuda/types.cuh"
+#include "kernels/cuda/select.h"
+#include "kernels/cuda/types.h"
 
 namespace rsir::cuda {
 

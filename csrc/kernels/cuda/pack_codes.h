@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-#include "kernels/cuda/types.cuh"
+#include "kernels/cuda/types.h"
 
 namespace rsir::cuda {
 

@@ -1,0 +1,66 @@
+#include "kernels/cuda/certify_product.cuh"
+
+// The product for few queries: reading is all that costs. A warp takes four items at a time; each lane multiplies 16
+// codes of all of them with those of every query.
+namespace rsir::cuda {
+namespace {
+
+constexpr int kThreads = 256;
+constexpr int kWarps = kThreads / kWarp;
+constexpr int kItems = 4;
+constexpr int kChunk = 16;  // codes a lane at a time
+
+template <int kQueries>
+__global__ void __launch_bounds__(kThreads, 2) stream_kernel(const __grid_constant__ Product product) {
+    const int lane = static_cast<int>(threadIdx.x) % kWarp, warp = static_cast<int>(threadIdx.x) / kWarp;
+    const std::int64_t step = product.first + blockIdx.x, width = product.database.width;
+    const std::int64_t first_item = step * product.stride % product.tiles * kItemTile;
+    const auto* queries = static_cast<const std::int8_t*>(product.queries.values) + lane * kChunk;
+    const Pair<kQueries, kItems> pair;
+    const RowTest query(product, min(pair.query, static_cast<int>(product.q) - 1));
+    for (int column = warp * kItems; column < static_cast<int>(kItemTile); column += kWarps * kItems) {
+        const auto* items =
+            static_cast<const std::int8_t*>(product.database.values) + (first_item + column) * width + lane * kChunk;
+        int sums[kQueries * kItems] = {};
+#pragma unroll(kQueries == 8 ? 1 : 2)
+        for (std::int64_t i = 0; i < width - lane * kChunk; i += kWarp * kChunk) {
+            int4 item[kItems];
+#pragma unroll
+            for (int r = 0; r < kItems; ++r) item[r] = *reinterpret_cast<const int4*>(items + r * width + i);
+#pragma unroll
+            for (int j = 0; j < kQueries; ++j) {
+                // Queries beyond the last one are padding of the sidecar's tile.
+                const int4 code = __ldg(reinterpret_cast<const int4*>(queries + j * width + i));
+#pragma unroll
+                for (int r = 0; r < kItems; ++r) {
+                    int& sum = sums[r * kQueries + j];
+                    sum = __dp4a(code.x, item[r].x, sum);
+                    sum = __dp4a(code.y, item[r].y, sum);
+                    sum = __dp4a(code.z, item[r].z, sum);
+                    sum = __dp4a(code.w, item[r].w, sum);
+                }
+            }
+        }
+        const int sum = fold_pairs<kWarp / 2>(sums, lane);
+        if (pair.leader && pair.query < product.q) {
+            const std::int64_t item = first_item + column + pair.row;
+            query.test(product, step, first_item, column + pair.row, product.database.norm[item],
+                       product.database.scale[item], static_cast<float>(sum));
+        }
+    }
+}
+
+template <int kQueries>
+cudaError_t stream_queries(const Product& product, cudaStream_t stream) {
+    return launch(stream_kernel<kQueries>, static_cast<unsigned>(product.count), kThreads, 0, stream, product);
+}
+
+}  // namespace
+
+cudaError_t multiply_stream(const Product& product, cudaStream_t stream) {
+    if (product.q == 1) return stream_queries<1>(product, stream);
+    if (product.q == 2) return stream_queries<2>(product, stream);
+    return product.q <= 4 ? stream_queries<4>(product, stream) : stream_queries<8>(product, stream);
+}
+
+}  // namespace rsir::cuda

@@ -1,0 +1,42 @@
+// What the kernels ask of the device beyond C++ and CUDA's own functions. tests/kernels/simt has the same for the host.
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include <cstdint>
+#include <type_traits>
+
+namespace rsir::cuda {
+
+// Puts a kernel on the stream, with `shared_bytes` of dynamic shared memory a block; an empty grid is an error.
+template <class... Parameters>
+cudaError_t launch(void (*kernel)(Parameters...), dim3 grid, int threads, std::size_t shared_bytes, cudaStream_t stream,
+                   std::common_type_t<Parameters>... arguments) {
+    if (shared_bytes > 48 * 1024) {  // more than every kernel may have unasked
+        const cudaError_t error =
+            cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared_bytes));
+        if (error != cudaSuccess) return error;
+    }
+    kernel<<<grid, threads, shared_bytes, stream>>>(arguments...);
+    return cudaGetLastError();
+}
+
+// The block's dynamic shared memory, and its address there.
+template <class T>
+__device__ T* dynamic_shared() {
+    extern __shared__ __align__(1024) unsigned char bytes[];
+    return reinterpret_cast<T*>(bytes);
+}
+__device__ inline std::uint32_t shared_base() {
+    return static_cast<std::uint32_t>(__cvta_generic_to_shared(dynamic_shared<char>()));
+}
+
+// Hides from the compiler that a value is the same as before.
+__device__ inline void forget(float& value) { asm volatile("" : "+f"(value)); }
+__device__ inline void forget(int& value) { asm volatile("" : "+r"(value)); }
+__device__ inline void forget(double& value) { asm volatile("" : "+d"(value)); }
+
+// The compiler moves no access to memory across.
+__device__ inline void keep_order() { asm volatile("" ::: "memory"); }
+
+}  // namespace rsir::cuda

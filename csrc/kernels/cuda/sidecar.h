@@ -1,0 +1,37 @@
+// A small copy of a matrix, from which a search can prove which rows cannot be among the k nearest (certify.h).
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/cuda/types.h"
+
+namespace rsir::cuda {
+
+// half: for the tensor cores, many queries. int8: half the bytes, for few queries, which are bound by reading.
+enum class Codes { half, int8 };
+
+// Rows and columns of a product that one block makes, and elements of a row that it loads at a time.
+constexpr std::int64_t kQueryTile = 128, kItemTile = 256, kDepthTile = 64;
+
+// Row x is copied as x^ = scale * c. Rows are padded to a tile; what lies beyond n is never read as an answer.
+struct Sidecar {
+    Codes codes;
+    void* values;            // [rows, width] __half or std::int8_t: c, 0 beyond d
+    float* scale;            // [rows]; of halves a power of two
+    float* norm;             // [rows]: |x^|^2; NaN where the row cannot be excluded (NaN, infinity, extreme values)
+    float* residual;         // [rows]: rho >= |x - x^|
+    std::uint32_t* maximum;  // bits of the largest norm and of the largest residual
+    std::int64_t width;
+
+    static std::int64_t padded_rows(std::int64_t n) { return (n + kItemTile - 1) / kItemTile * kItemTile; }
+    static Sidecar at(void* memory, Codes codes, std::int64_t n, std::int64_t d);
+};
+
+std::size_t sidecar_bytes(Codes codes, std::int64_t n, std::int64_t d);
+cudaError_t make_sidecar(const void* matrix, FloatType type, std::int64_t n, std::int64_t d, const Sidecar& sidecar,
+                         cudaStream_t stream);
+
+}  // namespace rsir::cuda

@@ -1,0 +1,57 @@
+// The host's twin of csrc/kernels/cuda/matrix.cuh.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+#include "cuda_fp16.h"
+#include "tensor_core.h"
+
+namespace rsir::cuda {
+
+inline void copy_chunk(std::uint32_t to, const void* from) {
+    if (to % 16 != 0 || reinterpret_cast<std::uintptr_t>(from) % 16 != 0) simt::broken("a copy that is not aligned");
+    const auto copy = [=] { std::memcpy(simt::shared_at(to, 16), from, 16); };
+    if (simt::late()) {
+        simt::defer(0, copy);
+    } else {
+        copy();
+    }
+}
+inline void commit_copies() { simt::commit(0); }
+template <int kPending>
+void wait_copies() {
+    simt::wait(0, kPending);
+}
+
+inline void load_matrices(std::uint32_t (&to)[4], std::uint32_t from) {
+    if (from % 16 != 0) simt::broken("a matrix row that is not aligned");
+    const unsigned char* rows = simt::exchange(0xffffffffu, &from, sizeof from);
+    const unsigned lane = threadIdx.x % 32;
+    for (unsigned m = 0; m < 4; ++m) {
+        std::uint32_t row;
+        std::memcpy(&row, rows + (m * 8 + lane / 4) * simt::kPiece, sizeof row);
+        std::memcpy(to + m, simt::shared_at(row + lane % 4 * 4, 4), 4);
+    }
+}
+
+inline void multiply_add(float (&sum)[4], const std::uint32_t (&a)[4], std::uint32_t b0, std::uint32_t b1) {
+    const std::uint32_t mine[6] = {a[0], a[1], a[2], a[3], b0, b1};
+    const unsigned char* all = simt::exchange(0xffffffffu, mine, sizeof mine);
+    const auto element = [&](unsigned lane, unsigned word, unsigned half) {
+        __half value;
+        std::memcpy(&value, all + lane * simt::kPiece + word * 4 + half * 2, sizeof value);
+        return __half2float(value);
+    };
+    const unsigned lane = threadIdx.x % 32;
+    float x[2][16], y[2][16];  // rows lane / 4 and 8 further, columns lane % 4 * 2 and the next
+    for (unsigned i = 0; i < 2; ++i) {
+        for (unsigned k = 0; k < 16; ++k) {
+            x[i][k] = element(lane / 4 * 4 + k % 8 / 2, i + k / 8 * 2, k % 2);
+            y[i][k] = element((lane % 4 * 2 + i) * 4 + k % 8 / 2, 4 + k / 8, k % 2);
+        }
+    }
+    for (unsigned s = 0; s < 4; ++s) sum[s] = simt::add_products(sum[s], x[s / 2], y[s % 2]);
+}
+
+}  // namespace rsir::cuda

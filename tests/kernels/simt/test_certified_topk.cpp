@@ -1,0 +1,182 @@
+#include "euclidean_cases.h"
+#include "kernels/cuda/certify.h"
+
+using namespace rsir;
+using namespace rsir::test;
+using cuda::Codes;
+
+namespace {
+
+// The three kernels that make the product: four stages, two (less shared memory), and that of sm_90a.
+void each_device(const std::function<void()>& body) {
+    for (const simt::Device device :
+         {simt::Device{8, 227 * 1024}, simt::Device{8, 99 * 1024}, simt::Device{9, 227 * 1024}}) {
+        const Case here("compute capability ", device.compute_capability_major, ", shared memory ",
+                        device.shared_bytes_per_block);
+        simt::device() = device;
+        body();
+    }
+    simt::device() = {};
+}
+
+template <class T>
+void check_once(const Problem<T>& problem, const Answer& expected, std::int64_t k, Codes codes = Codes::half) {
+    const DeviceProblem<T> device(problem);
+    const DeviceArray<unsigned char> memory(
+        static_cast<std::int64_t>(cuda::sidecar_bytes(codes, problem.n, problem.d)));
+    const cuda::Sidecar sidecar = cuda::Sidecar::at(memory.data(), codes, problem.n, problem.d);
+    const DeviceArray<unsigned char> workspace(
+        static_cast<std::int64_t>(cuda::certify_bytes(codes, problem.q, problem.n, problem.d, k)));
+    const DeviceArray<float> distances(problem.q * k);
+    const DeviceArray<std::int64_t> ids(problem.q * k);
+    CHECK(cuda::make_sidecar(device.problem.database, Stored<T>::type, problem.n, problem.d, sidecar, nullptr) ==
+          cudaSuccess);
+    CHECK(cuda::certified_topk(device.problem, sidecar, k, workspace.data(), distances.data(), ids.data(), nullptr) ==
+          cudaSuccess);
+    CHECK_DEVICE(distances, expected.distances);
+    CHECK_DEVICE(ids, expected.ids);
+}
+
+template <class T>
+void check_search(const Problem<T>& problem, std::int64_t k, Codes codes = Codes::half) {
+    const Case here("q=", problem.q, " n=", problem.n, " d=", problem.d, " k=", k, " bytes=", sizeof(T));
+    const Answer expected = on_cpu(problem, k);
+    next_order([&] { check_once(problem, expected, k, codes); });
+}
+
+}  // namespace
+
+// Around the edges of a tile: 128 queries, 256 items, 64 elements.
+TEST(tile_edges) {
+    Random random(61);
+    std::size_t round = 0;
+    const std::vector<std::int64_t> depths = {1, 10, 100};
+    each_device([&] {
+        for (const std::int64_t q : sizes({1, 129}, {2})) {
+            for (const std::int64_t n : sizes({256, 257}, {300})) {
+                for (const std::int64_t d : sizes({64, 65}, {65})) {
+                    check_search(Problem<float>::make(random, q, n, d, kKinds[round % 3]), depths[round / 3 % 3]);
+                    ++round;
+                }
+            }
+        }
+    });
+}
+
+TEST(element_types) {
+    Random random(62);
+    each_type([&](auto type) {
+        for (const Kind kind : kKinds) {
+            check_search(Problem<decltype(type)>::make(random, 3, 300, 70, kind), 20);
+        }
+    });
+}
+
+// Long rows take a block each; many rounds of every stage.
+TEST(long_rows) {
+    Random random(63);
+    each_device([&] { check_search(Problem<float>::make(random, 3, 270, 1100, Kind::uniform), 7); });
+}
+
+// More tiles than the first phase keeps: cuts exclude, survivors are appended, phases grow.
+TEST(several_phases) {
+    Random random(64);
+    const std::int64_t n = reduced() ? 8600 : 12000;
+    const auto problem = Problem<float>::make(random, 2, n, 20, Kind::uniform);
+    for (const std::int64_t k : sizes({1, 100}, {100})) {
+        const Answer expected = on_cpu(problem, k);
+        each_device([&] { next_order([&] { check_once(problem, expected, k); }); });
+    }
+}
+
+// All rows at one distance: too many candidates to keep, so the query is searched by the dense pass; a query that is
+// not finite goes there at once, others do not.
+TEST(overflow_and_wild_queries) {
+    Random random(65);
+    Problem<float> problem{4, reduced() ? 16700 : 20000, 8, {}, {}};
+    problem.database.assign(static_cast<std::size_t>(problem.n * 8), 0.25f);
+    problem.queries = numbers<float>(random, 4 * 8, Kind::uniform);
+    problem.queries[8] = std::numeric_limits<float>::quiet_NaN();
+    problem.queries[16] = 1e30f;
+    for (std::int64_t i = 0; i < 40; ++i)
+        problem.database[random.below(problem.database.size())] = i % 2 ? 0.5f : 1e38f;
+    const Answer expected = on_cpu(problem, 30);
+    next_order([&] { check_once(problem, expected, 30); });
+}
+
+// Rows whose half-precision copies lie the other way round: near 1, numbers of 2^-10 part (u). The decoys are 0.49 u
+// above 1 and copied as 1; half of the hidden row is 0.51 u above 1 and copied as 1 + u, the rest is 1. Seen from -1
+// the hidden row is nearest, its copy is farthest.
+TEST(copies_that_hide_the_order) {
+    constexpr float u = 0x1p-10f;
+    Problem<float> problem{2, 300, 64, std::vector<float>(2 * 64, -1.0f), std::vector<float>(300 * 64, 1 + 0.49f * u)};
+    for (std::size_t i = 0; i < 64; ++i) problem.database[123 * 64 + i] = i < 32 ? 1 + 0.51f * u : 1.0f;
+    CHECK(on_cpu(problem, 1).ids[0] == 123);
+    each_device([&] { check_search(problem, 1); });
+}
+
+// Rows that differ by less than the tensor cores' sums are good for.
+TEST(sums_that_hide_the_order) {
+    Random random(66);
+    Problem<float> problem{1, 300, 128, std::vector<float>(128), {}};
+    for (float& value : problem.queries) value = 1 + 0x1p-10f * static_cast<float>(random.below(900));
+    for (std::int64_t row = 0; row < problem.n; ++row) {
+        problem.database.insert(problem.database.end(), problem.queries.begin(), problem.queries.end());
+        problem.database[static_cast<std::size_t>(row * 128) + random.below(128)] +=
+            0x1p-10f * static_cast<float>(1 + random.below(60));
+    }
+    each_device([&] { check_search(problem, 10); });
+}
+
+// int8 copies, read as a stream: around the items of a warp and of a tile, the codes of a lane and of a warp.
+TEST(few_queries) {
+    Random random(67);
+    std::size_t round = 0;
+    for (const std::int64_t q : sizes({1, 2, 3, 4, 5, 8}, {1, 3, 8})) {
+        for (const std::int64_t n : sizes({1, 255, 257, 600}, {300})) {
+            for (const std::int64_t d : sizes({1, 16, 65, 512, 513, 1100}, {65, 513})) {
+                check_search(Problem<float>::make(random, q, n, d, kKinds[round++ % 3]), 1 + q * 5, Codes::int8);
+            }
+        }
+    }
+    each_type([&](auto type) {
+        for (const Kind kind : kKinds) {
+            check_search(Problem<decltype(type)>::make(random, 2, 300, 70, kind), 20, Codes::int8);
+        }
+    });
+}
+
+TEST(few_queries_several_phases) {
+    Random random(68);
+    const auto problem = Problem<float>::make(random, 3, reduced() ? 8600 : 30000, 20, Kind::uniform);
+    for (const std::int64_t k : {1, 100}) {
+        check_search(problem, k, Codes::int8);
+    }
+}
+
+// As copies_that_hide_the_order: one element sets the scale to 1 / 127, the others are 50.49 of them, or 50.51 and 50.
+TEST(integers_that_hide_the_order) {
+    constexpr float u = 1.0f / 127;
+    Problem<float> problem{2, 300, 64, std::vector<float>(2 * 64, -1.0f), std::vector<float>(300 * 64, 50.49f * u)};
+    for (std::size_t i = 0; i < 64; ++i) problem.database[123 * 64 + i] = i < 32 ? 50.51f * u : 50 * u;
+    for (std::size_t row = 0; row < 300; ++row) problem.database[row * 64] = 1;
+    CHECK(on_cpu(problem, 1).ids[0] == 123);
+    check_search(problem, 1, Codes::int8);
+}
+
+TEST(more_than_integers_hold_is_refused) {
+    Random random(69);
+    const auto refused = [&](std::int64_t q, std::int64_t d) {
+        const auto problem = Problem<float>::make(random, q, 3, d, Kind::uniform);
+        const DeviceProblem<float> device(problem);
+        const DeviceArray<unsigned char> memory(static_cast<std::int64_t>(cuda::sidecar_bytes(Codes::int8, 3, d)));
+        const DeviceArray<unsigned char> workspace(
+            static_cast<std::int64_t>(cuda::certify_bytes(Codes::int8, q, 3, d, 1)));
+        const DeviceArray<float> distances(q);
+        const DeviceArray<std::int64_t> ids(q);
+        return cuda::certified_topk(device.problem, cuda::Sidecar::at(memory.data(), Codes::int8, 3, d), 1,
+                                    workspace.data(), distances.data(), ids.data(), nullptr) != cudaSuccess;
+    };
+    CHECK(refused(9, 8));
+    CHECK(refused(1, 65537));
+}

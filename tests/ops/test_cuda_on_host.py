@@ -1,0 +1,167 @@
+"""What the package does with CUDA tensors, on the host: the kernels and all Python code around them, bit for bit."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+
+import rsir_fast as rf
+from cuda_on_host import on_host, pretend
+from op_support import same_bits
+from rsir_fast.ops import _device_topk
+
+
+@pytest.fixture(autouse=True)
+def _on_host(monkeypatch):
+    on_host(monkeypatch)
+
+
+@pytest.fixture
+def _hopper():
+    pretend(9)
+    yield
+    pretend(8)
+
+
+@pytest.fixture
+def _certified(monkeypatch):
+    monkeypatch.setattr(_device_topk, "CERTIFY_ELEMENTS", 0)
+
+
+def numbers(n: int, d: int, seed: int = 0) -> np.ndarray:
+    """Rows with duplicates among them, so that there are ties."""
+    rng = np.random.default_rng(seed)
+    return rng.standard_normal((n, d)).astype(np.float32)[rng.integers(0, n, n)]
+
+
+def same_answer(answer, expected) -> bool:
+    """`answer`: tensors, or NumPy arrays; `expected`: NumPy arrays."""
+    return all(same_bits(np.asarray(a), np.asarray(b)) for a, b in zip(answer, expected, strict=True))
+
+
+def tensor(x: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(x)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_gaussian_normalize(dtype):
+    x = tensor(numbers(7, 70)).to(dtype)
+    expected = rf.gaussian_normalize(x.float().numpy() if dtype != torch.float64 else x.numpy())
+    assert same_bits(rf.gaussian_normalize(x).numpy(), expected)
+    out = torch.empty(7, 70)
+    assert rf.gaussian_normalize(x, out=out) is out
+    assert same_bits(out.numpy(), expected)
+    assert same_bits(rf.gaussian_normalize(x[:, ::2]).numpy(), rf.gaussian_normalize(x.double().numpy()[:, ::2]))
+    both = x.float().clone()
+    rf.gaussian_normalize(both, out=both)
+    assert same_bits(both.numpy(), rf.gaussian_normalize(x.float().numpy()))
+
+
+def test_codes():
+    u = numbers(90, 77)
+    codes = rf.pack_codes(u)
+    assert same_bits(rf.pack_codes(tensor(u)).numpy(), codes)
+    for bits, k in ((77, 5), (74, 90), (77, 2100)):
+        expected = rf.hamming_topk(codes[:9], codes, k, bits)
+        assert same_answer(rf.hamming_topk(tensor(codes[:9]), tensor(codes), k, bits), expected)
+
+
+@pytest.mark.usefixtures("_hopper")
+def test_codes_of_many_queries(monkeypatch):
+    monkeypatch.setattr(_device_topk, "MANY_ITEMS", 300)
+    monkeypatch.setattr(_device_topk, "MANY_AT_ONCE", 13)
+    u = numbers(400, 130)
+    codes = rf.pack_codes(u)
+    searched = []
+    module = _device_topk.device_module(tensor(u))
+    many = module.hamming_many
+    monkeypatch.setattr(module, "hamming_many", lambda *args: searched.append(args[1]) or many(*args))
+    cases = [(20, 400, 7, [13, 7]), (20, 299, 7, []), (15, 400, 7, []), (20, 400, 2049, []), (20, 400, 0, [])]
+    for q, n, k, blocks in cases:
+        searched.clear()
+        for bits in (130, 129):
+            expected = rf.hamming_topk(codes[:q], codes[:n], k, bits)
+            assert same_answer(rf.hamming_topk(tensor(codes[:q]), tensor(codes[:n]), k, bits), expected)
+        assert searched == 2 * blocks
+
+
+@pytest.mark.parametrize("k", [0, 1, 9, 300, 2049])
+@pytest.mark.parametrize("q", [1, 11])
+def test_euclidean_topk(q, k):
+    x = numbers(200, 33)
+    assert same_answer(rf.euclidean_topk(tensor(x[:q]), tensor(x), k), rf.euclidean_topk(x[:q], x, k))
+    normalized = rf.euclidean_topk(x[:q], x, k, normalize="row")
+    assert same_answer(rf.euclidean_topk(tensor(x[:q]), tensor(x), k, normalize="row"), normalized)
+
+
+def test_dtypes_that_differ():
+    x = tensor(numbers(60, 20))
+    kinds = [torch.float16, torch.bfloat16, torch.float32, torch.float64]
+    for first in kinds:
+        for second in kinds:
+            queries, database = x[:5].to(first), x.to(second)
+            expected = rf.euclidean_topk(queries.double().numpy(), database.double().numpy(), 9)
+            assert same_answer(rf.euclidean_topk(queries, database, 9), expected)
+            assert same_answer(rf.euclidean_topk(queries, rf.prepare(database), 9), expected)
+
+
+@pytest.mark.usefixtures("_certified")
+@pytest.mark.parametrize("d", [1, 64, 65])
+@pytest.mark.parametrize("q", [1, 8, 9, 130])
+@pytest.mark.parametrize("precision", ["auto", "int8", "int16"])
+def test_prepared(precision, q, d):
+    x = numbers(400, d)
+    prepared = rf.prepare(tensor(x), precision=precision)
+    assert prepared.shape == (400, d)
+    assert len(prepared) == 400
+    queries = x[:q] + np.float32(0.01)
+    for k in (1, 20):
+        assert same_answer(rf.euclidean_topk(tensor(queries), prepared, k), rf.euclidean_topk(queries, x, k))
+    brought = rf.euclidean_topk(queries, prepared, 3)  # NumPy in, NumPy out
+    assert isinstance(brought[0], np.ndarray)
+    assert same_answer(brought, rf.euclidean_topk(queries, x, 3))
+
+
+@pytest.mark.usefixtures("_certified")
+def test_prepared_and_normalized():
+    x = numbers(300, 40)
+    prepared = rf.prepare(tensor(x), normalize="row")
+    expected = rf.euclidean_topk(x[:9], x, 5, normalize="row")
+    assert same_answer(rf.euclidean_topk(tensor(x[:9]), prepared, 5), expected)
+    assert same_answer(rf.euclidean_topk(tensor(x[:1]), prepared, 5), (expected[0][:1], expected[1][:1]))
+    again = pickle.loads(pickle.dumps(prepared))
+    assert same_answer(rf.euclidean_topk(tensor(x[:9]), again, 5, normalize="row"), expected)
+    with pytest.raises(ValueError, match="normalize: expected 'row', with which the database was prepared"):
+        rf.euclidean_topk(tensor(x[:9]), prepared, 5, normalize="none")
+    with pytest.raises(ValueError, match="queries have 39 features, the database has 40"):
+        rf.euclidean_topk(tensor(x[:9, 1:]), prepared, 5)
+    with pytest.raises(ValueError, match="PreparedTensor"):
+        rf.euclidean_topk(tensor(x[:9]), prepared, 5, explain=True)
+    with pytest.raises(ValueError, match="PreparedTensor"):
+        rf.relevant_ranks(x[:9], prepared, [0] * 9, [0] * 300)
+
+
+def test_prepared_is_a_copy_of_its_own():
+    x = tensor(numbers(50, 8))
+    prepared, shared = rf.prepare(x), rf.prepare(x, copy=False)
+    assert shared.rows.data_ptr() == x.data_ptr()
+    assert prepared.rows.data_ptr() != x.data_ptr()
+    assert prepared.nbytes > 50 * 8 * 4
+    assert "50 x 8 float32" in repr(prepared)
+    for empty in (torch.empty(0, 8), torch.empty(5, 0)):
+        distances, ids = rf.euclidean_topk(torch.empty(2, empty.shape[1]), rf.prepare(empty), 2)
+        assert same_answer((distances, ids), rf.euclidean_topk(np.empty((2, empty.shape[1])), empty.numpy(), 2))
+
+
+def test_rank_database():
+    x = numbers(150, 24)
+    for normalize in ("none", "row"):
+        expected = list(rf.rank_database(x[:7], x, normalize=normalize, block=3))
+        for database in (tensor(x), rf.prepare(tensor(x), normalize=normalize)):
+            blocks = list(rf.rank_database(tensor(x[:7]), database, normalize=normalize, block=3))
+            assert [block.start for block in blocks] == [0, 3, 6]
+            for block, wanted in zip(blocks, expected, strict=True):
+                assert same_answer(block[1:], wanted[1:])

@@ -1,0 +1,109 @@
+"""The ops within torch.compile, torch.export and torch.library's own checks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+import rsir_fast as rf
+from op_support import same_bits
+from rsir_fast.ops import _torch_ops
+
+DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)]
+
+
+def features(n: int, d: int, device: str = "cpu", dtype: torch.dtype = torch.float32) -> torch.Tensor:
+    values = np.random.default_rng(n * d).standard_normal((n, d))
+    return torch.from_numpy(values).to(device=device, dtype=dtype)
+
+
+CALLS = {
+    "gaussian_normalize": lambda x: (_torch_ops.gaussian_normalize, (x,)),
+    "gaussian_normalize by feature": lambda x: (_torch_ops.gaussian_normalize, (x, "feature")),
+    "euclidean_topk": lambda x: (_torch_ops.euclidean_topk, (x[:3], x, 5)),
+    "euclidean_topk normalized": lambda x: (_torch_ops.euclidean_topk, (x[:3], x, 5, "row")),
+    "hamming_topk": lambda x: (_torch_ops.hamming_topk, (rf.pack_codes(x[:3]), rf.pack_codes(x), 5, 30)),
+    "pack_codes": lambda x: (_torch_ops.pack_codes, (x,)),
+}
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+@pytest.mark.parametrize("call", CALLS)
+def test_opcheck(call, dtype, device):
+    op, arguments = CALLS[call](features(20, 31, device, dtype))
+    torch.library.opcheck(op, arguments)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_a_compiled_pipeline_is_one_graph_with_the_same_bits(device):
+    def pipeline(weight, images, database):
+        rows = rf.gaussian_normalize(torch.relu(images @ weight))
+        distances, ids = rf.euclidean_topk(rows, database, 4)
+        codes = rf.pack_codes(rows - 0.5)
+        return (
+            distances,
+            ids,
+            *rf.hamming_topk(codes, codes, 3, bits=17),
+            rf.euclidean_topk(rows, rows, 2, normalize="row")[1],
+        )
+
+    weight, images, database = features(12, 17, device), features(9, 12, device), features(50, 17, device)
+    compiled = torch.compile(pipeline, fullgraph=True, backend="aot_eager")
+    for rows in (9, 5):  # the second time with a shape that is not a constant any more
+        expected = pipeline(weight, images[:rows], database)
+        answers = compiled(weight, images[:rows], database)
+        assert len(answers) == len(expected)
+        for answer, wanted in zip(answers, expected, strict=True):
+            assert same_bits(answer.cpu(), wanted.cpu())
+
+
+def test_exported():
+    class Search(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("database", features(40, 8))
+
+        def forward(self, queries):
+            return rf.euclidean_topk(queries, self.database, 3)
+
+    module, queries = Search(), features(6, 8)
+    program = torch.export.export(module, (queries,))
+    assert "rsir_fast.euclidean_topk" in str(program.graph)
+    for answer, wanted in zip(program.module()(queries), module(queries), strict=True):
+        assert same_bits(answer, wanted)
+
+
+def test_what_does_not_fit_is_told_while_tracing():
+    search = torch.compile(lambda q, x: rf.euclidean_topk(q, x, 3), fullgraph=True, backend="aot_eager")
+    with pytest.raises(Exception, match="queries have 5 columns, the database has 4"):
+        search(features(2, 5), features(9, 4))
+    refusing = torch.compile(lambda x: rf.euclidean_topk(x, x, 3, nan="raise"), fullgraph=True, backend="aot_eager")
+    with pytest.raises(Exception, match="nan='raise'"):
+        refusing(features(9, 4))
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("q", [1, 2, 8])
+def test_cuda_graph(q):
+    """Captured once, replayed on other numbers: nothing waits for the device, all memory comes from torch."""
+    database = features(30_000, 64, "cuda")
+    queries = features(100, 64, "cuda")
+    given = queries[:q].clone()
+    rf.euclidean_topk(rf.gaussian_normalize(given), database, 10)
+    torch.cuda.synchronize()
+    graph = torch.cuda.CUDAGraph()
+
+    def search():
+        rows = rf.gaussian_normalize(given)
+        codes = rf.hamming_topk(rf.pack_codes(rows), rf.pack_codes(database), 10)
+        return *rf.euclidean_topk(rows, database, 10), *codes
+
+    with torch.cuda.graph(graph):
+        answer = search()
+    for first in (0, 20, 70):
+        given.copy_(queries[first : first + q])
+        graph.replay()
+        for found, wanted in zip(answer, search(), strict=True):
+            assert same_bits(found.cpu(), wanted.cpu())

@@ -1,0 +1,56 @@
+"""The protocol of Ge et al. 2018 on real scenes: by the CPU's kernels, and by CUDA's run on the host."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+import rsir_fast as rf
+from cuda_on_host import on_host
+from op_support import same_bits
+from rsir_fast import metrics
+from rsir_fast.ops import _device_topk
+
+PER_CLASS = 4
+
+
+@pytest.fixture(scope="module")
+def features(data_root, tmp_path_factory):
+    """Of four images of each class of UC Merced, by MobileNetV2."""
+    subset = tmp_path_factory.mktemp("subset") / "UCMerced_LandUse" / "Images"
+    for folder in sorted((data_root / "UCMerced_LandUse" / "Images").iterdir()):
+        (subset / folder.name).mkdir(parents=True)
+        for image in sorted(folder.iterdir())[:PER_CLASS]:
+            (subset / folder.name / image.name).symlink_to(image)
+    return rf.extract(rf.open_dataset(subset), rf.load_backbone("mobilenet_v2"), device="cpu")
+
+
+def by_tensors(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Full rankings of every row, by what CUDA tensors go through: distances and ids."""
+    rows = torch.from_numpy(matrix)
+    blocks = list(rf.rank_database(rows, rf.prepare(rows, normalize="row"), block=30))
+    return np.concatenate([block.distances for block in blocks]), np.concatenate([block.ids for block in blocks])
+
+
+def test_map_and_anmrr_have_the_same_bits(features, monkeypatch):
+    matrix, labels = np.array(features.matrix), np.asarray(features.labels)
+    n = len(labels)
+    assert n == 21 * PER_CLASS
+    evaluated = rf.evaluate_ge2018(features).result["query_excluded"]
+    expected = next(iter(rf.rank_database(matrix, matrix, normalize="row")))
+    nearest = rf.euclidean_topk(matrix, matrix, 10, normalize="row")
+    on_host(monkeypatch)
+    monkeypatch.setattr(_device_topk, "CERTIFY_ELEMENTS", 0)
+    distances, ids = by_tensors(matrix)
+    assert same_bits(distances, expected.distances)
+    assert same_bits(ids, expected.ids)
+    relevant = metrics.ranked_relevance(metrics.share_label(labels, labels), metrics.drop_self(ids, np.arange(n)))
+    assert float(metrics.mean_average_precision(relevant)) == evaluated["map"]
+    assert metrics.anmrr(relevant) == evaluated["anmrr"]
+    rows = torch.from_numpy(matrix)
+    for prepared in (rf.prepare(rows, normalize="row"), rf.prepare(rows, normalize="row", precision="int8")):
+        for first, last in ((0, n), (3, 4), (5, 12)):  # on the tensor cores, and streamed
+            answer = rf.euclidean_topk(rows[first:last], prepared, 10)
+            assert same_bits(answer[0].numpy(), nearest[0][first:last])
+            assert same_bits(answer[1].numpy(), nearest[1][first:last])
