@@ -177,7 +177,6 @@ void finish() {
     }
     fiber.state = State::ended;
     --m.alive;
-    // Those who have ended are not waited for at a barrier; in a warp they are missed (see exchange).
     m.block.members = m.alive;
     if (m.alive > 0 && m.block.arrived == m.alive) open(m.block);
     Warp& warp = m.warps[m.running / kWarp];
