@@ -67,6 +67,7 @@ TEST(element_types) {
     Random random(62);
     each_type([&](auto type) {
         for (const Kind kind : kKinds) {
+            if (reduced() && kind != Kind::hostile) continue;
             check_search(Problem<decltype(type)>::make(random, 3, 300, 70, kind), 20);
         }
     });
@@ -132,15 +133,16 @@ TEST(sums_that_hide_the_order) {
 TEST(few_queries) {
     Random random(67);
     std::size_t round = 0;
-    for (const std::int64_t q : sizes({1, 2, 3, 4, 5, 8}, {1, 3, 8})) {
+    for (const std::int64_t q : sizes({1, 2, 3, 4, 5, 8}, {1, 3, 5})) {
         for (const std::int64_t n : sizes({1, 255, 257, 600}, {300})) {
-            for (const std::int64_t d : sizes({1, 16, 65, 512, 513, 1100}, {65, 513})) {
+            for (const std::int64_t d : sizes({1, 16, 65, 512, 513, 1100}, {65})) {
                 check_search(Problem<float>::make(random, q, n, d, kKinds[round++ % 3]), 1 + q * 5, Codes::int8);
             }
         }
     }
     each_type([&](auto type) {
         for (const Kind kind : kKinds) {
+            if (reduced() && kind != Kind::hostile) continue;
             check_search(Problem<decltype(type)>::make(random, 2, 300, 70, kind), 20, Codes::int8);
         }
     });
