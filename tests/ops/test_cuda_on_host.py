@@ -156,6 +156,13 @@ def test_prepared_is_a_copy_of_its_own():
         assert same_answer((distances, ids), rf.euclidean_topk(np.empty((2, empty.shape[1])), empty.numpy(), 2))
 
 
+def test_nan_in_a_prepared_tensor_is_refused():
+    x = numbers(20, 8)
+    x[7, 3] = np.nan
+    with pytest.raises(ValueError, match="database: expected finite values .* first in row 7"):
+        rf.euclidean_topk(tensor(x[:2]), rf.prepare(tensor(x)), 3, nan="raise")
+
+
 def test_rank_database():
     x = numbers(150, 24)
     for normalize in ("none", "row"):

@@ -24,6 +24,7 @@ __all__ = [
     "is_cuda_tensor",
     "is_torch",
     "traced",
+    "unchanged",
 ]
 
 Array = NDArray[Any]
@@ -36,7 +37,7 @@ _STORED = {np.dtype(code): code for code in ("f2", "f4", "f8")}
 _CODE = np.dtype(np.uint8)
 
 
-def _unchanged(result: Array) -> Array:
+def unchanged(result: Array) -> Array:
     return result
 
 
@@ -173,7 +174,7 @@ def as_rows(x: object, name: str) -> tuple[FloatRows, Restore]:
     if type(x) is np.ndarray and x.ndim == 2:  # what nearly every call brings, without the general path's detours
         dtype = _STORED.get(x.dtype)
         if dtype is not None and x.flags.c_contiguous and x.flags.aligned:
-            return FloatRows(x, dtype), _unchanged
+            return FloatRows(x, dtype), unchanged
     if is_torch(x) and (torch := sys.modules["torch"]) and x.dtype == torch.bfloat16:  # type: ignore[attr-defined]
         if x.layout != torch.strided:  # type: ignore[attr-defined]
             return as_host(x, name)  # type: ignore[return-value]  # which refuses it
@@ -202,7 +203,7 @@ def as_codes(x: object, name: str) -> tuple[NDArray[np.uint8], Restore]:
         There are not two axes.
     """
     if type(x) is np.ndarray and x.ndim == 2 and x.dtype is _CODE and x.flags.c_contiguous:
-        return x, _unchanged
+        return x, unchanged
     host, restore = as_host(x, name)
     if host.dtype != np.uint8:
         raise TypeError(

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from rsir_fast.ops._arrays import as_float, is_torch
+from rsir_fast.ops._arrays import as_float, is_torch, unchanged
 from rsir_fast.ops._device import device_module, dtype_name, plain_on_device, same_device, stream_of
 from rsir_fast.ops.gaussian_normalize import gaussian_normalize
 from rsir_fast.ops.prepared_tensor import PreparedTensor, make_copy
@@ -117,8 +117,8 @@ def euclidean_operands(queries: Any, database: Any, normalize: str | None) -> Op
         raise ValueError(f"database: expected at most {MAX_ITEMS} rows, got {items.shape[0]}; search it in parts")
     if normalize == "row":
         rows = gaussian_normalize(wanted)
-        return Operands(compiled, rows, rows if items is wanted else gaussian_normalize(items), {}, _unchanged)
-    return Operands(compiled, *_one_dtype(wanted, items), {}, _unchanged)
+        return Operands(compiled, rows, rows if items is wanted else gaussian_normalize(items), {}, unchanged)
+    return Operands(compiled, *_one_dtype(wanted, items), {}, unchanged)
 
 
 def euclidean_search(operands: Operands, k: int) -> tuple[Any, Any]:
@@ -193,10 +193,6 @@ def _one_dtype(queries: Any, database: Any) -> tuple[Any, Any]:
         return queries, database
     wide = torch.float64 if torch.float64 in (queries.dtype, database.dtype) else torch.float32
     return queries.to(wide), database.to(wide)
-
-
-def _unchanged(answer: Any) -> Any:
-    return answer
 
 
 def _whole_words(codes: Any) -> Any:

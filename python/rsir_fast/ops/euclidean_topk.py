@@ -204,6 +204,8 @@ def _check_width(queries: FloatRows, items: FloatRows) -> None:
 
 
 def _refuse_nan(vectors: Any, name: str) -> None:
+    if isinstance(vectors, PreparedTensor):
+        vectors = vectors.rows
     values = _widened(vectors.rows) if isinstance(vectors, PreparedDatabase) else as_float(vectors, name)[0]
     rows = np.flatnonzero(~np.isfinite(values).all(axis=1))
     if rows.size:

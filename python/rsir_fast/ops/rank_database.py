@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple
 
-from rsir_fast.ops._arrays import Restore, as_count
+from rsir_fast.ops._arrays import Restore, as_count, unchanged
 from rsir_fast.ops._device_topk import euclidean_operands
 from rsir_fast.ops._device_topk import euclidean_search as euclidean_search_on_device
 from rsir_fast.ops.euclidean_topk import float_operands
@@ -18,10 +18,6 @@ __all__ = ["RankedBlock", "rank_database"]
 
 BLOCK_BYTES = 64 * 2**20
 """Default size of a block of answers."""
-
-
-def _unchanged(answer: Any) -> Any:
-    return answer
 
 
 class RankedBlock(NamedTuple):
@@ -100,7 +96,7 @@ def rank_database(
         if bits is not None:
             raise ValueError("bits: expected None with metric='euclidean'; it is the length of a Hamming code")
         if (operands := euclidean_operands(queries, database, normalize)) is not None:
-            wanted, n, restore = operands.queries, len(operands.database), _unchanged
+            wanted, n, restore = operands.queries, len(operands.database), unchanged
 
             def rank(rows: Any) -> tuple[Any, Any]:
                 return euclidean_search_on_device(operands._replace(queries=rows), n)
