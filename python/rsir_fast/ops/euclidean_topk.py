@@ -41,7 +41,8 @@ def euclidean_topk(
         NumPy arrays, torch tensors (any device) or DLPack arrays; need not be contiguous (then copied once). The two
         may differ in dtype: every distance is taken between the exact stored values. For repeated searches make a
         `PreparedDatabase` once with `prepare`. Two tensors on one CUDA device, or any queries of a `PreparedTensor` (a
-        CUDA tensor made ready by `prepare`), are searched there, on the caller's stream, where rsir_fast was built with CUDA (not with a `method` or ``explain=True``, which are of the CPU).
+        CUDA tensor made ready by `prepare`), are searched there, on the caller's stream, where rsir_fast was
+        built with CUDA (not with a `method` or ``explain=True``, which are of the CPU).
     k : int
         Neighbours a query, at least 0. Slots beyond n hold distance +inf and id -1.
     normalize : {"none", "row"}, optional
