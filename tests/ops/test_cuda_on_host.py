@@ -140,8 +140,6 @@ def test_prepared_and_normalized():
         rf.euclidean_topk(tensor(x[:9, 1:]), prepared, 5)
     with pytest.raises(ValueError, match="PreparedTensor"):
         rf.euclidean_topk(tensor(x[:9]), prepared, 5, explain=True)
-    with pytest.raises(ValueError, match="PreparedTensor"):
-        rf.relevant_ranks(x[:9], prepared, [0] * 9, [0] * 300)
 
 
 def test_prepared_is_a_copy_of_its_own():
@@ -172,3 +170,41 @@ def test_rank_database():
             assert [block.start for block in blocks] == [0, 3, 6]
             for block, wanted in zip(blocks, expected, strict=True):
                 assert same_answer(block[1:], wanted[1:])
+
+
+@pytest.mark.parametrize("bits", [64, 77])
+def test_rank_database_of_codes(bits):
+    codes = rf.pack_codes(numbers(50, bits))
+    blocks = rf.rank_database(tensor(codes[:7]), tensor(codes), metric="hamming", bits=bits, block=3)
+    expected = list(rf.rank_database(codes[:7], codes, metric="hamming", bits=bits, block=3))
+    for block, (start, *answer) in zip(blocks, expected, strict=True):
+        assert block.start == start
+        assert isinstance(block.ids, torch.Tensor)
+        assert same_answer(block[1:], answer)
+
+
+@pytest.mark.parametrize("normalize", ["none", "row"])
+@pytest.mark.parametrize("n", [40, 2100])
+def test_relevant_ranks(n, normalize):
+    x = numbers(n, 9)
+    x[3, 2], x[7] = np.nan, np.inf
+    rng = np.random.default_rng(1)
+    labels = rng.integers(0, 5, n) ** 2
+    labels[:11] = 3  # of the queries: ties, rows that are not finite, and a label that one of them has alone
+    labels[5] = 99
+    asked = (x[:11], x, labels[:11], labels)
+    settings = {"normalize": normalize, "self_ids": np.arange(11)}
+    (expected,) = rf.relevant_ranks(*asked, **settings)
+    tensors = tuple(tensor(a) for a in asked)
+    for database in (tensors[1], rf.prepare(tensors[1], normalize=normalize)):
+        found = list(rf.relevant_ranks(tensors[0], database, *tensors[2:], block=4, **settings))
+        assert [part.start for part in found] == [0, 4, 8]
+        for name in ("counts", "ranks", "self_ranks"):
+            joined = np.concatenate([getattr(part, name) for part in found])
+            assert same_bits(joined, getattr(expected, name))
+    (without,) = rf.relevant_ranks(*tensors, normalize=normalize)
+    assert without.self_ranks is None
+    with pytest.raises(ValueError, match="block: expected at least 1"):
+        rf.relevant_ranks(*tensors, block=0)
+    with pytest.raises(ValueError, match="self_ids: expected database rows 0 to"):
+        rf.relevant_ranks(*tensors, self_ids=tensors[2] + n)

@@ -11,7 +11,7 @@ from rsir_fast.ops._device import device_module, dtype_name, plain_on_device, sa
 from rsir_fast.ops.gaussian_normalize import gaussian_normalize
 from rsir_fast.ops.prepared_tensor import PreparedTensor, make_copy
 
-__all__ = ["Operands", "euclidean_operands", "euclidean_search", "hamming_on_device"]
+__all__ = ["Operands", "euclidean_operands", "euclidean_search", "hamming_on_device", "whole_words"]
 
 SORTED_KEYS = 1 << 27
 """Keys that are sorted at a time where k is too large for selection: 1 GiB, and as much again for the sort."""
@@ -37,17 +37,23 @@ MAX_ITEMS = 2**32 - 1
 INT32_MAX = 2**31 - 1
 
 
-def hamming_on_device(compiled: Any, queries: Any, database: Any, k: int, bits: int) -> tuple[Any, Any]:
-    """Run the search on uint8 tensors [q, bytes] and [n, bytes] of one CUDA device; arguments are checked."""
+def whole_words(codes: Any) -> Any:
+    """Return codes as rows of whole 64-bit words, 8-byte aligned: a copy only where they are not so already."""
     torch = sys.modules["torch"]
-    wanted = _whole_words(queries)
-    items = wanted if database is queries else _whole_words(database)
-    q, n, words = wanted.shape[0], items.shape[0], wanted.shape[1] // 8
+    missing = -codes.shape[1] % 8
+    codes = torch.nn.functional.pad(codes, (0, missing)) if missing else codes.contiguous()
+    return codes if codes.data_ptr() % 8 == 0 else codes.clone()
+
+
+def hamming_on_device(compiled: Any, queries: Any, database: Any, k: int, bits: int) -> tuple[Any, Any]:
+    """Run the search on uint8 tensors [q, 8 words] and [n, 8 words] of one CUDA device, made by `whole_words`."""
+    torch = sys.modules["torch"]
+    q, n, words = queries.shape[0], database.shape[0], queries.shape[1] // 8
     mask = (1 << (bits - 64 * (words - 1))) - 1 if words else 0
     place = stream_of(queries)
 
     def operands(first: int, count: int) -> tuple[int, ...]:
-        return wanted.data_ptr() + first * 8 * words, count, items.data_ptr(), n, words, mask
+        return queries.data_ptr() + first * 8 * words, count, database.data_ptr(), n, words, mask
 
     distances = torch.empty((q, k), dtype=torch.int32, device=queries.device)
     ids = torch.empty((q, k), dtype=torch.int64, device=queries.device)
@@ -193,14 +199,6 @@ def _one_dtype(queries: Any, database: Any) -> tuple[Any, Any]:
         return queries, database
     wide = torch.float64 if torch.float64 in (queries.dtype, database.dtype) else torch.float32
     return queries.to(wide), database.to(wide)
-
-
-def _whole_words(codes: Any) -> Any:
-    """Return codes as rows of whole 64-bit words, 8-byte aligned: a copy only where they are not so already."""
-    torch = sys.modules["torch"]
-    missing = -codes.shape[1] % 8
-    codes = torch.nn.functional.pad(codes, (0, missing)) if missing else codes.contiguous()
-    return codes if codes.data_ptr() % 8 == 0 else codes.clone()
 
 
 def _sort_all(q: int, n: int, words: Any, ids: Any, fill: Any) -> None:

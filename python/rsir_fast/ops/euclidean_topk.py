@@ -131,8 +131,8 @@ def float_operands(
     """Return both sides as the kernels read them, normalised if asked, and the way back."""
     if isinstance(database, PreparedTensor):
         raise ValueError(
-            "database: expected one that the CPU can read, got a PreparedTensor, which only euclidean_topk (without "
-            "method and explain) and rank_database take; pass its rows"
+            "database: expected one that the CPU can read, got a PreparedTensor, which only a search on its device "
+            "takes, without method and explain; pass its rows"
         )
     rows, restore = as_rows(queries, "queries")
     if isinstance(database, PreparedDatabase):

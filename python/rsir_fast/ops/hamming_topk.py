@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from rsir_fast.ops._arrays import Restore, as_codes, as_count, check_rank, traced
 from rsir_fast.ops._device import device_module, dtype_name, same_device
-from rsir_fast.ops._device_topk import MOST_WORDS, hamming_on_device
+from rsir_fast.ops._device_topk import MOST_WORDS, hamming_on_device, whole_words
 from rsir_fast.ops._dispatch import choose_isa, choose_threads, cpu
 from rsir_fast.ops.prepared_codes import PreparedCodes, check_items, code_length
 
@@ -81,9 +81,9 @@ def hamming_topk(
 
         answer: tuple[Any, Any] = _torch_ops.hamming_topk(queries, database, k, bits)
         return answer
-    if (compiled := _device_codes(queries, database)) is not None:
-        length = _common_length(queries.shape[1], database.shape, bits)
-        return hamming_on_device(compiled, queries, database, as_count(k, "k"), length)
+    if (found := device_operands(queries, database, bits)) is not None:
+        compiled, wanted, items, length = found
+        return hamming_on_device(compiled, wanted, items, as_count(k, "k"), length)
     wanted, items, length, restore = code_operands(queries, database, bits)
     distances, ids = search(wanted, items, as_count(k, "k"), length, threads=threads, isa=isa)
     return restore(distances), restore(ids)
@@ -116,15 +116,19 @@ def _common_length(width: int, database: tuple[int, ...], bits: int | None) -> i
     return length
 
 
-def _device_codes(queries: Any, database: Any) -> Any | None:
-    """Return the CUDA module if it can search these two; what it cannot is told by the way through host memory."""
+def device_operands(queries: Any, database: Any, bits: int | None) -> tuple[Any, Any, Any, int] | None:
+    """Return the CUDA module, both sides as it reads them, and the code length; None where that is the CPU's work."""
     if (compiled := device_module(queries)) is None or not same_device(queries, database):
         return None
     if dtype_name(queries) != "uint8" or dtype_name(database) != "uint8":
         return None
     check_rank(queries, "queries", "bytes")
     check_rank(database, "database", "bytes")
-    return compiled if queries.shape[1] <= 8 * MOST_WORDS else None
+    if queries.shape[1] > 8 * MOST_WORDS:
+        return None
+    length = _common_length(queries.shape[1], database.shape, bits)
+    wanted = whole_words(queries)
+    return compiled, wanted, wanted if database is queries else whole_words(database), length
 
 
 def search(

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple
 
 from rsir_fast.ops._arrays import Restore, as_count, unchanged
-from rsir_fast.ops._device_topk import euclidean_operands
+from rsir_fast.ops._device_topk import euclidean_operands, hamming_on_device
 from rsir_fast.ops._device_topk import euclidean_search as euclidean_search_on_device
 from rsir_fast.ops.euclidean_topk import float_operands
 from rsir_fast.ops.euclidean_topk import search as euclidean_search
-from rsir_fast.ops.hamming_topk import code_operands
+from rsir_fast.ops.hamming_topk import code_operands, device_operands
 from rsir_fast.ops.hamming_topk import search as hamming_search
 from rsir_fast.ops.prepare import stored_rows
 
@@ -111,11 +111,19 @@ def rank_database(
     elif metric == "hamming":
         if normalize not in (None, "none"):
             raise ValueError(f"normalize: expected 'none' with metric='hamming', got {normalize!r}")
-        wanted, codes, length, restore = code_operands(queries, database, bits)
-        n = len(codes)
+        if (found := device_operands(queries, database, bits)) is not None:
+            compiled, wanted, items, length = found
+            n, restore = len(items), unchanged
 
-        def rank(rows: Any) -> tuple[Any, Any]:
-            return hamming_search(rows, codes, n, length, threads=threads, isa=isa)
+            def rank(rows: Any) -> tuple[Any, Any]:
+                return hamming_on_device(compiled, rows, items, n, length)
+
+        else:
+            wanted, codes, length, restore = code_operands(queries, database, bits)
+            n = len(codes)
+
+            def rank(rows: Any) -> tuple[Any, Any]:
+                return hamming_search(rows, codes, n, length, threads=threads, isa=isa)
 
     else:
         raise ValueError(f"metric: expected 'euclidean' or 'hamming', got {metric!r}")

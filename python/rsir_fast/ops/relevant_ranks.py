@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rsir_fast.ops._arrays import FloatRows, as_count
+from rsir_fast.ops._arrays import FloatRows, as_count, as_host, is_torch, unchanged
+from rsir_fast.ops._device_topk import Operands, euclidean_operands, euclidean_search
 from rsir_fast.ops._dispatch import choose_isa, choose_threads, cpu
 from rsir_fast.ops.euclidean_topk import float_operands
 from rsir_fast.ops.prepare import stored_rows
@@ -17,6 +19,9 @@ __all__ = ["RelevantRanks", "relevant_ranks"]
 
 BLOCK_RANKS = 2**20
 """Default number of ranks in a block: 8 MiB."""
+
+DEVICE_PAIRS = 2**25
+"""Default number of queries times items in a block on a CUDA device: their rankings take some 1.3 GiB for a moment."""
 
 
 class RelevantRanks(NamedTuple):
@@ -82,7 +87,7 @@ def relevant_ranks(
     Parameters
     ----------
     queries, database : array, shapes [q, d] and [n, d]
-        As in `euclidean_topk`.
+        As in `euclidean_topk`: CUDA tensors are ranked on their device.
     query_labels, item_labels : array of integers, shapes [q] and [n]
         An item is relevant if its label is the query's.
     self_ids : array of integers, shape [q], optional
@@ -90,15 +95,16 @@ def relevant_ranks(
     normalize : {"none", "row"}
         As in `euclidean_topk`.
     block : int, optional
-        Queries a block; by default as many as have some 8 MiB of ranks. Never changes a rank.
+        Queries a block; by default as many as have some 8 MiB of ranks. Never changes a rank. On a CUDA device, where
+        whole rankings of a block are made: as many as have 2^25 items to rank.
     threads, isa : optional
         As in `gaussian_normalize`.
 
     Returns
     -------
     iterator of RelevantRanks
-        In query order. The arguments are checked at once, not at the first block. The ranks are those of
-        `rank_database`, exactly.
+        In query order, as NumPy arrays. The arguments are checked at once, not at the first block. The ranks are those
+        of `rank_database`, exactly.
 
     Raises
     ------
@@ -124,24 +130,50 @@ def relevant_ranks(
     >>> found.ranks.tolist(), found.drop_self().ranks.tolist()
     ([1, 4, 1, 3, 1, 3, 1, 4], [3, 2, 2, 3])
     """
+    if (operands := euclidean_operands(queries, database, normalize)) is not None:
+        labels = _labels(query_labels, item_labels, self_ids, len(operands.queries), len(operands.database))
+        return _on_device(operands, *labels, block)
     wanted, prepared, _ = float_operands(queries, database, normalize, threads=threads, isa=isa)
     items = stored_rows(prepared)
-    relevant = _Members.find(
-        _as_integers(query_labels, "query_labels", len(wanted)), _as_integers(item_labels, "item_labels", len(items))
-    )
-    own = None if self_ids is None else _as_rows(self_ids, len(wanted), len(items))
-    if block is None:
-        size = max(1, BLOCK_RANKS * len(wanted) // max(1, int(relevant.counts.sum())))
-    else:
-        size = as_count(block, "block")
-    if size == 0:
-        raise ValueError("block: expected at least 1 query a block, got 0")
+    of_queries, of_items, own = _labels(query_labels, item_labels, self_ids, len(wanted), len(items))
+    relevant = _Members.find(of_queries, of_items)
+    size = _block_size(block, BLOCK_RANKS * len(wanted) // max(1, int(relevant.counts.sum())))
 
     def blocks() -> Iterator[RelevantRanks]:
         for start in range(0, len(wanted), size):
             rows = slice(start, start + size)
             part = None if own is None else own[rows]
             yield _ranks(start, wanted[rows], items, relevant.of(rows), part, threads=threads, isa=isa)
+
+    return blocks()
+
+
+def _on_device(
+    operands: Operands,
+    query_labels: NDArray[np.int64],
+    item_labels: NDArray[np.int64],
+    own: NDArray[np.int64] | None,
+    block: int | None,
+) -> Iterator[RelevantRanks]:
+    """Rank on the device and read there where the relevant items stand: only their ranks come to the host."""
+    torch = sys.modules["torch"]
+    queries, n = operands.queries, len(operands.database)
+    size = _block_size(block, DEVICE_PAIRS // max(1, n))
+    of_queries, of_items = (torch.from_numpy(labels).to(queries.device) for labels in (query_labels, item_labels))
+    selves = None if own is None else torch.from_numpy(own).to(queries.device)
+
+    def blocks() -> Iterator[RelevantRanks]:
+        for start in range(0, len(queries), size):
+            rows = slice(start, start + size)
+            ids = euclidean_search(operands._replace(queries=queries[rows], restore=unchanged), n)[1]
+            relevant = of_items[ids] == of_queries[rows, None]
+            self_ranks = None if selves is None else (ids == selves[rows, None]).nonzero()[:, 1] + 1
+            yield RelevantRanks(
+                start,
+                relevant.sum(1).cpu().numpy(),
+                (relevant.nonzero()[:, 1] + 1).cpu().numpy(),
+                None if self_ranks is None else self_ranks.cpu().numpy(),
+            )
 
     return blocks()
 
@@ -199,8 +231,23 @@ def _ranks(
     return RelevantRanks(start, relevant.counts, ranks, self_ranks)
 
 
+def _block_size(block: int | None, by_default: int) -> int:
+    size = max(1, by_default) if block is None else as_count(block, "block")
+    if size == 0:
+        raise ValueError("block: expected at least 1 query a block, got 0")
+    return size
+
+
+def _labels(
+    query_labels: ArrayLike, item_labels: ArrayLike, self_ids: ArrayLike | None, q: int, n: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64] | None]:
+    """Return labels and own items, checked."""
+    of_queries, of_items = _as_integers(query_labels, "query_labels", q), _as_integers(item_labels, "item_labels", n)
+    return of_queries, of_items, None if self_ids is None else _as_rows(self_ids, q, n)
+
+
 def _as_integers(values: ArrayLike, name: str, length: int) -> NDArray[np.int64]:
-    array = np.asarray(values)
+    array = as_host(values, name)[0] if is_torch(values) else np.asarray(values)
     if array.shape != (length,):
         raise ValueError(f"{name}: expected one for each of {length} rows, got shape {list(array.shape)}")
     if array.size and array.dtype.kind not in "iu":
