@@ -45,7 +45,9 @@ def whole_words(codes: Any) -> Any:
     return codes if codes.data_ptr() % 8 == 0 else codes.clone()
 
 
-def hamming_on_device(compiled: Any, queries: Any, database: Any, k: int, bits: int) -> tuple[Any, Any]:
+def hamming_on_device(
+    compiled: Any, queries: Any, database: Any, k: int, bits: int, out: tuple[Any, Any] | None = None
+) -> tuple[Any, Any]:
     """Run the search on uint8 tensors [q, 8 words] and [n, 8 words] of one CUDA device, made by `whole_words`."""
     torch = sys.modules["torch"]
     q, n, words = queries.shape[0], database.shape[0], queries.shape[1] // 8
@@ -55,8 +57,7 @@ def hamming_on_device(compiled: Any, queries: Any, database: Any, k: int, bits: 
     def operands(first: int, count: int) -> tuple[int, ...]:
         return queries.data_ptr() + first * 8 * words, count, database.data_ptr(), n, words, mask
 
-    distances = torch.empty((q, k), dtype=torch.int32, device=queries.device)
-    ids = torch.empty((q, k), dtype=torch.int64, device=queries.device)
+    distances, ids = out or _new_answer(queries, k, torch.int32)
     if _counts_many(compiled, q, n, words, k, place[0]):
         block = min(q, MANY_AT_ONCE)
         workspace = torch.empty(compiled.hamming_many_bytes(block, n, k), dtype=torch.uint8, device=queries.device)
@@ -127,8 +128,8 @@ def euclidean_operands(queries: Any, database: Any, normalize: str | None) -> Op
     return Operands(compiled, *_one_dtype(wanted, items), {}, unchanged)
 
 
-def euclidean_search(operands: Operands, k: int) -> tuple[Any, Any]:
-    """Run the search on the device."""
+def euclidean_search(operands: Operands, k: int, out: tuple[Any, Any] | None = None) -> tuple[Any, Any]:
+    """Run the search on the device; `out`: tensors there, if the answer is wanted there."""
     torch = sys.modules["torch"]
     compiled, queries, database = operands[:3]
     (q, d), n = queries.shape, database.shape[0]
@@ -138,8 +139,7 @@ def euclidean_search(operands: Operands, k: int) -> tuple[Any, Any]:
     def sides(first: int, count: int) -> tuple[Any, ...]:
         return queries.data_ptr() + first * d * size, count, database.data_ptr(), n, d, dtype_name(queries)
 
-    distances = torch.empty((q, k), dtype=torch.float32, device=queries.device)
-    ids = torch.empty((q, k), dtype=torch.int64, device=queries.device)
+    distances, ids = out or _new_answer(queries, k, torch.float32)
     if k > compiled.most_selected:
         distances.fill_(float("inf"))
         _sort_all(
@@ -174,6 +174,13 @@ def _codes(operands: Operands, k: int) -> str | None:
     if "int8" in copies and q <= compiled.most_streamed:
         return "int8"
     return "half" if q > 1 and compiled.certifies(stream_of(database)[0]) else None
+
+
+def _new_answer(queries: Any, k: int, dtype: Any) -> tuple[Any, Any]:
+    torch = sys.modules["torch"]
+    shape = (len(queries), k)
+    distances = torch.empty(shape, dtype=dtype, device=queries.device)
+    return distances, torch.empty(shape, dtype=torch.int64, device=queries.device)
 
 
 def _bring(queries: Any, device: Any) -> tuple[Any, Callable[[Any], Any]]:

@@ -8,10 +8,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from rsir_fast.ops._arrays import FloatRows, Restore, as_count, as_float, as_rows, traced
+from rsir_fast.ops._arrays import FloatRows, Restore, as_count, as_float, as_rows, traced, unchanged
 from rsir_fast.ops._device_topk import euclidean_operands
 from rsir_fast.ops._device_topk import euclidean_search as search_on_device
 from rsir_fast.ops._dispatch import choose_isa, choose_threads, cpu
+from rsir_fast.ops._outputs import delivered, given_answer, host_views
 from rsir_fast.ops._plan import Method, SearchPlan, choose_pass, is_tiny
 from rsir_fast.ops.prepare import MAX_WIDTH, PreparedDatabase, check_items, make_sidecar, normalized_rows, stored_rows
 from rsir_fast.ops.prepared_tensor import PreparedTensor
@@ -29,6 +30,7 @@ def euclidean_topk(
     nan: Literal["last", "raise"] = "last",
     method: Method = "auto",
     explain: bool = False,
+    out: tuple[Any, Any] | None = None,
     threads: int | None = None,
     isa: str | None = None,
 ) -> tuple[Any, ...]:
@@ -56,6 +58,9 @@ def euclidean_topk(
         Which pass to take; see Notes. Like `threads` and `isa` it never changes a bit of the answer.
     explain : bool
         True: return a `SearchPlan` as well.
+    out : (distances, ids), optional
+        Where to write the answer: contiguous arrays of its shapes and dtypes, of the kind and on the device of
+        `queries`, in memory of their own. They are returned.
     threads, isa : optional
         As in `gaussian_normalize`.
 
@@ -107,7 +112,7 @@ def euclidean_topk(
         raise ValueError(f"exact: expected True or False, got {exact!r}")
     if nan not in ("last", "raise"):
         raise ValueError(f"nan: expected 'last' or 'raise', got {nan!r}")
-    if traced(queries, database):
+    if out is None and traced(queries, database):
         if nan == "raise":
             raise ValueError("nan='raise' looks at the numbers, which torch.compile and torch.export do not have yet")
         from rsir_fast.ops import _torch_ops
@@ -118,10 +123,15 @@ def euclidean_topk(
         _refuse_nan(queries, "queries")
         _refuse_nan(database, "database")
     if method == "auto" and not explain and (operands := euclidean_operands(queries, database, normalize)) is not None:
-        return search_on_device(operands, as_count(k, "k"))
+        k = as_count(k, "k")
+        given = given_answer(out, (queries, database), k, "float32")
+        written = given if operands.restore is unchanged else None
+        return delivered(out, written, search_on_device(operands, k, written))
     wanted, items, restore = float_operands(queries, database, normalize, threads=threads, isa=isa)
-    distances, ids, plan = search(wanted, items, as_count(k, "k"), method=method, threads=threads, isa=isa)
-    answer = restore(distances), restore(ids)
+    k = as_count(k, "k")
+    written = host_views(given_answer(out, (queries, database), k, "float32"))
+    distances, ids, plan = search(wanted, items, k, method=method, out=written, threads=threads, isa=isa)
+    answer = delivered(out, written, (restore(distances), restore(ids)))
     return (*answer, plan()) if explain else answer
 
 
@@ -158,6 +168,7 @@ def search(
     k: int,
     *,
     method: Method = "auto",
+    out: tuple[Any, Any] | None = None,
     threads: int | None,
     isa: str | None,
 ) -> tuple[NDArray[np.float32], NDArray[np.int64], Callable[[], SearchPlan]]:
@@ -175,8 +186,7 @@ def search(
         chosen, reason = choose_pass(q, n, d, k, prepared=prepared, max_width=MAX_WIDTH, wild=wild, method=method)
     if chosen == "dense":
         sidecar = None
-    distances = np.empty((q, k), np.float32)
-    ids = np.empty((q, k), np.int64)
+    distances, ids = out or (np.empty((q, k), np.float32), np.empty((q, k), np.int64))
     count = choose_threads(threads, tiny=is_tiny(q, n, d, chosen))
     ran, candidates, decided, dense = cpu().euclidean_topk(
         queries.array,

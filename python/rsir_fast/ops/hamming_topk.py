@@ -11,6 +11,7 @@ from rsir_fast.ops._arrays import Restore, as_codes, as_count, check_rank, trace
 from rsir_fast.ops._device import device_module, dtype_name, same_device
 from rsir_fast.ops._device_topk import MOST_WORDS, hamming_on_device, whole_words
 from rsir_fast.ops._dispatch import choose_isa, choose_threads, cpu
+from rsir_fast.ops._outputs import delivered, given_answer, host_views
 from rsir_fast.ops.prepared_codes import PreparedCodes, check_items, code_length
 
 __all__ = ["hamming_topk"]
@@ -27,6 +28,7 @@ def hamming_topk(
     k: int,
     bits: int | None = None,
     *,
+    out: tuple[Any, Any] | None = None,
     threads: int | None = None,
     isa: str | None = None,
 ) -> tuple[Any, Any]:
@@ -43,6 +45,9 @@ def hamming_topk(
         Neighbours a query, at least 0. Slots beyond n hold distance 2147483647 (the int32 maximum) and id -1.
     bits : int, optional
         Length of a code, by default that of prepared codes or all ``8 * bytes`` bits; bits beyond it are ignored.
+    out : (distances, ids), optional
+        Where to write the answer: contiguous arrays of its shapes and dtypes, of the kind and on the device of
+        `queries`, in memory of their own. They are returned.
     threads, isa : optional
         As in `gaussian_normalize`; they never change a bit of the answer.
 
@@ -76,17 +81,21 @@ def hamming_topk(
     >>> rf.hamming_topk(codes[:1], codes, k=3, bits=3)
     (array([[0, 1, 3]], dtype=int32), array([[0, 1, 2]]))
     """
-    if traced(queries, database):
+    if out is None and traced(queries, database):
         from rsir_fast.ops import _torch_ops
 
         answer: tuple[Any, Any] = _torch_ops.hamming_topk(queries, database, k, bits)
         return answer
     if (found := device_operands(queries, database, bits)) is not None:
         compiled, wanted, items, length = found
-        return hamming_on_device(compiled, wanted, items, as_count(k, "k"), length)
+        k = as_count(k, "k")
+        given = given_answer(out, (queries, database), k, "int32")
+        return delivered(out, given, hamming_on_device(compiled, wanted, items, k, length, given))
     wanted, items, length, restore = code_operands(queries, database, bits)
-    distances, ids = search(wanted, items, as_count(k, "k"), length, threads=threads, isa=isa)
-    return restore(distances), restore(ids)
+    k = as_count(k, "k")
+    written = host_views(given_answer(out, (queries, database), k, "int32"))
+    distances, ids = search(wanted, items, k, length, out=written, threads=threads, isa=isa)
+    return delivered(out, written, (restore(distances), restore(ids)))
 
 
 def code_operands(queries: Any, database: Any, bits: int | None) -> tuple[Codes, Codes | PreparedCodes, int, Restore]:
@@ -132,12 +141,18 @@ def device_operands(queries: Any, database: Any, bits: int | None) -> tuple[Any,
 
 
 def search(
-    queries: Codes, database: Codes | PreparedCodes, k: int, bits: int, *, threads: int | None, isa: str | None
+    queries: Codes,
+    database: Codes | PreparedCodes,
+    k: int,
+    bits: int,
+    *,
+    out: tuple[Any, Any] | None = None,
+    threads: int | None,
+    isa: str | None,
 ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
     """Run the kernel on checked operands."""
     q, n = len(queries), len(database)
-    distances = np.empty((q, k), np.int32)
-    ids = np.empty((q, k), np.int64)
+    distances, ids = out or (np.empty((q, k), np.int32), np.empty((q, k), np.int64))
     if isinstance(database, PreparedCodes):
         kernel, items = cpu().hamming_topk_prepared, database.planes
     else:
