@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 import rsir_fast as rf
+from gpu_peers import cuvs_euclidean, faiss_euclidean, faiss_hamming
 from rsir_fast.ops import reference
 
 Limits = dict[str, float]
@@ -40,6 +41,7 @@ def cases() -> Iterator[Case]:
     yield euclidean_topk(1024, 50_000, 512, 100, None)
     for q, target in ((1, 1.5), (64, 1.6), (1024, 6.0)):
         yield euclidean_topk(q, 1_000_000, 4096, 100, target)
+    yield relevant_ranks(31_500, 1280, 45)
 
 
 def features(n: int, d: int, seed: int = 0) -> torch.Tensor:
@@ -140,7 +142,9 @@ def hamming_topk(q: int, n: int, bits: int, k: int, target: float | None) -> Cas
     return Case(
         f"hamming_topk {q} x {n} x {bits} bits, k {k}",
         lambda: (codes(q, bits, 0), codes(n, bits, 1)),
-        {"rsir_fast": lambda a, b: rf.hamming_topk(a, b, k)} | ({"cupy, torch topk": by_cupy} if q <= 64 else {}),
+        {"rsir_fast": lambda a, b: rf.hamming_topk(a, b, k)}
+        | {"faiss": lambda a, b: faiss_hamming(a, b, k)}
+        | ({"cupy, torch topk": by_cupy} if q <= 64 else {}),
         check,
         lambda ours, theirs: torch.testing.assert_close(ours[0], theirs[0]),
         target,
@@ -186,9 +190,45 @@ def euclidean_topk(q: int, n: int, d: int, k: int, target: float | None) -> Case
         lambda: (features(q, d, 0), features(n, d, 1)),
         {"rsir_fast": lambda a, b: rf.euclidean_topk(a, b, k)}
         | {"rsir_fast, prepared": with_sidecar}
+        | {"faiss": lambda a, b: faiss_euclidean(a, b, k), "cuvs": lambda a, b: cuvs_euclidean(a, b, k)}
         | {"torch": by_torch, "torch tf32": by_torch_tf32},
         check,
         lambda ours, theirs: torch.testing.assert_close(ours[0], theirs[0], rtol=1e-2, atol=1.0),
         target,
         lambda limits: max(n * d * 4 / limits["read GB/s"] / 1e6, 2 * q * n * d / limits["int8 TOP/s"] / 1e9),
+    )
+
+
+def relevant_ranks(n: int, d: int, classes: int) -> Case:
+    labels = np.arange(n) % classes
+
+    def ours(x: torch.Tensor) -> Any:
+        return np.concatenate([found.ranks for found in rf.relevant_ranks(x, x, labels, labels)])
+
+    def by_torch(x: torch.Tensor) -> Any:
+        norms, on_device = (x**2).sum(1), torch.from_numpy(labels).to(x.device)
+        ranks = []
+        for rows in torch.arange(n, device=x.device).split(1024):
+            squared = torch.addmm(norms, x[rows], x.T, alpha=-2)
+            relevant = on_device[squared.argsort(1)] == on_device[rows, None]
+            ranks.append((relevant.nonzero()[:, 1] + 1).cpu().numpy())
+        return np.concatenate(ranks)
+
+    def check(inputs: tuple[Any, ...], ranks: Any) -> None:
+        x = inputs[0].cpu()
+        (expected,) = rf.relevant_ranks(x[:40], x, labels[:40], labels)
+        assert np.array_equal(ranks[: len(expected.ranks)], expected.ranks)
+
+    def same(ours: Any, theirs: Any) -> None:
+        assert len(ours) == len(theirs)
+        assert abs(ours.mean() - theirs.mean()) < 1e-3 * ours.mean()
+
+    return Case(
+        f"relevant_ranks {n} x {n} x {d}",
+        lambda: (features(n, d),),
+        {"rsir_fast": ours, "torch": by_torch},
+        check,
+        same,
+        None,
+        None,
     )
