@@ -101,3 +101,17 @@ def test_memory_that_is_searched_is_refused():
     with pytest.raises(ValueError, match=r"out\[0\] .*memory of its own"):
         rf.euclidean_topk(x[:Q], x, K, out=(x.reshape(-1, K)[Q : 2 * Q], np.empty((Q, K), np.int64)))
     assert same_bits(x, before)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_codes(device):
+    u = ROWS.astype(np.float64)
+    expected = rf.pack_codes(u)
+    out = np.empty_like(expected)
+    assert rf.pack_codes(u, out=out) is out
+    assert same_bits(out, expected)
+    codes = torch.empty(expected.shape, dtype=torch.uint8, device=device)
+    assert rf.pack_codes(torch.from_numpy(u).to(device), out=codes) is codes
+    assert same_bits(codes.cpu().numpy(), expected)
+    with pytest.raises(ValueError, match=r"out: expected shape \[60, 5\], got \[60, 4\]"):
+        rf.pack_codes(u, out=out[:, 1:])

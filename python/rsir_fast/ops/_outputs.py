@@ -9,13 +9,11 @@ import numpy as np
 
 from rsir_fast.ops._arrays import is_torch
 
-__all__ = ["delivered", "given_answer", "host_views"]
-
-NAMES = ("out[0] (distances)", "out[1] (ids)")
+__all__ = ["delivered", "given_answer", "given_array", "host_views"]
 
 
 def given_answer(out: Any, inputs: tuple[Any, Any], k: int, dtype: str) -> tuple[Any, Any] | None:
-    """Check what a caller gives as ``out`` and return it, without gradients.
+    """Check what a caller gives as ``out = (distances, ids)``, [q, k], and return it, without gradients.
 
     Parameters
     ----------
@@ -25,49 +23,56 @@ def given_answer(out: Any, inputs: tuple[Any, Any], k: int, dtype: str) -> tuple
     Raises
     ------
     TypeError, ValueError
-        They are no pair of contiguous, writable arrays [q, k] of `dtype` and int64 in memory of their own.
+        As `given_array`, or if they are no pair.
     """
     if out is None:
         return None
     if not isinstance(out, (tuple, list)) or len(out) != 2:
         raise TypeError(f"out: expected a pair (distances, ids), got {type(out).__name__}")
-    queries = inputs[0]
-    taken = [span for span in map(_span, inputs) if span is not None]
-    views = []
-    for name, array, wanted in zip(NAMES, out, (dtype, "int64"), strict=True):
-        expected, found = (f"{wanted} {_kind(queries)}", f"{_dtype(array)} {_kind(array)}".strip())
-        if found != expected:
-            raise TypeError(f"{name}: expected {expected}, got {found}")
-        if list(array.shape) != [queries.shape[0], k]:
-            raise ValueError(f"{name}: expected shape {[queries.shape[0], k]}, got {list(array.shape)}")
-        view = array.detach() if is_torch(array) else array
-        whole = view.is_contiguous() if is_torch(view) else view.flags.c_contiguous and view.flags.writeable
-        if not whole:
-            raise ValueError(f"{name}: expected contiguous memory that can be written")
-        first, end = _span(array) or (0, 0)
-        if any(first < other_end and other_first < end for other_first, other_end in taken):
-            raise ValueError(f"{name}: expected memory of its own, got some of the queries, the database or the answer")
-        taken.append((first, end))
-        views.append(view)
-    return views[0], views[1]
+    shape = (inputs[0].shape[0], k)
+    distances = given_array(out[0], "out[0] (distances)", inputs, shape, dtype)
+    return distances, given_array(out[1], "out[1] (ids)", (*inputs, distances), shape, "int64")
 
 
-def host_views(given: tuple[Any, Any] | None) -> tuple[Any, Any] | None:
-    """Return the two as NumPy arrays, or None where there are none in host memory."""
+def given_array(array: Any, name: str, inputs: tuple[Any, ...], shape: tuple[int, int], dtype: str) -> Any:
+    """Check an array that a caller gives to be written, and return it, without gradient.
+
+    Raises
+    ------
+    TypeError, ValueError
+        It is not of the kind and on the device of the first input, contiguous, writable, of that shape and dtype, in
+        memory of its own.
+    """
+    expected, found = f"{dtype} {_kind(inputs[0])}", f"{_dtype(array)} {_kind(array)}"
+    if found != expected:
+        raise TypeError(f"{name}: expected {expected}, got {found}")
+    if tuple(array.shape) != shape:
+        raise ValueError(f"{name}: expected shape {list(shape)}, got {list(array.shape)}")
+    whole = array.is_contiguous() if is_torch(array) else array.flags.c_contiguous and array.flags.writeable
+    if not whole:
+        raise ValueError(f"{name}: expected contiguous memory that can be written")
+    first, end = _span(array) or (0, 0)
+    for used in filter(None, map(_span, inputs)):
+        if first < used[1] and used[0] < end:
+            raise ValueError(f"{name}: expected memory of its own, got some that is read or written for this call")
+    return array.detach() if is_torch(array) else array
+
+
+def host_views(given: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
+    """Return the arrays as NumPy arrays, or None where there are none in host memory."""
     if given is None or any(is_torch(array) and array.device.type != "cpu" for array in given):
         return None
-    distances, ids = (array.numpy() if is_torch(array) else array for array in given)
-    return distances, ids
+    return tuple(array.numpy() if is_torch(array) else array for array in given)
 
 
-def delivered(out: Any, written: tuple[Any, Any] | None, answer: tuple[Any, Any]) -> tuple[Any, Any]:
-    """Return `answer`, or the caller's `out` with it: copied unless the kernels have `written` it there."""
+def delivered(out: Any, written: tuple[Any, ...] | None, answer: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return `answer`, or the caller's arrays `out` with it: copied unless the kernels have `written` it there."""
     if out is None:
         return answer
     if written is None:
         for target, source in zip(out, answer, strict=True):
             (target.detach() if is_torch(target) else target)[...] = source
-    return out[0], out[1]
+    return tuple(out)
 
 
 def _kind(x: object) -> str:

@@ -10,11 +10,12 @@ import numpy as np
 from rsir_fast.ops._arrays import as_float, traced
 from rsir_fast.ops._device import device_module, dtype_name, plain_on_device, stream_of
 from rsir_fast.ops._dispatch import choose_isa, choose_threads, cpu
+from rsir_fast.ops._outputs import delivered, given_array, host_views
 
 __all__ = ["pack_codes"]
 
 
-def pack_codes(u: Any, *, threads: int | None = None, isa: str | None = None) -> Any:
+def pack_codes(u: Any, *, out: Any = None, threads: int | None = None, isa: str | None = None) -> Any:
     """Pack the signs of real values into bytes: bit = (u > 0).
 
     Parameters
@@ -22,6 +23,8 @@ def pack_codes(u: Any, *, threads: int | None = None, isa: str | None = None) ->
     u : array, shape [n, b], float16, bfloat16, float32 or float64
         NumPy array, torch tensor or DLPack array. CUDA tensors are packed on their device and stream where rsir_fast
         was built with CUDA.
+    out : array, shape [n, ceil(b / 8)], uint8, optional
+        Where to write: contiguous, of the kind and on the device of `u`, in memory of its own. It is returned.
     threads, isa : optional
         As in `gaussian_normalize`.
 
@@ -35,9 +38,9 @@ def pack_codes(u: Any, *, threads: int | None = None, isa: str | None = None) ->
     Raises
     ------
     TypeError
-        `u` is no array of floating point numbers.
+        `u` is no array of floating point numbers, or `out` no such array.
     ValueError
-        `u` has not two axes.
+        `u` has not two axes, or the shape or memory of `out` does not fit.
 
     Notes
     -----
@@ -50,23 +53,24 @@ def pack_codes(u: Any, *, threads: int | None = None, isa: str | None = None) ->
     >>> rf.pack_codes(np.array([[0.3, -2.0, 0.0, 1.0]]))
     array([[9]], dtype=uint8)
     """
-    if traced(u):
+    if out is None and traced(u):
         from rsir_fast.ops import _torch_ops
 
         return _torch_ops.pack_codes(u)
     if (compiled := device_module(u)) is not None and u.is_floating_point():
-        return _pack_on_device(u, compiled)
+        values = plain_on_device(u, "u", "b")
+        n, b = values.shape
+        codes = values.new_empty((n, (b + 7) // 8), dtype=sys.modules["torch"].uint8) if out is None else _given(out, u)
+        compiled.pack_codes(values.data_ptr(), n, b, dtype_name(values), codes.data_ptr(), *stream_of(u))
+        return codes if out is None else out
     values, restore = as_float(u, "u")
     n, b = values.shape
-    codes = np.empty((n, (b + 7) // 8), dtype=np.uint8)
+    written = None if out is None else host_views((_given(out, u),))
+    (codes,) = written or (np.empty((n, (b + 7) // 8), dtype=np.uint8),)
     cpu().pack_codes(values, n, b, values.dtype.str[1:], codes, choose_threads(threads), choose_isa(isa))
-    return restore(codes)
+    return delivered(None if out is None else (out,), written, (restore(codes),))[0]
 
 
-def _pack_on_device(u: Any, compiled: Any) -> Any:
-    torch = sys.modules["torch"]
-    values = plain_on_device(u, "u", "b")
-    n, b = values.shape
-    codes = torch.empty((n, (b + 7) // 8), dtype=torch.uint8, device=u.device)
-    compiled.pack_codes(values.data_ptr(), n, b, dtype_name(values), codes.data_ptr(), *stream_of(u))
-    return codes
+def _given(out: Any, u: Any) -> Any:
+    n, b = u.shape
+    return given_array(out, "out", (u,), (n, (b + 7) // 8), "uint8")
