@@ -96,9 +96,10 @@ TEST(several_phases) {
     }
 }
 
-// All at one distance: the smallest ids win, and no more keys than those of a sample are appended.
+// All at one distance: the smallest ids win, also those of a second phase, whose tiles are among the first of the
+// database; and no more keys than those of a sample are appended.
 TEST(all_equal) {
-    const std::int64_t n = reduced() ? kFirstPhase + 600 : 3 * kFirstPhase;
+    const std::int64_t n = reduced() ? kFirstPhase + 1200 : 3 * kFirstPhase;
     const Words queries(3, 7), database(static_cast<std::size_t>(n), 8);
     for (const std::int64_t k : {1, 300}) check_search(queries, 3, database, n, 64, k);
 }
