@@ -1,5 +1,6 @@
 #include "euclidean_cases.h"
 #include "kernels/cuda/certify.h"
+#include "kernels/cuda/walk.h"
 
 using namespace rsir;
 using namespace rsir::test;
@@ -90,19 +91,26 @@ TEST(several_phases) {
     }
 }
 
-// All rows at one distance: too many candidates to keep, so the query is searched by the dense pass; a query that is
-// not finite goes there at once, others do not.
+// The rows that a walk visits last are the nearest, all at one distance: too many candidates to keep, so the query is
+// searched by the dense pass; a query that is not finite goes there at once, others do not.
 TEST(overflow_and_wild_queries) {
     Random random(65);
-    Problem<float> problem{4, reduced() ? 16700 : 20000, 8, {}, {}};
+    Problem<float> problem{4, 20000, 8, {}, {}};
+    const std::int64_t tiles = (problem.n + cuda::kItemTile - 1) / cuda::kItemTile, stride = cuda::stride_of(tiles);
     problem.database.assign(static_cast<std::size_t>(problem.n * 8), 0.25f);
+    for (std::int64_t step = tiles / 2; step < tiles; ++step) {
+        const std::int64_t first = step * stride % tiles * cuda::kItemTile;
+        const std::int64_t end = std::min(first + cuda::kItemTile, problem.n);
+        std::fill(problem.database.begin() + 8 * first, problem.database.begin() + 8 * end, 0.125f);
+    }
     problem.queries = numbers<float>(random, 4 * 8, Kind::uniform);
+    std::fill(problem.queries.begin(), problem.queries.begin() + 8, 0.0f);
     problem.queries[8] = std::numeric_limits<float>::quiet_NaN();
     problem.queries[16] = 1e30f;
     for (std::int64_t i = 0; i < 40; ++i)
         problem.database[random.below(problem.database.size())] = i % 2 ? 0.5f : 1e38f;
-    const Answer expected = on_cpu(problem, 30);
-    next_order([&] { check_once(problem, expected, 30); });
+    const Answer expected = on_cpu(problem, 1000);
+    next_order([&] { check_once(problem, expected, 1000); });
 }
 
 // Rows whose half-precision copies lie the other way round: near 1, numbers of 2^-10 part (u). The decoys are 0.49 u
