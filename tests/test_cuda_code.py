@@ -97,7 +97,8 @@ BUDGET = {
     "certify_product": 255,  # one block of 256 threads on a multiprocessor
     "certify_product_sm90": 255,
     "hamming_many": 64,
-    "hamming_many_sm90": 128,  # two of 256
+    "hamming_many_sm80": 128,  # two of 256
+    "hamming_many_sm90": 128,
     "hamming_topk": 128,  # two of 256; three before sm_100, as their launch bounds say
     "euclidean_topk": 128,  # two of 256
     "certify": 64,
@@ -123,6 +124,11 @@ def test_the_instructions_are_those_meant(architecture):
         assert found["certify_product"]["HMMA"] > 0
         assert found["certify_product"]["LDSM"] > 0
         assert found["certify_product"]["LDGSTS"] > 0
+    if architecture in ("sm_80", "sm_86", "sm_89"):
+        assert found["hamming_many_sm80"]["BMMA"] > 0
+        assert found["hamming_many_sm80"]["LDSM"] > 0
+    else:  # no emulation of them
+        assert not {"BMMA", "IMMA", "POPC"} & found["hamming_many_sm80"].keys()
     if architecture == "sm_90a":
         assert found["certify_product_sm90"]["HGMMA"] > 0
         assert found["hamming_many_sm90"]["BGMMA"] > 0

@@ -23,6 +23,8 @@ struct HammingPass {
     const Key* limits;  // [q]
 };
 
+// sm_80 to sm_89.
+cudaError_t hamming_pass_sm80(const HammingPass& pass, cudaStream_t stream);
 // sm_90a only.
 cudaError_t hamming_pass_sm90(const HammingPass& pass, cudaStream_t stream);
 

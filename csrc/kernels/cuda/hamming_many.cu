@@ -73,18 +73,31 @@ cudaError_t begin(const Workspace& work, std::int64_t q, cudaStream_t stream) {
     return error;
 }
 
-}  // namespace
+using HammingPassFunction = cudaError_t(const HammingPass&, cudaStream_t);
 
-cudaError_t hamming_many_runs(bool* runs) {
-    *runs = false;
-#ifdef RSIR_SM90A
+// That of the current device; null where it has no binary products, or this build not the kernel.
+cudaError_t choose_pass(HammingPassFunction** pass) {
+    *pass = nullptr;
     int device = 0, major = 0;
     cudaError_t error = cudaGetDevice(&device);
     if (error == cudaSuccess) error = cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device);
     if (error != cudaSuccess) return error;
-    *runs = major == 9;
+#ifdef RSIR_SM80
+    if (major == 8) *pass = hamming_pass_sm80;
+#endif
+#ifdef RSIR_SM90A
+    if (major == 9) *pass = hamming_pass_sm90;
 #endif
     return cudaSuccess;
+}
+
+}  // namespace
+
+cudaError_t hamming_many_runs(bool* runs) {
+    HammingPassFunction* pass = nullptr;
+    const cudaError_t error = choose_pass(&pass);
+    *runs = pass != nullptr;
+    return error;
 }
 
 std::size_t hamming_many_bytes(std::int64_t q, std::int64_t n, std::int64_t k) {
@@ -95,10 +108,10 @@ cudaError_t hamming_many(const HammingProblem& problem, std::int64_t k, void* wo
                          std::int64_t* ids, cudaStream_t stream) {
     const std::int64_t q = problem.q, n = problem.n;
     if (q == 0) return cudaSuccess;
-    bool runs = false;
-    cudaError_t error = hamming_many_runs(&runs);
+    HammingPassFunction* run_pass = nullptr;
+    cudaError_t error = choose_pass(&run_pass);
     if (error != cudaSuccess) return error;
-    if (!runs || problem.words < 1 || problem.words > kMostManyWords || k < 1 || k > kMostSelected) {
+    if (run_pass == nullptr || problem.words < 1 || problem.words > kMostManyWords || k < 1 || k > kMostSelected) {
         return cudaErrorInvalidValue;
     }
     const Workspace work(workspace, q, n, k);
@@ -115,7 +128,7 @@ cudaError_t hamming_many(const HammingProblem& problem, std::int64_t k, void* wo
     error = each_phase(tiles, work.kept / kManyItems, growth, [&](std::int64_t first, std::int64_t count) {
         pass.first = static_cast<int>(first);
         pass.count = static_cast<int>(count);
-        const cudaError_t failure = hamming_pass_sm90(pass, stream);
+        const cudaError_t failure = run_pass(pass, stream);
         if (failure != cudaSuccess) return failure;
         return launch(tighten_kernel, static_cast<unsigned>(q), kTightenThreads,
                       static_cast<std::size_t>(capacity) * sizeof(Key), stream, work.keys, work.kept, work.counts,

@@ -15,7 +15,7 @@ __device__ void wait_copies() {
     asm volatile("cp.async.wait_group %0;" ::"n"(kPending));
 }
 
-// Four 8 x 8 matrices of halves; lane i gives the address of row i % 8 of matrix i / 8.
+// Four 8 x 8 matrices of halves, or rows of 128 bits; lane i gives the address of row i % 8 of matrix i / 8.
 __device__ inline void load_matrices(std::uint32_t (&to)[4], std::uint32_t from) {
     asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
                  : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
@@ -28,6 +28,25 @@ __device__ inline void multiply_add(float (&sum)[4], const std::uint32_t (&a)[4]
         "{%0, %1, %2, %3};"
         : "+f"(sum[0]), "+f"(sum[1]), "+f"(sum[2]), "+f"(sum[3])
         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+}
+// sum [16, 8] = start + the bits in which a row of a [16, 128 bits] and one of b [8, 128 bits] differ; 256 bits: in two
+// parts. Emulated on sm_90 and newer.
+__device__ inline void count_different(std::int32_t (&sum)[4], const std::int32_t (&start)[4],
+                                       const std::uint32_t (&a)[2], std::uint32_t b) {
+    asm volatile(
+        "mma.sync.aligned.m16n8k128.row.col.s32.b1.b1.s32.xor.popc {%0, %1, %2, %3}, {%4, %5}, {%6}, "
+        "{%7, %8, %9, %10};"
+        : "=r"(sum[0]), "=r"(sum[1]), "=r"(sum[2]), "=r"(sum[3])
+        : "r"(a[0]), "r"(a[1]), "r"(b), "r"(start[0]), "r"(start[1]), "r"(start[2]), "r"(start[3]));
+}
+__device__ inline void count_different(std::int32_t (&sum)[4], const std::int32_t (&start)[4],
+                                       const std::uint32_t (&a)[4], std::uint32_t b0, std::uint32_t b1) {
+    asm volatile(
+        "mma.sync.aligned.m16n8k256.row.col.s32.b1.b1.s32.xor.popc {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
+        "{%10, %11, %12, %13};"
+        : "=r"(sum[0]), "=r"(sum[1]), "=r"(sum[2]), "=r"(sum[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1), "r"(start[0]), "r"(start[1]), "r"(start[2]),
+          "r"(start[3]));
 }
 
 }  // namespace rsir::cuda

@@ -8,9 +8,11 @@ using namespace rsir::test;
 namespace {
 
 constexpr std::int64_t kTile = 256, kFirstPhase = 1 << 13;  // items
+constexpr int kDevices[] = {8, 9};  // compute capabilities, of which each has its own instructions
 
-void on_hopper(const std::function<void()>& body) {
-    simt::device() = {9, 227 * 1024};
+void on_device(int major, const std::function<void()>& body) {
+    const Case here("sm_", major, "0");
+    simt::device() = {major, 227 * 1024};
     body();
     simt::device() = {};
 }
@@ -36,7 +38,9 @@ void check_search(const Words& queries, std::int64_t q, const Words& database, s
     const DeviceArray<std::uint64_t> device_queries(queries), device_database(database);
     const int words = static_cast<int>((bits + 63) / 64);
     const cuda::HammingProblem problem{device_queries.data(), device_database.data(), q, n, words, mask_of(bits)};
-    on_hopper([&] { orders([&] { CHECK(search_once(problem, k, expected) == cudaSuccess); }); });
+    for (const int major : kDevices) {
+        on_device(major, [&] { orders([&] { CHECK(search_once(problem, k, expected) == cudaSuccess); }); });
+    }
 }
 
 // Steps of the walk at which the tiles of that many items are visited.
@@ -61,6 +65,16 @@ TEST(tile_edges) {
             const int words = static_cast<int>((bits + 63) / 64);
             check_search(codes(random, q, words), q, codes(random, n, words), n, bits, k);
         }
+    }
+}
+
+// Every number of words that there may be, the last one whole or not.
+TEST(every_number_of_words) {
+    Random random(87);
+    for (std::int64_t words = 1; words <= cuda::kMostManyWords; ++words) {
+        const std::int64_t bits = 64 * words - words % 3 * 21, q = 2, n = 300;
+        const int whole = static_cast<int>(words);
+        check_search(codes(random, q, whole), q, codes(random, n, whole), n, bits, 40);
     }
 }
 
@@ -141,9 +155,19 @@ TEST(refused_and_empty) {
     const DeviceArray<std::uint64_t> values(codes);
     const Answer none{{0x7fffffff, 0x7fffffff, 0x7fffffff, 0x7fffffff}, {-1, -1, -1, -1}};
     const std::uint64_t all = ~std::uint64_t{0};
-    CHECK(search_once({values.data(), values.data(), 2, 2, 1, all}, 2, none) == cudaErrorInvalidValue);
-    on_hopper([&] {
-        CHECK(search_once({values.data(), values.data(), 2, 2, 17, all}, 2, none) == cudaErrorInvalidValue);
-        CHECK(search_once({values.data(), values.data(), 2, 0, 1, all}, 2, none) == cudaSuccess);
-    });
+    for (const int major : {7, 10, 12}) {
+        on_device(major, [&] {
+            bool runs = true;
+            CHECK(cuda::hamming_many_runs(&runs) == cudaSuccess && !runs);
+            CHECK(search_once({values.data(), values.data(), 2, 2, 1, all}, 2, none) == cudaErrorInvalidValue);
+        });
+    }
+    for (const int major : kDevices) {
+        on_device(major, [&] {
+            bool runs = false;
+            CHECK(cuda::hamming_many_runs(&runs) == cudaSuccess && runs);
+            CHECK(search_once({values.data(), values.data(), 2, 2, 17, all}, 2, none) == cudaErrorInvalidValue);
+            CHECK(search_once({values.data(), values.data(), 2, 0, 1, all}, 2, none) == cudaSuccess);
+        });
+    }
 }

@@ -54,4 +54,43 @@ inline void multiply_add(float (&sum)[4], const std::uint32_t (&a)[4], std::uint
     for (unsigned s = 0; s < 4; ++s) sum[s] = simt::add_products(sum[s], x[s / 2], y[s % 2]);
 }
 
+// kParts: of 128 bits, four words of a line; a's registers have lines lane / 4 and 8 further, of one part, then the
+// next.
+template <std::size_t kParts>
+void count_parts(std::int32_t (&sum)[4], const std::int32_t (&start)[4], const std::uint32_t (&a)[2 * kParts],
+                 const std::uint32_t (&b)[kParts]) {
+    std::uint32_t mine[3 * kParts];
+    std::memcpy(mine, a, sizeof a);
+    std::memcpy(mine + 2 * kParts, b, sizeof b);
+    const unsigned char* all = simt::exchange(0xffffffffu, mine, sizeof mine);
+    const auto line = [all](unsigned first_lane, unsigned word, std::uint64_t (&to)[2]) {
+        for (unsigned v = 0; v < 4; ++v) {
+            std::memcpy(reinterpret_cast<unsigned char*>(to) + v * 4, all + (first_lane + v) * simt::kPiece + word * 4,
+                        4);
+        }
+    };
+    const unsigned lane = threadIdx.x % 32;
+    std::int32_t sums[4];
+    std::memcpy(sums, start, sizeof sums);
+    for (unsigned part = 0; part < kParts; ++part) {
+        std::uint64_t x[2][2], y[2][2];
+        for (unsigned i = 0; i < 2; ++i) {
+            line(lane / 4 * 4, 2 * part + i, x[i]);
+            line((lane % 4 * 2 + i) * 4, 2 * kParts + part, y[i]);
+        }
+        for (unsigned s = 0; s < 4; ++s) {
+            for (unsigned w = 0; w < 2; ++w) sums[s] += __popcll(x[s / 2][w] ^ y[s % 2][w]);
+        }
+    }
+    std::memcpy(sum, sums, sizeof sums);
+}
+inline void count_different(std::int32_t (&sum)[4], const std::int32_t (&start)[4], const std::uint32_t (&a)[2],
+                            std::uint32_t b) {
+    count_parts<1>(sum, start, a, {b});
+}
+inline void count_different(std::int32_t (&sum)[4], const std::int32_t (&start)[4], const std::uint32_t (&a)[4],
+                            std::uint32_t b0, std::uint32_t b1) {
+    count_parts<2>(sum, start, a, {b0, b1});
+}
+
 }  // namespace rsir::cuda
