@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from rsir_fast.ops.prepared_tensor import PreparedTensor as PreparedTensor
     from rsir_fast.ops.rank_database import rank_database as rank_database
     from rsir_fast.ops.relevant_ranks import relevant_ranks as relevant_ranks
+    from rsir_fast.ops.sharded import ShardedCodes as ShardedCodes
+    from rsir_fast.ops.sharded import ShardedDatabase as ShardedDatabase
     from rsir_fast.protocols import evaluate_ge2018 as evaluate_ge2018
 
 # Public name -> the module that defines it.
@@ -53,6 +55,8 @@ _HOME = {
     "PreparedDatabase": "ops.prepare",
     "PreparedTensor": "ops.prepared_tensor",
     "SearchPlan": "ops._plan",
+    "ShardedCodes": "ops.sharded",
+    "ShardedDatabase": "ops.sharded",
     "prepare": "ops.prepare",
     "prepare_codes": "ops.prepared_codes",
     "rank_database": "ops.rank_database",

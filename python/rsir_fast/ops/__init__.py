@@ -9,6 +9,7 @@ from rsir_fast.ops.prepared_codes import PreparedCodes, prepare_codes
 from rsir_fast.ops.prepared_tensor import PreparedTensor
 from rsir_fast.ops.rank_database import RankedBlock, rank_database
 from rsir_fast.ops.relevant_ranks import RelevantRanks, relevant_ranks
+from rsir_fast.ops.sharded import ShardedCodes, ShardedDatabase
 
 __all__ = [
     "GaussianStatistics",
@@ -17,6 +18,8 @@ __all__ = [
     "PreparedTensor",
     "RankedBlock",
     "RelevantRanks",
+    "ShardedCodes",
+    "ShardedDatabase",
     "euclidean_topk",
     "gaussian_normalize",
     "gaussian_statistics",

@@ -6,12 +6,22 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from rsir_fast.ops._arrays import as_float, is_torch, unchanged
+from rsir_fast.ops._arrays import Array, Restore, as_float, is_torch, unchanged
 from rsir_fast.ops._device import device_module, dtype_name, plain_on_device, same_device, stream_of
 from rsir_fast.ops.gaussian_normalize import gaussian_normalize
 from rsir_fast.ops.prepared_tensor import PreparedTensor, make_copy
 
-__all__ = ["Operands", "euclidean_operands", "euclidean_search", "hamming_on_device", "whole_words"]
+__all__ = [
+    "Operands",
+    "bring",
+    "check_normalize",
+    "check_width",
+    "euclidean_operands",
+    "euclidean_search",
+    "hamming_on_device",
+    "prepared_operands",
+    "whole_words",
+]
 
 SORTED_KEYS = 1 << 27
 """Keys that are sorted at a time where k is too large for selection: 1 GiB, and as much again for the sort."""
@@ -98,19 +108,8 @@ class Operands(NamedTuple):
 def euclidean_operands(queries: Any, database: Any, normalize: str | None) -> Operands | None:
     """Check and return what can be searched on a device; None where that is the CPU's work."""
     if isinstance(database, PreparedTensor):
-        if normalize not in (None, database.normalize):
-            raise ValueError(
-                f"normalize: expected {database.normalize!r}, with which the database was prepared, got {normalize!r}; "
-                "leave it out, or prepare the database again"
-            )
-        rows, copies = database.rows, database.copies
-        brought, restore = _bring(queries, rows.device)
-        wanted = plain_on_device(brought, "queries", "d")
-        _check_width(wanted, rows)
-        if database.normalize == "row":
-            wanted = gaussian_normalize(wanted)
-        wanted, items = _one_dtype(wanted, rows)
-        return Operands(device_module(rows), wanted, items, copies if items is rows else {}, restore)
+        check_normalize(database.normalize, normalize)
+        return prepared_operands(queries, database)
     compiled = device_module(queries) if same_device(queries, database) else None
     if compiled is None or not (queries.is_floating_point() and database.is_floating_point()):
         return None
@@ -119,13 +118,25 @@ def euclidean_operands(queries: Any, database: Any, normalize: str | None) -> Op
         raise ValueError(f"normalize: expected 'none' or 'row', got {normalize!r}")
     wanted = plain_on_device(queries, "queries", "d")
     items = wanted if database is queries else plain_on_device(database, "database", "d")
-    _check_width(wanted, items)
+    check_width(wanted, items)
     if items.shape[0] > MAX_ITEMS:
         raise ValueError(f"database: expected at most {MAX_ITEMS} rows, got {items.shape[0]}; search it in parts")
     if normalize == "row":
         rows = gaussian_normalize(wanted)
         return Operands(compiled, rows, rows if items is wanted else gaussian_normalize(items), {}, unchanged)
     return Operands(compiled, *_one_dtype(wanted, items), {}, unchanged)
+
+
+def prepared_operands(queries: Any, database: PreparedTensor) -> Operands:
+    """Check and return queries, on any device, and a prepared database."""
+    rows, copies = database.rows, database.copies
+    brought, restore = bring(queries, rows.device, as_float)
+    wanted = plain_on_device(brought, "queries", "d")
+    check_width(wanted, rows)
+    if database.normalize == "row":
+        wanted = gaussian_normalize(wanted)
+    wanted, items = _one_dtype(wanted, rows)
+    return Operands(device_module(rows), wanted, items, copies if items is rows else {}, restore)
 
 
 def euclidean_search(operands: Operands, k: int, out: tuple[Any, Any] | None = None) -> tuple[Any, Any]:
@@ -183,15 +194,26 @@ def _new_answer(queries: Any, k: int, dtype: Any) -> tuple[Any, Any]:
     return distances, torch.empty(shape, dtype=torch.int64, device=queries.device)
 
 
-def _bring(queries: Any, device: Any) -> tuple[Any, Callable[[Any], Any]]:
-    """Return the queries as a tensor on the device, and the way back."""
+def bring(queries: Any, device: Any, read: Callable[[Any, str], tuple[Array, Restore]]) -> tuple[Any, Restore]:
+    """Return the queries, those of no tensor as `read` reads them, as a tensor on the device, and the way back."""
     if is_torch(queries):
         return queries.to(device), lambda answer: answer.to(queries.device)
-    values, restore = as_float(queries, "queries")
-    return sys.modules["torch"].from_numpy(values).to(device), lambda answer: restore(answer.cpu().numpy())
+    values, restore = read(queries, "queries")
+    held = values if values.flags.writeable else values.copy()  # torch has no read-only tensors, and warns
+    return sys.modules["torch"].from_numpy(held).to(device), lambda answer: restore(answer.cpu().numpy())
 
 
-def _check_width(queries: Any, database: Any) -> None:
+def check_normalize(made_with: str, normalize: str | None) -> None:
+    """Raise ValueError if the caller asks for another normalisation than a database was prepared with."""
+    if normalize not in (None, made_with):
+        raise ValueError(
+            f"normalize: expected {made_with!r}, with which the database was prepared, got {normalize!r}; "
+            "leave it out, or prepare the database again"
+        )
+
+
+def check_width(queries: Any, database: Any) -> None:
+    """Raise ValueError unless both sides have as many columns."""
     if queries.shape[1] != database.shape[1]:
         raise ValueError(
             f"queries have {queries.shape[1]} features, the database has {database.shape[1]}; "

@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsir_fast.ops._arrays import FloatRows, Restore, as_count, as_float, as_rows, traced, unchanged
-from rsir_fast.ops._device_topk import euclidean_operands
+from rsir_fast.ops._device_topk import check_normalize, euclidean_operands
 from rsir_fast.ops._device_topk import euclidean_search as search_on_device
 from rsir_fast.ops._dispatch import choose_isa, choose_threads, cpu
 from rsir_fast.ops._outputs import delivered, given_answer, host_views
 from rsir_fast.ops._plan import Method, SearchPlan, choose_pass, is_tiny
 from rsir_fast.ops.prepare import MAX_WIDTH, PreparedDatabase, check_items, make_sidecar, normalized_rows, stored_rows
 from rsir_fast.ops.prepared_tensor import PreparedTensor
+from rsir_fast.ops.sharded import ShardedDatabase
 
 __all__ = ["euclidean_topk"]
 
@@ -39,12 +40,14 @@ def euclidean_topk(
     Parameters
     ----------
     queries : array, shape [q, d], float16, bfloat16, float32 or float64
-    database : array, shape [n, d], same kinds, or PreparedDatabase or PreparedTensor
+    database : array, shape [n, d], same kinds, or PreparedDatabase, PreparedTensor or ShardedDatabase
         NumPy arrays, torch tensors (any device) or DLPack arrays; need not be contiguous (then copied once). The two
         may differ in dtype: every distance is taken between the exact stored values. For repeated searches make a
         `PreparedDatabase` once with `prepare`. Two tensors on one CUDA device, or any queries of a `PreparedTensor` (a
         CUDA tensor made ready by `prepare`), are searched there, on the caller's stream, where rsir_fast was
-        built with CUDA (not with a `method` or ``explain=True``, which are of the CPU).
+        built with CUDA (not with a `method` or ``explain=True``, which are of the CPU). Several devices, or a database
+        larger than their memory: ``prepare(database, devices=..., memory=...)`` makes a `ShardedDatabase`. CUDA queries
+        of any other database in host memory are searched by the CPU.
     k : int
         Neighbours a query, at least 0. Slots beyond n hold distance +inf and id -1.
     normalize : {"none", "row"}, optional
@@ -122,6 +125,12 @@ def euclidean_topk(
     if nan == "raise":
         _refuse_nan(queries, "queries")
         _refuse_nan(database, "database")
+    if isinstance(database, ShardedDatabase) and method == "auto" and not explain:
+        on_device, restore = database.bring(queries, normalize)
+        k = as_count(k, "k")
+        given_answer(out, (queries, database), k, "float32")
+        distances, ids = database.topk(on_device, k)
+        return delivered(out, None, (restore(distances), restore(ids)))
     if method == "auto" and not explain and (operands := euclidean_operands(queries, database, normalize)) is not None:
         k = as_count(k, "k")
         given = given_answer(out, (queries, database), k, "float32")
@@ -139,18 +148,14 @@ def float_operands(
     queries: Any, database: Any, normalize: str | None, *, threads: int | None, isa: str | None
 ) -> tuple[FloatRows, PreparedDatabase | FloatRows, Restore]:
     """Return both sides as the kernels read them, normalised if asked, and the way back."""
-    if isinstance(database, PreparedTensor):
+    if isinstance(database, (PreparedTensor, ShardedDatabase)):
         raise ValueError(
-            "database: expected one that the CPU can read, got a PreparedTensor, which only a search on its device "
-            "takes, without method and explain; pass its rows"
+            f"database: expected one that the CPU can read, got a {type(database).__name__}, which only a search on "
+            "its device takes, without method and explain; pass its rows"
         )
     rows, restore = as_rows(queries, "queries")
     if isinstance(database, PreparedDatabase):
-        if normalize not in (None, database.normalize):
-            raise ValueError(
-                f"normalize: expected {database.normalize!r}, with which the database was prepared, got {normalize!r}; "
-                "leave it out, or prepare the database again"
-            )
+        check_normalize(database.normalize, normalize)
         _check_width(rows, database.rows)
         return normalized_rows(rows, queries, database.normalize, threads=threads, isa=isa), database, restore
     items = rows if database is queries else as_rows(database, "database")[0]
@@ -215,10 +220,13 @@ def _check_width(queries: FloatRows, items: FloatRows) -> None:
 
 
 def _refuse_nan(vectors: Any, name: str) -> None:
-    if isinstance(vectors, PreparedTensor):
-        vectors = vectors.rows
-    values = _widened(vectors.rows) if isinstance(vectors, PreparedDatabase) else as_float(vectors, name)[0]
-    rows = np.flatnonzero(~np.isfinite(values).all(axis=1))
+    if isinstance(vectors, ShardedDatabase):
+        rows = vectors.not_finite().numpy()
+    else:
+        if isinstance(vectors, PreparedTensor):
+            vectors = vectors.rows
+        values = _widened(vectors.rows) if isinstance(vectors, PreparedDatabase) else as_float(vectors, name)[0]
+        rows = np.flatnonzero(~np.isfinite(values).all(axis=1))
     if rows.size:
         raise ValueError(
             f"{name}: expected finite values (nan='raise'), found NaN or infinity in {rows.size} rows, "

@@ -8,11 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsir_fast.ops._arrays import Restore, as_codes, as_count, check_rank, traced
+from rsir_fast.ops._codes import check_same_codes, code_length
 from rsir_fast.ops._device import device_module, dtype_name, same_device
 from rsir_fast.ops._device_topk import MOST_WORDS, hamming_on_device, whole_words
 from rsir_fast.ops._dispatch import choose_isa, choose_threads, cpu
 from rsir_fast.ops._outputs import delivered, given_answer, host_views
-from rsir_fast.ops.prepared_codes import PreparedCodes, check_items, code_length
+from rsir_fast.ops.prepared_codes import PreparedCodes, check_items
+from rsir_fast.ops.sharded import ShardedCodes
 
 __all__ = ["hamming_topk"]
 
@@ -38,9 +40,10 @@ def hamming_topk(
     ----------
     queries : array, shape [q, bytes], uint8
         Codes as made by `pack_codes`: a NumPy array, a torch tensor (any device) or a DLPack array.
-    database : array, shape [n, bytes], uint8, or PreparedCodes
+    database : array, shape [n, bytes], uint8, or PreparedCodes or ShardedCodes
         The same, or what `prepare_codes` made of it: faster where one database is searched more than once.
-        Two tensors on one CUDA device are searched there, on the caller's stream, where rsir_fast was built with CUDA.
+        Two tensors on one CUDA device are searched there, on the caller's stream, where rsir_fast was built with CUDA;
+        any queries of `ShardedCodes` on their devices, each on its current stream.
     k : int
         Neighbours a query, at least 0. Slots beyond n hold distance 2147483647 (the int32 maximum) and id -1.
     bits : int, optional
@@ -86,6 +89,12 @@ def hamming_topk(
 
         answer: tuple[Any, Any] = _torch_ops.hamming_topk(queries, database, k, bits)
         return answer
+    if isinstance(database, ShardedCodes):
+        on_device, restore = database.bring(queries, bits)
+        k = as_count(k, "k")
+        given_answer(out, (queries, database), k, "int32")
+        distances, ids = database.topk(on_device, k)
+        return delivered(out, None, (restore(distances), restore(ids)))
     if (found := device_operands(queries, database, bits)) is not None:
         compiled, wanted, items, length = found
         k = as_count(k, "k")
@@ -103,13 +112,7 @@ def code_operands(queries: Any, database: Any, bits: int | None) -> tuple[Codes,
     wanted, restore = as_codes(queries, "queries")
     width = wanted.shape[1]
     if isinstance(database, PreparedCodes):
-        if bits is not None and bits != database.bits:
-            raise ValueError(f"bits: expected {database.bits}, the length of the prepared codes, got {bits}")
-        if width != (database.bits + 7) // 8:
-            raise ValueError(
-                f"queries have {width} bytes a code, the database has {(database.bits + 7) // 8}; "
-                "expected codes of one length"
-            )
+        check_same_codes(width, database.bits, bits)
         return wanted, database, database.bits, restore
     items = wanted if database is queries else as_codes(database, "database")[0]
     return wanted, items, _common_length(width, items.shape, bits), restore

@@ -11,8 +11,18 @@ from rsir_fast.ops._device import device_module
 from rsir_fast.ops._dispatch import choose_isa, choose_threads, cpu
 from rsir_fast.ops.gaussian_normalize import gaussian_normalize
 from rsir_fast.ops.prepared_tensor import PreparedTensor, prepare_tensor
+from rsir_fast.ops.sharded import ShardedDatabase, shard_features
 
-__all__ = ["MAX_ITEMS", "MAX_WIDTH", "PreparedDatabase", "make_sidecar", "normalized_rows", "prepare", "stored_rows"]
+__all__ = [
+    "MAX_ITEMS",
+    "MAX_WIDTH",
+    "PreparedDatabase",
+    "check_resident",
+    "make_sidecar",
+    "normalized_rows",
+    "prepare",
+    "stored_rows",
+]
 
 MAX_ITEMS = 2**32 - 1
 """Item ids take 32 bits of a 64-bit sort key."""
@@ -76,9 +86,11 @@ def prepare(
     *,
     copy: bool = True,
     precision: Literal["auto", "int8", "int16"] = "auto",
+    devices: Any = None,
+    memory: int | None = None,
     threads: int | None = None,
     isa: str | None = None,
-) -> PreparedDatabase | PreparedTensor:
+) -> PreparedDatabase | PreparedTensor | ShardedDatabase:
     """Make a database ready for many searches: `euclidean_topk` then reads a quarter of the bytes, and less often.
 
     Parameters
@@ -95,6 +107,14 @@ def prepare(
         Codes of the integer copy. ``"int8"``: half the memory and the work. ``"int16"``: next to nothing left to
         decide; sooner done for wide vectors without structure. ``"auto"``: the cheaper of the two for searches of about
         100 neighbours, judged by a sample. It never changes an answer.
+    devices : sequence of torch.device, str or int, or "all", optional
+        CUDA devices that share the search: each is given consecutive rows, nearly equally many, and searches them on
+        its current stream; the answers are merged by (distance, id). A device may be named more than once.
+    memory : int, optional
+        With `devices`: leave the database in host memory, and send each device its rows in every search, through
+        blocks of at most this many bytes (at least one row). For databases larger than the devices' memory. A database
+        that can be read as it is, a memory-mapped one as well, is not copied and must not be changed during a search;
+        one in pinned memory (``tensor.pin_memory()``) is read by the devices themselves, until the answer is there.
     threads, isa : optional
         As in `gaussian_normalize`.
 
@@ -105,17 +125,28 @@ def prepare(
         its device, whatever the queries lie on; ``threads`` and ``isa`` mean nothing for it, and ``precision`` which
         copies it holds: ``"int8"`` for up to 8 queries at a time, half precision (``"int16"``) for more, both by
         default.
+    ShardedDatabase
+        With `devices`: the same of several devices, or, with `memory`, of none. Its answers come on the device of the
+        queries; queries in host memory are merged on the first device. It cannot be pickled.
 
     Raises
     ------
     TypeError, ValueError
-        As `euclidean_topk`.
+        As `euclidean_topk`; no such CUDA device, or less `memory` than a row takes.
 
     Notes
     -----
     O(n d) time. Memory: the matrix as it is stored, and d + 12 bytes a row (int16: 2 d + 12) for integer codes, their
     scale, the norm of what they leave out, and their own norm. On a device: 3 d + 24 bytes a row for both copies, d
     rounded up to 64; made on the caller's stream, nothing waits.
+
+    Several devices: the same for the rows of each, which come through two blocks of 64 MiB; this waits for the devices
+    unless the database is a CUDA tensor. With `memory` nothing is made here; in a search, each device holds two blocks
+    of rows and what one of them takes to be searched (a wider copy with ``normalize="row"`` or queries of another
+    dtype, one in half precision for several queries), in `memory` bytes and what rounds the last copy up to 256 rows.
+    To these add the workspace of `euclidean_topk` for one block and up to 160 q k bytes for merging. While one block is
+    searched, the next is copied; rows that are not pinned pass through 128 MiB of pinned host memory a device, and the
+    host waits for these copies.
 
     Examples
     --------
@@ -125,11 +156,19 @@ def prepare(
     >>> prepared = rf.prepare(database)
     >>> rf.euclidean_topk(database[1:], prepared, k=1)
     (array([[0.]], dtype=float32), array([[1]]))
+
+    On all CUDA devices of a machine, and streamed to one of them, 8 GiB at a time:
+
+    >>> shards = rf.prepare(database, devices="all")  # doctest: +SKIP
+    >>> streamed = rf.prepare(database, devices="cuda:0", memory=8 << 30)  # doctest: +SKIP
     """
     if precision not in ("auto", "int8", "int16"):
         raise ValueError(f"precision: expected 'auto', 'int8' or 'int16', got {precision!r}")
     if normalize not in ("none", "row"):
         raise ValueError(f"normalize: expected 'none' or 'row', got {normalize!r}")
+    if devices is not None:
+        return shard_features(database, normalize, precision, copy, devices, memory)
+    check_resident(memory)
     if device_module(database) is not None and database.is_floating_point():
         return prepare_tensor(database, normalize, precision, copy)
     rows, _ = as_rows(database, "database")
@@ -140,6 +179,14 @@ def prepare(
         ready.array.flags.writeable = False  # a change would not reach the integer copy
     check_items(ready)
     return PreparedDatabase(ready, normalize, make_sidecar(ready, precision=precision, threads=threads, isa=isa))
+
+
+def check_resident(memory: object) -> None:
+    """Refuse `memory` where there are no devices that it would be of."""
+    if memory is not None:
+        raise ValueError(
+            f"memory: expected None without devices, got {memory!r}; it is for blocks on the devices named by devices="
+        )
 
 
 def stored_rows(database: PreparedDatabase | FloatRows) -> FloatRows:

@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rsir_fast.ops._arrays import as_codes, as_count
+from rsir_fast.ops._arrays import as_codes
+from rsir_fast.ops._codes import code_length
 from rsir_fast.ops._dispatch import choose_isa, choose_threads, cpu
-from rsir_fast.ops.prepare import MAX_ITEMS
+from rsir_fast.ops.prepare import MAX_ITEMS, check_resident
+from rsir_fast.ops.sharded import ShardedCodes, shard_codes
 
-__all__ = ["PreparedCodes", "code_length", "prepare_codes"]
+__all__ = ["PreparedCodes", "prepare_codes"]
 
 
 class PreparedCodes:
@@ -47,8 +49,14 @@ class PreparedCodes:
 
 
 def prepare_codes(
-    codes: Any, bits: int | None = None, *, threads: int | None = None, isa: str | None = None
-) -> PreparedCodes:
+    codes: Any,
+    bits: int | None = None,
+    *,
+    devices: Any = None,
+    memory: int | None = None,
+    threads: int | None = None,
+    isa: str | None = None,
+) -> PreparedCodes | ShardedCodes:
     """Transpose codes into bit planes, the form that `hamming_topk` searches fastest.
 
     A search adds up, for 512 codes at a time, the planes of the bits in which a query is 1 (or 0, if those are fewer),
@@ -60,25 +68,30 @@ def prepare_codes(
         Codes as made by `pack_codes`: a NumPy array, a torch tensor (any device) or a DLPack array.
     bits : int, optional
         Length of a code, by default all ``8 * bytes`` bits; bits beyond it are ignored.
+    devices, memory : optional
+        As in `prepare`: put consecutive codes on each of several CUDA devices, or send them there in each search.
     threads, isa : optional
         As in `gaussian_normalize`; they never change a byte of the result.
 
     Returns
     -------
-    PreparedCodes
-        It holds no reference to `codes`, which may be deleted: the planes alone answer a search.
+    PreparedCodes, or ShardedCodes with `devices`
+        PreparedCodes hold no reference to `codes`, which may be deleted: the planes alone answer a search.
 
     Raises
     ------
     TypeError
         The codes are no uint8 array.
     ValueError
-        The shape is not [n, bytes], or `bits` does not fit into the bytes given or is more than 65535.
+        The shape is not [n, bytes], `bits` does not fit into the bytes given or is more than 65535, or `devices` or
+        `memory` are not as in `prepare`.
 
     Notes
     -----
     O(n bits) time. The planes take ``(bits + log2(bits) + 1) / 8`` bytes a code, that is 8.9 for 64 bits, for n rounded
-    up to 4096 codes (512, if n is smaller); nothing more is needed to make them.
+    up to 4096 codes (512, if n is smaller); nothing more is needed to make them. On devices
+    the codes lie as they are, padded to 64-bit words; a search that sends them keeps two blocks on each device, and,
+    where codes are no whole words, a padded one.
 
     Examples
     --------
@@ -91,6 +104,9 @@ def prepare_codes(
     >>> rf.hamming_topk(codes[7:8], database, k=3)
     (array([[0, 1, 1]], dtype=int32), array([[7, 3, 5]]))
     """
+    if devices is not None:
+        return shard_codes(codes, bits, devices, memory)
+    check_resident(memory)
     items, _ = as_codes(codes, "codes")
     length = code_length(items.shape[1], bits)
     check_items(items.shape[0], "codes")
@@ -99,25 +115,6 @@ def prepare_codes(
     module.hamming_prepare(items, items.shape[0], length, planes, choose_threads(threads), choose_isa(isa))
     planes.flags.writeable = False
     return PreparedCodes(planes, items.shape[0], length)
-
-
-def code_length(width: int, bits: int | None) -> int:
-    """Return the length in bits of codes of `width` bytes.
-
-    Raises
-    ------
-    ValueError
-        `bits` does not fit into those bytes, or there are more than the kernels count.
-    """
-    length = 8 * width if bits is None else as_count(bits, "bits")
-    if (length + 7) // 8 != width:
-        raise ValueError(
-            f"bits: expected {max(0, 8 * width - 7)} to {8 * width} for codes of {width} bytes, got {bits}"
-        )
-    most = cpu().MAX_CODE_BITS
-    if length > most:
-        raise ValueError(f"bits: expected codes of at most {most} bits, got {length}; use shorter codes")
-    return length
 
 
 def check_items(n: int, name: str) -> None:

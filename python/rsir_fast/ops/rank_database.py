@@ -13,6 +13,7 @@ from rsir_fast.ops.euclidean_topk import search as euclidean_search
 from rsir_fast.ops.hamming_topk import code_operands, device_operands
 from rsir_fast.ops.hamming_topk import search as hamming_search
 from rsir_fast.ops.prepare import stored_rows
+from rsir_fast.ops.sharded import ShardedCodes, ShardedDatabase
 
 __all__ = ["RankedBlock", "rank_database"]
 
@@ -54,7 +55,7 @@ def rank_database(
     Parameters
     ----------
     queries, database : array, shapes [q, d] and [n, d]
-        As in `euclidean_topk`, or packed or prepared codes as in `hamming_topk`.
+        As in `euclidean_topk`, or packed or prepared codes as in `hamming_topk`; sharded ones too.
     metric : {"euclidean", "hamming"}
     normalize : {"none", "row"}
         As in `euclidean_topk`; only for the Euclidean metric.
@@ -78,7 +79,8 @@ def rank_database(
 
     Notes
     -----
-    O(q n (d + log n)) time, O(block n) memory.
+    O(q n (d + log n)) time, O(block n) memory. A database that is streamed to devices (`prepare` with `memory`) is read
+    once for every block.
 
     Examples
     --------
@@ -95,7 +97,14 @@ def rank_database(
     if metric == "euclidean":
         if bits is not None:
             raise ValueError("bits: expected None with metric='euclidean'; it is the length of a Hamming code")
-        if (operands := euclidean_operands(queries, database, normalize)) is not None:
+        if isinstance(database, ShardedDatabase):
+            wanted, restore = database.bring(queries, normalize)
+            n, search_shards = len(database), database.topk
+
+            def rank(rows: Any) -> tuple[Any, Any]:
+                return search_shards(rows, n)
+
+        elif (operands := euclidean_operands(queries, database, normalize)) is not None:
             wanted, n, restore = operands.queries, len(operands.database), unchanged
 
             def rank(rows: Any) -> tuple[Any, Any]:
@@ -111,7 +120,14 @@ def rank_database(
     elif metric == "hamming":
         if normalize not in (None, "none"):
             raise ValueError(f"normalize: expected 'none' with metric='hamming', got {normalize!r}")
-        if (found := device_operands(queries, database, bits)) is not None:
+        if isinstance(database, ShardedCodes):
+            wanted, restore = database.bring(queries, bits)
+            n, search_shards = len(database), database.topk
+
+            def rank(rows: Any) -> tuple[Any, Any]:
+                return search_shards(rows, n)
+
+        elif (found := device_operands(queries, database, bits)) is not None:
             compiled, wanted, items, length = found
             n, restore = len(items), unchanged
 

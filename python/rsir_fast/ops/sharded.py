@@ -1,0 +1,290 @@
+"""Databases on several CUDA devices, or larger than their memory and streamed to them from the host's."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, Literal
+
+from rsir_fast.ops._arrays import Restore, as_codes, as_count, as_float, as_rows, check_rank, is_torch
+from rsir_fast.ops._codes import check_same_codes, code_length
+from rsir_fast.ops._device import device_module, dtype_name, plain_on_device
+from rsir_fast.ops._device_topk import (
+    INT32_MAX,
+    MAX_ITEMS,
+    bring,
+    check_normalize,
+    check_width,
+    euclidean_search,
+    hamming_on_device,
+    prepared_operands,
+    whole_words,
+)
+from rsir_fast.ops._shards import Part, as_devices, bounds, search_parts
+from rsir_fast.ops._streams import ROOM, HostRows, blocks, streams
+from rsir_fast.ops.gaussian_normalize import gaussian_normalize
+from rsir_fast.ops.prepared_tensor import PreparedTensor, prepare_tensor
+
+__all__ = ["ShardedCodes", "ShardedDatabase", "shard_codes", "shard_features"]
+
+UPLOADED_BYTES = 1 << 26
+"""Size of each of the two blocks by which rows come to a device to stay."""
+
+DTYPES = {"f2": "float16", "bf2": "bfloat16", "f4": "float32", "f8": "float64"}
+
+
+class Sharded:
+    """Rows of which every device has, or is sent, some consecutive ones.
+
+    Attributes
+    ----------
+    devices : list of torch.device
+        Where the shards are searched, in row order.
+    shards : list
+        What lies on the devices; empty if the rows stay in host memory.
+    memory : int or None
+        Bytes on each device for the blocks of a search if the rows stay in host memory, else None.
+    """
+
+    def __init__(self, source: HostRows | list[Any], devices: list[Any], memory: int | None) -> None:
+        self.rows = source if isinstance(source, HostRows) else None
+        self.shards = [] if isinstance(source, HostRows) else source
+        self.devices = devices
+        self.memory = memory
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held on all devices between searches."""
+        return sum(int(shard.nbytes) for shard in self.shards)
+
+    def __len__(self) -> int:
+        return sum(len(rows) for rows in self.shards) if self.rows is None else len(self.rows)
+
+    def _parts(self, row_bytes: int) -> list[Part]:
+        """Return the shards; blocks that are sent fit into `memory` by the bytes a row takes there."""
+        shares = bounds(len(self), len(self.devices))
+        if (rows := self.rows) is None:
+            held = zip((first for first, _ in shares), self.shards, strict=True)
+            return [Part(device, [item].__iter__) for device, item in zip(self.devices, held, strict=True)]
+        size = min(MAX_ITEMS, max(1, (self.memory or 0) // max(1, row_bytes)))
+        return [
+            Part(device, partial(blocks, rows, device, size, *share))
+            for device, share in zip(self.devices, shares, strict=True)
+        ]
+
+    def _where(self) -> str:
+        places = ", ".join(str(device) for device in self.devices)
+        held = f"{self.nbytes / 2**20:.1f} MiB" if self.memory is None else f"streamed, memory={self.memory}"
+        return f"on {places}, {held}"
+
+
+class ShardedDatabase(Sharded):
+    """A feature matrix on several CUDA devices, or streamed to one or more; made by `prepare` with ``devices``.
+
+    Attributes
+    ----------
+    normalize : {"none", "row"}
+    shape : (int, int)
+        Rows and columns.
+    devices, shards, memory
+        Where the rows are searched, what lies there (`PreparedTensor`), and, if they stay in host memory, the bytes on
+        each device for the blocks of a search.
+    """
+
+    shards: list[PreparedTensor]
+
+    def __init__(
+        self,
+        source: HostRows | list[PreparedTensor],
+        normalize: Literal["none", "row"],
+        devices: list[Any],
+        memory: int | None,
+    ) -> None:
+        super().__init__(source, devices, memory)
+        self.normalize = normalize
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return len(self), self._stored.shape[1]
+
+    def __repr__(self) -> str:
+        n, d = self.shape
+        return f"ShardedDatabase({n} x {d} {dtype_name(self._stored)}, normalize={self.normalize!r}, {self._where()})"
+
+    def bring(self, queries: Any, normalize: str | None) -> tuple[Any, Restore]:
+        """Check queries and return them on the device where answers are merged, and the way back."""
+        check_normalize(self.normalize, normalize)
+        if is_torch(queries) and not queries.is_floating_point():
+            raise TypeError(f"queries: expected floating point elements, got {queries.dtype}; convert them to float32")
+        wanted, restore = bring(queries, _home(queries, self.devices), as_float)
+        check_rank(wanted, "queries", "d")
+        check_width(wanted, self)
+        return wanted.detach(), restore
+
+    def topk(self, queries: Any, k: int) -> tuple[Any, Any]:
+        """Search for queries that `bring` has returned."""
+
+        def search(here: Any, block: Any, depth: int) -> tuple[Any, Any]:
+            return euclidean_search(prepared_operands(here, self._ready(block)), depth)
+
+        parts = self._parts(self.row_bytes(queries.dtype))
+        return search_parts(parts, queries, k, len(self), float("inf"), search)
+
+    def not_finite(self) -> Any:
+        """Return the rows with a NaN or an infinity, as an int64 tensor in host memory; waits for the devices."""
+        torch = sys.modules["torch"]
+        found = [torch.empty(0, dtype=torch.int64)]
+        for part in self._parts(self.row_bytes(self._stored.dtype)):
+            for first, block in part.blocks():
+                found.append((~self._ready(block).rows.isfinite().all(dim=1)).nonzero()[:, 0].cpu() + first)
+        return torch.cat(found)
+
+    def row_bytes(self, queries: Any) -> int:
+        """Return the bytes that a row of a sent block takes on its device, by the dtype of the queries."""
+        torch = sys.modules["torch"]
+        stored, d = self._stored.dtype, self.shape[1]
+        wide = torch.float64 if torch.float64 in (queries, stored) else torch.float32
+        made = 0 if stored in (queries, wide) else wide.itemsize
+        if self.normalize == "row":
+            made = torch.float32.itemsize
+        half = 2 * (d + -d % 64) + 12  # the copy for several queries, with its bounds
+        return int(d * (ROOM * stored.itemsize + made) + half)
+
+    @property
+    def _stored(self) -> Any:
+        return self.shards[0].rows if self.rows is None else self.rows
+
+    def _ready(self, block: Any) -> PreparedTensor:
+        if isinstance(block, PreparedTensor):
+            return block
+        return PreparedTensor(gaussian_normalize(block) if self.normalize == "row" else block, self.normalize, {})
+
+
+class ShardedCodes(Sharded):
+    """Binary codes on several CUDA devices, or streamed to one or more; made by `prepare_codes` with ``devices``.
+
+    Attributes
+    ----------
+    bits : int
+        Length of a code.
+    devices, shards, memory
+        As of `ShardedDatabase`; the shards are tensors of codes, padded to 64-bit words.
+    """
+
+    def __init__(self, source: HostRows | list[Any], bits: int, devices: list[Any], memory: int | None) -> None:
+        super().__init__(source, devices, memory)
+        self.bits = bits
+
+    def __repr__(self) -> str:
+        return f"ShardedCodes(n={len(self)}, bits={self.bits}, {self._where()})"
+
+    def bring(self, queries: Any, bits: int | None) -> tuple[Any, Restore]:
+        """Check queries and return them on the device where answers are merged, and the way back."""
+        if is_torch(queries) and dtype_name(queries) != "uint8":
+            raise TypeError(
+                f"queries: expected packed codes of dtype uint8, got {queries.dtype}; make them with "
+                "rsir_fast.pack_codes"
+            )
+        wanted, restore = bring(queries, _home(queries, self.devices), as_codes)
+        check_rank(wanted, "queries", "bytes")
+        check_same_codes(wanted.shape[1], self.bits, bits)
+        return wanted, restore
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes that a code of a sent block takes on its device."""
+        width = (self.bits + 7) // 8
+        return ROOM * width + (width + -width % 8 if width % 8 else 0)
+
+    def topk(self, queries: Any, k: int) -> tuple[Any, Any]:
+        """Search for queries that `bring` has returned."""
+
+        def search(here: Any, block: Any, depth: int) -> tuple[Any, Any]:
+            return hamming_on_device(device_module(block), here, whole_words(block), depth, self.bits)
+
+        parts = self._parts(self.row_bytes)
+        return search_parts(parts, whole_words(queries), k, len(self), INT32_MAX, search)
+
+
+def shard_features(
+    database: Any, normalize: Literal["none", "row"], precision: str, copy: bool, devices: Any, memory: int | None
+) -> ShardedDatabase:
+    """Place a feature matrix; see `rsir_fast.prepare`."""
+    places = as_devices(devices)
+    source: Any = database
+    if device_module(database) is None:
+        found, _ = as_rows(database, "database")
+        source = HostRows(found.array, database, getattr(sys.modules["torch"], DTYPES[found.dtype]))
+    elif not database.is_floating_point():
+        raise TypeError(f"database: expected floating point elements, got {database.dtype}; convert them to float32")
+    else:
+        source = plain_on_device(database, "database", "d")
+    places = places[: len(bounds(len(source), len(places)))]
+    if memory is None:
+        shards = [prepare_tensor(rows, normalize, precision, False) for rows in _placed(source, places, copy)]
+        return ShardedDatabase(shards, normalize, places, None)
+    streamed = ShardedDatabase(_in_host_memory(source), normalize, places, as_count(memory, "memory"))
+    _check_memory(memory, streamed.row_bytes(source.dtype))
+    return streamed
+
+
+def shard_codes(codes: Any, bits: int | None, devices: Any, memory: int | None) -> ShardedCodes:
+    """Place codes; see `rsir_fast.prepare_codes`."""
+    places = as_devices(devices)
+    source: Any = codes
+    if device_module(codes) is None:
+        source = HostRows(as_codes(codes, "codes")[0], codes, sys.modules["torch"].uint8)
+    elif dtype_name(codes) != "uint8":
+        raise TypeError(
+            f"codes: expected packed codes of dtype uint8, got {codes.dtype}; make them with rsir_fast.pack_codes"
+        )
+    else:
+        check_rank(codes, "codes", "bytes")
+    length = code_length(source.shape[1], bits)
+    places = places[: len(bounds(len(source), len(places)))]
+    if memory is None:
+        return ShardedCodes([whole_words(rows) for rows in _placed(source, places, True)], length, places, None)
+    streamed = ShardedCodes(_in_host_memory(source), length, places, as_count(memory, "memory"))
+    _check_memory(memory, streamed.row_bytes)
+    return streamed
+
+
+def _in_host_memory(source: Any) -> HostRows:
+    if isinstance(source, HostRows):
+        return source
+    raise ValueError(
+        f"memory: expected None for a tensor on {source.device}, as only rows in host memory are sent to devices; "
+        "leave it out, or pass .cpu()"
+    )
+
+
+def _check_memory(memory: int, row_bytes: int) -> None:
+    if memory < row_bytes:
+        raise ValueError(
+            f"memory: expected at least the {row_bytes} bytes that a row takes on its device, got {memory}"
+        )
+
+
+def _placed(source: Any, places: Sequence[Any], copy: bool) -> list[Any]:
+    """Return consecutive rows, nearly equally many for each place, as tensors there; host memory may then change."""
+    torch = sys.modules["torch"]
+    shares = bounds(len(source), len(places))
+    if (most := max(stop - first for first, stop in shares)) > MAX_ITEMS:
+        raise ValueError(f"devices: expected at most {MAX_ITEMS} rows on each, got {most}; name more, or give memory=")
+    if not isinstance(source, HostRows):
+        return [source[first:stop].to(place, copy=copy) for place, (first, stop) in zip(places, shares, strict=True)]
+    size = max(1, UPLOADED_BYTES // max(1, source.row_bytes))
+    shards = []
+    for place, (first, stop) in zip(places, shares, strict=True):
+        shard = torch.empty((stop - first, source.shape[1]), dtype=source.dtype, device=place)
+        for start, block in blocks(source, place, size, first, stop):
+            shard[start - first : start - first + len(block)].copy_(block)
+        streams(place)[0].record_event().synchronize()
+        shards.append(shard)
+    return shards
+
+
+def _home(queries: Any, devices: Sequence[Any]) -> Any:
+    return queries.device if device_module(queries) is not None else devices[0]
