@@ -72,6 +72,28 @@ void gaussian_normalize(std::uintptr_t features, std::int64_t n, std::int64_t d,
                                                   pointer<CUstream_st>(stream)));
 }
 
+void gaussian_statistics(std::uintptr_t features, std::int64_t n, std::int64_t d, const std::string& dtype,
+                         std::uintptr_t workspace, std::uintptr_t mu, std::uintptr_t sigma, int device,
+                         std::uintptr_t stream) {
+    const cuda::FloatType type = float_type(dtype);
+    const py::gil_scoped_release release;
+    const CurrentDevice current(device);
+    CurrentDevice::check(cuda::gaussian_statistics(pointer<const void>(features), type, n, d, pointer<void>(workspace),
+                                                   pointer<double>(mu), pointer<double>(sigma),
+                                                   pointer<CUstream_st>(stream)));
+}
+
+void gaussian_apply(std::uintptr_t features, std::int64_t n, std::int64_t d, const std::string& dtype,
+                    std::uintptr_t mu, std::uintptr_t sigma, std::uintptr_t scale, std::uintptr_t out, int device,
+                    std::uintptr_t stream) {
+    const cuda::FloatType type = float_type(dtype);
+    const py::gil_scoped_release release;
+    const CurrentDevice current(device);
+    CurrentDevice::check(cuda::gaussian_apply(pointer<const void>(features), type, n, d, pointer<const double>(mu),
+                                              pointer<const double>(sigma), pointer<double>(scale), pointer<float>(out),
+                                              pointer<CUstream_st>(stream)));
+}
+
 constexpr std::uint32_t kInfinity = 0x7f800000u;
 constexpr std::uint32_t kMostInt32 = std::numeric_limits<std::int32_t>::max();
 
@@ -201,7 +223,10 @@ PYBIND11_MODULE(_cuda, m) {
         return cuda::euclidean_parts(q, n, k, multiprocessors(device));
     });
     m.def("euclidean_topk", &euclidean_topk);
+    m.def("gaussian_apply", &gaussian_apply);
     m.def("gaussian_normalize", &gaussian_normalize);
+    m.def("gaussian_statistics", &gaussian_statistics);
+    m.def("gaussian_statistics_bytes", &cuda::gaussian_statistics_bytes);
     m.def("hamming_keys", &hamming_keys);
     m.def("hamming_many", &hamming_many);
     m.def("hamming_many_bytes", &cuda::hamming_many_bytes);

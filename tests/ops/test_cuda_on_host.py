@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import pickle
 
 import numpy as np
@@ -58,6 +59,51 @@ def test_gaussian_normalize(dtype):
     both = x.float().clone()
     rf.gaussian_normalize(both, out=both)
     assert same_bits(both.numpy(), rf.gaussian_normalize(x.float().numpy()))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_gaussian_normalize_by_feature(dtype):
+    x = tensor(numbers(70, 12)).to(dtype)
+    x[:, 3], x[5, 4] = 0.1, float("nan")
+    wide = x.double().numpy() if dtype == torch.float64 else x.float().numpy()
+    expected, taken = rf.gaussian_normalize(wide, "feature"), rf.gaussian_statistics(wide)
+    statistics = rf.gaussian_statistics(x)
+    assert all(isinstance(values, torch.Tensor) for values in statistics)
+    assert same_answer(statistics, taken)
+    assert same_bits(rf.gaussian_normalize(x, "feature").numpy(), expected)
+    for given in (statistics, taken):  # from the device and from the host, for features on either
+        assert same_bits(rf.gaussian_normalize(x[7:9], "feature", statistics=given).numpy(), expected[7:9])
+        assert same_bits(rf.gaussian_normalize(wide[7:9], "feature", statistics=given), expected[7:9])
+    for out in (torch.full((70, 24), 7.0)[:, ::2], torch.full((70, 12), 7.0)):
+        assert rf.gaussian_normalize(x, "feature", out) is out
+        assert same_bits(out.contiguous().numpy(), expected)
+    both = x.float().clone()
+    rf.gaussian_normalize(both, "feature", both)
+    assert same_bits(both.numpy(), rf.gaussian_normalize(x.float().numpy(), "feature"))
+    assert same_bits(
+        rf.gaussian_normalize(x[::2, ::3], "feature").numpy(), rf.gaussian_normalize(wide[::2, ::3], "feature")
+    )
+
+
+def test_by_feature_without_rows_or_features():
+    x = torch.empty(0, 5)
+    assert rf.gaussian_normalize(x, "feature").shape == (0, 5)
+    assert rf.gaussian_normalize(x, "feature", statistics=rf.gaussian_statistics(torch.rand(2, 5))).shape == (0, 5)
+    assert rf.gaussian_normalize(x.T, "feature").shape == (5, 0)
+    with pytest.raises(ValueError, match=r"at least one row to take statistics of, got shape \[0, 5\]"):
+        rf.gaussian_statistics(x)
+    with pytest.raises(ValueError, match=r"statistics.mean: expected shape \[5\].*got \[4\]"):
+        rf.gaussian_normalize(x, "feature", statistics=rf.gaussian_statistics(torch.rand(2, 4)))
+    with pytest.raises(TypeError, match="expected what gaussian_statistics returns, got int"):
+        rf.gaussian_normalize(x, "feature", statistics=5)
+    with pytest.raises(ValueError, match=r"out: expected float32 of shape \[3, 5\]"):
+        rf.gaussian_normalize(torch.rand(3, 5), "feature", torch.empty(3, 4))
+
+
+def test_torch_op_by_feature():
+    x = numbers(40, 6)
+    op = importlib.import_module("rsir_fast.ops._torch_ops").gaussian_normalize
+    assert same_bits(op(tensor(x), "feature").numpy(), rf.gaussian_normalize(x, "feature"))
 
 
 def test_codes():

@@ -290,3 +290,45 @@ def test_cuda_out():
         rf.gaussian_normalize(x.cuda(), out=torch.empty(6, 50))
     with pytest.raises(ValueError, match=r"out: expected float32 of shape \[6, 50\], got float32 of shape \[6, 49\]"):
         rf.gaussian_normalize(x.cuda(), out=torch.empty(6, 49, device="cuda"))
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+@pytest.mark.parametrize("d", [1, 31, 64, 129, 1000, 4096])
+@pytest.mark.parametrize("n", [1, 31, 33, 512, 1100])
+def test_cuda_bits_of_columns_are_those_of_the_cpu(dtype, d, n):
+    x = torch.from_numpy(np.random.default_rng(d + n).gamma(0.3, size=(n, d))).to(getattr(torch, dtype))
+    x[:, :: d // 7 + 1] = 0.1
+    x[n // 2, 3 * d // 4] = float("nan")
+    x[n - 1, d // 3] = -float("inf")
+    x[:, d // 2] = -0.0
+    expected, statistics = rf.gaussian_normalize(x, "feature").numpy(), rf.gaussian_statistics(x)
+    on_device = x.cuda()
+    with torch.cuda.stream(stream := torch.cuda.Stream()):
+        stream.wait_stream(torch.cuda.default_stream())
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            taken = rf.gaussian_statistics(on_device)
+            result = rf.gaussian_normalize(on_device, "feature")
+            given = rf.gaussian_normalize(on_device, "feature", statistics=taken)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+    stream.synchronize()
+    assert all(values.is_cuda for values in taken)
+    assert all(same_bits(a.cpu().numpy(), b) for a, b in zip(taken, statistics, strict=True))
+    assert same_bits(result.cpu().numpy(), expected)
+    assert same_bits(given.cpu().numpy(), expected)
+    assert same_bits(rf.gaussian_normalize(on_device, "feature", statistics=statistics).cpu().numpy(), expected)
+    assert same_bits(rf.gaussian_normalize(x, "feature", statistics=taken).numpy(), expected)
+    aside = torch.cat([on_device.float().reshape(-1), torch.zeros(1, device="cuda")])[1:].reshape(n, d)
+    wanted = rf.gaussian_normalize(aside.cpu(), "feature").numpy()
+    rf.gaussian_normalize(aside, "feature", aside)
+    assert same_bits(aside.cpu().numpy(), wanted)
+
+
+@pytest.mark.gpu
+@given(x=matrices(hostile=True))
+def test_cuda_bits_of_hostile_columns(x):
+    if x.shape[0] > 0:
+        result = rf.gaussian_normalize(torch.from_numpy(x).cuda(), "feature").cpu().numpy()
+        assert same_bits(result, rf.gaussian_normalize(x, "feature"))

@@ -27,11 +27,6 @@ __device__ RowMap row_map(bool constant, double mu, double squares, double count
     return {mu, 1.0 / (6.0 * sigma), 0.0f};
 }
 
-__device__ float held(float value) { return value; }
-__device__ double held(double value) { return value; }
-__device__ float held(__half value) { return __half2float(value); }
-__device__ float held(__nv_bfloat16 value) { return __bfloat162float(value); }
-
 // One warp a row, held in registers: one read, one write. kWhole: d is 32 kRounds. What is forgotten is widened, or
 // tested against the end of the row, again in the next pass: there are no registers to keep both copies.
 template <class T, int kRounds, bool kWhole>

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -20,12 +21,12 @@ class GaussianStatistics(NamedTuple):
 
     Attributes
     ----------
-    mean, std : numpy.ndarray
+    mean, std : numpy.ndarray, or torch.Tensor on the device of a CUDA database
         Shape [l], float64.
     """
 
-    mean: NDArray[np.float64]
-    std: NDArray[np.float64]
+    mean: Any
+    std: Any
 
 
 def gaussian_normalize(
@@ -42,16 +43,17 @@ def gaussian_normalize(
     Parameters
     ----------
     features : array, shape [n, l], float16, bfloat16, float32 or float64
-        NumPy array, torch tensor (any device) or DLPack array; need not be contiguous (then it is copied once). With
-        ``axis="row"``, CUDA tensors are normalised on their device and stream where rsir_fast was built with CUDA.
+        NumPy array, torch tensor (any device) or DLPack array; need not be contiguous (then it is copied once). CUDA
+        tensors are normalised on their device and the caller's stream where rsir_fast was built with CUDA; nothing
+        waits for the device.
     axis : {"row", "feature"}
         ``"row"``: mu and sigma over the l elements of one image's vector, as in the paper. ``"feature"``: over the n
         images, for each feature.
     out : numpy.ndarray or torch tensor, shape [n, l], float32, optional
-        Where to write, in host memory or (for rows of a CUDA tensor) on its device; may be `features` itself or
-        overlap it.
+        Where to write, in host memory or (for a CUDA tensor) on its device; may be `features` itself or overlap it.
     statistics : GaussianStatistics, optional
         For ``axis="feature"``: mu and sigma of the database, to be applied to queries. By default those of `features`.
+        From the host or a device: they are copied to where `features` are; that copy waits for the device.
     threads : int, optional
         Threads; by default ``RSIR_NUM_THREADS`` or all cores this process may use. Never changes a bit of the result.
     isa : str, optional
@@ -93,8 +95,8 @@ def gaussian_normalize(
         from rsir_fast.ops import _torch_ops
 
         return _torch_ops.gaussian_normalize(features, axis)
-    if axis == "row" and (compiled := device_module(features)) is not None and features.is_floating_point():
-        return _normalize_on_device(features, out, compiled)
+    if (compiled := device_module(features)) is not None and features.is_floating_point():
+        return _normalize_on_device(features, axis, out, statistics, compiled)
     values, restore = as_float(features, "features")
     result, target = _output(out, values)
     n, d = values.shape
@@ -106,7 +108,7 @@ def gaussian_normalize(
         if n == 0 and statistics is None:
             return restore(result) if target is None else out
         given = gaussian_statistics(values, threads=threads, isa=isa) if statistics is None else statistics
-        mean, std = _checked(given, d)
+        mean, std = _checked(given, d, _on_host)
         cpu().gaussian_apply(values, n, d, dtype, mean, std, result, *settings)
     if target is None:
         return restore(result)
@@ -127,7 +129,8 @@ def gaussian_statistics(features: Any, *, threads: int | None = None, isa: str |
     Returns
     -------
     GaussianStatistics
-        ``mean`` and ``std``, NumPy float64 [l]; keep them with the database and pass them for its queries.
+        ``mean`` and ``std``, NumPy float64 [l], or for a CUDA tensor float64 tensors on its device; keep them with the
+        database and pass them for its queries.
 
     Raises
     ------
@@ -136,7 +139,9 @@ def gaussian_statistics(features: Any, *, threads: int | None = None, isa: str |
 
     Notes
     -----
-    O(n l) time: two reads of `features`. Extra memory: 256 l bytes, and 64 KiB a thread.
+    O(n l) time: two reads of `features`. Extra memory: 256 l bytes, and 64 KiB a thread; on a device 288 l bytes. The
+    lane order leaves 32 l sums to be taken at a time, each of n / 32 additions: too few to fill a device where l is
+    small.
 
     Examples
     --------
@@ -145,10 +150,11 @@ def gaussian_statistics(features: Any, *, threads: int | None = None, isa: str |
     >>> rf.gaussian_statistics(np.array([[1.0, 10.0], [3.0, 10.0]]))
     GaussianStatistics(mean=array([ 2., 10.]), std=array([1., 0.]))
     """
+    if (compiled := device_module(features)) is not None and features.is_floating_point():
+        return _statistics_on_device(plain_on_device(features, "features", "d"), compiled)
     values, _ = as_float(features, "features")
     n, d = values.shape
-    if n == 0:
-        raise ValueError("features: expected at least one row to take statistics of, got shape " + str([n, d]))
+    _check_rows(n, d)
     mean, std = np.empty(d), np.empty(d)
     cpu().gaussian_statistics(
         values,
@@ -163,20 +169,36 @@ def gaussian_statistics(features: Any, *, threads: int | None = None, isa: str |
     return GaussianStatistics(mean, std)
 
 
-def _checked(statistics: GaussianStatistics, d: int) -> GaussianStatistics:
+def _check_rows(n: int, d: int) -> None:
+    if n == 0:
+        raise ValueError("features: expected at least one row to take statistics of, got shape " + str([n, d]))
+
+
+def _checked(statistics: GaussianStatistics, d: int, take: Callable[[Any], Any]) -> GaussianStatistics:
+    """Return given statistics as `take` makes float64 arrays of them, where the features are."""
     try:
-        mean, std = (np.ascontiguousarray(values, dtype=np.float64) for values in statistics)
+        mean, std = (take(values) for values in statistics)
     except (TypeError, ValueError):
         raise TypeError(
             f"statistics: expected what gaussian_statistics returns, got {type(statistics).__name__}"
         ) from None
     for name, values in (("mean", mean), ("std", std)):
-        if values.shape != (d,):
+        if tuple(values.shape) != (d,):
             raise ValueError(
                 f"statistics.{name}: expected shape [{d}], one value per feature, got {list(values.shape)}; "
                 "take them from a database with as many features"
             )
     return GaussianStatistics(mean, std)
+
+
+def _on_host(values: Any) -> NDArray[np.float64]:
+    return np.ascontiguousarray(as_host(values, "statistics")[0] if is_torch(values) else values, dtype=np.float64)
+
+
+def _on_device(values: Any, device: Any) -> Any:
+    torch = sys.modules["torch"]
+    given = values.detach().resolve_neg() if is_torch(values) else torch.from_numpy(np.array(values, dtype=np.float64))
+    return given.to(device, torch.float64).contiguous()
 
 
 def _output(out: Any, values: Array) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
@@ -201,7 +223,9 @@ def _output(out: Any, values: Array) -> tuple[NDArray[np.float32], NDArray[np.fl
     return (target if direct else np.empty(values.shape, dtype=np.float32)), target
 
 
-def _normalize_on_device(features: Any, out: Any, compiled: Any) -> Any:
+def _normalize_on_device(
+    features: Any, axis: str, out: Any, statistics: GaussianStatistics | None, compiled: Any
+) -> Any:
     torch = sys.modules["torch"]
     values = plain_on_device(features, "features", "d")
     n, d = values.shape
@@ -213,15 +237,39 @@ def _normalize_on_device(features: Any, out: Any, compiled: Any) -> Any:
             raise ValueError(
                 f"out: expected float32 of shape {list(values.shape)}, got float32 of shape {list(out.shape)}"
             )
-    # The kernel reads a row before it writes it, so that it may work in place; any other overlap could be overwritten.
+    given = None
+    if axis == "feature":
+        if statistics is not None:
+            given = _checked(statistics, d, lambda x: _on_device(x, values.device))
+        elif n > 0:
+            given = _statistics_on_device(values, compiled)
+    # The kernels read what they write before they write it, so that they may work in place; any other overlap could be
+    # overwritten.
     direct = out is not None and out.is_contiguous() and (_in_place(values, out) or not _overlap(values, out))
     target = out.detach() if direct else torch.empty((n, d), dtype=torch.float32, device=features.device)
-    compiled.gaussian_normalize(values.data_ptr(), n, d, dtype_name(values), target.data_ptr(), *stream_of(features))
+    matrix = values.data_ptr(), n, d, dtype_name(values)
+    if axis == "row":
+        compiled.gaussian_normalize(*matrix, target.data_ptr(), *stream_of(features))
+    elif given is not None:
+        scale = torch.empty_like(given.mean)
+        places = (x.data_ptr() for x in (*given, scale, target))
+        compiled.gaussian_apply(*matrix, *places, *stream_of(features))
     if out is None:
         return target
     if not direct:
         out.detach().copy_(target)
     return out
+
+
+def _statistics_on_device(values: Any, compiled: Any) -> GaussianStatistics:
+    torch = sys.modules["torch"]
+    n, d = values.shape
+    _check_rows(n, d)
+    workspace = torch.empty(compiled.gaussian_statistics_bytes(d), dtype=torch.uint8, device=values.device)
+    mean, std = (torch.empty(d, dtype=torch.float64, device=values.device) for _ in range(2))
+    places = (x.data_ptr() for x in (workspace, mean, std))
+    compiled.gaussian_statistics(values.data_ptr(), n, d, dtype_name(values), *places, *stream_of(values))
+    return GaussianStatistics(mean, std)
 
 
 def _in_place(values: Any, out: Any) -> bool:

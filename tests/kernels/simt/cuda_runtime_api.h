@@ -114,6 +114,11 @@ inline float __uint_as_float(std::uint32_t bits) {
     std::memcpy(&value, &bits, sizeof value);
     return value;
 }
+inline double __longlong_as_double(long long bits) {
+    double value;
+    std::memcpy(&value, &bits, sizeof value);
+    return value;
+}
 inline float __double2float_rn(double value) { return static_cast<float>(value); }
 inline float __double2float_ru(double value) {
     const float nearest = static_cast<float>(value);
