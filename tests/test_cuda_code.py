@@ -104,7 +104,7 @@ BUDGET = {
     "euclidean_topk": 128,  # two of 256
     "certify": 64,
     "certify_stream": 128,
-    "sidecar": 64,
+    "sidecar": 168,  # three of 128
     "gaussian_columns": 96,  # five of 128
     "gaussian_normalize": 168,
     "pack_codes": 64,

@@ -182,14 +182,18 @@ bool certifies(int device) {
     return major >= 8;
 }
 
-void make_sidecar(std::uintptr_t database, std::int64_t n, std::int64_t d, const std::string& dtype,
-                  const std::string& codes, std::uintptr_t sidecar, int device, std::uintptr_t stream) {
+// 0 in place of what is not wanted.
+void make_copies(std::uintptr_t matrix, std::int64_t n, std::int64_t d, const std::string& dtype,
+                 std::uintptr_t normalized, std::uintptr_t half, std::uintptr_t int8, int device,
+                 std::uintptr_t stream) {
     const cuda::FloatType type = float_type(dtype);
-    const auto place = cuda::Sidecar::at(pointer<void>(sidecar), codes_of(codes), n, d);
+    cuda::Copies copies;
+    if (half != 0) copies.half = cuda::Sidecar::at(pointer<void>(half), cuda::Codes::half, n, d);
+    if (int8 != 0) copies.int8 = cuda::Sidecar::at(pointer<void>(int8), cuda::Codes::int8, n, d);
     const py::gil_scoped_release release;
     const CurrentDevice current(device);
-    CurrentDevice::check(
-        cuda::make_sidecar(pointer<const void>(database), type, n, d, place, pointer<CUstream_st>(stream)));
+    CurrentDevice::check(cuda::make_copies(pointer<const void>(matrix), type, n, d, copies, pointer<float>(normalized),
+                                           pointer<CUstream_st>(stream)));
 }
 
 void certified_topk(std::uintptr_t queries, std::int64_t q, std::uintptr_t database, std::int64_t n, std::int64_t d,
@@ -234,7 +238,7 @@ PYBIND11_MODULE(_cuda, m) {
         return cuda::hamming_parts(q, n, k, multiprocessors(device));
     });
     m.def("hamming_topk", &hamming_topk);
-    m.def("make_sidecar", &make_sidecar);
+    m.def("make_copies", &make_copies);
     m.def("pack_codes", &pack_codes);
     m.def("sidecar_bytes", [](const std::string& codes, std::int64_t n, std::int64_t d) {
         return cuda::sidecar_bytes(codes_of(codes), n, d);

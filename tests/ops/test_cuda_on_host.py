@@ -11,7 +11,7 @@ import torch
 
 import rsir_fast as rf
 from cuda_on_host import on_host, pretend
-from op_support import same_bits
+from op_support import copied_rows, same_bits
 from rsir_fast.ops import _device_topk
 
 
@@ -189,6 +189,28 @@ def test_prepared_and_normalized():
         rf.euclidean_topk(tensor(x[:9, 1:]), prepared, 5)
     with pytest.raises(ValueError, match="PreparedTensor"):
         rf.euclidean_topk(tensor(x[:9]), prepared, 5, explain=True)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
+@pytest.mark.parametrize("d", [40, 1100, 4100])
+def test_copies_made_together_are_those_made_alone(dtype, d):
+    """Normalised and copied in one pass over the matrix, where rows are short, or in several."""
+    x = tensor(numbers(21, d)).to(dtype)
+    x[3], x[4, d // 2] = 0.1, float("inf")
+    together = rf.prepare(x, normalize="row")
+    assert same_bits(together.rows.numpy(), rf.gaussian_normalize(x).numpy())
+    assert sorted(together.copies) == ["half", "int8"]
+    for precision, codes in (("int16", "half"), ("int8", "int8")):
+        alone = rf.prepare(together.rows, precision=precision)
+        assert list(alone.copies) == [codes]
+        assert copied_rows(together.copies[codes], codes, 21, d) == copied_rows(alone.copies[codes], codes, 21, d)
+
+
+def test_prepared_is_normalized_where_there_can_be_no_copies():
+    x = torch.rand(2, 65_600)
+    prepared = rf.prepare(x, normalize="row", precision="int8")
+    assert prepared.copies == {}
+    assert same_bits(prepared.rows.numpy(), rf.gaussian_normalize(x.numpy()))
 
 
 def test_prepared_is_a_copy_of_its_own():

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rsir_fast as rf
-from op_support import ends_by_ctrl_c, matrices, same_bits
+from op_support import copied_rows, ends_by_ctrl_c, matrices, same_bits
 from rsir_fast.ops import reference
 
 RNG = np.random.default_rng(11)
@@ -279,3 +279,17 @@ print("ready", flush=True)
 rf.euclidean_topk(x, prepared, 10, method="certified", threads={threads}, isa="scalar")
 """
     assert ends_by_ctrl_c(program)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+@pytest.mark.parametrize("d", [1, 65, 1000, 1024, 1025, 2048, 4095, 4096, 4097])
+def test_cuda_copies_made_together_are_those_made_alone(dtype, d):
+    """Normalised and copied in one pass over the matrix, where rows are short, or in several."""
+    x = torch.from_numpy(np.random.default_rng(d).gamma(0.3, size=(300, d))).to(getattr(torch, dtype))
+    x[5], x[6, d // 2], x[7] = 0.1, float("nan"), 0
+    together = rf.prepare(x.cuda(), normalize="row")
+    assert same_bits(together.rows.cpu().numpy(), rf.gaussian_normalize(x).numpy())
+    for precision, codes in (("int16", "half"), ("int8", "int8")):
+        alone = rf.prepare(together.rows, precision=precision)
+        assert copied_rows(together.copies[codes], codes, 300, d) == copied_rows(alone.copies[codes], codes, 300, d)

@@ -5,6 +5,8 @@
 
 #include "kernels/cuda/canonical.cuh"
 #include "kernels/cuda/device.cuh"
+#include "kernels/cuda/gaussian_normalize.h"
+#include "kernels/cuda/gaussian_rows.cuh"
 #include "kernels/cuda/sidecar.h"
 #include "kernels/cuda/slices.h"
 
@@ -13,7 +15,9 @@ namespace {
 
 constexpr int kThreads = 256;
 constexpr int kWarps = kThreads / kWarp;
-constexpr std::int64_t kLongRow = 1024;  // elements: more are worth a block
+constexpr int kRowThreads = 128;
+constexpr int kRows = kRowThreads / kWarp;
+constexpr int kBlocks = 4;  // on a multiprocessor: for more, the compiler would give up registers and loads in flight
 // Beyond these the products of scales could leave float32.
 constexpr double kLeastValue = 0x1p-40, kMostValue = 0x1p40;
 
@@ -58,36 +62,48 @@ __device__ double over_team(double value, Combine combine) {
     return value;
 }
 
-// A team of threads a row: a warp, or for long rows a block, whose few rows in flight stay in the first-level cache for
-// their second reading.
-template <int kTeam, class Code, class T>
-__global__ void __launch_bounds__(kThreads)
-    sidecar_kernel(const T* matrix, std::int64_t n, std::int64_t d, Sidecar sidecar) {
-    const int member = static_cast<int>(threadIdx.x) % kTeam;
-    const std::int64_t row = static_cast<std::int64_t>(blockIdx.x) * (kThreads / kTeam) + threadIdx.x / kTeam;
-    if (row >= n) return;
-    const T* from = matrix + row * d;
+// What a row's scale depends on.
+struct Extent {
+    double most;    // the largest absolute value
+    bool ordinary;  // nothing that a copy could not bound
+};
+
+template <int kTeam>
+__device__ int member() {
+    return static_cast<int>(threadIdx.x) % kTeam;
+}
+
+template <int kTeam, class T>
+__device__ Extent extent_of(const T* row, std::int64_t d) {
     double most = 0.0;
     bool ordinary = true;
 #pragma unroll 8
-    for (std::int64_t i = member; i < d; i += kTeam) {
-        const double value = fabs(widen(from[i]));
+    for (std::int64_t i = member<kTeam>(); i < d; i += kTeam) {
+        const double value = fabs(widen(row[i]));
         ordinary = ordinary && value <= kMostValue;  // false for NaN
         most = value > most ? value : most;
     }
     const auto larger = [](double a, double b) { return a > b ? a : b; };
     most = over_team<kTeam>(most, larger);
     ordinary = over_team<kTeam>(ordinary ? 0.0 : 1.0, larger) == 0.0 && (most == 0.0 || most >= kLeastValue);
-    const float scale = most == 0.0 || !ordinary ? 1.0f : Code::scale(most);
+    return {most, ordinary};
+}
+
+// Copies row `index`, whose elements lie at `row`, with its bounds.
+template <int kTeam, class Code, class T>
+__device__ void encode_row(const T* row, std::int64_t d, const Extent& extent, std::int64_t index,
+                           const Sidecar& sidecar) {
+    const bool ordinary = extent.ordinary;
+    const float scale = extent.most == 0.0 || !ordinary ? 1.0f : Code::scale(extent.most);
     const double step = static_cast<double>(scale), inverse = 1.0 / step;
     double norm = 0.0, residual = 0.0;
-    auto* to = static_cast<typename Code::Value*>(sidecar.values) + row * sidecar.width;
+    auto* to = static_cast<typename Code::Value*>(sidecar.values) + index * sidecar.width;
 #pragma unroll 4
-    for (std::int64_t i = Code::kPack * member; i < sidecar.width; i += Code::kPack * kTeam) {
+    for (std::int64_t i = Code::kPack * member<kTeam>(); i < sidecar.width; i += Code::kPack * kTeam) {
         typename Code::Value pack[Code::kPack];
 #pragma unroll
         for (int e = 0; e < Code::kPack; ++e) {
-            const double value = ordinary && i + e < d ? widen(from[i + e]) : 0.0;
+            const double value = ordinary && i + e < d ? widen(row[i + e]) : 0.0;
             pack[e] = Code::encode(value * inverse);
             const double copy = Code::decode(pack[e]) * step;
             norm += copy * copy;
@@ -98,35 +114,96 @@ __global__ void __launch_bounds__(kThreads)
     const auto add = [](double a, double b) { return a + b; };
     norm = over_team<kTeam>(norm, add);
     residual = over_team<kTeam>(residual, add);
-    if (member != 0) return;
+    if (member<kTeam>() != 0) return;
     const float rounded_norm = ordinary ? __double2float_rn(norm) : __uint_as_float(kQuietNaN);
     const float rounded_residual = __double2float_ru(sqrt(residual) * (1.0 + 1e-9));
-    sidecar.scale[row] = scale;
-    sidecar.norm[row] = rounded_norm;
-    sidecar.residual[row] = rounded_residual;
+    sidecar.scale[index] = scale;
+    sidecar.norm[index] = rounded_norm;
+    sidecar.residual[index] = rounded_residual;
     if (ordinary) {
         atomicMax(sidecar.maximum, __float_as_uint(rounded_norm));
         atomicMax(sidecar.maximum + 1, __float_as_uint(rounded_residual));
     }
 }
 
-template <class Code, class T>
-cudaError_t launch_sidecar(const void* matrix, std::int64_t n, std::int64_t d, const Sidecar& sidecar,
-                           cudaStream_t stream) {
-    const T* from = static_cast<const T*>(matrix);
-    if (d > kLongRow) {
-        return launch(sidecar_kernel<kThreads, Code, T>, static_cast<unsigned>(n), kThreads, 0, stream, from, n, d,
-                      sidecar);
+template <int kTeam, class T>
+__device__ void copy_row(const T* row, std::int64_t d, std::int64_t index, const Copies& copies) {
+    const Extent extent = extent_of<kTeam>(row, d);
+    if (copies.half.values != nullptr) encode_row<kTeam, HalfCode>(row, d, extent, index, copies.half);
+    if (copies.int8.values != nullptr) encode_row<kTeam, ByteCode>(row, d, extent, index, copies.int8);
+}
+
+// A row that fits is read once, by a warp, and copied from shared memory.
+template <class T>
+__global__ void __launch_bounds__(kRowThreads, kBlocks)
+    copies_kernel(const T* matrix, std::int64_t n, int d, Copies copies) {
+    const int warp = static_cast<int>(threadIdx.x) / kWarp;
+    const std::int64_t index = static_cast<std::int64_t>(blockIdx.x) * kRows + warp;
+    if (index >= n) return;
+    auto* kept = dynamic_shared<decltype(held(T()))>() + warp * d;
+    const T* row = matrix + index * d;
+#pragma unroll 32
+    for (int i = member<kWarp>(); i < d; i += kWarp) kept[i] = held(row[i]);
+    __syncwarp();
+    copy_row<kWarp>(kept, d, index, copies);
+}
+
+// The same, normalised in registers on its way.
+template <class T, int kRounds, bool kWhole>
+__global__ void __launch_bounds__(kRowThreads)
+    normalized_copies_kernel(const T* matrix, std::int64_t n, int d, Copies copies, float* normalized) {
+    const int warp = static_cast<int>(threadIdx.x) / kWarp;
+    const std::int64_t index = static_cast<std::int64_t>(blockIdx.x) * kRows + warp;
+    if (index >= n) return;
+    float* kept = dynamic_shared<float>() + warp * d;
+    RegisterRow<T, kRounds, kWhole> row(matrix + index * d, d);
+    const RowMap map = row.map();
+    __syncwarp();  // all lanes have read the row, which may be where they write
+    float* to = normalized + index * d;
+    row.each_normalized(map, [&](int i, float value) { to[i] = kept[i] = value; });
+    __syncwarp();
+    copy_row<kWarp>(kept, d, index, copies);
+}
+
+// Longer rows take a block each: few are in flight, which stay in the first-level cache for their next reading.
+template <class T>
+__global__ void __launch_bounds__(kThreads) long_copies_kernel(const T* matrix, std::int64_t d, Copies copies) {
+    copy_row<kThreads>(matrix + blockIdx.x * d, d, blockIdx.x, copies);
+}
+
+unsigned row_blocks(std::int64_t n) { return static_cast<unsigned>((n + kRows - 1) / kRows); }
+
+template <class T>
+cudaError_t copy_rows(const T* matrix, std::int64_t n, std::int64_t d, const Copies& copies, cudaStream_t stream) {
+    if (copies.half.values == nullptr && copies.int8.values == nullptr) return cudaSuccess;
+    if (d > kMostInRegisters<T>) {
+        return launch(long_copies_kernel<T>, static_cast<unsigned>(n), kThreads, 0, stream, matrix, d, copies);
     }
-    const auto blocks = static_cast<unsigned>((n + kWarps - 1) / kWarps);
-    return launch(sidecar_kernel<kWarp, Code, T>, blocks, kThreads, 0, stream, from, n, d, sidecar);
+    return launch(copies_kernel<T>, row_blocks(n), kRowThreads, kRows * static_cast<std::size_t>(d) * sizeof(held(T())),
+                  stream, matrix, n, static_cast<int>(d), copies);
 }
 
 template <class T>
-cudaError_t choose_codes(const void* matrix, std::int64_t n, std::int64_t d, const Sidecar& sidecar,
-                         cudaStream_t stream) {
-    return sidecar.codes == Codes::half ? launch_sidecar<HalfCode, T>(matrix, n, d, sidecar, stream)
-                                        : launch_sidecar<ByteCode, T>(matrix, n, d, sidecar, stream);
+cudaError_t normalize_and_copy(const T* matrix, FloatType type, std::int64_t n, std::int64_t d, const Copies& copies,
+                               float* normalized, cudaStream_t stream) {
+    if (d == 0 || d > kMostInRegisters<T>) {
+        const cudaError_t error = gaussian_normalize(matrix, type, n, d, normalized, stream);
+        return error != cudaSuccess ? error : copy_rows(normalized, n, d, copies, stream);
+    }
+    return by_rounds<T>(d, [&](auto rounds) {
+        using R = decltype(rounds);
+        return launch(normalized_copies_kernel<T, R::kRounds, R::kWhole>, row_blocks(n), kRowThreads,
+                      kRows * static_cast<std::size_t>(d) * sizeof(float), stream, matrix, n, static_cast<int>(d),
+                      copies, normalized);
+    });
+}
+
+template <class T>
+cudaError_t copy_any(const void* from, FloatType type, std::int64_t n, std::int64_t d, const Copies& copies,
+                     float* normalized, cudaStream_t stream) {
+    const T* matrix = static_cast<const T*>(from);
+    return normalized == nullptr ? copy_rows(matrix, n, d, copies, stream)
+                                 : normalize_and_copy(matrix, type, n, d, copies, normalized, stream);
 }
 
 Sidecar take_sidecar(Slices& slices, Codes codes, std::int64_t n, std::int64_t d) {
@@ -157,21 +234,32 @@ std::size_t sidecar_bytes(Codes codes, std::int64_t n, std::int64_t d) {
     return static_cast<std::size_t>(slices.used());
 }
 
-cudaError_t make_sidecar(const void* matrix, FloatType type, std::int64_t n, std::int64_t d, const Sidecar& sidecar,
-                         cudaStream_t stream) {
-    const cudaError_t error = cudaMemsetAsync(sidecar.maximum, 0, 2 * sizeof(std::uint32_t), stream);
-    if (error != cudaSuccess || n == 0) return error;
+cudaError_t make_copies(const void* matrix, FloatType type, std::int64_t n, std::int64_t d, const Copies& copies,
+                        float* normalized, cudaStream_t stream) {
+    for (const Sidecar* sidecar : {&copies.half, &copies.int8}) {
+        if (sidecar->values == nullptr) continue;
+        const cudaError_t error = cudaMemsetAsync(sidecar->maximum, 0, 2 * sizeof(std::uint32_t), stream);
+        if (error != cudaSuccess) return error;
+    }
+    if (n == 0) return cudaSuccess;
     switch (type) {
         case FloatType::float16:
-            return choose_codes<__half>(matrix, n, d, sidecar, stream);
+            return copy_any<__half>(matrix, type, n, d, copies, normalized, stream);
         case FloatType::bfloat16:
-            return choose_codes<__nv_bfloat16>(matrix, n, d, sidecar, stream);
+            return copy_any<__nv_bfloat16>(matrix, type, n, d, copies, normalized, stream);
         case FloatType::float32:
-            return choose_codes<float>(matrix, n, d, sidecar, stream);
+            return copy_any<float>(matrix, type, n, d, copies, normalized, stream);
         case FloatType::float64:
-            return choose_codes<double>(matrix, n, d, sidecar, stream);
+            return copy_any<double>(matrix, type, n, d, copies, normalized, stream);
     }
     return cudaErrorInvalidValue;
+}
+
+cudaError_t make_sidecar(const void* matrix, FloatType type, std::int64_t n, std::int64_t d, const Sidecar& sidecar,
+                         cudaStream_t stream) {
+    Copies copies;
+    (sidecar.codes == Codes::half ? copies.half : copies.int8) = sidecar;
+    return make_copies(matrix, type, n, d, copies, nullptr, stream);
 }
 
 }  // namespace rsir::cuda

@@ -31,6 +31,17 @@ struct Sidecar {
 };
 
 std::size_t sidecar_bytes(Codes codes, std::int64_t n, std::int64_t d);
+
+// Several copies at once: up to 4096 columns (1024 of float64) the matrix is read once for all of them. A copy does not
+// depend on which others are made with it.
+struct Copies {
+    Sidecar half{}, int8{};  // without values: not wanted
+};
+
+// `normalized` [n, d], unless it is nullptr, receives what gaussian_normalize makes of the matrix, and is what is
+// copied; it may be the matrix itself where that is float32.
+cudaError_t make_copies(const void* matrix, FloatType type, std::int64_t n, std::int64_t d, const Copies& copies,
+                        float* normalized, cudaStream_t stream);
 cudaError_t make_sidecar(const void* matrix, FloatType type, std::int64_t n, std::int64_t d, const Sidecar& sidecar,
                          cudaStream_t stream);
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from rsir_fast.ops._arrays import Array, Restore, as_float, is_torch, unchanged
 from rsir_fast.ops._device import device_module, dtype_name, plain_on_device, same_device, stream_of
 from rsir_fast.ops.gaussian_normalize import gaussian_normalize
-from rsir_fast.ops.prepared_tensor import PreparedTensor, make_copy
+from rsir_fast.ops.prepared_tensor import PreparedTensor, make_copies
 
 __all__ = [
     "Operands",
@@ -161,12 +161,12 @@ def euclidean_search(operands: Operands, k: int, out: tuple[Any, Any] | None = N
             lambda first, count, to: compiled.euclidean_keys(*sides(first, count), to, *place),
         )
     elif codes := _codes(operands, k):
-        copy = operands.copies[codes] if codes in operands.copies else make_copy(compiled, database, codes)
+        copies = operands.copies if codes in operands.copies else make_copies(compiled, database, (codes,))
         block = min(q, CERTIFIED_QUERIES)
         workspace = torch.empty(compiled.certify_bytes(codes, block, n, d, k), dtype=torch.uint8, device=queries.device)
         for first in range(0, q, block):
             rows = slice(first, min(first + block, q))
-            memory = copy.data_ptr(), workspace.data_ptr(), distances[rows].data_ptr(), ids[rows].data_ptr()
+            memory = copies[codes].data_ptr(), workspace.data_ptr(), distances[rows].data_ptr(), ids[rows].data_ptr()
             compiled.certified_topk(*sides(first, rows.stop - first), k, codes, *memory, *place)
     else:
         parts = compiled.euclidean_parts(q, n, k, place[0])

@@ -138,7 +138,8 @@ def prepare(
     -----
     O(n d) time. Memory: the matrix as it is stored, and d + 12 bytes a row (int16: 2 d + 12) for integer codes, their
     scale, the norm of what they leave out, and their own norm. On a device: 3 d + 24 bytes a row for both copies, d
-    rounded up to 64; made on the caller's stream, nothing waits.
+    rounded up to 64; made on the caller's stream, nothing waits. Rows of up to 4096 columns (1024 of float64)
+    are read once there, to be normalised and copied.
 
     Several devices: the same for the rows of each, which come through two blocks of 64 MiB; this waits for the devices
     unless the database is a CUDA tensor. With `memory` nothing is made here; in a search, each device holds two blocks

@@ -5,11 +5,9 @@ from __future__ import annotations
 import sys
 from typing import Any, Literal
 
-from rsir_fast.ops._arrays import check_rank
 from rsir_fast.ops._device import device_module, dtype_name, plain_on_device, stream_of
-from rsir_fast.ops.gaussian_normalize import gaussian_normalize
 
-__all__ = ["PreparedTensor", "make_copy", "prepare_tensor"]
+__all__ = ["PreparedTensor", "make_copies", "prepare_tensor"]
 
 CODES = {"auto": ("half", "int8"), "int16": ("half",), "int8": ("int8",)}
 """Copies of a database by the precision asked for: half precision for many queries at once, int8 for few."""
@@ -61,22 +59,28 @@ class PreparedTensor:
 def prepare_tensor(database: Any, normalize: Literal["none", "row"], precision: str, copy: bool) -> PreparedTensor:
     """Make a CUDA tensor ready; see `rsir_fast.prepare`."""
     compiled = device_module(database)
-    rows = plain_on_device(database, "database", "d")
-    if normalize == "row":
-        rows = gaussian_normalize(rows)
-    elif copy and rows.data_ptr() == database.data_ptr():
-        rows = rows.clone()
-    wanted = CODES[precision] if rows.numel() > 0 else ()
-    if rows.shape[1] > compiled.most_integer_width:  # type: ignore[union-attr]
+    matrix = plain_on_device(database, "database", "d")
+    wanted = CODES[precision] if matrix.numel() > 0 else ()
+    if matrix.shape[1] > compiled.most_integer_width:  # type: ignore[union-attr]
         wanted = tuple(codes for codes in wanted if codes != "int8")
-    return PreparedTensor(rows, normalize, {codes: make_copy(compiled, rows, codes) for codes in wanted})
+    if normalize == "row":
+        rows = sys.modules["torch"].empty_like(matrix, dtype=sys.modules["torch"].float32)
+        return PreparedTensor(rows, normalize, make_copies(compiled, matrix, wanted, rows))
+    rows = matrix.clone() if copy and matrix.data_ptr() == database.data_ptr() else matrix
+    return PreparedTensor(rows, normalize, make_copies(compiled, rows, wanted))
 
 
-def make_copy(compiled: Any, rows: Any, codes: str) -> Any:
-    """Return the copy of a contiguous matrix with its bounds, as one block of bytes on its device."""
+def make_copies(compiled: Any, matrix: Any, wanted: tuple[str, ...], normalized: Any = None) -> dict[str, Any]:
+    """Return copies of a contiguous matrix with their bounds, each as one block of bytes on its device.
+
+    `normalized`, if given, receives the normalised rows, and it is they that are copied.
+    """
     torch = sys.modules["torch"]
-    check_rank(rows, "database", "d")
-    n, d = rows.shape
-    copy = torch.empty(compiled.sidecar_bytes(codes, n, d), dtype=torch.uint8, device=rows.device)
-    compiled.make_sidecar(rows.data_ptr(), n, d, dtype_name(rows), codes, copy.data_ptr(), *stream_of(rows))
-    return copy
+    n, d = matrix.shape
+    copies = {
+        codes: torch.empty(compiled.sidecar_bytes(codes, n, d), dtype=torch.uint8, device=matrix.device)
+        for codes in wanted
+    }
+    places = [0 if memory is None else memory.data_ptr() for memory in (normalized, *map(copies.get, CODES["auto"]))]
+    compiled.make_copies(matrix.data_ptr(), n, d, dtype_name(matrix), *places, *stream_of(matrix))
+    return copies
