@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -139,21 +140,41 @@ class Preprocessing:
         Tensor, float32 [n, 3, input_size, input_size]
             ``(batch / divisor - mean) / std`` in the network's channel order.
         """
+        return self.normalizer(batch.device)(batch)
+
+    def normalizer(self, device: torch.device) -> Callable[[Tensor], Tensor]:
+        """Return `normalize` for batches on one device, with its constants there.
+
+        Copied anew for each batch, they would make a CUDA device's queue run empty every time.
+
+        Parameters
+        ----------
+        device : torch.device
+
+        Returns
+        -------
+        callable
+            Batch to network input, as `normalize`, bit for bit.
+        """
+        mean = self._mean_tensor().to(device)
+        std = torch.tensor(self.std, dtype=torch.float32, device=device).view(3, 1, 1)
         expected = (3, self.input_size, self.input_size)
-        if batch.dtype != torch.uint8 or batch.ndim != 4 or tuple(batch.shape[1:]) != expected:
-            raise ValueError(
-                f"expected a uint8 batch [n, {', '.join(map(str, expected))}] from Preprocessing.prepare, "
-                f"got {str(batch.dtype).removeprefix('torch.')} {list(batch.shape)}"
-            )
-        values = batch.to(torch.float32)
-        if self.channel_order == "BGR":
-            values = values.flip(1)
-        if self.divisor != 1.0:
-            values = values / self.divisor
-        values = values - self._mean_tensor().to(batch.device)
-        if self.std != (1.0, 1.0, 1.0):
-            values = values / torch.tensor(self.std, dtype=torch.float32, device=batch.device).view(3, 1, 1)
-        return values
+
+        def normalize(batch: Tensor) -> Tensor:
+            if batch.dtype != torch.uint8 or batch.ndim != 4 or tuple(batch.shape[1:]) != expected:
+                raise ValueError(
+                    f"expected a uint8 batch [n, {', '.join(map(str, expected))}] from Preprocessing.prepare, "
+                    f"got {str(batch.dtype).removeprefix('torch.')} {list(batch.shape)}"
+                )
+            values = batch.to(torch.float32)
+            if self.channel_order == "BGR":
+                values = values.flip(1)
+            if self.divisor != 1.0:
+                values = values / self.divisor
+            values = values - mean
+            return values if self.std == (1.0, 1.0, 1.0) else values / std
+
+        return normalize
 
     def _mean_tensor(self) -> Tensor:
         if self.mean_image is not None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -20,12 +21,14 @@ from rsir_fast.datasets import Dataset, open_dataset
 from rsir_fast.errors import FeaturesError, RsirError
 from rsir_fast.extraction.features import Features, Skipped
 from rsir_fast.extraction.loader import Batch, batches, default_workers
+from rsir_fast.extraction.overlap import IN_FLIGHT, Streams, computed, fetch_at_once
 from rsir_fast.extraction.store import FeatureStore
 from rsir_fast.ops._arrays import as_count
 
 __all__ = ["Progress", "extract"]
 
 Precision = Literal["float32", "bfloat16"]
+Made = tuple[Batch, NDArray[np.float32] | None]
 
 
 @dataclass(frozen=True)
@@ -146,12 +149,11 @@ def extract(
         todo = [first for first in range(0, len(data), shard) if first not in sink.shards]
         numbers = [i for first in todo for i in range(first, min(first + shard, len(data)))]
         meter = _Meter(len(data), len(data) - len(numbers), progress)
-        cuda = run.device.type == "cuda"
-        loaded = batches(data, backbone.preprocessing, numbers, batch_size, workers, pin_memory=cuda)
-        with contextlib.closing(loaded):
+        loaded = batches(data, backbone.preprocessing, numbers, batch_size, workers, pin_memory=run.cuda)
+        with contextlib.closing(loaded), contextlib.closing(run.features(loaded)) as made:
             for first in todo:
                 images = min(shard, len(data) - first)
-                sink.add_shard(first, images, *run.shard(loaded, images, meter))
+                sink.add_shard(first, images, *run.shard(made, images, meter))
         return sink.finish(
             items=data.items,
             labels=data.labels,
@@ -207,35 +209,42 @@ class _Run:
     def __init__(self, backbone: Backbone, device: torch.device, precision: Precision) -> None:
         self.backbone = backbone.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         self.device = device
+        self.cuda = device.type == "cuda"
+        self.normalize = backbone.preprocessing.normalizer(device)
         self.precision = precision
         self.largest: torch.Tensor | None = None
         self.batches = 0
 
     def describe(self) -> dict[str, Any]:
         """Everything beside images and weights that can change a bit of a feature."""
-        cuda = self.device.type == "cuda"
         return {
             "precision": self.precision,
-            "device": torch.cuda.get_device_name(self.device) if cuda else self.device.type,
-            "cpu_threads": None if cuda else torch.get_num_threads(),
-            "cpu_capability": None if cuda else torch.backends.cpu.get_cpu_capability(),
+            "device": torch.cuda.get_device_name(self.device) if self.cuda else self.device.type,
+            "cpu_threads": None if self.cuda else torch.get_num_threads(),
+            "cpu_capability": None if self.cuda else torch.backends.cpu.get_cpu_capability(),
             "torch": str(torch.__version__),
             "torchvision": version("torchvision"),
             "pillow": version("pillow"),
             "rsir_fast": version("rsir-fast"),
         }
 
+    def features(self, loaded: Iterator[Batch]) -> Generator[Made, None, None]:
+        """Yield each batch with its features; on a CUDA device with the next one on its way."""
+        if self.cuda:
+            return computed(loaded, Streams(self.device, self.forward).queue, in_flight=IN_FLIGHT)
+        return computed(loaded, partial(fetch_at_once, forward=self.forward, device=self.device))
+
     def shard(
-        self, loaded: Iterator[Batch], images: int, meter: _Meter
+        self, made: Iterator[Made], images: int, meter: _Meter
     ) -> tuple[NDArray[np.float32], list[tuple[int, str]]]:
         """Return the features [rows, dim] of the next `images` images, and those skipped."""
         parts, skipped, count = [], [], 0
         while count < images:
-            batch = next(loaded)
+            batch, rows = next(made)
             count += batch.count
             skipped += batch.skipped
-            if len(batch.images):
-                parts.append(self.forward(batch.images).cpu().numpy())
+            if rows is not None:
+                parts.append(rows)
                 self.batches += 1
                 if self.largest is None or len(batch.images) > len(self.largest):
                     self.largest = batch.images
@@ -243,12 +252,11 @@ class _Run:
         return np.concatenate([np.empty((0, self.backbone.dim), np.float32), *parts]), skipped
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Return features, float32 [m, dim], of images, uint8 [m, 3, H, W]."""
+        """Return features, float32 [m, dim], of images on the device, uint8 [m, 3, H, W]."""
         bfloat16 = self.precision == "bfloat16"
         autocast = torch.autocast(self.device.type, torch.bfloat16, enabled=bfloat16)
         with torch.inference_mode(), _full_precision(), autocast:
-            batch = images.to(self.device, non_blocking=True)
-            values = self.backbone.preprocessing.normalize(batch).contiguous(memory_format=torch.channels_last)
+            values = self.normalize(images).contiguous(memory_format=torch.channels_last)
             features: torch.Tensor = self.backbone(values)
             return features.float()
 
@@ -262,7 +270,7 @@ class _Run:
         seconds: list[float] = []
         while len(seconds) < 3 and sum(seconds) < 1.0:
             start = time.perf_counter()
-            self.forward(self.largest).cpu()
+            self.forward(self.largest.to(self.device)).cpu()
             seconds.append(time.perf_counter() - start)
         return len(self.largest) / min(seconds)
 

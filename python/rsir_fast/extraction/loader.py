@@ -90,9 +90,11 @@ def batches(
     def collate(asked: Sequence[int], loaded: Sequence[NDArray[np.uint8] | str]) -> Batch:
         images = [image for image in loaded if not isinstance(image, str)]
         size = preprocessing.input_size
-        stacked = torch.from_numpy(np.stack(images)) if images else torch.empty((0, 3, size, size), dtype=torch.uint8)
+        stacked = torch.empty((len(images), 3, size, size), dtype=torch.uint8, pin_memory=pin_memory)
+        if images:
+            np.stack(images, out=stacked.numpy())
         skipped = [(n, reason) for n, reason in zip(asked, loaded, strict=True) if isinstance(reason, str)]
-        return Batch(stacked.pin_memory() if pin_memory else stacked, len(asked), skipped)
+        return Batch(stacked, len(asked), skipped)
 
     wanted = [numbers[first : first + batch_size] for first in range(0, len(numbers), batch_size)]
     if workers == 0:
