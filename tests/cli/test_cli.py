@@ -148,6 +148,12 @@ class TestEvaluate:
         result = rsir("evaluate", "ge2018", features, "--out", tmp_path, "--backbone", "cnn-m", code=2)
         assert "--backbone: expected a folder of images to go with it" in result.stderr
 
+    def test_the_device_ranks_features_too_and_is_recorded(self, tmp_path, features):
+        rsir("evaluate", "ge2018", features, "--out", tmp_path, "--quiet", "--device", "cpu")
+        assert json.loads((tmp_path / "result.json").read_text())["timing"]["device"] == "cpu"
+        result = rsir("evaluate", "ge2018", features, "--out", tmp_path, "--device", "foo", code=2)
+        assert "device: expected one that torch can use here" in result.stderr
+
     def test_a_data_set_may_hold_a_manifest_of_its_own(self, tmp_path, scenes):
         data = shutil.copytree(scenes, tmp_path / "data")
         (data / "manifest.json").write_text("{}")

@@ -165,7 +165,7 @@ def refuse_network_options(context: typer.Context) -> None:
     ValueError
         Naming the option.
     """
-    for name in ("backbone", "layer", "weights", "resize", "batch_size", "precision", "workers", "device"):
+    for name in ("backbone", "layer", "weights", "resize", "batch_size", "precision", "workers"):
         source = context.get_parameter_source(name)
         if source is not None and source.name == "COMMANDLINE":
             raise ValueError(

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from rsir_fast.backbones import Backbone
 from rsir_fast.datasets import Dataset, open_dataset
 from rsir_fast.errors import FeaturesError, RsirError
+from rsir_fast.extraction.devices import usable_device
 from rsir_fast.extraction.features import Features, Skipped
 from rsir_fast.extraction.loader import Batch, batches, default_workers
 from rsir_fast.extraction.overlap import IN_FLIGHT, Streams, computed, fetch_at_once
@@ -130,7 +131,7 @@ def extract(
     if precision not in ("float32", "bfloat16"):
         raise ValueError(f"precision: expected 'float32' or 'bfloat16', got {precision!r}")
     data = open_dataset(dataset)
-    run = _Run(backbone, _usable(device), precision)
+    run = _Run(backbone, usable_device(device), precision)
     provenance = {**backbone.provenance, "extraction": {**run.describe(), "batch_size": batch_size}}
     shard = -(-shard_size // batch_size) * batch_size
     if out is None:
@@ -172,23 +173,6 @@ def _at_least(least: int, value: object, name: str) -> int:
     if count < least:
         raise ValueError(f"{name}: expected at least {least}, got {count}")
     return count
-
-
-def _usable(device: str | torch.device | None) -> torch.device:
-    """Return the device to run on, tried out before anything is moved to it."""
-    if device is None:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        target = torch.device(device)
-        if target.type == "meta":
-            raise ValueError("it holds no data")
-        torch.zeros(1, device=target)
-    except (RuntimeError, ValueError, AssertionError, TypeError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(
-            f"device: expected one that torch can use here, such as 'cpu', got {device!r} ({reason})"
-        ) from None
-    return target
 
 
 @contextlib.contextmanager

@@ -113,7 +113,7 @@ class Streams:
         return partial(_fetch, done, host, images)
 
     def _used_by(self, stream: Any, tensor: torch.Tensor) -> None:
-        """Keep the tensor's memory from other use until the stream, which is not the one it came from, is done with it."""
+        """Keep the tensor's memory, which came from another stream, from other use until this one is done with it."""
         if self._cuda:
             tensor.record_stream(stream)
 
