@@ -90,6 +90,12 @@ class TestFeatures:
         result = rsir("features", scenes, "--out", tmp_path / "f", *NETWORK, "--device", "foo", code=2)
         assert "device: expected one that torch can use here, such as 'cpu', got 'foo'" in result.stderr
 
+    def test_a_decoder_that_cannot_be(self, tmp_path, scenes):
+        on_cpu = ["--device", "cpu", "--decoder", "cuda"]
+        result = rsir("features", scenes, "--out", tmp_path / "f", *NETWORK, *on_cpu, code=2)
+        assert "decoder: 'cuda' expects to go with a CUDA device, got device cpu" in result.stderr
+        assert not (tmp_path / "f").exists()
+
     def test_the_same_again_is_answered_and_another_request_refused(self, tmp_path, scenes, features):
         copy = shutil.copytree(features, tmp_path / "f")
         result = rsir("features", scenes, "--out", copy, *NETWORK)

@@ -104,28 +104,54 @@ class Preprocessing:
             With ``resize="short-side"``, if one side is more than 64 times the other.
         """
         rgb = image if image.mode == "RGB" else image.convert("RGB")
-        size = self.input_size
-        if self.resize == "whole":
-            resized = rgb.resize((size, size), Image.Resampling.BICUBIC)
-        else:
-            resized = self._centre_crop(rgb)
+        (width, height), corner = self._geometry(*rgb.size)
+        resized = rgb.resize((width, height), getattr(Image.Resampling, self.interpolation.upper()))
+        if (width, height) != (self.input_size, self.input_size):
+            left, top = corner
+            resized = resized.crop((left, top, left + self.input_size, top + self.input_size))
         return np.ascontiguousarray(np.asarray(resized, dtype=np.uint8).transpose(2, 0, 1))
 
-    def _centre_crop(self, rgb: Image.Image) -> Image.Image:
-        width, height = rgb.size
+    def prepare_tensor(self, image: Tensor) -> Tensor:
+        """Resize one decoded image on its device.
+
+        Parameters
+        ----------
+        image : Tensor, uint8 [3, h, w]
+            RGB.
+
+        Returns
+        -------
+        Tensor, uint8 [3, input_size, input_size]
+            As `prepare`, by torchvision's antialiased resize: the same filter, but rounded otherwise than by Pillow, so
+            that some values differ by one or so.
+
+        Raises
+        ------
+        ImageError
+            As `prepare`.
+        """
+        from torchvision.transforms.v2 import InterpolationMode, functional
+
+        (width, height), (left, top) = self._geometry(image.shape[2], image.shape[1])
+        mode = InterpolationMode(self.interpolation)
+        resized: Tensor = functional.resize(image, [height, width], mode, antialias=True)
+        return resized[:, top : top + self.input_size, left : left + self.input_size]
+
+    def _geometry(self, width: int, height: int) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Return (width, height) after the resize, and (left, top) of the crop."""
+        size = self.input_size
+        if self.resize == "whole":
+            return (size, size), (0, 0)
         short, long = min(width, height), max(width, height)
         if long > _MAX_ASPECT * short:
             raise ImageError(
                 f"expected sides within a ratio of {_MAX_ASPECT}:1 for resize='short-side', "
                 f"found {width} x {height}; use resize='whole'"
             )
-        target = round(self.input_size * 256 / 224)
+        target = round(size * 256 / 224)
         stretched = int(target * long / short)
         width, height = (target, stretched) if width <= height else (stretched, target)
-        left = round((width - self.input_size) / 2)
-        top = round((height - self.input_size) / 2)
-        resized = rgb.resize((width, height), Image.Resampling.BILINEAR)
-        return resized.crop((left, top, left + self.input_size, top + self.input_size))
+        return (width, height), (round((width - size) / 2), round((height - size) / 2))
 
     def normalize(self, batch: Tensor) -> Tensor:
         """Turn bytes into network input, on the device of `batch`.

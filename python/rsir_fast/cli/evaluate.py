@@ -55,6 +55,7 @@ def ge2018(
     threads: opt.Threads = None,
     workers: opt.Workers = None,
     device: opt.Device = None,
+    decoder: opt.JpegDecoder = opt.Decoder.cpu,
     force: opt.Force = False,
     quiet: opt.Quiet = False,
     json: opt.Json = False,
@@ -67,7 +68,7 @@ def ge2018(
     """
     target: Path | None = out
     with reported_errors(lambda: kept((target or Path()) / "features", "run the same command again to go on")):
-        network = opt.NetworkOptions(backbone, layer, weights, resize, batch_size, precision, workers, device)
+        network = opt.NetworkOptions(backbone, layer, weights, resize, batch_size, precision, workers, device, decoder)
         if opt.is_features_folder(source):
             from rsir_fast.extraction import Features
 

@@ -21,6 +21,7 @@ from rsir_fast.datasets import Dataset, open_dataset
 from rsir_fast.errors import FeaturesError, RsirError
 from rsir_fast.extraction.devices import usable_device
 from rsir_fast.extraction.features import Features, Skipped
+from rsir_fast.extraction.jpeg import DeviceDecoder
 from rsir_fast.extraction.loader import Batch, batches, default_workers
 from rsir_fast.extraction.overlap import IN_FLIGHT, Streams, computed, fetch_at_once
 from rsir_fast.extraction.store import FeatureStore
@@ -29,6 +30,7 @@ from rsir_fast.ops._arrays import as_count
 __all__ = ["Progress", "extract"]
 
 Precision = Literal["float32", "bfloat16"]
+Decoder = Literal["cpu", "cuda"]
 Made = tuple[Batch, NDArray[np.float32] | None]
 
 
@@ -64,6 +66,7 @@ def extract(
     workers: int | None = None,
     device: str | torch.device | None = None,
     precision: Precision = "float32",
+    decoder: Decoder = "cpu",
     shard_size: int = 128,
     resume: bool = False,
     force: bool = False,
@@ -88,6 +91,9 @@ def extract(
         Default: CUDA where there is a device, else the CPU.
     precision : {"float32", "bfloat16"}
         ``"bfloat16"``: autocast, for speed; features are float32 in any case.
+    decoder : {"cpu", "cuda"}
+        ``"cuda"``: JPEG files are decoded by nvJPEG and resized on the CUDA device `device`; all other images, and
+        whatever nvJPEG refuses, on the CPU. Part of the result: its pixels differ by rounding.
     shard_size : int
         Images a shard (rounded up to whole batches): what an interruption can lose.
     resume : bool
@@ -104,7 +110,8 @@ def extract(
     Features
         Rows in the order of the data set; unreadable images are left out and listed in ``skipped``. ``timing`` has
         ``images``, ``seconds``, ``images_per_s`` of this run and ``forward_images_per_s``, the rate of the bare
-        forward pass on a batch already in memory: what a perfect loader would reach.
+        forward pass on a batch already in memory: what a perfect loader would reach; with ``decoder="cuda"`` also
+        ``decoded_on_device`` and ``decoded_on_cpu``, numbers of images.
 
     Raises
     ------
@@ -113,7 +120,7 @@ def extract(
     FeaturesError
         If `out` cannot be used; the message says why.
     ValueError
-        If a setting is out of range.
+        If a setting is out of range, or the device or torchvision cannot decode JPEG.
     RsirError
         If `progress` stopped the run.
 
@@ -130,9 +137,14 @@ def extract(
     workers = default_workers() if workers is None else _at_least(0, workers, "workers")
     if precision not in ("float32", "bfloat16"):
         raise ValueError(f"precision: expected 'float32' or 'bfloat16', got {precision!r}")
+    target = usable_device(device)
+    on_device = _device_decoder(decoder, backbone, target)
     data = open_dataset(dataset)
-    run = _Run(backbone, usable_device(device), precision)
-    provenance = {**backbone.provenance, "extraction": {**run.describe(), "batch_size": batch_size}}
+    run = _Run(backbone, target, precision)
+    made_by = {**run.describe(), "batch_size": batch_size}
+    if on_device is not None:
+        made_by["decoder"] = on_device.describe()
+    provenance = {**backbone.provenance, "extraction": made_by}
     shard = -(-shard_size // batch_size) * batch_size
     if out is None:
         sink: FeatureStore | _Memory = _Memory()
@@ -150,7 +162,9 @@ def extract(
         todo = [first for first in range(0, len(data), shard) if first not in sink.shards]
         numbers = [i for first in todo for i in range(first, min(first + shard, len(data)))]
         meter = _Meter(len(data), len(data) - len(numbers), progress)
-        loaded = batches(data, backbone.preprocessing, numbers, batch_size, workers, pin_memory=run.cuda)
+        loaded = batches(
+            data, backbone.preprocessing, numbers, batch_size, workers, pin_memory=run.cuda, decoder=on_device
+        )
         with contextlib.closing(loaded), contextlib.closing(run.features(loaded)) as made:
             for first in todo:
                 images = min(shard, len(data) - first)
@@ -163,7 +177,7 @@ def extract(
             root=data.root,
             dim=backbone.dim,
             provenance=provenance,
-            timing=meter.timing() | {"forward_images_per_s": run.bare_rate()},
+            timing=meter.timing() | run.timing(decoder),
             notes=data.notes,
         )
 
@@ -173,6 +187,16 @@ def _at_least(least: int, value: object, name: str) -> int:
     if count < least:
         raise ValueError(f"{name}: expected at least {least}, got {count}")
     return count
+
+
+def _device_decoder(decoder: Decoder, backbone: Backbone, device: torch.device) -> DeviceDecoder | None:
+    if decoder not in ("cpu", "cuda"):
+        raise ValueError(f"decoder: expected 'cpu' or 'cuda', got {decoder!r}")
+    if decoder == "cpu":
+        return None
+    if device.type != "cuda":
+        raise ValueError(f"decoder: 'cuda' expects to go with a CUDA device, got device {device}; use decoder='cpu'")
+    return DeviceDecoder(backbone.preprocessing, device)
 
 
 @contextlib.contextmanager
@@ -197,7 +221,7 @@ class _Run:
         self.normalize = backbone.preprocessing.normalizer(device)
         self.precision = precision
         self.largest: torch.Tensor | None = None
-        self.batches = 0
+        self.batches = self.on_device = self.on_cpu = 0
 
     def describe(self) -> dict[str, Any]:
         """Everything beside images and weights that can change a bit of a feature."""
@@ -226,6 +250,8 @@ class _Run:
         while count < images:
             batch, rows = next(made)
             count += batch.count
+            self.on_device += batch.on_device
+            self.on_cpu += batch.count - len(batch.skipped) - batch.on_device
             skipped += batch.skipped
             if rows is not None:
                 parts.append(rows)
@@ -243,6 +269,11 @@ class _Run:
             values = self.normalize(images).contiguous(memory_format=torch.channels_last)
             features: torch.Tensor = self.backbone(values)
             return features.float()
+
+    def timing(self, decoder: Decoder) -> dict[str, Any]:
+        """Figures of the network, and of the decoders where there were two."""
+        decoded = {"decoded_on_device": self.on_device, "decoded_on_cpu": self.on_cpu}
+        return {"forward_images_per_s": self.bare_rate(), **({} if decoder == "cpu" else decoded)}
 
     def bare_rate(self) -> float | None:
         """Images a second of the forward pass alone, the batch in memory and the loader at rest.
