@@ -90,6 +90,12 @@ class TestFeatures:
         result = rsir("features", scenes, "--out", tmp_path / "f", *NETWORK, "--device", "foo", code=2)
         assert "device: expected one that torch can use here, such as 'cpu', got 'foo'" in result.stderr
 
+    def test_a_decoder_that_cannot_be(self, tmp_path, scenes):
+        on_cpu = ["--device", "cpu", "--decoder", "cuda"]
+        result = rsir("features", scenes, "--out", tmp_path / "f", *NETWORK, *on_cpu, code=2)
+        assert "decoder: 'cuda' expects to go with a CUDA device, got device cpu" in result.stderr
+        assert not (tmp_path / "f").exists()
+
     def test_the_same_again_is_answered_and_another_request_refused(self, tmp_path, scenes, features):
         copy = shutil.copytree(features, tmp_path / "f")
         result = rsir("features", scenes, "--out", copy, *NETWORK)
@@ -147,6 +153,12 @@ class TestEvaluate:
     def test_options_of_the_network_do_not_go_with_features(self, tmp_path, features):
         result = rsir("evaluate", "ge2018", features, "--out", tmp_path, "--backbone", "cnn-m", code=2)
         assert "--backbone: expected a folder of images to go with it" in result.stderr
+
+    def test_the_device_ranks_features_too_and_is_recorded(self, tmp_path, features):
+        rsir("evaluate", "ge2018", features, "--out", tmp_path, "--quiet", "--device", "cpu")
+        assert json.loads((tmp_path / "result.json").read_text())["timing"]["device"] == "cpu"
+        result = rsir("evaluate", "ge2018", features, "--out", tmp_path, "--device", "foo", code=2)
+        assert "device: expected one that torch can use here" in result.stderr
 
     def test_a_data_set_may_hold_a_manifest_of_its_own(self, tmp_path, scenes):
         data = shutil.copytree(scenes, tmp_path / "data")

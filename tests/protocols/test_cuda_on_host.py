@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,8 @@ from cuda_on_host import on_host
 from op_support import same_bits
 from rsir_fast import metrics
 from rsir_fast.ops import _device_topk
+from rsir_fast.protocols import ge2018
+from rsir_fast.report import result_json
 
 PER_CLASS = 4
 
@@ -54,3 +58,43 @@ def test_map_and_anmrr_have_the_same_bits(features, monkeypatch):
             answer = rf.euclidean_topk(rows[first:last], prepared, 10)
             assert same_bits(answer[0].numpy(), nearest[0][first:last])
             assert same_bits(answer[1].numpy(), nearest[1][first:last])
+
+
+@pytest.mark.parametrize("normalize", ["row", "feature", "none"])
+def test_an_evaluation_on_the_device_writes_the_same_bytes(features, monkeypatch, normalize):
+    """`evaluate_ge2018` from the upload on; a NaN and a duplicate across classes included."""
+    matrix, labels = np.array(features.matrix), np.array(features.labels)
+    matrix[3, 5] = np.nan
+    matrix[20] = matrix[8]
+    hostile = replace(features, matrix=matrix, labels=labels)
+    settings = {"normalize": normalize, "examples": 5, "block": 30}
+    expected = rf.evaluate_ge2018(hostile, device="cpu", **settings)
+    moved = []
+
+    def move(values, device):
+        moved.append(torch.tensor(values))
+        return moved[-1]
+
+    on_host(monkeypatch)
+    monkeypatch.setattr(ge2018, "_moved", move)
+    monkeypatch.setattr(_device_topk, "CERTIFY_ELEMENTS", 0)
+    found = rf.evaluate_ge2018(hostile, device="cpu", **settings)
+    assert len(moved) == 1
+    assert result_json(without_timing(found.result)) == result_json(without_timing(expected.result))
+    assert repr(found.examples) == repr(expected.examples)  # of which some distances are NaN
+    assert found.result["timing"].keys() == expected.result["timing"].keys()
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("normalize", ["row", "feature", "none"])
+def test_an_evaluation_on_a_device_writes_the_same_bytes(features, normalize):
+    expected = rf.evaluate_ge2018(features, normalize=normalize, device="cpu")
+    found = rf.evaluate_ge2018(features, normalize=normalize, device="cuda")
+    assert result_json(without_timing(found.result)) == result_json(without_timing(expected.result))
+    assert found.examples == expected.examples
+    assert expected.result["timing"]["device"] == "cpu"
+    assert found.result["timing"]["device"] == torch.cuda.get_device_name()
+
+
+def without_timing(result):
+    return {key: value for key, value in result.items() if key != "timing"}

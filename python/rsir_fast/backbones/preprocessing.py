@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -103,28 +104,54 @@ class Preprocessing:
             With ``resize="short-side"``, if one side is more than 64 times the other.
         """
         rgb = image if image.mode == "RGB" else image.convert("RGB")
-        size = self.input_size
-        if self.resize == "whole":
-            resized = rgb.resize((size, size), Image.Resampling.BICUBIC)
-        else:
-            resized = self._centre_crop(rgb)
+        (width, height), corner = self._geometry(*rgb.size)
+        resized = rgb.resize((width, height), getattr(Image.Resampling, self.interpolation.upper()))
+        if (width, height) != (self.input_size, self.input_size):
+            left, top = corner
+            resized = resized.crop((left, top, left + self.input_size, top + self.input_size))
         return np.ascontiguousarray(np.asarray(resized, dtype=np.uint8).transpose(2, 0, 1))
 
-    def _centre_crop(self, rgb: Image.Image) -> Image.Image:
-        width, height = rgb.size
+    def prepare_tensor(self, image: Tensor) -> Tensor:
+        """Resize one decoded image on its device.
+
+        Parameters
+        ----------
+        image : Tensor, uint8 [3, h, w]
+            RGB.
+
+        Returns
+        -------
+        Tensor, uint8 [3, input_size, input_size]
+            As `prepare`, by torchvision's antialiased resize: the same filter, but rounded otherwise than by Pillow, so
+            that some values differ by one or so.
+
+        Raises
+        ------
+        ImageError
+            As `prepare`.
+        """
+        from torchvision.transforms.v2 import InterpolationMode, functional
+
+        (width, height), (left, top) = self._geometry(image.shape[2], image.shape[1])
+        mode = InterpolationMode(self.interpolation)
+        resized: Tensor = functional.resize(image, [height, width], mode, antialias=True)
+        return resized[:, top : top + self.input_size, left : left + self.input_size]
+
+    def _geometry(self, width: int, height: int) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Return (width, height) after the resize, and (left, top) of the crop."""
+        size = self.input_size
+        if self.resize == "whole":
+            return (size, size), (0, 0)
         short, long = min(width, height), max(width, height)
         if long > _MAX_ASPECT * short:
             raise ImageError(
                 f"expected sides within a ratio of {_MAX_ASPECT}:1 for resize='short-side', "
                 f"found {width} x {height}; use resize='whole'"
             )
-        target = round(self.input_size * 256 / 224)
+        target = round(size * 256 / 224)
         stretched = int(target * long / short)
         width, height = (target, stretched) if width <= height else (stretched, target)
-        left = round((width - self.input_size) / 2)
-        top = round((height - self.input_size) / 2)
-        resized = rgb.resize((width, height), Image.Resampling.BILINEAR)
-        return resized.crop((left, top, left + self.input_size, top + self.input_size))
+        return (width, height), (round((width - size) / 2), round((height - size) / 2))
 
     def normalize(self, batch: Tensor) -> Tensor:
         """Turn bytes into network input, on the device of `batch`.
@@ -139,21 +166,41 @@ class Preprocessing:
         Tensor, float32 [n, 3, input_size, input_size]
             ``(batch / divisor - mean) / std`` in the network's channel order.
         """
+        return self.normalizer(batch.device)(batch)
+
+    def normalizer(self, device: torch.device) -> Callable[[Tensor], Tensor]:
+        """Return `normalize` for batches on one device, with its constants there.
+
+        Copied anew for each batch, they would make a CUDA device's queue run empty every time.
+
+        Parameters
+        ----------
+        device : torch.device
+
+        Returns
+        -------
+        callable
+            Batch to network input, as `normalize`, bit for bit.
+        """
+        mean = self._mean_tensor().to(device)
+        std = torch.tensor(self.std, dtype=torch.float32, device=device).view(3, 1, 1)
         expected = (3, self.input_size, self.input_size)
-        if batch.dtype != torch.uint8 or batch.ndim != 4 or tuple(batch.shape[1:]) != expected:
-            raise ValueError(
-                f"expected a uint8 batch [n, {', '.join(map(str, expected))}] from Preprocessing.prepare, "
-                f"got {str(batch.dtype).removeprefix('torch.')} {list(batch.shape)}"
-            )
-        values = batch.to(torch.float32)
-        if self.channel_order == "BGR":
-            values = values.flip(1)
-        if self.divisor != 1.0:
-            values = values / self.divisor
-        values = values - self._mean_tensor().to(batch.device)
-        if self.std != (1.0, 1.0, 1.0):
-            values = values / torch.tensor(self.std, dtype=torch.float32, device=batch.device).view(3, 1, 1)
-        return values
+
+        def normalize(batch: Tensor) -> Tensor:
+            if batch.dtype != torch.uint8 or batch.ndim != 4 or tuple(batch.shape[1:]) != expected:
+                raise ValueError(
+                    f"expected a uint8 batch [n, {', '.join(map(str, expected))}] from Preprocessing.prepare, "
+                    f"got {str(batch.dtype).removeprefix('torch.')} {list(batch.shape)}"
+                )
+            values = batch.to(torch.float32)
+            if self.channel_order == "BGR":
+                values = values.flip(1)
+            if self.divisor != 1.0:
+                values = values / self.divisor
+            values = values - mean
+            return values if self.std == (1.0, 1.0, 1.0) else values / std
+
+        return normalize
 
     def _mean_tensor(self) -> Tensor:
         if self.mean_image is not None:

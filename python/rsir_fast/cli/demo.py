@@ -51,5 +51,5 @@ def demo(
         else:
             dataset, loaded = opt.open_both(data, network, all_items=False, download=True, quiet=quiet)
         features = extracted(dataset, loaded, network, target, force=force, quiet=quiet)
-        evaluate_and_report(features, target, {}, per_class=False, quiet=quiet, json=json)
+        evaluate_and_report(features, target, {"device": device}, per_class=False, quiet=quiet, json=json)
         end_with_skipped(features.skipped)

@@ -55,6 +55,7 @@ def ge2018(
     threads: opt.Threads = None,
     workers: opt.Workers = None,
     device: opt.Device = None,
+    decoder: opt.JpegDecoder = opt.Decoder.cpu,
     force: opt.Force = False,
     quiet: opt.Quiet = False,
     json: opt.Json = False,
@@ -62,11 +63,12 @@ def ge2018(
     """Evaluate by the protocol of Ge et al. 2018: mAP, ANMRR, precision and recall.
 
     Features are extracted first (into OUT/features; what a former or interrupted run left there is used again), or
-    read from a folder written by `rsir features`. Writes result.json, report.html and three SVG plots.
+    read from a folder written by `rsir features`. On a CUDA device the ranking runs there as well: the same figures,
+    to the last bit. Writes result.json, report.html and three SVG plots.
     """
     target: Path | None = out
     with reported_errors(lambda: kept((target or Path()) / "features", "run the same command again to go on")):
-        network = opt.NetworkOptions(backbone, layer, weights, resize, batch_size, precision, workers, device)
+        network = opt.NetworkOptions(backbone, layer, weights, resize, batch_size, precision, workers, device, decoder)
         if opt.is_features_folder(source):
             from rsir_fast.extraction import Features
 
@@ -80,7 +82,8 @@ def ge2018(
             dataset, loaded = opt.open_both(source, network, all_items=all_items, download=download, quiet=quiet)
             target = out or _default_out(dataset.name, loaded.name, loaded.layer, normalize.value)
             features = extracted(dataset, loaded, network, target, force=force, quiet=quiet)
-        settings = {"normalize": normalize.value, "anmrr_k": anmrr_k.value, "examples": examples, "threads": threads}
+        settings: dict[str, Any] = {"normalize": normalize.value, "anmrr_k": anmrr_k.value, "examples": examples}
+        settings |= {"threads": threads, "device": device}
         evaluate_and_report(features, target, settings, per_class=per_class, quiet=quiet, json=json)
         end_with_skipped(features.skipped)
 

@@ -31,6 +31,7 @@ def features(
     all_items: opt.AllItems = False,
     workers: opt.Workers = None,
     device: opt.Device = None,
+    decoder: opt.JpegDecoder = opt.Decoder.cpu,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
     force: opt.Force = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, compute nothing.")] = False,
@@ -47,7 +48,7 @@ def features(
         from rsir_fast.extraction import extract
         from rsir_fast.extraction.store import check_folder, state_of
 
-        network = opt.NetworkOptions(backbone, layer, weights, resize, batch_size, precision, workers, device)
+        network = opt.NetworkOptions(backbone, layer, weights, resize, batch_size, precision, workers, device, decoder)
         download = download and not dry_run
         dataset, loaded = opt.open_both(data, network, all_items=all_items, download=download, quiet=quiet)
         found = {"dataset": dataset.name, "images": len(dataset), "classes": len(dataset.classes)}
@@ -88,4 +89,8 @@ def _lines(summary: dict[str, Any]) -> list[str]:
         if timing.get("forward_images_per_s"):
             rate += f" (bare forward pass {timing['forward_images_per_s']:.1f})"
         lines.append(f"speed     {timing['images']} images in {timing['seconds']:.1f} s, {rate}")
+    if "decoded_on_device" in timing:
+        lines.append(
+            f"decoded   {timing['decoded_on_device']} images on the device, {timing['decoded_on_cpu']} on the CPU"
+        )
     return [*lines, f"features  {summary['rows']} x {summary['dim']} float32 in {summary['out']}"]

@@ -31,6 +31,13 @@ class Precision(str, Enum):
     bfloat16 = "bfloat16"
 
 
+class Decoder(str, Enum):
+    """What decodes JPEG files."""
+
+    cpu = "cpu"
+    cuda = "cuda"
+
+
 class Normalize(str, Enum):
     """Gaussian normalisation."""
 
@@ -75,6 +82,9 @@ PrecisionMode = Annotated[
 Device = Annotated[
     str | None, typer.Option(help="cpu, cuda, cuda:1. Default: CUDA where there is one.", rich_help_panel=_RUN)
 ]
+JpegDecoder = Annotated[
+    Decoder, typer.Option("--decoder", help="cuda: JPEG by nvJPEG; rounds otherwise.", rich_help_panel=_RUN)
+]
 Workers = Annotated[
     int | None,
     typer.Option(min=0, help="Threads that decode images. Default: one a core, at most 32.", rich_help_panel=_RUN),
@@ -106,6 +116,7 @@ class NetworkOptions:
     precision: Precision
     workers: int | None
     device: str | None
+    decoder: Decoder = Decoder.cpu
 
     def load(self) -> Backbone:
         """Load the backbone."""
@@ -120,6 +131,7 @@ class NetworkOptions:
             "precision": self.precision.value,
             "workers": self.workers,
             "device": self.device,
+            "decoder": self.decoder.value,
         }
 
 
@@ -165,7 +177,7 @@ def refuse_network_options(context: typer.Context) -> None:
     ValueError
         Naming the option.
     """
-    for name in ("backbone", "layer", "weights", "resize", "batch_size", "precision", "workers", "device"):
+    for name in ("backbone", "layer", "weights", "resize", "batch_size", "precision", "workers", "decoder"):
         source = context.get_parameter_source(name)
         if source is not None and source.name == "COMMANDLINE":
             raise ValueError(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -18,14 +19,19 @@ from numpy.typing import NDArray
 from rsir_fast.backbones import Backbone
 from rsir_fast.datasets import Dataset, open_dataset
 from rsir_fast.errors import FeaturesError, RsirError
+from rsir_fast.extraction.devices import usable_device
 from rsir_fast.extraction.features import Features, Skipped
+from rsir_fast.extraction.jpeg import DeviceDecoder
 from rsir_fast.extraction.loader import Batch, batches, default_workers
+from rsir_fast.extraction.overlap import IN_FLIGHT, Streams, computed, fetch_at_once
 from rsir_fast.extraction.store import FeatureStore
 from rsir_fast.ops._arrays import as_count
 
 __all__ = ["Progress", "extract"]
 
 Precision = Literal["float32", "bfloat16"]
+Decoder = Literal["cpu", "cuda"]
+Made = tuple[Batch, NDArray[np.float32] | None]
 
 
 @dataclass(frozen=True)
@@ -60,6 +66,7 @@ def extract(
     workers: int | None = None,
     device: str | torch.device | None = None,
     precision: Precision = "float32",
+    decoder: Decoder = "cpu",
     shard_size: int = 128,
     resume: bool = False,
     force: bool = False,
@@ -84,6 +91,9 @@ def extract(
         Default: CUDA where there is a device, else the CPU.
     precision : {"float32", "bfloat16"}
         ``"bfloat16"``: autocast, for speed; features are float32 in any case.
+    decoder : {"cpu", "cuda"}
+        ``"cuda"``: JPEG files are decoded by nvJPEG and resized on the CUDA device `device`; all other images, and
+        whatever nvJPEG refuses, on the CPU. Part of the result: its pixels differ by rounding.
     shard_size : int
         Images a shard (rounded up to whole batches): what an interruption can lose.
     resume : bool
@@ -100,7 +110,8 @@ def extract(
     Features
         Rows in the order of the data set; unreadable images are left out and listed in ``skipped``. ``timing`` has
         ``images``, ``seconds``, ``images_per_s`` of this run and ``forward_images_per_s``, the rate of the bare
-        forward pass on a batch already in memory: what a perfect loader would reach.
+        forward pass on a batch already in memory: what a perfect loader would reach; with ``decoder="cuda"`` also
+        ``decoded_on_device`` and ``decoded_on_cpu``, numbers of images.
 
     Raises
     ------
@@ -109,7 +120,7 @@ def extract(
     FeaturesError
         If `out` cannot be used; the message says why.
     ValueError
-        If a setting is out of range.
+        If a setting is out of range, or the device or torchvision cannot decode JPEG.
     RsirError
         If `progress` stopped the run.
 
@@ -126,9 +137,14 @@ def extract(
     workers = default_workers() if workers is None else _at_least(0, workers, "workers")
     if precision not in ("float32", "bfloat16"):
         raise ValueError(f"precision: expected 'float32' or 'bfloat16', got {precision!r}")
+    target = usable_device(device)
+    on_device = _device_decoder(decoder, backbone, target)
     data = open_dataset(dataset)
-    run = _Run(backbone, _usable(device), precision)
-    provenance = {**backbone.provenance, "extraction": {**run.describe(), "batch_size": batch_size}}
+    run = _Run(backbone, target, precision)
+    made_by = {**run.describe(), "batch_size": batch_size}
+    if on_device is not None:
+        made_by["decoder"] = on_device.describe()
+    provenance = {**backbone.provenance, "extraction": made_by}
     shard = -(-shard_size // batch_size) * batch_size
     if out is None:
         sink: FeatureStore | _Memory = _Memory()
@@ -146,12 +162,13 @@ def extract(
         todo = [first for first in range(0, len(data), shard) if first not in sink.shards]
         numbers = [i for first in todo for i in range(first, min(first + shard, len(data)))]
         meter = _Meter(len(data), len(data) - len(numbers), progress)
-        cuda = run.device.type == "cuda"
-        loaded = batches(data, backbone.preprocessing, numbers, batch_size, workers, pin_memory=cuda)
-        with contextlib.closing(loaded):
+        loaded = batches(
+            data, backbone.preprocessing, numbers, batch_size, workers, pin_memory=run.cuda, decoder=on_device
+        )
+        with contextlib.closing(loaded), contextlib.closing(run.features(loaded)) as made:
             for first in todo:
                 images = min(shard, len(data) - first)
-                sink.add_shard(first, images, *run.shard(loaded, images, meter))
+                sink.add_shard(first, images, *run.shard(made, images, meter))
         return sink.finish(
             items=data.items,
             labels=data.labels,
@@ -160,7 +177,7 @@ def extract(
             root=data.root,
             dim=backbone.dim,
             provenance=provenance,
-            timing=meter.timing() | {"forward_images_per_s": run.bare_rate()},
+            timing=meter.timing() | run.timing(decoder),
             notes=data.notes,
         )
 
@@ -172,21 +189,14 @@ def _at_least(least: int, value: object, name: str) -> int:
     return count
 
 
-def _usable(device: str | torch.device | None) -> torch.device:
-    """Return the device to run on, tried out before anything is moved to it."""
-    if device is None:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        target = torch.device(device)
-        if target.type == "meta":
-            raise ValueError("it holds no data")
-        torch.zeros(1, device=target)
-    except (RuntimeError, ValueError, AssertionError, TypeError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(
-            f"device: expected one that torch can use here, such as 'cpu', got {device!r} ({reason})"
-        ) from None
-    return target
+def _device_decoder(decoder: Decoder, backbone: Backbone, device: torch.device) -> DeviceDecoder | None:
+    if decoder not in ("cpu", "cuda"):
+        raise ValueError(f"decoder: expected 'cpu' or 'cuda', got {decoder!r}")
+    if decoder == "cpu":
+        return None
+    if device.type != "cuda":
+        raise ValueError(f"decoder: 'cuda' expects to go with a CUDA device, got device {device}; use decoder='cpu'")
+    return DeviceDecoder(backbone.preprocessing, device)
 
 
 @contextlib.contextmanager
@@ -207,35 +217,44 @@ class _Run:
     def __init__(self, backbone: Backbone, device: torch.device, precision: Precision) -> None:
         self.backbone = backbone.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         self.device = device
+        self.cuda = device.type == "cuda"
+        self.normalize = backbone.preprocessing.normalizer(device)
         self.precision = precision
         self.largest: torch.Tensor | None = None
-        self.batches = 0
+        self.batches = self.on_device = self.on_cpu = 0
 
     def describe(self) -> dict[str, Any]:
         """Everything beside images and weights that can change a bit of a feature."""
-        cuda = self.device.type == "cuda"
         return {
             "precision": self.precision,
-            "device": torch.cuda.get_device_name(self.device) if cuda else self.device.type,
-            "cpu_threads": None if cuda else torch.get_num_threads(),
-            "cpu_capability": None if cuda else torch.backends.cpu.get_cpu_capability(),
+            "device": torch.cuda.get_device_name(self.device) if self.cuda else self.device.type,
+            "cpu_threads": None if self.cuda else torch.get_num_threads(),
+            "cpu_capability": None if self.cuda else torch.backends.cpu.get_cpu_capability(),
             "torch": str(torch.__version__),
             "torchvision": version("torchvision"),
             "pillow": version("pillow"),
             "rsir_fast": version("rsir-fast"),
         }
 
+    def features(self, loaded: Iterator[Batch]) -> Generator[Made, None, None]:
+        """Yield each batch with its features; on a CUDA device with the next one on its way."""
+        if self.cuda:
+            return computed(loaded, Streams(self.device, self.forward).queue, in_flight=IN_FLIGHT)
+        return computed(loaded, partial(fetch_at_once, forward=self.forward, device=self.device))
+
     def shard(
-        self, loaded: Iterator[Batch], images: int, meter: _Meter
+        self, made: Iterator[Made], images: int, meter: _Meter
     ) -> tuple[NDArray[np.float32], list[tuple[int, str]]]:
         """Return the features [rows, dim] of the next `images` images, and those skipped."""
         parts, skipped, count = [], [], 0
         while count < images:
-            batch = next(loaded)
+            batch, rows = next(made)
             count += batch.count
+            self.on_device += batch.on_device
+            self.on_cpu += batch.count - len(batch.skipped) - batch.on_device
             skipped += batch.skipped
-            if len(batch.images):
-                parts.append(self.forward(batch.images).cpu().numpy())
+            if rows is not None:
+                parts.append(rows)
                 self.batches += 1
                 if self.largest is None or len(batch.images) > len(self.largest):
                     self.largest = batch.images
@@ -243,14 +262,18 @@ class _Run:
         return np.concatenate([np.empty((0, self.backbone.dim), np.float32), *parts]), skipped
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Return features, float32 [m, dim], of images, uint8 [m, 3, H, W]."""
+        """Return features, float32 [m, dim], of images on the device, uint8 [m, 3, H, W]."""
         bfloat16 = self.precision == "bfloat16"
         autocast = torch.autocast(self.device.type, torch.bfloat16, enabled=bfloat16)
         with torch.inference_mode(), _full_precision(), autocast:
-            batch = images.to(self.device, non_blocking=True)
-            values = self.backbone.preprocessing.normalize(batch).contiguous(memory_format=torch.channels_last)
+            values = self.normalize(images).contiguous(memory_format=torch.channels_last)
             features: torch.Tensor = self.backbone(values)
             return features.float()
+
+    def timing(self, decoder: Decoder) -> dict[str, Any]:
+        """Figures of the network, and of the decoders where there were two."""
+        decoded = {"decoded_on_device": self.on_device, "decoded_on_cpu": self.on_cpu}
+        return {"forward_images_per_s": self.bare_rate(), **({} if decoder == "cpu" else decoded)}
 
     def bare_rate(self) -> float | None:
         """Images a second of the forward pass alone, the batch in memory and the loader at rest.
@@ -262,7 +285,7 @@ class _Run:
         seconds: list[float] = []
         while len(seconds) < 3 and sum(seconds) < 1.0:
             start = time.perf_counter()
-            self.forward(self.largest).cpu()
+            self.forward(self.largest.to(self.device)).cpu()
             seconds.append(time.perf_counter() - start)
         return len(self.largest) / min(seconds)
 

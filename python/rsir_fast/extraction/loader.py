@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Generator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,8 +15,12 @@ from numpy.typing import NDArray
 from rsir_fast.backbones import Preprocessing
 from rsir_fast.datasets import Dataset
 from rsir_fast.errors import ImageError
+from rsir_fast.extraction.jpeg import DeviceDecoder, EncodedJpeg, read_jpeg
 
 __all__ = ["Batch", "batches", "default_workers"]
+
+Loaded = NDArray[np.uint8] | str
+"""A resized image, or why there is none."""
 
 MAX_WORKERS = 32
 AHEAD = 3
@@ -30,16 +34,19 @@ class Batch:
     Attributes
     ----------
     images
-        Uint8 [m, 3, H, W], the readable ones in order.
+        Uint8 [m, 3, H, W], the readable ones in order; in host memory, or on the device that decoded some of them.
     count
         Images asked for, readable or not.
     skipped
         Number and reason of each unreadable one.
+    on_device
+        How many were decoded on the device.
     """
 
     images: torch.Tensor
     count: int
     skipped: list[tuple[int, str]]
+    on_device: int = 0
 
 
 def default_workers() -> int:
@@ -55,6 +62,7 @@ def batches(
     workers: int,
     *,
     pin_memory: bool = False,
+    decoder: DeviceDecoder | None = None,
 ) -> Generator[Batch, None, None]:
     """Load images in order.
 
@@ -73,13 +81,22 @@ def batches(
         Threads; 0 loads in the caller's, between two batches.
     pin_memory
         Let the copy to a GPU run beside the computation.
+    decoder
+        Decodes on a device what it can, batch by batch in one more thread; the rest goes the CPU's way.
 
     Yields
     ------
     Batch
     """
 
-    def prepare(number: int) -> NDArray[np.uint8] | str:
+    def prepare(number: int) -> Loaded | EncodedJpeg:
+        if decoder is not None and dataset.root is not None:
+            encoded = read_jpeg(dataset.root / dataset.items[number])
+            if encoded is not None:
+                return encoded
+        return load(number)
+
+    def load(number: int) -> Loaded:
         try:
             return preprocessing.prepare(dataset.load_image(number))
         except ImageError as error:
@@ -87,12 +104,25 @@ def batches(
         except MemoryError:
             return "not enough memory to decode or resize the image"
 
-    def collate(asked: Sequence[int], loaded: Sequence[NDArray[np.uint8] | str]) -> Batch:
-        images = [image for image in loaded if not isinstance(image, str)]
-        size = preprocessing.input_size
-        stacked = torch.from_numpy(np.stack(images)) if images else torch.empty((0, 3, size, size), dtype=torch.uint8)
+    def collate(asked: Sequence[int], found: Sequence[Loaded | EncodedJpeg]) -> Batch:
+        decoded = iter([] if decoder is None else decoder.decode([x for x in found if isinstance(x, EncodedJpeg)]))
+        loaded: list[Loaded | torch.Tensor] = []
+        for number, image in zip(asked, found, strict=True):
+            if isinstance(image, EncodedJpeg):
+                made = next(decoded)
+                loaded.append(load(number) if made is None else made)
+            else:
+                loaded.append(image)
         skipped = [(n, reason) for n, reason in zip(asked, loaded, strict=True) if isinstance(reason, str)]
-        return Batch(stacked.pin_memory() if pin_memory else stacked, len(asked), skipped)
+        images = [image for image in loaded if not isinstance(image, str)]
+        on_device = sum(isinstance(image, torch.Tensor) for image in images)
+        if decoder is not None and on_device:
+            return Batch(decoder.stack(images), len(asked), skipped, on_device)
+        size = preprocessing.input_size
+        stacked = torch.empty((len(images), 3, size, size), dtype=torch.uint8, pin_memory=pin_memory)
+        if images:
+            np.stack(images, out=stacked.numpy())
+        return Batch(stacked, len(asked), skipped)
 
     wanted = [numbers[first : first + batch_size] for first in range(0, len(numbers), batch_size)]
     if workers == 0:
@@ -100,14 +130,25 @@ def batches(
             yield collate(asked, [prepare(number) for number in asked])
         return
     pool = ThreadPoolExecutor(workers, thread_name_prefix="rsir-loader")
+    collator = None if decoder is None else ThreadPoolExecutor(1, thread_name_prefix="rsir-decoder")
+
+    def start(asked: Sequence[int]) -> Callable[[], Batch]:
+        futures = [pool.submit(prepare, number) for number in asked]
+
+        def gather() -> Batch:
+            return collate(asked, [future.result() for future in futures])
+
+        return gather if collator is None else collator.submit(gather).result
+
     try:
-        under_way: deque[tuple[Sequence[int], list[Future[NDArray[np.uint8] | str]]]] = deque()
+        under_way: deque[Callable[[], Batch]] = deque()
         for asked in wanted:
-            under_way.append((asked, [pool.submit(prepare, number) for number in asked]))
+            under_way.append(start(asked))
             if len(under_way) > AHEAD:
-                asked, futures = under_way.popleft()
-                yield collate(asked, [future.result() for future in futures])
-        for asked, futures in under_way:
-            yield collate(asked, [future.result() for future in futures])
+                yield under_way.popleft()()
+        while under_way:
+            yield under_way.popleft()()
     finally:
         pool.shutdown(cancel_futures=True)
+        if collator is not None:
+            collator.shutdown(cancel_futures=True)

@@ -181,6 +181,7 @@ def timing_rows(result: Mapping[str, Any]) -> list[Row]:
         ("rank_s", "Ranking", seconds),
         ("total_s", "Total", seconds),
         ("threads", "Threads", count),
+        ("device", "Ranked on", str),
     )
     return [Row(label, show(timing[key])) for key, label, show in known if timing.get(key) is not None]
 
