@@ -178,13 +178,6 @@ FAULTS = [
         "test_cuda_gaussian_columns: sizes_of_all_types",
     ),
     Fault(
-        "one round too many of a column read at once",
-        "gaussian_columns.cu",
-        "i < chains.size - (kAhead - 1) * step;",
-        "i < chains.size - (kAhead - 2) * step;",
-        "test_cuda_gaussian_columns: sizes_of_all_types",
-    ),
-    Fault(
         "lanes of a column folded in another order",
         "gaussian_columns.cu",
         "lane + kLeft * d",
