@@ -177,9 +177,10 @@ void euclidean_keys(std::uintptr_t queries, std::int64_t q, std::uintptr_t datab
 
 // Whether the device has the instructions of certified_topk.
 bool certifies(int device) {
-    int major = 0;
-    CurrentDevice::check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device));
-    return major >= 8;
+    const CurrentDevice current(device);
+    bool runs = false;
+    CurrentDevice::check(cuda::certify_runs(&runs));
+    return runs;
 }
 
 // 0 in place of what is not wanted.

@@ -24,6 +24,10 @@ namespace rsir::cuda {
 constexpr std::int64_t kMostStreamed = 8;            // queries of an int8 search
 constexpr std::int64_t kMostIntegerWidth = 1 << 16;  // columns: beyond, a sum of products could leave 32 bits
 
+// Whether the current device has the instructions of certified_topk's products, and this build code for them. Those of
+// up to kMostStreamed queries by integers need none.
+cudaError_t certify_runs(bool* runs);
+
 std::size_t certify_bytes(Codes codes, std::int64_t q, std::int64_t n, std::int64_t d, std::int64_t k);
 
 // The answer of euclidean_topk; 1 <= k <= kMostSelected. `database` is the sidecar of problem.database (of int8 for up

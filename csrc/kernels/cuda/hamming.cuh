@@ -23,7 +23,8 @@ struct HammingPass {
     const Key* limits;  // [q]
 };
 
-// sm_80 to sm_89.
+// sm_80 to sm_89, where the current device is one of them and this build has code for it.
+cudaError_t hamming_sm80_runs(bool* runs);
 cudaError_t hamming_pass_sm80(const HammingPass& pass, cudaStream_t stream);
 // sm_90a only.
 cudaError_t hamming_pass_sm90(const HammingPass& pass, cudaStream_t stream);

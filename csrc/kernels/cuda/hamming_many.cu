@@ -82,13 +82,14 @@ cudaError_t choose_pass(HammingPassFunction** pass) {
     cudaError_t error = cudaGetDevice(&device);
     if (error == cudaSuccess) error = cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device);
     if (error != cudaSuccess) return error;
-#ifdef RSIR_SM80
-    if (major == 8) *pass = hamming_pass_sm80;
-#endif
 #ifdef RSIR_SM90A
     if (major == 9) *pass = hamming_pass_sm90;
 #endif
-    return cudaSuccess;
+    if (major != 8) return cudaSuccess;
+    bool runs = false;
+    error = hamming_sm80_runs(&runs);
+    if (runs) *pass = hamming_pass_sm80;
+    return error;
 }
 
 }  // namespace

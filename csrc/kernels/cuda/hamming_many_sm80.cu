@@ -1,3 +1,4 @@
+#include "kernels/cuda/compiled.h"
 #include "kernels/cuda/hamming_pass.cuh"
 #include "kernels/cuda/lanes.cuh"
 #include "kernels/cuda/matrix.cuh"
@@ -166,6 +167,8 @@ __global__ void pass_kernel(const __grid_constant__ HammingPass, int, int) {}
 #endif
 
 }  // namespace
+
+cudaError_t hamming_sm80_runs(bool* runs) { return compiled_for(pass_kernel<1>, 80, 90, runs); }
 
 cudaError_t hamming_pass_sm80(const HammingPass& pass, cudaStream_t stream) {
     const auto bytes = static_cast<std::size_t>(Places(pass.problem.words).end()) * kColumnBytes;

@@ -127,7 +127,7 @@ def prepare(
         default.
     ShardedDatabase
         With `devices`: the same of several devices, or, with `memory`, of none. Its answers come on the device of the
-        queries; queries in host memory are merged on the first device. It cannot be pickled.
+        queries; queries in host memory are merged on the first device.
 
     Raises
     ------

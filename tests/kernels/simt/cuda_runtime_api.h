@@ -46,6 +46,15 @@ inline cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, 
                                                               : simt::device().shared_bytes_per_block;
     return cudaSuccess;
 }
+struct cudaFuncAttributes {
+    int ptxVersion;
+};
+template <class... Parameters>
+cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, void (*)(Parameters...)) {
+    const simt::Device& device = simt::device();
+    attributes->ptxVersion = device.compiled_for != 0 ? device.compiled_for : 10 * device.compute_capability_major;
+    return cudaSuccess;
+}
 inline const char* cudaGetErrorString(cudaError_t error) { return error == cudaSuccess ? "no error" : "invalid value"; }
 inline cudaError_t cudaMemsetAsync(void* to, int value, std::size_t bytes, cudaStream_t) {
     std::memset(to, value, bytes);

@@ -32,6 +32,7 @@ const Self& self();
 struct Device {
     int compute_capability_major = 8;
     int shared_bytes_per_block = 227 * 1024;
+    int compiled_for = 0;  // compute capability, 10 major + minor, of the code that it runs; 0: its own
 };
 Device& device();
 

@@ -162,6 +162,10 @@ TEST(refused_and_empty) {
             CHECK(search_once({values.data(), values.data(), 2, 2, 1, all}, 2, none) == cudaErrorInvalidValue);
         });
     }
+    simt::device().compiled_for = 75;  // of sm_80 by a build without code for it
+    bool is_compiled = true;
+    CHECK(cuda::hamming_many_runs(&is_compiled) == cudaSuccess && !is_compiled);
+    simt::device() = {};
     for (const int major : kDevices) {
         on_device(major, [&] {
             bool runs = false;
