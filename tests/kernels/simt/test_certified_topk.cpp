@@ -192,8 +192,10 @@ TEST(more_than_integers_hold_is_refused) {
 }
 
 TEST(only_where_there_is_code) {
-    for (const auto& [device, expected] : std::vector<std::pair<simt::Device, bool>>{
-             {{7, 64 * 1024}, false}, {{8, 99 * 1024, 75}, false}, {{8, 99 * 1024, 80}, true}, {{12, 99 * 1024}, true}}) {
+    for (const auto& [device, expected] : std::vector<std::pair<simt::Device, bool>>{{{7, 64 * 1024}, false},
+                                                                                     {{8, 99 * 1024, 75}, false},
+                                                                                     {{8, 99 * 1024, 80}, true},
+                                                                                     {{12, 99 * 1024}, true}}) {
         simt::device() = device;
         bool runs = !expected;
         CHECK(cuda::certify_runs(&runs) == cudaSuccess && runs == expected);
