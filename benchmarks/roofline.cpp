@@ -1,11 +1,11 @@
 // What this machine can do at most: arithmetic by instructions that do nothing else, memory by reading and copying.
-// Prints one JSON object. Standard C++17, no flags needed: the kernels are inline assembly on named registers (a
-// compiler may spill accumulators, and needs no permission for an instruction set), run only where the CPU has them.
+// Prints one JSON object. Standard C++17, no flags needed: the kernels are inline assembly on named registers (a compiler
+// may spill accumulators, and needs no permission for an instruction set), run only where the CPU has them.
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <cstdint>
 #include <cstdio>
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <string>
@@ -19,7 +19,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+double seconds_since(Clock::time_point start) {
+    return std::chrono::duration<double>(Clock::now() - start).count();
+}
 
 // Runs body(thread) on all threads at once, several times; returns the seconds of the fastest time.
 template <class Body>
@@ -53,42 +55,41 @@ struct Probe {
     void (*iterate)(long iterations);
 };
 
-#define ALL_REGISTERS                                                                                          \
-    "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", \
+#define ALL_REGISTERS                                                                                                 \
+    "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12",        \
         "xmm13", "xmm14", "xmm15", "memory"
-#define LOOP(text)                                                                 \
-    [](long iterations) {                                                          \
-        for (long i = 0; i < iterations; i++) asm volatile(text::: ALL_REGISTERS); \
+#define LOOP(text)                                                                                                    \
+    [](long iterations) {                                                                                             \
+        for (long i = 0; i < iterations; i++) asm volatile(text ::: ALL_REGISTERS);                                   \
     }
 
 #if defined(__x86_64__)
 // Twelve independent accumulators hide a latency of 4 to 6 cycles at two instructions a cycle.
 #define ON(op, r, i) op " %%" r "15,%%" r "14,%%" r #i "\n"
-#define TWELVE(op, r)                                                                                       \
-    ON(op, r, 0)                                                                                            \
-    ON(op, r, 1) ON(op, r, 2) ON(op, r, 3) ON(op, r, 4) ON(op, r, 5) ON(op, r, 6) ON(op, r, 7) ON(op, r, 8) \
-        ON(op, r, 9) ON(op, r, 10) ON(op, r, 11)
+#define TWELVE(op, r)                                                                                                 \
+    ON(op, r, 0) ON(op, r, 1) ON(op, r, 2) ON(op, r, 3) ON(op, r, 4) ON(op, r, 5) ON(op, r, 6) ON(op, r, 7)           \
+    ON(op, r, 8) ON(op, r, 9) ON(op, r, 10) ON(op, r, 11)
 #define COUNT(i) "vpopcntb %%zmm15,%%zmm" #i "\n"
-#define TWELVE_COUNTS \
+#define TWELVE_COUNTS                                                                                                 \
     COUNT(0) COUNT(1) COUNT(2) COUNT(3) COUNT(4) COUNT(5) COUNT(6) COUNT(7) COUNT(8) COUNT(9) COUNT(10) COUNT(11)
 // One byte plane of 64 codes: xor with the query's byte, count, add.
-#define PLANE(i, t) \
+#define PLANE(i, t)                                                                                                   \
     "vpxord %%zmm15,%%zmm14,%%zmm" #t "\nvpopcntb %%zmm" #t ",%%zmm" #t "\nvpaddb %%zmm" #t ",%%zmm" #i ",%%zmm" #i "\n"
 #define SIX_PLANES PLANE(0, 6) PLANE(1, 7) PLANE(2, 8) PLANE(3, 9) PLANE(4, 10) PLANE(5, 11)
 // The same without popcnt: two table look-ups of nibbles.
-#define PLANE_AVX2(i, t, u)                                                                                    \
-    "vpxor %%ymm15,%%ymm14,%%ymm" #t "\nvpsrlw $4,%%ymm" #t ",%%ymm" #u "\nvpand %%ymm13,%%ymm" #t ",%%ymm" #t \
-    "\nvpand %%ymm13,%%ymm" #u ",%%ymm" #u "\nvpshufb %%ymm" #t ",%%ymm12,%%ymm" #t "\nvpshufb %%ymm" #u       \
+#define PLANE_AVX2(i, t, u)                                                                                           \
+    "vpxor %%ymm15,%%ymm14,%%ymm" #t "\nvpsrlw $4,%%ymm" #t ",%%ymm" #u "\nvpand %%ymm13,%%ymm" #t ",%%ymm" #t        \
+    "\nvpand %%ymm13,%%ymm" #u ",%%ymm" #u "\nvpshufb %%ymm" #t ",%%ymm12,%%ymm" #t "\nvpshufb %%ymm" #u              \
     ",%%ymm12,%%ymm" #u "\nvpaddb %%ymm" #t ",%%ymm" #i ",%%ymm" #i "\nvpaddb %%ymm" #u ",%%ymm" #i ",%%ymm" #i "\n"
 #define FOUR_PLANES_AVX2 PLANE_AVX2(0, 4, 5) PLANE_AVX2(1, 6, 7) PLANE_AVX2(2, 8, 9) PLANE_AVX2(3, 10, 11)
 // The canonical float64 term: subtract, multiply, add.
-#define TERM(r, i, t)                                                                                           \
-    "vsubpd %%" r "15,%%" r "14,%%" r #t "\nvmulpd %%" r #t ",%%" r #t ",%%" r #t "\nvaddpd %%" r #t ",%%" r #i \
+#define TERM(r, i, t)                                                                                                 \
+    "vsubpd %%" r "15,%%" r "14,%%" r #t "\nvmulpd %%" r #t ",%%" r #t ",%%" r #t "\nvaddpd %%" r #t ",%%" r #i       \
     ",%%" r #i "\n"
 #define SIX_TERMS(r) TERM(r, 0, 6) TERM(r, 1, 7) TERM(r, 2, 8) TERM(r, 3, 9) TERM(r, 4, 10) TERM(r, 5, 11)
 // int8 products by AVX2 alone: pairs to int16, pairs to int32, add.
-#define DOT_AVX2(i, t)                                                                                              \
-    "vpmaddubsw %%ymm15,%%ymm14,%%ymm" #t "\nvpmaddwd %%ymm" #t ",%%ymm13,%%ymm" #t "\nvpaddd %%ymm" #t ",%%ymm" #i \
+#define DOT_AVX2(i, t)                                                                                                \
+    "vpmaddubsw %%ymm15,%%ymm14,%%ymm" #t "\nvpmaddwd %%ymm" #t ",%%ymm13,%%ymm" #t "\nvpaddd %%ymm" #t ",%%ymm" #i   \
     ",%%ymm" #i "\n"
 #define SIX_DOTS_AVX2 DOT_AVX2(0, 6) DOT_AVX2(1, 7) DOT_AVX2(2, 8) DOT_AVX2(3, 9) DOT_AVX2(4, 10) DOT_AVX2(5, 11)
 
@@ -116,22 +117,21 @@ std::vector<Probe> probes() {
     };
 }
 #elif defined(__aarch64__)
-#define NEON_REGISTERS \
+#define NEON_REGISTERS                                                                                                \
     "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8", "v9", "v10", "v11", "v12", "v13", "v14", "v15", "memory"
 #undef LOOP
-#define LOOP(text)                                                                  \
-    [](long iterations) {                                                           \
-        for (long i = 0; i < iterations; i++) asm volatile(text::: NEON_REGISTERS); \
+#define LOOP(text)                                                                                                    \
+    [](long iterations) {                                                                                             \
+        for (long i = 0; i < iterations; i++) asm volatile(text ::: NEON_REGISTERS);                                  \
     }
 #define NEON(op, d, s, i) op " v" #i "." d ",v15." s ",v14." s "\n"
-#define TWELVE(op, d, s)                                                                                        \
-    NEON(op, d, s, 0)                                                                                           \
-    NEON(op, d, s, 1) NEON(op, d, s, 2) NEON(op, d, s, 3) NEON(op, d, s, 4) NEON(op, d, s, 5) NEON(op, d, s, 6) \
-        NEON(op, d, s, 7) NEON(op, d, s, 8) NEON(op, d, s, 9) NEON(op, d, s, 10) NEON(op, d, s, 11)
-#define PLANE(i, t) \
+#define TWELVE(op, d, s)                                                                                              \
+    NEON(op, d, s, 0) NEON(op, d, s, 1) NEON(op, d, s, 2) NEON(op, d, s, 3) NEON(op, d, s, 4) NEON(op, d, s, 5)       \
+    NEON(op, d, s, 6) NEON(op, d, s, 7) NEON(op, d, s, 8) NEON(op, d, s, 9) NEON(op, d, s, 10) NEON(op, d, s, 11)
+#define PLANE(i, t)                                                                                                   \
     "eor v" #t ".16b,v15.16b,v14.16b\ncnt v" #t ".16b,v" #t ".16b\nadd v" #i ".16b,v" #i ".16b,v" #t ".16b\n"
 #define SIX_PLANES PLANE(0, 6) PLANE(1, 7) PLANE(2, 8) PLANE(3, 9) PLANE(4, 10) PLANE(5, 11)
-#define TERM(i, t) \
+#define TERM(i, t)                                                                                                    \
     "fsub v" #t ".2d,v15.2d,v14.2d\nfmul v" #t ".2d,v" #t ".2d,v" #t ".2d\nfadd v" #i ".2d,v" #i ".2d,v" #t ".2d\n"
 #define SIX_TERMS TERM(0, 6) TERM(1, 7) TERM(2, 8) TERM(3, 9) TERM(4, 10) TERM(5, 11)
 
