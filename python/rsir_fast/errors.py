@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["DatasetError", "FeaturesError", "ImageError", "RsirError", "WeightFileError"]
+__all__ = ["DatasetError", "FeaturesError", "ImageError", "RsirError", "TrainingError", "WeightFileError"]
 
 
 class RsirError(Exception):
@@ -23,3 +23,7 @@ class WeightFileError(RsirError, ValueError):
 
 class FeaturesError(RsirError, ValueError):
     """A stored feature matrix is missing, incomplete, damaged, or made with other settings."""
+
+
+class TrainingError(RsirError):
+    """A training cannot start, cannot go on, or was stopped."""

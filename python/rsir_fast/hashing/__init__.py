@@ -1,0 +1,20 @@
+"""DHCNN (Song et al. 2021): hash codes and semantic labels from one network, its loss and its training."""
+
+from __future__ import annotations
+
+from rsir_fast.hashing.loss import HashLoss, LossTerms
+from rsir_fast.hashing.network import DHCNN, HashHead, HashOutput
+from rsir_fast.hashing.recipe import RECIPES, Recipe
+from rsir_fast.hashing.training import Trainer, TrainingProgress
+
+__all__ = [
+    "DHCNN",
+    "RECIPES",
+    "HashHead",
+    "HashLoss",
+    "HashOutput",
+    "LossTerms",
+    "Recipe",
+    "Trainer",
+    "TrainingProgress",
+]

@@ -1,0 +1,116 @@
+"""How a hash network is trained: those of the authors' two releases, and ours."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+
+from rsir_fast.hashing.loss import HashLoss
+
+__all__ = ["RECIPES", "Recipe"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained.
+
+    Parameters
+    ----------
+    name : str
+    epochs, batch_size : int
+    optimizer : {"adamw", "sgd"}
+    learning_rate : float
+        The highest, of the hash layer and classifier.
+    schedule : {"cosine", "log", "steps"}
+        ``"cosine"``: up to the learning rate during `warmup_epochs`, then down to 0 as a cosine, step by step.
+        ``"log"``: each epoch the same factor less, down to `final_rate`. ``"steps"``: a tenth every 30 epochs.
+    final_rate : float
+        Of ``"log"``.
+    warmup_epochs : float
+        Of ``"cosine"``.
+    momentum : float
+        Of ``"sgd"``.
+    weight_decay : float
+    backbone_factor : float
+        The backbone's learning rate is that of the head times this.
+    augment : bool
+        Each image is turned by right angles and mirrored by chance: overhead scenes have no up. Not for features.
+    standardize : bool
+        The head subtracts the training features' mean and divides by their deviation, both constant.
+    loss : HashLoss
+
+    Examples
+    --------
+    >>> recipe = RECIPES["matlab"]
+    >>> recipe.rate(0, 168), round(recipe.rate(99 * 168, 168), 8)
+    (0.01, 1e-05)
+    """
+
+    name: str
+    epochs: int = 60
+    batch_size: int = 64
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    learning_rate: float = 1e-3
+    schedule: Literal["cosine", "log", "steps"] = "cosine"
+    final_rate: float = 1e-5
+    warmup_epochs: float = 1.0
+    momentum: float = 0.0
+    weight_decay: float = 1e-2
+    backbone_factor: float = 0.1
+    augment: bool = True
+    standardize: bool = True
+    loss: HashLoss = field(default_factory=HashLoss)
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}")
+        if not self.learning_rate > 0:
+            raise ValueError(f"learning_rate: expected a number above 0, got {self.learning_rate}")
+        for name, choices in (("optimizer", ("adamw", "sgd")), ("schedule", ("cosine", "log", "steps"))):
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name}: expected one of {', '.join(choices)}, got {getattr(self, name)!r}")
+
+    def rate(self, step: int, steps_an_epoch: int) -> float:
+        """Return the head's learning rate at a step, counted from 0."""
+        epoch = step // steps_an_epoch
+        if self.schedule == "steps":
+            return float(self.learning_rate * 0.1 ** (epoch // 30))
+        if self.schedule == "log":
+            share = epoch / max(1, self.epochs - 1)
+            return float(self.learning_rate * (self.final_rate / self.learning_rate) ** share)
+        warmup, steps = self.warmup_epochs * steps_an_epoch, self.epochs * steps_an_epoch
+        if step < warmup:
+            return self.learning_rate * (step + 1) / warmup
+        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1.0, steps - warmup)))
+
+    def make_optimizer(self, head: torch.nn.Module, backbone: torch.nn.Module | None) -> torch.optim.Optimizer:
+        """Return the optimiser; a group's ``factor`` is its learning rate as a share of the head's."""
+        groups = [{"params": list(head.parameters()), "factor": 1.0}]
+        if backbone is not None:
+            groups.append({"params": list(backbone.parameters()), "factor": self.backbone_factor})
+        if self.optimizer == "adamw":
+            return torch.optim.AdamW(groups, lr=self.learning_rate, weight_decay=self.weight_decay)
+        return torch.optim.SGD(groups, lr=self.learning_rate, momentum=self.momentum, weight_decay=self.weight_decay)
+
+
+_AUTHORS = {"optimizer": "sgd", "backbone_factor": 1.0, "augment": False, "standardize": False, "epochs": 100}
+
+RECIPES = {
+    "modern": Recipe("modern"),
+    # 100 epochs of the MATLAB release; of the PyTorch release only the step of 30 epochs is known to us.
+    "matlab": Recipe("matlab", batch_size=10, learning_rate=1e-2, schedule="log", weight_decay=5e-4, **_AUTHORS),  # type: ignore[arg-type]
+    "pytorch": Recipe(
+        "pytorch",
+        batch_size=50,
+        learning_rate=0.1,
+        schedule="steps",
+        weight_decay=1e-5,
+        loss=HashLoss(beta=10.0, similarity_gradient="exact", loss_weighting="pytorch"),
+        **_AUTHORS,  # type: ignore[arg-type]
+    ),
+}
+"""By name: ``"modern"`` is ours, the others are the authors' two releases."""

@@ -1,0 +1,215 @@
+"""Training of a hash network, epoch by epoch, by one process or by several (torchrun)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, distributed, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from rsir_fast.errors import TrainingError
+from rsir_fast.hashing.loss import LossTerms
+from rsir_fast.hashing.network import HashOutput
+from rsir_fast.hashing.recipe import Recipe
+
+__all__ = ["Trainer", "TrainingProgress", "turned"]
+
+Precision = Literal["float32", "bfloat16"]
+
+
+@dataclass(frozen=True)
+class TrainingProgress:
+    """How far a training is.
+
+    Attributes
+    ----------
+    epoch, epochs
+        Counted from 1.
+    images, total
+        Images seen in this epoch, and of an epoch.
+    terms
+        Means over the epoch so far: ``total``, ``similarity``, ``quantization``, ``label``.
+    learning_rate
+        Of the hash layer and classifier.
+    images_per_s
+        Rate of this run.
+    eta_s
+        Seconds left at that rate.
+    """
+
+    epoch: int
+    epochs: int
+    images: int
+    total: int
+    terms: dict[str, float]
+    learning_rate: float
+    images_per_s: float
+    eta_s: float
+
+
+class Trainer:
+    """A network, its optimiser and the memory bank of the codes of all training images.
+
+    Every epoch draws its order and its turns from the seed and its own number alone, so that it can be taken up at any
+    epoch. With several processes (torch.distributed is set up) each takes its share of every batch; all hold the whole
+    bank, and its rows are refreshed by all before the loss is taken: the sum is that of one process, in another order.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        `HashHead` for features, `DHCNN` for images; returns `HashOutput`. On the device to train on.
+    inputs : Tensor [N, ...]
+        Features, float32, or images, uint8 [N, 3, size, size], in host memory or on the device.
+    labels : Tensor, int64 [N]
+    recipe : Recipe
+    seed : int
+    precision : {"float32", "bfloat16"}
+        ``"bfloat16"``: autocast.
+    accumulate : int
+        Parts in which a batch is passed through the network, to save memory; a part refreshes its rows of the bank when
+        it is its turn.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        inputs: Tensor,
+        labels: Tensor,
+        recipe: Recipe,
+        *,
+        seed: int = 0,
+        precision: Precision = "float32",
+        accumulate: int = 1,
+    ) -> None:
+        self.recipe, self.seed, self.precision, self.accumulate = recipe, seed, precision, accumulate
+        self.network = network
+        parameter = next(network.parameters())
+        self.device = parameter.device
+        self.inputs = inputs
+        self.labels = labels.to(self.device)
+        head: Any = getattr(network, "head", network)
+        self.bank = torch.zeros(len(labels), head.bits, device=self.device)
+        self.optimizer = recipe.make_optimizer(head, getattr(network, "backbone", None))
+        self.epoch = 0
+        spread = distributed.is_available() and distributed.is_initialized()
+        self.rank, self.processes = (distributed.get_rank(), distributed.get_world_size()) if spread else (0, 1)
+        self.run: Any = DistributedDataParallel(network) if spread else network
+
+    @property
+    def steps(self) -> int:
+        """Steps of the optimiser in an epoch."""
+        return len(self._batches(torch.arange(len(self.labels))))
+
+    def train_epoch(self, progress: Callable[[TrainingProgress], bool | None] | None = None) -> dict[str, float]:
+        """Train for one epoch.
+
+        Returns
+        -------
+        dict
+            Means over the epoch of the loss and its terms, and the learning rate at its end.
+
+        Raises
+        ------
+        TrainingError
+            If the loss is not finite: names the batch. The weights are those before it.
+        RsirError
+            If `progress` returned False.
+        """
+        draw = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
+        total = len(self.labels)
+        batches = self._batches(torch.randperm(total, generator=draw))
+        turns = torch.randint(8, (total,), generator=draw) if self.recipe.augment else None
+        self.network.train()
+        sums, seen, start = torch.zeros(4, dtype=torch.float64), 0, time.perf_counter()
+        for number, batch in enumerate(batches):
+            step = self.epoch * len(batches) + number
+            rate = self.recipe.rate(step, len(batches))
+            for group in self.optimizer.param_groups:
+                group["lr"] = rate * group["factor"]
+            terms = self._step(batch, turns)
+            if not torch.isfinite(terms).all():
+                raise TrainingError(
+                    f"the loss is not finite in epoch {self.epoch + 1}, batch {number + 1} of {len(batches)} "
+                    f"(training images {batch[:8].tolist()}{', ...' if len(batch) > 8 else ''}): "
+                    f"{dict(zip(LossTerms._fields, terms.tolist(), strict=True))}; try a lower learning rate"
+                )
+            self.optimizer.step()
+            sums += terms * len(batch)
+            seen += len(batch)
+            if progress is not None:
+                speed = seen / (time.perf_counter() - start)
+                left = (total - seen + (self.recipe.epochs - self.epoch - 1) * total) / speed
+                means = dict(zip(LossTerms._fields, (sums / seen).tolist(), strict=True))
+                position = (self.epoch + 1, self.recipe.epochs, seen, total)
+                if progress(TrainingProgress(*position, means, rate, speed, left)) is False:
+                    raise TrainingError(f"training stopped in epoch {self.epoch + 1}")
+        self.epoch += 1
+        return {**dict(zip(LossTerms._fields, (sums / total).tolist(), strict=True)), "learning_rate": rate}
+
+    def _batches(self, order: Tensor) -> list[Tensor]:
+        batches = list(torch.split(order, self.recipe.batch_size))
+        if len(batches) > 1 and len(batches[-1]) < self.processes:  # every process takes part in every step
+            batches[-2:] = [torch.cat(batches[-2:])]
+        return batches
+
+    def _step(self, batch: Tensor, turns: Tensor | None) -> Tensor:
+        """Leave the batch's gradients in the parameters; return its loss terms, float64 [4]."""
+        self.optimizer.zero_grad(set_to_none=True)
+        size = -(-len(batch) // self.accumulate)
+        sums = torch.zeros(4, dtype=torch.float64)
+        for part in torch.split(batch, size):
+            mine = part[self.rank :: self.processes]
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
+                output: HashOutput = self.run(self._load(mine, turns))
+            self._refresh(part, output.u.detach().float())
+            terms = self.recipe.loss(*output, self.labels[mine], self.bank, self.labels, batch=len(batch))
+            # Processes average their gradients: each has only its images' part of the sum.
+            (terms.total * self.processes).backward()  # type: ignore[no-untyped-call]
+            sums += torch.stack([term.detach().double().cpu() for term in terms])
+        if self.processes > 1:
+            distributed.all_reduce(sums)
+        return sums
+
+    def _load(self, numbers: Tensor, turns: Tensor | None) -> Tensor:
+        chosen = self.inputs[numbers.to(self.inputs.device)]
+        if turns is not None and chosen.ndim == 4:
+            chosen = turned(chosen, turns[numbers])
+        return chosen.to(self.device, non_blocking=True)
+
+    def _refresh(self, part: Tensor, u: Tensor) -> None:
+        rows = u.new_zeros(len(part), u.shape[1])
+        rows[self.rank :: self.processes] = u
+        if self.processes > 1:
+            distributed.all_reduce(rows)
+        self.bank[part.to(self.device)] = rows
+
+    def state(self) -> dict[str, Any]:
+        """Return everything that the next epoch depends on."""
+        return {
+            "epoch": self.epoch,
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "bank": self.bank,
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on from what `state` returned."""
+        self.epoch = state["epoch"]
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.bank.copy_(state["bank"])
+
+
+def turned(images: Tensor, turns: Tensor) -> Tensor:
+    """Turn square images [m, 3, s, s] by right angles, turns % 4 of them, and mirror those of turns 4 and more."""
+    result = torch.empty_like(images)
+    for turn in range(8):
+        chosen = (turns == turn).nonzero()[:, 0]
+        if len(chosen):
+            moved = torch.rot90(images[chosen], turn % 4, (2, 3))
+            result[chosen] = moved.flip(3) if turn >= 4 else moved
+    return result

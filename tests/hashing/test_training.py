@@ -1,0 +1,154 @@
+"""Training on features: it learns, can be taken up bit for bit, and two processes do what one does."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import distributed, multiprocessing
+
+from rsir_fast.backbones import load_backbone
+from rsir_fast.errors import TrainingError
+from rsir_fast.hashing import DHCNN, RECIPES, HashHead, HashLoss, Trainer
+from rsir_fast.hashing.training import turned
+
+N, DIM, BITS, CLASSES = 60, 24, 16, 3
+QUICK = replace(RECIPES["modern"], epochs=4, batch_size=16, learning_rate=1e-2)
+
+
+def scenes() -> tuple[torch.Tensor, torch.Tensor]:
+    draw = torch.Generator().manual_seed(5)
+    labels = torch.arange(N) % CLASSES
+    centres = torch.randn(CLASSES, DIM, generator=draw)
+    return centres[labels] + 0.5 * torch.randn(N, DIM, generator=draw), labels
+
+
+def trainer(recipe=QUICK, **settings) -> Trainer:
+    features, labels = scenes()
+    return Trainer(HashHead(DIM, BITS, CLASSES, seed=1), features, labels, recipe, seed=7, **settings)
+
+
+def weights(trained: Trainer) -> torch.Tensor:
+    return torch.cat([parameter.detach().flatten() for parameter in trained.network.parameters()])
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_learns(name):
+    run = trainer(RECIPES[name])
+    losses = [run.train_epoch()["total"] for _ in range(run.recipe.epochs)]
+    assert losses[-1] < losses[0]
+    features, labels = scenes()
+    with torch.inference_mode():
+        u, logits = run.network.eval()(features)
+    assert (logits.argmax(1) == labels).float().mean() > 0.9
+    codes = (u > 0).float()
+    apart = torch.cdist(codes, codes, p=0)
+    same = labels[:, None] == labels
+    assert apart[same].mean() < apart[~same].mean()
+    assert run.bank.shape == u.shape
+
+
+def test_taken_up_it_is_the_same_bit_for_bit():
+    whole = trainer()
+    for _ in range(4):
+        whole.train_epoch()
+    first = trainer()
+    first.train_epoch()
+    first.train_epoch()
+    second = trainer()
+    second.load_state(copy.deepcopy(first.state()))
+    logs = [second.train_epoch() for _ in range(2)]
+    assert torch.equal(weights(second), weights(whole))
+    assert torch.equal(second.bank, whole.bank)
+    assert second.epoch == 4
+    assert logs[-1]["learning_rate"] < logs[0]["learning_rate"]
+
+
+def test_the_bank_holds_the_codes_as_last_seen():
+    run = trainer(replace(QUICK, epochs=1, batch_size=N, learning_rate=1e-3, warmup_epochs=0))
+    features, _ = scenes()
+    before = run.network(features).u.detach()
+    run.train_epoch()
+    torch.testing.assert_close(run.bank, before, rtol=1e-5, atol=1e-7)
+
+
+def test_a_batch_in_parts():
+    labels_alone = replace(QUICK, optimizer="sgd", learning_rate=0.1, loss=HashLoss(eta=0))  # the bank has no say
+    for recipe, same in ((labels_alone, True), (QUICK, False)):
+        runs = [trainer(recipe, accumulate=parts) for parts in (1, 3)]
+        for run in runs:
+            run.train_epoch()
+        assert torch.allclose(*map(weights, runs), rtol=1e-4, atol=1e-6) == same
+
+
+def test_a_loss_that_is_not_finite_stops_and_names_the_batch():
+    run = trainer()
+    run.inputs[3] = float("nan")
+    with pytest.raises(TrainingError, match=r"not finite in epoch 1, batch \d of 4 \(training images \["):
+        run.train_epoch()
+    assert torch.isfinite(weights(run)).all()
+
+
+def test_progress_is_told_and_can_stop():
+    seen = []
+    run = trainer()
+    run.train_epoch(seen.append)
+    assert [p.images for p in seen] == [16, 32, 48, 60]
+    assert seen[-1].epoch == 1
+    assert seen[-1].terms["total"] > 0
+    with pytest.raises(TrainingError, match="stopped in epoch 2"):
+        run.train_epoch(lambda progress: False)
+
+
+def test_turns_are_the_eight_of_a_square():
+    image = torch.arange(2 * 9, dtype=torch.uint8).view(1, 2, 3, 3)
+    all_turns = turned(image.expand(8, -1, -1, -1), torch.arange(8))
+    assert len({tuple(image.flatten().tolist()) for image in all_turns}) == 8
+    assert torch.equal(all_turns[0], image[0])
+    assert torch.equal(all_turns[4], image[0].flip(2))
+
+
+def test_of_images_the_backbone_learns_too_and_its_statistics_stay():
+    backbone = load_backbone("mobilenet_v2", weights="random:0")
+    size = backbone.preprocessing.input_size
+    images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (4, 3, size, size), np.uint8))
+    network = DHCNN(backbone, HashHead(backbone.dim, 8, 2))
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    run = Trainer(network, images, torch.tensor([0, 1, 0, 1]), replace(QUICK, epochs=1, batch_size=2), seed=0)
+    assert [group["factor"] for group in run.optimizer.param_groups] == [1.0, 0.1]
+    run.train_epoch()
+    changed = {name for name, value in network.state_dict().items() if not torch.equal(value, before[name])}
+    assert any(name.startswith("backbone.") for name in changed)
+    assert not any("running" in name for name in changed)
+
+
+def share(rank: int, port: int, accumulate: int, answers) -> None:
+    distributed.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
+    run = trainer(replace(QUICK, batch_size=7), accumulate=accumulate)  # 60 = 8 x 7 + 4: batches of odd length
+    logs = [run.train_epoch() for _ in range(3)]
+    answers[rank] = (weights(run).numpy(), run.bank.numpy(), logs)
+    distributed.destroy_process_group()
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_two_processes_do_what_one_does(accumulate):
+    import socket
+
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
+    alone = trainer(replace(QUICK, batch_size=7), accumulate=accumulate)
+    logs = [alone.train_epoch() for _ in range(3)]
+    with multiprocessing.Manager() as manager:
+        answers = manager.dict()
+        multiprocessing.spawn(share, (port, accumulate, answers), nprocs=2)
+        (first, first_bank, first_logs), (second, second_bank, _) = answers[0], answers[1]
+    assert np.array_equal(first, second)
+    assert np.array_equal(first_bank, second_bank)
+    np.testing.assert_allclose(first, weights(alone).numpy(), rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(first_bank, alone.bank.numpy(), rtol=1e-3, atol=1e-4)
+    for log, expected in zip(first_logs, logs, strict=True):
+        assert log == pytest.approx(expected, rel=1e-4)
