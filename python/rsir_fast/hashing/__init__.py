@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from rsir_fast.hashing.loss import HashLoss, LossTerms
+from rsir_fast.hashing.model import HashModel, split_hash_features
 from rsir_fast.hashing.network import DHCNN, HashHead, HashOutput
 from rsir_fast.hashing.recipe import RECIPES, Recipe
+from rsir_fast.hashing.train import train_dhcnn
 from rsir_fast.hashing.training import Trainer, TrainingProgress
 
 __all__ = [
@@ -12,9 +14,12 @@ __all__ = [
     "RECIPES",
     "HashHead",
     "HashLoss",
+    "HashModel",
     "HashOutput",
     "LossTerms",
     "Recipe",
     "Trainer",
     "TrainingProgress",
+    "split_hash_features",
+    "train_dhcnn",
 ]

@@ -1,0 +1,223 @@
+"""From a data set and a backbone to a trained hash model."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, distributed
+
+from rsir_fast.backbones import Backbone
+from rsir_fast.datasets import Dataset, Split, open_dataset, stratified_split
+from rsir_fast.datasets.files import write_atomically
+from rsir_fast.errors import TrainingError
+from rsir_fast.extraction import extract
+from rsir_fast.extraction.devices import usable_device
+from rsir_fast.extraction.loader import batches, default_workers
+from rsir_fast.hashing.model import HashModel
+from rsir_fast.hashing.network import DHCNN, HashHead
+from rsir_fast.hashing.recipe import RECIPES, Recipe
+from rsir_fast.hashing.training import Precision, Trainer, TrainingProgress
+
+__all__ = ["train_dhcnn"]
+
+CHECKPOINT, LOG, MODEL = "checkpoint.pt", "log.jsonl", "model.safetensors"
+
+
+def train_dhcnn(
+    dataset: Any,
+    backbone: Backbone,
+    *,
+    bits: int = 64,
+    recipe: str | Recipe = "modern",
+    epochs: int | None = None,
+    freeze_backbone: bool = False,
+    split: Split | None = None,
+    seed: int = 0,
+    out: str | Path | None = None,
+    resume: bool = False,
+    device: str | torch.device | None = None,
+    precision: Precision = "float32",
+    accumulate: int = 1,
+    workers: int | None = None,
+    progress: Callable[[TrainingProgress], bool | None] | None = None,
+) -> HashModel:
+    """Train DHCNN (Song et al. 2021): hash codes and semantic labels in one network.
+
+    Parameters
+    ----------
+    dataset : Dataset, path, ImageFolder or torch map-style data set
+        With classes, whatever `rsir_fast.datasets.open_dataset` takes.
+    backbone : Backbone
+        From `rsir_fast.load_backbone`. The paper's is VGG-F up to fc7; another layer or network is an adaptation, and
+        recorded as what it is. Trained in place unless frozen.
+    bits : int
+        Hash length, 8 to 1024.
+    recipe : {"modern", "matlab", "pytorch"} or Recipe
+        Ours, or that of one of the authors' two releases.
+    epochs : int, optional
+        In place of the recipe's.
+    freeze_backbone : bool
+        Train hash layer and classifier alone, on features computed once: seconds on a CPU.
+    split : Split, optional
+        Only its training part is looked at. Default: 80 % of every class, drawn with `seed`.
+    seed : int
+        Of the split, the new weights, the order and the augmentation.
+    out : path, optional
+        Folder for ``model.safetensors``, ``checkpoint.pt`` (after every epoch) and ``log.jsonl``. Without it nothing is
+        written.
+    resume : bool
+        Go on with the checkpoint in `out`, if there is one: on a CPU the weights are those without interruption, bit
+        for bit.
+    device : optional
+        Default: CUDA where there is a device, else the CPU.
+    precision : {"float32", "bfloat16"}
+        ``"bfloat16"``: autocast.
+    accumulate : int
+        Parts in which a batch is passed through the network.
+    workers : int, optional
+        Threads that decode images. Default: one a core, at most 32.
+    progress : callable, optional
+        Called with a `TrainingProgress` after every step; returning False stops the run (the last checkpoint stays).
+
+    Returns
+    -------
+    HashModel
+        On the device, in eval mode.
+
+    Raises
+    ------
+    DatasetError
+        If there are no classes, or the split is of other images.
+    TrainingError
+        If there is nothing to tell apart, the loss is not finite, `progress` stopped the run, or the checkpoint is of
+        another training.
+    ValueError
+        If a setting is out of range.
+
+    Notes
+    -----
+    Memory: all training images as the network takes them, 3 size^2 bytes each (a quarter of a GB for 1,680 of 224), or
+    their features; the codes of all, 4 bits each; in a step ``batch_size`` times their number of products. Started by
+    torchrun (torch.distributed set up), each process takes its share of every batch; only the first writes.
+    """
+    chosen = RECIPES[recipe] if isinstance(recipe, str) and recipe in RECIPES else recipe
+    if not isinstance(chosen, Recipe):
+        raise ValueError(f"recipe: expected one of {', '.join(RECIPES)} or a Recipe, got {recipe!r}")
+    chosen = chosen if epochs is None else replace(chosen, epochs=epochs)
+    target = usable_device(device)
+    data = open_dataset(dataset)
+    data.require_labels()
+    drawn = stratified_split(data, seed=seed) if split is None else split
+    train, _ = drawn.apply(data)
+    head = HashHead(backbone.dim, bits, len(train.classes), seed)
+    inputs, labels = _inputs(train, backbone, chosen, head, freeze_backbone, out, target, workers)
+    if len(np.unique(labels)) < 2:
+        raise TrainingError(f"{data.name}: expected training images of two classes or more, found {len(labels)} of one")
+    network = head.to(target) if freeze_backbone else DHCNN(backbone, head).to(target)
+    trainer = Trainer(network, inputs, labels, chosen, seed=seed, precision=precision, accumulate=accumulate)
+    training = {
+        "dataset": data.name,
+        "split": {"seed": drawn.seed, "train": list(drawn.train), "test": list(drawn.test)},
+        "recipe": asdict(chosen),
+        "bits": bits,
+        "seed": seed,
+        "freeze_backbone": freeze_backbone,
+        "precision": precision,
+        "accumulate": accumulate,
+        "processes": trainer.processes,
+        "cpu_threads": torch.get_num_threads() if target.type == "cpu" else None,
+        "torch": str(torch.__version__),
+        "rsir_fast": version("rsir-fast"),
+    }
+    folder = None if out is None else Path(out)
+    _run(trainer, folder, {**training, "backbone": backbone.provenance}, resume, progress)
+    whole = DHCNN(backbone, head).requires_grad_(False).to(target).eval()
+    model = HashModel(whole, train.classes, training)
+    if folder is not None and trainer.rank == 0:
+        model.save(folder / MODEL)
+    return model
+
+
+def _inputs(
+    train: Dataset,
+    backbone: Backbone,
+    recipe: Recipe,
+    head: HashHead,
+    frozen: bool,
+    out: str | Path | None,
+    device: torch.device,
+    workers: int | None,
+) -> tuple[Tensor, Tensor]:
+    """Return features or images, without those that cannot be read, and their labels; standardise the head."""
+    labels = train.require_labels()
+    features = None
+    if frozen or recipe.standardize:
+        first = not distributed.is_initialized() or distributed.get_rank() == 0  # of several processes
+        store = Path(out) / "features" if out is not None and first else None
+        features = extract(train, backbone, out=store, resume=store is not None, device=device, workers=workers)
+        matrix = torch.from_numpy(np.array(features.matrix))
+        if recipe.standardize:
+            head.standardize(matrix)
+        if frozen:
+            return matrix, torch.from_numpy(np.array(features.labels))
+    threads = default_workers() if workers is None else workers
+    loaded = list(batches(train, backbone.preprocessing, range(len(train)), 64, threads))
+    skipped = {number for batch in loaded for number, _ in batch.skipped}
+    kept = [number for number in range(len(train)) if number not in skipped]
+    return torch.cat([batch.images for batch in loaded]), torch.from_numpy(labels[kept])
+
+
+def _run(
+    trainer: Trainer,
+    out: Path | None,
+    settings: dict[str, Any],
+    resume: bool,
+    progress: Callable[[TrainingProgress], bool | None] | None,
+) -> None:
+    """Train the epochs that are left; after each, a checkpoint and a line in the log."""
+    described = json.dumps(settings, sort_keys=True)
+    lines: list[str] = []
+    if out is not None and resume and (out / CHECKPOINT).is_file():
+        lines = _take_up(trainer, out / CHECKPOINT, described)
+    elif out is not None and not resume and (out / CHECKPOINT).exists():
+        raise TrainingError(f"{out}: expected a new folder, found a training; resume it, or choose another folder")
+    while trainer.epoch < trainer.recipe.epochs:
+        try:
+            log = trainer.train_epoch(progress)
+        except TrainingError as error:
+            left = f"; {out / CHECKPOINT} holds epoch {trainer.epoch}" if out is not None and trainer.epoch else ""
+            raise TrainingError(f"{error}{left}") from None
+        lines.append(json.dumps({"epoch": trainer.epoch, **log}))
+        if out is not None and trainer.rank == 0:
+            content = io.BytesIO()
+            torch.save({"settings": described, "log": lines, **trainer.state()}, content)
+            write_atomically(out / CHECKPOINT, content.getvalue())
+            write_atomically(out / LOG, ("\n".join(lines) + "\n").encode())
+
+
+def _take_up(trainer: Trainer, path: Path, described: str) -> list[str]:
+    try:
+        state = torch.load(path, map_location=trainer.device, weights_only=True)
+        found = state["settings"]
+    except Exception as error:
+        raise TrainingError(
+            f"{path}: expected a checkpoint, cannot read it ({error}); delete it to begin anew"
+        ) from None
+    if found != described:
+        before, now = json.loads(found), json.loads(described)
+        names = [name for name in now if before.get(name) != now[name]]
+        raise TrainingError(
+            f"{path}: expected a checkpoint of this training, found one with another {', '.join(names)}; "
+            "give the same settings, or choose another folder"
+        )
+    trainer.load_state(state)
+    lines: list[str] = state["log"]
+    return lines

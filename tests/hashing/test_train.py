@@ -1,0 +1,171 @@
+"""From a folder of scenes to a model file, taken up again, and used for extraction."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import rsir_fast as rf
+from rsir_fast.errors import DatasetError, TrainingError, WeightFileError
+from rsir_fast.hashing import RECIPES, HashModel, split_hash_features, train_dhcnn
+from scene_files import write_broken, write_scenes
+
+NETWORK = ("squeezenet1_1", None, "random:0")
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory) -> Path:
+    return write_scenes(tmp_path_factory.mktemp("scenes") / "data")
+
+
+def backbone():
+    return rf.load_backbone(*NETWORK)
+
+
+def train(scenes, **settings) -> HashModel:
+    return train_dhcnn(scenes, backbone(), **{"bits": 16, "freeze_backbone": True, "device": "cpu", **settings})
+
+
+def same_weights(a: HashModel, b: HashModel) -> bool:
+    pairs = zip(a.network.state_dict().items(), b.network.state_dict().items(), strict=True)
+    return all(x == y and torch.equal(v, w) for (x, v), (y, w) in pairs)
+
+
+def test_a_model_is_saved_loaded_and_used(scenes, tmp_path):
+    model = train(scenes, out=tmp_path / "run")
+    assert model.classes == ("class0", "class1", "class2")
+    assert len(model.training["split"]["train"]) == 15
+    log = [json.loads(line) for line in (tmp_path / "run/log.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in log] == list(range(1, 61))
+    assert log[-1]["total"] < log[0]["total"]
+
+    again = HashModel.load(tmp_path / "run/model.safetensors")
+    assert same_weights(model, again)
+    assert (again.classes, again.bits, again.training) == (model.classes, 16, json.loads(json.dumps(model.training)))
+
+    features = rf.extract(scenes, again.as_backbone(), device="cpu")
+    u, probabilities = split_hash_features(features.matrix, again.bits)
+    assert u.shape == (18, 16)
+    np.testing.assert_allclose(probabilities.sum(1), 1, rtol=1e-5)
+    assert (probabilities.argmax(1) == features.labels).mean() > 0.9
+    assert features.provenance["hash"]["classes"] == ["class0", "class1", "class2"]
+
+    codes = rf.pack_codes(u)  # searched by bytes, counted bit by bit
+    bits = np.unpackbits(codes, axis=1, bitorder="little")
+    assert np.array_equal(bits, u > 0)
+    apart = (bits[:, None] != bits[None]).sum(2)
+    order = np.argsort(apart, axis=1, kind="stable")
+    distances, ids = rf.hamming_topk(codes, codes, len(codes))
+    assert np.array_equal(ids, order)
+    assert np.array_equal(distances, np.take_along_axis(apart, order, 1))
+
+
+def test_the_whole_network_is_trained_from_images(scenes):
+    recipe = replace(RECIPES["modern"], epochs=2, batch_size=8)
+    model = train(scenes, freeze_backbone=False, recipe=recipe)
+    fresh = backbone().state_dict()
+    trained = model.network.backbone.state_dict()
+    assert any(not torch.equal(fresh[name], trained[name]) for name in fresh)
+    assert not any(parameter.requires_grad for parameter in model.network.parameters())
+
+
+def test_taken_up_after_an_interruption_it_is_the_same(scenes, tmp_path):
+    whole = train(scenes, epochs=6)
+    steps = []
+    with pytest.raises(TrainingError, match=r"stopped in epoch 4; .*checkpoint.pt holds epoch 3"):
+        train(scenes, epochs=6, out=tmp_path, progress=lambda p: steps.append(p) or p.epoch < 4)
+    assert not (tmp_path / "model.safetensors").exists()
+    assert same_weights(train(scenes, epochs=6, out=tmp_path, resume=True), whole)
+    with pytest.raises(TrainingError, match="found one with another bits"):
+        train(scenes, epochs=6, out=tmp_path, resume=True, bits=24)
+    with pytest.raises(TrainingError, match="expected a new folder, found a training"):
+        train(scenes, epochs=6, out=tmp_path)
+
+
+KILLED = """
+import sys
+from rsir_fast import load_backbone
+from rsir_fast.hashing import train_dhcnn
+train_dhcnn(sys.argv[1], load_backbone("squeezenet1_1", weights="random:0"), bits=16, freeze_backbone=True,
+            device="cpu", epochs=200000, out=sys.argv[2])
+"""
+
+
+def test_killed_it_leaves_a_whole_checkpoint(scenes, tmp_path):
+    process = subprocess.Popen([sys.executable, "-c", KILLED, str(scenes), str(tmp_path)])
+    log = tmp_path / "log.jsonl"
+    deadline = time.monotonic() + 300
+    while time.monotonic() < deadline and not (log.exists() and len(log.read_text().splitlines()) >= 5):
+        assert process.poll() is None
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    epochs = state["epoch"]
+    assert epochs >= 5
+    assert len(state["log"]) == epochs
+
+    def until(progress) -> bool:
+        return progress.epoch <= epochs + 3
+
+    with pytest.raises(TrainingError, match=f"holds epoch {epochs + 3}"):
+        train(scenes, epochs=200000, out=tmp_path, resume=True, progress=until)
+    with pytest.raises(TrainingError, match=f"holds epoch {epochs + 3}"):
+        train(scenes, epochs=200000, out=tmp_path / "whole", progress=until)
+    resumed, whole = (torch.load(p / "checkpoint.pt", weights_only=True) for p in (tmp_path, tmp_path / "whole"))
+    assert all(torch.equal(resumed["network"][name], whole["network"][name]) for name in whole["network"])
+    assert torch.equal(resumed["bank"], whole["bank"])
+
+
+def test_images_that_cannot_be_read_are_left_out(scenes, tmp_path):
+    folder = write_scenes(tmp_path / "data", classes=2)
+    write_broken(folder / "class0")
+    recipe = replace(RECIPES["modern"], epochs=1)
+    for frozen in (True, False):
+        assert train(folder, recipe=recipe, freeze_backbone=frozen).classes == ("class0", "class1")
+
+
+def test_what_cannot_be_trained(scenes, tmp_path):
+    with pytest.raises(ValueError, match="bits: expected a hash length of 8 to 1024, got 7"):
+        train(scenes, bits=7)
+    with pytest.raises(ValueError, match="recipe: expected one of modern, matlab, pytorch"):
+        train(scenes, recipe="paper")
+    flat = tmp_path / "flat"
+    write_broken(flat)
+    with pytest.raises(DatasetError, match="class"):
+        train(flat)
+    with pytest.raises(ValueError, match="classes: expected at least 2"):
+        train(write_scenes(tmp_path / "one", classes=1))
+    lonely = write_scenes(tmp_path / "lonely", classes=2)
+    for image in sorted((lonely / "class1").iterdir())[1:]:
+        image.unlink()
+    assert train(lonely, epochs=1).classes == ("class0", "class1")  # its one image is for training
+
+
+def test_files_that_are_no_model(tmp_path, scenes):
+    with pytest.raises(WeightFileError, match="found no such file"):
+        HashModel.load(tmp_path / "none.safetensors")
+    (tmp_path / "text").write_text("no model")
+    with pytest.raises(WeightFileError, match="cannot read it"):
+        HashModel.load(tmp_path / "text")
+    from safetensors.torch import save_file
+
+    save_file({"a": torch.zeros(2)}, tmp_path / "other.safetensors")
+    with pytest.raises(WeightFileError, match="found other safetensors"):
+        HashModel.load(tmp_path / "other.safetensors")
+    model = train(scenes, epochs=1)
+    model.network.head.hash = torch.nn.Linear(512, 24)
+    model.network.head.classifier = torch.nn.Linear(16, 3)  # of another length
+    model.save(tmp_path / "mismatch.safetensors")
+    with pytest.raises(WeightFileError, match="size mismatch"):
+        HashModel.load(tmp_path / "mismatch.safetensors")
