@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from rsir_fast.errors import RsirError as RsirError
     from rsir_fast.extraction import Features as Features
     from rsir_fast.extraction import extract as extract
+    from rsir_fast.hashing import HashModel as HashModel
+    from rsir_fast.hashing import train_dhcnn as train_dhcnn
     from rsir_fast.ops._plan import SearchPlan as SearchPlan
     from rsir_fast.ops.euclidean_topk import euclidean_topk as euclidean_topk
     from rsir_fast.ops.gaussian_normalize import gaussian_normalize as gaussian_normalize
@@ -40,6 +42,7 @@ _HOME = {
     "Backbone": "backbones",
     "Dataset": "datasets",
     "Features": "extraction",
+    "HashModel": "hashing",
     "RsirError": "errors",
     "euclidean_topk": "ops.euclidean_topk",
     "evaluate_ge2018": "protocols",
@@ -62,8 +65,20 @@ _HOME = {
     "rank_database": "ops.rank_database",
     "relevant_ranks": "ops.relevant_ranks",
     "stratified_split": "datasets",
+    "train_dhcnn": "hashing",
 }
-_ROOMS = ("backbones", "datasets", "errors", "extraction", "metrics", "ops", "protocols", "report", "testing")
+_ROOMS = (
+    "backbones",
+    "datasets",
+    "errors",
+    "extraction",
+    "hashing",
+    "metrics",
+    "ops",
+    "protocols",
+    "report",
+    "testing",
+)
 
 __all__ = sorted(_HOME)
 

@@ -12,7 +12,7 @@ import warnings
 
 import typer
 
-from rsir_fast.cli import demo, doctor, evaluate, features, search
+from rsir_fast.cli import demo, doctor, evaluate, features, search, train
 
 __all__ = ["main"]
 
@@ -43,6 +43,9 @@ app.command("search")(search.search)
 protocols = typer.Typer(no_args_is_help=True, help="Evaluate retrieval by a published protocol.")
 protocols.command("ge2018")(evaluate.ge2018)
 app.add_typer(protocols, name="evaluate")
+trainings = typer.Typer(no_args_is_help=True, help="Train a network.")
+trainings.command("dhcnn")(train.dhcnn)
+app.add_typer(trainings, name="train")
 
 
 def main() -> None:

@@ -1,0 +1,121 @@
+"""``rsir train dhcnn``: from class folders to a model of hash codes and semantic labels."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rsir_fast.cli import options as opt
+from rsir_fast.cli.session import LOG_INTERVAL_S, note, plural, print_json, reported_errors
+
+if TYPE_CHECKING:
+    from rsir_fast.hashing import TrainingProgress
+
+
+class RecipeName(str, Enum):
+    """Optimiser, schedule and loss."""
+
+    modern = "modern"
+    matlab = "matlab"
+    pytorch = "pytorch"
+
+
+def dhcnn(
+    data: Annotated[Path, typer.Argument(help="Folder of images in class folders.")],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Folder for the model. [default: runs/dhcnn-DATA-NETWORK-LAYER-BITS]"),
+    ] = None,
+    bits: Annotated[int, typer.Option(help="Hash length, 8 to 1024.")] = 64,
+    recipe: Annotated[
+        RecipeName, typer.Option(help="modern (ours), or that of the authors' MATLAB or PyTorch release.")
+    ] = RecipeName.modern,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Default: the recipe's.")] = None,
+    freeze_backbone: Annotated[
+        bool, typer.Option("--freeze-backbone", help="Train the hash layer and classifier alone: seconds on a CPU.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Of split, new weights, order and augmentation.")] = 0,
+    accumulate: Annotated[int, typer.Option(min=1, help="Parts in which a batch passes the network.")] = 1,
+    backbone: opt.BackboneName = "mobilenet_v2",
+    layer: opt.Layer = None,
+    weights: opt.Weights = None,
+    resize: opt.ResizeMode = opt.Resize.whole,
+    precision: opt.PrecisionMode = opt.Precision.float32,
+    all_items: opt.AllItems = False,
+    workers: opt.Workers = None,
+    device: opt.Device = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted training.")] = False,
+    download: opt.Download = True,
+    quiet: opt.Quiet = False,
+    json: opt.Json = False,
+) -> None:
+    """Train DHCNN (Song et al. 2021): hash codes and semantic labels in one network.
+
+    80 % of every class are for training, the rest is never looked at. Writes model.safetensors, log.jsonl and, after
+    every epoch, checkpoint.pt into OUT: an interrupted training goes on with --resume, to the same weights.
+    """
+    target: Path | None = out
+
+    def left() -> str:
+        there = target is not None and (target / "checkpoint.pt").is_file()
+        return f"the last whole epoch is kept in {target}; go on with --resume" if there else "nothing was finished"
+
+    with reported_errors(left):
+        from rsir_fast.hashing import train_dhcnn
+
+        network = opt.NetworkOptions(backbone, layer, weights, resize, 32, precision, workers, device)
+        dataset, loaded = opt.open_both(data, network, all_items=all_items, download=download, quiet=quiet)
+        name = "-".join(["dhcnn", dataset.name, loaded.name, loaded.layer, str(bits)]).replace("/", "_")
+        target = Path("runs") / name if target is None else target
+        images, classes = plural(len(dataset), "image"), plural(len(dataset.classes), "class")
+        note(f"{dataset.name}: {images}, {classes}; {loaded.provenance['description']}, {loaded.layer}", quiet)
+        start = time.perf_counter()
+        with training_progress(quiet) as progress:
+            model = train_dhcnn(
+                dataset,
+                loaded,
+                bits=bits,
+                recipe=recipe.value,
+                epochs=epochs,
+                freeze_backbone=freeze_backbone,
+                seed=seed,
+                out=target,
+                resume=resume,
+                device=device,
+                precision=precision.value,
+                accumulate=accumulate,
+                workers=workers,
+                progress=progress,
+            )
+        path = target / "model.safetensors"
+        if json:
+            summary: dict[str, Any] = {"model": str(path), "bits": bits, "classes": list(model.classes)}
+            print_json({**summary, "training": model.training, "seconds": time.perf_counter() - start})
+        else:
+            typer.echo(f"model: {path.absolute()}")
+
+
+@contextmanager
+def training_progress(quiet: bool) -> Iterator[Callable[[TrainingProgress], None] | None]:
+    """Say on stderr, every ten seconds and at the end of the training, how far it is."""
+    last = time.monotonic()
+
+    def log(progress: TrainingProgress) -> None:
+        nonlocal last
+        ended = progress.epoch == progress.epochs and progress.images == progress.total
+        if time.monotonic() - last < LOG_INTERVAL_S and not ended:
+            return
+        last = time.monotonic()
+        terms = ", ".join(f"{name} {value:.4f}" for name, value in progress.terms.items())
+        note(
+            f"train: epoch {progress.epoch}/{progress.epochs}, {progress.images}/{progress.total} images, {terms}, "
+            f"rate {progress.learning_rate:.2g}, {progress.images_per_s:.0f} images/s, {progress.eta_s:.0f} s left"
+        )
+
+    yield None if quiet else log
