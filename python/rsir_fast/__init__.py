@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from rsir_fast.ops.relevant_ranks import relevant_ranks as relevant_ranks
     from rsir_fast.ops.sharded import ShardedCodes as ShardedCodes
     from rsir_fast.ops.sharded import ShardedDatabase as ShardedDatabase
+    from rsir_fast.protocols import evaluate_dhcnn2021 as evaluate_dhcnn2021
     from rsir_fast.protocols import evaluate_ge2018 as evaluate_ge2018
 
 # Public name -> the module that defines it.
@@ -45,6 +46,7 @@ _HOME = {
     "HashModel": "hashing",
     "RsirError": "errors",
     "euclidean_topk": "ops.euclidean_topk",
+    "evaluate_dhcnn2021": "protocols",
     "evaluate_ge2018": "protocols",
     "extract": "extraction",
     "gaussian_normalize": "ops.gaussian_normalize",
