@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from rsir_fast.cli import app
@@ -44,3 +48,18 @@ def test_what_cannot_be_done_is_one_line(scenes, tmp_path):
         assert done.exit_code == code, done.output
         assert message in done.stderr.splitlines()[-1]
     assert not (tmp_path / "run" / "model.safetensors").exists()
+
+
+def test_two_processes_by_torchrun(scenes, tmp_path):
+    assert run(scenes, *QUICK, "--epochs", 3, "--out", tmp_path / "one", "--quiet").exit_code == 0
+    start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--no-python"]
+    command = [Path(sys.executable).with_name("rsir"), "train", "dhcnn", scenes, *QUICK, "--epochs", 3]
+    done = subprocess.run(
+        [*start, *map(str, command), "--out", str(tmp_path / "two")], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("model: ") == 1
+    one, two = (HashModel.load(tmp_path / name / "model.safetensors") for name in ("one", "two"))
+    assert two.training["processes"] == 2
+    for a, b in zip(one.network.head.parameters(), two.network.head.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-5)

@@ -58,7 +58,8 @@ def dhcnn(
     """Train DHCNN (Song et al. 2021): hash codes and semantic labels in one network.
 
     80 % of every class are for training, the rest is never looked at. Writes model.safetensors, log.jsonl and, after
-    every epoch, checkpoint.pt into OUT: an interrupted training goes on with --resume, to the same weights.
+    every epoch, checkpoint.pt into OUT: an interrupted training goes on with --resume, to the same weights. On several
+    devices or machines: torchrun --nproc-per-node N --no-python rsir train dhcnn ...
     """
     target: Path | None = out
 
@@ -68,6 +69,7 @@ def dhcnn(
 
     with reported_errors(left):
         from rsir_fast.hashing import train_dhcnn
+        from rsir_fast.hashing.processes import joined_processes
 
         network = opt.NetworkOptions(backbone, layer, weights, resize, 32, precision, workers, device)
         dataset, loaded = opt.open_both(data, network, all_items=all_items, download=download, quiet=quiet)
@@ -76,7 +78,7 @@ def dhcnn(
         images, classes = plural(len(dataset), "image"), plural(len(dataset.classes), "class")
         note(f"{dataset.name}: {images}, {classes}; {loaded.provenance['description']}, {loaded.layer}", quiet)
         start = time.perf_counter()
-        with training_progress(quiet) as progress:
+        with joined_processes(device) as (place, first), training_progress(quiet or not first) as progress:
             model = train_dhcnn(
                 dataset,
                 loaded,
@@ -87,12 +89,14 @@ def dhcnn(
                 seed=seed,
                 out=target,
                 resume=resume,
-                device=device,
+                device=place,
                 precision=precision.value,
                 accumulate=accumulate,
                 workers=workers,
                 progress=progress,
             )
+        if not first:
+            return
         path = target / "model.safetensors"
         if json:
             summary: dict[str, Any] = {"model": str(path), "bits": bits, "classes": list(model.classes)}
