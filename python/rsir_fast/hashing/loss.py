@@ -73,7 +73,7 @@ class HashLoss:
     >>> u = torch.tensor([[1.0, -1.0], [-1.0, 1.0]])
     >>> terms = HashLoss(p=2)(u, torch.zeros(2, 2), torch.tensor([0, 1]), u, torch.tensor([0, 1]))
     >>> [round(float(term), 4) for term in terms]
-    [0.6171, 0.3133, 0.0, 0.6931]
+    [0.6172, 0.3133, 0.0, 0.6931]
     """
 
     p: float = 32.0
