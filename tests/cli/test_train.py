@@ -11,6 +11,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+import rsir_fast as rf
 from rsir_fast.cli import app
 from rsir_fast.hashing import HashModel
 from scene_files import write_scenes
@@ -33,6 +34,15 @@ def test_a_model_is_written_and_named(scenes, tmp_path):
     assert done.stdout.strip() == f"model: {tmp_path / 'run/model.safetensors'}"
     assert "train: epoch 3/3, 15/15 images, total " in done.stderr
     assert HashModel.load(tmp_path / "run/model.safetensors").bits == 8
+    features = ["features", scenes, "--model", tmp_path / "run/model.safetensors", "--out", tmp_path / "features"]
+    done = CliRunner().invoke(app, [*map(str, features), "--device", "cpu", "--quiet"])
+    assert done.exit_code == 0, done.output
+    result = rf.evaluate_dhcnn2021(rf.Features.load(tmp_path / "features"))
+    assert result["bits"] == 8
+    assert result["images"] == {"train": 15, "test": 3}
+    done = CliRunner().invoke(app, [*map(str, features), "-b", "alexnet"])
+    assert done.exit_code == 2
+    assert "--backbone: expected none beside --model" in done.stderr
     more = run(scenes, *QUICK, "--epochs", 3, "--out", tmp_path / "run", "--resume", "--json", "--quiet")
     assert more.exit_code == 0, more.output
     assert json.loads(more.stdout)["classes"] == ["class0", "class1", "class2"]

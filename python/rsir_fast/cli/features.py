@@ -20,8 +20,13 @@ from rsir_fast.cli.session import (
 
 
 def features(
+    context: typer.Context,
     data: Annotated[Path, typer.Argument(help="Folder of images: a benchmark, class folders, or images.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the features.")],
+    model: Annotated[
+        Path | None,
+        typer.Option("--model", "-m", help="model.safetensors of `rsir train dhcnn`: a row is u, then probabilities."),
+    ] = None,
     backbone: opt.BackboneName = "mobilenet_v2",
     layer: opt.Layer = None,
     weights: opt.Weights = None,
@@ -48,7 +53,10 @@ def features(
         from rsir_fast.extraction import extract
         from rsir_fast.extraction.store import check_folder, state_of
 
-        network = opt.NetworkOptions(backbone, layer, weights, resize, batch_size, precision, workers, device, decoder)
+        if model is not None:
+            opt.refuse_beside_model(context)
+        run_options = batch_size, precision, workers, device, decoder
+        network = opt.NetworkOptions(backbone, layer, weights, resize, *run_options, model)
         download = download and not dry_run
         dataset, loaded = opt.open_both(data, network, all_items=all_items, download=download, quiet=quiet)
         found = {"dataset": dataset.name, "images": len(dataset), "classes": len(dataset.classes)}

@@ -117,11 +117,17 @@ class NetworkOptions:
     workers: int | None
     device: str | None
     decoder: Decoder = Decoder.cpu
+    model: Path | None = None
+    """A file of `rsir train dhcnn`, in place of a backbone."""
 
     def load(self) -> Backbone:
-        """Load the backbone."""
+        """Load the network."""
         from rsir_fast.backbones import load_backbone
 
+        if self.model is not None:
+            from rsir_fast.hashing import HashModel
+
+            return HashModel.load(self.model).as_backbone(self.model)
         return load_backbone(self.backbone, self.layer, self.weights, resize=self.resize.value)
 
     def run(self) -> dict[str, Any]:
@@ -167,6 +173,20 @@ def is_features_folder(path: Path) -> bool:
     from rsir_fast.extraction.store import state_of
 
     return state_of(path) is not None
+
+
+def refuse_beside_model(context: typer.Context) -> None:
+    """Refuse options that say which network, where a model brings its own.
+
+    Raises
+    ------
+    ValueError
+        Naming the option.
+    """
+    for name in ("backbone", "layer", "weights", "resize"):
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            raise ValueError(f"--{name}: expected none beside --model, which brings its own network; leave it out")
 
 
 def refuse_network_options(context: typer.Context) -> None:

@@ -16,6 +16,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from rsir_fast.backbones import Backbone, Preprocessing, load_backbone
+from rsir_fast.backbones.weights import file_digest
 from rsir_fast.datasets.files import write_atomically
 from rsir_fast.errors import WeightFileError
 from rsir_fast.hashing.network import DHCNN, HashHead
@@ -48,13 +49,13 @@ class HashModel:
         """Hash length."""
         return self.network.head.bits
 
-    def as_backbone(self, source: dict[str, object] | None = None) -> Backbone:
+    def as_backbone(self, file: Path | None = None) -> Backbone:
         """Return the network as one for `rsir_fast.extract`: a feature row is u, then the labels' probabilities.
 
         Parameters
         ----------
-        source : dict, optional
-            File name and SHA-256 for the provenance.
+        file : path, optional
+            That of the model, for the provenance.
 
         Returns
         -------
@@ -69,7 +70,11 @@ class HashModel:
             dim=self.bits + len(self.classes),
             preprocessing=trunk.preprocessing,
             description=f"DHCNN of {self.bits} bits on {trunk.name}, {trunk.layer}",
-            weights=source or {"file": "in memory", "sha256": "", "source": "trained"},
+            weights={
+                "file": "none: in memory" if file is None else file.name,
+                "sha256": "" if file is None else file_digest(file),
+                "source": "rsir train dhcnn",
+            },
         )
         whole.provenance["hash"] = {"bits": self.bits, "classes": list(self.classes), "training": self.training}
         return whole
