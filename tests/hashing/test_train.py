@@ -16,7 +16,7 @@ import pytest
 import torch
 
 import rsir_fast as rf
-from rsir_fast.errors import DatasetError, TrainingError, WeightFileError
+from rsir_fast.errors import DatasetError, FeaturesError, TrainingError, WeightFileError
 from rsir_fast.hashing import RECIPES, HashModel, split_hash_features, train_dhcnn
 from scene_files import write_broken, write_scenes
 
@@ -169,3 +169,25 @@ def test_files_that_are_no_model(tmp_path, scenes):
     model.save(tmp_path / "mismatch.safetensors")
     with pytest.raises(WeightFileError, match="size mismatch"):
         HashModel.load(tmp_path / "mismatch.safetensors")
+
+
+def test_features_computed_before_are_taken(scenes):
+    features = rf.extract(scenes, backbone(), device="cpu")  # of all images, in the same batches of 32 or fewer
+    split = rf.stratified_split(rf.open_dataset(scenes))
+    given = train(scenes, features=features, split=split, epochs=3)
+    rows = [features.items.index(item) for item in split.train]
+    assert torch.equal(given.network.head.mean, torch.from_numpy(features.matrix[rows]).mean(0))
+    assert given.training["split"]["train"] == list(split.train)
+    with pytest.raises(FeaturesError, match=r"expected those of all training images, 14 are missing, first class0"):
+        train(scenes, features=replace(features, matrix=features.matrix[:1], items=features.items[:1], labels=None))
+    with pytest.raises(FeaturesError, match=r"expected those of the backbone, weights .* found"):
+        train(scenes, features=replace(features, provenance={**features.provenance, "weights": {"sha256": "0"}}))
+
+
+def test_many_images_lie_in_a_mapped_file(scenes, monkeypatch):
+    from rsir_fast.hashing import inputs
+
+    recipe = replace(RECIPES["modern"], epochs=1, batch_size=8)
+    in_memory = train(scenes, freeze_backbone=False, recipe=recipe)
+    monkeypatch.setattr(inputs, "MAX_IN_MEMORY", 1000)
+    assert same_weights(train(scenes, freeze_backbone=False, recipe=recipe), in_memory)

@@ -12,15 +12,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, distributed
+from torch import distributed
 
 from rsir_fast.backbones import Backbone
 from rsir_fast.datasets import Dataset, Split, open_dataset, stratified_split
 from rsir_fast.datasets.files import write_atomically
 from rsir_fast.errors import TrainingError
-from rsir_fast.extraction import extract
+from rsir_fast.extraction import Features, Progress, extract
 from rsir_fast.extraction.devices import usable_device
-from rsir_fast.extraction.loader import batches, default_workers
+from rsir_fast.hashing.inputs import load_images, of_training_images
 from rsir_fast.hashing.model import HashModel
 from rsir_fast.hashing.network import DHCNN, HashHead
 from rsir_fast.hashing.recipe import RECIPES, Recipe
@@ -40,6 +40,7 @@ def train_dhcnn(
     epochs: int | None = None,
     freeze_backbone: bool = False,
     split: Split | None = None,
+    features: Features | None = None,
     seed: int = 0,
     out: str | Path | None = None,
     resume: bool = False,
@@ -47,6 +48,7 @@ def train_dhcnn(
     precision: Precision = "float32",
     accumulate: int = 1,
     workers: int | None = None,
+    extraction_progress: Callable[[Progress], bool | None] | None = None,
     progress: Callable[[TrainingProgress], bool | None] | None = None,
 ) -> HashModel:
     """Train DHCNN (Song et al. 2021): hash codes and semantic labels in one network.
@@ -68,6 +70,9 @@ def train_dhcnn(
         Train hash layer and classifier alone, on features computed once: seconds on a CPU.
     split : Split, optional
         Only its training part is looked at. Default: 80 % of every class, drawn with `seed`.
+    features : Features, optional
+        Those of `backbone` as it is given, of all training images at least, computed before. Default: computed here,
+        where they are needed.
     seed : int
         Of the split, the new weights, the order and the augmentation.
     out : path, optional
@@ -84,6 +89,8 @@ def train_dhcnn(
         Parts in which a batch is passed through the network.
     workers : int, optional
         Threads that decode images. Default: one a core, at most 32.
+    extraction_progress : callable, optional
+        As `progress` of `rsir_fast.extract`, while features are computed.
     progress : callable, optional
         Called with a `TrainingProgress` after every step; returning False stops the run (the last checkpoint stays).
 
@@ -104,9 +111,10 @@ def train_dhcnn(
 
     Notes
     -----
-    Memory: all training images as the network takes them, 3 size^2 bytes each (a quarter of a GB for 1,680 of 224), or
-    their features; the codes of all, 4 bits each; in a step ``batch_size`` times their number of products. Started by
-    torchrun (torch.distributed set up), each process takes its share of every batch; only the first writes.
+    Memory: all training images as the network takes them, 3 size^2 bytes each (a quarter of a GB for 1,680 of 224),
+    from 4 GiB on in a temporary file that is mapped into memory; or their features; the codes of all, 4 bits each; in a
+    step ``batch_size`` times their number of products. Started by torchrun (torch.distributed set
+    up), each process takes its share of every batch; only the first writes.
     """
     chosen = RECIPES[recipe] if isinstance(recipe, str) and recipe in RECIPES else recipe
     if not isinstance(chosen, Recipe):
@@ -118,7 +126,14 @@ def train_dhcnn(
     drawn = stratified_split(data, seed=seed) if split is None else split
     train, _ = drawn.apply(data)
     head = HashHead(backbone.dim, bits, len(train.classes), seed)
-    inputs, labels = _inputs(train, backbone, chosen, head, freeze_backbone, out, target, workers)
+    run = {"device": target, "workers": workers, "progress": extraction_progress}
+    if freeze_backbone or chosen.standardize:
+        found = _frozen_features(train, backbone, out, run) if features is None else features
+        inputs, labels = of_training_images(found, train, backbone)
+        if chosen.standardize:
+            head.standardize(inputs)
+    if not freeze_backbone:
+        inputs, labels = load_images(train, backbone.preprocessing, workers)
     if len(np.unique(labels)) < 2:
         raise TrainingError(f"{data.name}: expected training images of two classes or more, found {len(labels)} of one")
     network = head.to(target) if freeze_backbone else DHCNN(backbone, head).to(target)
@@ -146,33 +161,16 @@ def train_dhcnn(
     return model
 
 
-def _inputs(
+def _frozen_features(
     train: Dataset,
     backbone: Backbone,
-    recipe: Recipe,
-    head: HashHead,
-    frozen: bool,
     out: str | Path | None,
-    device: torch.device,
-    workers: int | None,
-) -> tuple[Tensor, Tensor]:
-    """Return features or images, without those that cannot be read, and their labels; standardise the head."""
-    labels = train.require_labels()
-    features = None
-    if frozen or recipe.standardize:
-        first = not distributed.is_initialized() or distributed.get_rank() == 0  # of several processes
-        store = Path(out) / "features" if out is not None and first else None
-        features = extract(train, backbone, out=store, resume=store is not None, device=device, workers=workers)
-        matrix = torch.from_numpy(np.array(features.matrix))
-        if recipe.standardize:
-            head.standardize(matrix)
-        if frozen:
-            return matrix, torch.from_numpy(np.array(features.labels))
-    threads = default_workers() if workers is None else workers
-    loaded = list(batches(train, backbone.preprocessing, range(len(train)), 64, threads))
-    skipped = {number for batch in loaded for number, _ in batch.skipped}
-    kept = [number for number in range(len(train)) if number not in skipped]
-    return torch.cat([batch.images for batch in loaded]), torch.from_numpy(labels[kept])
+    run: dict[str, Any],
+) -> Features:
+    """Compute the features of the training images, kept in OUT/features by the first of several processes."""
+    first = not distributed.is_initialized() or distributed.get_rank() == 0
+    store = Path(out) / "features" if out is not None and first else None
+    return extract(train, backbone, out=store, resume=store is not None, **run)
 
 
 def _run(

@@ -1,0 +1,78 @@
+"""What a hash network is trained on: features of its backbone, or images in memory or in a file mapped to it."""
+
+from __future__ import annotations
+
+import tempfile
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rsir_fast.backbones import Backbone, Preprocessing
+from rsir_fast.datasets import Dataset
+from rsir_fast.errors import FeaturesError
+from rsir_fast.extraction import Features
+from rsir_fast.extraction.loader import batches, default_workers
+
+__all__ = ["load_images", "of_training_images"]
+
+MAX_IN_MEMORY = 4 << 30
+"""Bytes of images beyond which they lie in a temporary file that is mapped into memory."""
+
+AT_ONCE = 64
+
+
+def of_training_images(features: Features, train: Dataset, backbone: Backbone) -> tuple[Tensor, Tensor]:
+    """Return the features of the training images, float32 [n, dim], and their labels, int64 [n].
+
+    Raises
+    ------
+    FeaturesError
+        If they are of another network, or training images are missing that are not among its unreadable ones.
+    """
+    made, wanted = features.provenance, backbone.provenance
+    for key in ("name", "layer", "weights", "preprocessing"):
+        if made.get(key) != wanted[key]:
+            raise FeaturesError(
+                f"features of {features.name}: expected those of the backbone, {key} {wanted[key]}, "
+                f"found {made.get(key, 'none')}"
+            )
+    row = {item: number for number, item in enumerate(features.items)}
+    unreadable = {entry.item for entry in features.skipped}
+    missing = [item for item in train.items if item not in row and item not in unreadable]
+    if missing:
+        raise FeaturesError(
+            f"features of {features.name}: expected those of all training images, {len(missing)} are missing, "
+            f"first {missing[0]}"
+        )
+    kept = [number for number, item in enumerate(train.items) if item in row]
+    matrix = np.array(features.matrix[[row[train.items[number]] for number in kept]])
+    return torch.from_numpy(matrix), torch.from_numpy(train.require_labels()[kept])
+
+
+def load_images(
+    train: Dataset,
+    preprocessing: Preprocessing,
+    workers: int | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Return the readable images, uint8 [n, 3, size, size], and their labels, int64 [n].
+
+    More than 4 GiB lie in a file without a name, in the folder of temporary files: it goes with the process.
+    """
+    size, labels = preprocessing.input_size, train.require_labels()
+    shape = (len(train), 3, size, size)
+    images: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
+    if np.prod(shape, dtype=np.int64) > MAX_IN_MEMORY:
+        with tempfile.TemporaryFile(prefix="rsir-images-") as file:
+            images = np.memmap(file, np.uint8, "w+", shape=shape)
+    else:
+        images = np.empty(shape, np.uint8)
+    kept: list[int] = []
+    threads = default_workers() if workers is None else workers
+    first = 0
+    for batch in batches(train, preprocessing, range(len(train)), AT_ONCE, threads):
+        unreadable = {number for number, _ in batch.skipped}
+        kept += [number for number in range(first, first + batch.count) if number not in unreadable]
+        images[len(kept) - len(batch.images) : len(kept)] = batch.images.numpy()
+        first += batch.count
+    return torch.from_numpy(images[: len(kept)]), torch.from_numpy(labels[kept])
