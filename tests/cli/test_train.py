@@ -37,7 +37,7 @@ def test_a_model_is_written_and_named(scenes, tmp_path):
     features = ["features", scenes, "--model", tmp_path / "run/model.safetensors", "--out", tmp_path / "features"]
     done = CliRunner().invoke(app, [*map(str, features), "--device", "cpu", "--quiet"])
     assert done.exit_code == 0, done.output
-    result = rf.evaluate_dhcnn2021(rf.Features.load(tmp_path / "features"))
+    result = rf.evaluate_dhcnn2021(rf.Features.load(tmp_path / "features")).result
     assert result["bits"] == 8
     assert result["images"] == {"train": 15, "test": 3}
     done = CliRunner().invoke(app, [*map(str, features), "-b", "alexnet"])

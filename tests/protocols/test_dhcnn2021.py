@@ -1,7 +1,8 @@
-"""The protocol of Song et al. 2021, against counting by hand in NumPy."""
+"""The protocol of Song et al. 2021, its labels and its examples."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
@@ -9,75 +10,137 @@ import pytest
 
 import rsir_fast as rf
 from rsir_fast.errors import DatasetError, FeaturesError
-from rsir_fast.extraction import Features
+from rsir_fast.protocols import evaluate_codes
 
-BITS, CLASSES, N = 8, ("a", "b", "c"), 45
+BITS, CLASSES, N, TRAIN = 8, ("a", "b", "c"), 45, 30
+MODEL_CLASSES = ("c", "a", "b")
 
 
 @pytest.fixture
-def features() -> Features:
-    rng = np.random.default_rng(2)
-    labels = np.arange(N) % 3
-    u = rng.standard_normal((N, BITS)).astype(np.float32) + np.eye(3, BITS, dtype=np.float32)[labels]
-    scores = rng.random((N, 3), dtype=np.float32)
-    items = tuple(f"{CLASSES[label]}/{i}.png" for i, label in enumerate(labels))
-    split = {"seed": 0, "train": list(items[:30]), "test": list(items[30:])}
-    made = {"bits": BITS, "classes": ["c", "a", "b"], "training": {"split": split, "seed": 0}}
-    return Features(np.hstack([u, scores]), items, labels, CLASSES, "demo", provenance={"name": "x", "hash": made})
+def features(hash_features):
+    return hash_features
 
 
-def by_hand(features: Features, queries: range, database: range) -> dict[str, float]:
+def test_the_split_decides_what_is_asked_and_what_is_searched(features):
+    result = json.loads(json.dumps(rf.evaluate_dhcnn2021(features).result, allow_nan=False))
+    codes = rf.pack_codes(features.matrix[:, :BITS])
+    of_model = np.array([1, 2, 0])[features.labels]  # the model numbers the classes otherwise
+    train, test = np.arange(TRAIN), np.arange(TRAIN, N)
+    assert result["test_vs_train"] == evaluate_codes(codes, of_model, BITS, test, train)
+    assert result["test_vs_test"] == evaluate_codes(codes, of_model, BITS, test, test)
+    assert result["test_vs_train"]["map"] != result["test_vs_test"]["map"]
+    assert result["images"] == {"train": TRAIN, "test": N - TRAIN}
+    assert result["split"] == {"seed": 0, "train": TRAIN, "test": N - TRAIN}
+    assert result["training"] == {"seed": 7}
+
+
+def test_labels_against_counting_by_hand(features):
+    labels = rf.evaluate_dhcnn2021(features).result["labels"]
+    predicted = [MODEL_CLASSES[place] for place in features.matrix[TRAIN:, BITS:].argmax(1)]
+    true = [CLASSES[label] for label in features.labels[TRAIN:]]
+    right = [t == p for t, p in zip(true, predicted, strict=True)]
+    assert labels["overall_accuracy"] == pytest.approx(np.mean(right))
+    for row, name in enumerate(MODEL_CLASSES):
+        of_class = [hit for hit, t in zip(right, true, strict=True) if t == name]
+        assert labels["per_class"][row] == pytest.approx(np.mean(of_class))
+        assert labels["confusion"][row] == [
+            sum(t == name and p == other for t, p in zip(true, predicted, strict=True)) for other in MODEL_CLASSES
+        ]
+    chance = sum(np.mean([t == name for t in true]) * np.mean([p == name for p in predicted]) for name in CLASSES)
+    assert labels["kappa"] == pytest.approx((np.mean(right) - chance) / (1 - chance))
+
+
+def test_the_result_says_what_it_was_computed_from(features):
+    features = dataclasses.replace(features, notes=("one left out",), skipped=(("a/x.png", "0 bytes"),))
+    result = rf.evaluate_dhcnn2021(features).result
+    assert result["dataset"] == {
+        "name": "demo",
+        "root": None,
+        "items": N,
+        "classes": list(CLASSES),
+        "class_counts": [15, 15, 15],
+        "notes": ["one left out"],
+        "skipped": [{"item": "a/x.png", "reason": "0 bytes"}],
+    }
+    assert result["features"] == {"backbone": "x", "layer": "unknown", "dim": BITS + 3, "non_finite_rows": 0}
+    assert result["timing"]["total_s"] >= result["timing"]["rank_s"] > 0
+
+
+def test_only_the_timing_may_differ(features):
+    first, second = (rf.evaluate_dhcnn2021(features, threads=threads) for threads in (1, 2))
+    assert first.examples == second.examples
+    del first.result["timing"], second.result["timing"]
+    assert first.result == second.result
+
+
+def test_examples_are_the_nearest_training_images_with_class_and_label(features):
+    evaluation = rf.evaluate_dhcnn2021(features, examples=6)
     bits = features.matrix[:, :BITS] > 0
-    expected, by_index = [], []
-    for query in queries:
-        others = [item for item in database if item != query]
-        distances = (bits[others] != bits[query]).sum(1)
-        relevant = features.labels[others] == features.labels[query]
-        order = np.argsort(distances, kind="stable")
-        hits = relevant[order]
-        by_index.append((np.cumsum(hits) / np.arange(1, len(hits) + 1))[hits].mean())
-        values = []
-        for draw in range(4000):  # the expectation over the order of ties, by chance
-            rng = np.random.default_rng(draw)
-            mixed = relevant[np.lexsort((rng.random(len(others)), distances))]
-            values.append((np.cumsum(mixed) / np.arange(1, len(mixed) + 1))[mixed].mean())
-        expected.append(np.mean(values))
-    return {"expected": float(np.mean(expected)), "by_index": float(np.mean(by_index))}
+    scores = features.matrix[:, BITS:]
+    precision = evaluation.result["test_vs_train"]["per_query"]
+    assert [example["note"] for example in evaluation.examples] == [
+        "best of all",
+        "worst of all",
+        *["median of its class"] * 3,
+    ]
+    assert evaluation.examples[0]["average_precision"] == max(precision)
+    assert evaluation.examples[1]["average_precision"] == min(precision)
+    wrong_labels = 0
+    for example in evaluation.examples:
+        query = example["query"]
+        assert query >= TRAIN
+        assert example["average_precision"] == precision[query - TRAIN]
+        assert example["query_class"] == CLASSES[features.labels[query]]
+        assert example["query_label"] == MODEL_CLASSES[scores[query].argmax()]
+        assert example["query_probability"] == scores[query].max()
+        distances = (bits[:TRAIN] != bits[query]).sum(1)
+        assert [hit["item"] for hit in example["results"]] == np.argsort(distances, kind="stable")[:6].tolist()
+        for hit in example["results"]:
+            assert hit["distance"] == distances[hit["item"]]
+            assert hit["class"] == CLASSES[features.labels[hit["item"]]]
+            assert hit["label"] == MODEL_CLASSES[scores[hit["item"]].argmax()]
+            assert hit["probability"] == scores[hit["item"]].max()
+            assert hit["relevant"] is (hit["class"] == example["query_class"])
+            wrong_labels += hit["label"] != hit["class"]
+    assert wrong_labels > 0
+    json.dumps(evaluation.examples, allow_nan=False)
 
 
-def test_against_counting_by_hand(features):
-    result = json.loads(json.dumps(rf.evaluate_dhcnn2021(features), allow_nan=False))
-    for part, database in (("test_vs_train", range(30)), ("test_vs_test", range(30, N))):
-        found, expected = result[part], by_hand(features, range(30, N), database)
-        assert found["map"]["by_index"] == pytest.approx(expected["by_index"], abs=1e-12)
-        assert found["map"]["expected"] == pytest.approx(expected["expected"], abs=2e-3)
-        assert found["map"]["worst"] <= found["map"]["expected"] <= found["map"]["best"]
-        assert found["radius"]["recall"][-1] == 1.0
-        assert len(found["radius"]["recall"]) == BITS + 1
-        assert found["cutoffs"] == ([1, 11, 21] if part == "test_vs_train" else [1, 11])
-    predicted = np.array([1, 2, 0])[features.labels]  # the model numbers the classes otherwise: c, a, b
-    right = (features.matrix[30:, BITS:].argmax(1) == predicted[30:]).mean()
-    assert result["labels"]["overall_accuracy"] == pytest.approx(right)
-    assert result["images"] == {"train": 30, "test": 15}
-    assert "split" not in result["training"]
+def test_examples_can_be_left_out_and_never_exceed_the_database(features):
+    assert rf.evaluate_dhcnn2021(features, examples=0).examples == []
+    assert {len(e["results"]) for e in rf.evaluate_dhcnn2021(features, examples=100).examples} == {TRAIN}
+
+
+def test_unreadable_images_are_left_out(features):
+    kept = [row for row in range(N) if row not in (0, N - 1)]
+    fewer = dataclasses.replace(
+        features,
+        matrix=features.matrix[kept],
+        items=tuple(features.items[row] for row in kept),
+        labels=features.labels[kept],
+    )
+    result = rf.evaluate_dhcnn2021(fewer).result
+    assert result["images"] == {"train": TRAIN - 1, "test": N - TRAIN - 1}
+    assert result["split"] == {"seed": 0, "train": TRAIN, "test": N - TRAIN}
+
+
+def test_a_single_test_image_is_not_ranked_among_itself(features):
+    features.provenance["hash"]["training"]["split"]["test"] = [features.items[-1]]
+    result = rf.evaluate_dhcnn2021(features).result
+    assert result["test_vs_test"] is None
+    assert result["test_vs_train"]["queries"] == 1
 
 
 def test_what_cannot_be_evaluated(features):
-    plain = Features(features.matrix, features.items, features.labels, CLASSES, "demo", provenance={"name": "cnn-m"})
+    plain = dataclasses.replace(features, provenance={"name": "cnn-m"})
     with pytest.raises(FeaturesError, match="expected features of a hash model .* found those of cnn-m"):
         rf.evaluate_dhcnn2021(plain)
-    other = Features(
-        features.matrix, features.items, features.labels, ("a", "b", "d"), "demo", provenance=features.provenance
-    )
+    other = dataclasses.replace(features, classes=("a", "b", "d"))
     with pytest.raises(DatasetError, match=r"classes of the model \(c, a, b\), found a, b, d"):
         rf.evaluate_dhcnn2021(other)
-    renamed = Features(
-        features.matrix,
-        tuple(f"x{i}" for i in range(N)),
-        features.labels,
-        CLASSES,
-        "demo",
-        provenance=features.provenance,
-    )
-    with pytest.raises(DatasetError, match="expected train images of the model's split, such as a/0.png"):
+    unlabelled = dataclasses.replace(features, labels=None)
+    with pytest.raises(DatasetError, match=r"classes of the model \(c, a, b\), found none"):
+        rf.evaluate_dhcnn2021(unlabelled)
+    renamed = dataclasses.replace(features, items=tuple(f"x{i}" for i in range(N)))
+    with pytest.raises(DatasetError, match=r"expected train images of the model's split, such as a/0.png"):
         rf.evaluate_dhcnn2021(renamed)

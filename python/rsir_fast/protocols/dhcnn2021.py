@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import math
+import time
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
@@ -12,15 +13,16 @@ from numpy.typing import NDArray
 from rsir_fast import metrics
 from rsir_fast.errors import DatasetError, FeaturesError
 from rsir_fast.extraction import Features
-from rsir_fast.ops import pack_codes, rank_database
+from rsir_fast.hashing import split_hash_features
+from rsir_fast.ops import hamming_topk, pack_codes
+from rsir_fast.protocols.evaluation import Evaluation, describe_dataset, describe_features, describe_timing
+from rsir_fast.protocols.hash_retrieval import evaluate_codes, number_or_none
+from rsir_fast.report import pick_queries
 
 __all__ = ["evaluate_dhcnn2021"]
 
-CUTOFFS = (1, 11, 21, 31, 50, *range(100, 1001, 100))
-"""Numbers of returned images for precision and recall, as in the authors' code."""
 
-
-def evaluate_dhcnn2021(features: Features, *, threads: int | None = None) -> dict[str, Any]:
+def evaluate_dhcnn2021(features: Features, *, examples: int = 15, threads: int | None = None) -> Evaluation:
     """Evaluate hash codes and semantic labels by the protocol of Song et al. 2021.
 
     Database: the training images of the model's split. Queries: its test images; an image is relevant if it is of the
@@ -31,17 +33,20 @@ def evaluate_dhcnn2021(features: Features, *, threads: int | None = None) -> dic
     ----------
     features : Features
         With classes, extracted by ``HashModel.as_backbone()`` from the images of the model's split.
+    examples : int
+        Results to show for each example query; 0 for no examples.
     threads : int, optional
         As in `rsir_fast.hamming_topk`. Never changes a figure.
 
     Returns
     -------
-    dict
-        JSON-able. ``test_vs_train`` and ``test_vs_test``, each with ``map`` (``expected`` over the order of ties: the
-        headline; ``by_index``, ``worst``, ``best``), ``cutoffs``, ``precision_at`` and ``recall_at`` (ties by index),
-        ``radius`` (precision and recall within each Hamming radius, over all pairs; None where nothing lies within
-        it).
-        ``labels``: ``overall_accuracy``, ``kappa``, ``per_class``, ``confusion`` (true in rows) of the test images.
+    Evaluation
+        ``result`` has ``bits``, ``classes`` (of the model, in its order), ``images`` (``train``, ``test``), ``split``,
+        ``training`` (recipe, seed, ...), ``test_vs_train`` and ``test_vs_test`` (each as of
+        `rsir_fast.protocols.evaluate_codes`; the latter None for a single test image), and ``labels`` of the test
+        images: ``overall_accuracy``, ``kappa``, ``per_class``, ``confusion`` (true in rows).
+        ``examples``: test images and the training images nearest to them by (distance, index), each with its class,
+        the label it was given and that label's ``probability``.
 
     Raises
     ------
@@ -53,34 +58,88 @@ def evaluate_dhcnn2021(features: Features, *, threads: int | None = None) -> dic
     Notes
     -----
     O(q n bits) time; memory beside the features: a block of rankings.
+
+    Examples
+    --------
+    >>> split = {"seed": 0, "train": ["a/1", "b/1"], "test": ["a/2", "b/2"]}
+    >>> made = {"bits": 8, "classes": ["a", "b"], "training": {"split": split}}
+    >>> rows = np.repeat(np.array([[1] * 8 + [0.9, 0.1], [-1] * 8 + [0.2, 0.8]], np.float32), 2, axis=0)
+    >>> items, labels = ("a/1", "a/2", "b/1", "b/2"), np.array([0, 0, 1, 1])
+    >>> features = Features(rows, items, labels, ("a", "b"), "demo", provenance={"hash": made})
+    >>> evaluation = evaluate_dhcnn2021(features)
+    >>> evaluation.result["test_vs_train"]["map"]["expected"], evaluation.result["labels"]["overall_accuracy"]
+    (1.0, 1.0)
     """
+    start = time.perf_counter()
+    images = _images(features)
+    training = images.training
+    split, classes = training["split"], images.classes
+    confusion = metrics.confusion_matrix(images.labels[images.test], images.predicted[images.test], len(classes))
+
+    def against(database: NDArray[np.int64]) -> dict[str, Any]:
+        return evaluate_codes(images.codes, images.labels, images.bits, images.test, database, threads)
+
+    visual = against(images.train)
+    among_test = against(images.test) if len(images.test) > 1 else None
+    shown = _examples(images, np.array(visual["per_query"], np.float64), examples, threads) if examples else []
+    result = {
+        "protocol": "dhcnn2021",
+        "rsir_fast": version("rsir-fast"),
+        "dataset": describe_dataset(features),
+        "features": describe_features(features),
+        "bits": images.bits,
+        "classes": classes,
+        "images": {"train": len(images.train), "test": len(images.test)},
+        "split": {"seed": split.get("seed"), **{part: len(split[part]) for part in ("train", "test")}},
+        "training": {name: value for name, value in training.items() if name != "split"},
+        "test_vs_train": visual,
+        "test_vs_test": among_test,
+        "labels": {
+            "overall_accuracy": metrics.overall_accuracy(confusion),
+            "kappa": number_or_none(metrics.cohen_kappa(confusion)),
+            "per_class": [number_or_none(value) for value in metrics.per_class_accuracy(confusion).tolist()],
+            "confusion": confusion.tolist(),
+        },
+        "timing": describe_timing(features, time.perf_counter() - start, threads),
+    }
+    return Evaluation(result, shown)
+
+
+@dataclass(frozen=True)
+class _Images:
+    """What a hash model says of the images of its split, and what is true of them."""
+
+    bits: int
+    classes: list[str]
+    training: dict[str, Any]
+    codes: NDArray[np.uint8]
+    predicted: NDArray[np.int64]
+    probability: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    train: NDArray[np.int64]
+    test: NDArray[np.int64]
+
+
+def _images(features: Features) -> _Images:
     made = features.provenance.get("hash")
     if made is None:
         raise FeaturesError(
-            f"{features.name}: expected features of a hash model (HashModel.as_backbone), found those of "
-            f"{features.provenance.get('name', 'another network')}"
+            f"{features.name}: expected features of a hash model (HashModel.as_backbone; `rsir features --model`), "
+            f"found those of {features.provenance.get('name', 'another network')}"
         )
-    labels = _labels(features, made["classes"])
-    bits, split = int(made["bits"]), made["training"]["split"]
-    train, test = (_members(features, split[part], part) for part in ("train", "test"))
-    codes, scores = pack_codes(features.matrix[:, :bits]), features.matrix[:, bits:]
-    confusion = metrics.confusion_matrix(labels[test], scores[test].argmax(1), len(made["classes"]))
-    return {
-        "protocol": "dhcnn2021",
-        "rsir_fast": version("rsir-fast"),
-        "bits": bits,
-        "classes": list(made["classes"]),
-        "images": {"train": len(train), "test": len(test)},
-        "training": {name: value for name, value in made["training"].items() if name != "split"},
-        "test_vs_train": _retrieval(codes, labels, bits, test, train, threads),
-        "test_vs_test": _retrieval(codes, labels, bits, test, test, threads) if len(test) > 1 else None,
-        "labels": {
-            "overall_accuracy": metrics.overall_accuracy(confusion),
-            "kappa": _or_none(metrics.cohen_kappa(confusion)),
-            "per_class": [_or_none(value) for value in metrics.per_class_accuracy(confusion).tolist()],
-            "confusion": confusion.tolist(),
-        },
-    }
+    classes, training = list(made["classes"]), made["training"]
+    u, scores = split_hash_features(features.matrix, int(made["bits"]))
+    return _Images(
+        bits=int(made["bits"]),
+        classes=classes,
+        training=training,
+        codes=pack_codes(u),
+        predicted=scores.argmax(1),
+        probability=scores.max(1),
+        labels=_labels(features, classes),
+        train=_members(features, training["split"]["train"], "train"),
+        test=_members(features, training["split"]["test"], "test"),
+    )
 
 
 def _labels(features: Features, classes: list[str]) -> NDArray[np.int64]:
@@ -101,50 +160,31 @@ def _members(features: Features, wanted: list[str], part: str) -> NDArray[np.int
     return found
 
 
-def _retrieval(
-    codes: NDArray[np.uint8],
-    labels: NDArray[np.int64],
-    bits: int,
-    queries: NDArray[np.int64],
-    database: NDArray[np.int64],
-    threads: int | None,
-) -> dict[str, Any]:
-    among_themselves = queries is database
-    n = len(database) - among_themselves
-    cutoffs = [cutoff for cutoff in CUTOFFS if cutoff <= n]
-    names = ("expected", "by_index", "worst", "best")
-    precisions: dict[str, list[NDArray[np.float64]]] = {name: [] for name in names}
-    at: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = []
-    pairs = np.zeros((2, bits + 1), np.int64)
-    for start, found, ids in rank_database(
-        codes[queries], codes[database], metric="hamming", bits=bits, threads=threads
-    ):
-        own = labels[queries[start : start + len(ids)]]
-        relevant, distances = labels[database[ids]] == own[:, None], found
-        if among_themselves:
-            others = ids != np.arange(start, start + len(ids))[:, None]
-            relevant, distances = (values[others].reshape(len(ids), n) for values in (relevant, distances))
-        precisions["expected"].append(metrics.expected_average_precision(distances, relevant))
-        precisions["by_index"].append(metrics.average_precision(relevant))
-        for name, values in zip(("worst", "best"), metrics.average_precision_bounds(distances, relevant), strict=True):
-            precisions[name].append(values)
-        pairs += np.stack(metrics.radius_counts(distances, relevant, bits))
-        precision, recall = metrics.precision_at(relevant, cutoffs), metrics.recall_at(relevant, cutoffs)
-        at.append((np.where(np.isnan(recall), np.nan, precision), recall))
-    curve = metrics.radius_curve(*pairs)
-    means = {name: metrics.mean_over_queries(np.concatenate(values)).value for name, values in precisions.items()}
-    every = [np.concatenate(values) for values in zip(*at, strict=True)]
-    return {
-        "map": {name: _or_none(value) for name, value in means.items()},
-        "cutoffs": cutoffs,
-        "precision_at": [_or_none(metrics.mean_over_queries(column).value) for column in every[0].T],
-        "recall_at": [_or_none(metrics.mean_over_queries(column).value) for column in every[1].T],
-        "radius": {
-            "precision": [_or_none(value) for value in curve.precision.tolist()],
-            "recall": [_or_none(value) for value in curve.recall.tolist()],
-        },
-    }
+def _examples(
+    images: _Images, average_precision: NDArray[np.float64], size: int, threads: int | None
+) -> list[dict[str, Any]]:
+    """Return the nearest training images of the best, the worst and typical test images."""
+    chosen = pick_queries(average_precision, images.labels[images.test], images.classes)
+    if not chosen:
+        return []
+    queries = images.test[[number for number, _ in chosen]]
+    k = min(size, len(images.train))
+    distances, ids = hamming_topk(
+        images.codes[queries], images.codes[images.train], k, bits=images.bits, threads=threads
+    )
 
+    def described(item: int) -> tuple[str, str, float]:
+        true, predicted = images.labels[item], images.predicted[item]
+        return images.classes[true], images.classes[predicted], float(images.probability[item])
 
-def _or_none(value: float) -> float | None:
-    return None if math.isnan(value) else float(value)
+    shown = []
+    for (number, note), query, row, found in zip(chosen, queries.tolist(), ids, distances.tolist(), strict=True):
+        example = dict(zip(("query_class", "query_label", "query_probability"), described(query), strict=True))
+        results = []
+        for item, distance in zip(images.train[row].tolist(), found, strict=True):
+            hit = dict(zip(("class", "label", "probability"), described(item), strict=True))
+            relevant = hit["class"] == example["query_class"]
+            results.append({"item": item, **hit, "distance": distance, "relevant": relevant})
+        precision = float(average_precision[number])
+        shown.append({"query": query, **example, "note": note, "average_precision": precision, "results": results})
+    return shown

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, Literal
 
@@ -17,33 +16,16 @@ from rsir_fast.extraction import Features
 from rsir_fast.extraction.devices import usable_device
 from rsir_fast.metrics import RankLimit, RetrievalAccumulator
 from rsir_fast.ops import euclidean_topk, gaussian_normalize, relevant_ranks
-from rsir_fast.ops._dispatch import choose_threads, cuda
+from rsir_fast.ops._dispatch import cuda
+from rsir_fast.protocols.evaluation import Evaluation, describe_dataset, describe_features, describe_timing
 from rsir_fast.report import pick_queries
 
-__all__ = ["Evaluation", "check_classes", "evaluate_ge2018", "normalized"]
+__all__ = ["check_classes", "evaluate_ge2018", "normalized"]
 
 Normalize = Literal["row", "feature", "none"]
 
 CUTOFFS = (1, 2, 5, 10, 20, 50, 100)
 """Numbers of returned images for precision and recall, as far as there are so many."""
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """What an evaluation gives.
-
-    Attributes
-    ----------
-    result
-        JSON-able: data set, features, settings, ``query_excluded`` and ``query_included`` (each with ``map``,
-        ``anmrr``, ``precision_at``, ``recall_at``, ``pr_curve``, ``per_class``) and ``timing``. Apart from
-        ``timing`` it depends on the features and settings only, to the last bit.
-    examples
-        Rankings to show: ``query`` and ``results`` with item, class, distance (Euclidean) and whether it is relevant.
-    """
-
-    result: dict[str, Any]
-    examples: list[dict[str, Any]]
 
 
 def evaluate_ge2018(
@@ -87,6 +69,8 @@ def evaluate_ge2018(
     Returns
     -------
     Evaluation
+        ``result`` has ``settings``, ``query_excluded`` and ``query_included``, each with ``map``, ``anmrr``,
+        ``precision_at``, ``recall_at``, ``pr_curve`` and ``per_class``.
 
     Raises
     ------
@@ -143,16 +127,8 @@ def evaluate_ge2018(
     result = {
         "protocol": "ge2018",
         "rsir_fast": version("rsir-fast"),
-        "dataset": {
-            "name": features.name,
-            "root": None if features.root is None else str(features.root),
-            "items": n,
-            "classes": list(features.classes),
-            "class_counts": counts.tolist(),
-            "notes": list(features.notes),
-            "skipped": [{"item": item, "reason": reason} for item, reason in features.skipped],
-        },
-        "features": _describe(features),
+        "dataset": describe_dataset(features),
+        "features": describe_features(features),
         "settings": {
             "normalize": normalize,
             "distance": "euclidean",
@@ -164,12 +140,7 @@ def evaluate_ge2018(
         "query_excluded": excluded.result(),
         "query_included": included.result(),
         "timing": {
-            "extract_s": features.timing.get("seconds"),
-            "extract_images_per_s": features.timing.get("images_per_s"),
-            "forward_images_per_s": features.timing.get("forward_images_per_s"),
-            "rank_s": time.perf_counter() - start,
-            "total_s": time.perf_counter() - start + (features.timing.get("seconds") or 0.0),
-            "threads": choose_threads(threads),
+            **describe_timing(features, time.perf_counter() - start, threads),
             "device": torch.cuda.get_device_name(place) if place.type == "cuda" else place.type,
         },
     }
@@ -248,14 +219,3 @@ def _examples(
             }
         )
     return shown
-
-
-def _describe(features: Features) -> dict[str, Any]:
-    rest = {key: value for key, value in features.provenance.items() if key not in ("name", "layer", "dim")}
-    return {
-        "backbone": features.provenance.get("name", "unknown"),
-        "layer": features.provenance.get("layer", "unknown"),
-        "dim": features.dim,
-        "non_finite_rows": int((~np.isfinite(features.matrix).all(axis=1)).sum()),
-        **rest,
-    }

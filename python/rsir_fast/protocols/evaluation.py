@@ -1,0 +1,69 @@
+"""What an evaluation gives, and the parts of it that every protocol states alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from rsir_fast.extraction import Features
+from rsir_fast.ops._dispatch import choose_threads
+
+__all__ = ["Evaluation", "describe_dataset", "describe_features", "describe_timing"]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What an evaluation gives.
+
+    Attributes
+    ----------
+    result
+        JSON-able: ``protocol``, ``dataset``, ``features``, the protocol's figures and settings, and ``timing``. Apart
+        from ``timing`` it depends on the features and settings only, to the last bit.
+    examples
+        Rankings to show: ``query`` and ``results`` with item, class, distance and whether it is relevant.
+    """
+
+    result: dict[str, Any]
+    examples: list[dict[str, Any]]
+
+
+def describe_dataset(features: Features) -> dict[str, Any]:
+    """State the images that the features were made of."""
+    counts = np.bincount([] if features.labels is None else features.labels, minlength=len(features.classes))
+    return {
+        "name": features.name,
+        "root": None if features.root is None else str(features.root),
+        "items": len(features),
+        "classes": list(features.classes),
+        "class_counts": counts.tolist(),
+        "notes": list(features.notes),
+        "skipped": [{"item": item, "reason": reason} for item, reason in features.skipped],
+    }
+
+
+def describe_features(features: Features) -> dict[str, Any]:
+    """State the network that made the features; of a hash model all but its training."""
+    known = ("name", "layer", "dim", "hash")
+    return {
+        "backbone": features.provenance.get("name", "unknown"),
+        "layer": features.provenance.get("layer", "unknown"),
+        "dim": features.dim,
+        "non_finite_rows": int((~np.isfinite(features.matrix).all(axis=1)).sum()),
+        **{key: value for key, value in features.provenance.items() if key not in known},
+    }
+
+
+def describe_timing(features: Features, rank_s: float, threads: int | None) -> dict[str, Any]:
+    """State how long extraction and ranking took."""
+    made = features.timing
+    return {
+        "extract_s": made.get("seconds"),
+        "extract_images_per_s": made.get("images_per_s"),
+        "forward_images_per_s": made.get("forward_images_per_s"),
+        "rank_s": rank_s,
+        "total_s": rank_s + (made.get("seconds") or 0.0),
+        "threads": choose_threads(threads),
+    }

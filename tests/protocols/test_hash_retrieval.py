@@ -1,0 +1,91 @@
+"""Retrieval by codes, against counting by hand in NumPy."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+import rsir_fast as rf
+from rsir_fast.protocols import evaluate_codes
+
+BITS, N, TRAIN = 8, 45, 30
+
+
+@pytest.fixture
+def coded(hash_features):
+    bits = hash_features.matrix[:, :BITS] > 0
+    return bits, rf.pack_codes(hash_features.matrix[:, :BITS]), hash_features.labels
+
+
+def by_hand(bits, labels, queries, database):
+    """AP of every query, expected and by index, and precision and recall at 1 and 11."""
+    expected, by_index, precision, recall = [], [], [], []
+    for query in queries:
+        others = np.array([item for item in database if item != query])
+        distances = (bits[others] != bits[query]).sum(1)
+        relevant = labels[others] == labels[query]
+        hits = relevant[np.argsort(distances, kind="stable")]
+        by_index.append((np.cumsum(hits) / np.arange(1, len(hits) + 1))[hits].mean())
+        precision.append([hits[:n].mean() for n in (1, 11)])
+        recall.append([hits[:n].sum() / hits.sum() for n in (1, 11)])
+        values = []
+        for draw in range(4000):  # the expectation over the order of ties, by chance
+            rng = np.random.default_rng(draw)
+            mixed = relevant[np.lexsort((rng.random(len(others)), distances))]
+            values.append((np.cumsum(mixed) / np.arange(1, len(mixed) + 1))[mixed].mean())
+        expected.append(np.mean(values))
+    return np.array(expected), np.array(by_index), np.array(precision), np.array(recall)
+
+
+@pytest.mark.parametrize("among_themselves", [False, True])
+def test_against_counting_by_hand(coded, among_themselves):
+    bits, codes, labels = coded
+    queries = np.arange(TRAIN, N)
+    database = queries if among_themselves else np.arange(TRAIN)
+    found = evaluate_codes(codes, labels, BITS, queries, database)
+    expected, by_index, precision, recall = by_hand(bits, labels, queries, database)
+    assert found["map"]["by_index"] == pytest.approx(by_index.mean(), abs=1e-12)
+    assert found["map"]["expected"] == pytest.approx(expected.mean(), abs=2e-3)
+    assert found["map"]["worst"] < found["map"]["expected"] < found["map"]["best"]
+    assert found["per_query"] == pytest.approx(expected, abs=2e-2)
+    for label in range(3):
+        of_class = [ap for ap, query in zip(found["per_query"], queries, strict=True) if labels[query] == label]
+        assert found["per_class"][label] == pytest.approx(np.mean(of_class), abs=1e-12)
+    assert found["cutoffs"] == ([1, 11] if among_themselves else [1, 11, 21])
+    assert found["precision_at"][:2] == pytest.approx(precision.mean(0), abs=1e-12)
+    assert found["recall_at"][:2] == pytest.approx(recall.mean(0), abs=1e-12)
+    assert (found["queries"], found["queries_without_relevant"], found["database"]) == (15, 0, len(database))
+    pairs = [(query, item) for query in queries for item in database if query != item]
+    distances = np.array([(bits[query] != bits[item]).sum() for query, item in pairs])
+    relevant = np.array([labels[query] == labels[item] for query, item in pairs])
+    for radius in range(BITS + 1):
+        within = distances <= radius
+        assert found["radius"]["recall"][radius] == pytest.approx((within & relevant).sum() / relevant.sum())
+        assert found["radius"]["precision"][radius] == pytest.approx(relevant[within].mean())
+
+
+def test_queries_without_a_relevant_item_are_counted_apart():
+    codes, labels = np.array([[0], [1], [255], [3]], np.uint8), np.array([0, 1, 0, 2])
+    found = evaluate_codes(codes, labels, 8, np.array([0, 3]), np.array([1, 2]))
+    assert (found["queries"], found["queries_without_relevant"]) == (2, 1)
+    assert found["map"] == dict.fromkeys(("expected", "by_index", "worst", "best"), 0.5)
+    assert found["per_query"] == [0.5, None]
+    assert found["per_class"] == [0.5, None, None]
+    assert found["radius"]["precision"][0] is None
+    json.dumps(found, allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("queries", "database", "message"),
+    [
+        ([0, 1], [1, 2], "expected none of the queries, or the queries themselves, got 1 of the 2"),
+        ([], [1, 2], "got 0 queries and 2 items"),
+        ([0], [], "got 1 queries and 0 items"),
+    ],
+)
+def test_what_cannot_be_ranked(coded, queries, database, message):
+    _, codes, labels = coded
+    with pytest.raises(ValueError, match=message):
+        evaluate_codes(codes, labels, BITS, np.array(queries, int), np.array(database, int))
