@@ -6,12 +6,14 @@ from rsir_fast.hashing.loss import HashLoss, LossTerms
 from rsir_fast.hashing.model import HashModel, split_hash_features
 from rsir_fast.hashing.network import DHCNN, HashHead, HashOutput
 from rsir_fast.hashing.recipe import RECIPES, Recipe
+from rsir_fast.hashing.search import CodeMatches, search_codes
 from rsir_fast.hashing.train import train_dhcnn
 from rsir_fast.hashing.training import Trainer, TrainingProgress
 
 __all__ = [
     "DHCNN",
     "RECIPES",
+    "CodeMatches",
     "HashHead",
     "HashLoss",
     "HashModel",
@@ -20,6 +22,7 @@ __all__ = [
     "Recipe",
     "Trainer",
     "TrainingProgress",
+    "search_codes",
     "split_hash_features",
     "train_dhcnn",
 ]
