@@ -8,14 +8,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rsir_fast.cli import options as opt
+from rsir_fast.cli.search_codes import rank_codes, same_model
+from rsir_fast.cli.search_table import hit, search_tables
 from rsir_fast.cli.session import FAILED, SKIPPED, end_with_skipped, print_json, print_result, reported_errors
 from rsir_fast.errors import FeaturesError
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
     from rsir_fast.backbones import Backbone
     from rsir_fast.extraction import Features
+
+_CODES = "Features of a trained model"
+
+_BESIDE_CODES = "expected no such option for features of a trained model, whose network and codes are fixed"
+_BESIDE_FEATURES = "expected no such option for these features, which are of no trained model (`rsir features --model`)"
 
 
 def search(
@@ -23,9 +28,22 @@ def search(
     queries: Annotated[list[Path], typer.Argument(help="Query images, or folders of them.")],
     k: Annotated[int, typer.Option("-k", min=1, help="Results a query.")] = 10,
     normalize: Annotated[
-        opt.Normalize, typer.Option(help="Gaussian normalisation: row (the paper), feature, none.")
-    ] = opt.Normalize.row,
+        opt.Normalize | None,
+        typer.Option(help="Gaussian normalisation: row (the paper; default), feature, none.", show_default=False),
+    ] = None,
     weights: opt.Weights = None,
+    model: Annotated[
+        Path | None,
+        typer.Option("--model", "-m", help="model.safetensors that made the features.", rich_help_panel=_CODES),
+    ] = None,
+    rerank: Annotated[
+        int | None,
+        typer.Option(min=1, help="Order that many nearest codes by Euclidean distance of u.", rich_help_panel=_CODES),
+    ] = None,
+    same_label: Annotated[
+        bool,
+        typer.Option("--same-label", help="Only images of the query's predicted label.", rich_help_panel=_CODES),
+    ] = False,
     threads: opt.Threads = None,
     device: opt.Device = None,
     json: opt.Json = False,
@@ -34,30 +52,61 @@ def search(
 
     The queries go through the same network, layer and preprocessing as the database; other weights are refused.
     Distances are Euclidean; equal distances are ordered by item.
+
+    Features made by `rsir features --model` are searched by hash code (Hamming distance), and every image comes with
+    its predicted label and probability.
     """
     with reported_errors():
         from rsir_fast.extraction import Features, extract
 
         database = Features.load(features)
-        backbone = _same_backbone(database, weights)
+        made_by = database.provenance
+        by_code = "hash" in made_by
+        if by_code:
+            from rsir_fast.hashing.search import check_depth
+
+            _refuse(_BESIDE_CODES, weights=weights, normalize=normalize)
+            check_depth(k, rerank)
+            backbone = same_model(database, model)
+        else:
+            _refuse(_BESIDE_FEATURES, model=model, rerank=rerank, same_label=same_label or None)
+            backbone = _same_backbone(database, weights)
+        precision = made_by.get("extraction", {}).get("precision", "float32")
         wanted = _query_files(queries)
-        run = database.provenance.get("extraction", {})
-        precision = run.get("precision", "float32")
         found = extract(wanted, backbone, batch_size=1, workers=0, device=device, precision=precision)
+        if by_code:
+            answers = rank_codes(database, found, k, rerank, same_label, threads)
+            how: dict[str, Any] = {
+                "bits": made_by["hash"]["bits"],
+                "distance": "hamming",
+                "rerank": rerank,
+                "same_label": same_label,
+            }
+            columns = ["distance", *(["euclidean"] if rerank else []), "label", "probability", "class"]
+        else:
+            normalize = normalize or opt.Normalize.row
+            answers = _rank(database, found, k, normalize.value, threads)
+            how = {"distance": "euclidean", "normalize": normalize.value}
+            columns = ["distance", "class"]
         result = {
             "features": str(features),
             "backbone": backbone.provenance["description"],
             "layer": backbone.layer,
-            "normalize": normalize.value,
-            "distance": "euclidean",
-            "queries": _rank(database, found, k, normalize.value, threads),
+            **how,
+            "queries": answers,
             "skipped": [entry._asdict() for entry in found.skipped],
         }
         if json:
             print_json(result)
         else:
-            print_result(_tables(result))
+            print_result(search_tables(answers, columns))
         end_with_skipped(found.skipped, SKIPPED if len(found) else FAILED)
+
+
+def _refuse(why: str, **given: Any) -> None:
+    for name, value in given.items():
+        if value is not None:
+            raise ValueError(f"--{name.replace('_', '-')}: {why}; leave it out")
 
 
 def _same_backbone(database: Features, weights: str | None) -> Backbone:
@@ -116,39 +165,9 @@ def _rank(database: Features, found: Features, k: int, normalize: str, threads: 
         {
             "query": query,
             "results": [
-                _result(database, rank, int(item), float(distance))
+                {**hit(database, rank, int(item)), "distance": float(distance)}
                 for rank, (item, distance) in enumerate(zip(row_ids, row, strict=True), start=1)
             ],
         }
         for query, row_ids, row in zip(found.items, ids, distances, strict=True)
     ]
-
-
-def _result(database: Features, rank: int, item: int, distance: float) -> dict[str, Any]:
-    name = database.items[item]
-    return {
-        "rank": rank,
-        "item": name,
-        "path": name if database.root is None else str(database.root / name),
-        "class": None if database.labels is None else database.classes[database.labels[item]],
-        "distance": distance,
-    }
-
-
-def _tables(result: dict[str, Any]) -> RenderableType:
-    from rich.console import Group
-    from rich.table import Table
-    from rich.text import Text
-
-    tables = []
-    for query in result["queries"]:
-        table = Table(title=Text(f"query {query['query']}"), title_justify="left", title_style="bold", box=None)
-        table.add_column("rank", justify="right")
-        table.add_column("distance", justify="right")
-        table.add_column("class")
-        table.add_column("image", overflow="fold")
-        for entry in query["results"]:
-            row = (str(entry["rank"]), f"{entry['distance']:.4f}", entry["class"] or "", entry["path"])
-            table.add_row(*(Text(cell) for cell in row))
-        tables.append(table)
-    return Group(*tables)
