@@ -36,7 +36,7 @@ class LinearHash:
     @property
     def bits(self) -> int:
         """Hash length."""
-        return self.projection.shape[1]
+        return int(self.projection.shape[1])
 
     def project(self, features: NDArray[np.floating]) -> NDArray[np.float32]:
         """Return the real values whose signs are the bits; `rsir_fast.pack_codes` makes the codes.
@@ -177,7 +177,7 @@ def _principal_directions(centred: NDArray[np.float64]) -> NDArray[np.float64]:
     rank = min(int((sizes > noise).sum()), len(centred) - 1)
     found: NDArray[np.float64] = directions[:rank].T
     largest = np.abs(found).argmax(0)
-    return found * np.sign(found[largest, np.arange(rank)])  # LAPACKs differ in the signs
+    return np.asarray(found * np.sign(found[largest, np.arange(rank)]))  # LAPACKs differ in the signs
 
 
 def _rotation(normal: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -198,7 +198,8 @@ def _normal(seed: int, shape: tuple[int, int]) -> NDArray[np.float64]:
     if not 0 <= seed < 2**32:
         raise ValueError(f"seed: expected 0 to {2**32 - 1}, got {seed}")
     # The stream of RandomState is frozen; that of default_rng may change with NumPy.
-    return np.asarray(np.random.RandomState(seed).standard_normal(shape))
+    drawn: NDArray[np.float64] = np.random.RandomState(seed).standard_normal(shape)
+    return drawn
 
 
 def _check_bits(bits: int) -> None:

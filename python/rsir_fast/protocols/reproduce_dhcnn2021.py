@@ -1,0 +1,331 @@
+"""The whole table of Song et al. 2021 from images: lengths, seeds, and hash functions without labels beside DHCNN."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from rsir_fast.backbones import Backbone
+from rsir_fast.datasets import Split, open_dataset, stratified_split
+from rsir_fast.extraction import Features, Progress, extract
+from rsir_fast.hashing import RECIPES, Recipe, TrainingProgress, train_dhcnn
+from rsir_fast.hashing.baselines import LinearHash, iterative_quantization, random_projection
+from rsir_fast.hashing.encode import encode_features
+from rsir_fast.hashing.network import MAX_BITS, MIN_BITS
+from rsir_fast.hashing.train import MODEL
+from rsir_fast.hashing.training import Precision
+from rsir_fast.metrics import RetrievalAccumulator, mean_over_queries
+from rsir_fast.ops import pack_codes, relevant_ranks
+from rsir_fast.protocols.dhcnn2021 import evaluate_dhcnn2021
+from rsir_fast.protocols.evaluation import describe_dataset, describe_features
+from rsir_fast.protocols.ge2018 import check_classes
+from rsir_fast.protocols.hash_retrieval import TIE_RULES, evaluate_codes, number_or_none
+from rsir_fast.protocols.runs import KeptRuns, Run, Stage
+
+__all__ = ["MEASURES", "reproduce_dhcnn2021"]
+
+MEASURES = (*(f"map_{rule}" for rule in TIE_RULES), "test_map_expected", "overall_accuracy", "kappa")
+"""mAP of test images against training images under four rules for ties, against one another; labels."""
+
+NO_CODES = "features, Euclidean"
+BASELINES: dict[str, Callable[..., LinearHash]] = {
+    "ITQ": iterative_quantization,
+    "random projection": random_projection,
+}
+
+
+def reproduce_dhcnn2021(
+    dataset: Any,
+    load: Callable[[], Backbone],
+    *,
+    out: str | Path,
+    lengths: Sequence[int] = (16, 32, 64),
+    seeds: Sequence[int] = (0, 1, 2),
+    freeze_backbone: bool = False,
+    recipe: str | Recipe = "modern",
+    epochs: int | None = None,
+    compare_weightings: bool = False,
+    device: str | torch.device | None = None,
+    precision: Precision = "float32",
+    accumulate: int = 1,
+    workers: int | None = None,
+    threads: int | None = None,
+    progress: Callable[[Stage], None] | None = None,
+    extraction_progress: Callable[[Progress], bool | None] | None = None,
+    training_progress: Callable[[TrainingProgress], bool | None] | None = None,
+) -> dict[str, Any]:
+    """Train and evaluate DHCNN for every hash length and seed, beside ITQ, random projection, and no hashing at all.
+
+    A seed draws the split (80 % of every class are the database, the rest queries), the new weights, the order, and the
+    baselines' directions. The baselines see the training features of the backbone as it is loaded.
+
+    Parameters
+    ----------
+    dataset : Dataset, path, ImageFolder or torch map-style data set
+        With classes, whatever `rsir_fast.datasets.open_dataset` takes.
+    load : callable
+        Gives the backbone, a fresh one at each call: training changes it.
+    out : path
+        Folder for features, models and results of single runs. The same call again goes on where it was interrupted,
+        and takes what is finished as it is.
+    lengths : sequence of int
+        Hash lengths, 8 to 1024.
+    seeds : sequence of int
+    freeze_backbone, recipe, epochs, precision, accumulate
+        As in `rsir_fast.train_dhcnn`. With a frozen backbone the network sees every image once, whatever the number of
+        lengths and seeds.
+    compare_weightings : bool
+        DHCNN twice: with the loss weighted as in the authors' MATLAB release, and as in their PyTorch release.
+    device, workers
+        As in `rsir_fast.extract`.
+    threads : int, optional
+        Of the search. Never changes a figure.
+    progress : callable, optional
+        Called with a `Stage` before each run.
+    extraction_progress, training_progress : callable, optional
+        As `progress` of `rsir_fast.extract` and of `rsir_fast.train_dhcnn`.
+
+    Returns
+    -------
+    dict
+        JSON-able, the same however often it was interrupted. ``rows``: for each method and length ``measures`` (by
+        name, of `MEASURES`: ``mean``, ``deviation`` (sample standard deviation, None for one seed), ``seeds`` (how
+        many), or ``missing``, the reason) and ``runs`` (the values of each seed). ``curves``: of the longest codes with
+        the first seed, by method, as of `rsir_fast.protocols.evaluate_codes`. ``dataset``, ``features``, ``settings``.
+        Seconds of the single runs are in ``OUT/timing.json``, apart.
+
+    Raises
+    ------
+    DatasetError, FeaturesError, TrainingError
+        As of `rsir_fast.extract` and `rsir_fast.train_dhcnn`; also if `out` holds a run with other settings.
+    ValueError
+        If a setting is out of range.
+
+    Notes
+    -----
+    Time: one pass over all images and, unless frozen, a training of the network and a pass for every length and seed.
+    """
+    folder = Path(out)
+    variants = _variants(recipe, epochs, compare_weightings)
+    _check(lengths, seeds)
+    data = open_dataset(dataset)
+    check_classes(data.name, data.labels)
+    backbone = load()
+    features = extract(
+        data,
+        backbone,
+        out=folder / "features",
+        resume=True,
+        device=device,
+        workers=workers,
+        progress=extraction_progress,
+    )
+    settings = {
+        "freeze_backbone": freeze_backbone,
+        "precision": precision,
+        "accumulate": accumulate,
+        "rsir_fast": version("rsir-fast"),
+        "torch": str(torch.__version__),
+        "numpy": np.__version__,
+    }
+
+    def train_and_evaluate(run: Run, chosen: Recipe, place: Path) -> dict[str, Any]:
+        model = train_dhcnn(
+            data,
+            backbone if freeze_backbone else load(),
+            bits=run.bits or 0,
+            recipe=chosen,
+            freeze_backbone=freeze_backbone,
+            features=features,
+            seed=run.seed,
+            out=place,
+            resume=True,
+            device=device,
+            precision=precision,
+            accumulate=accumulate,
+            workers=workers,
+            progress=training_progress,
+        )
+        if freeze_backbone:
+            encoded = encode_features(model, features)
+        else:
+            whole = model.as_backbone(place / MODEL)
+            encoded = extract(data, whole, out=place / "features", resume=True, device=device, workers=workers)
+        result = evaluate_dhcnn2021(encoded, examples=0, threads=threads).result
+        return {key: result[key] for key in ("test_vs_train", "test_vs_test", "labels")}
+
+    total = len(seeds) * (1 + len(lengths) * (len(variants) + len(BASELINES)))
+    runs = KeptRuns(folder, {"features": _digest(features), **settings}, total, progress)
+    for seed in seeds:
+        parts = _Parts.of(features, stratified_split(data, seed=seed))
+        runs.do(Run(NO_CODES, None, seed), "baselines", partial(_euclidean, features, parts, threads))
+        for bits in lengths:
+            for method, chosen in variants.items():
+                run = Run(method, bits, seed)
+                runs.do(run, "models", partial(train_and_evaluate, run, chosen), recipe=asdict(chosen))
+            for method in BASELINES:
+                run = Run(method, bits, seed)
+                runs.do(run, "baselines", partial(_baseline, features, parts, threads, run))
+    dataset_described = describe_dataset(features)
+    del dataset_described["root"]  # where the images lie is no part of the result
+    return {
+        "protocol": "reproduce dhcnn2021",
+        "rsir_fast": version("rsir-fast"),
+        "dataset": dataset_described,
+        "features": describe_features(features),
+        "settings": {
+            **settings,
+            "lengths": list(lengths),
+            "seeds": list(seeds),
+            "recipes": {method: asdict(chosen) for method, chosen in variants.items()},
+        },
+        "rows": _rows(runs.results),
+        "curves": _curves(runs.results, max(lengths), seeds[0]),
+    }
+
+
+def _variants(recipe: str | Recipe, epochs: int | None, compare: bool) -> dict[str, Recipe]:
+    """Return the recipes to train by, by the method's name in the table."""
+    chosen = RECIPES[recipe] if isinstance(recipe, str) and recipe in RECIPES else recipe
+    if not isinstance(chosen, Recipe):
+        raise ValueError(f"recipe: expected one of {', '.join(RECIPES)} or a Recipe, got {recipe!r}")
+    chosen = chosen if epochs is None else replace(chosen, epochs=epochs)
+    if not compare:
+        return {"DHCNN": chosen}
+    # Each weighting with its own release's weight of the distance from binary.
+    losses = (replace(chosen.loss, loss_weighting=name, beta=RECIPES[name].loss.beta) for name in ("matlab", "pytorch"))
+    return {f"DHCNN ({loss.loss_weighting} weighting)": replace(chosen, loss=loss) for loss in losses}
+
+
+def _check(lengths: Sequence[int], seeds: Sequence[int]) -> None:
+    for name, values in (("lengths", lengths), ("seeds", seeds)):
+        if not values or len(set(values)) < len(values):
+            raise ValueError(f"{name}: expected at least one, each once, got {list(values)}")
+    for bits in lengths:
+        if not MIN_BITS <= bits <= MAX_BITS:
+            raise ValueError(f"lengths: expected hash lengths of {MIN_BITS} to {MAX_BITS}, got {bits}")
+    if min(seeds) < 0:
+        raise ValueError(f"seeds: expected numbers from 0 on, got {min(seeds)}")
+
+
+def _digest(features: Features) -> str:
+    """Recognise images and network again."""
+    digest = hashlib.sha256(np.ascontiguousarray(features.matrix).data)
+    digest.update(json.dumps([features.items, features.classes]).encode("ascii"))
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """Rows of the feature matrix by their part in a split; images that cannot be read are in none."""
+
+    train: NDArray[np.int64]
+    test: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, features: Features, split: Split) -> _Parts:
+        row = {item: number for number, item in enumerate(features.items)}
+        return cls(*(np.array([row[i] for i in part if i in row], np.int64) for part in (split.train, split.test)))
+
+
+def _baseline(features: Features, parts: _Parts, threads: int | None, run: Run, _: Path) -> dict[str, Any]:
+    """Fit on the training features, evaluate the codes of all."""
+    bits = run.bits or 0
+    try:
+        fitted = BASELINES[run.method](features.matrix[parts.train], bits, seed=run.seed)
+        codes = pack_codes(fitted.project(features.matrix))
+    except ValueError as error:
+        return {"missing": str(error)}
+    labels, test = check_classes(features.name, features.labels), parts.test
+    return {
+        "test_vs_train": evaluate_codes(codes, labels, bits, test, parts.train, threads),
+        "test_vs_test": evaluate_codes(codes, labels, bits, test, test, threads) if len(test) > 1 else None,
+    }
+
+
+def _euclidean(features: Features, parts: _Parts, threads: int | None, _: Path) -> dict[str, Any]:
+    """Rank by the distance of row-normalised features: what hashing gives away, and learning gains."""
+    labels, test = check_classes(features.name, features.labels), parts.test
+
+    def mean_ap(database: NDArray[np.int64], own: NDArray[np.int64] | None) -> dict[str, Any]:
+        found = RetrievalAccumulator(features.classes, len(database))
+        given = (features.matrix[test], features.matrix[database], labels[test], labels[database])
+        for block in relevant_ranks(*given, self_ids=own, normalize="row", threads=threads):
+            ranks = block if own is None else block.drop_self()
+            found.add_ranks(ranks.ranks, ranks.counts, labels[test][block.start : block.start + len(block.counts)])
+        return {"map": {"expected": number_or_none(mean_over_queries(found.average_precision()).value)}}
+
+    return {
+        "test_vs_train": mean_ap(parts.train, None),
+        "test_vs_test": mean_ap(test, np.arange(len(test))) if len(test) > 1 else None,
+    }
+
+
+def _rows(results: Mapping[Run, dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the table: no codes first, then by length; methods in the order in which they came."""
+    found: dict[tuple[int, str], list[tuple[Run, dict[str, Any]]]] = {}
+    for run, result in results.items():
+        found.setdefault((run.bits or 0, run.method), []).append((run, result))
+    return [_row(runs) for _, runs in sorted(found.items(), key=lambda entry: entry[0][0])]
+
+
+def _row(found: list[tuple[Run, dict[str, Any]]]) -> dict[str, Any]:
+    """Summarise the runs of a method at a length over the seeds."""
+    first, result = found[0]
+    by_seed = {run.seed: _values(result) for run, result in found}
+    measures = {}
+    for measure in MEASURES:
+        values = [run[measure] for run in by_seed.values() if run[measure] is not None]
+        measures[measure] = {
+            "mean": statistics.fmean(values) if values else None,
+            "deviation": statistics.stdev(values) if len(values) > 1 else None,
+            "seeds": len(values),
+            "missing": None if values else _reason(measure, first, result),
+        }
+    return {
+        "method": first.method,
+        "bits": first.bits,
+        "measures": measures,
+        "runs": [{"seed": seed, **run} for seed, run in by_seed.items()],
+    }
+
+
+def _values(result: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the measures of one run, None where it has none."""
+    maps = (result.get("test_vs_train") or {}).get("map", {})
+    among = (result.get("test_vs_test") or {}).get("map", {})
+    labels = result.get("labels", {})
+    values = [*(maps.get(rule) for rule in TIE_RULES), among.get("expected"), *map(labels.get, MEASURES[-2:])]
+    return dict(zip(MEASURES, values, strict=True))
+
+
+def _reason(measure: str, run: Run, result: Mapping[str, Any]) -> str:
+    """Say why there is no value."""
+    if "missing" in result:
+        return str(result["missing"])
+    if measure in ("overall_accuracy", "kappa"):
+        return "undefined for these labels" if "labels" in result else "learns without labels, gives none"
+    if measure != "test_map_expected" and run.bits is None:
+        return "distances of floats: ties, if any, by index"
+    return "a single test image" if result.get("test_vs_test") is None else "no query has a relevant image"
+
+
+def _curves(results: Mapping[Run, dict[str, Any]], bits: int, seed: int) -> dict[str, Any]:
+    """Return the retrieval figures of every method that gave codes of a length with a seed."""
+    methods = {
+        run.method: {key: value for key, value in result["test_vs_train"].items() if key != "per_query"}
+        for run, result in results.items()
+        if (run.bits, run.seed) == (bits, seed) and "missing" not in result
+    }
+    return {"bits": bits, "seed": seed, "methods": methods}
