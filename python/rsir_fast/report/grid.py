@@ -1,0 +1,278 @@
+"""A table of results, written as Markdown, CSV, LaTeX, or for the terminal: groups of rows, mean ± spread, remarks.
+
+A cell without a value says why: its remark becomes a footnote, as does one on a value.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from itertools import groupby
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from rsir_fast.report.format import MISSING
+
+__all__ = ["Cell", "Column", "Grid", "GridRow", "to_csv", "to_latex", "to_markdown", "to_terminal"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A measure.
+
+    Parameters
+    ----------
+    key : str
+        Its name in CSV.
+    title : str
+        What people read.
+    group : str
+        Heading over it and its neighbours of the same group.
+    scale, decimals
+        A value is shown times `scale`, with so many decimals.
+    """
+
+    key: str
+    title: str
+    group: str = ""
+    scale: int = 100
+    decimals: int = 2
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A value, or none.
+
+    Parameters
+    ----------
+    mean : float or None
+    spread : float, optional
+        Standard deviation over `count` runs.
+    count : int, optional
+        Runs.
+    remark : str
+        On the value, or why there is none.
+    """
+
+    mean: float | None = None
+    spread: float | None = None
+    count: int | None = None
+    remark: str = ""
+
+
+@dataclass(frozen=True)
+class GridRow:
+    """A method: its cells by the key of the column; one that is not there is an empty cell without a reason."""
+
+    label: str
+    cells: Mapping[str, Cell]
+    group: str = ""
+    remark: str = ""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table.
+
+    Parameters
+    ----------
+    title : str
+    stub : str
+        Heading of the column of row labels.
+    columns : sequence of Column
+    rows : sequence of GridRow
+        Those of one group stand together.
+    notes : sequence of str
+        Lines under the table.
+
+    Examples
+    --------
+    >>> columns = [Column("map", "mAP (%)"), Column("oa", "OA (%)")]
+    >>> rows = [GridRow("ours", {"map": Cell(0.5, 0.01, 3), "oa": Cell(0.9)}, "16 bits"),
+    ...         GridRow("ITQ", {"map": Cell(0.25), "oa": Cell(remark="no labels")}, "16 bits")]
+    >>> print(to_markdown(Grid("Table", "method", columns, rows)), end="")
+    | method | mAP (%) | OA (%) |
+    |---|---:|---:|
+    | **16 bits** | | |
+    | ours | 50.00 ± 1.00 | 90.00 |
+    | ITQ | 25.00 | – [1] |
+    <BLANKLINE>
+    [1] no labels
+    """
+
+    title: str
+    stub: str
+    columns: Sequence[Column]
+    rows: Sequence[GridRow]
+    notes: Sequence[str] = ()
+    remarks: tuple[str, ...] = field(init=False)
+    """The footnotes, in the order in which a reader meets them."""
+
+    def __post_init__(self) -> None:
+        met = (
+            remark
+            for row in self.rows
+            for remark in (row.remark, *(self.cell(row, column).remark for column in self.columns))
+        )
+        object.__setattr__(self, "remarks", tuple(dict.fromkeys(remark for remark in met if remark)))
+
+    def cell(self, row: GridRow, column: Column) -> Cell:
+        """Return a row's cell in a column."""
+        return row.cells.get(column.key, Cell())
+
+    def value(self, row: GridRow, column: Column) -> str:
+        """Write a cell, without its footnote."""
+        cell = self.cell(row, column)
+        if cell.mean is None:
+            return MISSING if cell.remark else ""
+        parts = [cell.mean] if cell.spread is None else [cell.mean, cell.spread]
+        return " ± ".join(f"{_scaled(part, column):.{column.decimals}f}" for part in parts)
+
+    def mark(self, remark: str) -> str:
+        """Return the number of a footnote, nothing for no remark."""
+        return str(self.remarks.index(remark) + 1) if remark else ""
+
+    def header(self) -> list[tuple[str, int]]:
+        """Return the headings over the columns, each with how many it spans; empty if there are none."""
+        spans = [(group, len(list(columns))) for group, columns in groupby(self.columns, lambda column: column.group)]
+        return spans if any(group for group, _ in spans) else []
+
+    def groups(self) -> list[tuple[str, list[GridRow]]]:
+        """Return the rows by group."""
+        return [(group, list(rows)) for group, rows in groupby(self.rows, lambda row: row.group)]
+
+
+def to_markdown(grid: Grid) -> str:
+    """Write a table as Markdown (GitHub's)."""
+
+    def text(row: GridRow, column: Column) -> str:
+        return _with_mark(grid.value(row, column), grid.mark(grid.cell(row, column).remark))
+
+    titles = [f"{column.group}: {column.title}" if column.group else column.title for column in grid.columns]
+    lines = [_piped(_markdown(title) for title in (grid.stub, *titles)), f"|---|{'---:|' * len(titles)}"]
+    for group, rows in grid.groups():
+        lines += [f"| **{_markdown(group)}** |{' |' * len(titles)}"] if group else []
+        for row in rows:
+            label = _with_mark(_markdown(row.label), grid.mark(row.remark))
+            lines.append(_piped([label, *(text(row, column) for column in grid.columns)]))
+    notes = [*(f"[{number}] {_markdown(remark)}" for number, remark in enumerate(grid.remarks, 1))]
+    return "\n".join([*lines, *(line for note in (*notes, *map(_markdown, grid.notes)) for line in ("", note)), ""])
+
+
+def to_csv(grid: Grid) -> str:
+    """Write a table as CSV: unrounded means, spreads and numbers of runs in columns of their own, then remarks."""
+    target = io.StringIO()
+    out = csv.writer(target, lineterminator="\n")
+    names = [name for column in grid.columns for name in (column.key, f"{column.key}_spread", f"{column.key}_runs")]
+    out.writerow(["group", grid.stub, *names, "remarks"])
+    for row in grid.rows:
+        cells = [grid.cell(row, column) for column in grid.columns]
+        numbers = [number for cell in cells for number in (cell.mean, cell.spread, cell.count)]
+        said = [f"{column.key}: {cell.remark}" for column, cell in zip(grid.columns, cells, strict=True) if cell.remark]
+        remarks = "; ".join([row.remark, *said] if row.remark else said)
+        texts = ["" if number is None else repr(number) for number in numbers]
+        out.writerow([_cell_text(row.group), _cell_text(row.label), *texts, _cell_text(remarks)])
+    return target.getvalue()
+
+
+def to_latex(grid: Grid) -> str:
+    """Write a table as a LaTeX tabular (package booktabs); whatever stands in names is escaped."""
+    width = len(grid.columns) + 1
+
+    def text(row: GridRow, column: Column) -> str:
+        return _latex(grid.value(row, column)) + _superscript(grid.mark(grid.cell(row, column).remark))
+
+    lines = ["% needs \\usepackage{booktabs}", f"\\begin{{tabular}}{{l{'r' * len(grid.columns)}}}", "\\toprule"]
+    if grid.header():
+        spans = [f"\\multicolumn{{{span}}}{{c}}{{{_latex(group)}}}" for group, span in grid.header()]
+        lines.append(" & ".join(["", *spans]).strip() + r" \\")
+        lines += _rules(grid.header())
+    lines += [" & ".join(_latex(title) for title in (grid.stub, *(c.title for c in grid.columns))) + r" \\"]
+    for group, rows in grid.groups():
+        lines.append(r"\midrule")
+        lines += [f"\\multicolumn{{{width}}}{{l}}{{\\emph{{{_latex(group)}}}}} \\\\"] if group else []
+        for row in rows:
+            label = _latex(row.label) + _superscript(grid.mark(row.remark))
+            lines.append(" & ".join([label, *(text(row, column) for column in grid.columns)]) + r" \\")
+    lines += [r"\bottomrule", r"\end{tabular}"]
+    remarks = [f"{_superscript(str(number))} {_latex(remark)}" for number, remark in enumerate(grid.remarks, 1)]
+    notes = [*remarks, *map(_latex, grid.notes)]
+    if notes:
+        lines += ["", r"\smallskip", r"{\footnotesize", *(f"{note}\\par" for note in notes), "}"]
+    return "\n".join([*lines, ""])
+
+
+def to_terminal(grid: Grid) -> RenderableType:
+    """Lay a table out for a terminal; nothing in it depends on colour."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=Text(grid.title), title_justify="left", title_style="")
+    table.add_column(grid.stub)
+    for column in grid.columns:
+        table.add_column(Text(f"{column.group}\n{column.title}".strip()), justify="right", vertical="bottom")
+    groups = grid.groups()
+    for group, rows in groups:
+        if group:
+            table.add_row(Text(group, style="bold"))
+        for row in rows:
+            label = _with_mark(row.label, grid.mark(row.remark))
+            cells = ((grid.value(row, c), grid.mark(grid.cell(row, c).remark)) for c in grid.columns)
+            table.add_row(Text(f"  {label}" if group else label), *(Text(_with_mark(*cell)) for cell in cells))
+    remarks = (f"[{number}] {remark}" for number, remark in enumerate(grid.remarks, 1))
+    return Group(table, *(Text(line) for line in (*remarks, *grid.notes)))
+
+
+def _scaled(value: float, column: Column) -> Decimal:
+    # Decimal of the shortest form: 0.96672 becomes 96.672, not 96.67200000000001.
+    return Decimal(repr(float(value))) * column.scale
+
+
+def _with_mark(text: str, mark: str) -> str:
+    return f"{text} [{mark}]".strip() if mark else text
+
+
+def _piped(texts: object) -> str:
+    return f"| {' | '.join(texts)} |".replace("|  |", "| |")  # type: ignore[arg-type]
+
+
+def _cell_text(text: str) -> str:
+    """Keep a spreadsheet from taking a name as a formula."""
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@") else text
+
+
+def _markdown(text: str) -> str:
+    return re.sub(r"([\\`*_|<>\[\]])", r"\\\1", " ".join(text.split()))
+
+
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "–": "--",
+    "±": r"$\pm$",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    **{char: f"\\{char}" for char in "&%$#_{}"},
+}
+
+
+def _latex(text: str) -> str:
+    return "".join(_LATEX.get(char, char) for char in " ".join(text.split()))
+
+
+def _superscript(mark: str) -> str:
+    return f"\\textsuperscript{{{mark}}}" if mark else ""
+
+
+def _rules(header: list[tuple[str, int]]) -> list[str]:
+    """Return a rule under each heading that is one."""
+    rules, first = [], 2
+    for group, span in header:
+        rules += [f"\\cmidrule(lr){{{first}-{first + span - 1}}}"] if group else []
+        first += span
+    return rules
