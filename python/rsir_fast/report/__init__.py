@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from rsir_fast.report.examples import pick_queries
+from rsir_fast.report.hash_plots import (
+    confusion_matrix_plot,
+    precision_by_number,
+    precision_recall_by_radius,
+    recall_by_number,
+)
 from rsir_fast.report.plots import per_class_bars, pr_curve, precision_at_n
 from rsir_fast.report.tables import result_table
 from rsir_fast.report.write import result_json, write_report
 
 __all__ = [
+    "confusion_matrix_plot",
     "per_class_bars",
     "pick_queries",
     "pr_curve",
     "precision_at_n",
+    "precision_by_number",
+    "precision_recall_by_radius",
+    "recall_by_number",
     "result_json",
     "result_table",
     "write_report",

@@ -8,50 +8,30 @@ readers) and never the only cue.
 
 from __future__ import annotations
 
-import io
 import math
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from rsir_fast.report._figure import (
+    COLOURS,
+    GREY,
+    INK,
+    MARKERS,
+    figure,
+    legend_or_note,
+    note,
+    number_or,
+    percent_axes,
+    percents,
+)
 from rsir_fast.report.format import fraction, percent, shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 __all__ = ["chance_precision", "per_class_bars", "pr_curve", "precision_at_n"]
 
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
-_MARKERS = ("o", "s", "^", "D", "v", "P")
-_GREY, _INK = "#6b7280", "#1f2937"
 _CONVENTIONS = (("query_excluded", "query excluded", "-"), ("query_included", "query included", "--"))
-_STYLE: dict[Any, Any] = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "rsir_fast",
-    "text.parse_math": False,
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],
-    "font.size": 9.0,
-    "axes.titlesize": 10.0,
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": _GREY,
-    "axes.labelcolor": _INK,
-    "axes.titlecolor": _INK,
-    "axes.axisbelow": True,
-    "axes.grid": True,
-    "grid.color": "#e5e7eb",
-    "xtick.color": _INK,
-    "ytick.color": _INK,
-    "text.color": _INK,
-    "legend.frameon": False,
-    "lines.linewidth": 1.8,
-    "figure.constrained_layout.h_pad": 0.08,
-    "figure.constrained_layout.w_pad": 0.08,
-}
 _ANNOTATED_N = (1, 10, 50, 100, 500)
 _TICKS_N = (2, 3, 5, 10, 20, 50, 100)
 
@@ -78,21 +58,21 @@ def pr_curve(results: Mapping[str, Mapping[str, Any]]) -> bytes:
     >>> svg.startswith(b"<?xml"), b"Recall" in svg
     (True, True)
     """
-    with _figure(4.8, 3.9) as (figure, save):
-        axes = figure.subplots()
+    with figure(4.8, 3.9) as (drawn, save):
+        axes = drawn.subplots()
         for index, (name, measures, label, line) in enumerate(_lines(results)):
             curve = measures["pr_curve"]
-            colour = _COLOURS[_colour_index(index, results)]
-            axes.plot(_percent(curve["recall"]), _percent(curve["precision"]), line, color=colour, label=label)
+            colour = COLOURS[_colour_index(index, results)]
+            axes.plot(percents(curve["recall"]), percents(curve["precision"]), line, color=colour, label=label)
             if name == "query_excluded" and len(results) == 1:
                 _annotate_n(axes, curve, colour)
         if len(results) == 1:
             _draw_chance(axes, next(iter(results.values())))
-        _percent_axes(axes, "Recall (%)", "Precision (%)")
+        percent_axes(axes, "Recall (%)", "Precision (%)")
         axes.set_xlim(0, 102)
         axes.set_xticks(range(0, 101, 20))
         axes.set_title("Precision and recall")
-        _legend_or_note(axes, _reason_for_nothing(results))
+        legend_or_note(axes, _reason_for_nothing(results))
         return save()
 
 
@@ -118,8 +98,8 @@ def precision_at_n(results: Mapping[str, Mapping[str, Any]], largest: int = 100)
     >>> b"Images returned" in svg
     True
     """
-    with _figure(4.8, 3.9) as (figure, save):
-        axes = figure.subplots()
+    with figure(4.8, 3.9) as (drawn, save):
+        axes = drawn.subplots()
         shown = 2
         for index, (_, measures, label, line) in enumerate(_lines(results)):
             curve = measures["pr_curve"]
@@ -130,11 +110,11 @@ def precision_at_n(results: Mapping[str, Mapping[str, Any]], largest: int = 100)
             shown = max(shown, numbers[-1])
             axes.plot(
                 numbers,
-                _percent(values),
+                percents(values),
                 line,
-                color=_COLOURS[_colour_index(index, results)],
+                color=COLOURS[_colour_index(index, results)],
                 label=label,
-                marker=_MARKERS[index % len(_MARKERS)],
+                marker=MARKERS[index % len(MARKERS)],
                 markersize=4.5,
                 markevery=[place for place, n in enumerate(numbers) if n in _TICKS_N],
             )
@@ -142,13 +122,13 @@ def precision_at_n(results: Mapping[str, Mapping[str, Any]], largest: int = 100)
         axes.set_xlim(1.9, max(20, shown) * 1.08)
         if axes.lines:
             axes.axvspan(2, 20, color="#f3f4f6", zorder=0)
-            axes.text(2.08, 2.5, "2 to 20: the paper's range", color=_GREY, fontsize=8)
-        _percent_axes(axes, "Images returned, n (log scale)", "Mean precision at n (%)")
+            axes.text(2.08, 2.5, "2 to 20: the paper's range", color=GREY, fontsize=8)
+        percent_axes(axes, "Images returned, n (log scale)", "Mean precision at n (%)")
         ticks = [n for n in _TICKS_N if n <= max(20, shown)]
         axes.set_xticks(ticks, [str(n) for n in ticks])
         axes.set_xticks([], minor=True)
         axes.set_title("Precision by number of images returned")
-        _legend_or_note(axes, _reason_for_nothing(results, smallest=2))
+        legend_or_note(axes, _reason_for_nothing(results, smallest=2))
         return save()
 
 
@@ -175,19 +155,19 @@ def per_class_bars(result: Mapping[str, Any], convention: str = "query_excluded"
     >>> svg.index(b"forest") < svg.index(b"beach")
     True
     """
-    rows = sorted(result[convention]["per_class"], key=lambda row: (-_number(row["map"], -1.0), row["class"]))
-    with _figure(6.6, 1.25 + 0.235 * max(len(rows), 2)) as (figure, save):
-        panels = figure.subplots(1, 2, sharey=True)
+    rows = sorted(result[convention]["per_class"], key=lambda row: (-number_or(row["map"], -1.0), row["class"]))
+    with figure(6.6, 1.25 + 0.235 * max(len(rows), 2)) as (drawn, save):
+        panels = drawn.subplots(1, 2, sharey=True)
         places = range(len(rows))
         for axes, key, label, colour in zip(
             panels,
             ("map", "anmrr"),
             ("mAP (%), higher is better", "ANMRR (0 to 1), lower is better"),
-            _COLOURS,
+            COLOURS,
             strict=False,
         ):
             scale = 100.0 if key == "map" else 1.0
-            values = [_number(row[key], 0.0) * scale for row in rows]
+            values = [number_or(row[key], 0.0) * scale for row in rows]
             axes.barh(places, values, height=0.66, color=colour)
             for place, (row, value) in enumerate(zip(rows, values, strict=True)):
                 text = percent(row[key]).removesuffix(" %") if key == "map" else fraction(row[key])
@@ -201,7 +181,7 @@ def per_class_bars(result: Mapping[str, Any], convention: str = "query_excluded"
         panels[0].set_title(f"By class, {convention.replace('_', ' ')}")
         panels[0].set_ylim(max(len(rows), 2) - 0.4, -0.6)
         if not rows:
-            _note(panels[0], "no labelled queries")
+            note(panels[0], "no labelled queries")
         return save()
 
 
@@ -231,30 +211,6 @@ def chance_precision(class_counts: Sequence[int], items: int) -> float | None:
     return sum(size * (size - 1) for size in class_counts) / (queries * (items - 1))
 
 
-@contextmanager
-def _figure(width: float, height: float) -> Iterator[tuple[Figure, Callable[[], bytes]]]:
-    """Yield a figure (inches) and the function that turns it into bytes; matplotlib is loaded here and nowhere else."""
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
-
-    with mpl.rc_context(), warnings.catch_warnings():
-        # The defaults first: a setting of the user's that the style does not name would change the file.
-        warnings.simplefilter("ignore", mpl.MatplotlibDeprecationWarning)
-        mpl.rcParams.update({k: v for k, v in mpl.rcParamsDefault.items() if not k.startswith("backend")})
-        mpl.rcParams.update(_STYLE)
-        # Text is left to the viewer's fonts, so a glyph that DejaVu lacks only makes a width estimate inexact.
-        warnings.filterwarnings("ignore", message=r"(?s).*Glyph .* missing from", category=UserWarning)
-        figure = Figure(figsize=(width, height), layout="constrained")
-
-        def save() -> bytes:
-            target = io.BytesIO()
-            nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-            figure.savefig(target, format="svg", metadata=nothing)
-            return target.getvalue()
-
-        yield figure, save
-
-
 def _lines(results: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, Mapping[str, Any], str, str]]:
     """Yield (convention, measures, legend label, line style) for every curve that has points."""
     for name, result in results.items():
@@ -265,12 +221,12 @@ def _lines(results: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, Mapp
 
 def _colour_index(line: int, results: Mapping[str, Mapping[str, Any]]) -> int:
     """One colour per result when results are compared, one per convention when there is only one."""
-    return (line if len(results) == 1 else line // 2) % len(_COLOURS)
+    return (line if len(results) == 1 else line // 2) % len(COLOURS)
 
 
 def _annotate_n(axes: Axes, curve: Mapping[str, Any], colour: str) -> None:
     for n, precision, recall in zip(curve["n"], curve["precision"], curve["recall"], strict=True):
-        if n in _ANNOTATED_N and math.isfinite(_number(precision, math.nan)):
+        if n in _ANNOTATED_N and math.isfinite(number_or(precision, math.nan)):
             axes.plot(100 * recall, 100 * precision, "o", color=colour, markersize=4)
             # Above and right of the point, where a falling curve leaves room; at the right edge there is none.
             aside, side = ((7, 5), "left") if recall < 0.85 else ((-7, -9), "right")
@@ -281,7 +237,7 @@ def _annotate_n(axes: Axes, curve: Mapping[str, Any], colour: str) -> None:
                 textcoords="offset points",
                 ha=side,
                 fontsize=8,
-                color=_INK,
+                color=INK,
                 bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 0.8},
             )
 
@@ -291,21 +247,7 @@ def _draw_chance(axes: Axes, result: Mapping[str, Any]) -> None:
     level = chance_precision(dataset.get("class_counts", ()), dataset.get("items", 0))
     if level is not None and axes.lines:
         label = f"random ranking ({100 * level:.1f} %)"
-        axes.axhline(100 * level, color=_GREY, linestyle=":", linewidth=1.2, label=label)
-
-
-def _percent_axes(axes: Axes, x_label: str, y_label: str) -> None:
-    axes.set_ylim(0, 102)
-    axes.set_yticks(range(0, 101, 20))
-    axes.set_xlabel(x_label)
-    axes.set_ylabel(y_label)
-
-
-def _legend_or_note(axes: Axes, reason: str) -> None:
-    if axes.lines:
-        axes.legend(loc="best", fontsize=8)
-    else:
-        _note(axes, reason)
+        axes.axhline(100 * level, color=GREY, linestyle=":", linewidth=1.2, label=label)
 
 
 def _reason_for_nothing(results: Mapping[str, Mapping[str, Any]], smallest: int = 1) -> str:
@@ -315,15 +257,3 @@ def _reason_for_nothing(results: Mapping[str, Mapping[str, Any]], smallest: int 
     if any(result["dataset"].get("classes") for result in results.values()):
         return "no query has another image of its class"
     return "no labelled queries"
-
-
-def _note(axes: Axes, text: str) -> None:
-    axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color=_GREY)
-
-
-def _number(value: float | None, missing: float) -> float:
-    return missing if value is None or not math.isfinite(value) else float(value)
-
-
-def _percent(values: Sequence[float | None]) -> list[float]:
-    return [100 * _number(value, math.nan) for value in values]

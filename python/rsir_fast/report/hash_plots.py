@@ -1,0 +1,226 @@
+"""Figures of retrieval by hash codes and of the labels beside them, as SVG in the manner of `rsir_fast.report.plots`.
+
+Curves take what `rsir_fast.protocols.evaluate_codes` returns, one or several by the name they carry in the legend; each
+has a marker and a line style of its own, so that colour is never the only cue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rsir_fast.report._figure import (
+    COLOURS,
+    INK,
+    MARKERS,
+    figure,
+    legend_or_note,
+    note,
+    percent_axes,
+    percents,
+)
+from rsir_fast.report.format import count, shorten
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["confusion_matrix_plot", "precision_by_number", "precision_recall_by_radius", "recall_by_number"]
+
+_LINES = ("-", "--", "-.", ":")
+_NAMED_RADII = (0, 2, 4, 8, 16, 32, 64)
+_ROOM = 9.0
+"""Percent between two named radii, so that their names do not touch."""
+
+_NAMED_WITHIN = 3
+"""Curves whose names find room between them; those of more stand aside."""
+
+Curves = Mapping[str, Mapping[str, Any]]
+
+
+def precision_recall_by_radius(curves: Curves) -> bytes:
+    """Draw precision against recall, over all pairs, one point for each Hamming radius.
+
+    Parameters
+    ----------
+    curves : mapping of str to dict
+        Figures of `evaluate_codes` by their name in the legend. Radii within which nothing lies have no point; of a
+        single curve, some radii are named.
+
+    Returns
+    -------
+    bytes
+        One SVG file.
+
+    Examples
+    --------
+    >>> radius = {"precision": [None, 0.9, 0.5], "recall": [0.0, 0.6, 1.0]}
+    >>> svg = precision_recall_by_radius({"mine": {"radius": radius}})
+    >>> b"Recall (%)" in svg, b"mine" in svg
+    (True, True)
+    """
+    with figure(_width(curves), 3.9) as (drawn, save):
+        axes = drawn.subplots()
+        for name, measures, style in _styled(curves):
+            precision, recall = (measures["radius"][key] for key in ("precision", "recall"))
+            points = [
+                (radius, 100 * r, 100 * p)
+                for radius, (r, p) in enumerate(zip(recall, precision, strict=True))
+                if r is not None and p is not None
+            ]
+            if points:
+                _, x, y = zip(*points, strict=True)
+                axes.plot(x, y, label=name, markevery=0.08, **style)
+            if len(curves) == 1:
+                _name_radii(axes, points)
+        percent_axes(axes, "Recall (%)", "Precision (%)")
+        axes.set_xlim(-2, 102)
+        axes.set_xticks(range(0, 101, 20))
+        axes.set_title("Precision and recall by Hamming radius")
+        _legend_or_note(axes, "no two items of one class to compare")
+        return save()
+
+
+def precision_by_number(curves: Curves) -> bytes:
+    """Draw mean precision against the number of returned items.
+
+    Parameters
+    ----------
+    curves : mapping of str to dict
+        As in `precision_recall_by_radius`.
+
+    Returns
+    -------
+    bytes
+        One SVG file.
+
+    Examples
+    --------
+    >>> b"Items returned" in precision_by_number({"mine": {"cutoffs": [1, 11], "precision_at": [0.9, 0.8]}})
+    True
+    """
+    return _by_number(curves, "precision_at", "Mean precision (%)", "Precision by number of items returned")
+
+
+def recall_by_number(curves: Curves) -> bytes:
+    """Draw mean recall against the number of returned items.
+
+    Parameters
+    ----------
+    curves : mapping of str to dict
+        As in `precision_recall_by_radius`.
+
+    Returns
+    -------
+    bytes
+        One SVG file.
+
+    Examples
+    --------
+    >>> b"Mean recall (%)" in recall_by_number({"mine": {"cutoffs": [1, 11], "recall_at": [0.1, 0.8]}})
+    True
+    """
+    return _by_number(curves, "recall_at", "Mean recall (%)", "Recall by number of items returned")
+
+
+def confusion_matrix_plot(confusion: Sequence[Sequence[int]], classes: Sequence[str]) -> bytes:
+    """Draw how many items of each true class (row) were given each label (column).
+
+    Parameters
+    ----------
+    confusion : [c, c] int
+        Counts, as of `rsir_fast.metrics.confusion_matrix`; a cell is as dark as its share of the row.
+    classes : sequence of str
+        c names.
+
+    Returns
+    -------
+    bytes
+        One SVG file that grows with the number of classes. Cells without items are empty.
+
+    Examples
+    --------
+    >>> svg = confusion_matrix_plot([[3, 1], [0, 4]], ["beach", "river"])
+    >>> b"true class" in svg, b">beach<" in svg
+    (True, True)
+    """
+    rows = [[int(value) for value in row] for row in confusion]
+    size, names = len(classes), [shorten(name, 26) for name in classes]
+    side = 0.9 + 0.085 * max(map(len, names), default=0) + size * (0.26 if size > 8 else 0.4)
+    with figure(max(side, 2.6), max(side, 2.2)) as (drawn, save):
+        from matplotlib.colors import LinearSegmentedColormap
+
+        axes = drawn.subplots()
+        axes.set_title("Labels of the test images")
+        if not size:
+            note(axes, "no classes")
+            return save()
+        shares = [[value / max(1, sum(row)) for value in row] for row in rows]
+        shades = LinearSegmentedColormap.from_list("shares", ["#ffffff", "#0b5394"])
+        edges = [place - 0.5 for place in range(size + 1)]
+        axes.pcolormesh(edges, edges, shares, cmap=shades, vmin=0, vmax=1, edgecolors="#e5e7eb", linewidth=0.6)
+        for i, row in enumerate(rows):
+            for j, value in enumerate(row):
+                if value:
+                    ink = "white" if shares[i][j] > 0.75 else INK
+                    axes.text(j, i, count(value), ha="center", va="center", fontsize=7, color=ink)
+        axes.set_xticks(range(size), names, rotation=90)
+        axes.set_yticks(range(size), names)
+        axes.set_xlabel("label given")
+        axes.set_ylabel("true class")
+        axes.set_ylim(size - 0.5, -0.5)
+        axes.set_aspect("equal")
+        axes.grid(visible=False)
+        axes.tick_params(length=0)
+        return save()
+
+
+def _by_number(curves: Curves, key: str, y_label: str, title: str) -> bytes:
+    with figure(_width(curves), 3.9) as (drawn, save):
+        axes = drawn.subplots()
+        for name, measures, style in _styled(curves):
+            if any(value is not None for value in measures[key]):
+                axes.plot(measures["cutoffs"], percents(measures[key]), label=name, **style)
+        percent_axes(axes, "Items returned", y_label)
+        axes.set_xlim(left=0)
+        axes.set_title(title)
+        _legend_or_note(axes, "no query has another item of its class")
+        return save()
+
+
+def _styled(curves: Curves) -> Iterator[tuple[str, Mapping[str, Any], dict[str, Any]]]:
+    """Yield legend label, figures and the look of every curve."""
+    for index, (name, measures) in enumerate(curves.items()):
+        look = {
+            "color": COLOURS[index % len(COLOURS)],
+            "marker": MARKERS[index % len(MARKERS)],
+            "linestyle": _LINES[index % len(_LINES)],
+        }
+        yield shorten(name, 30), measures, {**look, "markersize": 4.5}
+
+
+def _width(curves: Curves) -> float:
+    return 4.8 if len(curves) <= _NAMED_WITHIN else 6.6
+
+
+def _legend_or_note(axes: Axes, reason: str) -> None:
+    if len(axes.lines) <= _NAMED_WITHIN:
+        legend_or_note(axes, reason)
+    else:
+        axes.figure.legend(loc="outside right upper", fontsize=8)
+
+
+def _name_radii(axes: Axes, points: Sequence[tuple[int, float, float]]) -> None:
+    placed: list[tuple[float, float]] = []
+    for radius, x, y in points:
+        if radius in _NAMED_RADII and all(max(abs(x - a), abs(y - b)) >= _ROOM for a, b in placed):
+            placed.append((x, y))
+            aside, side = ((7, 5), "left") if x < 85 else ((-7, -11), "right")
+            axes.annotate(
+                f"r = {radius}",
+                (x, y),
+                aside,
+                textcoords="offset points",
+                ha=side,
+                fontsize=8,
+                bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 0.8},
+            )
