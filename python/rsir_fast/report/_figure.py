@@ -7,7 +7,9 @@ import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from rsir_fast.report.format import shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,6 +45,15 @@ STYLE: dict[Any, Any] = {
 }
 
 
+class Panel(NamedTuple):
+    """One measure of every class: what stands under it, the bars' lengths, their texts, and the longest possible."""
+
+    label: str
+    values: Sequence[float | None]
+    texts: Sequence[str]
+    largest: float
+
+
 @contextmanager
 def figure(width: float, height: float) -> Iterator[tuple[Figure, Callable[[], bytes]]]:
     """Yield a figure (inches) and the function that turns it into bytes; matplotlib is loaded here and nowhere else."""
@@ -65,6 +76,29 @@ def figure(width: float, height: float) -> Iterator[tuple[Figure, Callable[[], b
             return target.getvalue()
 
         yield drawn, save
+
+
+def bars(names: Sequence[str], panels: Sequence[Panel], title: str, reason: str) -> bytes:
+    """Draw measures of every class side by side, a bar a class, and say why if there is none."""
+    with figure(6.6, 1.25 + 0.235 * max(len(names), 2)) as (drawn, save):
+        places = range(len(names))
+        sides = drawn.subplots(1, len(panels), sharey=True)
+        for axes, panel, colour in zip(sides, panels, COLOURS, strict=False):
+            values = [number_or(value, 0.0) for value in panel.values]
+            axes.barh(places, values, height=0.66, color=colour)
+            for place, (value, text) in enumerate(zip(values, panel.texts, strict=True)):
+                axes.text(value + 0.015 * panel.largest, place, text, va="center", fontsize=8)
+            axes.set_xlim(0, 1.16 * panel.largest)
+            axes.set_xticks([tick * panel.largest / 4 for tick in range(5)])
+            axes.set_xlabel(panel.label)
+            axes.grid(visible=False, axis="y")
+            axes.tick_params(axis="y", length=0)
+        sides[0].set_yticks(places, [shorten(name, 26) for name in names])
+        sides[0].set_title(title)
+        sides[0].set_ylim(max(len(names), 2) - 0.4, -0.6)
+        if not names:
+            note(sides[0], reason)
+        return save()
 
 
 def percent_axes(axes: Axes, x_label: str, y_label: str) -> None:

@@ -11,7 +11,7 @@ __all__ = [
     "Citation",
     "Row",
     "citations",
-    "method_rows",
+    "flat",
     "network_name",
     "notes",
     "provenance_rows",
@@ -35,25 +35,22 @@ class Citation(NamedTuple):
     url: str | None = None
 
 
-_NORMALIZE = {
-    "row": "Gaussian, over the elements of each image's own vector: f* = (1 + (f − μ) / 3σ) / 2, not clipped (eq. 2)",
-    "feature": "Gaussian, over the database for each feature: f* = (1 + (f − μ) / 3σ) / 2, not clipped",
-    "none": "none, features as the network gives them",
-}
-_DISTANCE = {"euclidean": "Euclidean", "hamming": "Hamming"}
-_ANMRR = {
-    "2ng": "K = 2 NG (NG = number of relevant images); a relevant image beyond rank K counts as rank 1.25 K",
-    "mpeg7": "K = min(4 NG, 2 max NG) as in MPEG-7; a relevant image beyond rank K counts as rank 1.25 K",
-}
-_TIES = {"item index": "equal distances are ordered by item index"}
 _LISTED = 12
-_EXPLAINED = {"normalize", "distance", "anmrr_k", "query", "ties"}
+
+_RANK_LAST = ("it ranks last", "they rank last")
+_EFFECT = {"dhcnn2021": ("its code and label mean nothing", "their codes and labels mean nothing")}
 
 _GE_2018 = Citation(
     "Ge Y., Jiang S., Ye F., Xu Q., Tang Y. (2018). Remote sensing image retrieval using pre-trained convolutional "
     "neural networks based on ImageNet. Geomatics and Information Science of Wuhan University 43(1), 67-73.",
     "https://doi.org/10.13203/j.whugis20150498",
 )
+_SONG_2021 = Citation(
+    "Song W., Li S., Benediktsson J. A. (2021). Deep Hashing Learning for Visual and Semantic Retrieval of Remote "
+    "Sensing Images. IEEE Transactions on Geoscience and Remote Sensing 59(11), 9661-9672.",
+    "https://doi.org/10.1109/TGRS.2020.3035676",
+)
+_PROTOCOLS = {"ge2018": _GE_2018, "dhcnn2021": _SONG_2021}
 _DATASETS = {
     "ucmerced": Citation(
         "Yang Y., Newsam S. (2010). Bag-of-visual-words and spatial extensions for land-use classification. "
@@ -103,35 +100,10 @@ def notes(result: Mapping[str, Any]) -> list[str]:
     stated = [str(note) for note in result["dataset"].get("notes") or ()]
     useless = result["features"].get("non_finite_rows") or 0
     if useless:
-        subject, rank = counted(useless, "image has", "images have"), "it ranks" if useless == 1 else "they rank"
-        stated.append(f"{subject} features that are not finite (NaN or infinity); {rank} last")
+        subject = counted(useless, "image has", "images have")
+        effect = _EFFECT.get(result.get("protocol", ""), _RANK_LAST)[useless > 1]
+        stated.append(f"{subject} features that are not finite (NaN or infinity); {effect}")
     return stated
-
-
-def method_rows(result: Mapping[str, Any]) -> list[Row]:
-    """State every setting that decides the figures, in full sentences where the plain value says too little.
-
-    Examples
-    --------
-    >>> settings = {"normalize": "row", "distance": "euclidean", "anmrr_k": "2ng", "query": "every image"}
-    >>> [row.label for row in method_rows({"settings": settings})][:3]
-    ['Normalisation', 'Distance', 'Queries']
-    """
-    settings = result["settings"]
-    stated = {key: str(settings.get(key, "not stated")) for key in _EXPLAINED}
-    rows = [
-        Row("Normalisation", _NORMALIZE.get(stated["normalize"], stated["normalize"])),
-        Row("Distance", _DISTANCE.get(stated["distance"], stated["distance"])),
-        Row("Queries", f"{stated['query']}, ranked against the whole database; relevant = same class"),
-        Row("Query excluded", "the query is taken out of its own ranking by its index, never as “the first hit”"),
-        Row("Query included", "the query stays in the ranking and counts as a relevant image, which raises mAP"),
-        Row("mAP", "mean over queries of AP; AP divides by the number of all relevant images"),
-        Row("ANMRR", _ANMRR.get(stated["anmrr_k"], stated["anmrr_k"])),
-        Row("Ties", _TIES.get(stated["ties"], stated["ties"])),
-        Row("No relevant image", "such queries are counted apart and not averaged in"),
-    ]
-    rows.extend(Row(key, text) for key, text in _flat({k: settings[k] for k in sorted(settings.keys() - _EXPLAINED)}))
-    return rows
 
 
 def provenance_rows(result: Mapping[str, Any], machine: Mapping[str, str] | None = None) -> list[Row]:
@@ -149,17 +121,17 @@ def provenance_rows(result: Mapping[str, Any], machine: Mapping[str, str] | None
     rows = [
         Row("Data set", dataset["name"]),
         Row("Folder", dataset.get("root") or "in memory", code=True),
-        Row("Network and layer", f"{network_name(features)}, {features['layer']}, {count(features['dim'])} values"),
+        Row("Network and layer", _network(result)),
         Row("Loaded as", str(features["backbone"]), code=True),
         Row("Weights, file", str(weights.get("file", "not stated")), code=True),
         Row("Weights, SHA-256", str(weights.get("sha256", "not stated")), code=True),
     ]
     if weights.get("source"):
         rows.append(Row("Weights, source", str(weights["source"])))
-    preprocessing = "; ".join(f"{key}: {text}" for key, text in _flat(features.get("preprocessing") or {}))
+    preprocessing = "; ".join(f"{key}: {text}" for key, text in flat(features.get("preprocessing") or {}))
     rows.append(Row("Preprocessing", preprocessing or "not stated"))
     known = {"backbone", "name", "description", "layer", "dim", "weights", "preprocessing", "non_finite_rows"}
-    rows.extend(Row(key, text) for key, text in _flat({k: features[k] for k in sorted(features.keys() - known)}))
+    rows.extend(Row(key, text) for key, text in flat({k: features[k] for k in sorted(features.keys() - known)}))
     rows.append(Row("rsir_fast", str(result.get("rsir_fast", "not stated"))))
     rows.extend(Row(key, text) for key, text in (machine or {}).items())
     return rows
@@ -195,17 +167,25 @@ def citations(result: Mapping[str, Any]) -> list[Citation]:
     2
     """
     name = "".join(char for char in result["dataset"]["name"].lower() if char.isalnum())
-    cited = [_GE_2018] if result["protocol"] == "ge2018" else []
+    cited = [_PROTOCOLS[result["protocol"]]] if result["protocol"] in _PROTOCOLS else []
     cited.extend(citation for prefix, citation in _DATASETS.items() if name.startswith(prefix))
     return cited
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+def _network(result: Mapping[str, Any]) -> str:
+    features = result["features"]
+    if "bits" in result:
+        labels = count(len(result["classes"]))
+        return f"{network_name(features)}: {count(result['bits'])} values for the code, {labels} probabilities"
+    return f"{network_name(features)}, {features['layer']}, {count(features['dim'])} values"
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     """Yield the leaves of nested settings as (dotted name in words, text)."""
     for key, value in values.items():
         name = f"{prefix}{key}".replace("_", " ")
         if isinstance(value, Mapping):
-            yield from _flat(value, f"{name}, ")
+            yield from flat(value, f"{name}, ")
         elif isinstance(value, list | tuple):
             short = len(value) <= _LISTED
             yield name, ", ".join(str(entry) for entry in value) if short else f"{len(value)} values"

@@ -13,18 +13,27 @@ from rsir_fast.report._figure import (
     COLOURS,
     INK,
     MARKERS,
+    Panel,
+    bars,
     figure,
     legend_or_note,
     note,
+    number_or,
     percent_axes,
     percents,
 )
-from rsir_fast.report.format import count, shorten
+from rsir_fast.report.format import count, percent, shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["confusion_matrix_plot", "precision_by_number", "precision_recall_by_radius", "recall_by_number"]
+__all__ = [
+    "class_bars",
+    "confusion_matrix_plot",
+    "precision_by_number",
+    "precision_recall_by_radius",
+    "recall_by_number",
+]
 
 _LINES = ("-", "--", "-.", ":")
 _NAMED_RADII = (0, 2, 4, 8, 16, 32, 64)
@@ -172,6 +181,35 @@ def confusion_matrix_plot(confusion: Sequence[Sequence[int]], classes: Sequence[
         axes.grid(visible=False)
         axes.tick_params(length=0)
         return save()
+
+
+def class_bars(classes: Sequence[str], precision: Sequence[float | None], accuracy: Sequence[float | None]) -> bytes:
+    """Draw expected mAP and the share of right labels of every class, best mAP first.
+
+    Parameters
+    ----------
+    classes : [c] str
+    precision, accuracy : [c] float or None
+        Between 0 and 1; classes without a value come last, with a dash.
+
+    Returns
+    -------
+    bytes
+        One SVG file whose height grows with the number of classes.
+
+    Examples
+    --------
+    >>> svg = class_bars(["beach", "forest"], [0.9, 0.95], [1.0, None])
+    >>> svg.index(b"forest") < svg.index(b"beach")
+    True
+    """
+    order = sorted(range(len(classes)), key=lambda place: (-number_or(precision[place], -1.0), classes[place]))
+    panels = []
+    for label, values in (("mAP (%), expected over ties", precision), ("right labels (%)", accuracy)):
+        sorted_values = [values[place] for place in order]
+        texts = [percent(value).removesuffix(" %") for value in sorted_values]
+        panels.append(Panel(label, percents(sorted_values), texts, 100.0))
+    return bars([classes[place] for place in order], panels, "By class, test images", "no classes")
 
 
 def _by_number(curves: Curves, key: str, y_label: str, title: str) -> bytes:

@@ -4,50 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
-from markupsafe import Markup, escape
+from markupsafe import Markup
 from PIL import Image
 
-from rsir_fast.report import format as text
-from rsir_fast.report.describe import (
-    citations,
-    method_rows,
-    network_name,
-    notes,
-    provenance_rows,
-    timing_rows,
-    weights_name,
-)
-from rsir_fast.report.published import LAYERS, compare_with_published
-from rsir_fast.report.thumbnails import Thumbnail, Thumbnails
+from rsir_fast.report.describe import citations, notes, provenance_rows, timing_rows
+from rsir_fast.report.rankings import ranking
+from rsir_fast.report.templating import template
+from rsir_fast.report.thumbnails import Thumbnails
+from rsir_fast.report.views import view_of
 
 __all__ = ["inline_svg", "render_page"]
 
 _SKIPPED_SHOWN = 100
-
-
-class _Picture(NamedTuple):
-    """One image of a ranking with its caption."""
-
-    thumbnail: Thumbnail
-    label: str
-    distance: str
-    relevant: bool
-
-
-class _Ranking(NamedTuple):
-    """One query and what was returned for it."""
-
-    note: str
-    query: _Picture
-    average_precision: str
-    right: int
-    results: list[_Picture]
-    missing: list[str]
 
 
 def render_page(
@@ -67,10 +37,11 @@ def render_page(
     result : result
         What an evaluation protocol returned.
     plots : mapping of str to bytes
-        SVG files ``pr_curve``, ``precision_at_n`` and ``per_class``.
+        SVG files by name, as the protocol's view draws them.
     examples : sequence of mapping
         Rankings to show, each with ``query`` (item index), ``query_class``, ``average_precision`` and ``results``, a
-        list of ``item``, ``class``, ``distance``, ``relevant``; an optional ``note`` says why it was chosen.
+        list of ``item``, ``class``, ``distance``, ``relevant``; an optional ``note`` says why it was chosen. With
+        labels also ``label`` and ``probability`` (of the query: ``query_label``, ``query_probability``).
     load_image : callable, optional
         Item index -> PIL image. An image that raises ImageError is shown as a placeholder with the reason.
     command : str, optional
@@ -87,30 +58,22 @@ def render_page(
     """
     thumbnails = Thumbnails(load_image, thumbnail_size)
     skipped = result["dataset"].get("skipped", ())
-    return _template().render(
-        title=f"{result['dataset']['name']}, {network_name(result['features'])} {result['features']['layer']}",
-        network=network_name(result["features"]),
-        weights=weights_name(result["features"]),
-        notes=notes(result),
-        result=result,
-        dataset=result["dataset"],
-        features=result["features"],
-        excluded=result["query_excluded"],
-        included=result["query_included"],
-        classes=_class_rows(result),
-        plots={name: inline_svg(svg, name) for name, svg in plots.items()},
-        pictures_given=load_image is not None,
-        rankings=[_ranking(example, thumbnails) for example in examples],
-        published=compare_with_published(result),
-        layers=LAYERS,
-        method=method_rows(result),
-        provenance=provenance_rows(result, machine),
-        timing=timing_rows(result),
-        citations=citations(result),
-        skipped=skipped[:_SKIPPED_SHOWN],
-        skipped_count=len(skipped),
-        command=command,
-    )
+    shared = {
+        "notes": notes(result),
+        "result": result,
+        "dataset": result["dataset"],
+        "features": result["features"],
+        "plots": {name: inline_svg(svg, name) for name, svg in plots.items()},
+        "pictures_given": load_image is not None,
+        "rankings": [ranking(example, thumbnails) for example in examples],
+        "provenance": provenance_rows(result, machine),
+        "timing": timing_rows(result),
+        "citations": citations(result),
+        "skipped": skipped[:_SKIPPED_SHOWN],
+        "skipped_count": len(skipped),
+        "command": command,
+    }
+    return template(f"{result['protocol']}.html.j2").render(shared | view_of(result).context(result))
 
 
 def inline_svg(svg: bytes, name: str) -> Markup:
@@ -144,48 +107,3 @@ def inline_svg(svg: bytes, name: str) -> Markup:
 
     # Only inside tags: a class name in a text node may read like a reference and must stay as it is.
     return Markup(f"{head}>{re.sub(r'<[^>]+>', prefix_ids, body)}")
-
-
-@cache
-def _template() -> Template:
-    folder = Path(__file__).with_name("templates")
-    environment = Environment(
-        loader=FileSystemLoader(folder),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    for function in (text.fraction, text.percent, text.count, text.counted):
-        environment.filters[function.__name__] = function
-    environment.filters["breakable"] = _breakable
-    return environment.get_template("report.html.j2")
-
-
-def _breakable(name: str) -> Markup:
-    """Let a long name break where a reader would break it: after a stroke, a slash, a dot or a small letter."""
-    return Markup(re.sub(r"([_/.\-]|[a-z](?=[A-Z]))(?=.)", r"\1<wbr>", str(escape(name))))
-
-
-def _class_rows(result: Mapping[str, Any]) -> list[tuple[Mapping[str, Any], Mapping[str, Any]]]:
-    """Pair the measures of each class, query excluded and query included."""
-    included = {row["class"]: row for row in result["query_included"]["per_class"]}
-    return [(row, included.get(row["class"], {})) for row in result["query_excluded"]["per_class"]]
-
-
-def _ranking(example: Mapping[str, Any], thumbnails: Thumbnails) -> _Ranking:
-    query = _Picture(thumbnails(example["query"]), example["query_class"], "", True)
-    results = [
-        _Picture(thumbnails(hit["item"]), hit["class"], text.distance(hit["distance"]), hit["relevant"])
-        for hit in example["results"]
-    ]
-    places = [("the query", query), *((f"rank {rank}", hit) for rank, hit in enumerate(results, 1))]
-    return _Ranking(
-        note=example.get("note", ""),
-        query=query,
-        average_precision=text.fraction(example["average_precision"]),
-        right=sum(1 for hit in example["results"] if hit["relevant"]),
-        results=results,
-        missing=[f"{place}: {shown.thumbnail.problem}" for place, shown in places if shown.thumbnail.uri is None],
-    )

@@ -17,9 +17,10 @@ from rsir_fast.report._figure import (
     GREY,
     INK,
     MARKERS,
+    Panel,
+    bars,
     figure,
     legend_or_note,
-    note,
     number_or,
     percent_axes,
     percents,
@@ -156,33 +157,14 @@ def per_class_bars(result: Mapping[str, Any], convention: str = "query_excluded"
     True
     """
     rows = sorted(result[convention]["per_class"], key=lambda row: (-number_or(row["map"], -1.0), row["class"]))
-    with figure(6.6, 1.25 + 0.235 * max(len(rows), 2)) as (drawn, save):
-        panels = drawn.subplots(1, 2, sharey=True)
-        places = range(len(rows))
-        for axes, key, label, colour in zip(
-            panels,
-            ("map", "anmrr"),
-            ("mAP (%), higher is better", "ANMRR (0 to 1), lower is better"),
-            COLOURS,
-            strict=False,
-        ):
-            scale = 100.0 if key == "map" else 1.0
-            values = [number_or(row[key], 0.0) * scale for row in rows]
-            axes.barh(places, values, height=0.66, color=colour)
-            for place, (row, value) in enumerate(zip(rows, values, strict=True)):
-                text = percent(row[key]).removesuffix(" %") if key == "map" else fraction(row[key])
-                axes.text(value + 0.015 * scale, place, text, va="center", fontsize=8)
-            axes.set_xlim(0, 1.16 * scale)
-            axes.set_xticks([tick * scale / 4 for tick in range(5)])
-            axes.set_xlabel(label)
-            axes.grid(visible=False, axis="y")
-            axes.tick_params(axis="y", length=0)
-        panels[0].set_yticks(places, [shorten(row["class"], 26) for row in rows])
-        panels[0].set_title(f"By class, {convention.replace('_', ' ')}")
-        panels[0].set_ylim(max(len(rows), 2) - 0.4, -0.6)
-        if not rows:
-            note(panels[0], "no labelled queries")
-        return save()
+    precision, rank = ([row[key] for row in rows] for key in ("map", "anmrr"))
+    shown = [percent(value).removesuffix(" %") for value in precision]
+    panels = [
+        Panel("mAP (%), higher is better", percents(precision), shown, 100.0),
+        Panel("ANMRR (0 to 1), lower is better", rank, [fraction(value) for value in rank], 1.0),
+    ]
+    title = f"By class, {convention.replace('_', ' ')}"
+    return bars([row["class"] for row in rows], panels, title, "no labelled queries")
 
 
 def chance_precision(class_counts: Sequence[int], items: int) -> float | None:

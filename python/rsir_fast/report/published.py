@@ -9,7 +9,7 @@ from typing import Any
 
 from rsir_fast.report.format import count, counted
 
-__all__ = ["LAYERS", "Comparison", "PublishedRow", "compare_with_published"]
+__all__ = ["LAYERS", "Comparison", "PublishedRow", "compare_with_published", "deviation", "is_uc_merced"]
 
 LAYERS = ("pool5", "fc6", "fc7")
 
@@ -130,18 +130,37 @@ def compare_with_published(result: Mapping[str, Any]) -> Comparison | None:
     layer = result["features"]["layer"]
     if result["protocol"] != "ge2018" or table is None or network is None or layer not in LAYERS:
         return None
-    return Comparison(table.dataset, table.rows, network, layer, _deviation(result["dataset"], table))
+    deviates = deviation(result["dataset"], table.classes, table.per_class)
+    return Comparison(table.dataset, table.rows, network, layer, deviates)
 
 
-def _deviation(dataset: Mapping[str, Any], table: _Table) -> str:
-    items, classes = dataset["items"], len(dataset["classes"])
-    published = table.classes * table.per_class
-    if (items, classes) != (published, table.classes):
-        mine = f"{counted(items, 'image', 'images')} of {counted(classes, 'class', 'classes')}"
-        return f"this run: {mine}; the paper: {count(published)} of {table.classes}"
-    sizes = set(dataset.get("class_counts") or [table.per_class])
-    if sizes != {table.per_class}:
-        return f"this run: {min(sizes)} to {max(sizes)} images in a class; the paper: {table.per_class} in each"
+def is_uc_merced(name: str) -> bool:
+    """Tell whether a data set's name is that of UC Merced.
+
+    Examples
+    --------
+    >>> is_uc_merced("UCMerced_LandUse"), is_uc_merced("AID")
+    (True, False)
+    """
+    return _TABLES.get(_key(name)) is _UC_MERCED_TABLE
+
+
+def deviation(dataset: Mapping[str, Any], classes: int, per_class: int) -> str:
+    """Say how a data set differs in number from one of `classes` classes of `per_class` images; empty if it does not.
+
+    Examples
+    --------
+    >>> deviation({"items": 6, "classes": ["a", "b"]}, 21, 100)
+    'this run: 6 images of 2 classes; the paper: 2,100 of 21'
+    """
+    items, found = dataset["items"], len(dataset["classes"])
+    published = classes * per_class
+    if (items, found) != (published, classes):
+        mine = f"{counted(items, 'image', 'images')} of {counted(found, 'class', 'classes')}"
+        return f"this run: {mine}; the paper: {count(published)} of {classes}"
+    sizes = set(dataset.get("class_counts") or [per_class])
+    if sizes != {per_class}:
+        return f"this run: {min(sizes)} to {max(sizes)} images in a class; the paper: {per_class} in each"
     return ""
 
 

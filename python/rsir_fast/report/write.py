@@ -14,9 +14,8 @@ import numpy as np
 from PIL import Image
 
 from rsir_fast.errors import RsirError
-from rsir_fast.report.describe import network_name
 from rsir_fast.report.page import render_page
-from rsir_fast.report.plots import per_class_bars, pr_curve, precision_at_n
+from rsir_fast.report.views import view_of
 
 __all__ = ["result_json", "write_report"]
 
@@ -31,7 +30,7 @@ def write_report(
     machine: Mapping[str, str] | None = None,
     thumbnail_size: int = 112,
 ) -> dict[str, Path]:
-    """Write ``result.json``, three SVG plots and ``report.html`` into a folder.
+    """Write ``result.json``, the SVG plots and ``report.html`` into a folder.
 
     Everything is made in memory first, then written under temporary names, then renamed: a failure leaves the files of
     an earlier run whole and no debris. The same input gives the same bytes.
@@ -56,7 +55,7 @@ def write_report(
     Returns
     -------
     dict of str to Path
-        ``result``, ``pr_curve``, ``precision_at_n``, ``per_class`` and ``report``, in the order written.
+        ``result``, the protocol's plots and ``report``, in the order written.
 
     Raises
     ------
@@ -64,13 +63,10 @@ def write_report(
         If the folder cannot be written to.
     TypeError
         If the result holds something JSON has no form for.
+    ValueError
+        If there is no report for the result's protocol.
     """
-    name = f"{network_name(result['features'])} {result['features']['layer']}"
-    plots = {
-        "pr_curve": pr_curve({name: result}),
-        "precision_at_n": precision_at_n({name: result}),
-        "per_class": per_class_bars(result),
-    }
+    plots = view_of(result).plots(result)
     page = render_page(
         result, plots, examples, load_image, command=command, machine=machine, thumbnail_size=thumbnail_size
     )
