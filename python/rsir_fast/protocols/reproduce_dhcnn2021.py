@@ -177,12 +177,10 @@ def reproduce_dhcnn2021(
             for method in BASELINES:
                 run = Run(method, bits, seed)
                 runs.do(run, "baselines", partial(_baseline, features, parts, threads, run))
-    dataset_described = describe_dataset(features)
-    del dataset_described["root"]  # where the images lie is no part of the result
     return {
         "protocol": "reproduce dhcnn2021",
         "rsir_fast": version("rsir-fast"),
-        "dataset": dataset_described,
+        "dataset": describe_dataset(features),
         "features": describe_features(features),
         "settings": {
             **settings,

@@ -1,0 +1,30 @@
+"""The head alone on stored features against the whole model on the images."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import rsir_fast as rf
+from rsir_fast.hashing import split_hash_features, train_dhcnn
+from rsir_fast.hashing.encode import encode_features
+from scene_files import write_scenes
+
+
+def test_the_head_alone_gives_what_the_whole_model_gives(tmp_path):
+    scenes = write_scenes(tmp_path / "data")
+    backbone = rf.load_backbone("squeezenet1_1", weights="random:0")
+    features = rf.extract(scenes, backbone, device="cpu")
+    model = train_dhcnn(scenes, backbone, bits=16, freeze_backbone=True, epochs=20, features=features, device="cpu")
+    found = encode_features(model, features)
+    whole = rf.extract(scenes, model.as_backbone(), device="cpu")
+    for ours, theirs in zip(*(split_hash_features(f.matrix, 16) for f in (found, whole)), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+    assert found.items == whole.items
+    assert found.provenance["hash"] == whole.provenance["hash"]
+    assert (rf.evaluate_dhcnn2021(found).result["bits"], found.matrix.dtype) == (16, np.float32)
+    with pytest.raises(ValueError, match="features: expected rows of 512 values, got 19"):
+        encode_features(model, found)
+    model.training["freeze_backbone"] = False
+    with pytest.raises(ValueError, match="expected one with a frozen backbone"):
+        encode_features(model, features)
