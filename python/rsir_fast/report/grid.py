@@ -212,7 +212,7 @@ def to_latex(grid: Grid) -> str:
 def to_terminal(grid: Grid) -> RenderableType:
     """Lay a table out for a terminal; nothing in it depends on colour."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=Text(grid.title), title_justify="left", title_style="")
-    table.add_column(grid.stub)
+    table.add_column(grid.stub, no_wrap=True)
     for column in grid.columns:
         table.add_column(Text(f"{column.group}\n{column.title}".strip()), justify="right", vertical="bottom")
     groups = grid.groups()

@@ -1,0 +1,239 @@
+"""The table of `rsir_fast.protocols.reproduce_dhcnn2021` for readers: every form of table, plots, one HTML page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import RenderableType
+
+from rsir_fast.datasets.files import write_atomically
+from rsir_fast.report._figure import COLOURS, GREY, MARKERS, figure, legend_or_note, number_or, percent_axes
+from rsir_fast.report.describe import Citation, Row, citations, network_name, notes, provenance_rows
+from rsir_fast.report.format import count, shorten
+from rsir_fast.report.grid import Cell, Column, Grid, GridRow, to_csv, to_latex, to_markdown, to_terminal
+from rsir_fast.report.hash_plots import precision_by_number, precision_recall_by_radius, recall_by_number
+from rsir_fast.report.page import inline_svg
+from rsir_fast.report.published import deviation, is_uc_merced
+from rsir_fast.report.published_hashing import PUBLISHED
+from rsir_fast.report.templating import template
+from rsir_fast.report.write import result_json
+
+__all__ = ["comparison_grid", "comparison_table", "map_by_bits", "runs_grid", "write_comparison"]
+
+_TRAIN = "mAP (%), test vs train"
+COLUMNS = (
+    Column("map_expected", "expected", _TRAIN),
+    Column("map_by_index", "by index", _TRAIN),
+    Column("map_worst", "worst", _TRAIN),
+    Column("map_best", "best", _TRAIN),
+    Column("test_map_expected", "expected", "test vs test"),
+    Column("overall_accuracy", "OA (%)", "labels"),
+    Column("kappa", "kappa", "labels", scale=1, decimals=3),
+)
+_SHORT = ("map_expected", "map_by_index", "test_map_expected", "overall_accuracy")
+"""Measures that find room in a terminal."""
+
+_CITED = (
+    Citation(
+        "Gong Y., Lazebnik S., Gordo A., Perronnin F. (2013). Iterative quantization: a Procrustean approach to "
+        "learning binary codes for large-scale image retrieval. IEEE TPAMI 35(12). (ITQ)",
+        "https://doi.org/10.1109/TPAMI.2012.193",
+    ),
+    Citation(
+        "Charikar M. S. (2002). Similarity estimation techniques from rounding algorithms. STOC. (random projection)",
+        "https://doi.org/10.1145/509907.509965",
+    ),
+)
+
+
+def comparison_grid(result: Mapping[str, Any]) -> Grid:
+    """Lay the result out as a table, with the published numbers under it where the data set is theirs.
+
+    Parameters
+    ----------
+    result : dict
+        Of `rsir_fast.protocols.reproduce_dhcnn2021`.
+
+    Returns
+    -------
+    Grid
+    """
+    rows = [
+        GridRow(
+            row["method"],
+            {key: _cell(measured) for key, measured in row["measures"].items()},
+            _group(row),
+            remark="" if row["bits"] else f"row-normalised, {count(result['features']['dim'])} float32 values an image",
+        )
+        for row in result["rows"]
+    ]
+    stated = [_spread(result)]
+    if is_uc_merced(result["dataset"]["name"]):
+        for method in PUBLISHED:
+            cells = {"map_expected": Cell(method.map, remark=method.source)}
+            if method.overall_accuracy is not None:
+                cells["overall_accuracy"] = Cell(method.overall_accuracy, remark=method.source)
+            rows.append(GridRow(method.method, cells, "published"))
+        stated.append("How ties were ordered in the published numbers is not stated.")
+        if differs := deviation(result["dataset"], 21, 100):
+            stated.append(f"The published numbers are of other images: {differs}.")
+    return Grid(_title(result), "method", COLUMNS, rows, stated)
+
+
+def runs_grid(result: Mapping[str, Any]) -> Grid:
+    """Lay out the single runs behind `comparison_grid`: a row for each method, length and seed."""
+    rows = [
+        GridRow(
+            f"seed {run['seed']}",
+            {key: _cell({**measured, "mean": run[key]}) for key, measured in _single(row).items()},
+            f"{row['method']}, {_group(row)}",
+        )
+        for row in result["rows"]
+        for run in row["runs"]
+    ]
+    return Grid(f"{_title(result)}: single runs", "run", COLUMNS, rows)
+
+
+def comparison_table(result: Mapping[str, Any]) -> RenderableType:
+    """Lay the table out for a terminal: its chief measures."""
+    grid = comparison_grid(result)
+    return to_terminal(replace(grid, columns=[column for column in grid.columns if column.key in _SHORT]))
+
+
+def map_by_bits(result: Mapping[str, Any]) -> bytes:
+    """Draw mAP (test against train, expected over ties) against hash length, a line for each method.
+
+    Returns
+    -------
+    bytes
+        One SVG file. Bars are one sample standard deviation over the seeds up and down; the dashed line is the
+        ranking by features, without codes.
+    """
+    with figure(4.8, 3.9) as (drawn, save):
+        axes = drawn.subplots()
+        lengths = sorted(result["settings"]["lengths"])
+        methods = dict.fromkeys(row["method"] for row in result["rows"] if row["bits"])
+        for index, method in enumerate(methods):
+            rows = [row for row in result["rows"] if row["method"] == method]
+            found = [(lengths.index(row["bits"]), row["measures"]["map_expected"]) for row in rows]
+            found = [(place, measured) for place, measured in found if measured["mean"] is not None]
+            if found:
+                axes.errorbar(
+                    # Beside one another, so that bars at one length can be told apart.
+                    [place + 0.05 * (index - (len(methods) - 1) / 2) for place, _ in found],
+                    [100 * measured["mean"] for _, measured in found],
+                    [100 * number_or(measured["deviation"], 0.0) for _, measured in found],
+                    color=COLOURS[index % len(COLOURS)],
+                    marker=MARKERS[index % len(MARKERS)],
+                    markersize=4.5,
+                    capsize=3,
+                    label=shorten(method, 40),
+                )
+        for row in result["rows"]:
+            if row["bits"] is None and row["measures"]["map_expected"]["mean"] is not None:
+                level = 100 * row["measures"]["map_expected"]["mean"]
+                axes.axhline(level, color=GREY, linestyle="--", linewidth=1.2, label=f"{row['method']} (no codes)")
+        percent_axes(axes, "Hash length (bits)", "mAP, test vs train (%)")
+        axes.set_xticks(range(len(lengths)), [str(bits) for bits in lengths])
+        axes.set_xlim(-0.4, len(lengths) - 0.6)
+        axes.set_title("mAP by hash length")
+        legend_or_note(axes, "no query has a relevant image")
+        return save()
+
+
+def write_comparison(folder: str | Path, result: Mapping[str, Any], *, command: str | None = None) -> dict[str, Path]:
+    """Write ``result.json``, the table in every form, the plots and ``report.html`` into a folder.
+
+    The same result and command give the same bytes; no file is ever half there.
+
+    Parameters
+    ----------
+    folder : path
+        Made if missing; files of the same names are replaced.
+    result : dict
+        Of `rsir_fast.protocols.reproduce_dhcnn2021`.
+    command : str, optional
+        The command line that gives it again, for the page.
+
+    Returns
+    -------
+    dict of str to Path
+        By file name.
+    """
+    grid, runs = comparison_grid(result), runs_grid(result)
+    curves = result["curves"]["methods"]
+    plots = {
+        "map_by_bits": map_by_bits(result),
+        "pr_by_radius": precision_recall_by_radius(curves),
+        "precision_by_number": precision_by_number(curves),
+        "recall_by_number": recall_by_number(curves),
+    }
+    page = template("comparison.html.j2").render(
+        title=_title(result),
+        result=result,
+        notes=notes(result),
+        grid=grid,
+        runs=runs,
+        plots={name: inline_svg(svg, name) for name, svg in plots.items()},
+        method=_setting_rows(result["settings"]),
+        provenance=provenance_rows(result),
+        skipped=result["dataset"]["skipped"],
+        skipped_count=len(result["dataset"]["skipped"]),
+        timing=[],
+        citations=[*citations({**result, "protocol": "dhcnn2021"}), *_CITED],
+        command=command,
+    )
+    texts = {
+        "result.json": result_json(result),
+        "table.md": to_markdown(grid),
+        "table.csv": to_csv(grid),
+        "table.tex": to_latex(grid),
+        "runs.csv": to_csv(runs),
+        **{f"{name}.svg": svg.decode() for name, svg in plots.items()},
+        "report.html": page,
+    }
+    paths = {name: Path(folder) / name for name in texts}
+    for name, path in paths.items():
+        write_atomically(path, texts[name].encode("utf-8", "backslashreplace"))
+    return paths
+
+
+def _title(result: Mapping[str, Any]) -> str:
+    return f"{result['dataset']['name']}: {network_name(result['features'])}, {result['features']['layer']}"
+
+
+def _group(row: Mapping[str, Any]) -> str:
+    return f"{row['bits']} bits" if row["bits"] else "no codes"
+
+
+def _cell(measured: Mapping[str, Any]) -> Cell:
+    return Cell(measured["mean"], measured["deviation"], measured["seeds"] or None, measured["missing"] or "")
+
+
+def _single(row: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the measures of a row without what several runs have together."""
+    return {key: {**measured, "deviation": None, "seeds": 1} for key, measured in row["measures"].items()}
+
+
+def _spread(result: Mapping[str, Any]) -> str:
+    seeds = result["settings"]["seeds"]
+    drawn = "a seed draws split, new weights, order and the directions of the baselines"
+    if len(seeds) == 1:
+        return f"One seed ({seeds[0]}), no spread: {drawn}."
+    listed = ", ".join(map(str, seeds))
+    return f"Mean ± sample standard deviation over {len(seeds)} seeds ({listed}): {drawn}."
+
+
+def _setting_rows(settings: Mapping[str, Any]) -> list[Row]:
+    """State the settings, the recipe of each method in a line."""
+    rows = [Row(key.replace("_", " "), _said(value)) for key, value in settings.items() if key != "recipes"]
+    return [*rows, *(Row(f"recipe of {method}", _said(recipe)) for method, recipe in settings["recipes"].items())]
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "; ".join(f"{key.replace('_', ' ')}: {_said(entry)}" for key, entry in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -1,0 +1,136 @@
+"""The page and the tables of a reproduction."""
+
+from __future__ import annotations
+
+import copy
+import csv
+import io
+import re
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+from rich.console import Console
+
+from rsir_fast.report.comparison import comparison_grid, comparison_table, map_by_bits, runs_grid, write_comparison
+from rsir_fast.report.grid import to_csv, to_markdown
+
+MEASURES = ("map_expected", "map_by_index", "map_worst", "map_best", "test_map_expected", "overall_accuracy", "kappa")
+CURVES = {
+    "radius": {"precision": [1.0, 0.5], "recall": [0.5, 1.0]},
+    "cutoffs": [1, 11],
+    "precision_at": [0.9, 0.5],
+    "recall_at": [0.1, 0.9],
+}
+
+
+def row(method, bits, first, second, missing=None):
+    values = [None, None] if missing else [first, second]
+    measured = {
+        "mean": None if missing else (first + second) / 2,
+        "deviation": None if missing else abs(first - second) / 2**0.5,
+        "seeds": 0 if missing else 2,
+        "missing": missing,
+    }
+    runs = [{"seed": seed, **dict.fromkeys(MEASURES, value)} for seed, value in enumerate(values)]
+    return {"method": method, "bits": bits, "measures": dict.fromkeys(MEASURES, measured), "runs": runs}
+
+
+@pytest.fixture
+def result():
+    recipe = {"name": "modern", "epochs": 60, "loss": {"p": 32.0}}
+    return {
+        "protocol": "reproduce dhcnn2021",
+        "rsir_fast": "0.1.0",
+        "dataset": {
+            "name": "scenes",
+            "root": None,
+            "items": 40,
+            "classes": ["a", "b"],
+            "class_counts": [20, 20],
+            "notes": [],
+            "skipped": [{"item": "a/<x>.jpg", "reason": "truncated"}],
+        },
+        "features": {"backbone": "vgg", "layer": "fc7", "dim": 4096, "weights": {"file": "f", "sha256": "ab"}},
+        "settings": {"freeze_backbone": True, "lengths": [16, 32], "seeds": [0, 1], "recipes": {"DHCNN": recipe}},
+        "rows": [
+            row("features, Euclidean", None, 0.8, 0.9),
+            row("DHCNN", 16, 0.9, 0.95),
+            row("ITQ", 16, 0.5, 0.6),
+            row("DHCNN", 32, 0.91, 0.97),
+            row("ITQ", 32, 0, 0, "too many <bits>"),
+        ],
+        "curves": {"bits": 32, "seed": 0, "methods": {"DHCNN": CURVES, "ITQ": CURVES}},
+    }
+
+
+def test_the_table(result):
+    text = to_markdown(comparison_grid(result))
+    assert "| **16 bits** |" in text
+    assert "| DHCNN | 92.50 ± 3.54 |" in text
+    assert "| ITQ | – [2] |" in text
+    assert "[2] too many \\<bits\\>" in text
+    assert "over 2 seeds (0, 1)" in text
+    assert "published" not in text
+
+
+def test_published_numbers_stand_beside_uc_merced_only(result):
+    result["dataset"]["name"] = "UCMerced_LandUse"
+    grid = comparison_grid(result)
+    assert [row.label for row in grid.rows if row.group == "published"] == ["DHCNN", "DHCNN", "DHCL", "HPSH"]
+    text = to_markdown(grid)
+    assert re.search(r"\| DHCNN \| 96\.67 \[\d\] \| .* \| 95\.71 \[\d\] \| \|", text)
+    assert "this run: 40 images of 2 classes; the paper: 2,100 of 21" in text
+
+
+def test_single_runs_have_their_seed(result):
+    rows = list(csv.DictReader(io.StringIO(to_csv(runs_grid(result)))))
+    assert len(rows) == 10
+    assert (rows[2]["group"], rows[2]["run"], rows[2]["map_expected"]) == ("DHCNN, 16 bits", "seed 0", "0.9")
+    assert rows[2]["map_expected_spread"] == ""
+
+
+def test_one_seed_has_no_spread(result):
+    result["settings"]["seeds"] = [0]
+    for found in result["rows"]:
+        found["runs"] = found["runs"][:1]
+        found["measures"] = {key: {**value, "deviation": None} for key, value in found["measures"].items()}
+    text = to_markdown(comparison_grid(result))
+    assert "±" not in text
+    assert "One seed (0), no spread" in text
+    ElementTree.fromstring(map_by_bits(result))
+
+
+def test_plot_of_lengths(result):
+    svg = map_by_bits(result)
+    ElementTree.fromstring(svg)
+    for text in (b">16<", b">32<", b">DHCNN<", b">ITQ<", b"features, Euclidean (no codes)"):
+        assert text in svg
+    changed = copy.deepcopy(result)
+    changed["rows"][1]["measures"]["map_expected"] = {**changed["rows"][1]["measures"]["kappa"], "deviation": 0.2}
+    assert map_by_bits(changed) != svg  # the bars are drawn
+    for found in result["rows"]:
+        found["measures"] = {key: {**value, "mean": None} for key, value in found["measures"].items()}
+    assert b"no query has a relevant image" in map_by_bits(result)
+
+
+def test_files(result, tmp_path):
+    paths = write_comparison(tmp_path / "a", result, command="rsir reproduce <x>")
+    again = write_comparison(tmp_path / "b", result, command="rsir reproduce <x>")
+    assert {name: path.read_bytes() for name, path in paths.items()} == {n: p.read_bytes() for n, p in again.items()}
+    tables = {"result.json", "table.md", "table.csv", "table.tex", "runs.csv", "report.html"}
+    assert tables < set(paths) == {path.name for path in (tmp_path / "a").iterdir()}
+    page = paths["report.html"].read_text()
+    assert "rsir reproduce &lt;x&gt;" in page
+    assert "too many &lt;bits&gt;" in page
+    assert "a/<wbr>&lt;x&gt;.<wbr>jpg" in page
+    assert page.count("<svg") == 4
+    assert not re.search(r"<script|<link|src=\"http|@import|url\(http", page)
+    assert "92.50 ± 3.54" in page
+
+
+def test_terminal(result):
+    console = Console(width=100)
+    with console.capture() as captured:
+        console.print(comparison_table(result))
+    assert re.search(r"\n   DHCNN +92.50 ± 3.54 ", captured.get())
+    assert "[2] too many <bits>" in captured.get()
