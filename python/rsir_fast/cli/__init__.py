@@ -12,7 +12,7 @@ import warnings
 
 import typer
 
-from rsir_fast.cli import demo, doctor, evaluate, features, search, train
+from rsir_fast.cli import demo, doctor, evaluate_dhcnn2021, evaluate_ge2018, features, reproduce, search, train
 
 __all__ = ["main"]
 
@@ -41,8 +41,12 @@ app.command("doctor")(doctor.doctor)
 app.command("features")(features.features)
 app.command("search")(search.search)
 protocols = typer.Typer(no_args_is_help=True, help="Evaluate retrieval by a published protocol.")
-protocols.command("ge2018")(evaluate.ge2018)
+protocols.command("ge2018")(evaluate_ge2018.ge2018)
+protocols.command("dhcnn2021")(evaluate_dhcnn2021.dhcnn2021)
 app.add_typer(protocols, name="evaluate")
+tables = typer.Typer(no_args_is_help=True, help="Reproduce a paper's table: from images to every number.")
+tables.command("dhcnn2021")(reproduce.dhcnn2021)
+app.add_typer(tables, name="reproduce")
 trainings = typer.Typer(no_args_is_help=True, help="Train a network.")
 trainings.command("dhcnn")(train.dhcnn)
 app.add_typer(trainings, name="train")

@@ -1,0 +1,138 @@
+"""``rsir reproduce dhcnn2021``: from images to the whole table of a paper in one command."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rsir_fast.cli import options as opt
+from rsir_fast.cli.session import (
+    end_with_skipped,
+    extraction_progress,
+    kept,
+    note,
+    plural,
+    print_json,
+    print_result,
+    reported_errors,
+)
+from rsir_fast.cli.train import RecipeName, training_progress
+from rsir_fast.errors import RsirError
+
+if TYPE_CHECKING:
+    from rsir_fast.protocols.runs import Stage
+
+
+def dhcnn2021(
+    data: Annotated[Path, typer.Argument(help="Folder of images in class folders.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="Folder for features, models and tables. [default: runs/reproduce-dhcnn2021-DATA-NETWORK-LAYER]",
+        ),
+    ] = None,
+    bits: Annotated[list[str], typer.Option(help="Hash lengths, 8 to 1024: 16,32,64, or the option several times.")] = [
+        "16,32,64"
+    ],  # noqa: B006 (typer copies it)
+    seeds: Annotated[int, typer.Option(min=1, help="How many, from 0 on: each draws split, weights and order.")] = 3,
+    freeze_backbone: Annotated[
+        bool, typer.Option("--freeze-backbone", help="Train the hash layer and classifier alone: minutes on a CPU.")
+    ] = False,
+    recipe: Annotated[
+        RecipeName, typer.Option(help="modern (ours), or that of the authors' MATLAB or PyTorch release.")
+    ] = RecipeName.modern,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Default: the recipe's.")] = None,
+    compare_weightings: Annotated[
+        bool, typer.Option("--compare-weightings", help="DHCNN twice: loss weighted as in MATLAB, and as in PyTorch.")
+    ] = False,
+    accumulate: Annotated[int, typer.Option(min=1, help="Parts in which a batch passes the network.")] = 1,
+    backbone: opt.BackboneName = "mobilenet_v2",
+    layer: opt.Layer = None,
+    weights: opt.Weights = None,
+    resize: opt.ResizeMode = opt.Resize.whole,
+    precision: opt.PrecisionMode = opt.Precision.float32,
+    all_items: opt.AllItems = False,
+    threads: opt.Threads = None,
+    workers: opt.Workers = None,
+    device: opt.Device = None,
+    download: opt.Download = True,
+    quiet: opt.Quiet = False,
+    json: opt.Json = False,
+) -> None:
+    """Train and evaluate DHCNN (Song et al. 2021) for every hash length and seed, beside hashing without labels.
+
+    Baselines: ITQ and random projection of the backbone's features, and these features without hashing. Writes
+    result.json, table.md, table.csv, table.tex, report.html and plots, the same bytes whenever it is run. Interrupted,
+    the same command again goes on where it was.
+    """
+    target: Path | None = out
+    with reported_errors(lambda: _left(target)):
+        from rsir_fast.extraction import Skipped
+        from rsir_fast.protocols.reproduce_dhcnn2021 import reproduce_dhcnn2021
+        from rsir_fast.report.comparison import comparison_table, write_comparison
+
+        lengths = _lengths(bits)
+        network = opt.NetworkOptions(backbone, layer, weights, resize, 32, precision, workers, device)
+        dataset, loaded = opt.open_both(data, network, all_items=all_items, download=download, quiet=quiet)
+        if target is None:
+            parts = ["reproduce", "dhcnn2021", dataset.name, loaded.name, loaded.layer]
+            target = Path("runs") / "-".join([*parts, *(["frozen"] if freeze_backbone else [])]).replace("/", "_")
+        if target.exists() and not target.is_dir():
+            raise RsirError(f"{target}: expected a folder for the tables, found a file; choose another with --out")
+        images, classes = plural(len(dataset), "image"), plural(len(dataset.classes), "class")
+        note(f"{dataset.name}: {images}, {classes}; {loaded.provenance['description']}, {loaded.layer}", quiet)
+        with extraction_progress(quiet) as extracting, training_progress(quiet) as training:
+            result = reproduce_dhcnn2021(
+                dataset,
+                network.load,
+                out=target,
+                lengths=lengths,
+                seeds=range(seeds),
+                freeze_backbone=freeze_backbone,
+                recipe=recipe.value,
+                epochs=epochs,
+                compare_weightings=compare_weightings,
+                device=device,
+                precision=precision.value,
+                accumulate=accumulate,
+                workers=workers,
+                threads=threads,
+                progress=None if quiet else _say,
+                extraction_progress=extracting,
+                training_progress=training,
+            )
+        paths = write_comparison(target, result, command=shlex.join(["rsir", *sys.argv[1:]]))
+        if json:
+            print_json(result)
+        else:
+            print_result(comparison_table(result))
+            typer.echo(f"report: {paths['report.html'].absolute()}")
+        end_with_skipped([Skipped(**entry) for entry in result["dataset"]["skipped"]])
+
+
+def _lengths(given: list[str]) -> list[int]:
+    """Return the hash lengths that the options name, each once, the shortest first."""
+    texts = [part.strip() for text in given for part in text.split(",")]
+    wrong = [text for text in texts if not (text.isascii() and text.isdigit())]
+    if wrong:
+        raise ValueError(f"--bits: expected hash lengths such as 16,32,64, got {wrong[0]!r}")
+    return sorted({int(text) for text in texts})
+
+
+def _say(stage: Stage) -> None:
+    note(f"run {stage.number} of {stage.total}: {stage.what}")
+
+
+def _left(out: Path | None) -> str:
+    """Say what an interruption leaves behind."""
+    again = "run the same command again to go on"
+    finished = 0 if out is None else len(list(out.glob("*/*/result.json")))
+    if out is None or not finished:
+        return kept((out or Path()) / "features", again)
+    return f"{plural(finished, 'run')} finished and kept in {out}; {again}"
