@@ -37,9 +37,10 @@ def dhcnn2021(
             help="Folder for features, models and tables. [default: runs/reproduce-dhcnn2021-DATA-NETWORK-LAYER]",
         ),
     ] = None,
-    bits: Annotated[list[str], typer.Option(help="Hash lengths, 8 to 1024: 16,32,64, or the option several times.")] = [
-        "16,32,64"
-    ],  # noqa: B006 (typer copies it)
+    bits: Annotated[
+        list[str] | None,
+        typer.Option(help="Hash lengths, 8 to 1024: 16,32,64, or the option several times. [default: 16,32,64]"),
+    ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="How many, from 0 on: each draws split, weights and order.")] = 3,
     freeze_backbone: Annotated[
         bool, typer.Option("--freeze-backbone", help="Train the hash layer and classifier alone: minutes on a CPU.")
@@ -77,7 +78,7 @@ def dhcnn2021(
         from rsir_fast.protocols.reproduce_dhcnn2021 import reproduce_dhcnn2021
         from rsir_fast.report.comparison import comparison_table, write_comparison
 
-        lengths = _lengths(bits)
+        lengths = _lengths(bits or ["16,32,64"])
         network = opt.NetworkOptions(backbone, layer, weights, resize, 32, precision, workers, device)
         dataset, loaded = opt.open_both(data, network, all_items=all_items, download=download, quiet=quiet)
         if target is None:
