@@ -183,7 +183,7 @@ class TestEvaluate:
         matrix[2] = np.nan
         Features(matrix, tuple("abcd"), [0, 0, 1, 1], ("x", "y"), "odd").save(tmp_path / "f")
         result = rsir("evaluate", "ge2018", tmp_path / "f", "--out", tmp_path / "run")
-        assert "1 images have features that are not finite" in result.stderr
+        assert "rsir: 1 image has features that are not finite (NaN or infinity); it ranks last" in result.stderr
 
     def test_per_class_table(self, tmp_path, features):
         stdout = rsir("evaluate", "ge2018", features, "--out", tmp_path, "--per-class").stdout

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from rsir_fast.cli import options as opt
-from rsir_fast.cli.evaluate import check_out, evaluate_and_report, extracted
+from rsir_fast.cli.evaluate_ge2018 import evaluate_and_report
+from rsir_fast.cli.evaluating import check_out, extracted
 from rsir_fast.cli.session import end_with_skipped, kept, note, reported_errors
 
 

@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-import platform
-import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from rsir_fast.cli import options as opt
-from rsir_fast.cli.session import (
-    end_with_skipped,
-    extraction_progress,
-    kept,
-    note,
-    plural,
-    print_json,
-    print_result,
-    reported_errors,
-)
-from rsir_fast.errors import RsirError
+from rsir_fast.cli.evaluating import check_out, default_out, extracted, write_and_print
+from rsir_fast.cli.session import end_with_skipped, kept, note, reported_errors
 
 if TYPE_CHECKING:
-    from rsir_fast.backbones import Backbone
-    from rsir_fast.datasets import Dataset
     from rsir_fast.extraction import Features
 
 
@@ -88,55 +74,15 @@ def ge2018(
         end_with_skipped(features.skipped)
 
 
-def extracted(
-    dataset: Dataset, backbone: Backbone, network: opt.NetworkOptions, out: Path, *, force: bool, quiet: bool
-) -> Features:
-    """Extract, or take up, the features of a data set with classes into ``OUT/features``."""
-    from rsir_fast.extraction import extract
-    from rsir_fast.protocols import check_classes
-
-    check_classes(dataset.name, dataset.labels)
-    check_out(out)
-    images, classes = plural(len(dataset), "image"), plural(len(dataset.classes), "class")
-    note(f"{dataset.name}: {images}, {classes}; {backbone.provenance['description']}, {backbone.layer}", quiet)
-    with extraction_progress(quiet) as progress:
-        return extract(
-            dataset, backbone, out=out / "features", resume=True, force=force, progress=progress, **network.run()
-        )
-
-
-def check_out(out: Path) -> None:
-    """Raise RsirError, before the work, if the report could not be written."""
-    if out.exists() and not out.is_dir():
-        raise RsirError(f"{out}: expected a folder for the report, found a file; choose another with --out")
-
-
 def evaluate_and_report(
     features: Features, out: Path, settings: dict[str, Any], *, per_class: bool, quiet: bool, json: bool
 ) -> Path:
     """Evaluate, write the report, print the result; return the path of the report."""
     from rsir_fast.protocols import evaluate_ge2018
-    from rsir_fast.report import result_table, write_report
 
     note(f"rank: {len(features)} queries x {len(features)} images, {features.dim} values an image", quiet)
-    evaluation = evaluate_ge2018(features, **settings)
-    if useless := evaluation.result["features"]["non_finite_rows"]:
-        note(f"rsir: {useless} images have features that are not finite (NaN or infinity): they rank last")
-    load_image = None if features.root is None else features.as_dataset().load_image
-    machine = {
-        "Machine": f"{platform.system()} {platform.machine()}",
-        "Python": platform.python_version(),
-    }
-    command = shlex.join(["rsir", *sys.argv[1:]])
-    paths = write_report(out, evaluation.result, evaluation.examples, load_image, command=command, machine=machine)
-    if json:
-        print_json(evaluation.result)
-    else:
-        print_result(result_table(evaluation.result, per_class=per_class))
-        typer.echo(f"report: {paths['report'].absolute()}")
-    return paths["report"]
+    return write_and_print(evaluate_ge2018(features, **settings), features, out, per_class=per_class, json=json)
 
 
 def _default_out(dataset: str, network: str, layer: str, normalize: str) -> Path:
-    parts = ["ge2018", dataset, network, layer] + ([] if normalize == "row" else [normalize])
-    return Path("runs") / "-".join(parts).replace("/", "_")
+    return default_out("ge2018", dataset, network, layer, *([] if normalize == "row" else [normalize]))

@@ -189,15 +189,15 @@ def refuse_beside_model(context: typer.Context) -> None:
             raise ValueError(f"--{name}: expected none beside --model, which brings its own network; leave it out")
 
 
-def refuse_network_options(context: typer.Context) -> None:
-    """Refuse options that say how to extract, where features are there already.
+def refuse_network_options(context: typer.Context, *more: str) -> None:
+    """Refuse options that say how to extract, and `more`, where features are there already.
 
     Raises
     ------
     ValueError
         Naming the option.
     """
-    for name in ("backbone", "layer", "weights", "resize", "batch_size", "precision", "workers", "decoder"):
+    for name in ("backbone", "layer", "weights", "resize", "batch_size", "precision", "workers", "decoder", *more):
         source = context.get_parameter_source(name)
         if source is not None and source.name == "COMMANDLINE":
             raise ValueError(

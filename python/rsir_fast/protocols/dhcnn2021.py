@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rsir_fast import metrics
+from rsir_fast.datasets import Dataset
 from rsir_fast.errors import DatasetError, FeaturesError
 from rsir_fast.extraction import Features
 from rsir_fast.hashing import split_hash_features
@@ -19,7 +20,7 @@ from rsir_fast.protocols.evaluation import Evaluation, describe_dataset, describ
 from rsir_fast.protocols.hash_retrieval import evaluate_codes, number_or_none
 from rsir_fast.report import pick_queries
 
-__all__ = ["evaluate_dhcnn2021"]
+__all__ = ["Split", "check_split", "evaluate_dhcnn2021"]
 
 
 def evaluate_dhcnn2021(features: Features, *, examples: int = 15, threads: int | None = None) -> Evaluation:
@@ -105,6 +106,14 @@ def evaluate_dhcnn2021(features: Features, *, examples: int = 15, threads: int |
     return Evaluation(result, shown)
 
 
+class Split(NamedTuple):
+    """True labels of all images, and which are for training and which for testing."""
+
+    labels: NDArray[np.int64]
+    train: NDArray[np.int64]
+    test: NDArray[np.int64]
+
+
 @dataclass(frozen=True)
 class _Images:
     """What a hash model says of the images of its split, and what is true of them."""
@@ -120,6 +129,46 @@ class _Images:
     test: NDArray[np.int64]
 
 
+def check_split(images: Features | Dataset, made: dict[str, Any]) -> Split:
+    """Find the training and test images of a hash model among those of a data set.
+
+    Parameters
+    ----------
+    images : Features or Dataset
+        With classes.
+    made : dict
+        What the provenance of the model's backbone has under ``hash``.
+
+    Returns
+    -------
+    Split
+        Labels [n] in the model's numbering, and the rows of training and test images; unreadable ones are left out.
+
+    Raises
+    ------
+    DatasetError
+        If there are no classes, others than the model's, or no training or test images of its split.
+    """
+    classes = list(made["classes"])
+    if images.labels is None or set(images.classes) != set(classes):
+        found = "none" if images.labels is None else ", ".join(images.classes)
+        raise DatasetError(f"{images.name}: expected the classes of the model ({', '.join(classes)}), found {found}")
+    labels = np.array([classes.index(name) for name in images.classes])[images.labels]
+    row = {item: number for number, item in enumerate(images.items)}
+
+    def members(part: str) -> NDArray[np.int64]:
+        wanted = made["training"]["split"][part]
+        found = np.array([row[item] for item in wanted if item in row], dtype=np.int64)
+        if found.size == 0:
+            raise DatasetError(
+                f"{images.name}: expected {part} images of the model's split, such as "
+                f"{wanted[0] if wanted else 'none'}, found none of them; use the data set that the model was trained on"
+            )
+        return found
+
+    return Split(labels, members("train"), members("test"))
+
+
 def _images(features: Features) -> _Images:
     made = features.provenance.get("hash")
     if made is None:
@@ -127,37 +176,16 @@ def _images(features: Features) -> _Images:
             f"{features.name}: expected features of a hash model (HashModel.as_backbone; `rsir features --model`), "
             f"found those of {features.provenance.get('name', 'another network')}"
         )
-    classes, training = list(made["classes"]), made["training"]
     u, scores = split_hash_features(features.matrix, int(made["bits"]))
     return _Images(
-        bits=int(made["bits"]),
-        classes=classes,
-        training=training,
-        codes=pack_codes(u),
-        predicted=scores.argmax(1),
-        probability=scores.max(1),
-        labels=_labels(features, classes),
-        train=_members(features, training["split"]["train"], "train"),
-        test=_members(features, training["split"]["test"], "test"),
+        int(made["bits"]),
+        list(made["classes"]),
+        made["training"],
+        pack_codes(u),
+        scores.argmax(1),
+        scores.max(1),
+        *check_split(features, made),
     )
-
-
-def _labels(features: Features, classes: list[str]) -> NDArray[np.int64]:
-    if features.labels is None or set(features.classes) != set(classes):
-        found = "none" if features.labels is None else ", ".join(features.classes)
-        raise DatasetError(f"{features.name}: expected the classes of the model ({', '.join(classes)}), found {found}")
-    return np.array([classes.index(name) for name in features.classes])[features.labels]
-
-
-def _members(features: Features, wanted: list[str], part: str) -> NDArray[np.int64]:
-    row = {item: number for number, item in enumerate(features.items)}
-    found = np.array([row[item] for item in wanted if item in row], dtype=np.int64)  # unreadable ones are left out
-    if found.size == 0:
-        raise DatasetError(
-            f"{features.name}: expected {part} images of the model's split, such as {wanted[0] if wanted else 'none'}, "
-            "found none of them; use the data set that the model was trained on"
-        )
-    return found
 
 
 def _examples(

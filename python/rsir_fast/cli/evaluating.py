@@ -1,0 +1,71 @@
+"""What the commands ``rsir evaluate ...`` do alike: features of a data set, and a report on them."""
+
+from __future__ import annotations
+
+import platform
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from rsir_fast.cli import options as opt
+from rsir_fast.cli.session import extraction_progress, note, plural, print_json, print_result
+from rsir_fast.errors import RsirError
+
+if TYPE_CHECKING:
+    from rsir_fast.backbones import Backbone
+    from rsir_fast.datasets import Dataset
+    from rsir_fast.extraction import Features
+    from rsir_fast.protocols import Evaluation
+
+
+def extracted(
+    dataset: Dataset, backbone: Backbone, network: opt.NetworkOptions, out: Path, *, force: bool, quiet: bool
+) -> Features:
+    """Extract, or take up, the features of a data set with classes into ``OUT/features``."""
+    from rsir_fast.extraction import extract
+    from rsir_fast.protocols import check_classes
+
+    check_classes(dataset.name, dataset.labels)
+    check_out(out)
+    images, classes = plural(len(dataset), "image"), plural(len(dataset.classes), "class")
+    note(f"{dataset.name}: {images}, {classes}; {backbone.provenance['description']}, {backbone.layer}", quiet)
+    with extraction_progress(quiet) as progress:
+        return extract(
+            dataset, backbone, out=out / "features", resume=True, force=force, progress=progress, **network.run()
+        )
+
+
+def check_out(out: Path) -> None:
+    """Raise RsirError, before the work, if the report could not be written."""
+    if out.exists() and not out.is_dir():
+        raise RsirError(f"{out}: expected a folder for the report, found a file; choose another with --out")
+
+
+def write_and_print(evaluation: Evaluation, features: Features, out: Path, *, per_class: bool, json: bool) -> Path:
+    """Write the report, print the result; return the path of the report."""
+    from rsir_fast.report import result_table, write_report
+    from rsir_fast.report.describe import notes
+
+    if evaluation.result["features"]["non_finite_rows"]:
+        note(f"rsir: {notes(evaluation.result)[-1]}")
+    load_image = None if features.root is None else features.as_dataset().load_image
+    machine = {
+        "Machine": f"{platform.system()} {platform.machine()}",
+        "Python": platform.python_version(),
+    }
+    command = shlex.join(["rsir", *sys.argv[1:]])
+    paths = write_report(out, evaluation.result, evaluation.examples, load_image, command=command, machine=machine)
+    if json:
+        print_json(evaluation.result)
+    else:
+        print_result(result_table(evaluation.result, per_class=per_class))
+        typer.echo(f"report: {paths['report'].absolute()}")
+    return paths["report"]
+
+
+def default_out(*parts: str) -> Path:
+    """Return the folder under ``runs`` that these names make."""
+    return Path("runs") / "-".join(parts).replace("/", "_")
