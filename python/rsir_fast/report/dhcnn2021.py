@@ -229,7 +229,7 @@ def _recipe_rows(recipe: Mapping[str, Any]) -> list[Row]:
     eta = float(loss.get("eta", float("nan")))
     weighting = _WEIGHTING.get(loss.get("loss_weighting", ""), "not stated").format(eta=eta, rest=round(1 - eta, 6))
     theta = f"p = {loss.get('p', '?'):g}, β = {loss.get('beta', '?'):g}, η = {eta:g}" if loss else "not stated"
-    others = {key: value for key, value in recipe.items() if key not in ("name", "loss")}
+    others = {key: recipe[key] for key in sorted(recipe.keys() - {"name", "loss"})}
     steps = "; ".join(f"{key} {text}" for key, text in flat(others))
     return [
         Row("Loss", f"{weighting}; {theta}"),
