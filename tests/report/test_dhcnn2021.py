@@ -194,7 +194,7 @@ def test_method_provenance_timing_command_and_citation_are_stated(run):
         "frozen: its weights stay as they were",
         "0.2 · similarity + 0.8 · label loss, as in the authors' MATLAB release; p = 32, β = 25, η = 0.2",
         "paper-code: of the similarity term",
-        "modern: augment True",
+        "modern: batch size 64; epochs 60",
         "12 training and 6 test images, at random in each class, seed 3",
         "model.safetensors",
         "cd" * 32,
@@ -215,7 +215,7 @@ def test_method_follows_the_training():
     assert rows["Loss"].startswith("0.8 · similarity + 0.2 · label loss, as in the authors' PyTorch release")
     assert rows["Gradient"].startswith("exact")
     assert rows["Backbone"].startswith("trained together")
-    assert rows["Recipe"].startswith("pytorch: ")
+    assert rows["Recipe"].startswith("pytorch: augment False; backbone factor 1.0; batch size 50")
     assert rows["Training, torch"] == "2.9"
     vgg_f = pytorch | {"features": pytorch["features"] | {"backbone": "cnn-f", "layer": f"fc7, hash {BITS}"}}
     assert method_rows(vgg_f)[0].text == "none: VGG-F fc7, as in the paper"

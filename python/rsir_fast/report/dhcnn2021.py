@@ -87,7 +87,7 @@ def method_rows(result: Mapping[str, Any]) -> list[Row]:
         Row("Backbone", _FROZEN.get(training.get("freeze_backbone"), "not stated")),
         Row("Code", f"{counted(result['bits'], 'bit', 'bits')} of a linear layer on the backbone: bit = u > 0"),
         Row("Label", "the likeliest class by a linear classifier with softmax on the real-valued u"),
-        *_recipe_rows(training.get("recipe") or {}),
+        *_recipe_rows(training.get("recipe") or {}, bool(training.get("freeze_backbone"))),
         Row("Seed", str(training.get("seed", "not stated"))),
         Row("Split", _split(result)),
         Row("Queries", "every test image; relevant = same class; distance: Hamming"),
@@ -222,14 +222,16 @@ def _split(result: Mapping[str, Any]) -> str:
     return f"{found}; {counted(missing, 'image', 'images')} of the split not found" if missing else found
 
 
-def _recipe_rows(recipe: Mapping[str, Any]) -> list[Row]:
+def _recipe_rows(recipe: Mapping[str, Any], frozen: bool) -> list[Row]:
     if not recipe:
         return [Row("Recipe", "not stated")]
     loss = recipe.get("loss") or {}
     eta = float(loss.get("eta", float("nan")))
     weighting = _WEIGHTING.get(loss.get("loss_weighting", ""), "not stated").format(eta=eta, rest=round(1 - eta, 6))
     theta = f"p = {loss.get('p', '?'):g}, β = {loss.get('beta', '?'):g}, η = {eta:g}" if loss else "not stated"
-    others = {key: recipe[key] for key in sorted(recipe.keys() - {"name", "loss"})}
+    # A frozen backbone sees every image once, as it is, and has no learning rate.
+    idle = {"augment", "backbone_factor"} if frozen else set()
+    others = {key: recipe[key] for key in sorted(recipe.keys() - {"name", "loss"} - idle)}
     steps = "; ".join(f"{key} {text}" for key, text in flat(others))
     return [
         Row("Loss", f"{weighting}; {theta}"),
