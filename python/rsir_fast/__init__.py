@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rsir_fast.extraction import Features as Features
     from rsir_fast.extraction import extract as extract
     from rsir_fast.hashing import HashModel as HashModel
+    from rsir_fast.hashing import search_codes as search_codes
     from rsir_fast.hashing import train_dhcnn as train_dhcnn
     from rsir_fast.ops._plan import SearchPlan as SearchPlan
     from rsir_fast.ops.euclidean_topk import euclidean_topk as euclidean_topk
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from rsir_fast.ops.sharded import ShardedDatabase as ShardedDatabase
     from rsir_fast.protocols import evaluate_dhcnn2021 as evaluate_dhcnn2021
     from rsir_fast.protocols import evaluate_ge2018 as evaluate_ge2018
+    from rsir_fast.protocols.reproduce_dhcnn2021 import reproduce_dhcnn2021 as reproduce_dhcnn2021
 
 # Public name -> the module that defines it.
 _HOME = {
@@ -66,6 +68,8 @@ _HOME = {
     "prepare_codes": "ops.prepared_codes",
     "rank_database": "ops.rank_database",
     "relevant_ranks": "ops.relevant_ranks",
+    "reproduce_dhcnn2021": "protocols.reproduce_dhcnn2021",
+    "search_codes": "hashing",
     "stratified_split": "datasets",
     "train_dhcnn": "hashing",
 }

@@ -51,13 +51,16 @@ def test_help_is_light():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
-    for command in ("demo", "doctor", "features", "search", "evaluate"):
+    for command in ("demo", "doctor", "features", "search", "evaluate", "train", "reproduce"):
         assert command in done.stdout
 
 
-@pytest.mark.parametrize("command", [["demo"], ["doctor"], ["features"], ["search"], ["evaluate", "ge2018"]])
+COMMANDS = "demo", "doctor", "features", "search", "evaluate ge2018", "evaluate dhcnn2021", "train dhcnn"
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, "reproduce dhcnn2021"])
 def test_every_command_explains_itself(command):
-    assert "Usage" in rsir(*command, "--help").stdout
+    assert "Usage" in rsir(*command.split(), "--help").stdout
 
 
 def test_version():

@@ -6,17 +6,20 @@ import numpy as np
 import pytest
 
 import rsir_fast as rf
+from rsir_fast.backbones import all_turns
 from rsir_fast.hashing import split_hash_features, train_dhcnn
 from rsir_fast.hashing.encode import encode_features
+from rsir_fast.hashing.inputs import unturned
 from scene_files import write_scenes
 
 
 def test_the_head_alone_gives_what_the_whole_model_gives(tmp_path):
     scenes = write_scenes(tmp_path / "data")
     backbone = rf.load_backbone("squeezenet1_1", weights="random:0")
-    features = rf.extract(scenes, backbone, device="cpu")
+    features = rf.extract(scenes, all_turns(backbone), device="cpu")
     model = train_dhcnn(scenes, backbone, bits=16, freeze_backbone=True, epochs=20, features=features, device="cpu")
     found = encode_features(model, features)
+    assert np.array_equal(encode_features(model, unturned(features)).matrix, found.matrix)
     whole = rf.extract(scenes, model.as_backbone(), device="cpu")
     for ours, theirs in zip(*(split_hash_features(f.matrix, 16) for f in (found, whole)), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)

@@ -16,8 +16,10 @@ import pytest
 import torch
 
 import rsir_fast as rf
+from rsir_fast.backbones import all_turns
 from rsir_fast.errors import DatasetError, FeaturesError, TrainingError, WeightFileError
 from rsir_fast.hashing import RECIPES, HashModel, split_hash_features, train_dhcnn
+from rsir_fast.hashing.inputs import unturned
 from scene_files import write_broken, write_scenes
 
 NETWORK = ("squeezenet1_1", None, "random:0")
@@ -101,6 +103,20 @@ train_dhcnn(sys.argv[1], load_backbone("squeezenet1_1", weights="random:0"), bit
 """
 
 
+def test_tensorboard_sees_each_epoch_once(scenes, tmp_path):
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    with pytest.raises(TrainingError, match="stopped in epoch 3"):
+        train(scenes, epochs=4, out=tmp_path, progress=lambda p: p.epoch < 3)
+    train(scenes, epochs=4, out=tmp_path, resume=True)
+    events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    for name in ("total", "similarity", "quantization", "label", "learning_rate"):
+        found = [(event.step, event.value) for event in events.Scalars(name)]
+        assert found == [(line["epoch"], pytest.approx(line[name], rel=1e-6)) for line in log]
+
+
 def test_killed_it_leaves_a_whole_checkpoint(scenes, tmp_path):
     process = subprocess.Popen([sys.executable, "-c", KILLED, str(scenes), str(tmp_path)])
     log = tmp_path / "log.jsonl"
@@ -172,16 +188,33 @@ def test_files_that_are_no_model(tmp_path, scenes):
 
 
 def test_features_computed_before_are_taken(scenes):
-    features = rf.extract(scenes, backbone(), device="cpu")  # of all images, in the same batches of 32 or fewer
+    features = rf.extract(scenes, all_turns(backbone()), device="cpu")  # of all images
     split = rf.stratified_split(rf.open_dataset(scenes))
     given = train(scenes, features=features, split=split, epochs=3)
     rows = [features.items.index(item) for item in split.train]
-    assert torch.equal(given.network.head.mean, torch.from_numpy(features.matrix[rows]).mean(0))
+    seen = torch.from_numpy(features.matrix[rows]).view(-1, 512)
+    torch.testing.assert_close(given.network.head.mean, seen.mean(0))
     assert given.training["split"]["train"] == list(split.train)
     with pytest.raises(FeaturesError, match=r"expected those of all training images, 14 are missing, first class0"):
         train(scenes, features=replace(features, matrix=features.matrix[:1], items=features.items[:1], labels=None))
     with pytest.raises(FeaturesError, match=r"expected those of the backbone, weights .* found"):
         train(scenes, features=replace(features, provenance={**features.provenance, "weights": {"sha256": "0"}}))
+    with pytest.raises(FeaturesError, match=r"expected those of the backbone, turns 8, found none"):
+        train(scenes, features=unturned(features))
+    whole = {"freeze_backbone": False, "recipe": replace(RECIPES["modern"], epochs=1, head_epochs=2)}
+    assert same_weights(train(scenes, features=unturned(features), **whole), train(scenes, **whole))
+
+
+def test_the_head_comes_first(scenes):
+    """The whole network starts from a head that knows the classes, and from the codes that it gives."""
+    seen = []
+    recipe = replace(RECIPES["modern"], epochs=1, augment=False)
+    model = train(scenes, freeze_backbone=False, recipe=recipe, progress=lambda p: seen.append(p))
+    assert [p.epochs for p in seen[:: len(seen) - 1]] == [60, 1]
+    unprepared = []
+    train(scenes, freeze_backbone=False, recipe=replace(recipe, head_epochs=0), progress=lambda p: unprepared.append(p))
+    assert seen[-1].terms["label"] < 0.8 * unprepared[-1].terms["label"]
+    assert model.training["recipe"]["head_epochs"] == 60
 
 
 def test_many_images_lie_in_a_mapped_file(scenes, monkeypatch):

@@ -12,5 +12,15 @@ from rsir_fast.backbones.backbone import Backbone
 from rsir_fast.backbones.catalogue import BackboneInfo, list_backbones
 from rsir_fast.backbones.load import load_backbone
 from rsir_fast.backbones.preprocessing import Preprocessing
+from rsir_fast.backbones.turns import TURNS, all_turns, turned
 
-__all__ = ["Backbone", "BackboneInfo", "Preprocessing", "list_backbones", "load_backbone"]
+__all__ = [
+    "TURNS",
+    "Backbone",
+    "BackboneInfo",
+    "Preprocessing",
+    "all_turns",
+    "list_backbones",
+    "load_backbone",
+    "turned",
+]

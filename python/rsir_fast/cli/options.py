@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rsir_fast.cli.memory import keep_freed_memory
 from rsir_fast.cli.session import note
 from rsir_fast.errors import DatasetError
 
@@ -124,6 +125,7 @@ class NetworkOptions:
         """Load the network."""
         from rsir_fast.backbones import load_backbone
 
+        keep_freed_memory()
         if self.model is not None:
             from rsir_fast.hashing import HashModel
 

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from rsir_fast.extraction import Features
+from rsir_fast.hashing.inputs import unturned
 from rsir_fast.hashing.model import HashModel
 
 __all__ = ["encode_features"]
@@ -23,7 +24,7 @@ def encode_features(model: HashModel, features: Features) -> Features:
     model : HashModel
         Trained with ``freeze_backbone=True``: only then are the features those of its backbone.
     features : Features
-        Float32 [n, dim] of that backbone.
+        Float32 [n, dim] of that backbone, or [n, 8 dim] of all turns, of which the images as they are count.
 
     Returns
     -------
@@ -40,7 +41,7 @@ def encode_features(model: HashModel, features: Features) -> Features:
     -----
     O(n dim bits), on the model's device.
     """
-    head = model.network.head
+    head, features = model.network.head, unturned(features)
     if not model.training["freeze_backbone"]:
         raise ValueError("model: expected one with a frozen backbone, got one that trained it; use rsir_fast.extract")
     if features.dim != len(head.mean):

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from rsir_fast.backbones import Backbone, Preprocessing
+from rsir_fast.backbones import TURNS, Backbone, Preprocessing
 from rsir_fast.datasets import Dataset
 from rsir_fast.errors import FeaturesError
 from rsir_fast.extraction import Features
 from rsir_fast.extraction.loader import batches, default_workers
 
-__all__ = ["load_images", "of_training_images"]
+__all__ = ["load_images", "of_training_images", "unturned"]
 
 MAX_IN_MEMORY = 4 << 30
 """Bytes of images beyond which they lie in a temporary file that is mapped into memory."""
@@ -23,7 +24,7 @@ AT_ONCE = 64
 
 
 def of_training_images(features: Features, train: Dataset, backbone: Backbone) -> tuple[Tensor, Tensor]:
-    """Return the features of the training images, float32 [n, dim], and their labels, int64 [n].
+    """Return the features of the training images, float32 [n, dim], or [n, 8, dim] of all turns; labels, int64 [n].
 
     Raises
     ------
@@ -31,10 +32,10 @@ def of_training_images(features: Features, train: Dataset, backbone: Backbone) -
         If they are of another network, or training images are missing that are not among its unreadable ones.
     """
     made, wanted = features.provenance, backbone.provenance
-    for key in ("name", "layer", "weights", "preprocessing"):
-        if made.get(key) != wanted[key]:
+    for key in ("name", "layer", "weights", "preprocessing", "turns"):
+        if made.get(key) != wanted.get(key):
             raise FeaturesError(
-                f"features of {features.name}: expected those of the backbone, {key} {wanted[key]}, "
+                f"features of {features.name}: expected those of the backbone, {key} {wanted.get(key, 'none')}, "
                 f"found {made.get(key, 'none')}"
             )
     row = {item: number for number, item in enumerate(features.items)}
@@ -46,8 +47,19 @@ def of_training_images(features: Features, train: Dataset, backbone: Backbone) -
             f"first {missing[0]}"
         )
     kept = [number for number, item in enumerate(train.items) if item in row]
-    matrix = np.array(features.matrix[[row[train.items[number]] for number in kept]])
-    return torch.from_numpy(matrix), torch.from_numpy(train.require_labels()[kept])
+    matrix = torch.from_numpy(np.array(features.matrix[[row[train.items[number]] for number in kept]]))
+    matrix = matrix.view(len(kept), TURNS, backbone.dim // TURNS) if "turns" in made else matrix
+    return matrix, torch.from_numpy(train.require_labels()[kept])
+
+
+def unturned(features: Features) -> Features:
+    """Return the features of the images as they are, where those of all turns were computed."""
+    turns = features.provenance.get("turns")
+    if turns is None:
+        return features
+    dim = features.dim // turns
+    made = {key: value for key, value in features.provenance.items() if key != "turns"}
+    return replace(features, matrix=np.ascontiguousarray(features.matrix[:, :dim]), provenance={**made, "dim": dim})
 
 
 def load_images(

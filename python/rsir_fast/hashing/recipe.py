@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import torch
 
 from rsir_fast.hashing.loss import HashLoss
 
-__all__ = ["RECIPES", "Recipe"]
+__all__ = ["RECIPES", "Recipe", "as_recipe"]
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,13 @@ class Recipe:
     Parameters
     ----------
     name : str
-    epochs, batch_size : int
+    epochs : int
+        Of the whole network.
+    head_epochs : int
+        Of hash layer and classifier alone, on the features of the backbone as it is loaded. They come first, since a
+        head that knows nothing would spoil good features (Kumar et al. 2022); with a frozen backbone they are all.
+        0: none, and a frozen training has `epochs`.
+    batch_size : int
     optimizer : {"adamw", "sgd"}
     learning_rate : float
         The highest, of the hash layer and classifier.
@@ -37,7 +43,8 @@ class Recipe:
     backbone_factor : float
         The backbone's learning rate is that of the head times this.
     augment : bool
-        Each image is turned by right angles and mirrored by chance: overhead scenes have no up. Not for features.
+        Each image is turned by right angles and mirrored by chance: overhead scenes have no up. With a frozen backbone
+        the features of all eight turns are computed first.
     standardize : bool
         The head subtracts the training features' mean and divides by their deviation, both constant.
     loss : HashLoss
@@ -50,8 +57,9 @@ class Recipe:
     """
 
     name: str
-    epochs: int = 60
-    batch_size: int = 64
+    epochs: int = 12
+    head_epochs: int = 60
+    batch_size: int = 32
     optimizer: Literal["adamw", "sgd"] = "adamw"
     learning_rate: float = 1e-3
     schedule: Literal["cosine", "log", "steps"] = "cosine"
@@ -59,7 +67,7 @@ class Recipe:
     warmup_epochs: float = 1.0
     momentum: float = 0.0
     weight_decay: float = 1e-2
-    backbone_factor: float = 0.1
+    backbone_factor: float = 0.05
     augment: bool = True
     standardize: bool = True
     loss: HashLoss = field(default_factory=HashLoss)
@@ -68,6 +76,8 @@ class Recipe:
         for name in ("epochs", "batch_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}")
+        if self.head_epochs < 0:
+            raise ValueError(f"head_epochs: expected 0 or more, got {self.head_epochs}")
         if not self.learning_rate > 0:
             raise ValueError(f"learning_rate: expected a number above 0, got {self.learning_rate}")
         for name, choices in (("optimizer", ("adamw", "sgd")), ("schedule", ("cosine", "log", "steps"))):
@@ -97,7 +107,14 @@ class Recipe:
         return torch.optim.SGD(groups, lr=self.learning_rate, momentum=self.momentum, weight_decay=self.weight_decay)
 
 
-_AUTHORS = {"optimizer": "sgd", "backbone_factor": 1.0, "augment": False, "standardize": False, "epochs": 100}
+_AUTHORS = {
+    "optimizer": "sgd",
+    "backbone_factor": 1.0,
+    "augment": False,
+    "standardize": False,
+    "head_epochs": 0,
+    "epochs": 100,
+}
 
 RECIPES = {
     "modern": Recipe("modern"),
@@ -114,3 +131,32 @@ RECIPES = {
     ),
 }
 """By name: ``"modern"`` is ours, the others are the authors' two releases."""
+
+
+def as_recipe(recipe: str | Recipe, epochs: int | None = None, *, frozen: bool = False) -> Recipe:
+    """Return a recipe by its name, for the whole network or for a head on a frozen backbone.
+
+    Parameters
+    ----------
+    recipe : {"modern", "matlab", "pytorch"} or Recipe
+    epochs : int, optional
+        In place of the recipe's.
+    frozen : bool
+        ``epochs`` of the result are those of the head alone.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name.
+
+    Examples
+    --------
+    >>> as_recipe("modern", frozen=True).epochs, as_recipe("matlab", 5).epochs
+    (60, 5)
+    """
+    chosen = RECIPES[recipe] if isinstance(recipe, str) and recipe in RECIPES else recipe
+    if not isinstance(chosen, Recipe):
+        raise ValueError(f"recipe: expected one of {', '.join(RECIPES)} or a Recipe, got {recipe!r}")
+    if frozen:
+        chosen = replace(chosen, epochs=chosen.head_epochs or chosen.epochs, head_epochs=0)
+    return chosen if epochs is None else replace(chosen, epochs=epochs)

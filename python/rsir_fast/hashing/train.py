@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
-import io
-import json
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import distributed
+from torch import Tensor, distributed
 
-from rsir_fast.backbones import Backbone
+from rsir_fast.backbones import Backbone, all_turns
 from rsir_fast.datasets import Dataset, Split, open_dataset, stratified_split
-from rsir_fast.datasets.files import write_atomically
 from rsir_fast.errors import TrainingError
 from rsir_fast.extraction import Features, Progress, extract
 from rsir_fast.extraction.devices import usable_device
+from rsir_fast.hashing.epochs import CHECKPOINT, run_epochs
 from rsir_fast.hashing.inputs import load_images, of_training_images
 from rsir_fast.hashing.model import HashModel
 from rsir_fast.hashing.network import DHCNN, HashHead
-from rsir_fast.hashing.recipe import RECIPES, Recipe
+from rsir_fast.hashing.recipe import Recipe, as_recipe
 from rsir_fast.hashing.training import Precision, Trainer, TrainingProgress
 
 __all__ = ["train_dhcnn"]
 
-CHECKPOINT, LOG, MODEL = "checkpoint.pt", "log.jsonl", "model.safetensors"
+MODEL = "model.safetensors"
 
 
 def train_dhcnn(
@@ -65,19 +63,21 @@ def train_dhcnn(
     recipe : {"modern", "matlab", "pytorch"} or Recipe
         Ours, or that of one of the authors' two releases.
     epochs : int, optional
-        In place of the recipe's.
+        In place of the recipe's, of the whole network or, frozen, of the head.
     freeze_backbone : bool
-        Train hash layer and classifier alone, on features computed once: seconds on a CPU.
+        Train hash layer and classifier alone, on features computed once, of every image's eight turns if the recipe
+        augments: then seconds on a CPU.
     split : Split, optional
         Only its training part is looked at. Default: 80 % of every class, drawn with `seed`.
     features : Features, optional
-        Those of `backbone` as it is given, of all training images at least, computed before. Default: computed here,
-        where they are needed.
+        Those of `backbone` as it is given, of all training images at least, computed before; of
+        ``rsir_fast.backbones.all_turns(backbone)`` where it stays frozen and the recipe augments. Default: computed
+        here, where they are needed.
     seed : int
         Of the split, the new weights, the order and the augmentation.
     out : path, optional
-        Folder for ``model.safetensors``, ``checkpoint.pt`` (after every epoch) and ``log.jsonl``. Without it nothing is
-        written.
+        Folder for ``model.safetensors`` and, after every epoch, ``checkpoint.pt``, ``log.jsonl`` and, where the package
+        tensorboard is installed, events for it in ``tensorboard``. Without a folder nothing is written.
     resume : bool
         Go on with the checkpoint in `out`, if there is one: on a CPU the weights are those without interruption, bit
         for bit.
@@ -113,31 +113,37 @@ def train_dhcnn(
     -----
     Memory: all training images as the network takes them, 3 size^2 bytes each (a quarter of a GB for 1,680 of 224),
     from 4 GiB on in a temporary file that is mapped into memory; or their features; the codes of all, 4 bits each; in a
-    step ``batch_size`` times their number of products. Started by torchrun (torch.distributed set
-    up), each process takes its share of every batch; only the first writes.
+    step ``batch_size`` times their number of products. Started by torchrun (torch.distributed set up), each process
+    takes its share of every batch; only the first writes.
     """
-    chosen = RECIPES[recipe] if isinstance(recipe, str) and recipe in RECIPES else recipe
-    if not isinstance(chosen, Recipe):
-        raise ValueError(f"recipe: expected one of {', '.join(RECIPES)} or a Recipe, got {recipe!r}")
-    chosen = chosen if epochs is None else replace(chosen, epochs=epochs)
+    chosen = as_recipe(recipe, epochs, frozen=freeze_backbone)
     target = usable_device(device)
     data = open_dataset(dataset)
     data.require_labels()
     drawn = stratified_split(data, seed=seed) if split is None else split
     train, _ = drawn.apply(data)
     head = HashHead(backbone.dim, bits, len(train.classes), seed)
-    run = {"device": target, "workers": workers, "progress": extraction_progress}
-    if freeze_backbone or chosen.standardize:
-        found = _frozen_features(train, backbone, out, run) if features is None else features
-        inputs, labels = of_training_images(found, train, backbone)
+    folder = None if out is None else Path(out)
+    taken_up = resume and folder is not None and (folder / CHECKPOINT).is_file()
+    if freeze_backbone or (not taken_up and (chosen.standardize or chosen.head_epochs)):
+        seen = all_turns(backbone) if freeze_backbone and chosen.augment else backbone
+        if features is None:
+            run = {"device": target, "workers": workers, "progress": extraction_progress}
+            features = _extracted(train, seen, folder, run)
+        inputs, labels = of_training_images(features, train, seen)
         if chosen.standardize:
-            head.standardize(inputs)
+            head.standardize(inputs.flatten(0, -2))
+    codes = None
     if not freeze_backbone:
+        if chosen.head_epochs and not taken_up:
+            codes = _train_head(head.to(target), inputs, labels, chosen, seed, progress)
         inputs, labels = load_images(train, backbone.preprocessing, workers)
     if len(np.unique(labels)) < 2:
         raise TrainingError(f"{data.name}: expected training images of two classes or more, found {len(labels)} of one")
     network = head.to(target) if freeze_backbone else DHCNN(backbone, head).to(target)
     trainer = Trainer(network, inputs, labels, chosen, seed=seed, precision=precision, accumulate=accumulate)
+    if codes is not None:
+        trainer.bank.copy_(codes)
     training = {
         "dataset": data.name,
         "split": {"seed": drawn.seed, "train": list(drawn.train), "test": list(drawn.test)},
@@ -152,8 +158,7 @@ def train_dhcnn(
         "torch": str(torch.__version__),
         "rsir_fast": version("rsir-fast"),
     }
-    folder = None if out is None else Path(out)
-    _run(trainer, folder, {**training, "backbone": backbone.provenance}, resume, progress)
+    run_epochs(trainer, folder, {**training, "backbone": backbone.provenance}, resume, progress)
     whole = DHCNN(backbone, head).requires_grad_(False).to(target).eval()
     model = HashModel(whole, train.classes, training)
     if folder is not None and trainer.rank == 0:
@@ -161,61 +166,26 @@ def train_dhcnn(
     return model
 
 
-def _frozen_features(
-    train: Dataset,
-    backbone: Backbone,
-    out: str | Path | None,
-    run: dict[str, Any],
-) -> Features:
+def _extracted(train: Dataset, backbone: Backbone, out: Path | None, run: dict[str, Any]) -> Features:
     """Compute the features of the training images, kept in OUT/features by the first of several processes."""
     first = not distributed.is_initialized() or distributed.get_rank() == 0
-    store = Path(out) / "features" if out is not None and first else None
+    store = out / "features" if out is not None and first else None
     return extract(train, backbone, out=store, resume=store is not None, **run)
 
 
-def _run(
-    trainer: Trainer,
-    out: Path | None,
-    settings: dict[str, Any],
-    resume: bool,
+def _train_head(
+    head: HashHead,
+    features: Tensor,
+    labels: Tensor,
+    recipe: Recipe,
+    seed: int,
     progress: Callable[[TrainingProgress], bool | None] | None,
-) -> None:
-    """Train the epochs that are left; after each, a checkpoint and a line in the log."""
-    described = json.dumps(settings, sort_keys=True)
-    lines: list[str] = []
-    if out is not None and resume and (out / CHECKPOINT).is_file():
-        lines = _take_up(trainer, out / CHECKPOINT, described)
-    elif out is not None and not resume and (out / CHECKPOINT).exists():
-        raise TrainingError(f"{out}: expected a new folder, found a training; resume it, or choose another folder")
-    while trainer.epoch < trainer.recipe.epochs:
-        try:
-            log = trainer.train_epoch(progress)
-        except TrainingError as error:
-            left = f"; {out / CHECKPOINT} holds epoch {trainer.epoch}" if out is not None and trainer.epoch else ""
-            raise TrainingError(f"{error}{left}") from None
-        lines.append(json.dumps({"epoch": trainer.epoch, **log}))
-        if out is not None and trainer.rank == 0:
-            content = io.BytesIO()
-            torch.save({"settings": described, "log": lines, **trainer.state()}, content)
-            write_atomically(out / CHECKPOINT, content.getvalue())
-            write_atomically(out / LOG, ("\n".join(lines) + "\n").encode())
-
-
-def _take_up(trainer: Trainer, path: Path, described: str) -> list[str]:
-    try:
-        state = torch.load(path, map_location=trainer.device, weights_only=True)
-        found = state["settings"]
-    except Exception as error:
-        raise TrainingError(
-            f"{path}: expected a checkpoint, cannot read it ({error}); delete it to begin anew"
-        ) from None
-    if found != described:
-        before, now = json.loads(found), json.loads(described)
-        names = [name for name in now if before.get(name) != now[name]]
-        raise TrainingError(
-            f"{path}: expected a checkpoint of this training, found one with another {', '.join(names)}; "
-            "give the same settings, or choose another folder"
-        )
-    trainer.load_state(state)
-    lines: list[str] = state["log"]
-    return lines
+) -> Tensor:
+    """Train hash layer and classifier alone; return the codes u [n, bits] that they give."""
+    alone = as_recipe(recipe, frozen=True)
+    trainer = Trainer(head, features, labels, alone, seed=seed)
+    while trainer.epoch < alone.epochs:
+        trainer.train_epoch(progress)
+    with torch.no_grad():
+        u: Tensor = head(features.to(trainer.device)).u
+    return u

@@ -11,12 +11,13 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from rsir_fast.backbones import TURNS, turned
 from rsir_fast.errors import TrainingError
 from rsir_fast.hashing.loss import LossTerms
 from rsir_fast.hashing.network import HashOutput
 from rsir_fast.hashing.recipe import Recipe
 
-__all__ = ["Trainer", "TrainingProgress", "turned"]
+__all__ = ["Trainer", "TrainingProgress"]
 
 Precision = Literal["float32", "bfloat16"]
 
@@ -62,8 +63,9 @@ class Trainer:
     ----------
     network : torch.nn.Module
         `HashHead` for features, `DHCNN` for images; returns `HashOutput`. On the device to train on.
-    inputs : Tensor [N, ...]
-        Features, float32, or images, uint8 [N, 3, size, size], in host memory or on the device.
+    inputs : Tensor
+        Features, float32 [N, dim]; those of each image's turns, float32 [N, turns, dim]; or images, uint8
+        [N, 3, size, size]. In host memory or on the device.
     labels : Tensor, int64 [N]
     recipe : Recipe
     seed : int
@@ -122,7 +124,7 @@ class Trainer:
         draw = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
         total = len(self.labels)
         batches = self._batches(torch.randperm(total, generator=draw))
-        turns = torch.randint(8, (total,), generator=draw) if self.recipe.augment else None
+        turns = torch.randint(TURNS, (total,), generator=draw) if self.recipe.augment else None
         self.network.train()
         sums, seen, start = torch.zeros(4, dtype=torch.float64), 0, time.perf_counter()
         for number, batch in enumerate(batches):
@@ -175,10 +177,15 @@ class Trainer:
         return sums
 
     def _load(self, numbers: Tensor, turns: Tensor | None) -> Tensor:
-        chosen = self.inputs[numbers.to(self.inputs.device)]
-        if turns is not None and chosen.ndim == 4:
-            chosen = turned(chosen, turns[numbers])
-        return chosen.to(self.device, non_blocking=True)
+        chosen = numbers.to(self.inputs.device)
+        if self.inputs.ndim == 3:
+            turn = torch.zeros_like(numbers) if turns is None else turns[numbers] % self.inputs.shape[1]
+            loaded = self.inputs[chosen, turn.to(chosen.device)]
+        else:
+            loaded = self.inputs[chosen]
+            if self.inputs.ndim == 4 and turns is not None:
+                loaded = _turned(loaded, turns[numbers])
+        return loaded.to(self.device, non_blocking=True)
 
     def _refresh(self, part: Tensor, u: Tensor) -> None:
         rows = u.new_zeros(len(part), u.shape[1])
@@ -204,12 +211,10 @@ class Trainer:
         self.bank.copy_(state["bank"])
 
 
-def turned(images: Tensor, turns: Tensor) -> Tensor:
-    """Turn square images [m, 3, s, s] by right angles, turns % 4 of them, and mirror those of turns 4 and more."""
+def _turned(images: Tensor, turns: Tensor) -> Tensor:
+    """Turn each image [m, 3, s, s] by its own turn, of 0 to 7."""
     result = torch.empty_like(images)
-    for turn in range(8):
+    for turn in range(TURNS):
         chosen = (turns == turn).nonzero()[:, 0]
-        if len(chosen):
-            moved = torch.rot90(images[chosen], turn % 4, (2, 3))
-            result[chosen] = moved.flip(3) if turn >= 4 else moved
+        result[chosen] = turned(images[chosen], turn)
     return result

@@ -16,13 +16,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rsir_fast.backbones import Backbone
+from rsir_fast.backbones import Backbone, all_turns
 from rsir_fast.datasets import Split, open_dataset, stratified_split
 from rsir_fast.extraction import Features, Progress, extract
 from rsir_fast.hashing import RECIPES, Recipe, TrainingProgress, train_dhcnn
 from rsir_fast.hashing.baselines import LinearHash, iterative_quantization, random_projection
 from rsir_fast.hashing.encode import encode_features
+from rsir_fast.hashing.inputs import unturned
 from rsir_fast.hashing.network import MAX_BITS, MIN_BITS
+from rsir_fast.hashing.recipe import as_recipe
 from rsir_fast.hashing.train import MODEL
 from rsir_fast.hashing.training import Precision
 from rsir_fast.metrics import RetrievalAccumulator, mean_over_queries
@@ -117,20 +119,22 @@ def reproduce_dhcnn2021(
     Time: one pass over all images and, unless frozen, a training of the network and a pass for every length and seed.
     """
     folder = Path(out)
-    variants = _variants(recipe, epochs, compare_weightings)
+    variants = _variants(as_recipe(recipe, epochs, frozen=freeze_backbone), compare_weightings)
     _check(lengths, seeds)
     data = open_dataset(dataset)
     check_classes(data.name, data.labels)
     backbone = load()
-    features = extract(
+    turning = freeze_backbone and any(variant.augment for variant in variants.values())
+    seen = extract(
         data,
-        backbone,
+        all_turns(backbone) if turning else backbone,
         out=folder / "features",
         resume=True,
         device=device,
         workers=workers,
         progress=extraction_progress,
     )
+    features = unturned(seen)
     settings = {
         "freeze_backbone": freeze_backbone,
         "precision": precision,
@@ -147,7 +151,7 @@ def reproduce_dhcnn2021(
             bits=run.bits or 0,
             recipe=chosen,
             freeze_backbone=freeze_backbone,
-            features=features,
+            features=seen,
             seed=run.seed,
             out=place,
             resume=True,
@@ -193,12 +197,8 @@ def reproduce_dhcnn2021(
     }
 
 
-def _variants(recipe: str | Recipe, epochs: int | None, compare: bool) -> dict[str, Recipe]:
+def _variants(chosen: Recipe, compare: bool) -> dict[str, Recipe]:
     """Return the recipes to train by, by the method's name in the table."""
-    chosen = RECIPES[recipe] if isinstance(recipe, str) and recipe in RECIPES else recipe
-    if not isinstance(chosen, Recipe):
-        raise ValueError(f"recipe: expected one of {', '.join(RECIPES)} or a Recipe, got {recipe!r}")
-    chosen = chosen if epochs is None else replace(chosen, epochs=epochs)
     if not compare:
         return {"DHCNN": chosen}
     # Each weighting with its own release's weight of the distance from binary.
