@@ -15,7 +15,7 @@ from rsir_fast.cli import options as opt
 from rsir_fast.cli.session import LOG_INTERVAL_S, note, plural, print_json, reported_errors
 
 if TYPE_CHECKING:
-    from rsir_fast.hashing import TrainingProgress
+    from rsir_fast.training import TrainingProgress
 
 
 class RecipeName(str, Enum):
@@ -69,7 +69,7 @@ def dhcnn(
 
     with reported_errors(left):
         from rsir_fast.hashing import train_dhcnn
-        from rsir_fast.hashing.processes import joined_processes
+        from rsir_fast.training import joined_processes
 
         network = opt.NetworkOptions(backbone, layer, weights, resize, 32, precision, workers, device)
         dataset, loaded = opt.open_both(data, network, all_items=all_items, download=download, quiet=quiet)

@@ -17,12 +17,12 @@ from rsir_fast.datasets import Dataset, Split, open_dataset, stratified_split
 from rsir_fast.errors import TrainingError
 from rsir_fast.extraction import Features, Progress, extract
 from rsir_fast.extraction.devices import usable_device
-from rsir_fast.hashing.epochs import CHECKPOINT, run_epochs
 from rsir_fast.hashing.inputs import load_images, of_training_images
 from rsir_fast.hashing.model import HashModel
 from rsir_fast.hashing.network import DHCNN, HashHead
 from rsir_fast.hashing.recipe import Recipe, as_recipe
-from rsir_fast.hashing.training import Precision, Trainer, TrainingProgress
+from rsir_fast.hashing.training import Trainer
+from rsir_fast.training import CHECKPOINT, Precision, TrainingProgress, run_epochs
 
 __all__ = ["train_dhcnn"]
 

@@ -5,13 +5,32 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 import torch
 from torch import distributed
 
 from rsir_fast.extraction.devices import usable_device
 
-__all__ = ["joined_processes"]
+__all__ = ["gathered", "joined_processes", "own_rank"]
+
+T = TypeVar("T")
+
+
+def own_rank() -> tuple[int, int]:
+    """Return the number of this process and how many there are: (0, 1) where nothing was set up."""
+    spread = distributed.is_available() and distributed.is_initialized()
+    return (distributed.get_rank(), distributed.get_world_size()) if spread else (0, 1)
+
+
+def gathered(mine: T) -> list[T]:
+    """Return what each process holds, in their order; all must call it."""
+    _, processes = own_rank()
+    if processes == 1:
+        return [mine]
+    everything: list[T | None] = [None] * processes
+    distributed.all_gather_object(everything, mine)
+    return [found for found in everything if found is not None]
 
 
 @contextmanager
@@ -35,7 +54,8 @@ def joined_processes(device: str | torch.device | None = None) -> Iterator[tuple
     if str(target) == "cuda":
         target = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
         torch.cuda.set_device(target)
-    distributed.init_process_group("nccl" if target.type == "cuda" else "gloo")
+    # Gloo beside NCCL, which knows no tensors in host memory: losses and counts are summed there.
+    distributed.init_process_group("cpu:gloo,cuda:nccl" if target.type == "cuda" else "gloo")
     try:
         yield target, distributed.get_rank() == 0
     finally:
