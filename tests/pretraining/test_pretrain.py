@@ -39,13 +39,11 @@ def same_weights(a: Pretrained, b: Pretrained) -> bool:
 
 
 def test_it_learns(tmp_path):
-    """Eight classes: better than three times what guessing gives, of images it has not seen."""
-    folder = tmp_path / "scenes"
-    rf.generate_scenes(folder, classes=8, per_class=20, size=64)
-    recipe = PretrainingRecipe(epochs=15, batch_size=16)
+    folder = write_scenes(tmp_path / "scenes", classes=5, per_class=12)
+    recipe = PretrainingRecipe(epochs=12, batch_size=8, learning_rate=0.002)
     result = train(folder, "cnn-f", width=0.125, recipe=recipe).training["result"]
-    assert result["top1"] > 3 / 8
-    assert result["validation_loss"] < 2.0
+    assert result["validation_loss"] < 1.2  # guessing: ln 5 = 1.61
+    assert result["top1"] > 2 / 5
 
 
 @pytest.mark.parametrize("network", ["cnn-alex", "cnn-m", "cnn-16"])
