@@ -106,7 +106,7 @@ def pretrain(
     ...     scenes = generate_scenes(folder, classes=2, per_class=3, size=64)
     ...     made = pretrain(scenes, "cnn-f", width=0.05, recipe=recipe, device="cpu")
     >>> made.classes, made.training["images"]
-    (('agricultural', 'airplane'), {'train': 4, 'validation': 2})
+    (('farmland', 'forest'), {'train': 4, 'validation': 2})
     """
     if network not in NETWORKS:
         raise ValueError(f"network: expected one of {', '.join(NETWORKS)}, got {network!r}")
