@@ -176,7 +176,7 @@ class FeatureStore:
             more = f"; and {len(changes) - 4} more" if len(changes) > 4 else ""
             raise FeaturesError(
                 f"{self.folder} holds features made otherwise ({printable('; '.join(changes[:4]))}{more}): "
-                "use the same settings, choose another folder, or replace them with force (--force)"
+                "use the same settings, choose another folder, delete this one, or replace it (force, --force)"
             )
 
     def _is_whole(self, record: ShardRecord) -> bool:
