@@ -18,6 +18,7 @@ from rsir_fast.datasets.images import printable
 from rsir_fast.errors import FeaturesError
 from rsir_fast.extraction.features import Features, Skipped
 from rsir_fast.extraction.records import (
+    DESCRIPTOR,
     ITEMS,
     MANIFEST,
     PLAN,
@@ -32,11 +33,22 @@ from rsir_fast.extraction.records import (
 
 __all__ = ["FeatureStore", "check_folder", "images_kept", "load", "save", "state_of"]
 
-OURS = re.compile(r"manifest\.json|extraction\.json|items\.parquet|shards|\.[0-9a-f]{16}\.part")
+OURS = re.compile(r"manifest\.json|extraction\.json|items\.parquet|descriptor\.safetensors|shards|\.[0-9a-f]{16}\.part")
 SHARD_FILES = re.compile(r"\d{9}\.(npy|json)|\.[0-9a-f]{16}\.part")
 
 # What may differ between a finished matrix and a request for it: the bits of a feature may depend on it, its worth not.
-MACHINE_KEYS = {"device", "cpu_threads", "cpu_capability", "torch", "torchvision", "pillow", "rsir_fast"}
+MACHINE_KEYS = {
+    "device",
+    "cpu_threads",
+    "cpu_capability",
+    "torch",
+    "torchvision",
+    "pillow",
+    "rsir_fast",
+    "numpy",
+    "opencv",
+    "higra",
+}
 
 
 def state_of(folder: Path) -> Literal["finished", "unfinished"] | None:
@@ -142,7 +154,7 @@ class FeatureStore:
 
     def _start_anew(self) -> None:
         """Remove the files of former features; the manifest first, so that nothing half-removed looks whole."""
-        for name in (MANIFEST, PLAN, ITEMS):
+        for name in (MANIFEST, PLAN, ITEMS, DESCRIPTOR):
             (self.folder / name).unlink(missing_ok=True)
         shards = self.folder / SHARDS
         shards.mkdir(exist_ok=True)
@@ -190,6 +202,12 @@ class FeatureStore:
     def is_complete(self) -> bool:
         """Whether the manifest is there."""
         return read_record(Manifest, self.folder / MANIFEST) is not None
+
+    def keep(self, name: str, content: bytes) -> None:
+        """Write a file that belongs to the features; one of the same content is left as it is."""
+        path = self.folder / name
+        if not (path.is_file() and path.read_bytes() == content):
+            write_atomically(path, content)
 
     def add_shard(self, first: int, images: int, matrix: NDArray[np.float32], skipped: list[tuple[int, str]]) -> None:
         """Write the features of images ``first`` to ``first + images``.
