@@ -225,9 +225,10 @@ class BagOfVisualWords(Descriptor):
         values = counts / scale
         return np.asarray(np.sqrt(values) if self.norm == "root" else values, np.float32)
 
+    @property
     def provenance(self) -> dict[str, Any]:
-        """Return what a matrix of this descriptor has to say of itself."""
-        made = super().provenance()
+        """What a matrix of this descriptor has to say of itself."""
+        made = super().provenance
         made["extraction"]["cpu_capability"] = require("opencv-python-headless").getCPUFeaturesLine()
         return made
 

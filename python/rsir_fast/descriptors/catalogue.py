@@ -102,7 +102,7 @@ def rebuild_descriptor(provenance: dict[str, Any], folder: Path) -> Descriptor:
                 "descriptor.safetensors, found "
                 f"{found}; describe the images again with `rsir features --descriptor {made.name}`"
             )
-    ours = made.provenance()["descriptor"]
+    ours = made.provenance["descriptor"]
     changed = [key for key, value in ours["choices"].items() if stated["choices"].get(key) != value]
     if changed:
         raise FeaturesError(

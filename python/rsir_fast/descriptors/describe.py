@@ -19,7 +19,7 @@ from rsir_fast.extraction import Features, Progress
 from rsir_fast.extraction.fill import Rows, at_least, check_resumable, fill, fingerprint
 from rsir_fast.extraction.loader import default_workers
 from rsir_fast.extraction.records import DESCRIPTOR
-from rsir_fast.extraction.store import check_folder
+from rsir_fast.extraction.store import check_folder, check_settings
 
 __all__ = ["describe_dataset", "read_learnt"]
 
@@ -100,21 +100,24 @@ def describe_dataset(
         check_resumable(data, resume)
         check_folder(folder, resume=resume, force=force)
     learnt_in: dict[str, Any] = {}
+    recipe = {"kind": descriptor.kind, "parameters": descriptor.parameters}
     if not descriptor.fitted:
-        recipe = {"kind": descriptor.kind, "parameters": descriptor.parameters, "dataset": fingerprint(data)}
-        descriptor.learnt = read_learnt(folder, recipe) if folder is not None and resume else None
+        same_data = fingerprint(data)
+        if folder is not None and resume and not force:
+            # Before anything is learnt, which may take long.
+            check_settings(folder, {"dataset": same_data, "descriptor": dict(recipe)})
+        recipe["dataset"] = same_data
+        descriptor.learnt = read_learnt(folder, recipe) if folder is not None and resume and not force else None
         if descriptor.learnt is None:
             start = time.perf_counter()
             descriptor.fit(data, workers=workers, progress=progress)
             learnt_in["learn_s"] = time.perf_counter() - start
-    else:
-        recipe = {"kind": descriptor.kind, "parameters": descriptor.parameters}
     learnt = descriptor.learnt
     return fill(
         data,
         lambda numbers: _rows(data, descriptor, numbers, workers),
         dim=descriptor.dim,
-        provenance=descriptor.provenance(),
+        provenance=descriptor.provenance,
         shard=shard,
         out=folder,
         resume=resume,

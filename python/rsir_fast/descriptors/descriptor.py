@@ -124,8 +124,9 @@ class Descriptor(ABC):
         """The fields, JSON-able: ``type(self)(**self.parameters)`` is the same descriptor, but for what it learnt."""
         return {entry.name: getattr(self, entry.name) for entry in fields(self) if entry.init}
 
+    @property
     def provenance(self) -> dict[str, Any]:
-        """Return what a matrix of this descriptor has to say of itself, JSON-able."""
+        """What a matrix of this descriptor has to say of itself, JSON-able."""
         stated = {"kind": self.kind, "parameters": self.parameters, "choices": self.choices}
         if self.unverified:
             stated["not_verified"] = "; ".join(self.unverified)

@@ -121,11 +121,12 @@ def provenance_rows(result: Mapping[str, Any], machine: Mapping[str, str] | None
     rows = [
         Row("Data set", dataset["name"]),
         Row("Folder", dataset.get("root") or "in memory", code=True),
-        Row("Network and layer", _network(result)),
+        Row("Descriptor" if "descriptor" in features else "Network and layer", _network(result)),
         Row("Loaded as", str(features["backbone"]), code=True),
-        Row("Weights, file", str(weights.get("file", "not stated")), code=True),
-        Row("Weights, SHA-256", str(weights.get("sha256", "not stated")), code=True),
     ]
+    if "descriptor" not in features:
+        rows.append(Row("Weights, file", str(weights.get("file", "not stated")), code=True))
+        rows.append(Row("Weights, SHA-256", str(weights.get("sha256", "not stated")), code=True))
     if weights.get("source"):
         rows.append(Row("Weights, source", str(weights["source"])))
     preprocessing = "; ".join(f"{key}: {text}" for key, text in flat(features.get("preprocessing") or {}))
