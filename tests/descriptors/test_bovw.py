@@ -31,7 +31,7 @@ def test_the_histogram_counts_nearest_words(scenes, fitted):
     vocabulary = fitted.learnt.arrays["vocabulary"]
     assert vocabulary.shape == (20, 128)
     image = scenes.load_image(5)
-    local = cv2.SIFT_create().detectAndCompute(np.asarray(image.convert("L")), None)[1]
+    local = cv2.SIFT_create(0, 3, 0.04, 10, 1.6, True).detectAndCompute(np.asarray(image.convert("L")), None)[1]
     distances = ((local[:, None].astype(np.float64) - vocabulary[None]) ** 2).sum(axis=2)
     counts = np.bincount(distances.argmin(axis=1), minlength=20)
     assert len(local) > 20
@@ -91,7 +91,7 @@ def test_describing_before_learning_is_refused():
 
 
 def test_what_opencv_refuses_is_an_unreadable_image(scenes, fitted, monkeypatch):
-    def fails():
+    def fails(**_):
         raise cv2.error("no memory")
 
     monkeypatch.setattr(cv2, "SIFT_create", fails)

@@ -42,7 +42,8 @@ class MorphologicalTexture(Descriptor):
     3023-3034; Aptoula E. (2012), Extending morphological covariance, Pattern Recognition 45. Invariant under quarter
     turns and reflections: the first two parts to the last bit, the spectra to rounding. The values differ in spread:
     normalise them over the database (``normalize="feature"``) before distances are taken. O(pixels (radii^2 + radii
-    orientations)) and a fast Fourier transform for each scale.
+    orientations)) and a fast Fourier transform for each scale. An image takes
+    some 300 bytes a pixel, most of them for its tree: cut large scenes into tiles.
 
     Examples
     --------
