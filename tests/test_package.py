@@ -12,7 +12,18 @@ import pytest
 import rsir_fast
 
 PACKAGE = Path(rsir_fast.__file__).parent
-ROOMS = ["ops", "metrics", "datasets", "backbones", "extraction", "hashing", "report", "protocols", "cli"]
+ROOMS = [
+    "ops",
+    "metrics",
+    "datasets",
+    "backbones",
+    "extraction",
+    "descriptors",
+    "hashing",
+    "report",
+    "protocols",
+    "cli",
+]
 
 
 def test_import_is_light():

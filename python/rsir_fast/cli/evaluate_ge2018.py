@@ -22,6 +22,7 @@ def ge2018(
         Path | None,
         typer.Option("--out", "-o", help="Folder for features and report. [default: runs/ge2018-DATA-NETWORK-LAYER]"),
     ] = None,
+    descriptor: opt.DescriptorName = None,
     backbone: opt.BackboneName = "mobilenet_v2",
     layer: opt.Layer = None,
     weights: opt.Weights = None,
@@ -54,20 +55,22 @@ def ge2018(
     """
     target: Path | None = out
     with reported_errors(lambda: kept((target or Path()) / "features", "run the same command again to go on")):
-        network = opt.NetworkOptions(backbone, layer, weights, resize, batch_size, precision, workers, device, decoder)
+        run_options = batch_size, precision, workers, device, decoder
+        network = opt.NetworkOptions(backbone, layer, weights, resize, *run_options)
+        maker = opt.choose(context, descriptor, network, quiet=quiet)
         if opt.is_features_folder(source):
             from rsir_fast.extraction import Features
 
-            opt.refuse_network_options(context)
+            opt.refuse_network_options(context, "descriptor")
             features = Features.load(source)
             made = features.provenance
             name = (features.name, str(made.get("name", "features")), str(made.get("layer", features.dim)))
             target = out or _default_out(*name, normalize.value)
             check_out(target)
         else:
-            dataset, loaded = opt.open_both(source, network, all_items=all_items, download=download, quiet=quiet)
+            dataset, loaded = opt.open_both(source, maker, all_items=all_items, download=download, quiet=quiet)
             target = out or _default_out(dataset.name, loaded.name, loaded.layer, normalize.value)
-            features = extracted(dataset, loaded, network, target, force=force, quiet=quiet)
+            features = extracted(dataset, loaded, maker, target, force=force, quiet=quiet)
         settings: dict[str, Any] = {"normalize": normalize.value, "anmrr_k": anmrr_k.value, "examples": examples}
         settings |= {"threads": threads, "device": device}
         evaluate_and_report(features, target, settings, per_class=per_class, quiet=quiet, json=json)

@@ -15,12 +15,15 @@ from rsir_fast.errors import FeaturesError
 
 if TYPE_CHECKING:
     from rsir_fast.backbones import Backbone
+    from rsir_fast.descriptors import Descriptor
     from rsir_fast.extraction import Features
 
 _CODES = "Features of a trained model"
 
 _BESIDE_CODES = "expected no such option for features of a trained model, whose network and codes are fixed"
 _BESIDE_FEATURES = "expected no such option for these features, which are of no trained model (`rsir features --model`)"
+
+_BESIDE_DESCRIPTOR = "expected no such option for features of a shallow descriptor, which runs no network"
 
 
 def search(
@@ -50,7 +53,8 @@ def search(
 ) -> None:
     """Find the images most similar to query images.
 
-    The queries go through the same network, layer and preprocessing as the database; other weights are refused.
+    The queries go through the same network, layer and preprocessing as the database, or the same descriptor with its
+    vocabulary; other weights are refused.
     Distances are Euclidean; equal distances are ordered by item.
 
     Features made by `rsir features --model` are searched by hash code (Hamming distance), and every image comes with
@@ -67,13 +71,20 @@ def search(
 
             _refuse(_BESIDE_CODES, weights=weights, normalize=normalize)
             check_depth(k, rerank)
-            backbone = same_model(database, model)
         else:
             _refuse(_BESIDE_FEATURES, model=model, rerank=rerank, same_label=same_label or None)
-            backbone = _same_backbone(database, weights)
-        precision = made_by.get("extraction", {}).get("precision", "float32")
         wanted = _query_files(queries)
-        found = extract(wanted, backbone, batch_size=1, workers=0, device=device, precision=precision)
+        backbone: Backbone | Descriptor
+        if "descriptor" in made_by:
+            from rsir_fast.descriptors import describe_dataset, rebuild_descriptor
+
+            _refuse(_BESIDE_DESCRIPTOR, weights=weights, device=device)
+            backbone = rebuild_descriptor(made_by, features)
+            found = describe_dataset(wanted, backbone, workers=0)
+        else:
+            backbone = same_model(database, model) if by_code else _same_backbone(database, weights)
+            precision = made_by.get("extraction", {}).get("precision", "float32")
+            found = extract(wanted, backbone, batch_size=1, workers=0, device=device, precision=precision)
         if by_code:
             answers = rank_codes(database, found, k, rerank, same_label, threads)
             how: dict[str, Any] = {
