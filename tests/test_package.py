@@ -19,6 +19,8 @@ ROOMS = [
     "backbones",
     "extraction",
     "descriptors",
+    "training",
+    "pretraining",
     "hashing",
     "report",
     "protocols",

@@ -23,7 +23,7 @@ from rsir_fast.cli.session import (
 )
 
 if TYPE_CHECKING:
-    from rsir_fast.hashing import TrainingProgress
+    from rsir_fast.training import TrainingProgress
 
 
 def dhcnn(
@@ -76,7 +76,7 @@ def dhcnn(
     with reported_errors(left):
         from rsir_fast.datasets import Split, stratified_split
         from rsir_fast.hashing import train_dhcnn
-        from rsir_fast.hashing.processes import joined_processes
+        from rsir_fast.training import joined_processes
 
         if split is not None:
             rec.refuse_together(context, "--split", ("train",), "says which images to train on")

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
-__all__ = ["write_atomically"]
+__all__ = ["replacing", "write_atomically"]
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -24,11 +27,33 @@ def write_atomically(path: Path, content: bytes) -> None:
     OSError
         If the folder or file cannot be written; nothing is left behind.
     """
+    with replacing(path) as file:
+        file.write(content)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Open a temporary, hidden file beside a place; it moves there when the block ends, and is deleted if it fails.
+
+    Parameters
+    ----------
+    path
+        File to write or replace; its folder is made if need be.
+
+    Yields
+    ------
+    BinaryIO
+
+    Raises
+    ------
+    OSError
+        If the folder or file cannot be written; nothing is left behind.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{secrets.token_hex(8)}.part")
     try:
         with part.open("xb") as file:
-            file.write(content)
+            yield file
         os.replace(part, path)
     except BaseException:
         part.unlink(missing_ok=True)

@@ -8,7 +8,8 @@ from rsir_fast.hashing.network import DHCNN, HashHead, HashOutput
 from rsir_fast.hashing.recipe import RECIPES, Recipe
 from rsir_fast.hashing.search import CodeMatches, search_codes
 from rsir_fast.hashing.train import train_dhcnn
-from rsir_fast.hashing.training import Trainer, TrainingProgress
+from rsir_fast.hashing.training import Trainer
+from rsir_fast.training import TrainingProgress
 
 __all__ = [
     "DHCNN",

@@ -9,20 +9,27 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, distributed
+from torch import Tensor
 
 from rsir_fast.backbones import Backbone, all_turns
 from rsir_fast.datasets import Dataset, Split, open_dataset, stratified_split
 from rsir_fast.errors import TrainingError
 from rsir_fast.extraction import Features, Progress, extract
 from rsir_fast.extraction.devices import usable_device
-from rsir_fast.hashing.epochs import CHECKPOINT, read_checkpoint, run_epochs
 from rsir_fast.hashing.inputs import load_images, network_of, of_training_images
 from rsir_fast.hashing.model import HashModel
 from rsir_fast.hashing.network import DHCNN, HashHead
-from rsir_fast.hashing.processes import from_first
 from rsir_fast.hashing.recipe import Recipe, as_recipe
-from rsir_fast.hashing.training import Precision, Trainer, TrainingProgress
+from rsir_fast.hashing.training import Trainer
+from rsir_fast.training import (
+    CHECKPOINT,
+    Precision,
+    TrainingProgress,
+    from_first,
+    own_rank,
+    read_checkpoint,
+    run_epochs,
+)
 
 __all__ = ["train_dhcnn"]
 
@@ -135,7 +142,7 @@ def train_dhcnn(
         "freeze_backbone": freeze_backbone,
         "precision": precision,
         "accumulate": accumulate,
-        "processes": distributed.get_world_size() if distributed.is_initialized() else 1,
+        "processes": own_rank()[1],
         "cpu_threads": torch.get_num_threads() if target.type == "cpu" else None,
         "torch": str(torch.__version__),
         "rsir_fast": version("rsir-fast"),

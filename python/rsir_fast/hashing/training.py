@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, distributed, nn
@@ -16,43 +15,9 @@ from rsir_fast.errors import TrainingError
 from rsir_fast.hashing.loss import LossTerms
 from rsir_fast.hashing.network import HashOutput
 from rsir_fast.hashing.recipe import Recipe
+from rsir_fast.training import Precision, TrainingProgress, own_rank
 
-__all__ = ["Trainer", "TrainingProgress"]
-
-Precision = Literal["float32", "bfloat16"]
-
-
-@dataclass(frozen=True)
-class TrainingProgress:
-    """How far a training is.
-
-    Attributes
-    ----------
-    epoch, epochs
-        Counted from 1, of the stage.
-    images, total
-        Images seen in this epoch, and of an epoch.
-    terms
-        Means over the epoch so far: ``total``, ``similarity``, ``quantization``, ``label``.
-    learning_rate
-        Of the hash layer and classifier.
-    images_per_s
-        Rate of this run.
-    eta_s
-        Seconds left at that rate, of the stage.
-    stage
-        ``"head"``, which comes first where the recipe has both, or ``"network"``.
-    """
-
-    epoch: int
-    epochs: int
-    images: int
-    total: int
-    terms: dict[str, float]
-    learning_rate: float
-    images_per_s: float
-    eta_s: float
-    stage: str = "network"
+__all__ = ["Trainer"]
 
 
 class Trainer:
@@ -107,9 +72,14 @@ class Trainer:
         self.bank = torch.zeros(len(labels), head.bits, device=self.device)
         self.optimizer = recipe.make_optimizer(head, getattr(network, "backbone", None))
         self.epoch = 0
+        self.rank, self.processes = own_rank()
         spread = distributed.is_available() and distributed.is_initialized()
-        self.rank, self.processes = (distributed.get_rank(), distributed.get_world_size()) if spread else (0, 1)
         self.run: Any = DistributedDataParallel(network) if spread else network
+
+    @property
+    def epochs(self) -> int:
+        """Epochs in all."""
+        return self.recipe.epochs
 
     def train_epoch(self, progress: Callable[[TrainingProgress], bool | None] | None = None) -> dict[str, float]:
         """Train for one epoch.

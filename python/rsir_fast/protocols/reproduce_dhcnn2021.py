@@ -27,7 +27,6 @@ from rsir_fast.hashing.inputs import unturned
 from rsir_fast.hashing.network import MAX_BITS, MIN_BITS
 from rsir_fast.hashing.recipe import as_recipe
 from rsir_fast.hashing.train import MODEL
-from rsir_fast.hashing.training import Precision
 from rsir_fast.metrics import RetrievalAccumulator, mean_over_queries
 from rsir_fast.ops import pack_codes, relevant_ranks
 from rsir_fast.protocols.dhcnn2021 import evaluate_dhcnn2021
@@ -35,6 +34,7 @@ from rsir_fast.protocols.evaluation import describe_dataset, describe_features
 from rsir_fast.protocols.ge2018 import check_classes
 from rsir_fast.protocols.hash_retrieval import TIE_RULES, evaluate_codes, number_or_none
 from rsir_fast.protocols.runs import KeptRuns, Run, Stage
+from rsir_fast.training import Precision
 
 __all__ = ["MEASURES", "reproduce_dhcnn2021"]
 

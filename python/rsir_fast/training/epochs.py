@@ -3,21 +3,44 @@
 from __future__ import annotations
 
 import importlib.util
-import io
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
-from rsir_fast.datasets.files import write_atomically
+from rsir_fast.datasets.files import replacing, write_atomically
 from rsir_fast.errors import TrainingError
-from rsir_fast.hashing.training import Trainer, TrainingProgress
+from rsir_fast.training.progress import TrainingProgress
 
-__all__ = ["CHECKPOINT", "LOG", "read_checkpoint", "run_epochs"]
+__all__ = ["CHECKPOINT", "LOG", "EpochTrainer", "read_checkpoint", "run_epochs"]
 
 CHECKPOINT, LOG, EVENTS = "checkpoint.pt", "log.jsonl", "tensorboard"
+
+
+class EpochTrainer(Protocol):
+    """What is trained epoch by epoch, and can be taken up after any of them."""
+
+    epoch: int
+    """Epochs that are done."""
+
+    device: torch.device
+    rank: int
+    """Number of this process; the first, 0, writes."""
+
+    @property
+    def epochs(self) -> int:
+        """Epochs in all."""
+
+    def train_epoch(self, progress: Callable[[TrainingProgress], bool | None] | None = None) -> dict[str, float]:
+        """Train for one epoch; return the numbers to log."""
+
+    def state(self) -> dict[str, Any]:
+        """Return everything that the next epoch depends on, in types that ``torch.load(weights_only=True)`` reads."""
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on from what `state` returned."""
 
 
 def read_checkpoint(out: Path | None, settings: dict[str, Any]) -> dict[str, Any] | None:
@@ -55,17 +78,17 @@ def _difference(name: str, before: object, now: object) -> str:
 
 
 def run_epochs(
-    trainer: Trainer,
+    trainer: EpochTrainer,
     out: Path | None,
     settings: dict[str, Any],
     state: dict[str, Any] | None,
     progress: Callable[[TrainingProgress], bool | None] | None,
-) -> None:
+) -> list[dict[str, Any]]:
     """Train the epochs that are left; after each, write a checkpoint, the log, and events for TensorBoard.
 
     Parameters
     ----------
-    trainer : Trainer
+    trainer : EpochTrainer
     out : Path, optional
         Where to write.
     settings : dict
@@ -73,6 +96,11 @@ def run_epochs(
     state : dict, optional
         From `read_checkpoint`, to go on from.
     progress : callable, optional
+
+    Returns
+    -------
+    list of dict
+        The log of all epochs.
 
     Raises
     ------
@@ -86,7 +114,7 @@ def run_epochs(
         lines = state["log"]
     writes = out is not None and trainer.rank == 0
     events = _Events(out if writes else None, trainer.epoch)
-    while trainer.epoch < trainer.recipe.epochs:
+    while trainer.epoch < trainer.epochs:
         try:
             log = trainer.train_epoch(progress)
         except TrainingError as error:
@@ -94,11 +122,12 @@ def run_epochs(
             raise TrainingError(f"{error}{left}") from None
         lines.append(json.dumps({"epoch": trainer.epoch, **log}))
         if out is not None and writes:
-            content = io.BytesIO()
-            torch.save({"settings": described, "log": lines, **trainer.state()}, content)
-            write_atomically(out / CHECKPOINT, content.getvalue())
+            # Straight into the file: weights and momentum of a VGG are 1.1 GB.
+            with replacing(out / CHECKPOINT) as file:
+                torch.save({"settings": described, "log": lines, **trainer.state()}, file)
             write_atomically(out / LOG, ("\n".join(lines) + "\n").encode())
             events.add(trainer.epoch, log)
+    return [json.loads(line) for line in lines]
 
 
 class _Events:

@@ -13,9 +13,25 @@ from torch import distributed
 
 from rsir_fast.extraction.devices import usable_device
 
-__all__ = ["from_first", "joined_processes"]
+__all__ = ["from_first", "gathered", "joined_processes", "own_rank"]
 
 T = TypeVar("T")
+
+
+def own_rank() -> tuple[int, int]:
+    """Return the number of this process and how many there are: (0, 1) where nothing was set up."""
+    spread = distributed.is_available() and distributed.is_initialized()
+    return (distributed.get_rank(), distributed.get_world_size()) if spread else (0, 1)
+
+
+def gathered(mine: T) -> list[T]:
+    """Return what each process holds, in their order; all must call it."""
+    _, processes = own_rank()
+    if processes == 1:
+        return [mine]
+    everything: list[T | None] = [None] * processes
+    distributed.all_gather_object(everything, mine)
+    return [found for found in everything if found is not None]
 
 
 @contextmanager
@@ -39,7 +55,7 @@ def joined_processes(device: str | torch.device | None = None) -> Iterator[tuple
     if str(target) == "cuda":
         target = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
         torch.cuda.set_device(target)
-    # Gloo in any case: features and checkpoints travel between hosts' memories. An extraction may take hours.
+    # Gloo in any case, for what lies in host memory: features, checkpoints, counts. An extraction may take hours.
     backend = "cpu:gloo,cuda:nccl" if target.type == "cuda" else "gloo"
     distributed.init_process_group(backend, timeout=timedelta(days=2))
     try:
@@ -56,8 +72,9 @@ def from_first(make: Callable[[], T]) -> T:
     make : callable
         What it returns is pickled: tensors in host memory.
     """
-    if not distributed.is_initialized() or distributed.get_world_size() == 1:
+    rank, processes = own_rank()
+    if processes == 1:
         return make()
-    made = [make() if distributed.get_rank() == 0 else None]
+    made = [make() if rank == 0 else None]
     distributed.broadcast_object_list(made, device=torch.device("cpu"))
     return made[0]  # type: ignore[return-value]
