@@ -78,8 +78,9 @@ def bootstrap_interval(
 
     Examples
     --------
-    >>> bootstrap_interval([0.2, 0.4, 0.9, 0.5])
-    Interval(mean=0.5, low=0.275, high=0.775)
+    >>> mean, low, high = bootstrap_interval([0.2, 0.4, 0.9, 0.5])
+    >>> round(mean, 3), round(low, 3), round(high, 3)
+    (0.5, 0.275, 0.775)
     """
     given = _finite(_as_values(values, "values"))
     _check(level, resamples)
