@@ -12,7 +12,7 @@ import pytest
 import rsir_fast
 
 PACKAGE = Path(rsir_fast.__file__).parent
-ROOMS = ["ops", "metrics", "datasets", "backbones", "extraction", "hashing", "report", "protocols", "cli"]
+ROOMS = ["ops", "metrics", "datasets", "backbones", "extraction", "retrieval", "hashing", "report", "protocols", "cli"]
 
 
 def test_import_is_light():

@@ -83,6 +83,7 @@ _ROOMS = (
     "ops",
     "protocols",
     "report",
+    "retrieval",
     "testing",
 )
 
