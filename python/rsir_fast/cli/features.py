@@ -31,6 +31,8 @@ def features(
     layer: opt.Layer = None,
     weights: opt.Weights = None,
     resize: opt.ResizeMode = opt.Resize.whole,
+    turns: opt.Turns = False,
+    sizes: opt.Sizes = None,
     batch_size: opt.BatchSize = 32,
     precision: opt.PrecisionMode = opt.Precision.float32,
     all_items: opt.AllItems = False,
@@ -56,7 +58,7 @@ def features(
         if model is not None:
             opt.refuse_beside_model(context)
         run_options = batch_size, precision, workers, device, decoder
-        network = opt.NetworkOptions(backbone, layer, weights, resize, *run_options, model)
+        network = opt.NetworkOptions(backbone, layer, weights, resize, *run_options, model, turns, sizes)
         download = download and not dry_run
         dataset, loaded = opt.open_both(data, network, all_items=all_items, download=download, quiet=quiet)
         found = {"dataset": dataset.name, "images": len(dataset), "classes": len(dataset.classes)}
