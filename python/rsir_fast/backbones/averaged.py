@@ -110,7 +110,7 @@ class _Sizes(nn.Module):
     def _resized(self, images: Tensor, size: int) -> Tensor:
         if size == images.shape[-1]:
             return images
-        resized: Tensor = functional.interpolate(images, size=(size, size), mode="bicubic", antialias=True, align_corners=False)
+        resized: Tensor = functional.interpolate(images, size=(size, size), mode="bicubic", antialias=True)
         return resized
 
 
