@@ -18,6 +18,7 @@ ROOMS = [
     "datasets",
     "backbones",
     "extraction",
+    "retrieval",
     "descriptors",
     "training",
     "pretraining",

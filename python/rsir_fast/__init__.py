@@ -88,6 +88,7 @@ _ROOMS = (
     "ops",
     "protocols",
     "report",
+    "retrieval",
     "testing",
 )
 

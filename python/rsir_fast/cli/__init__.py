@@ -12,7 +12,7 @@ import warnings
 
 import typer
 
-from rsir_fast.cli import demo, doctor, evaluate_dhcnn2021, evaluate_ge2018, features, reproduce, search, train
+from rsir_fast.cli import compare, demo, doctor, evaluate_dhcnn2021, evaluate_ge2018, features, reproduce, search, train
 
 __all__ = ["main"]
 
@@ -36,6 +36,7 @@ def _root(version: bool = typer.Option(False, "--version", help="Print the versi
         raise typer.Exit
 
 
+app.command("compare")(compare.compare)
 app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)
 app.command("features")(features.features)

@@ -32,6 +32,8 @@ def features(
     layer: opt.Layer = None,
     weights: opt.Weights = None,
     resize: opt.ResizeMode = opt.Resize.whole,
+    turns: opt.Turns = False,
+    sizes: opt.Sizes = None,
     batch_size: opt.BatchSize = 32,
     precision: opt.PrecisionMode = opt.Precision.float32,
     all_items: opt.AllItems = False,
@@ -56,8 +58,8 @@ def features(
         if model is not None:
             opt.refuse_beside_model(context)
         run_options = batch_size, precision, workers, device, decoder
-        network = opt.NetworkOptions(backbone, layer, weights, resize, *run_options, model)
-        maker = opt.choose(context, descriptor, network, "device", "model", quiet=quiet)
+        network = opt.NetworkOptions(backbone, layer, weights, resize, *run_options, model, turns, sizes)
+        maker = opt.choose(context, descriptor, network, "device", "model", "turns", "sizes", quiet=quiet)
         what = "backbone" if descriptor is None else "descriptor"
         download = download and not dry_run
         dataset, loaded = opt.open_both(data, maker, all_items=all_items, download=download, quiet=quiet)

@@ -128,6 +128,27 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no note
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.", rich_help_panel=_RUN)]
 
 
+Turns = Annotated[
+    bool,
+    typer.Option(
+        "--turns", help="Mean over the image's eight turns: overhead scenes have no up.", rich_help_panel=_NETWORK
+    ),
+]
+Sizes = Annotated[
+    str | None,
+    typer.Option("--sizes", help="Mean over input sizes, such as 224,320.", rich_help_panel=_NETWORK),
+]
+Steps = Annotated[
+    str,
+    typer.Option(
+        "--steps",
+        help="Post-processing, in this order: power[:P], l2, cosine, center, pca:DIMS, whiten:DIMS; parted by commas.",
+        rich_help_panel="Beyond the paper",
+        show_default=False,
+    ),
+]
+
+
 @dataclass(frozen=True)
 class NetworkOptions:
     """The network and how it is run."""
@@ -143,17 +164,21 @@ class NetworkOptions:
     decoder: Decoder = Decoder.cpu
     model: Path | None = None
     """A file of `rsir train dhcnn`, in place of a backbone."""
+    turns: bool = False
+    sizes: str | None = None
 
     def load(self) -> Backbone:
         """Load the network."""
-        from rsir_fast.backbones import load_backbone
+        from rsir_fast.backbones import averaged, load_backbone
 
         keep_freed_memory()
         if self.model is not None:
             from rsir_fast.hashing import HashModel
 
             return HashModel.load(self.model).as_backbone(self.model)
-        return load_backbone(self.backbone, self.layer, self.weights, resize=self.resize.value)
+        sizes = _sizes(self.sizes)
+        loaded = load_backbone(self.backbone, self.layer, self.weights, resize=self.resize.value)
+        return averaged(loaded, turns=self.turns, sizes=sizes)
 
     def run(self) -> dict[str, Any]:
         """Return the keyword arguments for `rsir_fast.extraction.extract`."""
@@ -193,6 +218,13 @@ class DescriptorOptions:
         if not loaded.fitted:
             note(f"{loaded.name}: every image is read twice, first for the vocabulary", self.quiet)
         return describe_dataset(dataset, loaded, workers=self.workers, **where)
+
+
+def _sizes(text: str | None) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(",")) if text else ()
+    except ValueError:
+        raise ValueError(f"--sizes: expected whole numbers parted by commas, got {text!r}") from None
 
 
 def open_both(
@@ -237,7 +269,7 @@ def refuse_beside_model(context: typer.Context) -> None:
     ValueError
         Naming the option.
     """
-    for name in ("backbone", "layer", "weights", "resize"):
+    for name in ("backbone", "layer", "weights", "resize", "turns", "sizes"):
         source = context.get_parameter_source(name)
         if source is not None and source.name == "COMMANDLINE":
             raise ValueError(f"--{name}: expected none beside --model, which brings its own network; leave it out")
@@ -272,7 +304,8 @@ def refuse_network_options(context: typer.Context, *more: str) -> None:
     ValueError
         Naming the option.
     """
-    for name in ("backbone", "layer", "weights", "resize", "batch_size", "precision", "workers", "decoder", *more):
+    network = ("backbone", "layer", "weights", "resize", "turns", "sizes")
+    for name in (*network, "batch_size", "precision", "workers", "decoder", *more):
         source = context.get_parameter_source(name)
         if source is not None and source.name == "COMMANDLINE":
             raise ValueError(
