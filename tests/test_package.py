@@ -21,7 +21,6 @@ ROOMS = [
     "retrieval",
     "descriptors",
     "training",
-    "pretraining",
     "hashing",
     "report",
     "protocols",
