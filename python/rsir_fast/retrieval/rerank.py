@@ -49,4 +49,6 @@ def _stage(text: str) -> Expansion | Diffusion:
         k, more = int(settings[0]), [float(value) for value in settings[1:]]
     except ValueError:
         raise ValueError(f"rerank: expected numbers behind the colons, got {text!r}") from None
-    return Diffusion(k, *more) if name == "diffuse" else Expansion(k, *more, database=name == "augment")
+    if name == "diffuse":
+        return Diffusion(k, *more)
+    return Expansion(k, more[0] if more else 0.0, database=name == "augment")
