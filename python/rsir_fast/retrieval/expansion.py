@@ -95,8 +95,8 @@ class Expansion:
         for neighbour, weight in zip(ids.T, weights.T, strict=True):  # one after the other: the same sum everywhere
             total += weight[:, None] * database[neighbour]
         after = np.sqrt((total * total).sum(axis=1, keepdims=True))
-        scaled: NDArray[np.float32] = (total * (before / np.where(after > 0, after, 1.0))).astype(np.float32)
-        return scaled
+        found: NDArray[np.float32] = (total * (before / np.where(after > 0, after, 1.0))).astype(np.float32)
+        return found
 
     def __str__(self) -> str:
         name = "augment" if self.database else "expand"
