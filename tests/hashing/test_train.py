@@ -16,7 +16,7 @@ import pytest
 import torch
 
 import rsir_fast as rf
-from rsir_fast.backbones import all_turns
+from rsir_fast.backbones import all_turns, averaged
 from rsir_fast.errors import DatasetError, FeaturesError, TrainingError, WeightFileError
 from rsir_fast.hashing import RECIPES, HashModel, split_hash_features, train_dhcnn
 from rsir_fast.hashing.inputs import unturned
@@ -173,6 +173,18 @@ def test_images_that_cannot_be_read_are_left_out(scenes, tmp_path):
     recipe = replace(RECIPES["modern"], epochs=1)
     for frozen in (True, False):
         assert train(folder, recipe=recipe, freeze_backbone=frozen).classes == ("class0", "class1")
+
+
+def test_features_over_turns_are_no_backbone(scenes):
+    for made in (all_turns(backbone()), averaged(backbone(), turns=True)):
+        with pytest.raises(
+            ValueError, match="backbone: expected squeezenet1_1 itself, got one of features over several"
+        ):
+            train_dhcnn(scenes, made, freeze_backbone=True, device="cpu")
+    of_turns = rf.extract(scenes, averaged(backbone(), turns=True), device="cpu")
+    recipe = replace(RECIPES["modern"], augment=False)
+    with pytest.raises(FeaturesError, match="expected those of the backbone, averaged none, found"):
+        train(scenes, features=of_turns, recipe=recipe)
 
 
 def test_what_cannot_be_trained(scenes, tmp_path):

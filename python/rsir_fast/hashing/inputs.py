@@ -18,7 +18,7 @@ from rsir_fast.errors import FeaturesError
 from rsir_fast.extraction import Features
 from rsir_fast.extraction.loader import batches, default_workers
 
-__all__ = ["load_images", "network_of", "of_training_images", "unturned"]
+__all__ = ["check_network", "load_images", "network_of", "of_training_images", "unturned"]
 
 MAX_IN_MEMORY = 4 << 30
 """Bytes of images beyond which they lie in a temporary file that is mapped into memory."""
@@ -29,8 +29,19 @@ AT_ONCE = 64
 def network_of(provenance: Mapping[str, Any]) -> dict[str, Any]:
     """Return what decides a network's features: not where its weights were found."""
     weights = provenance.get("weights") or {}
-    kept = {key: provenance.get(key) for key in ("name", "layer", "preprocessing", "turns")}
+    kept = {key: provenance.get(key) for key in ("name", "layer", "preprocessing", "turns", "averaged")}
     return {**kept, "weights": weights.get("sha256")}
+
+
+def check_network(features: Features, backbone: Backbone) -> None:
+    """Raise FeaturesError unless features are those of a backbone."""
+    made, wanted = network_of(features.provenance), network_of(backbone.provenance)
+    for key in wanted:
+        if made[key] != wanted[key]:
+            raise FeaturesError(
+                f"features of {features.name}: expected those of the backbone, {key} {wanted[key] or 'none'}, "
+                f"found {made[key] or 'none'}"
+            )
 
 
 def of_training_images(features: Features, train: Dataset, backbone: Backbone) -> tuple[Tensor, Tensor]:
@@ -41,13 +52,7 @@ def of_training_images(features: Features, train: Dataset, backbone: Backbone) -
     FeaturesError
         If they are of another network, or training images are missing that are not among its unreadable ones.
     """
-    made, wanted = network_of(features.provenance), network_of(backbone.provenance)
-    for key in wanted:
-        if made[key] != wanted[key]:
-            raise FeaturesError(
-                f"features of {features.name}: expected those of the backbone, {key} {wanted[key]}, "
-                f"found {made[key] or 'none'}"
-            )
+    check_network(features, backbone)
     row = {item: number for number, item in enumerate(features.items)}
     unreadable = {entry.item for entry in features.skipped}
     missing = [item for item in train.items if item not in row and item not in unreadable]
@@ -58,7 +63,7 @@ def of_training_images(features: Features, train: Dataset, backbone: Backbone) -
         )
     kept = [number for number, item in enumerate(train.items) if item in row]
     matrix = torch.from_numpy(features.matrix[[row[train.items[number]] for number in kept]])
-    matrix = matrix.view(len(kept), TURNS, backbone.dim // TURNS) if made["turns"] else matrix
+    matrix = matrix.view(len(kept), TURNS, backbone.dim // TURNS) if "turns" in backbone.provenance else matrix
     return matrix, torch.from_numpy(train.require_labels()[kept])
 
 

@@ -124,6 +124,11 @@ def train_dhcnn(
     takes its share of every batch; only the first computes features, reads a checkpoint and writes.
     """
     chosen = as_recipe(recipe, epochs, frozen=freeze_backbone)
+    if {"turns", "averaged"} & backbone.provenance.keys():
+        raise ValueError(
+            f"backbone: expected {backbone.name} itself, got one of features over several turns or sizes; the recipe's "
+            "augment lets the network see every turn"
+        )
     target = usable_device(device)
     folder = None if out is None else Path(out)
     if not resume and folder is not None and (folder / CHECKPOINT).is_file():
