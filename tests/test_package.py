@@ -18,6 +18,8 @@ ROOMS = [
     "datasets",
     "backbones",
     "extraction",
+    "retrieval",
+    "descriptors",
     "training",
     "pretraining",
     "hashing",

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from rsir_fast.datasets import generate_scenes as generate_scenes
     from rsir_fast.datasets import open_dataset as open_dataset
     from rsir_fast.datasets import stratified_split as stratified_split
+    from rsir_fast.descriptors import describe_dataset as describe_dataset
+    from rsir_fast.descriptors import load_descriptor as load_descriptor
     from rsir_fast.errors import RsirError as RsirError
     from rsir_fast.extraction import Features as Features
     from rsir_fast.extraction import extract as extract
@@ -50,6 +52,7 @@ _HOME = {
     "Features": "extraction",
     "HashModel": "hashing",
     "RsirError": "errors",
+    "describe_dataset": "descriptors",
     "euclidean_topk": "ops.euclidean_topk",
     "evaluate_dhcnn2021": "protocols",
     "evaluate_ge2018": "protocols",
@@ -59,6 +62,7 @@ _HOME = {
     "generate_scenes": "datasets",
     "hamming_topk": "ops.hamming_topk",
     "load_backbone": "backbones",
+    "load_descriptor": "descriptors",
     "open_dataset": "datasets",
     "pack_codes": "ops.pack_codes",
     "PreparedCodes": "ops.prepared_codes",
@@ -82,6 +86,7 @@ _HOME = {
 _ROOMS = (
     "backbones",
     "datasets",
+    "descriptors",
     "errors",
     "extraction",
     "hashing",
@@ -90,6 +95,7 @@ _ROOMS = (
     "pretraining",
     "protocols",
     "report",
+    "retrieval",
     "testing",
 )
 

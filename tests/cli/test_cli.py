@@ -55,7 +55,7 @@ def test_help_is_light():
         assert command in done.stdout
 
 
-COMMANDS = "demo", "doctor", "features", "search", "evaluate ge2018", "evaluate dhcnn2021", "train dhcnn"
+COMMANDS = "demo", "doctor", "features", "search", "evaluate ge2018", "evaluate dhcnn2021", "train dhcnn", "compare"
 
 
 @pytest.mark.parametrize("command", [*COMMANDS, "reproduce dhcnn2021"])

@@ -33,7 +33,7 @@ def test_weights_are_written_named_and_used(scenes, tmp_path):
     assert done.exit_code == 0, done.output
     assert done.stdout.strip() == f"weights: {out / 'weights.safetensors'}"
     assert "data: 15 images to train on, 3 to validate on, 3 classes; cnn-alex" in done.stderr
-    assert "train: epoch 2/2, 15/15 images, loss " in done.stderr
+    assert "train network: epoch 2/2, 15/15 images, loss " in done.stderr
     assert "validation: top-1 " in done.stderr
     rates = [json.loads(line)["learning_rate"] for line in (out / "log.jsonl").read_text().splitlines()]
     assert rates == pytest.approx([0.01, 0.001])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -32,7 +33,7 @@ def test_a_model_is_written_and_named(scenes, tmp_path):
     done = run(scenes, *QUICK, "--epochs", 3, "--out", tmp_path / "run")
     assert done.exit_code == 0, done.output
     assert done.stdout.strip() == f"model: {tmp_path / 'run/model.safetensors'}"
-    assert "train: epoch 3/3, 15/15 images, total " in done.stderr
+    assert "train head: epoch 3/3, 15/15 images, total " in done.stderr
     assert HashModel.load(tmp_path / "run/model.safetensors").bits == 8
     features = ["features", scenes, "--model", tmp_path / "run/model.safetensors", "--out", tmp_path / "features"]
     done = CliRunner().invoke(app, [*map(str, features), "--device", "cpu", "--quiet"])
@@ -53,11 +54,71 @@ def test_what_cannot_be_done_is_one_line(scenes, tmp_path):
     for arguments, code, message in [
         ([scenes, *QUICK, "--bits", 7], 2, "bits: expected a hash length of 8 to 1024, got 7"),
         ([tmp_path / "none", *QUICK, "--no-download"], 1, "none"),
+        ([scenes, *QUICK, "--train", "1.5"], 1, "expected train as a share between 0 and 1"),
+        ([scenes, *QUICK, "--split", tmp_path / "no.json"], 1, "cannot read split file"),
+        ([scenes, *QUICK, "--eta", "2"], 2, "eta: expected 0 to 1, got 2.0"),
     ]:
         done = run(*arguments, "--out", tmp_path / "run")
         assert done.exit_code == code, done.output
         assert message in done.stderr.splitlines()[-1]
     assert not (tmp_path / "run" / "model.safetensors").exists()
+
+
+def test_recipe_and_split_by_options(scenes, tmp_path):
+    given = [
+        "--recipe",
+        "matlab",
+        "--epochs",
+        2,
+        "--batch-size",
+        4,
+        "--learning-rate",
+        0.03,
+        "--beta",
+        10,
+        "--eta",
+        0.3,
+    ]
+    given += ["--loss-weighting", "pytorch", "--similarity-gradient", "exact", "--train", 0.5, "--quiet"]
+    done = run(scenes, *QUICK, *given, "--out", tmp_path / "half")
+    assert done.exit_code == 0, done.output
+    made = HashModel.load(tmp_path / "half/model.safetensors").training
+    assert len(made["split"]["train"]) == 9
+    recipe = made["recipe"]
+    assert (recipe["name"], recipe["epochs"], recipe["batch_size"], recipe["learning_rate"]) == ("matlab", 2, 4, 0.03)
+    loss = {"p": 32.0, "beta": 10.0, "eta": 0.3, "similarity_gradient": "exact", "loss_weighting": "pytorch"}
+    assert recipe["loss"] == loss
+
+    split = rf.stratified_split(rf.open_dataset(scenes), train=2, seed=5)
+    split.save(tmp_path / "split.json")
+    done = run(scenes, *QUICK, "--epochs", 1, "--split", tmp_path / "split.json", "--out", tmp_path / "own", "--quiet")
+    assert done.exit_code == 0, done.output
+    assert HashModel.load(tmp_path / "own/model.safetensors").training["split"]["train"] == list(split.train)
+
+
+def test_options_that_decide_one_another(scenes, tmp_path):
+    done = run(scenes, *QUICK, "--split", tmp_path / "split.json", "--train", 0.5)
+    assert done.exit_code == 2
+    assert "--train: expected none beside --split, which says which images to train on" in done.stderr
+
+
+def test_only_the_first_process_needs_the_folder(scenes, tmp_path):
+    """Hosts may share no folder: features and checkpoint go from the first process to the others."""
+    start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--no-python"]
+    command = [Path(sys.executable).with_name("rsir"), "train", "dhcnn", scenes, *QUICK[1:], "--epochs"]
+    program = f"exec {shlex.join(map(str, command))} $0 --out {tmp_path}/$RANK --resume"
+
+    def train(epochs):
+        done = subprocess.run([*start, "bash", "-c", program, str(epochs)], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert done.stderr.count("18 images, 3 classes") == 1
+
+    train(1)
+    (tmp_path / "0/model.safetensors").unlink()
+    assert not (tmp_path / "1").exists()
+    train(1)  # finished before: read, not trained again
+    assert len((tmp_path / "0/log.jsonl").read_text().splitlines()) == 1
+    assert HashModel.load(tmp_path / "0/model.safetensors").training["processes"] == 2
 
 
 def test_two_processes_by_torchrun(scenes, tmp_path):

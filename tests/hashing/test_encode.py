@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 import rsir_fast as rf
 from rsir_fast.backbones import all_turns
+from rsir_fast.errors import FeaturesError
 from rsir_fast.hashing import split_hash_features, train_dhcnn
 from rsir_fast.hashing.encode import encode_features
 from rsir_fast.hashing.inputs import unturned
@@ -26,8 +29,9 @@ def test_the_head_alone_gives_what_the_whole_model_gives(tmp_path):
     assert found.items == whole.items
     assert found.provenance["hash"] == whole.provenance["hash"]
     assert (rf.evaluate_dhcnn2021(found).result["bits"], found.matrix.dtype) == (16, np.float32)
-    with pytest.raises(ValueError, match="features: expected rows of 512 values, got 19"):
-        encode_features(model, found)
+    other = replace(unturned(features), provenance={**features.provenance, "turns": None, "layer": "other"})
+    with pytest.raises(FeaturesError, match="expected those of the backbone, layer gap, found other"):
+        encode_features(model, other)
     model.training["freeze_backbone"] = False
     with pytest.raises(ValueError, match="expected one with a frozen backbone"):
         encode_features(model, features)

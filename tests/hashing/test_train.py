@@ -16,7 +16,7 @@ import pytest
 import torch
 
 import rsir_fast as rf
-from rsir_fast.backbones import all_turns
+from rsir_fast.backbones import all_turns, averaged
 from rsir_fast.errors import DatasetError, FeaturesError, TrainingError, WeightFileError
 from rsir_fast.hashing import RECIPES, HashModel, split_hash_features, train_dhcnn
 from rsir_fast.hashing.inputs import unturned
@@ -88,19 +88,34 @@ def test_taken_up_after_an_interruption_it_is_the_same(scenes, tmp_path):
         train(scenes, epochs=6, out=tmp_path, progress=lambda p: steps.append(p) or p.epoch < 4)
     assert not (tmp_path / "model.safetensors").exists()
     assert same_weights(train(scenes, epochs=6, out=tmp_path, resume=True), whole)
-    with pytest.raises(TrainingError, match="found one with another bits"):
+    with pytest.raises(TrainingError, match=r"found one with another bits \(16, now 24\); give the same"):
         train(scenes, epochs=6, out=tmp_path, resume=True, bits=24)
     with pytest.raises(TrainingError, match="expected a new folder, found a training"):
         train(scenes, epochs=6, out=tmp_path)
 
 
-KILLED = """
-import sys
-from rsir_fast import load_backbone
-from rsir_fast.hashing import train_dhcnn
-train_dhcnn(sys.argv[1], load_backbone("squeezenet1_1", weights="random:0"), bits=16, freeze_backbone=True,
-            device="cpu", epochs=200000, out=sys.argv[2])
-"""
+@pytest.mark.parametrize("network", ["squeezenet1_1", "mobilenet_v2"])
+def test_the_whole_network_taken_up_is_the_same(scenes, tmp_path, network):
+    recipe = replace(RECIPES["modern"], epochs=2, head_epochs=2, batch_size=8)
+
+    def run(**settings):
+        backbone = rf.load_backbone(network, weights="random:0")
+        given = {"bits": 16, "recipe": recipe, "device": "cpu", **settings}
+        return train_dhcnn(scenes, backbone, **given)
+
+    def second_epoch(progress):
+        return not (progress.stage == "network" and progress.epoch == 2)
+
+    with pytest.raises(TrainingError, match=r"stopped in epoch 2; .*checkpoint.pt holds epoch 1"):
+        run(out=tmp_path, progress=second_epoch)
+    assert same_weights(run(out=tmp_path, resume=True), run())
+
+
+def test_a_data_set_in_memory(scenes, tmp_path):
+    data = rf.open_dataset(scenes)
+    pairs = [(np.asarray(data.load_image(i)), int(data.labels[i])) for i in range(len(data))]
+    model = train(pairs, epochs=1, out=tmp_path)
+    assert same_weights(HashModel.load(tmp_path / "model.safetensors"), model)
 
 
 def test_tensorboard_sees_each_epoch_once(scenes, tmp_path):
@@ -115,6 +130,15 @@ def test_tensorboard_sees_each_epoch_once(scenes, tmp_path):
     for name in ("total", "similarity", "quantization", "label", "learning_rate"):
         found = [(event.step, event.value) for event in events.Scalars(name)]
         assert found == [(line["epoch"], pytest.approx(line[name], rel=1e-6)) for line in log]
+
+
+KILLED = """
+import sys
+from rsir_fast import load_backbone
+from rsir_fast.hashing import train_dhcnn
+train_dhcnn(sys.argv[1], load_backbone("squeezenet1_1", weights="random:0"), bits=16, freeze_backbone=True,
+            device="cpu", epochs=200000, out=sys.argv[2])
+"""
 
 
 def test_killed_it_leaves_a_whole_checkpoint(scenes, tmp_path):
@@ -149,6 +173,18 @@ def test_images_that_cannot_be_read_are_left_out(scenes, tmp_path):
     recipe = replace(RECIPES["modern"], epochs=1)
     for frozen in (True, False):
         assert train(folder, recipe=recipe, freeze_backbone=frozen).classes == ("class0", "class1")
+
+
+def test_features_over_turns_are_no_backbone(scenes):
+    for made in (all_turns(backbone()), averaged(backbone(), turns=True)):
+        with pytest.raises(
+            ValueError, match="backbone: expected squeezenet1_1 itself, got one of features over several"
+        ):
+            train_dhcnn(scenes, made, freeze_backbone=True, device="cpu")
+    of_turns = rf.extract(scenes, averaged(backbone(), turns=True), device="cpu")
+    recipe = replace(RECIPES["modern"], augment=False)
+    with pytest.raises(FeaturesError, match="expected those of the backbone, averaged none, found"):
+        train(scenes, features=of_turns, recipe=recipe)
 
 
 def test_what_cannot_be_trained(scenes, tmp_path):
@@ -202,7 +238,10 @@ def test_features_computed_before_are_taken(scenes):
     with pytest.raises(FeaturesError, match=r"expected those of the backbone, turns 8, found none"):
         train(scenes, features=unturned(features))
     whole = {"freeze_backbone": False, "recipe": replace(RECIPES["modern"], epochs=1, head_epochs=2)}
-    assert same_weights(train(scenes, features=unturned(features), **whole), train(scenes, **whole))
+    # Of all images at once: other batches, other last bits.
+    found, expected = (train(scenes, features=given, **whole) for given in (unturned(features), None))
+    for a, b in zip(found.network.head.parameters(), expected.network.head.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-2, atol=1e-3)
 
 
 def test_the_head_comes_first(scenes):

@@ -15,7 +15,7 @@ from rsir_fast.errors import TrainingError
 from rsir_fast.hashing import DHCNN, RECIPES, HashHead, HashLoss, Trainer
 from rsir_fast.hashing.training import _turned
 
-N, DIM, BITS, CLASSES = 60, 24, 16, 3
+N, DIM, BITS, CLASSES = 57, 24, 16, 3
 QUICK = replace(RECIPES["modern"], epochs=4, batch_size=16, learning_rate=1e-2)
 
 
@@ -96,7 +96,7 @@ def test_progress_is_told_and_can_stop():
     seen = []
     run = trainer()
     run.train_epoch(seen.append)
-    assert [p.images for p in seen] == [16, 32, 48, 60]
+    assert [p.images for p in seen] == [16, 32, 48, 57]
     assert seen[-1].epoch == 1
     assert seen[-1].terms["total"] > 0
     with pytest.raises(TrainingError, match="stopped in epoch 2"):
@@ -124,9 +124,59 @@ def test_of_images_the_backbone_learns_too_and_its_statistics_stay():
     assert not any("running" in name for name in changed)
 
 
+def test_a_loss_that_explodes_in_the_last_step_is_seen():
+    run = trainer(replace(QUICK, epochs=1, batch_size=N, learning_rate=1e38, schedule="log", optimizer="sgd"))
+    run.inputs *= 1e4
+    with pytest.raises(TrainingError, match="weights are not finite at the end of epoch 1"):
+        run.train_epoch()
+    assert run.epoch == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"precision": "bf16"}, "precision: expected 'float32' or 'bfloat16', got 'bf16'"),
+        ({"accumulate": 0}, "accumulate: expected at least 1, got 0"),
+        ({"seed": -1}, "seed: expected 0 to"),
+    ],
+)
+def test_settings_out_of_range(settings, message):
+    features, labels = scenes()
+    with pytest.raises(ValueError, match=message):
+        Trainer(HashHead(DIM, BITS, CLASSES), features, labels, QUICK, **settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("epochs", 0, "at least 1"),
+        ("head_epochs", -1, "at least 0"),
+        ("learning_rate", float("nan"), "a number above 0"),
+        ("final_rate", 0, "a number above 0"),
+        ("momentum", -1, "a number of at least 0"),
+        ("weight_decay", -5, "a number of at least 0"),
+        ("backbone_factor", -1, "a number of at least 0"),
+    ],
+)
+def test_recipes_out_of_range(name, value, expected):
+    with pytest.raises(ValueError, match=f"{name}: expected {expected}, got"):
+        replace(QUICK, **{name: value})
+
+
+def test_a_feature_that_is_almost_always_nothing_does_not_decide():
+    features = torch.randn(200, 3, generator=torch.Generator().manual_seed(0))
+    features[:, 2] = 0
+    features[7, 2] = 1e-5
+    head = HashHead(3, 8, 2)
+    head.standardize(features)
+    assert head.scale.max() < 1.01 * 100 / features.std(0, correction=0).mean()
+    head.standardize(torch.ones(4, 3))
+    assert head.scale.tolist() == [1, 1, 1]
+
+
 def share(rank: int, port: int, accumulate: int, answers) -> None:
     distributed.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
-    run = trainer(replace(QUICK, batch_size=7), accumulate=accumulate)  # 60 = 8 x 7 + 4: batches of odd length
+    run = trainer(replace(QUICK, batch_size=7), accumulate=accumulate)  # 57 = 8 x 7 + 1: odd, and an empty share
     logs = [run.train_epoch() for _ in range(3)]
     answers[rank] = (weights(run).numpy(), run.bank.numpy(), logs)
     distributed.destroy_process_group()

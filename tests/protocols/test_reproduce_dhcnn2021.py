@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import rsir_fast as rf
-from rsir_fast.errors import RsirError
+from rsir_fast.errors import DatasetError, RsirError
 from rsir_fast.hashing import HashModel
 from rsir_fast.hashing.baselines import iterative_quantization
 from rsir_fast.protocols import evaluate_codes
@@ -141,12 +141,12 @@ def test_both_weightings(scenes, tmp_path):
     losses = {name: recipe["loss"] for name, recipe in result["settings"]["recipes"].items()}
     found = {name: (loss["loss_weighting"], loss["beta"]) for name, loss in losses.items()}
     assert found == {
-        "DHCNN (matlab weighting)": ("matlab", 25.0),
-        "DHCNN (pytorch weighting)": ("pytorch", 10.0),
+        "DHCNN (matlab weighting, beta 25)": ("matlab", 25.0),
+        "DHCNN (pytorch weighting, beta 10)": ("pytorch", 10.0),
     }
     one, other = (
-        HashModel.load(tmp_path / f"models/seed0-8bits-dhcnn-{name}-weighting/model.safetensors").network.head
-        for name in ("matlab", "pytorch")
+        HashModel.load(tmp_path / f"models/seed0-8bits-dhcnn-{name}/model.safetensors").network.head
+        for name in ("matlab-weighting-beta-25", "pytorch-weighting-beta-10")
     )
     assert not torch.equal(one.hash.weight, other.hash.weight)
 
@@ -174,3 +174,12 @@ def test_what_is_refused(scenes, done):
             reproduce_dhcnn2021(scenes, load, out=out, **{**SETTINGS, **wrong})
     with pytest.raises(RsirError, match="found one with another recipe"):
         reproduce_dhcnn2021(scenes, load, out=out, **{**SETTINGS, "epochs": 3})
+
+
+def test_what_cannot_be_split_is_refused_before_the_work(scenes, tmp_path):
+    with pytest.raises(DatasetError, match="expected train as a share between 0 and 1"):
+        reproduce_dhcnn2021(scenes, load, out=tmp_path / "out", train=1.5, **SETTINGS)
+    lonely = write_scenes(tmp_path / "lonely", classes=2, per_class=1)
+    with pytest.raises(DatasetError, match="expected a class with two images or more, to train on and to test"):
+        reproduce_dhcnn2021(lonely, load, out=tmp_path / "out", **SETTINGS)
+    assert not (tmp_path / "out").exists()

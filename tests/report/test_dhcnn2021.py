@@ -15,6 +15,7 @@ import rsir_fast as rf
 from html_page import Page
 from rsir_fast.extraction import Features
 from rsir_fast.hashing import RECIPES
+from rsir_fast.hashing.recipe import as_recipe
 from rsir_fast.report import result_json, result_table, write_report
 from rsir_fast.report.dhcnn2021 import method_rows
 from rsir_fast.report.page import render_page
@@ -54,7 +55,13 @@ def evaluated(classes: list[str], per_class: int = 6, *, name: str = "scenes", t
     items = tuple(f"{label}/{place}.png" for place, label in enumerate(labels))
     test = [item for place, item in enumerate(items) if place % per_class < tests]
     split = {"seed": 3, "train": [item for item in items if item not in test], "test": test}
-    given = {"recipe": asdict(RECIPES["modern"]), "seed": 9, "freeze_backbone": True, "torch": "2.9", "split": split}
+    given = {
+        "recipe": asdict(as_recipe("modern", frozen=True)),
+        "seed": 9,
+        "freeze_backbone": True,
+        "torch": "2.9",
+        "split": split,
+    }
     provenance = {
         "name": "mobilenet_v2",
         "layer": f"gap, hash {BITS}",
@@ -194,7 +201,7 @@ def test_method_provenance_timing_command_and_citation_are_stated(run):
         "frozen: its weights stay as they were",
         "0.2 · similarity + 0.8 · label loss, as in the authors' MATLAB release; p = 32, β = 25, η = 0.2",
         "paper-code: of the similarity term",
-        "modern: batch size 64; epochs 60",
+        "modern: augment True; batch size 32; epochs 60",
         "12 training and 6 test images, at random in each class, seed 3",
         "model.safetensors",
         "cd" * 32,

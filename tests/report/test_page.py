@@ -269,3 +269,30 @@ def test_published_numbers_only_beside_the_same_network_layer_and_data(make_eval
     for name in ("vgg16", "VGG-16", "cnn-m", "CNN-19"):
         changed = {**run.result, "features": {**run.result["features"], "backbone": name}}
         assert compare_with_published(changed) is not None
+
+
+@pytest.mark.parametrize(
+    ("name", "row"), [("bovw-150", "30.2"), ("bovw-15000", "0.591"), ("morphological-62", "0.575"), ("bovw-99", None)]
+)
+def test_a_shallow_descriptor_is_no_network(make_evaluation, name, row):
+    run = make_evaluation(["a", "b"], name="UCMerced_LandUse")
+    features = run.result["features"]
+    features |= {"backbone": name, "description": "BoVW (ours)", "layer": "visual words", "dim": 150}
+    features["descriptor"] = {
+        "kind": "bovw",
+        "parameters": {"words": 150},
+        "choices": {"assignment": "hard"},
+        "not_verified": "their k-means; their distance",
+    }
+    del features["weights"]
+    text = Page(render(run)).text
+    assert "BoVW (ours), visual words, 150 values" in text
+    assert "their k-means; their distance" in text
+    assert "Geographic image retrieval using local invariant features" in text
+    assert "Weights" not in text
+    assert ("Beside the published numbers" in text) == (row is not None)
+    if row is not None:
+        section = text[text.index("Beside the published numbers") :]
+        assert row in section
+        assert "our own implementation of the published idea" in section
+        assert f"this run: BoVW (ours){100 * run.result['query_excluded']['map']:.1f}" in section.replace("\n", "")

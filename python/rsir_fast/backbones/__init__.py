@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+from rsir_fast.backbones.averaged import averaged
 from rsir_fast.backbones.backbone import Backbone
 from rsir_fast.backbones.catalogue import BackboneInfo, list_backbones
 from rsir_fast.backbones.load import load_backbone
@@ -20,6 +21,7 @@ __all__ = [
     "BackboneInfo",
     "Preprocessing",
     "all_turns",
+    "averaged",
     "list_backbones",
     "load_backbone",
     "turned",

@@ -13,6 +13,7 @@ import warnings
 import typer
 
 from rsir_fast.cli import (
+    compare,
     demo,
     doctor,
     evaluate_dhcnn2021,
@@ -46,6 +47,7 @@ def _root(version: bool = typer.Option(False, "--version", help="Print the versi
         raise typer.Exit
 
 
+app.command("compare")(compare.compare)
 app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)
 app.command("features")(features.features)

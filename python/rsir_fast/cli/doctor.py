@@ -77,6 +77,7 @@ def _packages() -> dict[str, str | None]:
             return None
 
     names = ["numpy", "torch", "torchvision", "pillow", "h5py", "safetensors", "pyarrow", "matplotlib"]
+    names += ["opencv-python-headless", "higra"]
     return {name: installed(name) for name in names}
 
 

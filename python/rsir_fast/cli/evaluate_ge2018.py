@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from rsir_fast.extraction import Features
 
 
+_BEYOND = "Beyond the paper"
+
+
 def ge2018(
     context: typer.Context,
     source: Annotated[Path, typer.Argument(help="Folder of images in class folders, or of features.")],
@@ -22,18 +26,42 @@ def ge2018(
         Path | None,
         typer.Option("--out", "-o", help="Folder for features and report. [default: runs/ge2018-DATA-NETWORK-LAYER]"),
     ] = None,
+    descriptor: opt.DescriptorName = None,
     backbone: opt.BackboneName = "mobilenet_v2",
     layer: opt.Layer = None,
     weights: opt.Weights = None,
     resize: opt.ResizeMode = opt.Resize.whole,
+    turns: opt.Turns = False,
+    sizes: opt.Sizes = None,
     batch_size: opt.BatchSize = 32,
     precision: opt.PrecisionMode = opt.Precision.float32,
     normalize: Annotated[
-        opt.Normalize, typer.Option(help="Gaussian normalisation: row (the paper), feature, none.")
-    ] = opt.Normalize.row,
+        opt.Normalize | None,
+        typer.Option(
+            help="Gaussian normalisation: row (the paper; default without --steps), feature, none.", show_default=False
+        ),
+    ] = None,
     anmrr_k: Annotated[
         opt.AnmrrK, typer.Option(help="K of ANMRR: 2 NG (the paper's field), or MPEG-7's.")
     ] = opt.AnmrrK.two_ng,
+    steps: opt.Steps = "",
+    rerank: Annotated[
+        str,
+        typer.Option(
+            "--rerank",
+            help="expand:K[:ALPHA], augment:K[:ALPHA], diffuse:K[:ALPHA[:GAMMA]]; parted by commas.",
+            rich_help_panel=_BEYOND,
+            show_default=False,
+        ),
+    ] = "",
+    beside: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--with",
+            help="Features of the same images (layers, sizes, networks) to put beside; repeat.",
+            rich_help_panel=_BEYOND,
+        ),
+    ] = None,
     examples: Annotated[int, typer.Option(min=0, help="Results shown for each example query.")] = 10,
     per_class: Annotated[bool, typer.Option("--per-class", help="Also print the figures of each class.")] = False,
     all_items: opt.AllItems = False,
@@ -51,25 +79,39 @@ def ge2018(
     Features are extracted first (into OUT/features; what a former or interrupted run left there is used again), or
     read from a folder written by `rsir features`. On a CUDA device the ranking runs there as well: the same figures,
     to the last bit. Writes result.json, report.html and three SVG plots.
+
+    Beyond the paper, without labels: --turns, --sizes, --with, --steps and --rerank; `rsir compare` measures what each
+    adds. By default the paper's method.
     """
     target: Path | None = out
     with reported_errors(lambda: kept((target or Path()) / "features", "run the same command again to go on")):
-        network = opt.NetworkOptions(backbone, layer, weights, resize, batch_size, precision, workers, device, decoder)
+        from rsir_fast.retrieval import concatenated, parse_rerank, parse_steps
+
+        # What is wrong with them is said before the work.
+        parse_steps(steps)
+        parse_rerank(rerank)
+        normalize = normalize or (opt.Normalize.none if steps else opt.Normalize.row)
+        run = batch_size, precision, workers, device, decoder
+        network = opt.NetworkOptions(backbone, layer, weights, resize, *run, turns=turns, sizes=sizes)
+        maker = opt.choose(context, descriptor, network, "turns", "sizes", quiet=quiet)
+        told = [text for text in (steps, rerank, "turns" if turns else "", sizes or "") if text]
         if opt.is_features_folder(source):
             from rsir_fast.extraction import Features
 
-            opt.refuse_network_options(context)
-            features = Features.load(source)
+            opt.refuse_network_options(context, "descriptor")
+            features = concatenated([Features.load(folder) for folder in (source, *(beside or ()))])
             made = features.provenance
             name = (features.name, str(made.get("name", "features")), str(made.get("layer", features.dim)))
-            target = out or _default_out(*name, normalize.value)
+            target = out or _default_out(*name, normalize.value, told)
             check_out(target)
         else:
-            dataset, loaded = opt.open_both(source, network, all_items=all_items, download=download, quiet=quiet)
-            target = out or _default_out(dataset.name, loaded.name, loaded.layer, normalize.value)
-            features = extracted(dataset, loaded, network, target, force=force, quiet=quiet)
+            if beside:
+                raise ValueError("--with: expected a folder of features to go with it, got a folder of images")
+            dataset, loaded = opt.open_both(source, maker, all_items=all_items, download=download, quiet=quiet)
+            target = out or _default_out(dataset.name, loaded.name, loaded.layer, normalize.value, told)
+            features = extracted(dataset, loaded, maker, target, force=force, quiet=quiet)
         settings: dict[str, Any] = {"normalize": normalize.value, "anmrr_k": anmrr_k.value, "examples": examples}
-        settings |= {"threads": threads, "device": device}
+        settings |= {"threads": threads, "device": device, "steps": steps, "rerank": rerank}
         evaluate_and_report(features, target, settings, per_class=per_class, quiet=quiet, json=json)
         end_with_skipped(features.skipped)
 
@@ -84,5 +126,6 @@ def evaluate_and_report(
     return write_and_print(evaluate_ge2018(features, **settings), features, out, per_class=per_class, json=json)
 
 
-def _default_out(dataset: str, network: str, layer: str, normalize: str) -> Path:
-    return default_out("ge2018", dataset, network, layer, *([] if normalize == "row" else [normalize]))
+def _default_out(dataset: str, network: str, layer: str, normalize: str, told: list[str]) -> Path:
+    more = [] if normalize == "row" or told else [normalize]
+    return default_out("ge2018", dataset, network, layer, *more, *(re.sub("[^a-z0-9.]+", "_", text) for text in told))

@@ -17,15 +17,21 @@ from rsir_fast.errors import RsirError
 if TYPE_CHECKING:
     from rsir_fast.backbones import Backbone
     from rsir_fast.datasets import Dataset
+    from rsir_fast.descriptors import Descriptor
     from rsir_fast.extraction import Features
     from rsir_fast.protocols import Evaluation
 
 
 def extracted(
-    dataset: Dataset, backbone: Backbone, network: opt.NetworkOptions, out: Path, *, force: bool, quiet: bool
+    dataset: Dataset,
+    backbone: Backbone | Descriptor,
+    maker: opt.Maker[Backbone | Descriptor],
+    out: Path,
+    *,
+    force: bool,
+    quiet: bool,
 ) -> Features:
     """Extract, or take up, the features of a data set with classes into ``OUT/features``."""
-    from rsir_fast.extraction import extract
     from rsir_fast.protocols import check_classes
 
     check_classes(dataset.name, dataset.labels)
@@ -33,9 +39,8 @@ def extracted(
     images, classes = plural(len(dataset), "image"), plural(len(dataset.classes), "class")
     note(f"{dataset.name}: {images}, {classes}; {backbone.provenance['description']}, {backbone.layer}", quiet)
     with extraction_progress(quiet) as progress:
-        return extract(
-            dataset, backbone, out=out / "features", resume=True, force=force, progress=progress, **network.run()
-        )
+        where = {"out": out / "features", "resume": True, "force": force}
+        return maker.features(dataset, backbone, progress=progress, **where)
 
 
 def check_out(out: Path) -> None:

@@ -27,10 +27,13 @@ def features(
         Path | None,
         typer.Option("--model", "-m", help="model.safetensors of `rsir train dhcnn`: a row is u, then probabilities."),
     ] = None,
+    descriptor: opt.DescriptorName = None,
     backbone: opt.BackboneName = "mobilenet_v2",
     layer: opt.Layer = None,
     weights: opt.Weights = None,
     resize: opt.ResizeMode = opt.Resize.whole,
+    turns: opt.Turns = False,
+    sizes: opt.Sizes = None,
     batch_size: opt.BatchSize = 32,
     precision: opt.PrecisionMode = opt.Precision.float32,
     all_items: opt.AllItems = False,
@@ -50,17 +53,18 @@ def features(
     read are left out, listed at the end, and make the exit code 3.
     """
     with reported_errors(lambda: kept(out, "go on with --resume")):
-        from rsir_fast.extraction import extract
         from rsir_fast.extraction.store import check_folder, state_of
 
         if model is not None:
             opt.refuse_beside_model(context)
         run_options = batch_size, precision, workers, device, decoder
-        network = opt.NetworkOptions(backbone, layer, weights, resize, *run_options, model)
+        network = opt.NetworkOptions(backbone, layer, weights, resize, *run_options, model, turns, sizes)
+        maker = opt.choose(context, descriptor, network, "device", "model", "turns", "sizes", quiet=quiet)
+        what = "backbone" if descriptor is None else "descriptor"
         download = download and not dry_run
-        dataset, loaded = opt.open_both(data, network, all_items=all_items, download=download, quiet=quiet)
+        dataset, loaded = opt.open_both(data, maker, all_items=all_items, download=download, quiet=quiet)
         found = {"dataset": dataset.name, "images": len(dataset), "classes": len(dataset.classes)}
-        summary: dict[str, Any] = {**found, "backbone": loaded.provenance, "out": str(out)}
+        summary: dict[str, Any] = {**found, what: loaded.provenance, "out": str(out)}
         if dry_run:
             check_folder(out, resume=resume or state_of(out) == "finished", force=force)
             summary["dry_run"] = True
@@ -69,10 +73,12 @@ def features(
             there = state_of(out) == "finished" and not force
             if there:
                 note(f"{out} is finished already", quiet)
-            run = {"out": out, "resume": resume or there, "force": force, **network.run()}
+            where = {"out": out, "resume": resume or there, "force": force}
             with extraction_progress(quiet) as progress:
-                result = extract(dataset, loaded, progress=progress, **run)
+                result = maker.features(dataset, loaded, progress=progress, **where)
             skipped = [entry._asdict() for entry in result.skipped]
+            if descriptor is not None:
+                summary[what] = result.provenance  # with what it learnt
             summary |= {"rows": len(result), "dim": result.dim, "skipped": skipped, "timing": result.timing}
         if json:
             print_json(summary)
@@ -83,11 +89,9 @@ def features(
 
 
 def _lines(summary: dict[str, Any]) -> list[str]:
-    provenance = summary["backbone"]
     lines = [
         f"data set  {summary['dataset']}: {plural(summary['images'], 'image')}, {plural(summary['classes'], 'class')}",
-        f"network   {provenance['description']}, {provenance['layer']} ({provenance['dim']} values an image)",
-        f"weights   {provenance['weights']['file']}, SHA-256 {provenance['weights']['sha256'][:16]}...",
+        *(_network(summary["backbone"]) if "backbone" in summary else _descriptor(summary["descriptor"])),
     ]
     if summary.get("dry_run"):
         return [*lines, f"dry run: nothing written to {summary['out']}"]
@@ -102,3 +106,21 @@ def _lines(summary: dict[str, Any]) -> list[str]:
             f"decoded   {timing['decoded_on_device']} images on the device, {timing['decoded_on_cpu']} on the CPU"
         )
     return [*lines, f"features  {summary['rows']} x {summary['dim']} float32 in {summary['out']}"]
+
+
+def _network(made: dict[str, Any]) -> list[str]:
+    return [
+        f"network   {made['description']}, {made['layer']} ({made['dim']} values an image)",
+        f"weights   {made['weights']['file']}, SHA-256 {made['weights']['sha256'][:16]}...",
+    ]
+
+
+def _descriptor(made: dict[str, Any]) -> list[str]:
+    lines = [f"made by   {made['description']}, {made['layer']} ({made['dim']} values an image)"]
+    learnt = made["descriptor"].get("learnt")
+    if learnt is not None:
+        lines.append(
+            f"words     from {learnt['sampled']:,} of {learnt['local_descriptors']:,} local descriptors, "
+            f"SHA-256 {learnt['sha256'][:16]}..."
+        )
+    return lines

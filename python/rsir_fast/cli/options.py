@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar
 
 import typer
 
@@ -16,6 +16,8 @@ from rsir_fast.errors import DatasetError
 if TYPE_CHECKING:
     from rsir_fast.backbones import Backbone
     from rsir_fast.datasets import Dataset
+    from rsir_fast.descriptors import Descriptor
+    from rsir_fast.extraction import Features
 
 
 class Resize(str, Enum):
@@ -54,6 +56,19 @@ class AnmrrK(str, Enum):
     mpeg7 = "mpeg7"
 
 
+Loaded = TypeVar("Loaded", covariant=True)
+
+
+class Maker(Protocol[Loaded]):
+    """Options that say what makes features."""
+
+    def load(self) -> Loaded:
+        """Load it."""
+
+    def features(self, dataset: Dataset, loaded: Any, **where: Any) -> Features:
+        """Make them; `where` as for `rsir_fast.extract`."""
+
+
 _NETWORK = "Network"
 _RUN = "Run"
 
@@ -75,6 +90,14 @@ Weights = Annotated[
 ]
 ResizeMode = Annotated[
     Resize, typer.Option(help="Whole image, or short side and centre crop.", rich_help_panel=_NETWORK)
+]
+DescriptorName = Annotated[
+    str | None,
+    typer.Option(
+        "--descriptor",
+        help="No network: bovw-150, bovw-15000 (or bovw-N), morphological-62, colour-histogram, hog, lbp.",
+        rich_help_panel=_NETWORK,
+    ),
 ]
 BatchSize = Annotated[int, typer.Option(min=1, help="Images a forward pass.", rich_help_panel=_NETWORK)]
 PrecisionMode = Annotated[
@@ -105,6 +128,27 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no note
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.", rich_help_panel=_RUN)]
 
 
+Turns = Annotated[
+    bool,
+    typer.Option(
+        "--turns", help="Mean over the image's eight turns: overhead scenes have no up.", rich_help_panel=_NETWORK
+    ),
+]
+Sizes = Annotated[
+    str | None,
+    typer.Option("--sizes", help="Mean over input sizes, such as 224,320.", rich_help_panel=_NETWORK),
+]
+Steps = Annotated[
+    str,
+    typer.Option(
+        "--steps",
+        help="Post-processing, in this order: power[:P], l2, cosine, center, pca:DIMS, whiten:DIMS; parted by commas.",
+        rich_help_panel="Beyond the paper",
+        show_default=False,
+    ),
+]
+
+
 @dataclass(frozen=True)
 class NetworkOptions:
     """The network and how it is run."""
@@ -120,17 +164,21 @@ class NetworkOptions:
     decoder: Decoder = Decoder.cpu
     model: Path | None = None
     """A file of `rsir train dhcnn`, in place of a backbone."""
+    turns: bool = False
+    sizes: str | None = None
 
     def load(self) -> Backbone:
         """Load the network."""
-        from rsir_fast.backbones import load_backbone
+        from rsir_fast.backbones import averaged, load_backbone
 
         keep_freed_memory()
         if self.model is not None:
             from rsir_fast.hashing import HashModel
 
             return HashModel.load(self.model).as_backbone(self.model)
-        return load_backbone(self.backbone, self.layer, self.weights, resize=self.resize.value)
+        sizes = _sizes(self.sizes)
+        loaded = load_backbone(self.backbone, self.layer, self.weights, resize=self.resize.value)
+        return averaged(loaded, turns=self.turns, sizes=sizes)
 
     def run(self) -> dict[str, Any]:
         """Return the keyword arguments for `rsir_fast.extraction.extract`."""
@@ -142,11 +190,47 @@ class NetworkOptions:
             "decoder": self.decoder.value,
         }
 
+    def features(self, dataset: Dataset, loaded: Any, **where: Any) -> Features:
+        """Extract."""
+        from rsir_fast.extraction import extract
+
+        return extract(dataset, loaded, **self.run(), **where)
+
+
+@dataclass(frozen=True)
+class DescriptorOptions:
+    """A shallow descriptor and how it is run."""
+
+    name: str
+    workers: int | None
+    quiet: bool
+
+    def load(self) -> Descriptor:
+        """Load the descriptor."""
+        from rsir_fast.descriptors import load_descriptor
+
+        return load_descriptor(self.name)
+
+    def features(self, dataset: Dataset, loaded: Any, **where: Any) -> Features:
+        """Describe."""
+        from rsir_fast.descriptors import describe_dataset
+
+        if not loaded.fitted:
+            note(f"{loaded.name}: every image is read twice, first for the vocabulary", self.quiet)
+        return describe_dataset(dataset, loaded, workers=self.workers, **where)
+
+
+def _sizes(text: str | None) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(",")) if text else ()
+    except ValueError:
+        raise ValueError(f"--sizes: expected whole numbers parted by commas, got {text!r}") from None
+
 
 def open_both(
-    path: Path, network: NetworkOptions, *, all_items: bool, download: bool, quiet: bool
-) -> tuple[Dataset, Backbone]:
-    """Open a data set and load a network; what can fail at once comes before what takes long."""
+    path: Path, network: Maker[Loaded], *, all_items: bool, download: bool, quiet: bool
+) -> tuple[Dataset, Loaded]:
+    """Open a data set and load a network or descriptor; what can fail at once comes before what takes long."""
     from rsir_fast.datasets import open_dataset
 
     ours = is_features_folder(path / "features") and (path / "report.html").is_file()
@@ -185,10 +269,31 @@ def refuse_beside_model(context: typer.Context) -> None:
     ValueError
         Naming the option.
     """
-    for name in ("backbone", "layer", "weights", "resize"):
+    for name in ("backbone", "layer", "weights", "resize", "turns", "sizes"):
         source = context.get_parameter_source(name)
         if source is not None and source.name == "COMMANDLINE":
             raise ValueError(f"--{name}: expected none beside --model, which brings its own network; leave it out")
+
+
+def choose(
+    context: typer.Context, descriptor: str | None, network: NetworkOptions, *more: str, quiet: bool
+) -> Maker[Backbone | Descriptor]:
+    """Return the options of the network, or of the descriptor if one is named.
+
+    Raises
+    ------
+    ValueError
+        Naming an option that says which network or how to run it, or one of `more`, given beside a descriptor.
+    """
+    if descriptor is None:
+        return network
+    for name in ("backbone", "layer", "weights", "resize", "batch_size", "precision", "decoder", *more):
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            raise ValueError(
+                f"--{name.replace('_', '-')}: expected none beside --descriptor, which runs no network; leave it out"
+            )
+    return DescriptorOptions(descriptor, network.workers, quiet)
 
 
 def refuse_network_options(context: typer.Context, *more: str) -> None:
@@ -199,7 +304,8 @@ def refuse_network_options(context: typer.Context, *more: str) -> None:
     ValueError
         Naming the option.
     """
-    for name in ("backbone", "layer", "weights", "resize", "batch_size", "precision", "workers", "decoder", *more):
+    network = ("backbone", "layer", "weights", "resize", "turns", "sizes")
+    for name in (*network, "batch_size", "precision", "workers", "decoder", *more):
         source = context.get_parameter_source(name)
         if source is not None and source.name == "COMMANDLINE":
             raise ValueError(

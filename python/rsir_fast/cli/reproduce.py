@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rsir_fast.cli import options as opt
+from rsir_fast.cli import recipes as rec
 from rsir_fast.cli.session import (
     end_with_skipped,
     extraction_progress,
@@ -20,7 +21,7 @@ from rsir_fast.cli.session import (
     print_result,
     reported_errors,
 )
-from rsir_fast.cli.train import RecipeName, training_progress
+from rsir_fast.cli.train import training_progress
 from rsir_fast.errors import RsirError
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 
 def dhcnn2021(
+    context: typer.Context,
     data: Annotated[Path, typer.Argument(help="Folder of images in class folders.")],
     out: Annotated[
         Path | None,
@@ -42,17 +44,20 @@ def dhcnn2021(
         typer.Option(help="Hash lengths, 8 to 1024: 16,32,64, or the option several times. [default: 16,32,64]"),
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="How many, from 0 on: each draws split, weights and order.")] = 3,
-    freeze_backbone: Annotated[
-        bool, typer.Option("--freeze-backbone", help="Train the hash layer and classifier alone: minutes on a CPU.")
-    ] = False,
-    recipe: Annotated[
-        RecipeName, typer.Option(help="modern (ours), or that of the authors' MATLAB or PyTorch release.")
-    ] = RecipeName.modern,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Default: the recipe's.")] = None,
+    freeze_backbone: rec.Frozen = False,
+    train: rec.TrainShare = 0.8,
     compare_weightings: Annotated[
-        bool, typer.Option("--compare-weightings", help="DHCNN twice: loss weighted as in MATLAB, and as in PyTorch.")
+        bool, typer.Option("--compare-weightings", help="DHCNN twice: loss weighting and beta of both releases.")
     ] = False,
-    accumulate: Annotated[int, typer.Option(min=1, help="Parts in which a batch passes the network.")] = 1,
+    recipe: rec.RecipeOption = rec.RecipeName.modern,
+    epochs: rec.Epochs = None,
+    batch_size: rec.Images = None,
+    learning_rate: rec.LearningRate = None,
+    beta: rec.Beta = None,
+    eta: rec.Eta = None,
+    loss_weighting: rec.Weighting = None,
+    similarity_gradient: rec.Gradient = None,
+    accumulate: rec.Accumulate = 1,
     backbone: opt.BackboneName = "mobilenet_v2",
     layer: opt.Layer = None,
     weights: opt.Weights = None,
@@ -69,8 +74,8 @@ def dhcnn2021(
     """Train and evaluate DHCNN (Song et al. 2021) for every hash length and seed, beside hashing without labels.
 
     Baselines: ITQ and random projection of the backbone's features, and these features without hashing. Writes
-    result.json, table.md, table.csv, table.tex, report.html and plots, the same bytes whenever it is run. Interrupted,
-    the same command again goes on where it was.
+    result.json, table.md, table.csv, table.tex, report.html and plots, by the same command to the same bytes.
+    Interrupted, the same command again goes on where it was.
     """
     target: Path | None = out
     with reported_errors(lambda: _left(target)):
@@ -78,6 +83,12 @@ def dhcnn2021(
         from rsir_fast.protocols.reproduce_dhcnn2021 import reproduce_dhcnn2021
         from rsir_fast.report.comparison import comparison_table, write_comparison
 
+        if compare_weightings:
+            rec.refuse_together(
+                context, "--compare-weightings", ("beta", "loss_weighting"), "takes those of both releases"
+            )
+        loss = beta, eta, loss_weighting, similarity_gradient
+        chosen = rec.recipe_of(recipe, batch_size, learning_rate, *loss)
         lengths = _lengths(bits or ["16,32,64"])
         network = opt.NetworkOptions(backbone, layer, weights, resize, 32, precision, workers, device)
         dataset, loaded = opt.open_both(data, network, all_items=all_items, download=download, quiet=quiet)
@@ -96,7 +107,8 @@ def dhcnn2021(
                 lengths=lengths,
                 seeds=range(seeds),
                 freeze_backbone=freeze_backbone,
-                recipe=recipe.value,
+                train=train,
+                recipe=chosen,
                 epochs=epochs,
                 compare_weightings=compare_weightings,
                 device=device,

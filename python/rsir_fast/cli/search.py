@@ -15,12 +15,15 @@ from rsir_fast.errors import FeaturesError
 
 if TYPE_CHECKING:
     from rsir_fast.backbones import Backbone
+    from rsir_fast.descriptors import Descriptor
     from rsir_fast.extraction import Features
 
 _CODES = "Features of a trained model"
 
 _BESIDE_CODES = "expected no such option for features of a trained model, whose network and codes are fixed"
 _BESIDE_FEATURES = "expected no such option for these features, which are of no trained model (`rsir features --model`)"
+
+_BESIDE_DESCRIPTOR = "expected no such option for features of a shallow descriptor, which runs no network"
 
 
 def search(
@@ -31,6 +34,7 @@ def search(
         opt.Normalize | None,
         typer.Option(help="Gaussian normalisation: row (the paper; default), feature, none.", show_default=False),
     ] = None,
+    steps: opt.Steps = "",
     weights: opt.Weights = None,
     model: Annotated[
         Path | None,
@@ -50,8 +54,9 @@ def search(
 ) -> None:
     """Find the images most similar to query images.
 
-    The queries go through the same network, layer and preprocessing as the database; other weights are refused.
-    Distances are Euclidean; equal distances are ordered by item.
+    The queries go through the same network, layer and preprocessing as the database, or the same descriptor with its
+    vocabulary; other weights are refused. Distances are Euclidean; equal distances are ordered by item. --steps are
+    fitted on the database and applied to it and to the queries.
 
     Features made by `rsir features --model` are searched by hash code (Hamming distance), and every image comes with
     its predicted label and probability.
@@ -65,15 +70,22 @@ def search(
         if by_code:
             from rsir_fast.hashing.search import check_depth
 
-            _refuse(_BESIDE_CODES, weights=weights, normalize=normalize)
+            _refuse(_BESIDE_CODES, weights=weights, normalize=normalize, steps=steps or None)
             check_depth(k, rerank)
-            backbone = same_model(database, model)
         else:
             _refuse(_BESIDE_FEATURES, model=model, rerank=rerank, same_label=same_label or None)
-            backbone = _same_backbone(database, weights)
-        precision = made_by.get("extraction", {}).get("precision", "float32")
         wanted = _query_files(queries)
-        found = extract(wanted, backbone, batch_size=1, workers=0, device=device, precision=precision)
+        backbone: Backbone | Descriptor
+        if "descriptor" in made_by:
+            from rsir_fast.descriptors import describe_dataset, rebuild_descriptor
+
+            _refuse(_BESIDE_DESCRIPTOR, weights=weights, device=device)
+            backbone = rebuild_descriptor(made_by, features)
+            found = describe_dataset(wanted, backbone, workers=0)
+        else:
+            backbone = same_model(database, model) if by_code else _same_backbone(database, weights)
+            precision = made_by.get("extraction", {}).get("precision", "float32")
+            found = extract(wanted, backbone, batch_size=1, workers=0, device=device, precision=precision)
         if by_code:
             answers = rank_codes(database, found, k, rerank, same_label, threads)
             how: dict[str, Any] = {
@@ -84,9 +96,11 @@ def search(
             }
             columns = ["distance", *(["euclidean"] if rerank else []), "label", "probability", "class"]
         else:
-            normalize = normalize or opt.Normalize.row
-            answers = _rank(database, found, k, normalize.value, threads)
+            normalize = normalize or (opt.Normalize.none if steps else opt.Normalize.row)
+            answers = _rank(database, found, k, normalize.value, steps, threads)
             how = {"distance": "euclidean", "normalize": normalize.value}
+            if steps:
+                how["steps"] = steps
             columns = ["distance", "class"]
         result = {
             "features": str(features),
@@ -111,7 +125,7 @@ def _refuse(why: str, **given: Any) -> None:
 
 def _same_backbone(database: Features, weights: str | None) -> Backbone:
     """Load the network that made the database, and refuse other weights."""
-    from rsir_fast.backbones import load_backbone
+    from rsir_fast.backbones import averaged, load_backbone
 
     made = database.provenance
     try:
@@ -124,6 +138,10 @@ def _same_backbone(database: Features, weights: str | None) -> Backbone:
         ) from None
     wanted = weights or (file if str(file).startswith("random:") else None)
     backbone = load_backbone(name, layer, wanted, resize=resize)
+    means = made.get("averaged")
+    if means is not None:
+        sizes = () if means["sizes"] == [backbone.preprocessing.input_size] else means["sizes"]
+        backbone = averaged(backbone, turns=means["turns"] > 1, sizes=sizes)
     found: Any = backbone.provenance["weights"]
     if found["sha256"] != sha256:
         raise FeaturesError(
@@ -147,7 +165,9 @@ def _query_files(paths: list[Path]) -> Any:
     return Dataset("queries", Path(), tuple(dict.fromkeys(files)))
 
 
-def _rank(database: Features, found: Features, k: int, normalize: str, threads: int | None) -> list[dict[str, Any]]:
+def _rank(
+    database: Features, found: Features, k: int, normalize: str, steps: str, threads: int | None
+) -> list[dict[str, Any]]:
     import numpy as np
 
     from rsir_fast.ops import euclidean_topk, gaussian_normalize, gaussian_statistics
@@ -157,6 +177,13 @@ def _rank(database: Features, found: Features, k: int, normalize: str, threads: 
         statistics = gaussian_statistics(items, threads=threads)
         items = gaussian_normalize(items, "feature", statistics=statistics, threads=threads)
         queries = gaussian_normalize(queries, "feature", statistics=statistics, threads=threads)
+    if steps:
+        from rsir_fast.retrieval import fit_steps
+
+        if normalize == "row":
+            items, queries, normalize = gaussian_normalize(items), gaussian_normalize(queries), "none"
+        fitted = fit_steps(steps, items)
+        items, queries = fitted.transform(items), fitted.transform(queries)
     squared, ids = euclidean_topk(
         queries, items, min(k, len(items)), normalize="row" if normalize == "row" else "none", threads=threads
     )

@@ -29,6 +29,8 @@ def search_tables(queries: list[dict[str, Any]], columns: list[str]) -> Renderab
     from rich.table import Table
     from rich.text import Text
 
+    from rsir_fast.datasets.images import printable
+
     parts: list[RenderableType] = []
     for query in queries:
         title = f"query {query['query']}"
@@ -40,8 +42,8 @@ def search_tables(queries: list[dict[str, Any]], columns: list[str]) -> Renderab
         table.add_column("image", overflow="fold")
         for entry in query["results"]:
             cells = [_cell(column, entry[column]) for column in ("rank", *columns)]
-            table.add_row(*(Text(cell) for cell in (*cells, entry["path"])))
-        parts += [Text(title, style="bold"), table]
+            table.add_row(*(Text(printable(cell)) for cell in (*cells, entry["path"])))
+        parts += [Text(printable(title), style="bold"), table]
     return Group(*parts)
 
 

@@ -5,43 +5,48 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from rsir_fast.cli import options as opt
-from rsir_fast.cli.session import LOG_INTERVAL_S, note, plural, print_json, reported_errors
+from rsir_fast.cli import recipes as rec
+from rsir_fast.cli.session import (
+    LOG_INTERVAL_S,
+    extraction_progress,
+    kept,
+    note,
+    plural,
+    print_json,
+    reported_errors,
+)
 
 if TYPE_CHECKING:
     from rsir_fast.training import TrainingProgress
 
 
-class RecipeName(str, Enum):
-    """Optimiser, schedule and loss."""
-
-    modern = "modern"
-    matlab = "matlab"
-    pytorch = "pytorch"
-
-
 def dhcnn(
+    context: typer.Context,
     data: Annotated[Path, typer.Argument(help="Folder of images in class folders.")],
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", help="Folder for the model. [default: runs/dhcnn-DATA-NETWORK-LAYER-BITS]"),
     ] = None,
     bits: Annotated[int, typer.Option(help="Hash length, 8 to 1024.")] = 64,
-    recipe: Annotated[
-        RecipeName, typer.Option(help="modern (ours), or that of the authors' MATLAB or PyTorch release.")
-    ] = RecipeName.modern,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Default: the recipe's.")] = None,
-    freeze_backbone: Annotated[
-        bool, typer.Option("--freeze-backbone", help="Train the hash layer and classifier alone: seconds on a CPU.")
-    ] = False,
+    freeze_backbone: rec.Frozen = False,
+    train: rec.TrainShare = 0.8,
+    split: rec.SplitFile = None,
     seed: Annotated[int, typer.Option(help="Of split, new weights, order and augmentation.")] = 0,
-    accumulate: Annotated[int, typer.Option(min=1, help="Parts in which a batch passes the network.")] = 1,
+    recipe: rec.RecipeOption = rec.RecipeName.modern,
+    epochs: rec.Epochs = None,
+    batch_size: rec.Images = None,
+    learning_rate: rec.LearningRate = None,
+    beta: rec.Beta = None,
+    eta: rec.Eta = None,
+    loss_weighting: rec.Weighting = None,
+    similarity_gradient: rec.Gradient = None,
+    accumulate: rec.Accumulate = 1,
     backbone: opt.BackboneName = "mobilenet_v2",
     layer: opt.Layer = None,
     weights: opt.Weights = None,
@@ -57,34 +62,47 @@ def dhcnn(
 ) -> None:
     """Train DHCNN (Song et al. 2021): hash codes and semantic labels in one network.
 
-    80 % of every class are for training, the rest is never looked at. Writes model.safetensors, log.jsonl and, after
-    every epoch, checkpoint.pt into OUT: an interrupted training goes on with --resume, to the same weights. On several
-    devices or machines: torchrun --nproc-per-node N --no-python rsir train dhcnn ...
+    80 % of every class are for training (--train, --split), the rest is never looked at. Writes model.safetensors and,
+    after every epoch, log.jsonl and checkpoint.pt into OUT: an interrupted training goes on with --resume, to the same
+    weights. On several devices or machines: torchrun --nproc-per-node N --no-python rsir train dhcnn ...
     """
     target: Path | None = out
 
     def left() -> str:
-        there = target is not None and (target / "checkpoint.pt").is_file()
-        return f"the last whole epoch is kept in {target}; go on with --resume" if there else "nothing was finished"
+        if target is not None and (target / "checkpoint.pt").is_file():
+            return f"the last whole epoch is kept in {target}; go on with --resume"
+        return kept((target or Path()) / "features", "go on with --resume")
 
     with reported_errors(left):
+        from rsir_fast.datasets import Split, stratified_split
         from rsir_fast.hashing import train_dhcnn
         from rsir_fast.training import joined_processes
 
+        if split is not None:
+            rec.refuse_together(context, "--split", ("train",), "says which images to train on")
+        loss = beta, eta, loss_weighting, similarity_gradient
+        chosen = rec.recipe_of(recipe, batch_size, learning_rate, *loss)
         network = opt.NetworkOptions(backbone, layer, weights, resize, 32, precision, workers, device)
         dataset, loaded = opt.open_both(data, network, all_items=all_items, download=download, quiet=quiet)
         name = "-".join(["dhcnn", dataset.name, loaded.name, loaded.layer, str(bits)]).replace("/", "_")
         target = Path("runs") / name if target is None else target
         images, classes = plural(len(dataset), "image"), plural(len(dataset.classes), "class")
-        note(f"{dataset.name}: {images}, {classes}; {loaded.provenance['description']}, {loaded.layer}", quiet)
         start = time.perf_counter()
-        with joined_processes(device) as (place, first), training_progress(quiet or not first) as progress:
+        drawn = Split.load(split, dataset) if split else stratified_split(dataset, train=train, seed=seed)
+        with (
+            joined_processes(device) as (place, first),
+            extraction_progress(quiet or not first) as extracting,
+            training_progress(quiet or not first) as progress,
+        ):
+            what = f"{images}, {classes}; {loaded.provenance['description']}, {loaded.layer}"
+            note(f"{dataset.name}: {what}", quiet or not first)
             model = train_dhcnn(
                 dataset,
                 loaded,
                 bits=bits,
-                recipe=recipe.value,
+                recipe=chosen,
                 epochs=epochs,
+                split=drawn,
                 freeze_backbone=freeze_backbone,
                 seed=seed,
                 out=target,
@@ -93,6 +111,7 @@ def dhcnn(
                 precision=precision.value,
                 accumulate=accumulate,
                 workers=workers,
+                extraction_progress=extracting,
                 progress=progress,
             )
         if not first:
@@ -118,8 +137,9 @@ def training_progress(quiet: bool) -> Iterator[Callable[[TrainingProgress], None
         last = time.monotonic()
         terms = ", ".join(f"{name} {value:.4f}" for name, value in progress.terms.items())
         note(
-            f"train: epoch {progress.epoch}/{progress.epochs}, {progress.images}/{progress.total} images, {terms}, "
-            f"rate {progress.learning_rate:.2g}, {progress.images_per_s:.0f} images/s, {progress.eta_s:.0f} s left"
+            f"train {progress.stage}: epoch {progress.epoch}/{progress.epochs}, "
+            f"{progress.images}/{progress.total} images, {terms}, rate {progress.learning_rate:.2g}, "
+            f"{progress.images_per_s:.0f} images/s, {progress.eta_s:.0f} s left"
         )
 
     yield None if quiet else log

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import time
-from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterator, Sequence
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -17,44 +15,19 @@ import torch
 from numpy.typing import NDArray
 
 from rsir_fast.backbones import Backbone
-from rsir_fast.datasets import Dataset, open_dataset
-from rsir_fast.errors import FeaturesError, RsirError
+from rsir_fast.datasets import open_dataset
 from rsir_fast.extraction.devices import usable_device
-from rsir_fast.extraction.features import Features, Skipped
+from rsir_fast.extraction.features import Features
+from rsir_fast.extraction.fill import Progress, Rows, at_least, fill
 from rsir_fast.extraction.jpeg import DeviceDecoder
 from rsir_fast.extraction.loader import Batch, batches, default_workers
 from rsir_fast.extraction.overlap import IN_FLIGHT, Streams, computed, fetch_at_once
-from rsir_fast.extraction.store import FeatureStore
-from rsir_fast.ops._arrays import as_count
 
-__all__ = ["Progress", "extract"]
+__all__ = ["extract"]
 
 Precision = Literal["float32", "bfloat16"]
 Decoder = Literal["cpu", "cuda"]
 Made = tuple[Batch, NDArray[np.float32] | None]
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far an extraction is.
-
-    Attributes
-    ----------
-    done, total
-        Images, readable or not; `done` includes those of an earlier, interrupted run.
-    skipped
-        Unreadable ones so far in this run.
-    images_per_s
-        Rate of this run; 0 before its first batch.
-    eta_s
-        Seconds left at that rate; None before the first batch.
-    """
-
-    done: int
-    total: int
-    skipped: int = 0
-    images_per_s: float = 0.0
-    eta_s: float | None = None
 
 
 def extract(
@@ -133,8 +106,8 @@ def extract(
     >>> features.matrix.shape
     (3, 512)
     """
-    batch_size, shard_size = _at_least(1, batch_size, "batch_size"), _at_least(1, shard_size, "shard_size")
-    workers = default_workers() if workers is None else _at_least(0, workers, "workers")
+    batch_size, shard_size = at_least(1, batch_size, "batch_size"), at_least(1, shard_size, "shard_size")
+    workers = default_workers() if workers is None else at_least(0, workers, "workers")
     if precision not in ("float32", "bfloat16"):
         raise ValueError(f"precision: expected 'float32' or 'bfloat16', got {precision!r}")
     target = usable_device(device)
@@ -144,49 +117,25 @@ def extract(
     made_by = {**run.describe(), "batch_size": batch_size}
     if on_device is not None:
         made_by["decoder"] = on_device.describe()
-    provenance = {**backbone.provenance, "extraction": made_by}
-    shard = -(-shard_size // batch_size) * batch_size
-    if out is None:
-        sink: FeatureStore | _Memory = _Memory()
-    else:
-        if resume and data.root is None:
-            raise FeaturesError(
-                f"{data.name}: a data set in memory cannot be known again, so it cannot be resumed; "
-                "leave resume out (and force to replace), or put the images into a folder"
-            )
-        settings = {"dataset": _fingerprint(data), "shard_size": shard, **provenance}
-        sink = FeatureStore(Path(out), settings, resume=resume, force=force)
-    with sink:
-        if isinstance(sink, FeatureStore) and sink.is_complete:
-            return Features.load(sink.folder, verify=False)
-        todo = [first for first in range(0, len(data), shard) if first not in sink.shards]
-        numbers = [i for first in todo for i in range(first, min(first + shard, len(data)))]
-        meter = _Meter(len(data), len(data) - len(numbers), progress)
+
+    def rows(numbers: Sequence[int]) -> Generator[Rows, None, None]:
         loaded = batches(
             data, backbone.preprocessing, numbers, batch_size, workers, pin_memory=run.cuda, decoder=on_device
         )
-        with contextlib.closing(loaded), contextlib.closing(run.features(loaded)) as made:
-            for first in todo:
-                images = min(shard, len(data) - first)
-                sink.add_shard(first, images, *run.shard(made, images, meter))
-        return sink.finish(
-            items=data.items,
-            labels=data.labels,
-            classes=data.classes,
-            name=data.name,
-            root=data.root,
-            dim=backbone.dim,
-            provenance=provenance,
-            timing=meter.timing() | run.timing(decoder),
-            notes=data.notes,
-        )
+        return run.rows(loaded)
 
-
-def _at_least(least: int, value: object, name: str) -> int:
-    count = as_count(value, name)
-    if count < least:
-        raise ValueError(f"{name}: expected at least {least}, got {count}")
-    return count
+    return fill(
+        data,
+        rows,
+        dim=backbone.dim,
+        provenance={**backbone.provenance, "extraction": made_by},
+        shard=-(-shard_size // batch_size) * batch_size,
+        out=None if out is None else Path(out),
+        resume=resume,
+        force=force,
+        progress=progress,
+        timing=lambda: run.timing(decoder),
+    )
 
 
 def _device_decoder(decoder: Decoder, backbone: Backbone, device: torch.device) -> DeviceDecoder | None:
@@ -242,24 +191,17 @@ class _Run:
             return computed(loaded, Streams(self.device, self.forward).queue, in_flight=IN_FLIGHT)
         return computed(loaded, partial(fetch_at_once, forward=self.forward, device=self.device))
 
-    def shard(
-        self, made: Iterator[Made], images: int, meter: _Meter
-    ) -> tuple[NDArray[np.float32], list[tuple[int, str]]]:
-        """Return the features [rows, dim] of the next `images` images, and those skipped."""
-        parts, skipped, count = [], [], 0
-        while count < images:
-            batch, rows = next(made)
-            count += batch.count
-            self.on_device += batch.on_device
-            self.on_cpu += batch.count - len(batch.skipped) - batch.on_device
-            skipped += batch.skipped
-            if rows is not None:
-                parts.append(rows)
-                self.batches += 1
-                if self.largest is None or len(batch.images) > len(self.largest):
-                    self.largest = batch.images
-            meter.add(batch.count, len(batch.skipped))
-        return np.concatenate([np.empty((0, self.backbone.dim), np.float32), *parts]), skipped
+    def rows(self, loaded: Generator[Batch, None, None]) -> Generator[Rows, None, None]:
+        """Yield the features of each batch."""
+        with contextlib.closing(loaded), contextlib.closing(self.features(loaded)) as made:
+            for batch, rows in made:
+                self.on_device += batch.on_device
+                self.on_cpu += batch.count - len(batch.skipped) - batch.on_device
+                if rows is not None:
+                    self.batches += 1
+                    if self.largest is None or len(batch.images) > len(self.largest):
+                        self.largest = batch.images
+                yield Rows(rows, batch.count, batch.skipped)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return features, float32 [m, dim], of images on the device, uint8 [m, 3, H, W]."""
@@ -288,75 +230,3 @@ class _Run:
             self.forward(self.largest.to(self.device)).cpu()
             seconds.append(time.perf_counter() - start)
         return len(self.largest) / min(seconds)
-
-
-class _Meter:
-    """Counts images and tells the caller."""
-
-    def __init__(self, total: int, before: int, progress: Callable[[Progress], bool | None] | None) -> None:
-        self.total, self.before, self.progress = total, before, progress
-        self.images = self.skipped = 0
-        self.start = time.perf_counter()
-        self.seconds = 0.0
-        self.report(Progress(before, total))
-
-    def add(self, images: int, skipped: int) -> None:
-        self.images += images
-        self.skipped += skipped
-        self.seconds = time.perf_counter() - self.start
-        done, rate = self.before + self.images, self.images / self.seconds
-        self.report(Progress(done, self.total, self.skipped, rate, (self.total - done) / rate))
-
-    def report(self, progress: Progress) -> None:
-        if self.progress is not None and self.progress(progress) is False:
-            raise RsirError(f"extraction stopped after {progress.done} of {progress.total} images")
-
-    def timing(self) -> dict[str, Any]:
-        rate = self.images / self.seconds if self.seconds else None
-        return {"images": self.images, "seconds": self.seconds, "images_per_s": rate}
-
-
-class _Memory:
-    """Stands in for a `FeatureStore` where nothing is to be written."""
-
-    def __init__(self) -> None:
-        self.parts: list[NDArray[np.float32]] = []
-        self.shards: dict[int, Any] = {}
-        self.skipped: list[tuple[int, str]] = []
-
-    def __enter__(self) -> _Memory:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def add_shard(self, first: int, images: int, matrix: NDArray[np.float32], skipped: list[tuple[int, str]]) -> None:
-        self.parts.append(matrix)
-        self.skipped += skipped
-
-    def finish(self, *, items: tuple[str, ...], labels: NDArray[np.int64] | None, dim: int, **rest: Any) -> Features:
-        kept = np.setdiff1d(np.arange(len(items)), [number for number, _ in self.skipped])
-        return Features(
-            matrix=np.concatenate([np.empty((0, dim), np.float32), *self.parts]),
-            items=tuple(items[i] for i in kept),
-            labels=None if labels is None else np.asarray(labels)[kept],
-            skipped=tuple(Skipped(items[number], reason) for number, reason in self.skipped),
-            **rest,
-        )
-
-
-def _fingerprint(data: Dataset) -> dict[str, Any]:
-    """Recognise the same images again: names, labels and, on disk, size and time of change of every file."""
-    digest = hashlib.sha256()
-    for number, item in enumerate(data.items):
-        label = None if data.labels is None else int(data.labels[number])
-        digest.update(f"{item!r} {label} {_stamp(data, item)}\n".encode())
-    return {"name": data.name, "images": len(data), "classes": len(data.classes), "sha256": digest.hexdigest()}
-
-
-def _stamp(data: Dataset, item: str) -> tuple[int, int] | None:
-    try:
-        found = None if data.root is None else (data.root / item).stat()
-    except OSError:
-        return None
-    return None if found is None else (found.st_size, found.st_mtime_ns)

@@ -6,6 +6,7 @@ A folder of features holds::
     shards/000000000.npy    float32 [rows, dim]
     shards/000000000.json   rows, skipped images and SHA-256 of that shard; written after it, so it vouches for it
     items.parquet       one row per item: item, label, class
+    descriptor.safetensors  what a shallow descriptor learnt from the images, where there is such a thing: a vocabulary
     manifest.json       written last: its presence means the matrix is complete
 """
 
@@ -26,9 +27,21 @@ from rsir_fast.datasets.files import write_atomically
 from rsir_fast.datasets.images import printable
 from rsir_fast.errors import FeaturesError
 
-__all__ = ["ITEMS", "MANIFEST", "PLAN", "SHARDS", "Manifest", "Plan", "ShardRecord", "read_items", "write_items"]
+__all__ = [
+    "DESCRIPTOR",
+    "ITEMS",
+    "MANIFEST",
+    "PLAN",
+    "SHARDS",
+    "Manifest",
+    "Plan",
+    "ShardRecord",
+    "read_items",
+    "write_items",
+]
 
 MANIFEST, PLAN, ITEMS, SHARDS = "manifest.json", "extraction.json", "items.parquet", "shards"
+DESCRIPTOR = "descriptor.safetensors"
 
 # File names that are no valid UTF-8 reach Python as lone surrogates, which pydantic's own str refuses.
 Name = InstanceOf[str]

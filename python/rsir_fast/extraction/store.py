@@ -18,6 +18,7 @@ from rsir_fast.datasets.images import printable
 from rsir_fast.errors import FeaturesError
 from rsir_fast.extraction.features import Features, Skipped
 from rsir_fast.extraction.records import (
+    DESCRIPTOR,
     ITEMS,
     MANIFEST,
     PLAN,
@@ -30,13 +31,24 @@ from rsir_fast.extraction.records import (
     write_items,
 )
 
-__all__ = ["FeatureStore", "check_folder", "images_kept", "load", "save", "state_of"]
+__all__ = ["FeatureStore", "check_folder", "check_settings", "images_kept", "load", "save", "state_of"]
 
-OURS = re.compile(r"manifest\.json|extraction\.json|items\.parquet|shards|\.[0-9a-f]{16}\.part")
+OURS = re.compile(r"manifest\.json|extraction\.json|items\.parquet|descriptor\.safetensors|shards|\.[0-9a-f]{16}\.part")
 SHARD_FILES = re.compile(r"\d{9}\.(npy|json)|\.[0-9a-f]{16}\.part")
 
 # What may differ between a finished matrix and a request for it: the bits of a feature may depend on it, its worth not.
-MACHINE_KEYS = {"device", "cpu_threads", "cpu_capability", "torch", "torchvision", "pillow", "rsir_fast"}
+MACHINE_KEYS = {
+    "device",
+    "cpu_threads",
+    "cpu_capability",
+    "torch",
+    "torchvision",
+    "pillow",
+    "rsir_fast",
+    "numpy",
+    "opencv",
+    "higra",
+}
 
 
 def state_of(folder: Path) -> Literal["finished", "unfinished"] | None:
@@ -71,6 +83,20 @@ def check_folder(folder: Path, *, resume: bool = False, force: bool = False) -> 
         raise FeaturesError(
             f"{folder} holds {state} features: resume (--resume) to go on, or force (--force) to replace them"
         )
+
+
+def check_settings(folder: Path, settings: dict[str, Any]) -> None:
+    """Check that the features in a folder, if there are any, were begun with these settings, among others.
+
+    Raises
+    ------
+    FeaturesError
+        Naming what differs.
+    """
+    before = read_record(Plan, folder / PLAN)
+    if before is not None:
+        ours = _flat(settings)
+        _refuse_changes(folder, ours, _flat(before.settings), sorted(ours))
 
 
 def images_kept(folder: Path) -> int:
@@ -142,7 +168,7 @@ class FeatureStore:
 
     def _start_anew(self) -> None:
         """Remove the files of former features; the manifest first, so that nothing half-removed looks whole."""
-        for name in (MANIFEST, PLAN, ITEMS):
+        for name in (MANIFEST, PLAN, ITEMS, DESCRIPTOR):
             (self.folder / name).unlink(missing_ok=True)
         shards = self.folder / SHARDS
         shards.mkdir(exist_ok=True)
@@ -169,15 +195,7 @@ class FeatureStore:
     def _compare(self, before: Plan | None, ignored: set[str]) -> None:
         ours, theirs = _flat(self.plan.settings), {} if before is None else _flat(before.settings)
         keys = sorted(key for key in ours.keys() | theirs.keys() if key.rsplit(".", 1)[-1] not in ignored)
-        changes = [
-            f"{key} was {theirs.get(key)}, is {ours.get(key)}" for key in keys if theirs.get(key) != ours.get(key)
-        ]
-        if changes:
-            more = f"; and {len(changes) - 4} more" if len(changes) > 4 else ""
-            raise FeaturesError(
-                f"{self.folder} holds features made otherwise ({printable('; '.join(changes[:4]))}{more}): "
-                "use the same settings, choose another folder, or replace them with force (--force)"
-            )
+        _refuse_changes(self.folder, ours, theirs, keys)
 
     def _is_whole(self, record: ShardRecord) -> bool:
         try:
@@ -190,6 +208,12 @@ class FeatureStore:
     def is_complete(self) -> bool:
         """Whether the manifest is there."""
         return read_record(Manifest, self.folder / MANIFEST) is not None
+
+    def keep(self, name: str, content: bytes) -> None:
+        """Write a file that belongs to the features; one of the same content is left as it is."""
+        path = self.folder / name
+        if not (path.is_file() and path.read_bytes() == content):
+            write_atomically(path, content)
 
     def add_shard(self, first: int, images: int, matrix: NDArray[np.float32], skipped: list[tuple[int, str]]) -> None:
         """Write the features of images ``first`` to ``first + images``.
@@ -333,6 +357,16 @@ def _read_shard(folder: Path, record: ShardRecord, dim: int, verify: bool) -> ND
     if not whole:
         raise FeaturesError(f"{path} is damaged (its SHA-256 is not that in {MANIFEST}); extract again with resume")
     return matrix
+
+
+def _refuse_changes(folder: Path, ours: dict[str, Any], theirs: dict[str, Any], keys: list[str]) -> None:
+    changes = [f"{key} was {theirs.get(key)}, is {ours.get(key)}" for key in keys if theirs.get(key) != ours.get(key)]
+    if changes:
+        more = f"; and {len(changes) - 4} more" if len(changes) > 4 else ""
+        raise FeaturesError(
+            f"{folder} holds features made otherwise ({printable('; '.join(changes[:4]))}{more}): "
+            "use the same settings, choose another folder, delete this one, or replace it (force, --force)"
+        )
 
 
 def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rsir_fast.hashing.loss import HashLoss, LossTerms
-from rsir_fast.hashing.model import HashModel, split_hash_features
+from rsir_fast.hashing.model import HashModel, made_by_model, split_hash_features
 from rsir_fast.hashing.network import DHCNN, HashHead, HashOutput
 from rsir_fast.hashing.recipe import RECIPES, Recipe
 from rsir_fast.hashing.search import CodeMatches, search_codes
@@ -23,6 +23,7 @@ __all__ = [
     "Recipe",
     "Trainer",
     "TrainingProgress",
+    "made_by_model",
     "search_codes",
     "split_hash_features",
     "train_dhcnn",

@@ -17,6 +17,10 @@ ITERATIONS = 50
 _ROWS = 4096
 
 
+class TooManyBitsError(ValueError):
+    """More bits were asked for than the features have directions."""
+
+
 @dataclass(frozen=True, eq=False)
 class LinearHash:
     """A hash function fitted on features: subtract a mean, project, take signs.
@@ -145,7 +149,7 @@ def iterative_quantization(
     >>> iterative_quantization(features[:8], bits=8)
     Traceback (most recent call last):
     ...
-    ValueError: bits: ITQ expects at most 7, the directions that 8 features of 12 values span, got 8
+    rsir_fast.hashing.baselines.TooManyBitsError: bits: ITQ expects at most 7, the directions of 8 features, got 8
     """
     _check_bits(bits)
     _check_features(features)
@@ -154,10 +158,8 @@ def iterative_quantization(
     mean = features.mean(0, dtype=np.float64)
     principal = _principal_directions(features - mean)
     if bits > principal.shape[1]:
-        n, dim = features.shape
-        raise ValueError(
-            f"bits: ITQ expects at most {principal.shape[1]}, the directions that {n} features of {dim} values span, "
-            f"got {bits}"
+        raise TooManyBitsError(
+            f"bits: ITQ expects at most {principal.shape[1]}, the directions of {len(features)} features, got {bits}"
         )
     directions = principal[:, :bits]
     values = (features - mean) @ directions

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from rsir_fast.extraction import Features
-from rsir_fast.hashing.inputs import unturned
+from rsir_fast.hashing.inputs import check_network, unturned
 from rsir_fast.hashing.model import HashModel
 
 __all__ = ["encode_features"]
@@ -34,6 +34,8 @@ def encode_features(model: HashModel, features: Features) -> Features:
 
     Raises
     ------
+    FeaturesError
+        If the features are of another network.
     ValueError
         If the backbone was trained, or the features are of another length.
 
@@ -44,6 +46,7 @@ def encode_features(model: HashModel, features: Features) -> Features:
     head, features = model.network.head, unturned(features)
     if not model.training["freeze_backbone"]:
         raise ValueError("model: expected one with a frozen backbone, got one that trained it; use rsir_fast.extract")
+    check_network(features, model.network.backbone)
     if features.dim != len(head.mean):
         raise ValueError(f"features: expected rows of {len(head.mean)} values, got {features.dim}")
     matrix = np.empty((len(features), model.bits + len(model.classes)), np.float32)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,12 +18,30 @@ from rsir_fast.errors import FeaturesError
 from rsir_fast.extraction import Features
 from rsir_fast.extraction.loader import batches, default_workers
 
-__all__ = ["load_images", "of_training_images", "unturned"]
+__all__ = ["check_network", "load_images", "network_of", "of_training_images", "unturned"]
 
 MAX_IN_MEMORY = 4 << 30
 """Bytes of images beyond which they lie in a temporary file that is mapped into memory."""
 
 AT_ONCE = 64
+
+
+def network_of(provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what decides a network's features: not where its weights were found."""
+    weights = provenance.get("weights") or {}
+    kept = {key: provenance.get(key) for key in ("name", "layer", "preprocessing", "turns", "averaged")}
+    return {**kept, "weights": weights.get("sha256")}
+
+
+def check_network(features: Features, backbone: Backbone) -> None:
+    """Raise FeaturesError unless features are those of a backbone."""
+    made, wanted = network_of(features.provenance), network_of(backbone.provenance)
+    for key in wanted:
+        if made[key] != wanted[key]:
+            raise FeaturesError(
+                f"features of {features.name}: expected those of the backbone, {key} {wanted[key] or 'none'}, "
+                f"found {made[key] or 'none'}"
+            )
 
 
 def of_training_images(features: Features, train: Dataset, backbone: Backbone) -> tuple[Tensor, Tensor]:
@@ -31,13 +52,7 @@ def of_training_images(features: Features, train: Dataset, backbone: Backbone) -
     FeaturesError
         If they are of another network, or training images are missing that are not among its unreadable ones.
     """
-    made, wanted = features.provenance, backbone.provenance
-    for key in ("name", "layer", "weights", "preprocessing", "turns"):
-        if made.get(key) != wanted.get(key):
-            raise FeaturesError(
-                f"features of {features.name}: expected those of the backbone, {key} {wanted.get(key, 'none')}, "
-                f"found {made.get(key, 'none')}"
-            )
+    check_network(features, backbone)
     row = {item: number for number, item in enumerate(features.items)}
     unreadable = {entry.item for entry in features.skipped}
     missing = [item for item in train.items if item not in row and item not in unreadable]
@@ -47,8 +62,8 @@ def of_training_images(features: Features, train: Dataset, backbone: Backbone) -
             f"first {missing[0]}"
         )
     kept = [number for number, item in enumerate(train.items) if item in row]
-    matrix = torch.from_numpy(np.array(features.matrix[[row[train.items[number]] for number in kept]]))
-    matrix = matrix.view(len(kept), TURNS, backbone.dim // TURNS) if "turns" in made else matrix
+    matrix = torch.from_numpy(features.matrix[[row[train.items[number]] for number in kept]])
+    matrix = matrix.view(len(kept), TURNS, backbone.dim // TURNS) if "turns" in backbone.provenance else matrix
     return matrix, torch.from_numpy(train.require_labels()[kept])
 
 
@@ -74,8 +89,10 @@ def load_images(
     size, labels = preprocessing.input_size, train.require_labels()
     shape = (len(train), 3, size, size)
     images: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
-    if np.prod(shape, dtype=np.int64) > MAX_IN_MEMORY:
+    size_in_bytes = int(np.prod(shape, dtype=np.int64))
+    if size_in_bytes > MAX_IN_MEMORY:
         with tempfile.TemporaryFile(prefix="rsir-images-") as file:
+            os.posix_fallocate(file.fileno(), 0, size_in_bytes)  # a full disk is an error now, not a crash later
             images = np.memmap(file, np.uint8, "w+", shape=shape)
     else:
         images = np.empty(shape, np.uint8)

@@ -18,10 +18,11 @@ from torch import Tensor, nn
 from rsir_fast.backbones import Backbone, Preprocessing, load_backbone
 from rsir_fast.backbones.weights import file_digest
 from rsir_fast.datasets.files import write_atomically
-from rsir_fast.errors import WeightFileError
+from rsir_fast.errors import FeaturesError, WeightFileError
+from rsir_fast.extraction import Features
 from rsir_fast.hashing.network import DHCNN, HashHead
 
-__all__ = ["HashModel", "split_hash_features"]
+__all__ = ["HashModel", "made_by_model", "split_hash_features"]
 
 FORMAT, VERSION = "rsir_fast dhcnn", 1
 MEAN_IMAGE = "preprocessing.mean_image"
@@ -145,6 +146,29 @@ class _Encoder(nn.Module):
     def forward(self, values: Tensor) -> Tensor:
         u, logits = self.head(self.trunk(values).flatten(1).float())
         return torch.cat([u, logits.softmax(1)], dim=1)
+
+
+def made_by_model(features: Features) -> dict[str, Any]:
+    """Return what features say of the model that made them: ``bits``, ``classes``, ``training``.
+
+    Raises
+    ------
+    FeaturesError
+        If a network made them that gives no codes, or their rows are of another length.
+    """
+    made: dict[str, Any] | None = features.provenance.get("hash")
+    if made is None:
+        raise FeaturesError(
+            f"{features.name}: expected features of a hash model (HashModel.as_backbone; `rsir features --model`), "
+            f"found those of {features.provenance.get('name', 'another network')}"
+        )
+    bits, classes = int(made["bits"]), len(made["classes"])
+    if features.dim != bits + classes:
+        raise FeaturesError(
+            f"{features.name}: expected rows of {bits} values of the hash layer and {classes} probabilities, "
+            f"found {features.dim} values"
+        )
+    return made
 
 
 def split_hash_features(matrix: NDArray[np.float32], bits: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

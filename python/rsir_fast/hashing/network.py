@@ -80,10 +80,15 @@ class HashHead(nn.Module):
     scale: Tensor
 
     def standardize(self, features: Tensor) -> None:
-        """Have features shifted and scaled from now on, as brings those given here to mean 0 and deviation 1."""
+        """Have features shifted and scaled from now on, as brings those given here to mean 0 and deviation 1.
+
+        A deviation below a hundredth of their mean counts as that: a feature that is almost always 0 must not decide
+        a code by the one image where it is not.
+        """
         self.mean.copy_(features.mean(0))
         deviation = features.std(0, correction=0)
-        self.scale.copy_(torch.where(deviation > 0, 1 / deviation, torch.ones_like(deviation)))
+        least = float(deviation.mean()) / 100
+        self.scale.copy_(1 / deviation.clamp(min=least) if least > 0 else torch.ones_like(deviation))
 
     @property
     def bits(self) -> int:

@@ -73,13 +73,15 @@ class Recipe:
     loss: HashLoss = field(default_factory=HashLoss)
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}")
-        if self.head_epochs < 0:
-            raise ValueError(f"head_epochs: expected 0 or more, got {self.head_epochs}")
-        if not self.learning_rate > 0:
-            raise ValueError(f"learning_rate: expected a number above 0, got {self.learning_rate}")
+        for name, least in (("epochs", 1), ("batch_size", 1), ("head_epochs", 0)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name}: expected at least {least}, got {getattr(self, name)}")
+        for name in ("learning_rate", "final_rate"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name}: expected a number above 0, got {getattr(self, name)}")
+        for name in ("warmup_epochs", "momentum", "weight_decay", "backbone_factor"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name}: expected a number of at least 0, got {getattr(self, name)}")
         for name, choices in (("optimizer", ("adamw", "sgd")), ("schedule", ("cosine", "log", "steps"))):
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name}: expected one of {', '.join(choices)}, got {getattr(self, name)!r}")

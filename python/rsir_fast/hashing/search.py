@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rsir_fast.errors import FeaturesError
 from rsir_fast.extraction import Features
-from rsir_fast.hashing.model import split_hash_features
+from rsir_fast.hashing.model import made_by_model, split_hash_features
 from rsir_fast.ops import euclidean_topk, hamming_topk, pack_codes
 from rsir_fast.ops._arrays import as_count
 
@@ -147,19 +146,8 @@ def _common_bits(database: Features, queries: Features) -> int:
     """Return the hash length; refuse features of no model, and of two."""
     models = []
     for side in (database, queries):
-        made: dict[str, Any] | None = side.provenance.get("hash")
-        if made is None:
-            raise FeaturesError(
-                f"{side.name}: expected features of a hash model (HashModel.as_backbone), found those of "
-                f"{side.provenance.get('name', 'another network')}"
-            )
-        bits, classes = int(made["bits"]), list(made["classes"])
-        if side.dim != bits + len(classes):
-            raise FeaturesError(
-                f"{side.name}: expected rows of {bits} values of the hash layer and {len(classes)} probabilities, "
-                f"found {side.dim} values"
-            )
-        models.append((bits, classes, side.provenance.get("weights", {}).get("sha256", "")))
+        made = made_by_model(side)
+        models.append((int(made["bits"]), list(made["classes"]), side.provenance.get("weights", {}).get("sha256", "")))
     (bits, classes, sha256), other = models
     if (bits, classes) != other[:2] or (sha256 and other[2] and sha256 != other[2]):
         raise FeaturesError(

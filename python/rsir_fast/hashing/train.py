@@ -8,21 +8,28 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor, distributed
+from torch import Tensor
 
 from rsir_fast.backbones import Backbone, all_turns
 from rsir_fast.datasets import Dataset, Split, open_dataset, stratified_split
 from rsir_fast.errors import TrainingError
 from rsir_fast.extraction import Features, Progress, extract
 from rsir_fast.extraction.devices import usable_device
-from rsir_fast.hashing.inputs import load_images, of_training_images
+from rsir_fast.hashing.inputs import load_images, network_of, of_training_images
 from rsir_fast.hashing.model import HashModel
 from rsir_fast.hashing.network import DHCNN, HashHead
 from rsir_fast.hashing.recipe import Recipe, as_recipe
 from rsir_fast.hashing.training import Trainer
-from rsir_fast.training import CHECKPOINT, Precision, TrainingProgress, run_epochs
+from rsir_fast.training import (
+    CHECKPOINT,
+    Precision,
+    TrainingProgress,
+    from_first,
+    own_rank,
+    read_checkpoint,
+    run_epochs,
+)
 
 __all__ = ["train_dhcnn"]
 
@@ -85,7 +92,7 @@ def train_dhcnn(
         Default: CUDA where there is a device, else the CPU.
     precision : {"float32", "bfloat16"}
         ``"bfloat16"``: autocast.
-    accumulate : int
+    accumulate : int, at least 1
         Parts in which a batch is passed through the network.
     workers : int, optional
         Threads that decode images. Default: one a core, at most 32.
@@ -114,36 +121,23 @@ def train_dhcnn(
     Memory: all training images as the network takes them, 3 size^2 bytes each (a quarter of a GB for 1,680 of 224),
     from 4 GiB on in a temporary file that is mapped into memory; or their features; the codes of all, 4 bits each; in a
     step ``batch_size`` times their number of products. Started by torchrun (torch.distributed set up), each process
-    takes its share of every batch; only the first writes.
+    takes its share of every batch; only the first computes features, reads a checkpoint and writes.
     """
     chosen = as_recipe(recipe, epochs, frozen=freeze_backbone)
+    if {"turns", "averaged"} & backbone.provenance.keys():
+        raise ValueError(
+            f"backbone: expected {backbone.name} itself, got one of features over several turns or sizes; the recipe's "
+            "augment lets the network see every turn"
+        )
     target = usable_device(device)
+    folder = None if out is None else Path(out)
+    if not resume and folder is not None and (folder / CHECKPOINT).is_file():
+        raise TrainingError(f"{out}: expected a new folder, found a training; resume it, or choose another folder")
     data = open_dataset(dataset)
     data.require_labels()
     drawn = stratified_split(data, seed=seed) if split is None else split
     train, _ = drawn.apply(data)
     head = HashHead(backbone.dim, bits, len(train.classes), seed)
-    folder = None if out is None else Path(out)
-    taken_up = resume and folder is not None and (folder / CHECKPOINT).is_file()
-    if freeze_backbone or (not taken_up and (chosen.standardize or chosen.head_epochs)):
-        seen = all_turns(backbone) if freeze_backbone and chosen.augment else backbone
-        if features is None:
-            run = {"device": target, "workers": workers, "progress": extraction_progress}
-            features = _extracted(train, seen, folder, run)
-        inputs, labels = of_training_images(features, train, seen)
-        if chosen.standardize:
-            head.standardize(inputs.flatten(0, -2))
-    codes = None
-    if not freeze_backbone:
-        if chosen.head_epochs and not taken_up:
-            codes = _train_head(head.to(target), inputs, labels, chosen, seed, progress)
-        inputs, labels = load_images(train, backbone.preprocessing, workers)
-    if len(np.unique(labels)) < 2:
-        raise TrainingError(f"{data.name}: expected training images of two classes or more, found {len(labels)} of one")
-    network = head.to(target) if freeze_backbone else DHCNN(backbone, head).to(target)
-    trainer = Trainer(network, inputs, labels, chosen, seed=seed, precision=precision, accumulate=accumulate)
-    if codes is not None:
-        trainer.bank.copy_(codes)
     training = {
         "dataset": data.name,
         "split": {"seed": drawn.seed, "train": list(drawn.train), "test": list(drawn.test)},
@@ -153,12 +147,38 @@ def train_dhcnn(
         "freeze_backbone": freeze_backbone,
         "precision": precision,
         "accumulate": accumulate,
-        "processes": trainer.processes,
+        "processes": own_rank()[1],
         "cpu_threads": torch.get_num_threads() if target.type == "cpu" else None,
         "torch": str(torch.__version__),
         "rsir_fast": version("rsir-fast"),
     }
-    run_epochs(trainer, folder, {**training, "backbone": backbone.provenance}, resume, progress)
+    settings = {**training, "backbone": network_of(backbone.provenance)}
+    state = from_first(lambda: read_checkpoint(folder, settings))
+
+    def computed(turns: bool) -> tuple[Tensor, Tensor]:
+        """Return features and labels of the training images."""
+        seen = all_turns(backbone) if turns else backbone
+        run = {"device": target, "workers": workers, "progress": extraction_progress}
+        found = _extracted(train, seen, folder, run) if features is None else features
+        return of_training_images(found, train, seen)
+
+    codes = None
+    if freeze_backbone or (state is None and (chosen.standardize or chosen.head_epochs)):
+        inputs, labels = from_first(lambda: computed(freeze_backbone and chosen.augment))
+        _check_classes(data.name, labels)
+        if chosen.standardize:
+            head.standardize(inputs.flatten(0, -2))
+        if not freeze_backbone and chosen.head_epochs:
+            codes = _train_head(head.to(target), inputs, labels, chosen, seed, progress)
+    if not freeze_backbone:
+        inputs, labels = load_images(train, backbone.preprocessing, workers)
+        _check_classes(data.name, labels)
+    network = head if freeze_backbone else DHCNN(backbone, head)
+    network.to(target, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    trainer = Trainer(network, inputs, labels, chosen, seed=seed, precision=precision, accumulate=accumulate)
+    if codes is not None:
+        trainer.bank.copy_(codes)
+    run_epochs(trainer, folder, settings, state, progress)
     whole = DHCNN(backbone, head).requires_grad_(False).to(target).eval()
     model = HashModel(whole, train.classes, training)
     if folder is not None and trainer.rank == 0:
@@ -166,10 +186,14 @@ def train_dhcnn(
     return model
 
 
+def _check_classes(name: str, labels: Tensor) -> None:
+    if len(labels.unique()) < 2:  # type: ignore[no-untyped-call]
+        raise TrainingError(f"{name}: expected training images of two classes or more, found {len(labels)} of one")
+
+
 def _extracted(train: Dataset, backbone: Backbone, out: Path | None, run: dict[str, Any]) -> Features:
-    """Compute the features of the training images, kept in OUT/features by the first of several processes."""
-    first = not distributed.is_initialized() or distributed.get_rank() == 0
-    store = out / "features" if out is not None and first else None
+    """Compute the features of the training images, kept in OUT/features where they can be known again."""
+    store = None if out is None or train.root is None else out / "features"
     return extract(train, backbone, out=store, resume=store is not None, **run)
 
 

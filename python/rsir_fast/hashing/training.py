@@ -39,7 +39,7 @@ class Trainer:
     seed : int
     precision : {"float32", "bfloat16"}
         ``"bfloat16"``: autocast.
-    accumulate : int
+    accumulate : int, at least 1
         Parts in which a batch is passed through the network, to save memory; a part refreshes its rows of the bank when
         it is its turn.
     """
@@ -55,6 +55,12 @@ class Trainer:
         precision: Precision = "float32",
         accumulate: int = 1,
     ) -> None:
+        if precision not in ("float32", "bfloat16"):
+            raise ValueError(f"precision: expected 'float32' or 'bfloat16', got {precision!r}")
+        if accumulate < 1:
+            raise ValueError(f"accumulate: expected at least 1, got {accumulate}")
+        if not 0 <= seed < 2**40:
+            raise ValueError(f"seed: expected 0 to {2**40 - 1}, got {seed}")
         self.recipe, self.seed, self.precision, self.accumulate = recipe, seed, precision, accumulate
         self.network = network
         parameter = next(network.parameters())
@@ -62,6 +68,7 @@ class Trainer:
         self.inputs = inputs
         self.labels = labels.to(self.device)
         head: Any = getattr(network, "head", network)
+        self.stage = "network" if hasattr(network, "head") else "head"
         self.bank = torch.zeros(len(labels), head.bits, device=self.device)
         self.optimizer = recipe.make_optimizer(head, getattr(network, "backbone", None))
         self.epoch = 0
@@ -74,11 +81,6 @@ class Trainer:
         """Epochs in all."""
         return self.recipe.epochs
 
-    @property
-    def steps(self) -> int:
-        """Steps of the optimiser in an epoch."""
-        return len(self._batches(torch.arange(len(self.labels))))
-
     def train_epoch(self, progress: Callable[[TrainingProgress], bool | None] | None = None) -> dict[str, float]:
         """Train for one epoch.
 
@@ -90,13 +92,12 @@ class Trainer:
         Raises
         ------
         TrainingError
-            If the loss is not finite: names the batch. The weights are those before it.
-        RsirError
-            If `progress` returned False.
+            If the loss is not finite: names the batch. If the weights are not, at the end of the epoch. If `progress`
+            returned False.
         """
         draw = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
         total = len(self.labels)
-        batches = self._batches(torch.randperm(total, generator=draw))
+        batches = torch.split(torch.randperm(total, generator=draw), self.recipe.batch_size)
         turns = torch.randint(TURNS, (total,), generator=draw) if self.recipe.augment else None
         self.network.train()
         sums, seen, start = torch.zeros(4, dtype=torch.float64), 0, time.perf_counter()
@@ -120,22 +121,20 @@ class Trainer:
                 left = (total - seen + (self.recipe.epochs - self.epoch - 1) * total) / speed
                 means = dict(zip(LossTerms._fields, (sums / seen).tolist(), strict=True))
                 position = (self.epoch + 1, self.recipe.epochs, seen, total)
-                if progress(TrainingProgress(*position, means, rate, speed, left)) is False:
+                if progress(TrainingProgress(*position, means, rate, speed, left, self.stage)) is False:
                     raise TrainingError(f"training stopped in epoch {self.epoch + 1}")
+        if not all(parameter.isfinite().all() for parameter in self.network.parameters()):
+            raise TrainingError(
+                f"the weights are not finite at the end of epoch {self.epoch + 1}; try a lower learning rate"
+            )
         self.epoch += 1
         return {**dict(zip(LossTerms._fields, (sums / total).tolist(), strict=True)), "learning_rate": rate}
-
-    def _batches(self, order: Tensor) -> list[Tensor]:
-        batches = list(torch.split(order, self.recipe.batch_size))
-        if len(batches) > 1 and len(batches[-1]) < self.processes:  # every process takes part in every step
-            batches[-2:] = [torch.cat(batches[-2:])]
-        return batches
 
     def _step(self, batch: Tensor, turns: Tensor | None) -> Tensor:
         """Leave the batch's gradients in the parameters; return its loss terms, float64 [4]."""
         self.optimizer.zero_grad(set_to_none=True)
         size = -(-len(batch) // self.accumulate)
-        sums = torch.zeros(4, dtype=torch.float64)
+        sums = torch.zeros(4, dtype=torch.float64, device=self.device)
         for part in torch.split(batch, size):
             mine = part[self.rank :: self.processes]
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
@@ -144,10 +143,10 @@ class Trainer:
             terms = self.recipe.loss(*output, self.labels[mine], self.bank, self.labels, batch=len(batch))
             # Processes average their gradients: each has only its images' part of the sum.
             (terms.total * self.processes).backward()  # type: ignore[no-untyped-call]
-            sums += torch.stack([term.detach().double().cpu() for term in terms])
+            sums += torch.stack([term.detach().double() for term in terms])
         if self.processes > 1:
             distributed.all_reduce(sums)
-        return sums
+        return sums.cpu()
 
     def _load(self, numbers: Tensor, turns: Tensor | None) -> Tensor:
         chosen = numbers.to(self.inputs.device)

@@ -19,6 +19,7 @@ from rsir_fast.metrics.precision_recall import (
     recall_at,
 )
 from rsir_fast.metrics.rankings import drop_self, ranked_relevance, share_label
+from rsir_fast.metrics.significance import Interval, PairedComparison, bootstrap_interval, compare_paired
 from rsir_fast.metrics.summary import RetrievalAccumulator
 from rsir_fast.metrics.ties import (
     FixedDivisor,
@@ -33,6 +34,8 @@ __all__ = [
     "Divisor",
     "Empty",
     "FixedDivisor",
+    "Interval",
+    "PairedComparison",
     "PrecisionRecallCurve",
     "QueryMean",
     "RadiusCurve",
@@ -42,7 +45,9 @@ __all__ = [
     "anmrr",
     "average_precision",
     "average_precision_bounds",
+    "bootstrap_interval",
     "cohen_kappa",
+    "compare_paired",
     "confusion_matrix",
     "curve_points",
     "drop_self",

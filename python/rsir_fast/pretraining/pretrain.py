@@ -12,6 +12,7 @@ import torch
 
 from rsir_fast.backbones.caffenets import NETWORKS
 from rsir_fast.backbones.weights import PreTraining
+from rsir_fast.errors import TrainingError
 from rsir_fast.extraction.devices import usable_device
 from rsir_fast.extraction.loader import default_workers
 from rsir_fast.pretraining.images import channel_means, open_images
@@ -19,7 +20,15 @@ from rsir_fast.pretraining.network import Classifier, initialize
 from rsir_fast.pretraining.pretrained import Pretrained
 from rsir_fast.pretraining.recipe import PretrainingRecipe
 from rsir_fast.pretraining.trainer import SPEED, PretrainingTrainer
-from rsir_fast.training import CHECKPOINT, Precision, TrainingProgress, run_epochs
+from rsir_fast.training import (
+    CHECKPOINT,
+    Precision,
+    TrainingProgress,
+    from_first,
+    own_rank,
+    read_checkpoint,
+    run_epochs,
+)
 
 __all__ = ["WEIGHTS", "pretrain"]
 
@@ -117,13 +126,28 @@ def pretrain(
     if accumulate < 1:
         raise ValueError(f"accumulate: expected at least 1, got {accumulate}")
     target = usable_device(device)
+    folder = None if out is None else Path(out)
+    if not resume and folder is not None and (folder / CHECKPOINT).is_file():
+        raise TrainingError(f"{out}: expected a new folder, found a training; resume it, or choose another folder")
     images = open_images(dataset, validation, seed=seed)
     threads = default_workers() if workers is None else workers
-    folder = None if out is None else Path(out)
-    taken_up = resume and folder is not None and (folder / CHECKPOINT).is_file()
-    mean = (0.0, 0.0, 0.0) if taken_up else channel_means(images.train, table.input_size, chosen.short_side, threads)
+    training = {
+        **images.describe(),
+        "recipe": asdict(chosen),
+        "seed": seed,
+        "precision": precision,
+        "accumulate": accumulate,
+        "processes": own_rank()[1],
+        "cpu_threads": torch.get_num_threads() if target.type == "cpu" else None,
+        "torch": str(torch.__version__),
+        "rsir_fast": version("rsir-fast"),
+    }
+    settings = {**training, "network": network, "width": width, "classes": list(images.train.classes)}
+    state = from_first(lambda: read_checkpoint(folder, settings))
+    mean = (0.0, 0.0, 0.0)
     classifier = Classifier(table, len(images.train.classes))
-    if not taken_up:
+    if state is None:
+        mean = channel_means(images.train, table.input_size, chosen.short_side, threads)  # each process its share
         initialize(classifier, chosen.initialization, seed=seed, width=width)
     trainer = PretrainingTrainer(
         classifier.to(target),
@@ -136,19 +160,7 @@ def pretrain(
         accumulate=accumulate,
         workers=threads,
     )
-    training = {
-        **images.describe(),
-        "recipe": asdict(chosen),
-        "seed": seed,
-        "precision": precision,
-        "accumulate": accumulate,
-        "processes": trainer.processes,
-        "cpu_threads": torch.get_num_threads() if target.type == "cpu" else None,
-        "torch": str(torch.__version__),
-        "rsir_fast": version("rsir-fast"),
-    }
-    settings = {**training, "network": network, "width": width, "classes": list(images.train.classes)}
-    last = run_epochs(trainer, folder, settings, resume, progress)[-1]
+    last = run_epochs(trainer, folder, settings, state, progress)[-1]
     # Not its speed: the same training gives the same file.
     training["result"] = {key: value for key, value in last.items() if key not in SPEED}
     made = PreTraining(network, float(width), trainer.mean, images.train.classes, training)

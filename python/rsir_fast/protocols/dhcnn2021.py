@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from rsir_fast import metrics
 from rsir_fast.datasets import Dataset
-from rsir_fast.errors import DatasetError, FeaturesError
+from rsir_fast.errors import DatasetError
 from rsir_fast.extraction import Features
-from rsir_fast.hashing import split_hash_features
+from rsir_fast.hashing import made_by_model, split_hash_features
 from rsir_fast.ops import hamming_topk, pack_codes
 from rsir_fast.protocols.evaluation import Evaluation, describe_dataset, describe_features, describe_timing
 from rsir_fast.protocols.hash_retrieval import evaluate_codes, number_or_none
@@ -170,12 +170,7 @@ def check_split(images: Features | Dataset, made: dict[str, Any]) -> Split:
 
 
 def _images(features: Features) -> _Images:
-    made = features.provenance.get("hash")
-    if made is None:
-        raise FeaturesError(
-            f"{features.name}: expected features of a hash model (HashModel.as_backbone; `rsir features --model`), "
-            f"found those of {features.provenance.get('name', 'another network')}"
-        )
+    made = made_by_model(features)
     u, scores = split_hash_features(features.matrix, int(made["bits"]))
     return _Images(
         int(made["bits"]),

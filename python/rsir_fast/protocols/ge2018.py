@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import Any, Literal
 
@@ -15,10 +15,20 @@ from rsir_fast.errors import DatasetError
 from rsir_fast.extraction import Features
 from rsir_fast.extraction.devices import usable_device
 from rsir_fast.metrics import RankLimit, RetrievalAccumulator
-from rsir_fast.ops import euclidean_topk, gaussian_normalize, relevant_ranks
+from rsir_fast.ops import gaussian_normalize
 from rsir_fast.ops._dispatch import cuda
 from rsir_fast.protocols.evaluation import Evaluation, describe_dataset, describe_features, describe_timing
 from rsir_fast.report import pick_queries
+from rsir_fast.retrieval import (
+    Diffusion,
+    Expansion,
+    FittedSteps,
+    Ranking,
+    Step,
+    fit_steps,
+    parse_rerank,
+    rank_all,
+)
 
 __all__ = ["check_classes", "evaluate_ge2018", "normalized"]
 
@@ -31,7 +41,9 @@ CUTOFFS = (1, 2, 5, 10, 20, 50, 100)
 def evaluate_ge2018(
     features: Features,
     *,
-    normalize: Normalize = "row",
+    normalize: Normalize | None = None,
+    steps: str | Sequence[Step] = "",
+    rerank: str | Sequence[Expansion | Diffusion] = "",
     anmrr_k: RankLimit = "2ng",
     examples: int = 10,
     block: int | None = None,
@@ -45,12 +57,22 @@ def evaluate_ge2018(
     relevant if it is of the query's class. Computed with the query left out of its own ranking (by index, so that
     duplicates of it count) and once more with the query left in.
 
+    Beyond the paper, `steps` change the features and `rerank` the rankings. Neither looks at a label. The database, all
+    images, is what steps are fitted on and neighbours are taken from; a query is never a neighbour of its own.
+
     Parameters
     ----------
     features : Features
         With classes, from `rsir_fast.extract` or `Features.load`.
     normalize : {"row", "feature", "none"}
         Over the elements of each vector (the paper, equation 2), over the database for each feature, or not at all.
+        Default: "row"; "none" where there are steps, which otherwise come after it.
+    steps : str or sequence of Step
+        Post-processing such as ``"power:0.5, l2, pca:64, l2"``: `rsir_fast.retrieval.parse_steps`. With ``l2`` last the
+        Euclidean distance ranks as the cosine.
+    rerank : str or sequence of Expansion or Diffusion
+        Such as ``"expand:10"`` or ``"diffuse:30"``: `rsir_fast.retrieval.parse_rerank`. Where queries are expanded, the
+        figures with the query included rank its own item by its distance from the expanded query.
     anmrr_k : {"2ng", "mpeg7"}
         K of ANMRR: 2 NG (the paper's field) or min(4 NG, 2 max NG).
     examples : int
@@ -77,7 +99,8 @@ def evaluate_ge2018(
     DatasetError
         If there are no images, no classes, or only one.
     ValueError
-        For an unknown setting, or a device that torch cannot use here.
+        For an unknown setting, a device that torch cannot use here, or steps or re-ranking that these features do not
+        allow.
 
     Notes
     -----
@@ -92,6 +115,7 @@ def evaluate_ge2018(
     >>> evaluation.result["query_excluded"]["map"], evaluation.result["query_excluded"]["anmrr"]
     (1.0, 0.0)
     """
+    normalize = normalize or ("none" if steps else "row")
     if normalize not in ("row", "feature", "none"):
         raise ValueError(f"normalize: expected 'row', 'feature' or 'none', got {normalize!r}")
     labels = check_classes(features.name, features.labels)
@@ -99,7 +123,7 @@ def evaluate_ge2018(
     n = len(features)
     counts = np.bincount(labels, minlength=len(features.classes))
     place = _ranking_device(device)
-    database = normalized(_moved(features.matrix, place), normalize, threads)
+    ranking, beyond = _ranking(features.matrix, normalize, steps, rerank, place, threads)
 
     def accumulator(others: int) -> RetrievalAccumulator:
         largest = max(0, int(counts.max()) - 1 + others)
@@ -112,8 +136,7 @@ def evaluate_ge2018(
         )
 
     excluded, included = accumulator(0), accumulator(1)
-    ranked = relevant_ranks(database, database, labels, labels, self_ids=np.arange(n), block=block, threads=threads)
-    for found in ranked:
+    for found in ranking.ranks(labels, block):
         done = found.start + len(found.counts)
         own = labels[found.start : done]
         others = found.drop_self()
@@ -123,7 +146,7 @@ def evaluate_ge2018(
             progress(done, n)
     average_precision = excluded.average_precision()
     chosen = pick_queries(average_precision, labels, features.classes) if examples else []
-    shown = _examples(features, database, average_precision, chosen, examples, threads)
+    shown = _examples(features, ranking, average_precision, chosen, examples)
     result = {
         "protocol": "ge2018",
         "rsir_fast": version("rsir-fast"),
@@ -136,6 +159,7 @@ def evaluate_ge2018(
             "query": "every image",
             "relevant": "same class",
             "ties": "item index",
+            **beyond,
         },
         "query_excluded": excluded.result(),
         "query_included": included.result(),
@@ -180,21 +204,44 @@ def _moved(matrix: NDArray[np.float32], device: torch.device) -> Any:
     return matrix if device.type == "cpu" else torch.tensor(matrix, device=device)
 
 
+def _ranking(
+    matrix: NDArray[np.float32],
+    normalize: Normalize,
+    steps: str | Sequence[Step],
+    rerank: str | Sequence[Expansion | Diffusion],
+    place: torch.device,
+    threads: int | None,
+) -> tuple[Ranking, dict[str, Any]]:
+    """Return what ranks the images, and the settings of what goes beyond the paper; none for the paper's method."""
+    stages = parse_rerank(rerank) if isinstance(rerank, str) else tuple(rerank)
+    if not steps and not stages:
+        database = normalized(_moved(matrix, place), normalize, threads)
+        return Ranking(database, database, threads=threads), {}
+    vectors = normalized(matrix, normalize, threads)
+    fitted: FittedSteps = fit_steps(steps, vectors)
+    beyond: dict[str, Any] = {}
+    if fitted.steps:
+        vectors = fitted.transform(vectors)
+        beyond["steps"] = [str(step) for step in fitted.steps]
+    if fitted.figures:
+        beyond["fitted"] = fitted.figures
+    if stages:
+        beyond["rerank"] = [str(stage) for stage in stages]
+    return rank_all(vectors, stages, move=lambda array: _moved(array, place), threads=threads), beyond
+
+
 def _examples(
     features: Features,
-    database: Any,
+    ranking: Ranking,
     average_precision: NDArray[np.float64],
     chosen: list[tuple[int, str]],
     size: int,
-    threads: int | None,
 ) -> list[dict[str, Any]]:
     """Return the best `size` results of the chosen queries, each query left out of its own."""
     if not chosen or features.labels is None:
         return []
     queries = np.array([query for query, _ in chosen])
-    squared, ids = euclidean_topk(database[queries], database, min(size + 1, len(features)), threads=threads)
-    if isinstance(ids, torch.Tensor):
-        squared, ids = squared.cpu().numpy(), ids.cpu().numpy()
+    squared, ids = ranking.nearest(queries, min(size + 1, len(features)))
     distances = np.sqrt(squared.astype(np.float64))
     classes = [features.classes[label] for label in features.labels]
     shown = []

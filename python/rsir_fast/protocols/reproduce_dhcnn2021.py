@@ -17,10 +17,11 @@ import torch
 from numpy.typing import NDArray
 
 from rsir_fast.backbones import Backbone, all_turns
-from rsir_fast.datasets import Split, open_dataset, stratified_split
+from rsir_fast.datasets import Dataset, Split, open_dataset, stratified_split
+from rsir_fast.errors import DatasetError
 from rsir_fast.extraction import Features, Progress, extract
 from rsir_fast.hashing import RECIPES, Recipe, TrainingProgress, train_dhcnn
-from rsir_fast.hashing.baselines import LinearHash, iterative_quantization, random_projection
+from rsir_fast.hashing.baselines import LinearHash, TooManyBitsError, iterative_quantization, random_projection
 from rsir_fast.hashing.encode import encode_features
 from rsir_fast.hashing.inputs import unturned
 from rsir_fast.hashing.network import MAX_BITS, MIN_BITS
@@ -54,6 +55,7 @@ def reproduce_dhcnn2021(
     out: str | Path,
     lengths: Sequence[int] = (16, 32, 64),
     seeds: Sequence[int] = (0, 1, 2),
+    train: float = 0.8,
     freeze_backbone: bool = False,
     recipe: str | Recipe = "modern",
     epochs: int | None = None,
@@ -69,13 +71,13 @@ def reproduce_dhcnn2021(
 ) -> dict[str, Any]:
     """Train and evaluate DHCNN for every hash length and seed, beside ITQ, random projection, and no hashing at all.
 
-    A seed draws the split (80 % of every class are the database, the rest queries), the new weights, the order, and the
-    baselines' directions. The baselines see the training features of the backbone as it is loaded.
+    A seed draws the split (training images are the database, test images the queries), the new weights, the order, and
+    the baselines' directions. The baselines see the training features of the backbone as it is loaded.
 
     Parameters
     ----------
-    dataset : Dataset, path, ImageFolder or torch map-style data set
-        With classes, whatever `rsir_fast.datasets.open_dataset` takes.
+    dataset : Dataset, path or ImageFolder
+        With classes, in files: images in memory could not be known again when the work is gone on with.
     load : callable
         Gives the backbone, a fresh one at each call: training changes it.
     out : path
@@ -84,11 +86,14 @@ def reproduce_dhcnn2021(
     lengths : sequence of int
         Hash lengths, 8 to 1024.
     seeds : sequence of int
+    train : float
+        Share of every class to train on: in the paper 0.8 for UC Merced and PatternNet, 0.5 for AID and WHU-RS.
     freeze_backbone, recipe, epochs, precision, accumulate
-        As in `rsir_fast.train_dhcnn`. With a frozen backbone the network sees every image once, whatever the number of
-        lengths and seeds.
+        As in `rsir_fast.train_dhcnn`. With a frozen backbone the network sees every image, or its eight turns, once,
+        whatever the number of lengths and seeds.
     compare_weightings : bool
-        DHCNN twice: with the loss weighted as in the authors' MATLAB release, and as in their PyTorch release.
+        DHCNN twice: with the loss weighted as in the authors' MATLAB release, and as in their PyTorch release, each
+        with its release's beta.
     device, workers
         As in `rsir_fast.extract`.
     threads : int, optional
@@ -123,6 +128,7 @@ def reproduce_dhcnn2021(
     _check(lengths, seeds)
     data = open_dataset(dataset)
     check_classes(data.name, data.labels)
+    splits = {seed: _split(data, train, seed) for seed in seeds}
     backbone = load()
     turning = freeze_backbone and any(variant.augment for variant in variants.values())
     seen = extract(
@@ -136,6 +142,7 @@ def reproduce_dhcnn2021(
     )
     features = unturned(seen)
     settings = {
+        "train": train,
         "freeze_backbone": freeze_backbone,
         "precision": precision,
         "accumulate": accumulate,
@@ -152,6 +159,7 @@ def reproduce_dhcnn2021(
             recipe=chosen,
             freeze_backbone=freeze_backbone,
             features=seen,
+            split=splits[run.seed],
             seed=run.seed,
             out=place,
             resume=True,
@@ -172,7 +180,7 @@ def reproduce_dhcnn2021(
     total = len(seeds) * (1 + len(lengths) * (len(variants) + len(BASELINES)))
     runs = KeptRuns(folder, {"features": _digest(features), **settings}, total, progress)
     for seed in seeds:
-        parts = _Parts.of(features, stratified_split(data, seed=seed))
+        parts = _Parts.of(features, splits[seed])
         runs.do(Run(NO_CODES, None, seed), "baselines", partial(_euclidean, features, parts, threads))
         for bits in lengths:
             for method, chosen in variants.items():
@@ -197,13 +205,24 @@ def reproduce_dhcnn2021(
     }
 
 
+def _split(data: Dataset, train: float, seed: int) -> Split:
+    split = stratified_split(data, train=train, seed=seed)
+    if not split.test:
+        raise DatasetError(
+            f"{data.name}: expected a class with two images or more, to train on and to test, found none"
+        )
+    return split
+
+
 def _variants(chosen: Recipe, compare: bool) -> dict[str, Recipe]:
     """Return the recipes to train by, by the method's name in the table."""
     if not compare:
         return {"DHCNN": chosen}
     # Each weighting with its own release's weight of the distance from binary.
     losses = (replace(chosen.loss, loss_weighting=name, beta=RECIPES[name].loss.beta) for name in ("matlab", "pytorch"))
-    return {f"DHCNN ({loss.loss_weighting} weighting)": replace(chosen, loss=loss) for loss in losses}
+    return {
+        f"DHCNN ({loss.loss_weighting} weighting, beta {loss.beta:g})": replace(chosen, loss=loss) for loss in losses
+    }
 
 
 def _check(lengths: Sequence[int], seeds: Sequence[int]) -> None:
@@ -243,7 +262,7 @@ def _baseline(features: Features, parts: _Parts, threads: int | None, run: Run, 
     try:
         fitted = BASELINES[run.method](features.matrix[parts.train], bits, seed=run.seed)
         codes = pack_codes(fitted.project(features.matrix))
-    except ValueError as error:
+    except TooManyBitsError as error:
         return {"missing": str(error)}
     labels, test = check_classes(features.name, features.labels), parts.test
     return {

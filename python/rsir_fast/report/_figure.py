@@ -109,9 +109,11 @@ def percent_axes(axes: Axes, x_label: str, y_label: str) -> None:
     axes.set_ylabel(y_label)
 
 
-def legend_or_note(axes: Axes, reason: str) -> None:
-    """Name the lines, or say why there are none."""
-    if axes.lines:
+def legend_or_note(axes: Axes, reason: str, *, within: bool = True) -> None:
+    """Name the lines, within the axes or beside them, or say why there are none."""
+    if axes.lines and not within:
+        axes.figure.legend(loc="outside right upper", fontsize=8)
+    elif axes.lines:
         axes.legend(loc="best", fontsize=8)
     else:
         note(axes, reason)

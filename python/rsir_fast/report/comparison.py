@@ -112,7 +112,7 @@ def map_by_bits(result: Mapping[str, Any]) -> bytes:
         One SVG file. Bars are one sample standard deviation over the seeds up and down; the dashed line is the
         ranking by features, without codes.
     """
-    with figure(4.8, 3.9) as (drawn, save):
+    with figure(6.6, 3.9) as (drawn, save):
         axes = drawn.subplots()
         lengths = sorted(result["settings"]["lengths"])
         methods = dict.fromkeys(row["method"] for row in result["rows"] if row["bits"])
@@ -140,7 +140,7 @@ def map_by_bits(result: Mapping[str, Any]) -> bytes:
         axes.set_xticks(range(len(lengths)), [str(bits) for bits in lengths])
         axes.set_xlim(-0.4, len(lengths) - 0.6)
         axes.set_title("mAP by hash length")
-        legend_or_note(axes, "no query has a relevant image")
+        legend_or_note(axes, "no query has a relevant image", within=False)
         return save()
 
 

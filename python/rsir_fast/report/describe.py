@@ -51,6 +51,25 @@ _SONG_2021 = Citation(
     "https://doi.org/10.1109/TGRS.2020.3035676",
 )
 _PROTOCOLS = {"ge2018": _GE_2018, "dhcnn2021": _SONG_2021}
+_DESCRIPTORS = {
+    "bovw": Citation(
+        "Yang Y., Newsam S. (2013). Geographic image retrieval using local invariant features. IEEE Transactions on "
+        "Geoscience and Remote Sensing 51(2), 818-832."
+    ),
+    "morphological": Citation(
+        "Aptoula E. (2014). Remote sensing image retrieval with global morphological texture descriptors. IEEE "
+        "Transactions on Geoscience and Remote Sensing 52(5), 3023-3034."
+    ),
+    "colour-histogram": Citation(
+        "Swain M. J., Ballard D. H. (1991). Color indexing. International Journal of Computer Vision 7(1), 11-32."
+    ),
+    "hog": Citation("Dalal N., Triggs B. (2005). Histograms of oriented gradients for human detection. CVPR."),
+    "lbp": Citation(
+        "Ojala T., Pietikäinen M., Mäenpää T. (2002). Multiresolution gray-scale and rotation invariant texture "
+        "classification with local binary patterns. IEEE Transactions on Pattern Analysis and Machine Intelligence "
+        "24(7), 971-987."
+    ),
+}
 _DATASETS = {
     "ucmerced": Citation(
         "Yang Y., Newsam S. (2010). Bag-of-visual-words and spatial extensions for land-use classification. "
@@ -121,11 +140,12 @@ def provenance_rows(result: Mapping[str, Any], machine: Mapping[str, str] | None
     rows = [
         Row("Data set", dataset["name"]),
         Row("Folder", dataset.get("root") or "in memory", code=True),
-        Row("Network and layer", _network(result)),
+        Row("Descriptor" if "descriptor" in features else "Network and layer", _network(result)),
         Row("Loaded as", str(features["backbone"]), code=True),
-        Row("Weights, file", str(weights.get("file", "not stated")), code=True),
-        Row("Weights, SHA-256", str(weights.get("sha256", "not stated")), code=True),
     ]
+    if "descriptor" not in features:
+        rows.append(Row("Weights, file", str(weights.get("file", "not stated")), code=True))
+        rows.append(Row("Weights, SHA-256", str(weights.get("sha256", "not stated")), code=True))
     if weights.get("source"):
         rows.append(Row("Weights, source", str(weights["source"])))
     preprocessing = "; ".join(f"{key}: {text}" for key, text in flat(features.get("preprocessing") or {}))
@@ -159,7 +179,7 @@ def timing_rows(result: Mapping[str, Any]) -> list[Row]:
 
 
 def citations(result: Mapping[str, Any]) -> list[Citation]:
-    """Name the publications behind a result: the protocol's, then the data set's where it is known.
+    """Name the publications behind a result: of the protocol, of a shallow descriptor, of the data set if it is known.
 
     Examples
     --------
@@ -168,6 +188,8 @@ def citations(result: Mapping[str, Any]) -> list[Citation]:
     """
     name = "".join(char for char in result["dataset"]["name"].lower() if char.isalnum())
     cited = [_PROTOCOLS[result["protocol"]]] if result["protocol"] in _PROTOCOLS else []
+    kind = (result.get("features") or {}).get("descriptor", {}).get("kind")
+    cited += [_DESCRIPTORS[kind]] if kind in _DESCRIPTORS else []
     cited.extend(citation for prefix, citation in _DATASETS.items() if name.startswith(prefix))
     return cited
 

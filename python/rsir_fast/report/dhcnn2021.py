@@ -229,8 +229,7 @@ def _recipe_rows(recipe: Mapping[str, Any], frozen: bool) -> list[Row]:
     eta = float(loss.get("eta", float("nan")))
     weighting = _WEIGHTING.get(loss.get("loss_weighting", ""), "not stated").format(eta=eta, rest=round(1 - eta, 6))
     theta = f"p = {loss.get('p', '?'):g}, β = {loss.get('beta', '?'):g}, η = {eta:g}" if loss else "not stated"
-    # A frozen backbone sees every image once, as it is, and has no learning rate.
-    idle = {"augment", "backbone_factor"} if frozen else set()
+    idle = {"backbone_factor", "head_epochs"} if frozen else set()
     others = {key: recipe[key] for key in sorted(recipe.keys() - {"name", "loss"} - idle)}
     steps = "; ".join(f"{key} {text}" for key, text in flat(others))
     return [

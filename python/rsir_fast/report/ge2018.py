@@ -29,6 +29,7 @@ _ANMRR = {
 }
 _TIES = {"item index": "equal distances are ordered by item index"}
 _EXPLAINED = {"normalize", "distance", "anmrr_k", "query", "ties"}
+_BEYOND = {"steps", "rerank", "fitted"}
 
 
 def plots(result: Mapping[str, Any]) -> dict[str, bytes]:
@@ -54,6 +55,7 @@ def context(result: Mapping[str, Any]) -> dict[str, Any]:
         "published": compare_with_published(result),
         "layers": LAYERS,
         "method": method_rows(result),
+        "beyond": "; ".join(row.text for row in _beyond(result["settings"])),
     }
 
 
@@ -70,6 +72,7 @@ def method_rows(result: Mapping[str, Any]) -> list[Row]:
     stated = {key: str(settings.get(key, "not stated")) for key in _EXPLAINED}
     rows = [
         Row("Normalisation", _NORMALIZE.get(stated["normalize"], stated["normalize"])),
+        *_beyond(settings),
         Row("Distance", _DISTANCE.get(stated["distance"], stated["distance"])),
         Row("Queries", f"{stated['query']}, ranked against the whole database; relevant = same class"),
         Row("Query excluded", "the query is taken out of its own ranking by its index, never as “the first hit”"),
@@ -79,7 +82,29 @@ def method_rows(result: Mapping[str, Any]) -> list[Row]:
         Row("Ties", _TIES.get(stated["ties"], stated["ties"])),
         Row("No relevant image", "such queries are counted apart and not averaged in"),
     ]
-    rows.extend(Row(key, text) for key, text in flat({k: settings[k] for k in sorted(settings.keys() - _EXPLAINED)}))
+    rows.extend(
+        Row(key, text) for key, text in flat({k: settings[k] for k in sorted(settings.keys() - _EXPLAINED - _BEYOND)})
+    )
+    return rows
+
+
+def _beyond(settings: Mapping[str, Any]) -> list[Row]:
+    """State what was done beyond the paper's method; nothing where nothing was."""
+    rows = []
+    if settings.get("steps"):
+        chain = ", ".join(settings["steps"])
+        figures = "".join(f"; {key}: {text}" for key, text in flat(settings.get("fitted") or {}))
+        rows.append(
+            Row("Post-processing", f"{chain}: beyond the paper, fitted on the database without labels{figures}")
+        )
+    if settings.get("rerank"):
+        rows.append(
+            Row(
+                "Re-ranking",
+                f"{', '.join(settings['rerank'])}: beyond the paper, without labels; "
+                "the query is left out of its own neighbours by its index",
+            )
+        )
     return rows
 
 
@@ -87,9 +112,11 @@ def heading(result: Mapping[str, Any]) -> list[str]:
     """Say above the table what was measured."""
     features, settings = result["features"], result["settings"]
     values = counted(features["dim"], "value", "values")
+    beyond = {"post-processing": settings.get("steps"), "re-ranking": settings.get("rerank")}
     return [
         f"{shorten(network_name(features), 40)}, {shorten(features['layer'], 20)}: {values} per image",
         f"normalisation: {settings['normalize']}; distance: {settings['distance']}",
+        *(f"{name}: {', '.join(chain)}" for name, chain in beyond.items() if chain),
     ]
 
 

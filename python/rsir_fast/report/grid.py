@@ -18,7 +18,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from rsir_fast.report.format import MISSING
+from rsir_fast.report.format import MISSING, shorten
 
 __all__ = ["Cell", "Column", "Grid", "GridRow", "to_csv", "to_latex", "to_markdown", "to_terminal"]
 
@@ -210,21 +210,25 @@ def to_latex(grid: Grid) -> str:
 
 
 def to_terminal(grid: Grid) -> RenderableType:
-    """Lay a table out for a terminal; nothing in it depends on colour."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=Text(grid.title), title_justify="left", title_style="")
-    table.add_column(grid.stub, no_wrap=True)
+    """Lay a table out for a terminal; nothing in it depends on colour, and names cannot steer it."""
+
+    def plain(text: str) -> Text:
+        return Text("\n".join(shorten(line, len(line)) for line in text.split("\n")))
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=plain(grid.title), title_justify="left", title_style="")
+    table.add_column(plain(grid.stub), no_wrap=True)
     for column in grid.columns:
-        table.add_column(Text(f"{column.group}\n{column.title}".strip()), justify="right", vertical="bottom")
+        table.add_column(plain(f"{column.group}\n{column.title}".strip()), justify="right", vertical="bottom")
     groups = grid.groups()
     for group, rows in groups:
         if group:
-            table.add_row(Text(group, style="bold"))
+            table.add_row(Text(shorten(group, len(group)), style="bold"))
         for row in rows:
             label = _with_mark(row.label, grid.mark(row.remark))
             cells = ((grid.value(row, c), grid.mark(grid.cell(row, c).remark)) for c in grid.columns)
-            table.add_row(Text(f"  {label}" if group else label), *(Text(_with_mark(*cell)) for cell in cells))
+            table.add_row(plain(f"  {label}" if group else label), *(plain(_with_mark(*cell)) for cell in cells))
     remarks = (f"[{number}] {remark}" for number, remark in enumerate(grid.remarks, 1))
-    return Group(table, *(Text(line) for line in (*remarks, *grid.notes)))
+    return Group(table, *(plain(line) for line in (*remarks, *grid.notes)))
 
 
 def _scaled(value: float, column: Column) -> Decimal:

@@ -85,7 +85,8 @@ def precision_recall_by_radius(curves: Curves) -> bytes:
         axes.set_xlim(-2, 102)
         axes.set_xticks(range(0, 101, 20))
         axes.set_title("Precision and recall by Hamming radius")
-        _legend_or_note(axes, "no two items of one class to compare")
+        few = len(axes.lines) <= _NAMED_WITHIN
+        legend_or_note(axes, "no two items of one class to compare", within=few)
         return save()
 
 
@@ -221,7 +222,8 @@ def _by_number(curves: Curves, key: str, y_label: str, title: str) -> bytes:
         percent_axes(axes, "Items returned", y_label)
         axes.set_xlim(left=0)
         axes.set_title(title)
-        _legend_or_note(axes, "no query has another item of its class")
+        few = len(axes.lines) <= _NAMED_WITHIN
+        legend_or_note(axes, "no query has another item of its class", within=few)
         return save()
 
 
@@ -238,13 +240,6 @@ def _styled(curves: Curves) -> Iterator[tuple[str, Mapping[str, Any], dict[str, 
 
 def _width(curves: Curves) -> float:
     return 4.8 if len(curves) <= _NAMED_WITHIN else 6.6
-
-
-def _legend_or_note(axes: Axes, reason: str) -> None:
-    if len(axes.lines) <= _NAMED_WITHIN:
-        legend_or_note(axes, reason)
-    else:
-        axes.figure.legend(loc="outside right upper", fontsize=8)
 
 
 def _name_radii(axes: Axes, points: Sequence[tuple[int, float, float]]) -> None:

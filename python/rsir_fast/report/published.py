@@ -70,6 +70,11 @@ _TABLES = {
     "whurs": _WHU_RS_TABLE,
     "whurs19": _WHU_RS_TABLE,
 }
+_DESCRIPTORS = {
+    "bovw150": "BoVW, 150 words",
+    "bovw15000": "BoVW, 15,000 words",
+    "morphological62": "morphological texture, 62 values",
+}
 _NETWORKS = {
     "cnnalex": "CNN-Alex",
     "cnnm": "CNN-M",
@@ -92,7 +97,7 @@ class Comparison:
     rows : tuple of PublishedRow
         The paper's table.
     network, layer : str
-        Row and column of the run.
+        Row and column of the run; of a descriptor there are no columns, and the layer is empty.
     deviation : str
         How the images of the run differ in number from the paper's; empty if they do not.
     """
@@ -115,7 +120,7 @@ def compare_with_published(result: Mapping[str, Any]) -> Comparison | None:
     Returns
     -------
     Comparison or None
-        None unless data set, network and layer are all among the paper's.
+        None unless data set, network and layer, or descriptor, are among the paper's.
 
     Examples
     --------
@@ -126,9 +131,12 @@ def compare_with_published(result: Mapping[str, Any]) -> Comparison | None:
     ('CNN-Alex', 'this run: 6 images of 2 classes; the paper: 2,100 of 21')
     """
     table = _TABLES.get(_key(result["dataset"]["name"]))
-    network = _NETWORKS.get(_key(result["features"]["backbone"]))
-    layer = result["features"]["layer"]
-    if result["protocol"] != "ge2018" or table is None or network is None or layer not in LAYERS:
+    name, layer = _key(result["features"]["backbone"]), result["features"]["layer"]
+    if "descriptor" in result["features"]:
+        network, layer = _DESCRIPTORS.get(name), ""
+    else:
+        network = _NETWORKS.get(name)
+    if result["protocol"] != "ge2018" or table is None or network is None or layer not in (*LAYERS, ""):
         return None
     deviates = deviation(result["dataset"], table.classes, table.per_class)
     return Comparison(table.dataset, table.rows, network, layer, deviates)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rsir_fast.training.epochs import CHECKPOINT, LOG, run_epochs
-from rsir_fast.training.processes import gathered, joined_processes, own_rank
+from rsir_fast.training.epochs import CHECKPOINT, LOG, read_checkpoint, run_epochs
+from rsir_fast.training.processes import from_first, gathered, joined_processes, own_rank
 from rsir_fast.training.progress import Precision, TrainingProgress
 
 __all__ = [
@@ -11,8 +11,10 @@ __all__ = [
     "LOG",
     "Precision",
     "TrainingProgress",
+    "from_first",
     "gathered",
     "joined_processes",
     "own_rank",
+    "read_checkpoint",
     "run_epochs",
 ]

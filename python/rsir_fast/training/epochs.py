@@ -14,7 +14,7 @@ from rsir_fast.datasets.files import replacing, write_atomically
 from rsir_fast.errors import TrainingError
 from rsir_fast.training.progress import TrainingProgress
 
-__all__ = ["CHECKPOINT", "LOG", "EpochTrainer", "run_epochs"]
+__all__ = ["CHECKPOINT", "LOG", "EpochTrainer", "read_checkpoint", "run_epochs"]
 
 CHECKPOINT, LOG, EVENTS = "checkpoint.pt", "log.jsonl", "tensorboard"
 
@@ -43,14 +43,59 @@ class EpochTrainer(Protocol):
         """Go on from what `state` returned."""
 
 
+def read_checkpoint(out: Path | None, settings: dict[str, Any]) -> dict[str, Any] | None:
+    """Return what a training with these settings left in a folder; None if there is nothing.
+
+    Raises
+    ------
+    TrainingError
+        If it cannot be read, or is of a training with other settings.
+    """
+    if out is None or not (out / CHECKPOINT).is_file():
+        return None
+    path = out / CHECKPOINT
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        before = json.loads(state["settings"])
+    except Exception as error:
+        raise TrainingError(
+            f"{path}: expected a checkpoint, cannot read it ({error}); delete it to begin anew"
+        ) from None
+    now = json.loads(json.dumps(settings))
+    if before != now:
+        names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
+        raise TrainingError(
+            f"{path}: expected a checkpoint of this training, found one with another "
+            f"{', '.join(_difference(name, before.get(name), now.get(name)) for name in names)}; "
+            "give the same settings, or choose another folder"
+        )
+    return state
+
+
+def _difference(name: str, before: object, now: object) -> str:
+    plain = not any(isinstance(value, (dict, list)) for value in (before, now))
+    return f"{name} ({before}, now {now})" if plain else name
+
+
 def run_epochs(
     trainer: EpochTrainer,
     out: Path | None,
     settings: dict[str, Any],
-    resume: bool,
+    state: dict[str, Any] | None,
     progress: Callable[[TrainingProgress], bool | None] | None,
 ) -> list[dict[str, Any]]:
-    """Train the epochs that are left; after each, a checkpoint, a line in the log and events for TensorBoard.
+    """Train the epochs that are left; after each, write a checkpoint, the log, and events for TensorBoard.
+
+    Parameters
+    ----------
+    trainer : EpochTrainer
+    out : Path, optional
+        Where to write.
+    settings : dict
+        JSON-able; a checkpoint is gone on with only by the same.
+    state : dict, optional
+        From `read_checkpoint`, to go on from.
+    progress : callable, optional
 
     Returns
     -------
@@ -60,16 +105,15 @@ def run_epochs(
     Raises
     ------
     TrainingError
-        If the loss is not finite or `progress` returned False (the last checkpoint is named), or if `out` holds another
-        training, or one that is not to be gone on with.
+        If loss or weights are not finite or `progress` returned False; the last checkpoint is named.
     """
-    described = json.dumps(settings, sort_keys=True)
+    described = json.dumps(settings)
     lines: list[str] = []
-    if out is not None and resume and (out / CHECKPOINT).is_file():
-        lines = _take_up(trainer, out / CHECKPOINT, described)
-    elif out is not None and not resume and (out / CHECKPOINT).exists():
-        raise TrainingError(f"{out}: expected a new folder, found a training; resume it, or choose another folder")
-    events = _Events(out if trainer.rank == 0 else None, trainer.epoch)
+    if state is not None:
+        trainer.load_state(state)
+        lines = state["log"]
+    writes = out is not None and trainer.rank == 0
+    events = _Events(out if writes else None, trainer.epoch)
     while trainer.epoch < trainer.epochs:
         try:
             log = trainer.train_epoch(progress)
@@ -77,33 +121,13 @@ def run_epochs(
             left = f"; {out / CHECKPOINT} holds epoch {trainer.epoch}" if out is not None and trainer.epoch else ""
             raise TrainingError(f"{error}{left}") from None
         lines.append(json.dumps({"epoch": trainer.epoch, **log}))
-        if out is not None and trainer.rank == 0:
+        if out is not None and writes:
             # Straight into the file: weights and momentum of a VGG are 1.1 GB.
             with replacing(out / CHECKPOINT) as file:
                 torch.save({"settings": described, "log": lines, **trainer.state()}, file)
             write_atomically(out / LOG, ("\n".join(lines) + "\n").encode())
             events.add(trainer.epoch, log)
     return [json.loads(line) for line in lines]
-
-
-def _take_up(trainer: EpochTrainer, path: Path, described: str) -> list[str]:
-    try:
-        state = torch.load(path, map_location=trainer.device, weights_only=True)
-        found = state["settings"]
-    except Exception as error:
-        raise TrainingError(
-            f"{path}: expected a checkpoint, cannot read it ({error}); delete it to begin anew"
-        ) from None
-    if found != described:
-        before, now = json.loads(found), json.loads(described)
-        names = [name for name in now if before.get(name) != now[name]]
-        raise TrainingError(
-            f"{path}: expected a checkpoint of this training, found one with another {', '.join(names)}; "
-            "give the same settings, or choose another folder"
-        )
-    trainer.load_state(state)
-    lines: list[str] = state["log"]
-    return lines
 
 
 class _Events:

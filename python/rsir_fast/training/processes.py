@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TypeVar
 
 import torch
@@ -12,7 +13,7 @@ from torch import distributed
 
 from rsir_fast.extraction.devices import usable_device
 
-__all__ = ["gathered", "joined_processes", "own_rank"]
+__all__ = ["from_first", "gathered", "joined_processes", "own_rank"]
 
 T = TypeVar("T")
 
@@ -54,9 +55,26 @@ def joined_processes(device: str | torch.device | None = None) -> Iterator[tuple
     if str(target) == "cuda":
         target = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
         torch.cuda.set_device(target)
-    # Gloo beside NCCL, which knows no tensors in host memory: losses and counts are summed there.
-    distributed.init_process_group("cpu:gloo,cuda:nccl" if target.type == "cuda" else "gloo")
+    # Gloo in any case, for what lies in host memory: features, checkpoints, counts. An extraction may take hours.
+    backend = "cpu:gloo,cuda:nccl" if target.type == "cuda" else "gloo"
+    distributed.init_process_group(backend, timeout=timedelta(days=2))
     try:
         yield target, distributed.get_rank() == 0
     finally:
         distributed.destroy_process_group()
+
+
+def from_first(make: Callable[[], T]) -> T:
+    """Let the first of several processes make something, and give it to all; alone, make it.
+
+    Parameters
+    ----------
+    make : callable
+        What it returns is pickled: tensors in host memory.
+    """
+    rank, processes = own_rank()
+    if processes == 1:
+        return make()
+    made = [make() if rank == 0 else None]
+    distributed.broadcast_object_list(made, device=torch.device("cpu"))
+    return made[0]  # type: ignore[return-value]

@@ -17,7 +17,7 @@ class TrainingProgress:
     Attributes
     ----------
     epoch, epochs
-        Counted from 1.
+        Counted from 1, of the stage.
     images, total
         Images seen in this epoch, and of an epoch.
     terms
@@ -27,7 +27,9 @@ class TrainingProgress:
     images_per_s
         Rate of this run.
     eta_s
-        Seconds left at that rate.
+        Seconds left at that rate, of the stage.
+    stage
+        What is trained: ``"head"``, which comes first where a hash network has both stages, or ``"network"``.
     """
 
     epoch: int
@@ -38,3 +40,4 @@ class TrainingProgress:
     learning_rate: float
     images_per_s: float
     eta_s: float
+    stage: str = "network"

@@ -1,0 +1,138 @@
+"""Options of `rsir train dhcnn` and `rsir reproduce dhcnn2021`: how to train, and on what part of the images."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rsir_fast.hashing import Recipe
+
+
+class RecipeName(str, Enum):
+    """Optimiser, schedule and loss."""
+
+    modern = "modern"
+    matlab = "matlab"
+    pytorch = "pytorch"
+
+
+class LossWeighting(str, Enum):
+    """Which of the two losses has the weight eta."""
+
+    matlab = "matlab"
+    pytorch = "pytorch"
+
+
+class SimilarityGradient(str, Enum):
+    """Gradient of the similarity term: p times the exact one, as in the authors' code, or exact."""
+
+    paper_code = "paper-code"
+    exact = "exact"
+
+
+_PANEL = "Recipe"
+
+RecipeOption = Annotated[
+    RecipeName,
+    typer.Option(help="modern (ours), or that of the authors' MATLAB or PyTorch release.", rich_help_panel=_PANEL),
+]
+Epochs = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Of the whole network, or of the head if it is alone. Default: the recipe's.",
+        rich_help_panel=_PANEL,
+    ),
+]
+Images = Annotated[
+    int | None,
+    typer.Option("--batch-size", min=1, help="Images a step. Default: the recipe's.", rich_help_panel=_PANEL),
+]
+LearningRate = Annotated[
+    float | None, typer.Option(help="Of the head, at its highest. Default: the recipe's.", rich_help_panel=_PANEL)
+]
+Beta = Annotated[
+    float | None,
+    typer.Option(
+        help="Weight of the distance from binary. Default: the recipe's, 25 or 10; the authors took 10 for WHU-RS.",
+        rich_help_panel=_PANEL,
+    ),
+]
+Eta = Annotated[
+    float | None, typer.Option(help="Weight of one of the losses, 0 to 1. Default: 0.2.", rich_help_panel=_PANEL)
+]
+Weighting = Annotated[
+    LossWeighting | None,
+    typer.Option(
+        "--loss-weighting",
+        help="Has eta: the similarity (matlab) or the labels (pytorch). Default: the recipe's.",
+        rich_help_panel=_PANEL,
+    ),
+]
+Gradient = Annotated[
+    SimilarityGradient | None,
+    typer.Option("--similarity-gradient", help="Default: the recipe's.", rich_help_panel=_PANEL),
+]
+Accumulate = Annotated[
+    int, typer.Option(min=1, help="Parts in which a batch passes the network.", rich_help_panel=_PANEL)
+]
+TrainShare = Annotated[
+    float,
+    typer.Option("--train", help="Share of every class to train on; in the paper 0.8 for UC Merced, 0.5 for AID."),
+]
+SplitFile = Annotated[
+    Path | None, typer.Option("--split", help="Split in a file, as `Split.save` writes it, in place of --train.")
+]
+Frozen = Annotated[
+    bool,
+    typer.Option(
+        "--freeze-backbone", help="Train the hash layer and classifier alone: seconds on a CPU, after the features."
+    ),
+]
+
+
+def recipe_of(
+    name: RecipeName,
+    batch_size: int | None,
+    learning_rate: float | None,
+    beta: float | None,
+    eta: float | None,
+    weighting: LossWeighting | None,
+    gradient: SimilarityGradient | None,
+) -> Recipe:
+    """Return a recipe with what was given in place of its own."""
+    from dataclasses import replace
+
+    from rsir_fast.hashing import RECIPES
+
+    recipe = RECIPES[name.value]
+    loss = {
+        "beta": beta,
+        "eta": eta,
+        "loss_weighting": None if weighting is None else weighting.value,
+        "similarity_gradient": None if gradient is None else gradient.value,
+    }
+    own: dict[str, Any] = {"batch_size": batch_size, "learning_rate": learning_rate}
+    return replace(recipe, loss=replace(recipe.loss, **_given(loss)), **_given(own))
+
+
+def refuse_together(context: typer.Context, option: str, others: tuple[str, ...], why: str) -> None:
+    """Refuse options that another one decides.
+
+    Raises
+    ------
+    ValueError
+        Naming both.
+    """
+    for other in others:
+        source = context.get_parameter_source(other)
+        if source is not None and source.name == "COMMANDLINE":
+            raise ValueError(f"--{other.replace('_', '-')}: expected none beside {option}, which {why}; leave one out")
+
+
+def _given(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}

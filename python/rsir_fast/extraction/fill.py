@@ -1,0 +1,249 @@
+"""What every extraction does, whatever makes the rows: shards, progress, resumption, the finished matrix."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsir_fast.datasets import Dataset
+from rsir_fast.errors import FeaturesError, RsirError
+from rsir_fast.extraction.features import Features, Skipped
+from rsir_fast.extraction.store import FeatureStore
+from rsir_fast.ops._arrays import as_count
+
+__all__ = ["Meter", "Progress", "Rows", "at_least", "check_resumable", "fill", "fingerprint"]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The features of some consecutive images.
+
+    Attributes
+    ----------
+    matrix
+        Float32 [m, dim], the readable ones in order; None if there are none.
+    count
+        Images asked for, readable or not.
+    skipped
+        Number and reason of each unreadable one.
+    """
+
+    matrix: NDArray[np.float32] | None
+    count: int
+    skipped: list[tuple[int, str]]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far an extraction is.
+
+    Attributes
+    ----------
+    done, total
+        Images, readable or not; `done` includes those of an earlier, interrupted run.
+    skipped
+        Unreadable ones so far in this run.
+    images_per_s
+        Rate of this run; 0 before its first batch.
+    eta_s
+        Seconds left at that rate; None before the first batch.
+    """
+
+    done: int
+    total: int
+    skipped: int = 0
+    images_per_s: float = 0.0
+    eta_s: float | None = None
+
+
+def fill(
+    data: Dataset,
+    rows: Callable[[Sequence[int]], Generator[Rows, None, None]],
+    *,
+    dim: int,
+    provenance: dict[str, Any],
+    shard: int,
+    out: Path | None = None,
+    resume: bool = False,
+    force: bool = False,
+    progress: Callable[[Progress], bool | None] | None = None,
+    timing: Callable[[], dict[str, Any]] = dict,
+    keep: Mapping[str, bytes] | None = None,
+) -> Features:
+    """Make the features of a data set shard by shard, in memory or in a folder.
+
+    Parameters
+    ----------
+    data
+        The images.
+    rows
+        Given image numbers, yields their features in order, in parts that never cross the end of a shard.
+    dim
+        Length of a row.
+    provenance
+        Everything beside the data set that decides the matrix, JSON-able.
+    shard
+        Images a shard.
+    out, resume, force, progress
+        As for `rsir_fast.extract`.
+    timing
+        Called at the end for more figures of the run.
+    keep
+        Files that belong to the features, such as a vocabulary: written into the folder before the first shard.
+
+    Returns
+    -------
+    Features
+
+    Raises
+    ------
+    FeaturesError
+        If the folder cannot be used; the message says why.
+    RsirError
+        If `progress` stopped the run.
+    """
+    if out is None:
+        sink: FeatureStore | _Memory = _Memory()
+    else:
+        check_resumable(data, resume)
+        settings = {"dataset": fingerprint(data), "shard_size": shard, **provenance}
+        sink = FeatureStore(out, settings, resume=resume, force=force)
+    with sink:
+        if isinstance(sink, FeatureStore):
+            for name, content in (keep or {}).items():
+                sink.keep(name, content)
+            if sink.is_complete:
+                return Features.load(sink.folder, verify=False)
+        todo = [first for first in range(0, len(data), shard) if first not in sink.shards]
+        numbers = [i for first in todo for i in range(first, min(first + shard, len(data)))]
+        meter = Meter(len(data), len(data) - len(numbers), progress)
+        with contextlib.closing(rows(numbers)) as made:
+            for first in todo:
+                images = min(shard, len(data) - first)
+                sink.add_shard(first, images, *_shard(made, images, dim, meter))
+        return sink.finish(
+            items=data.items,
+            labels=data.labels,
+            classes=data.classes,
+            name=data.name,
+            root=data.root,
+            dim=dim,
+            provenance=provenance,
+            timing=meter.timing() | timing(),
+            notes=data.notes,
+        )
+
+
+def check_resumable(data: Dataset, resume: bool) -> None:
+    """Raise FeaturesError for a data set in memory that is to be resumed."""
+    if resume and data.root is None:
+        raise FeaturesError(
+            f"{data.name}: a data set in memory cannot be known again, so it cannot be resumed; "
+            "leave resume out (and force to replace), or put the images into a folder"
+        )
+
+
+def _shard(
+    made: Iterator[Rows], images: int, dim: int, meter: Meter
+) -> tuple[NDArray[np.float32], list[tuple[int, str]]]:
+    """Return the features [rows, dim] of the next `images` images, and those skipped."""
+    parts, skipped, count = [], [], 0
+    while count < images:
+        rows = next(made)
+        count += rows.count
+        skipped += rows.skipped
+        if rows.matrix is not None:
+            parts.append(rows.matrix)
+        meter.add(rows.count, len(rows.skipped))
+    return np.concatenate([np.empty((0, dim), np.float32), *parts]), skipped
+
+
+def at_least(least: int, value: object, name: str) -> int:
+    """Return a count, refused below `least`."""
+    count = as_count(value, name)
+    if count < least:
+        raise ValueError(f"{name}: expected at least {least}, got {count}")
+    return count
+
+
+class Meter:
+    """Counts images and tells the caller."""
+
+    def __init__(self, total: int, before: int, progress: Callable[[Progress], bool | None] | None) -> None:
+        self.total, self.before, self.progress = total, before, progress
+        self.images = self.skipped = 0
+        self.start = time.perf_counter()
+        self.seconds = 0.0
+        self.report(Progress(before, total))
+
+    def add(self, images: int, skipped: int) -> None:
+        """Count some images of this run."""
+        self.images += images
+        self.skipped += skipped
+        self.seconds = time.perf_counter() - self.start
+        done, rate = self.before + self.images, self.images / self.seconds
+        self.report(Progress(done, self.total, self.skipped, rate, (self.total - done) / rate))
+
+    def report(self, progress: Progress) -> None:
+        """Tell the caller, who may stop the run."""
+        if self.progress is not None and self.progress(progress) is False:
+            raise RsirError(f"extraction stopped after {progress.done} of {progress.total} images")
+
+    def timing(self) -> dict[str, Any]:
+        """Figures of this run."""
+        rate = self.images / self.seconds if self.seconds else None
+        return {"images": self.images, "seconds": self.seconds, "images_per_s": rate}
+
+
+class _Memory:
+    """Stands in for a `FeatureStore` where nothing is to be written."""
+
+    def __init__(self) -> None:
+        self.parts: list[NDArray[np.float32]] = []
+        self.shards: dict[int, Any] = {}
+        self.skipped: list[tuple[int, str]] = []
+
+    def __enter__(self) -> _Memory:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def add_shard(self, first: int, images: int, matrix: NDArray[np.float32], skipped: list[tuple[int, str]]) -> None:
+        self.parts.append(matrix)
+        self.skipped += skipped
+
+    def finish(self, *, items: tuple[str, ...], labels: NDArray[np.int64] | None, dim: int, **rest: Any) -> Features:
+        kept = np.setdiff1d(np.arange(len(items)), [number for number, _ in self.skipped])
+        return Features(
+            matrix=np.concatenate([np.empty((0, dim), np.float32), *self.parts]),
+            items=tuple(items[i] for i in kept),
+            labels=None if labels is None else np.asarray(labels)[kept],
+            skipped=tuple(Skipped(items[number], reason) for number, reason in self.skipped),
+            **rest,
+        )
+
+
+def fingerprint(data: Dataset) -> dict[str, Any]:
+    """Recognise the same images again: names, labels and, on disk, size and time of change of every file."""
+    digest = hashlib.sha256()
+    for number, item in enumerate(data.items):
+        label = None if data.labels is None else int(data.labels[number])
+        digest.update(f"{item!r} {label} {_stamp(data, item)}\n".encode())
+    return {"name": data.name, "images": len(data), "classes": len(data.classes), "sha256": digest.hexdigest()}
+
+
+def _stamp(data: Dataset, item: str) -> tuple[int, int] | None:
+    try:
+        found = None if data.root is None else (data.root / item).stat()
+    except OSError:
+        return None
+    return None if found is None else (found.st_size, found.st_mtime_ns)

@@ -1,0 +1,94 @@
+"""What each option beyond the paper adds: one evaluation an option, in one table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from rsir_fast.extraction import Features
+from rsir_fast.protocols.evaluation import describe_dataset
+from rsir_fast.protocols.ge2018 import evaluate_ge2018
+
+__all__ = ["OPTIONS", "Option", "compare_ge2018"]
+
+
+class Option(NamedTuple):
+    """Steps and re-ranking as `rsir_fast.evaluate_ge2018` takes them; both empty for the paper's method."""
+
+    steps: str = ""
+    rerank: str = ""
+
+    @property
+    def label(self) -> str:
+        """What people read."""
+        return "; ".join(text for text in self if text) or "row normalisation (the paper)"
+
+
+OPTIONS = (
+    Option(),
+    Option("l2"),
+    Option("power:0.5,l2"),
+    Option("center,l2"),
+    Option("power:0.5,center,l2"),
+    Option("power:0.5,l2,pca:64,l2"),
+    Option("power:0.5,l2,whiten:32,l2"),
+    Option(rerank="expand:10"),
+    Option(rerank="expand:10:3"),
+    Option(rerank="augment:10"),
+    Option(rerank="diffuse:30"),
+    Option("power:0.5,center,l2", "expand:10"),
+    Option("power:0.5,center,l2", "augment:10"),
+    Option("power:0.5,center,l2", "diffuse:30"),
+    Option("power:0.5,center,l2", "augment:10,diffuse:50"),
+)
+"""The paper's method, each option by itself, and combinations."""
+
+
+def compare_ge2018(
+    features: Sequence[tuple[str, Features]],
+    options: Sequence[Option] = OPTIONS,
+    *,
+    threads: int | None = None,
+    device: Any = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, Any]:
+    """Evaluate options beyond the paper on features of one data set.
+
+    Parameters
+    ----------
+    features : sequence of (label, Features)
+        Of the same images: other networks, layers, sizes, turns.
+    options : sequence of Option
+    threads, device : optional
+        As in `rsir_fast.evaluate_ge2018`.
+    progress : callable, optional
+        Called with (evaluations done, evaluations in all).
+
+    Returns
+    -------
+    dict
+        JSON-able: ``dataset`` and ``rows``, each with ``features``, ``dim``, ``steps``, ``rerank`` and, for
+        ``query_excluded`` and ``query_included``, ``map`` and ``anmrr``; or ``refused``, why it could not be.
+
+    Raises
+    ------
+    DatasetError
+        If the features cannot be evaluated at all.
+    """
+    rows: list[dict[str, Any]] = []
+    for label, made in features:
+        for option in options:
+            row: dict[str, Any] = {"features": label, "dim": made.dim, "steps": option.steps, "rerank": option.rerank}
+            try:
+                result = evaluate_ge2018(
+                    made, steps=option.steps, rerank=option.rerank, examples=0, threads=threads, device=device
+                ).result
+            except ValueError as error:
+                row["refused"] = str(error)
+            else:
+                for key in ("query_excluded", "query_included"):
+                    row[key] = {measure: result[key][measure] for measure in ("map", "anmrr")}
+            rows.append(row)
+            if progress is not None:
+                progress(len(rows), len(features) * len(options))
+    return {"protocol": "ge2018", "dataset": describe_dataset(features[0][1]), "rows": rows}

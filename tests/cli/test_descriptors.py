@@ -1,0 +1,143 @@
+"""`--descriptor` as a stranger uses it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from html_page import Page
+from rsir_fast.cli import app
+from rsir_fast.extraction import Features
+from scene_files import write_broken, write_scenes
+
+pytest.importorskip("cv2")
+pytest.importorskip("higra")
+
+
+def rsir(*arguments, code=0):
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert result.exit_code == code, result.output
+    return result
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory):
+    return write_scenes(tmp_path_factory.mktemp("cli") / "scenes", per_class=4, size=56)
+
+
+@pytest.fixture(scope="module")
+def words(tmp_path_factory, scenes):
+    out = tmp_path_factory.mktemp("cli") / "words"
+    rsir("features", scenes, "--descriptor", "bovw-12", "--out", out, "--quiet")
+    return out
+
+
+def test_features(tmp_path, scenes):
+    result = rsir("features", scenes, "--descriptor", "bovw-12", "--out", tmp_path / "f")
+    assert "made by   BoVW-12 (ours), visual words (12 values an image)" in result.stdout
+    assert "words     from" in result.stdout
+    assert "features  12 x 12 float32" in result.stdout
+    assert "every image is read twice, first for the vocabulary" in result.stderr
+    again = rsir("features", scenes, "--descriptor", "bovw-12", "--out", tmp_path / "f", "--json")
+    assert "is finished already" in again.stderr
+    assert json.loads(again.stdout)["descriptor"]["descriptor"]["learnt"]["images"] == 12
+    refused = rsir("features", scenes, "--descriptor", "bovw-13", "--out", tmp_path / "f", code=1)
+    assert "descriptor.parameters.words was 12, is 13" in refused.stderr
+
+
+def test_dry_run(tmp_path, scenes):
+    result = rsir("features", scenes, "--descriptor", "bovw-12", "--out", tmp_path / "f", "--dry-run")
+    assert "made by   BoVW-12 (ours)" in result.stdout
+    assert not (tmp_path / "f").exists()
+
+
+def test_unreadable_images_are_listed_with_exit_code_3(tmp_path):
+    write_broken(tmp_path / "images")
+    result = rsir("features", tmp_path / "images", "--descriptor", "lbp", "--out", tmp_path / "f", "--quiet", code=3)
+    assert "3 images could not be read" in result.stderr
+    assert len(Features.load(tmp_path / "f")) == 7
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        "--backbone hog",
+        "--layer fc6",
+        "--weights w",
+        "--batch-size 3",
+        "--decoder cuda",
+        "--device cpu",
+        "--resize whole",
+    ],
+)
+def test_network_options_are_refused(option, tmp_path, scenes):
+    result = rsir("features", scenes, "--descriptor", "hog", "--out", tmp_path / "f", *option.split(), code=2)
+    name = option.split()[0]
+    assert f"{name}: expected none beside --descriptor, which runs no network; leave it out" in result.stderr
+
+
+def test_a_model_is_refused_and_a_wrong_name(tmp_path, scenes):
+    result = rsir("features", scenes, "--descriptor", "hog", "--model", "m", "--out", tmp_path / "f", code=2)
+    assert "--model: expected none beside --descriptor" in result.stderr
+    result = rsir("features", scenes, "--descriptor", "gist", "--out", tmp_path / "f", code=2)
+    assert "expected one of bovw-150, bovw-15000, morphological-62" in result.stderr
+
+
+def test_a_missing_extra_is_one_line(tmp_path, scenes, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    result = rsir("features", scenes, "--descriptor", "bovw-12", "--out", tmp_path / "f", code=1)
+    assert "pip install 'rsir-fast[shallow]'" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert not (tmp_path / "f").exists()
+
+
+def test_evaluate_from_images_and_from_features(tmp_path, scenes, words):
+    straight = rsir("evaluate", "ge2018", scenes, "--descriptor", "bovw-12", "--out", tmp_path / "a", "--json")
+    stored = rsir("evaluate", "ge2018", words, "--out", tmp_path / "b", "--json", "--device", "cpu")
+    one, other = json.loads(straight.stdout), json.loads(stored.stdout)
+    assert one["query_excluded"] == other["query_excluded"]
+    text = Page((tmp_path / "b/report.html").read_text()).text
+    for said in ("BoVW-12 (ours)", "visual words", "descriptor, not verified", "detector thresholds", "opencv"):
+        assert said in text
+    assert "Weights, file" not in text
+    refused = rsir("evaluate", "ge2018", words, "--descriptor", "bovw-12", code=2)
+    assert "--descriptor: expected a folder of images to go with it" in refused.stderr
+    refused = rsir("evaluate", "ge2018", scenes, "--descriptor", "bovw-12", "--backbone", "cnn-m", code=2)
+    assert "--backbone: expected none beside --descriptor" in refused.stderr
+
+
+def test_the_default_folder_is_named_after_the_descriptor(tmp_path, scenes, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rsir("evaluate", "ge2018", scenes, "--descriptor", "colour-histogram", "--normalize", "feature", "--quiet")
+    assert (tmp_path / "runs/ge2018-scenes-colour-histogram-colours-feature/report.html").is_file()
+
+
+@pytest.mark.parametrize("name", ["bovw-12", "colour-histogram"])
+def test_search(name, tmp_path, scenes, words):
+    out = words
+    if name != "bovw-12":
+        out = tmp_path / "f"
+        rsir("features", scenes, "--descriptor", name, "--out", out, "--quiet")
+    query = scenes / "class1/class1_2.jpg"
+    found = json.loads(rsir("search", out, query, "-k", 3, "--json").stdout)
+    first = found["queries"][0]["results"][0]
+    assert first["item"] == "class1/class1_2.jpg"
+    assert first["distance"] == 0.0
+    assert found["layer"] in ("visual words", "colours")
+    assert np.all(np.diff([entry["distance"] for entry in found["queries"][0]["results"]]) >= 0)
+
+
+def test_search_refuses_what_does_not_fit(tmp_path, scenes, words):
+    query = scenes / "class1/class1_2.jpg"
+    for option in (["--weights", "w"], ["--device", "cpu"]):
+        result = rsir("search", words, query, *option, code=2)
+        assert f"{option[0]}: expected no such option for features of a shallow descriptor" in result.stderr
+    copy = shutil.copytree(words, tmp_path / "copy")
+    (copy / "descriptor.safetensors").unlink()
+    result = rsir("search", copy, query, code=1)
+    assert "in descriptor.safetensors, found none; describe the images again" in result.stderr

@@ -1,0 +1,234 @@
+"""What all descriptors share: data set in, features out."""
+
+from __future__ import annotations
+
+import builtins
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from op_support import same_bits
+from rsir_fast.datasets import open_dataset
+from rsir_fast.descriptors import BagOfVisualWords, ColourHistogram, describe_dataset, load_descriptor
+from rsir_fast.descriptors.catalogue import rebuild_descriptor
+from rsir_fast.errors import FeaturesError, RsirError
+from rsir_fast.extraction import Features
+from rsir_fast.protocols import evaluate_ge2018
+from scene_files import write_broken, write_scenes
+
+pytest.importorskip("cv2")
+pytest.importorskip("higra")
+
+NAMES = ["bovw-12", "bovw-12-dense", "morphological-62", "colour-histogram", "hog", "lbp"]
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory):
+    return write_scenes(tmp_path_factory.mktemp("scenes"), per_class=4, size=56)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_workers_and_shards_change_no_bit(name, scenes, tmp_path):
+    expected = describe_dataset(scenes, load_descriptor(name), workers=0)
+    assert expected.matrix.shape == (12, load_descriptor(name).dim)
+    assert expected.items == open_dataset(scenes).items
+    for workers in (1, 3):
+        out = tmp_path / str(workers)
+        stored = describe_dataset(scenes, load_descriptor(name), workers=workers, shard_size=5, out=out)
+        assert same_bits(np.asarray(stored.matrix), expected.matrix)
+        assert stored.provenance == expected.provenance
+        assert len(list(out.glob("shards/*.npy"))) == 3
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_images_keep_their_size_and_unreadable_ones_are_listed(name, tmp_path):
+    readable = write_broken(tmp_path / "images")
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (70, 130), dtype=np.uint8)).save(
+        tmp_path / "images/w.png"
+    )
+    descriptor = load_descriptor(name)
+    for out in (None, tmp_path / "f"):
+        features = describe_dataset(tmp_path / "images", descriptor, workers=1, shard_size=3, out=out)
+        assert {entry.item for entry in features.skipped} == {item for item, good in readable.items() if not good}
+        assert set(features.items) == {item for item, good in readable.items() if good} | {"w.png"}
+        assert np.isfinite(features.matrix).all()
+        seen = dict(zip(features.items, features.matrix, strict=True))
+        with Image.open(tmp_path / "images/w.png") as image:
+            assert same_bits(seen["w.png"], descriptor.describe(image.convert("RGB")))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_folder_describes_further_images_the_same_way(name, scenes, tmp_path):
+    features = describe_dataset(scenes, load_descriptor(name), out=tmp_path / "f")
+    again = rebuild_descriptor(Features.load(tmp_path / "f").provenance, tmp_path / "f")
+    assert same_bits(again.describe(open_dataset(scenes).load_image(7)), np.asarray(features.matrix[7]))
+    assert again.provenance == features.provenance
+
+
+def test_provenance_is_complete(scenes):
+    made = describe_dataset(scenes, BagOfVisualWords(words=12, seed=3)).provenance
+    assert made["name"] == "bovw-12"
+    assert made["description"] == "BoVW-12 (ours)"
+    assert made["descriptor"]["parameters"]["seed"] == 3
+    assert set(made["extraction"]) == {"opencv", "numpy", "pillow", "rsir_fast", "cpu_capability"}
+    assert "detector thresholds" in made["descriptor"]["not_verified"]
+    learnt = made["descriptor"]["learnt"]
+    assert learnt["images"] == 12
+    assert learnt["sampled"] == learnt["local_descriptors"] > 100
+    assert len(learnt["sha256"]) == 64
+    assert set(describe_dataset(scenes, load_descriptor("morphological-62")).provenance["extraction"]) == {
+        "higra",
+        "numpy",
+        "pillow",
+        "rsir_fast",
+    }
+
+
+def test_stopped_and_resumed_is_identical(scenes, tmp_path):
+    straight = describe_dataset(scenes, BagOfVisualWords(words=12), out=tmp_path / "straight", shard_size=3)
+    seen = []
+
+    def stop(progress):
+        seen.append(progress.done)
+        return len(seen) < 13 + 8  # the vocabulary's 0 to 12, then 0 to 7
+
+    with pytest.raises(RsirError, match="stopped after 7 of 12 images"):
+        describe_dataset(scenes, BagOfVisualWords(words=12), out=tmp_path / "f", shard_size=3, workers=1, progress=stop)
+    with pytest.raises(FeaturesError, match="unfinished"):
+        Features.load(tmp_path / "f")
+    seen.clear()
+
+    def watch(progress):
+        seen.append(progress.done)
+
+    resumed = describe_dataset(
+        scenes, BagOfVisualWords(words=12), out=tmp_path / "f", shard_size=3, resume=True, progress=watch
+    )
+    assert seen == [6, 7, 8, 9, 10, 11, 12]  # no second vocabulary, no shard made twice
+    assert same_bits(np.asarray(resumed.matrix), np.asarray(straight.matrix))
+    for name in ("items.parquet", "descriptor.safetensors"):
+        assert (tmp_path / "f" / name).read_bytes() == (tmp_path / "straight" / name).read_bytes()
+
+
+KILLED = """
+import sys
+from rsir_fast.descriptors import BagOfVisualWords, describe_dataset
+describe_dataset(sys.argv[1], BagOfVisualWords(words=12), out=sys.argv[2], shard_size=2, workers=1)
+"""
+
+
+def test_killed_and_resumed_is_identical(tmp_path):
+    scenes = write_scenes(tmp_path / "scenes", per_class=40, size=64)
+    out = tmp_path / "f"
+    process = subprocess.Popen([sys.executable, "-c", KILLED, str(scenes), str(out)])
+    deadline = time.monotonic() + 240
+    while len(list(out.glob("shards/*.json"))) < 3 and time.monotonic() < deadline:
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert 3 <= len(list(out.glob("shards/*.json"))) < 60, "the kill must come in the middle"
+    resumed = describe_dataset(scenes, BagOfVisualWords(words=12), out=out, shard_size=2, resume=True)
+    assert "learn_s" not in resumed.timing
+    straight = describe_dataset(scenes, BagOfVisualWords(words=12))
+    assert straight.timing["learn_s"] > 0
+    assert same_bits(np.asarray(resumed.matrix), straight.matrix)
+
+
+def test_a_damaged_vocabulary_is_made_again(scenes, tmp_path):
+    describe_dataset(scenes, BagOfVisualWords(words=12), out=tmp_path / "f")
+    path = tmp_path / "f/descriptor.safetensors"
+    content = path.read_bytes()
+    describe_dataset(scenes, BagOfVisualWords(words=12, seed=1), out=tmp_path / "other")
+    of_another_seed = (tmp_path / "other/descriptor.safetensors").read_bytes()
+    for damaged in (content[:-9], b"", of_another_seed):
+        path.write_bytes(damaged)
+        again = describe_dataset(scenes, BagOfVisualWords(words=12), out=tmp_path / "f", resume=True)
+        assert len(again) == 12
+        assert path.read_bytes() == content
+
+
+def test_other_settings_are_refused_before_anything_is_learnt(scenes, tmp_path):
+    describe_dataset(scenes, BagOfVisualWords(words=12), out=tmp_path / "f")
+    with pytest.raises(FeaturesError, match=r"descriptor.parameters.words was 12, is 13"):
+        describe_dataset(scenes, BagOfVisualWords(words=13), out=tmp_path / "f", resume=True, progress=pytest.fail)
+    with pytest.raises(FeaturesError, match="holds finished features: resume"):
+        describe_dataset(scenes, BagOfVisualWords(words=13), out=tmp_path / "f", progress=pytest.fail)
+    with pytest.raises(FeaturesError, match="made otherwise"):
+        describe_dataset(scenes, ColourHistogram(), out=tmp_path / "f", resume=True)
+    replaced = describe_dataset(scenes, ColourHistogram(2), out=tmp_path / "f", force=True)
+    assert replaced.dim == 8
+    assert not (tmp_path / "f/descriptor.safetensors").exists()
+
+
+def test_a_vocabulary_serves_other_images_too(scenes, tmp_path):
+    descriptor = BagOfVisualWords(words=12)
+    describe_dataset(scenes, descriptor)
+    others = write_scenes(tmp_path / "others", classes=2, per_class=2, size=64)
+    digest = descriptor.digest()
+    features = describe_dataset(others, descriptor, out=tmp_path / "f")
+    assert descriptor.digest() == digest
+    assert features.provenance["descriptor"]["learnt"]["images"] == 12
+    assert rebuild_descriptor(features.provenance, tmp_path / "f").digest() == digest
+
+
+def test_rebuilding_refuses_what_is_not_the_same(scenes, tmp_path):
+    out = tmp_path / "f"
+    made = describe_dataset(scenes, BagOfVisualWords(words=12), out=out).provenance
+    changed = {**made, "descriptor": {**made["descriptor"], "choices": {"colour": "infrared"}}}
+    with pytest.raises(FeaturesError, match=r"describes otherwise \(colour, .*; describe the images again"):
+        rebuild_descriptor(changed, out)
+    with pytest.raises(FeaturesError, match="has no such descriptor"):
+        rebuild_descriptor({**made, "descriptor": {**made["descriptor"], "kind": "gist"}}, out)
+    describe_dataset(scenes, BagOfVisualWords(words=12, seed=1), out=tmp_path / "other")
+    with pytest.raises(FeaturesError, match=r"expected what bovw-12 learnt .* found another"):
+        rebuild_descriptor(made, tmp_path / "other")
+    (out / "descriptor.safetensors").unlink()
+    with pytest.raises(FeaturesError, match=r"found none; describe the images again"):
+        rebuild_descriptor(made, out)
+
+
+def test_data_sets_in_memory(scenes, tmp_path):
+    pairs = [(image, 0) for image in open_dataset(scenes)]
+    expected = describe_dataset(scenes, BagOfVisualWords(words=12)).matrix
+    assert same_bits(describe_dataset(pairs, BagOfVisualWords(words=12)).matrix, expected)
+    with pytest.raises(FeaturesError, match="cannot be known again"):
+        describe_dataset(pairs, BagOfVisualWords(words=12), out=tmp_path / "f", resume=True)
+
+
+@pytest.mark.parametrize(("name", "module"), [("bovw-150", "cv2"), ("morphological-62", "higra")])
+def test_a_missing_package_is_named_with_the_fix(name, module, monkeypatch):
+    real = builtins.__import__
+
+    def without(wanted, *rest, **more):
+        if wanted.split(".")[0] == module:
+            raise ModuleNotFoundError(f"No module named {module!r}")
+        return real(wanted, *rest, **more)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(ImportError, match=r"pip install 'rsir-fast\[shallow\]'"):
+        load_descriptor(name)
+    assert load_descriptor("colour-histogram").dim == 512  # the others go on
+
+
+def test_unknown_names():
+    for name in ("sift", "bovw-0", "bovw-", "bovw-150-sparse"):
+        with pytest.raises(ValueError, match=f"descriptor: expected one of bovw-150, .*got '{name}'"):
+            load_descriptor(name)
+
+
+@pytest.mark.data
+def test_real_scenes_are_told_apart(data_root):
+    """Thirty scenes of five classes: every descriptor well above chance, which is near 0.28 here."""
+    data = open_dataset(data_root / "UCMerced_LandUse").select(["beach", "forest", "harbor", "parkinglot", "river"])
+    some = data.subset([number for number in range(len(data)) if number % 100 < 6])
+    for name, least in {"bovw-150": 0.6, "morphological-62": 0.5, "colour-histogram": 0.5, "lbp": 0.5}.items():
+        features = describe_dataset(some, load_descriptor(name))
+        result = evaluate_ge2018(features, normalize="feature" if name.startswith("m") else "row").result
+        assert result["query_excluded"]["map"] > least, name
+        assert result["features"]["non_finite_rows"] == 0
