@@ -21,6 +21,7 @@ ROOMS = [
     "retrieval",
     "descriptors",
     "training",
+    "pretraining",
     "hashing",
     "report",
     "protocols",

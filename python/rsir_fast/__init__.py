@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     from rsir_fast.ops.relevant_ranks import relevant_ranks as relevant_ranks
     from rsir_fast.ops.sharded import ShardedCodes as ShardedCodes
     from rsir_fast.ops.sharded import ShardedDatabase as ShardedDatabase
+    from rsir_fast.pretraining import Pretrained as Pretrained
+    from rsir_fast.pretraining import PretrainingRecipe as PretrainingRecipe
+    from rsir_fast.pretraining import pretrain as pretrain
     from rsir_fast.protocols import evaluate_dhcnn2021 as evaluate_dhcnn2021
     from rsir_fast.protocols import evaluate_ge2018 as evaluate_ge2018
     from rsir_fast.protocols.reproduce_dhcnn2021 import reproduce_dhcnn2021 as reproduce_dhcnn2021
@@ -68,8 +71,11 @@ _HOME = {
     "SearchPlan": "ops._plan",
     "ShardedCodes": "ops.sharded",
     "ShardedDatabase": "ops.sharded",
+    "Pretrained": "pretraining",
+    "PretrainingRecipe": "pretraining",
     "prepare": "ops.prepare",
     "prepare_codes": "ops.prepared_codes",
+    "pretrain": "pretraining",
     "rank_database": "ops.rank_database",
     "relevant_ranks": "ops.relevant_ranks",
     "reproduce_dhcnn2021": "protocols.reproduce_dhcnn2021",
@@ -86,6 +92,7 @@ _ROOMS = (
     "hashing",
     "metrics",
     "ops",
+    "pretraining",
     "protocols",
     "report",
     "retrieval",

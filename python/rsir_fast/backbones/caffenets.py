@@ -17,7 +17,6 @@ from torch.nn import functional
 __all__ = ["LRN", "NETWORKS", "TABLE_LAYERS", "Conv", "Network", "Pool", "build_network"]
 
 TABLE_LAYERS = ("pool5", "fc6", "fc7")
-FC_WIDTH = 4096
 
 
 @dataclass(frozen=True)
@@ -65,12 +64,13 @@ class LRN:
 
 @dataclass(frozen=True)
 class Network:
-    """One column of the table: convolutions by stage, then fc6 and fc7 of 4096 units."""
+    """One column of the table: convolutions by stage, then fc6 and fc7 of `units` units."""
 
     title: str
     input_size: int
     stages: tuple[tuple[Conv, ...], ...]
     lrn: LRN | None
+    units: int = 4096
 
     def convs(self) -> Iterator[tuple[str, Conv]]:
         """Name and geometry of every convolution: conv1 ... conv5, or conv1_1 ... where a stage has several."""
@@ -82,6 +82,32 @@ class Network:
         """Return the same geometry without LRN, as in MatConvNet's own ``imagenet-matconvnet-*`` models."""
         stages = tuple(tuple(replace(conv, lrn=False) for conv in stage) for stage in self.stages)
         return replace(self, stages=stages, lrn=None)
+
+    def scaled(self, width: float) -> Network:
+        """Return the same network with a share of its channels and units, rounded to even numbers, at least two.
+
+        For small experiments: no published weights have another width than 1.
+
+        Raises
+        ------
+        ValueError
+            Unless 0 < `width` <= 1.
+
+        Examples
+        --------
+        >>> small = NETWORKS["cnn-alex"].scaled(0.25)
+        >>> [conv.channels for _, conv in small.convs()], small.dim("fc6")
+        ([24, 64, 96, 96, 64], 1024)
+        """
+        if not 0 < width <= 1:
+            raise ValueError(f"width: expected a share above 0 and at most 1, got {width}")
+
+        def part(number: int) -> int:
+            # Even, so that two groups can share them.
+            return max(2, 2 * round(number * width / 2))
+
+        stages = tuple(tuple(replace(conv, channels=part(conv.channels)) for conv in stage) for stage in self.stages)
+        return replace(self, stages=stages, units=part(self.units))
 
     def pool5_shape(self) -> tuple[int, int, int]:
         """Shape (C, H, W) of the last pool's output."""
@@ -99,7 +125,7 @@ class Network:
         (18432, 4096)
         """
         channels, height, width = self.pool5_shape()
-        return channels * height * width if layer == "pool5" else FC_WIDTH
+        return channels * height * width if layer == "pool5" else self.units
 
 
 def _vgg(*convs_per_stage: int) -> tuple[tuple[Conv, ...], ...]:
@@ -227,7 +253,7 @@ def build_network(network: Network, layer: str) -> nn.Sequential:
             )
         channels = conv.channels
     modules["flatten"] = nn.Flatten()
-    for name, width_in in (("fc6", network.dim("pool5")), ("fc7", FC_WIDTH))[: TABLE_LAYERS.index(layer)]:
-        modules[name] = nn.Linear(width_in, FC_WIDTH)
+    for name, width_in in (("fc6", network.dim("pool5")), ("fc7", network.units))[: TABLE_LAYERS.index(layer)]:
+        modules[name] = nn.Linear(width_in, network.units)
         modules[f"relu{name.removeprefix('fc')}"] = nn.ReLU(inplace=True)
     return nn.Sequential(modules)

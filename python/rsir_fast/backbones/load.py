@@ -54,6 +54,7 @@ class _Loaded:
     title: str
     input_size: int
     normalization: Normalization
+    width: float = 1.0
 
 
 def load_backbone(
@@ -62,6 +63,7 @@ def load_backbone(
     weights: str | os.PathLike[str] | None = None,
     *,
     resize: ResizeMode = "whole",
+    width: float | None = None,
 ) -> Backbone:
     """Load a pre-trained network, cut at one layer.
 
@@ -79,9 +81,12 @@ def load_backbone(
         torchvision weights ("IMAGENET1K_V2"). Or ``"random:SEED"``: untrained, for tests. Default: search as described
         in `rsir_fast.backbones.weights.locate.locate_weights`. A state dict (.pth, .safetensors, .npz of floats) for
         ``cnn-*`` has tensors named conv1.weight ... fc7.bias and RGB input minus (123.68, 116.779, 103.939), unless
-        it is torchvision's vgg16 or vgg19.
+        it is torchvision's vgg16 or vgg19, or a file of ``rsir train pretrain``, which brings its own mean.
     resize : {"whole", "short-side"}
         See `Preprocessing`.
+    width : float, optional
+        Share of the channels and units of a ``cnn-*`` network, above 0 and at most 1, for small experiments. Default:
+        1, or what a file of ``rsir train pretrain`` says.
 
     Returns
     -------
@@ -91,7 +96,7 @@ def load_backbone(
     Raises
     ------
     ValueError
-        Unknown network or layer; the message lists close names.
+        Unknown network or layer; the message lists close names. A width for a network that has none.
     WeightFileError
         Weights missing, damaged, unsafe, of another network, or not covering the layer.
 
@@ -105,10 +110,12 @@ def load_backbone(
     layer = default_layer(name) if layer is None else layer
     if name in NETWORKS and layer not in TABLE_LAYERS:
         raise ValueError(f"'{name}' has no layer '{layer}'; its layers: {', '.join(TABLE_LAYERS)}")
+    if width is not None and name not in NETWORKS:
+        raise ValueError(f"width: expected none for '{name}', got {width}; only cnn-* networks can be scaled")
     if isinstance(weights, str) and weights.startswith("random:"):
-        loaded, note, record = _random(name, layer, weights)
+        loaded, note, record = _random(name, layer, weights, width)
     else:
-        loaded, note, record = _trained(name, layer, weights)
+        loaded, note, record = _trained(name, layer, weights, width)
     normalization = loaded.normalization
     preprocessing = Preprocessing(
         input_size=loaded.input_size,
@@ -119,7 +126,7 @@ def load_backbone(
         std=normalization.std,
         mean_image=normalization.mean_image,
     )
-    return Backbone(
+    backbone = Backbone(
         loaded.network,
         name=name,
         layer=layer,
@@ -128,18 +135,28 @@ def load_backbone(
         description=f"{loaded.title} ({note})" if note else loaded.title,
         weights=record,
     )
+    if loaded.width != 1:
+        backbone.provenance["width"] = loaded.width
+    return backbone
 
 
-def _trained(name: str, layer: str, weights: str | os.PathLike[str] | None) -> tuple[_Loaded, str, dict[str, object]]:
+def _trained(
+    name: str, layer: str, weights: str | os.PathLike[str] | None, width: float | None
+) -> tuple[_Loaded, str, dict[str, object]]:
     located = _locate(name, weights)
     kind = sniff(located.path)
-    loaded, file = (_load_table if name in NETWORKS else _load_torchvision)(name, layer, located.path, kind)
+    if name in NETWORKS:
+        loaded, file = _load_table(name, layer, located.path, kind, width)
+    else:
+        loaded, file = _load_torchvision(name, layer, located.path, kind)
     record: dict[str, object] = {
         "file": located.path.name,
         "sha256": file_digest(located.path),
         "source": located.source,
         "format": file.format,
     }
+    if file.pretraining is not None:
+        record["pretraining"] = file.pretraining.training
     return loaded, file.note, record
 
 
@@ -151,7 +168,7 @@ def _locate(name: str, weights: str | os.PathLike[str] | None) -> Located:
     return locate_weights(name, weights, known_files(name))
 
 
-def _load_table(name: str, layer: str, path: Path, kind: str) -> tuple[_Loaded, WeightFile]:
+def _load_table(name: str, layer: str, path: Path, kind: str, width: float | None) -> tuple[_Loaded, WeightFile]:
     network = NETWORKS[name]
     normalization = _MATCONVNET_MEAN
     if kind in ("mat5", "hdf5"):
@@ -167,6 +184,12 @@ def _load_table(name: str, layer: str, path: Path, kind: str) -> tuple[_Loaded, 
             refuse(
                 path, f"tensors of {network.title}", found, "torchvision's alexnet and vgg load under their own names"
             )
+    made = file.pretraining
+    if made is not None and (made.network != name or width not in (None, made.width)):
+        asked = name if width is None else f"{name} of width {width:g}"
+        refuse(path, f"weights of {asked}", f"those of {made.network} of width {made.width:g}", "ask for that network")
+    share = made.width if made is not None else 1.0 if width is None else width
+    network = network.scaled(share) if share != 1 else network
     with torch.device("meta"):
         module = build_network(network, layer)
 
@@ -176,7 +199,8 @@ def _load_table(name: str, layer: str, path: Path, kind: str) -> tuple[_Loaded, 
 
     names = _parameters(network, layer)
     fill(module, file, target=f"{network.title} layer '{layer}'", names=names, covered=covered)
-    loaded = _Loaded(module, network.dim(layer), network.title, network.input_size, file.normalization or normalization)
+    normalization = file.normalization or normalization
+    loaded = _Loaded(module, network.dim(layer), network.title, network.input_size, normalization, share)
     return loaded, file
 
 
@@ -212,16 +236,17 @@ def _published(name: str, path: Path) -> NamedWeights:
     return next((weights for weights in published if weights.file.name == path.name), published[0])
 
 
-def _random(name: str, layer: str, weights: str) -> tuple[_Loaded, str, dict[str, object]]:
+def _random(name: str, layer: str, weights: str, width: float | None) -> tuple[_Loaded, str, dict[str, object]]:
     seed = weights.removeprefix("random:")
     if not seed.isdecimal():
         raise ValueError(f"expected weights='random:SEED' with a whole number, got {weights!r}")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(seed))
         if name in NETWORKS:
-            table = NETWORKS[name]
+            share = 1.0 if width is None else width
+            table = NETWORKS[name].scaled(share)
             network = build_network(table, layer)
-            loaded = _Loaded(network, table.dim(layer), table.title, table.input_size, _MATCONVNET_MEAN)
+            loaded = _Loaded(network, table.dim(layer), table.title, table.input_size, _MATCONVNET_MEAN, share)
         else:
             published = named_weights(name)[0]
             size = published.input_size

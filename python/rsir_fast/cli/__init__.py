@@ -12,7 +12,18 @@ import warnings
 
 import typer
 
-from rsir_fast.cli import compare, demo, doctor, evaluate_dhcnn2021, evaluate_ge2018, features, reproduce, search, train
+from rsir_fast.cli import (
+    compare,
+    demo,
+    doctor,
+    evaluate_dhcnn2021,
+    evaluate_ge2018,
+    features,
+    pretrain,
+    reproduce,
+    search,
+    train,
+)
 
 __all__ = ["main"]
 
@@ -50,6 +61,7 @@ tables.command("dhcnn2021")(reproduce.dhcnn2021)
 app.add_typer(tables, name="reproduce")
 trainings = typer.Typer(no_args_is_help=True, help="Train a network.")
 trainings.command("dhcnn")(train.dhcnn)
+trainings.command("pretrain")(pretrain.pretrain)
 app.add_typer(trainings, name="train")
 
 

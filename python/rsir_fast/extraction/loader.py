@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ from rsir_fast.datasets import Dataset
 from rsir_fast.errors import ImageError
 from rsir_fast.extraction.jpeg import DeviceDecoder, EncodedJpeg, read_jpeg
 
-__all__ = ["Batch", "batches", "default_workers"]
+__all__ = ["Batch", "batches", "default_workers", "in_groups"]
 
 Loaded = NDArray[np.uint8] | str
 """A resized image, or why there is none."""
@@ -89,16 +89,54 @@ def batches(
     Batch
     """
 
-    def prepare(number: int) -> Loaded | EncodedJpeg:
-        if decoder is not None and dataset.root is not None:
-            encoded = read_jpeg(dataset.root / dataset.items[number])
-            if encoded is not None:
-                return encoded
-        return load(number)
+    def load(number: int) -> NDArray[np.uint8]:
+        return preprocessing.prepare(dataset.load_image(number))
 
-    def load(number: int) -> Loaded:
+    def encoded(number: int) -> EncodedJpeg | None:
+        return None if dataset.root is None else read_jpeg(dataset.root / dataset.items[number])
+
+    groups = [numbers[first : first + batch_size] for first in range(0, len(numbers), batch_size)]
+    device = None if decoder is None else (decoder, encoded)
+    return in_groups(load, groups, preprocessing.input_size, workers, pin_memory=pin_memory, device=device)
+
+
+def in_groups(
+    load: Callable[[int], NDArray[np.uint8]],
+    groups: Iterable[Sequence[int]],
+    size: int,
+    workers: int,
+    *,
+    pin_memory: bool = False,
+    device: tuple[DeviceDecoder, Callable[[int], EncodedJpeg | None]] | None = None,
+) -> Generator[Batch, None, None]:
+    """Load groups of images in order, as `batches` does, each image by a function.
+
+    Parameters
+    ----------
+    load
+        Image number to uint8 [3, size, size]; called by several threads at once.
+    groups
+        Image numbers of each batch; a group may be empty.
+    size
+        Height and width of the images.
+    workers, pin_memory
+        As for `batches`.
+    device
+        A decoder, and a function that gives it an image's bytes, or None for one that it cannot decode.
+
+    Yields
+    ------
+    Batch
+    """
+    decoder, encode = (None, None) if device is None else device
+
+    def prepare(number: int) -> Loaded | EncodedJpeg:
+        encoded = None if encode is None else encode(number)
+        return checked(number) if encoded is None else encoded
+
+    def checked(number: int) -> Loaded:
         try:
-            return preprocessing.prepare(dataset.load_image(number))
+            return load(number)
         except ImageError as error:
             return str(error)
         except MemoryError:
@@ -110,7 +148,7 @@ def batches(
         for number, image in zip(asked, found, strict=True):
             if isinstance(image, EncodedJpeg):
                 made = next(decoded)
-                loaded.append(load(number) if made is None else made)
+                loaded.append(checked(number) if made is None else made)
             else:
                 loaded.append(image)
         skipped = [(n, reason) for n, reason in zip(asked, loaded, strict=True) if isinstance(reason, str)]
@@ -118,15 +156,13 @@ def batches(
         on_device = sum(isinstance(image, torch.Tensor) for image in images)
         if decoder is not None and on_device:
             return Batch(decoder.stack(images), len(asked), skipped, on_device)
-        size = preprocessing.input_size
         stacked = torch.empty((len(images), 3, size, size), dtype=torch.uint8, pin_memory=pin_memory)
         if images:
             np.stack(images, out=stacked.numpy())
         return Batch(stacked, len(asked), skipped)
 
-    wanted = [numbers[first : first + batch_size] for first in range(0, len(numbers), batch_size)]
     if workers == 0:
-        for asked in wanted:
+        for asked in groups:
             yield collate(asked, [prepare(number) for number in asked])
         return
     pool = ThreadPoolExecutor(workers, thread_name_prefix="rsir-loader")
@@ -142,7 +178,7 @@ def batches(
 
     try:
         under_way: deque[Callable[[], Batch]] = deque()
-        for asked in wanted:
+        for asked in groups:
             under_way.append(start(asked))
             if len(under_way) > AHEAD:
                 yield under_way.popleft()()

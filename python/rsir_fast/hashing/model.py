@@ -120,7 +120,8 @@ class HashModel:
         try:
             described = content["backbone"]
             steps = _preprocessing(described["preprocessing"], tensors.pop(MEAN_IMAGE, None))
-            trunk = load_backbone(described["name"], described["layer"], "random:0", resize=steps.resize)
+            name, layer, width = described["name"], described["layer"], described.get("width")
+            trunk = load_backbone(name, layer, "random:0", resize=steps.resize, width=width)
             trunk.preprocessing, trunk.provenance = steps, described
             head = HashHead(trunk.dim, content["bits"], len(content["classes"]))
             network = DHCNN(trunk, head)

@@ -9,12 +9,14 @@ from rsir_fast.backbones.weights.checkpoint import open_checkpoint, open_safeten
 from rsir_fast.backbones.weights.fill import fill
 from rsir_fast.backbones.weights.locate import KnownFile, Located, find_weights, locate_weights
 from rsir_fast.backbones.weights.npz import open_npz
+from rsir_fast.backbones.weights.pretrained import PreTraining
 from rsir_fast.backbones.weights.weightfile import Normalization, WeightFile, damaged, file_digest, refuse, sniff
 
 __all__ = [
     "KnownFile",
     "Located",
     "Normalization",
+    "PreTraining",
     "WeightFile",
     "file_digest",
     "fill",

@@ -14,6 +14,7 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
+from rsir_fast.backbones.weights.pretrained import PreTraining
 from rsir_fast.backbones.weights.weightfile import MAX_BYTES, WeightFile, damaged, refuse
 
 __all__ = ["open_checkpoint", "open_safetensors"]
@@ -101,6 +102,7 @@ def open_safetensors(path: Path) -> WeightFile:
     fix = "download the file again, or write it with safetensors.torch.save_file(model.state_dict(), path)"
     with damaged(path, "a safetensors file", fix), safe_open(path, framework="pt") as file:
         shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+        made = PreTraining.read(path, file.metadata())
     if os.path.getsize(path) > MAX_BYTES:
         refuse(path, f"at most {MAX_BYTES} bytes", f"{os.path.getsize(path)} bytes", fix)
 
@@ -109,4 +111,6 @@ def open_safetensors(path: Path) -> WeightFile:
             tensor: Tensor = file.get_tensor(name)
             return torch.clone(tensor)
 
-    return WeightFile(path, shapes, read, "safetensors")
+    if made is None:
+        return WeightFile(path, shapes, read, "safetensors")
+    return WeightFile(path, shapes, read, "safetensors", made.normalization, made.note, made)

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from rsir_fast.backbones.caffenets import FC_WIDTH, Conv, Network, Pool
+from rsir_fast.backbones.caffenets import Conv, Network, Pool
 from rsir_fast.backbones.weights.mat_reader import MatValue, read_mat
 from rsir_fast.backbones.weights.weightfile import Normalization, WeightFile, as_float32, refuse
 
@@ -122,9 +122,9 @@ def _table(network: Network) -> Iterator[_Expected]:
             yield _Expected(f"pool{suffix.partition('_')[0]}", "pool", size, pool=conv.pool)
             size = conv.pool.output_size(size)
     for number in (6, 7):
-        yield _Expected(f"fc{number}", "conv", size, weights=(size, size, channels, FC_WIDTH))
+        yield _Expected(f"fc{number}", "conv", size, weights=(size, size, channels, network.units))
         yield _Expected(f"relu{number}", "relu", 1)
-        size, channels = 1, FC_WIDTH
+        size, channels = 1, network.units
 
 
 def _check_layer(path: Path, expected: _Expected, layer: dict[str, MatValue], network: Network) -> None:

@@ -8,9 +8,9 @@ import math
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO, NoReturn
+from typing import TYPE_CHECKING, BinaryIO, NoReturn
 
 import numpy as np
 import torch
@@ -18,6 +18,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rsir_fast.errors import WeightFileError
+
+if TYPE_CHECKING:
+    from rsir_fast.backbones.weights.pretrained import PreTraining
 
 __all__ = ["MAX_BYTES", "Normalization", "WeightFile", "damaged", "file_digest", "refuse", "sniff", "tensor_bytes"]
 
@@ -56,6 +59,8 @@ class WeightFile:
         What the file or its format says about the input; None where it says nothing.
     note : str
         What sets this file apart ("8-bit conv trunk"); empty for an ordinary one.
+    pretraining : PreTraining or None
+        Of a file that `rsir train pretrain` wrote.
     """
 
     path: Path
@@ -64,6 +69,7 @@ class WeightFile:
     format: str
     normalization: Normalization | None = None
     note: str = ""
+    pretraining: PreTraining | None = None
 
     def read(self, name: str) -> Tensor:
         """Read one tensor.
@@ -80,9 +86,7 @@ class WeightFile:
         """Return the same file with its tensors under other names; `names` maps old to new, others are kept."""
         old = {names.get(name, name): name for name in self.shapes}
         shapes = {new: self.shapes[name] for new, name in old.items()}
-        return WeightFile(
-            self.path, shapes, lambda new: self.reader(old[new]), self.format, self.normalization, self.note
-        )
+        return replace(self, shapes=shapes, reader=lambda new: self.reader(old[new]))
 
 
 def refuse(path: Path, expected: str, found: object, fix: str) -> NoReturn:

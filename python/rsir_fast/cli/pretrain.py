@@ -1,0 +1,148 @@
+"""``rsir train pretrain``: from class folders to weights of one of the paper's networks."""
+
+from __future__ import annotations
+
+import time
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from rsir_fast.cli import options as opt
+from rsir_fast.cli.memory import keep_freed_memory
+from rsir_fast.cli.session import end_with_skipped, note, plural, print_json, reported_errors
+from rsir_fast.cli.train import training_progress
+
+
+class NetworkName(str, Enum):
+    """The networks that can be trained from nothing."""
+
+    cnn_alex = "cnn-alex"
+    cnn_m = "cnn-m"
+    cnn_16 = "cnn-16"
+    cnn_19 = "cnn-19"
+    cnn_f = "cnn-f"
+    cnn_s = "cnn-s"
+
+
+class Schedule(str, Enum):
+    """When the learning rate becomes a tenth."""
+
+    steps = "steps"
+    plateau = "plateau"
+
+
+class Initial(str, Enum):
+    """Initial weights."""
+
+    paper = "paper"
+    glorot = "glorot"
+
+
+_RECIPE = "Recipe"
+
+
+def pretrain(
+    data: Annotated[Path, typer.Argument(help="Folder of images in class folders, or of train/ and val/ with those.")],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Folder for the weights. [default: runs/pretrain-DATA-NETWORK]"),
+    ] = None,
+    network: Annotated[NetworkName, typer.Option("--backbone", "-b", help="Network.")] = NetworkName.cnn_alex,
+    width: Annotated[float, typer.Option(help="Share of channels and units, for small experiments.")] = 1.0,
+    epochs: Annotated[int, typer.Option(min=1, rich_help_panel=_RECIPE)] = 90,
+    batch_size: Annotated[
+        int, typer.Option(min=1, help="Images a step, of all processes.", rich_help_panel=_RECIPE)
+    ] = 256,
+    learning_rate: Annotated[float, typer.Option(help="Of the first epochs.", rich_help_panel=_RECIPE)] = 0.01,
+    schedule: Annotated[
+        Schedule,
+        typer.Option(help="A tenth at fixed epochs, or when top-1 has not improved.", rich_help_panel=_RECIPE),
+    ] = Schedule.steps,
+    drops: Annotated[
+        str | None,
+        typer.Option(help="Epochs of steps: 30,60,80. Default: 1/3, 2/3, 8/9 of all.", rich_help_panel=_RECIPE),
+    ] = None,
+    patience: Annotated[int, typer.Option(min=1, help="Epochs of plateau.", rich_help_panel=_RECIPE)] = 5,
+    init: Annotated[
+        Initial,
+        typer.Option(help="paper: N(0, 0.01). glorot: for cnn-16 and cnn-19.", rich_help_panel=_RECIPE),
+    ] = Initial.paper,
+    seed: Annotated[int, typer.Option(help="Of split, weights, order, crops and dropout.")] = 0,
+    accumulate: Annotated[int, typer.Option(min=1, help="Parts in which a batch passes the network.")] = 1,
+    precision: opt.PrecisionMode = opt.Precision.float32,
+    workers: opt.Workers = None,
+    device: opt.Device = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted training.")] = False,
+    quiet: opt.Quiet = False,
+    json: opt.Json = False,
+) -> None:
+    """Train a network of Ge et al. 2018 from nothing: their step 1, pre-training.
+
+    Writes weights.safetensors, which other commands take as --weights, log.jsonl and, after every epoch, checkpoint.pt
+    into OUT: an interrupted training goes on with --resume, to the same weights. Without val/, a fifth of every class
+    is for validation. On several devices or machines:
+    torchrun --nproc-per-node N --no-python rsir train pretrain ...
+    """
+    target = Path("runs") / f"pretrain-{data.absolute().name}-{network.value}" if out is None else out
+
+    def left() -> str:
+        there = (target / "checkpoint.pt").is_file()
+        return f"the last whole epoch is kept in {target}; go on with --resume" if there else "nothing was finished"
+
+    with reported_errors(left):
+        from rsir_fast.pretraining import PretrainingRecipe
+        from rsir_fast.pretraining import pretrain as run
+        from rsir_fast.pretraining.images import open_images
+        from rsir_fast.training import joined_processes
+
+        recipe = PretrainingRecipe(
+            epochs=epochs,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            schedule=schedule.value,
+            drops=_numbers(drops),
+            patience=patience,
+            initialization=init.value,
+        )
+        keep_freed_memory()
+        images = open_images(data, seed=seed)
+        parts = f"{plural(len(images.train), 'image')} to train on, {len(images.validation)} to validate on"
+        classes = plural(len(images.train.classes), "class")
+        start = time.perf_counter()
+        with joined_processes(device) as (place, first), training_progress(quiet or not first) as progress:
+            for remark in [f"{images.train.name}: {parts}, {classes}; {network.value}", *images.train.notes]:
+                note(remark, quiet or not first)
+            made = run(
+                images.train,
+                network.value,
+                width=width,
+                recipe=recipe,
+                validation=images.validation,
+                seed=seed,
+                out=target,
+                resume=resume,
+                device=place,
+                precision=precision.value,
+                accumulate=accumulate,
+                workers=workers,
+                progress=progress,
+            )
+        if not first:
+            return
+        path, result = target / "weights.safetensors", made.training["result"]
+        if json:
+            summary: dict[str, Any] = {"weights": str(path), "network": network.value, "width": width}
+            print_json({**summary, "training": made.training, "seconds": time.perf_counter() - start})
+        else:
+            note(f"validation: top-1 {result['top1']:.4f}, top-5 {result['top5']:.4f}", quiet)
+            typer.echo(f"weights: {path.absolute()}")
+    end_with_skipped(made.skipped)
+
+
+def _numbers(text: str | None) -> tuple[int, ...] | None:
+    try:
+        return None if text is None else tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise ValueError(f"--drops: expected epochs such as 30,60,80, got {text!r}") from None

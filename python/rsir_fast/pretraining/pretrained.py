@@ -1,0 +1,58 @@
+"""A pre-trained network, and the weight file it becomes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save
+
+from rsir_fast.backbones.weights import PreTraining
+from rsir_fast.datasets.files import write_atomically
+from rsir_fast.extraction.features import Skipped
+from rsir_fast.pretraining.network import Classifier
+
+__all__ = ["Pretrained"]
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """A network that was trained from nothing.
+
+    Attributes
+    ----------
+    network : Classifier
+        In eval mode, without gradients.
+    made : PreTraining
+        Name, width, mean, classes, and how it came to be: what its file says of it.
+    skipped : tuple of Skipped
+        Images that could not be read, of training and of validation.
+    """
+
+    network: Classifier
+    made: PreTraining
+    skipped: tuple[Skipped, ...] = ()
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes, in the order of fc8."""
+        return self.made.classes
+
+    @property
+    def training(self) -> dict[str, Any]:
+        """JSON-able: data set, recipe, seed, versions; ``result`` has the last epoch's log."""
+        return self.made.training
+
+    def save(self, path: str | Path) -> None:
+        """Write the weights as safetensors, in one step; an existing file is replaced.
+
+        `rsir_fast.load_backbone` reads it: ``load_backbone("cnn-alex", "fc7", path)``.
+
+        Parameters
+        ----------
+        path
+            File to write; its folder is made if need be.
+        """
+        tensors = {name: value.detach().cpu().contiguous() for name, value in self.network.state_dict().items()}
+        write_atomically(Path(path), save(tensors, self.made.metadata()))
