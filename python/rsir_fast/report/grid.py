@@ -37,6 +37,10 @@ class Column:
         Heading over it and its neighbours of the same group.
     scale, decimals
         A value is shown times `scale`, with so many decimals.
+    parts : sequence of {"spread", "runs", "low", "high"}
+        What a cell has beside its value; columns of their own in CSV.
+    signed : bool
+        Show the sign of a value above 0 too: it is a difference.
     """
 
     key: str
@@ -44,6 +48,8 @@ class Column:
     group: str = ""
     scale: int = 100
     decimals: int = 2
+    parts: tuple[str, ...] = ("spread", "runs")
+    signed: bool = False
 
 
 @dataclass(frozen=True)
@@ -54,17 +60,20 @@ class Cell:
     ----------
     mean : float or None
     spread : float, optional
-        Standard deviation over `count` runs.
-    count : int, optional
-        Runs.
+        Standard deviation over `runs` runs.
+    runs : int, optional
     remark : str
         On the value, or why there is none.
+    low, high : float, optional
+        Confidence interval.
     """
 
     mean: float | None = None
     spread: float | None = None
-    count: int | None = None
+    runs: int | None = None
     remark: str = ""
+    low: float | None = None
+    high: float | None = None
 
 
 @dataclass(frozen=True)
@@ -132,8 +141,14 @@ class Grid:
         cell = self.cell(row, column)
         if cell.mean is None:
             return MISSING if cell.remark else ""
-        parts = [cell.mean] if cell.spread is None else [cell.mean, cell.spread]
-        return " ± ".join(f"{_scaled(part, column):.{column.decimals}f}" for part in parts)
+        sign = "+" if column.signed else ""
+        text = f"{_scaled(cell.mean, column):{sign},.{column.decimals}f}"
+        if cell.spread is not None:
+            text += f" ± {_scaled(cell.spread, column):.{column.decimals}f}"
+        if cell.low is not None and cell.high is not None:
+            low, high = (f"{_scaled(end, column):{sign}.{column.decimals}f}" for end in (cell.low, cell.high))
+            text += f" ({low} to {high})"
+        return text
 
     def mark(self, remark: str) -> str:
         """Return the number of a footnote, nothing for no remark."""
@@ -167,14 +182,18 @@ def to_markdown(grid: Grid) -> str:
 
 
 def to_csv(grid: Grid) -> str:
-    """Write a table as CSV: unrounded means, spreads and numbers of runs in columns of their own, then remarks."""
+    """Write a table as CSV: unrounded values, spreads, intervals in columns of their own, then remarks."""
     target = io.StringIO()
     out = csv.writer(target, lineterminator="\n")
-    names = [name for column in grid.columns for name in (column.key, f"{column.key}_spread", f"{column.key}_runs")]
+    names = [name for column in grid.columns for name in (column.key, *(f"{column.key}_{p}" for p in column.parts))]
     out.writerow(["group", grid.stub, *names, "remarks"])
     for row in grid.rows:
         cells = [grid.cell(row, column) for column in grid.columns]
-        numbers = [number for cell in cells for number in (cell.mean, cell.spread, cell.count)]
+        numbers = [
+            getattr(cell, part)
+            for cell, column in zip(cells, grid.columns, strict=True)
+            for part in ("mean", *column.parts)
+        ]
         said = [f"{column.key}: {cell.remark}" for column, cell in zip(grid.columns, cells, strict=True) if cell.remark]
         remarks = "; ".join([row.remark, *said] if row.remark else said)
         texts = ["" if number is None else repr(number) for number in numbers]
@@ -216,9 +235,11 @@ def to_terminal(grid: Grid) -> RenderableType:
         return Text("\n".join(shorten(line, len(line)) for line in text.split("\n")))
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=plain(grid.title), title_justify="left", title_style="")
-    table.add_column(plain(grid.stub), no_wrap=True)
+    table.add_column(plain(grid.stub))
     for column in grid.columns:
-        table.add_column(plain(f"{column.group}\n{column.title}".strip()), justify="right", vertical="bottom")
+        # Where there is little room, names break and numbers do not.
+        title = plain(f"{column.group}\n{column.title}".strip())
+        table.add_column(title, justify="right", vertical="bottom", no_wrap=True)
     groups = grid.groups()
     for group, rows in groups:
         if group:
