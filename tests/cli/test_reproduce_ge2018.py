@@ -113,11 +113,21 @@ def test_no_weights_at_all_is_a_table_of_reasons(scenes, tmp_path):
     assert "weights not found: imagenet-vgg-verydeep-16.mat" in done.stdout
 
 
+def test_a_folder_with_an_equals_sign(tmp_path):
+    folder = write_scenes(tmp_path / "a=b", classes=2, per_class=3)
+    for number, given in enumerate((folder, f"mine={folder}")):
+        done = run("--data", given, "-b", "none", "--descriptor", "lbp", "-q", "-o", tmp_path / str(number))
+        assert done.exit_code == 0, done.output
+    assert (tmp_path / "0/map-a-b.md").is_file()
+    assert (tmp_path / "1/map-mine.md").is_file()
+
+
 def test_what_cannot_be_done_is_one_line(scenes, tmp_path):
     (tmp_path / "file").write_text("")
     (tmp_path / "empty").mkdir()
     for arguments, code, message in [
         (["--data", f"={scenes}"], 2, "--data: expected NAME=FOLDER"),
+        (["--data", "a="], 2, "--data: expected NAME=FOLDER"),
         (["--data", f"a={scenes}", "--data", f"a={scenes}"], 2, "expected different names, got a twice"),
         (["--data", tmp_path / "none"], 1, "none: expected FOLDER/CLASS/image.jpg"),
         (["--data", tmp_path / "empty"], 1, "empty"),

@@ -191,7 +191,8 @@ def test_what_cannot_be_done(scenes, tmp_path):
         ({"backbones": ["resnet1000"]}, ValueError, "unknown network 'resnet1000'; close names"),
         ({"descriptors": ["hog", "hog"]}, ValueError, "each network and descriptor once, got hog twice"),
         ({"steps": "zca"}, ValueError, "zca"),
-        ({"datasets": {"a b": scenes, "a-b": scenes}}, ValueError, "names that differ in letters or digits"),
+        ({"datasets": {"a b": scenes, "a-b": scenes}}, ValueError, "different names with letters or digits"),
+        ({"datasets": {"--": scenes}}, ValueError, "different names with letters or digits"),
         ({"datasets": {"one": scenes / "class0"}}, DatasetError, "one: expected images in one folder per class"),
     ]:
         with pytest.raises(error, match=message):

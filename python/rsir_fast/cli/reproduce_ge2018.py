@@ -155,14 +155,15 @@ def _datasets(given: list[str], all_items: bool, download: bool, quiet: bool) ->
 
     found: dict[str, Dataset] = {}
     for text in given:
-        name, told, folder = text.rpartition("=")
-        path = Path(folder)
-        if told and not name:
+        # A folder may have a = in its own name.
+        name, told, folder = ("", "", text) if Path(text).exists() else text.partition("=")
+        path = Path(folder if told else text)
+        if told and not (name and folder):
             raise ValueError(f"--data: expected NAME=FOLDER, got {text!r}")
         if opt.is_features_folder(path):
             raise DatasetError(f"expected a folder of images, got {path}, which rsir wrote")
         dataset = open_dataset(path, all_items=all_items, download=download and not path.exists())
-        name = name or dataset.name
+        name = name if told else dataset.name
         if name in found:
             raise ValueError(f"--data: expected different names, got {name} twice; name them: NAME=FOLDER")
         found[name] = dataset

@@ -13,7 +13,7 @@ from rsir_fast.backbones.torchvision_nets import layer_aliases
 from rsir_fast.descriptors import load_descriptor
 from rsir_fast.protocols.runs import slug
 
-__all__ = ["BASELINES", "FURTHER", "PAPER", "Method", "Source", "list_sources"]
+__all__ = ["BASELINES", "FURTHER", "GROUPS", "PAPER", "Method", "Source", "list_sources"]
 
 PAPER = ("cnn-alex", "cnn-m", "cnn-16", "cnn-19")
 """The paper's networks."""
@@ -23,6 +23,7 @@ BASELINES = ("bovw-150", "bovw-15000", "morphological-62", "colour-histogram", "
 """The paper's shallow descriptors, and further cheap ones."""
 
 GROUPS = ("networks of the paper", "shallow descriptors", "further networks", "beyond the paper")
+"""Headings of the rows, in their order."""
 
 
 @dataclass(frozen=True)

@@ -109,7 +109,7 @@ class Maker:
                     _set_source(backbone, located.source)
                     return backbone, {}
         # What a file that is there has wrong says more than that another is not there.
-        why = [f"weights not found: {files[0].name}", *(error for path, error in unusable.items())]
+        why = [f"weights not found: {files[0].name}", *unusable.values()]
         return None, dict.fromkeys(source.layers, "; ".join(why))
 
 

@@ -87,8 +87,7 @@ def precision_recall(entry: Mapping[str, Any]) -> bytes:
                 percents(curve["recall"]),
                 percents(curve["precision"]),
                 markevery=marked,
-                markersize=4.5,
-                **_style(index),
+                **_line(index),
             )
         percent_axes(axes, "Recall (%)", "Precision (%)")
         axes.set_xlim(0, 102)
@@ -116,7 +115,7 @@ def precision_by_returned(entry: Mapping[str, Any], largest: int = 100) -> bytes
             shown = max([shown, *numbers])
             marked = [place for place, n in enumerate(numbers) if n in _TICKS_N]
             values = percents([curve["precision"][place] for place in kept])
-            axes.plot(numbers, values, markevery=marked, markersize=4.5, **_style(index))
+            axes.plot(numbers, values, markevery=marked, **_line(index))
         axes.set_xscale("log")
         axes.set_xlim(1.9, shown * 1.08)
         axes.axvspan(2, 20, color="#f3f4f6", zorder=0)
@@ -131,7 +130,12 @@ def precision_by_returned(entry: Mapping[str, Any], largest: int = 100) -> bytes
 
 
 def _style(index: int) -> dict[str, Any]:
+    """Tell rows apart by marker, and lines of one colour by their dashes."""
     return {"color": COLOURS[index % len(COLOURS)], "marker": MARKERS[index % len(MARKERS)]}
+
+
+def _line(index: int) -> dict[str, Any]:
+    return {**_style(index), "linestyle": ("-", "--", ":")[index // len(COLOURS) % 3], "markersize": 4.5}
 
 
 def _legend(drawn: Figure, axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
