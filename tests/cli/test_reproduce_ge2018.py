@@ -49,8 +49,8 @@ def test_twice_the_same_bytes(scenes, weights, tmp_path):
     done = run(*arguments)
     assert done.exit_code == 0, done.output
     assert "one: 18 images, 3 classes" in done.stderr
-    assert "run 1 of 28: cnn-alex:pool5" in done.stderr
-    assert "run 28 of 28: lbp" in done.stderr
+    assert "\n1 of 12: one: cnn-alex, pool5, fc6, fc7\n" in done.stderr
+    assert "\n12 of 12: two: lbp\n" in done.stderr
     assert done.stdout.splitlines()[-1] == f"report: {tmp_path / 'a/report.html'}"
     assert re.search(r"CNN-M, fc6 +– \[\d\]", done.stdout)
     first = contents(tmp_path / "a")
@@ -113,6 +113,21 @@ def test_no_weights_at_all_is_a_table_of_reasons(scenes, tmp_path):
     assert "weights not found: imagenet-vgg-verydeep-16.mat" in done.stdout
 
 
+def test_help_names_the_defaults():
+    done = CliRunner().invoke(app, ["reproduce", "ge2018", "--help"], env={"COLUMNS": "200"})
+    for text in ("[default: squeezenet1_1, mobilenet_v2]", "[default: runs/reproduce-ge2018-NAMES]"):
+        assert text in done.stdout
+
+
+def test_a_damaged_weight_file_is_named(scenes, weights, tmp_path, monkeypatch):
+    monkeypatch.setenv("RSIR_WEIGHTS", str(weights))
+    (tmp_path / "w").mkdir()
+    (tmp_path / "w/imagenet-caffe-alex.mat").write_bytes(b"other content")
+    done = run("--data", f"a={scenes}", "-w", tmp_path / "w", *QUICK, "-q", "-o", tmp_path / "out")
+    assert done.exit_code == 0
+    assert "rsir: a, cnn-alex:fc6: passed over: " in done.stderr
+
+
 def test_a_folder_with_an_equals_sign(tmp_path):
     folder = write_scenes(tmp_path / "a=b", classes=2, per_class=3)
     for number, given in enumerate((folder, f"mine={folder}")):
@@ -128,6 +143,8 @@ def test_what_cannot_be_done_is_one_line(scenes, tmp_path):
     for arguments, code, message in [
         (["--data", f"={scenes}"], 2, "--data: expected NAME=FOLDER"),
         (["--data", "a="], 2, "--data: expected NAME=FOLDER"),
+        (["--data", ""], 2, "--data: expected NAME=FOLDER, got nothing"),
+        (["--data", scenes, "-b", "mobilenet_v2"], 2, "--backbone: expected names, or none by itself"),
         (["--data", f"a={scenes}", "--data", f"a={scenes}"], 2, "expected different names, got a twice"),
         (["--data", tmp_path / "none"], 1, "none: expected FOLDER/CLASS/image.jpg"),
         (["--data", tmp_path / "empty"], 1, "empty"),
@@ -139,7 +156,8 @@ def test_what_cannot_be_done_is_one_line(scenes, tmp_path):
         (["--data", scenes, "-b", "mobilenet_v2:fc9"], 2, "'mobilenet_v2' has no layer 'fc9'"),
         (["--data", scenes, "-b", "cnn-f:gap"], 2, "'cnn-f' has no layer 'gap'"),
     ]:
-        done = run(*QUICK, "--out", tmp_path / "out", *arguments)
+        quick = QUICK[2:] if ":" in str(arguments[-1]) else QUICK
+        done = run(*quick, "--out", tmp_path / "out", *arguments)
         assert done.exit_code == code, (arguments, done.output)
         assert message in done.stderr.splitlines()[-1]
         assert not (tmp_path / "out").exists()

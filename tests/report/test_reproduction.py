@@ -14,14 +14,14 @@ from rich.console import Console
 from html_page import Page
 from network_files import write_network
 from rsir_fast.protocols.reproduce_ge2018 import reproduce_ge2018
-from rsir_fast.report.ge2018_plots import drawn_rows, map_by_class, precision_by_returned, precision_recall
+from rsir_fast.report.ge2018_plots import drawn_rows, left_out, map_by_class, precision_by_returned, precision_recall
 from rsir_fast.report.ge2018_tables import anmrr_grid, map_grid
 from rsir_fast.report.grid import to_csv, to_latex, to_markdown
 from rsir_fast.report.published import published_figures
 from rsir_fast.report.reproduction import reproduction_tables, write_reproduction
 from scene_files import write_broken, write_scenes
 
-DRAWN = ["cnn-m:fc6", "bovw-4", "morphological-62", "cnn-m:pool5, l2"]
+DRAWN = ["cnn-m:fc6", "bovw-4", "morphological-62", "lbp", "cnn-m:pool5, l2"]
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def table(grid):
 
 
 def test_map_stands_beside_the_published_numbers(result):
-    grid = map_grid(result["datasets"][0], 0.95)
+    grid = map_grid(result["datasets"][0], result["settings"])
     assert grid.title == "Table 2: mAP on UCMerced"
     found = {line["features"]: line for line in table(grid)}
     fc6, ours = row(result, "cnn-m:fc6"), found[row(result, "cnn-m:fc6")["label"]]
@@ -69,7 +69,7 @@ def test_map_stands_beside_the_published_numbers(result):
         assert float(ours[f"map_{side}_low"]) == figures["interval"]["low"]
         assert float(ours[f"minus_published_{side}"]) == pytest.approx(figures["map"] - 0.558)
     assert float(ours["published"]) == 0.558
-    assert float(ours["p_value"]) == fc6["query_excluded"]["against_reference"]["p_value"]
+    assert float(ours["p_value"]) == fc6["against_reference"]["p_value"]
     reference = found[row(result, "cnn-m:pool5")["label"]]
     assert (reference["minus_reference"], reference["p_value"]) == ("", "")
     missing = found["CNN-Alex, fc7"]
@@ -83,7 +83,7 @@ def test_map_stands_beside_the_published_numbers(result):
 
 
 def test_another_data_set_has_nothing_published(result):
-    grid = map_grid(result["datasets"][1], 0.95)
+    grid = map_grid(result["datasets"][1], result["settings"])
     assert grid.title == "mAP on a <b>"
     assert {line["published"] for line in table(grid)} == {""}
     assert "ublished figures" not in to_markdown(grid)
@@ -119,7 +119,7 @@ def test_rows_that_are_drawn(result):
     for draw in (map_by_class, precision_recall, precision_by_returned):
         svg = draw(entry)
         ElementTree.fromstring(svg)
-        assert svg.count(b"(ours)") == 2
+        assert svg.count(b"(ours)") == 3
         assert draw(copy.deepcopy(entry)) == svg
     changed = row(result, "bovw-4")["query_excluded"]
     changed["per_class"][0]["map"] = 0.123
@@ -134,8 +134,33 @@ def test_nothing_to_draw(result):
         found["missing"] = "weights not found: x"
     for draw in (map_by_class, precision_recall, precision_by_returned):
         assert b"no row has figures" in draw(entry)
-    text = to_markdown(map_grid({**entry, "reference": None}, 0.95))
-    assert "±" not in text
+    text = to_markdown(map_grid({**entry, "reference": None}, result["settings"]))
+    assert "others are compared" not in text
+    assert "against" not in text
+
+
+def test_cheap_rows_are_drawn_where_there_is_little_else(result):
+    entry = result["datasets"][0]
+    assert left_out(entry) == ["cnn-m:pool5", "cnn-m:fc7"]
+    more = [{**row(result, "lbp"), "maker": f"net{n}", "method": f"net{n}"} for n in range(5)]
+    crowded = {**entry, "rows": [*entry["rows"], *more]}
+    assert "lbp" in left_out(crowded)
+    assert "net4" in [found["method"] for found in drawn_rows(crowded)]
+    twice = [
+        {**row(result, "lbp"), "group": "further networks", "maker": "net", "layer": layer, "method": layer}
+        for layer in "ab"
+    ]
+    assert [found["method"] for found in drawn_rows({**entry, "rows": twice})] == ["a", "b"]
+
+
+def test_a_class_without_a_value_has_no_mark(result):
+    entry = result["datasets"][0]
+    for found in entry["rows"]:
+        if found["missing"] is None:
+            found["query_excluded"]["per_class"][1]["map"] = None
+    svg = map_by_class(entry)
+    assert b"class1 (a single image)" in svg
+    assert svg.index(b"class2") < svg.index(b"class1 (")
 
 
 def test_files(result, tmp_path):
@@ -154,6 +179,9 @@ def test_files(result, tmp_path):
     assert "a <b>: class0/text.jpg" in page.text
     assert "not verified" in page.text  # what of a descriptor could not be checked against its publication
     assert "rsir reproduce <x>" in page.text
+    assert "Not drawn: cnn-m:pool5; cnn-m:fc7." in page.text
+    assert (tmp_path / "a/map-ucmerced.md").read_text().startswith("### Table 2: mAP on UCMerced\n")
+    assert (tmp_path / "a/anmrr.tex").read_text().startswith("% Table 4: ")
     assert source.count("<svg") == 6
     assert not re.search(r"<script|<link|src=\"http|@import|url\(http", source)
 
@@ -163,5 +191,5 @@ def test_terminal(result):
     with console.capture() as captured:
         console.print(reproduction_tables(result))
     text = captured.get()
-    assert re.search(r"\n   CNN-Alex, pool5 +– \[1\] +45\.90", text)
+    assert re.search(r"\n   CNN-Alex, pool5 +– \[1\] +45\.9 ", text)
     assert "…" not in text

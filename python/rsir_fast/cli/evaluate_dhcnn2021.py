@@ -26,7 +26,7 @@ def dhcnn2021(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="Folder for codes and report. [default: runs/dhcnn2021-DATA-NETWORK-LAYER]"),
+        typer.Option("--out", "-o", help="Folder for codes and report. \\[default: runs/dhcnn2021-DATA-NETWORK-LAYER]"),
     ] = None,
     examples: Annotated[int, typer.Option(min=0, help="Results shown for each example query.")] = 15,
     per_class: Annotated[bool, typer.Option("--per-class", help="Also print the figures of each class.")] = False,

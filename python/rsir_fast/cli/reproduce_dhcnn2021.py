@@ -32,12 +32,12 @@ def dhcnn2021(
         typer.Option(
             "--out",
             "-o",
-            help="Folder for features, models and tables. [default: runs/reproduce-dhcnn2021-DATA-NETWORK-LAYER]",
+            help="Folder for features, models and tables. \\[default: runs/reproduce-dhcnn2021-DATA-NETWORK-LAYER]",
         ),
     ] = None,
     bits: Annotated[
         list[str] | None,
-        typer.Option(help="Hash lengths, 8 to 1024: 16,32,64, or the option several times. [default: 16,32,64]"),
+        typer.Option(help="Hash lengths, 8 to 1024: 16,32,64, or the option several times. \\[default: 16,32,64]"),
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="How many, from 0 on: each draws split, weights and order.")] = 3,
     freeze_backbone: rec.Frozen = False,

@@ -37,7 +37,7 @@ def ge2018(
     ],
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="Folder for features and tables. [default: runs/reproduce-ge2018-NAMES]"),
+        typer.Option("--out", "-o", help="Folder for features and tables. \\[default: runs/reproduce-ge2018-NAMES]"),
     ] = None,
     weights: Annotated[
         Path | None,
@@ -49,7 +49,7 @@ def ge2018(
             "--backbone",
             "-b",
             help="Networks beside the paper's: NAME or NAME:LAYER, or none; repeat. "
-            "[default: squeezenet1_1, mobilenet_v2]",
+            "\\[default: squeezenet1_1, mobilenet_v2]",
             rich_help_panel=_ROWS,
             show_default=False,
         ),
@@ -58,7 +58,7 @@ def ge2018(
         list[str] | None,
         typer.Option(
             "--descriptor",
-            help="Shallow descriptors, or none; repeat. [default: bovw-150, bovw-15000, morphological-62, "
+            help="Shallow descriptors, or none; repeat. \\[default: bovw-150, bovw-15000, morphological-62, "
             "colour-histogram, hog, lbp]",
             rich_help_panel=_ROWS,
             show_default=False,
@@ -68,7 +68,7 @@ def ge2018(
         str | None,
         typer.Option(
             "--reference",
-            help="Row that all others are compared with, such as cnn-m:fc6. [default: the first with figures]",
+            help="Row that all others are compared with, such as cnn-m:fc6. \\[default: the first with figures]",
             rich_help_panel=_ROWS,
             show_default=False,
         ),
@@ -113,6 +113,7 @@ def ge2018(
         from rsir_fast.report.reproduction import reproduction_tables, write_reproduction
 
         keep_freed_memory()
+        weights = None if weights is None else weights.expanduser()
         if weights is not None and not weights.is_dir():
             found = "a file" if weights.exists() else "nothing there"
             raise RsirError(f"{weights}: expected a folder of weight files, found {found}; check --weights")
@@ -124,8 +125,8 @@ def ge2018(
                 datasets,
                 out=target,
                 weights=weights,
-                backbones=_listed(backbone, FURTHER),
-                descriptors=_listed(descriptor, BASELINES),
+                backbones=_listed("backbone", backbone, FURTHER),
+                descriptors=_listed("descriptor", descriptor, BASELINES),
                 turns=turns,
                 steps=steps,
                 rerank=rerank,
@@ -139,6 +140,10 @@ def ge2018(
                 progress=None if quiet else say,
                 extraction_progress=extracting,
             )
+        for entry in result["datasets"]:
+            for row in entry["rows"]:
+                if row.get("remark"):
+                    note(f"rsir: {entry['name']}, {row['method']}: {row['remark']}")
         paths = write_reproduction(target, result, command=shlex.join(["rsir", *sys.argv[1:]]))
         if json:
             print_json(result)
@@ -155,9 +160,11 @@ def _datasets(given: list[str], all_items: bool, download: bool, quiet: bool) ->
 
     found: dict[str, Dataset] = {}
     for text in given:
+        if not text:
+            raise ValueError("--data: expected NAME=FOLDER, got nothing")
         # A folder may have a = in its own name.
         name, told, folder = ("", "", text) if Path(text).exists() else text.partition("=")
-        path = Path(folder if told else text)
+        path = Path(folder if told else text).expanduser()
         if told and not (name and folder):
             raise ValueError(f"--data: expected NAME=FOLDER, got {text!r}")
         if opt.is_features_folder(path):
@@ -173,5 +180,7 @@ def _datasets(given: list[str], all_items: bool, download: bool, quiet: bool) ->
     return found
 
 
-def _listed(given: list[str] | None, default: tuple[str, ...]) -> list[str]:
+def _listed(option: str, given: list[str] | None, default: tuple[str, ...]) -> list[str]:
+    if given is not None and "none" in given and len(given) > 1:
+        raise ValueError(f"--{option}: expected names, or none by itself, got {', '.join(given)}")
     return list(default) if given is None else [name for name in given if name != "none"]

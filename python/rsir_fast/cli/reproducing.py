@@ -20,7 +20,7 @@ def check_tables_folder(out: Path) -> None:
 
 def say(stage: Stage) -> None:
     """Name the run that begins."""
-    note(f"run {stage.number} of {stage.total}: {stage.what}")
+    note(f"{stage.number} of {stage.total}: {stage.what}")
 
 
 def left(out: Path | None, results: str, features: str) -> str:

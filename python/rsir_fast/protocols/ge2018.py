@@ -225,6 +225,7 @@ def _ranking(
     if fitted.steps:
         vectors = fitted.transform(vectors)
         beyond["steps"] = [str(step) for step in fitted.steps]
+        beyond["dim"] = int(vectors.shape[1])
     if fitted.figures:
         beyond["fitted"] = fitted.figures
     if stages:

@@ -84,11 +84,15 @@ class Source:
     maker : str
         Network or descriptor.
     methods : tuple of Method
-        All of this maker; of a network of the paper with several layers, one pass gives all.
+        All of this maker, with or without turns; one pass gives all layers of a network of the paper.
     """
 
     maker: str
     methods: tuple[Method, ...]
+
+    def __str__(self) -> str:
+        """Name it for a reader who waits."""
+        return ", ".join([self.maker, *self.layers, *([f"{TURNS} turns"] if self.turns else [])])
 
     @property
     def turns(self) -> bool:
@@ -117,8 +121,8 @@ def list_sources(
         Networks beside the paper's four: ``NAME`` or ``NAME:LAYER``.
     descriptors : sequence of str
     turns, steps, rerank
-        Each adds a row to every one of `backbones`, on top of those before. A network and layer of the paper may be
-        named for these rows.
+        Each adds a row to every one of `backbones`, on top of those before; for these rows `backbones` may name a
+        network of the paper, too.
 
     Raises
     ------
@@ -134,8 +138,11 @@ def list_sources(
     for name in descriptors:
         with contextlib.suppress(ImportError):
             load_descriptor(name)
-    found = [Source(name, tuple(Method(GROUPS[0], name, layer) for layer in TABLE_LAYERS)) for name in PAPER]
-    found += [Source(name, (Method(GROUPS[1], name),)) for name in descriptors]
+    beyond = turns or bool(steps) or bool(rerank)
+    if beyond and not backbones:
+        raise ValueError("turns, steps, rerank: expected backbones to add rows to, got none; name one")
+    of_paper = {name: [Method(GROUPS[0], name, layer) for layer in TABLE_LAYERS] for name in PAPER}
+    others = [Source(name, (Method(GROUPS[1], name),)) for name in descriptors]
     for given in backbones:
         name, _, asked = given.partition(":")
         check_name(name)
@@ -143,13 +150,21 @@ def list_sources(
         if layer not in (TABLE_LAYERS if name in NETWORKS else layer_aliases(name)):
             # A node of the graph, or nothing: whoever asks is told before the work.
             load_backbone(name, layer, "random:0")
-        steps_up = dict.fromkeys([(turns, "", ""), (turns, steps, ""), (turns, steps, rerank)])
-        rows = [Method(GROUPS[3], name, layer, *options) for options in steps_up if any(options)]
-        if not (name in PAPER and layer in TABLE_LAYERS and rows):
+        if name in PAPER and not beyond:
+            raise ValueError(
+                f"backbones: expected networks beside the paper's, got {given}, which is a row already; leave it out, "
+                "or add turns, steps or rerank"
+            )
+        upwards = dict.fromkeys([(turns, "", ""), (turns, steps, ""), (turns, steps, rerank)])
+        rows = [Method(GROUPS[3], name, layer, *options) for options in upwards if any(options)]
+        if name in PAPER:
+            of_paper[name] += [row for row in rows if not row.turns]
+        else:
             rows.insert(0, Method(GROUPS[2], name, layer))
-        for turned in (False, True):
+        for turned in (True,) if name in PAPER else (False, True):
             same_pass = tuple(row for row in rows if row.turns == turned)
-            found += [Source(name, same_pass)] if same_pass else []
+            others += [Source(name, same_pass)] if same_pass else []
+    found = [*(Source(name, tuple(methods)) for name, methods in of_paper.items()), *others]
     methods = [str(method) for source in found for method in source.methods]
     twice = next((name for name in methods if methods.count(name) > 1), None)
     if twice is not None:

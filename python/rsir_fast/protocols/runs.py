@@ -72,7 +72,7 @@ class KeptRuns(Generic[R]):
     settings : mapping
         JSON-able: what all results depend on.
     total : int
-        Runs in all.
+        Runs in all, for `progress`.
     progress : callable, optional
         Called with a `Stage` before each run.
 
@@ -86,22 +86,20 @@ class KeptRuns(Generic[R]):
         self,
         folder: Path,
         settings: Mapping[str, Any],
-        total: int,
+        total: int = 0,
         progress: Callable[[Stage], None] | None = None,
     ) -> None:
-        self.done = 0
         self.folder, self.settings, self.total, self.progress = folder, settings, total, progress
         self.results: dict[R, dict[str, Any]] = {}
 
     def do(self, run: R, kind: str, compute: Callable[[Path], dict[str, Any]], **settings: Any) -> dict[str, Any]:
         """Do one run and return its result: `compute` is given its folder; `settings` are those of its own."""
-        self.done += 1
         if self.progress is not None:
-            self.progress(Stage(self.done, self.total, str(run)))
+            self.progress(Stage(len(self.results) + 1, self.total, str(run)))
         place = self.folder / kind / run.folder
         described = json.loads(json.dumps({**self.settings, **settings, **asdict(run)}))
         kept = _read(place / RESULT)
-        if kept.get("settings") != described:
+        if kept.get("settings") != described or "result" not in kept:
             start = time.perf_counter()
             text = result_json({"settings": described, "result": compute(place)})
             seconds = {**_read(self.folder / TIMING), f"{kind}/{run.folder}": time.perf_counter() - start}
@@ -111,10 +109,6 @@ class KeptRuns(Generic[R]):
         result: dict[str, Any] = kept["result"]
         self.results[run] = result
         return result
-
-    def pass_over(self) -> None:
-        """Leave out a run that cannot be done."""
-        self.done += 1
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,11 +13,12 @@ import numpy as np
 
 from rsir_fast.backbones import Backbone, averaged, every_layer, load_backbone
 from rsir_fast.backbones.catalogue import known_files
-from rsir_fast.backbones.weights import local_weights, locate_weights, verify
+from rsir_fast.backbones.weights import Located, local_weights, locate_weights, verify
 from rsir_fast.datasets import Dataset
 from rsir_fast.descriptors import describe_dataset, load_descriptor
 from rsir_fast.errors import DatasetError, WeightFileError
 from rsir_fast.extraction import Features, Progress, extract
+from rsir_fast.extraction.fill import fingerprint
 from rsir_fast.protocols.methods import Source
 from rsir_fast.protocols.runs import slug
 from rsir_fast.training import Precision
@@ -25,10 +28,36 @@ __all__ = ["Made", "Maker"]
 
 @dataclass(frozen=True)
 class Made:
-    """Features by layer ("" for a descriptor), and why there are none."""
+    """The features of one pass, by layer ("" for a descriptor); or why there are none.
 
-    features: dict[str, Features] = field(default_factory=dict)
+    Attributes
+    ----------
+    found
+        All layers side by side; None if there is none.
+    missing
+        By layer, why it is not there.
+    remark
+        On what is there, such as a weight file that was passed over.
+    """
+
+    found: Features | None = None
     missing: dict[str, str] = field(default_factory=dict)
+    remark: str = ""
+
+    def of_layer(self, layer: str) -> Features:
+        """Return one layer, with the provenance of a network that is cut there."""
+        assert self.found is not None
+        made = self.found.provenance
+        if "layers" not in made:
+            return self.found
+        first = 0
+        for name, dim in made["layers"]:
+            if name == layer:
+                break
+            first += dim
+        matrix = np.ascontiguousarray(self.found.matrix[:, first : first + dim])
+        kept = {key: value for key, value in made.items() if key != "layers"}
+        return replace(self.found, matrix=matrix, provenance={**kept, "layer": layer, "dim": dim})
 
 
 @dataclass(frozen=True)
@@ -60,57 +89,77 @@ class Maker:
         return self._extract(source, data, out) if source.layers else self._describe(source, data, out)
 
     def _describe(self, source: Source, data: Dataset, out: Path) -> Made:
-        place = out / source.maker
         try:
             descriptor = load_descriptor(source.maker)
+            place = _place(out, data, source.maker, descriptor.parameters, descriptor.choices)
             found = describe_dataset(
                 data, descriptor, out=place, resume=True, workers=self.workers, progress=self.progress
             )
         except (ImportError, DatasetError) as error:
             return Made(missing={"": str(error)})
-        return Made({"": found})
+        return Made(found)
 
     def _extract(self, source: Source, data: Dataset, out: Path) -> Made:
-        backbone, missing = self._load(source)
+        backbone, missing, remark = self._load(source)
         if backbone is None:
             return Made(missing=missing)
         layers = [layer for layer in source.layers if layer not in missing]
-        several = every_layer(backbone) if len(layers) > 1 else averaged(backbone, turns=source.turns)
-        # Other weights may reach other layers: those features have a place of their own.
-        place = out / slug(" ".join([source.maker, *layers, "turns" if source.turns else ""]))
+        assert not (source.turns and len(layers) > 1)
+        whole = every_layer(backbone) if len(layers) > 1 else averaged(backbone, turns=source.turns)
         run: dict[str, Any] = {"batch_size": self.batch_size, "precision": self.precision, "device": self.device}
-        found = extract(data, several, out=place, resume=True, workers=self.workers, progress=self.progress, **run)
-        return Made({layer: _of_layer(found, layer) for layer in layers}, missing)
+        weights = backbone.provenance["weights"]
+        assert isinstance(weights, dict)
+        name = " ".join([source.maker, *layers, *(["turns"] if source.turns else [])])
+        place = _place(out, data, name, weights["sha256"], self.batch_size, self.precision, str(self.device))
+        found = extract(data, whole, out=place, resume=True, workers=self.workers, progress=self.progress, **run)
+        return Made(found, missing, remark)
 
-    def _load(self, source: Source) -> tuple[Backbone | None, dict[str, str]]:
-        """Return the network, cut at the deepest of the layers that a weight file reaches, and what none reaches."""
+    def _load(self, source: Source) -> tuple[Backbone | None, dict[str, str], str]:
+        """Return the network, cut at the deepest of the layers that a file reaches; what none reaches; a remark."""
         files = known_files(source.maker)
-        local = list(local_weights(files, self.weights))
-        unusable: dict[Path, str] = {}
+        refused: dict[str, str] = {}
+        usable: list[Located] = []
+        for located in local_weights(files, self.weights):
+            wrong = _wrong(located)
+            if wrong:
+                refused[str(located.path)] = wrong
+            else:
+                usable.append(located)
+        wanted = f"weights not found: {files[0].name}"
         for number, layer in enumerate(reversed(source.layers)):
-            for located in local:
+            for attempt in [*usable, *([None] if self.download and number == 0 else [])]:
                 try:
-                    verify(located)
+                    located = attempt or locate_weights(source.maker, None, [file for file in files if file.url])
                     backbone = load_backbone(source.maker, layer, located.path)
                 except WeightFileError as error:
-                    unusable[located.path] = str(error)
+                    refused["download" if attempt is None else str(attempt.path)] = str(error)
                     continue
                 _set_source(backbone, located.source)
+                refused.pop(str(located.path), None)
                 beyond = source.layers[len(source.layers) - number :]
-                reaches = f"weights not found: {files[0].name}; {located.path.name} ends at {layer}"
-                return backbone, dict.fromkeys(beyond, reaches)
-            if self.download and number == 0:
-                try:
-                    located = locate_weights(source.maker, None, [file for file in files if file.url])
-                except WeightFileError as error:
-                    unusable[Path()] = str(error)
-                else:
-                    backbone = load_backbone(source.maker, layer, located.path)
-                    _set_source(backbone, located.source)
-                    return backbone, {}
-        # What a file that is there has wrong says more than that another is not there.
-        why = [f"weights not found: {files[0].name}", *unusable.values()]
-        return None, dict.fromkeys(source.layers, "; ".join(why))
+                ends = f"{wanted}; {located.path.name} ends at {layer}"
+                return backbone, dict.fromkeys(beyond, _joined(ends, refused)), _joined("", refused)
+        return None, dict.fromkeys(source.layers, _joined(wanted, refused)), ""
+
+
+def _wrong(located: Located) -> str:
+    """Say why a file is not the published one of its name; nothing if it is."""
+    try:
+        verify(located)
+    except WeightFileError as error:
+        return str(error)
+    return ""
+
+
+def _joined(reason: str, refused: dict[str, str]) -> str:
+    """Add what is wrong with files that could have been taken."""
+    return "; ".join(text for text in (reason, *(f"passed over: {why}" for why in refused.values())) if text)
+
+
+def _place(out: Path, data: Dataset, name: str, *decided_by: Any) -> Path:
+    """Return a folder of its own for everything that decides a matrix: other settings leave it as it is."""
+    digest = hashlib.sha256(json.dumps([fingerprint(data), *decided_by]).encode("ascii")).hexdigest()
+    return out / f"{slug(name)}-{digest[:8]}"
 
 
 def _set_source(backbone: Backbone, source: str) -> None:
@@ -118,18 +167,3 @@ def _set_source(backbone: Backbone, source: str) -> None:
     weights = backbone.provenance["weights"]
     assert isinstance(weights, dict)
     backbone.provenance["weights"] = {**weights, "source": source}
-
-
-def _of_layer(features: Features, layer: str) -> Features:
-    """Return one layer of features that have several; its provenance is that of a network cut there."""
-    made = features.provenance
-    if "layers" not in made:
-        return features
-    first = 0
-    for name, dim in made["layers"]:
-        if name == layer:
-            break
-        first += dim
-    matrix = np.ascontiguousarray(features.matrix[:, first : first + dim])
-    kept = {key: value for key, value in made.items() if key != "layers"}
-    return replace(features, matrix=matrix, provenance={**kept, "layer": layer, "dim": dim})

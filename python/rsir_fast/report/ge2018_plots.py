@@ -6,17 +6,19 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from rsir_fast.report._figure import COLOURS, GREY, MARKERS, figure, note, number_or, percent_axes, percents
+from rsir_fast.report._figure import COLOURS, GREY, MARKERS, figure, note, percent_axes, percents
 from rsir_fast.report.format import shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["drawn_rows", "map_by_class", "precision_by_returned", "precision_recall"]
+__all__ = ["drawn_rows", "left_out", "map_by_class", "precision_by_returned", "precision_recall"]
 
 _LAYERS = ("fc6", "fc7", "pool5")
 _CHEAP = ("colour-histogram", "hog", "lbp")
+_MOST = 8
+"""Rows that are told apart in one plot."""
 _TICKS_N = (2, 3, 5, 10, 20, 50, 100)
 _POINTS = (2, 5, 10, 20)
 """Numbers of returned images that are marked on a P-R curve: the paper's range."""
@@ -24,22 +26,37 @@ _NOTHING = "no row has figures"
 
 
 def drawn_rows(entry: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Choose the rows that are drawn: of a network of the paper one layer, fc6 where there is one; of options the last.
+    """Choose the rows that are drawn.
+
+    Of a network of the paper one layer, fc6 where there is one; of what goes beyond the paper the last of each network;
+    of cheap descriptors none where there is much else.
 
     Parameters
     ----------
     entry : dict
         One of the ``datasets`` of `rsir_fast.protocols.reproduce_ge2018`.
     """
-    able = [row for row in entry["rows"] if row["missing"] is None and row["maker"] not in _CHEAP]
+    able = [row for row in entry["rows"] if row["missing"] is None]
     chosen = []
-    for (group, _), rows in groupby(able, key=lambda row: (row["group"], row["maker"])):
+    for (group, *_), rows in groupby(able, key=_kind):
         found = list(rows)
         if group == "networks of the paper":
             chosen.append(min(found, key=lambda row: _LAYERS.index(row["layer"])))
         else:
             chosen.append(found[-1])
-    return chosen
+    costly = [row for row in chosen if row["maker"] not in _CHEAP]
+    return costly if len(chosen) > _MOST else chosen
+
+
+def _kind(row: Mapping[str, Any]) -> tuple[str, str, str]:
+    layer = "" if row["group"] == "networks of the paper" else row["layer"]
+    return row["group"], row["maker"], layer
+
+
+def left_out(entry: Mapping[str, Any]) -> list[str]:
+    """Name the rows that have figures and are not drawn."""
+    drawn = {row["method"] for row in drawn_rows(entry)}
+    return [row["method"] for row in entry["rows"] if row["missing"] is None and row["method"] not in drawn]
 
 
 def map_by_class(entry: Mapping[str, Any]) -> bytes:
@@ -51,16 +68,23 @@ def map_by_class(entry: Mapping[str, Any]) -> bytes:
         One SVG file; the classes stand in the order of their mean over the rows.
     """
     rows = drawn_rows(entry)
-    by_class = [{c["class"]: number_or(c["map"], 0.0) for c in row["query_excluded"]["per_class"]} for row in rows]
-    classes = sorted(
-        entry["dataset"]["classes"], key=lambda name: (-sum(found.get(name, 0) for found in by_class), name)
-    )
+    by_class = [
+        {each["class"]: each["map"] for each in row["query_excluded"]["per_class"] if each["map"] is not None}
+        for row in rows
+    ]
+
+    def mean(name: str) -> float:
+        values = [found[name] for found in by_class if name in found]
+        return sum(values) / len(values) if values else -1.0
+
+    classes = sorted(entry["dataset"]["classes"], key=lambda name: (-mean(name), name))
     with figure(7.4, 1.5 + 0.27 * max(len(classes), 4)) as (drawn, save):
         axes = drawn.subplots()
         for index, found in enumerate(by_class):
-            values = [100 * found.get(name, 0.0) for name in classes]
+            values = percents([found.get(name) for name in classes])
             axes.plot(values, range(len(classes)), linestyle="none", markersize=5.5, **_style(index))
-        axes.set_yticks(range(len(classes)), [shorten(name, 26) for name in classes])
+        labels = [shorten(name, 26) + ("" if mean(name) >= 0 else " (a single image)") for name in classes]
+        axes.set_yticks(range(len(classes)), labels if rows else [shorten(name, 26) for name in classes])
         axes.set_ylim(len(classes) - 0.4, -0.6)
         axes.set_xlim(0, 102)
         axes.set_xlabel("mAP (%), query excluded")

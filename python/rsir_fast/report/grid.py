@@ -20,7 +20,7 @@ from rich.text import Text
 
 from rsir_fast.report.format import MISSING, shorten
 
-__all__ = ["Cell", "Column", "Grid", "GridRow", "to_csv", "to_latex", "to_markdown", "to_terminal"]
+__all__ = ["Cell", "Column", "Grid", "GridRow", "markdown", "to_csv", "to_latex", "to_markdown", "to_terminal"]
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,19 @@ class Grid:
         return row.cells.get(column.key, Cell())
 
     def value(self, row: GridRow, column: Column) -> str:
-        """Write a cell, without its footnote."""
+        """Write a cell with its interval, without its footnote."""
+        interval = self.interval(row, column)
+        return self.number(row, column) + (f" ({interval})" if interval else "")
+
+    def interval(self, row: GridRow, column: Column) -> str:
+        """Write a cell's interval, nothing if it has none."""
+        cell, sign = self.cell(row, column), "+" if column.signed else ""
+        if cell.low is None or cell.high is None:
+            return ""
+        return " to ".join(f"{_scaled(end, column):{sign}.{column.decimals}f}" for end in (cell.low, cell.high))
+
+    def number(self, row: GridRow, column: Column) -> str:
+        """Write a cell's value and spread."""
         cell = self.cell(row, column)
         if cell.mean is None:
             return MISSING if cell.remark else ""
@@ -145,9 +157,6 @@ class Grid:
         text = f"{_scaled(cell.mean, column):{sign},.{column.decimals}f}"
         if cell.spread is not None:
             text += f" ± {_scaled(cell.spread, column):.{column.decimals}f}"
-        if cell.low is not None and cell.high is not None:
-            low, high = (f"{_scaled(end, column):{sign}.{column.decimals}f}" for end in (cell.low, cell.high))
-            text += f" ({low} to {high})"
         return text
 
     def mark(self, remark: str) -> str:
@@ -171,14 +180,14 @@ def to_markdown(grid: Grid) -> str:
         return _with_mark(grid.value(row, column), grid.mark(grid.cell(row, column).remark))
 
     titles = [f"{column.group}: {column.title}" if column.group else column.title for column in grid.columns]
-    lines = [_piped(_markdown(title) for title in (grid.stub, *titles)), f"|---|{'---:|' * len(titles)}"]
+    lines = [_piped(markdown(title) for title in (grid.stub, *titles)), f"|---|{'---:|' * len(titles)}"]
     for group, rows in grid.groups():
-        lines += [f"| **{_markdown(group)}** |{' |' * len(titles)}"] if group else []
+        lines += [f"| **{markdown(group)}** |{' |' * len(titles)}"] if group else []
         for row in rows:
-            label = _with_mark(_markdown(row.label), grid.mark(row.remark))
+            label = _with_mark(markdown(row.label), grid.mark(row.remark))
             lines.append(_piped([label, *(text(row, column) for column in grid.columns)]))
-    notes = [*(f"[{number}] {_markdown(remark)}" for number, remark in enumerate(grid.remarks, 1))]
-    return "\n".join([*lines, *(line for note in (*notes, *map(_markdown, grid.notes)) for line in ("", note)), ""])
+    notes = [*(f"[{number}] {markdown(remark)}" for number, remark in enumerate(grid.remarks, 1))]
+    return "\n".join([*lines, *(line for note in (*notes, *map(markdown, grid.notes)) for line in ("", note)), ""])
 
 
 def to_csv(grid: Grid) -> str:
@@ -270,7 +279,8 @@ def _cell_text(text: str) -> str:
     return f"'{text}" if text[:1] in ("=", "+", "-", "@") else text
 
 
-def _markdown(text: str) -> str:
+def markdown(text: str) -> str:
+    """Escape a name for Markdown."""
     return re.sub(r"([\\`*_|<>\[\]])", r"\\\1", " ".join(text.split()))
 
 

@@ -64,16 +64,17 @@ _WHU_RS = (
 
 @dataclass(frozen=True)
 class _Table:
-    """One data set of the paper: what it was made of there, and what was measured on it."""
+    """One data set of the paper: number of its table of mAP, what it was made of, and what was measured on it."""
 
+    number: str
     dataset: str
     classes: int
     per_class: int
     rows: tuple[PublishedRow, ...]
 
 
-_UC_MERCED_TABLE = _Table("UC Merced", 21, 100, _UC_MERCED)
-_WHU_RS_TABLE = _Table("WHU-RS19", 19, 50, _WHU_RS)
+_UC_MERCED_TABLE = _Table("2", "UC Merced", 21, 100, _UC_MERCED)
+_WHU_RS_TABLE = _Table("3", "WHU-RS19", 19, 50, _WHU_RS)
 _TABLES = {
     "ucmerced": _UC_MERCED_TABLE,
     "ucmercedlanduse": _UC_MERCED_TABLE,
@@ -193,15 +194,14 @@ def published_figures(dataset: Sequence[str], maker: str, layer: str) -> Publish
     table = next((_TABLES[_key(name)] for name in dataset if _key(name) in _TABLES), None)
     if table is None:
         return None
-    number = "2" if table is _UC_MERCED_TABLE else "3"
     method = (_NETWORKS if layer else _DESCRIPTORS).get(_key(maker))
     found = next((row for row in table.rows if row.method == method), None)
     if found is None or layer not in (*LAYERS, ""):
-        return PublishedFigures(number, None, None)
+        return PublishedFigures(table.number, None, None)
     percent = found.map_percent[LAYERS.index(layer) if layer else 0]
     # The paper's ANMRR of a network is that of fc6.
     anmrr = found.anmrr if layer in ("fc6", "") else None
-    return PublishedFigures(number, None if percent is None else round(percent / 100, 6), anmrr)
+    return PublishedFigures(table.number, None if percent is None else round(percent / 100, 6), anmrr)
 
 
 def published_deviation(names: Sequence[str], dataset: Mapping[str, Any]) -> str:

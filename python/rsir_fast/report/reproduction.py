@@ -10,9 +10,10 @@ from rich.console import Group, RenderableType
 
 from rsir_fast.report import ge2018
 from rsir_fast.report.describe import Citation, Row, citations, provenance_rows
-from rsir_fast.report.ge2018_plots import map_by_class, precision_by_returned, precision_recall
+from rsir_fast.report.format import count
+from rsir_fast.report.ge2018_plots import left_out, map_by_class, precision_by_returned, precision_recall
 from rsir_fast.report.ge2018_tables import anmrr_grid, map_grid, short
-from rsir_fast.report.grid import to_csv, to_latex, to_markdown, to_terminal
+from rsir_fast.report.grid import Grid, markdown, to_csv, to_latex, to_markdown, to_terminal
 from rsir_fast.report.page import inline_svg
 from rsir_fast.report.templating import template
 from rsir_fast.report.write import result_json, write_texts
@@ -40,8 +41,7 @@ _CITED = (
 
 def reproduction_tables(result: Mapping[str, Any]) -> RenderableType:
     """Lay the tables out for a terminal: their chief columns."""
-    level = result["settings"]["level"]
-    grids = [*(map_grid(entry, level) for entry in result["datasets"]), anmrr_grid(result)]
+    grids = [*(map_grid(entry, result["settings"]) for entry in result["datasets"]), anmrr_grid(result)]
     return Group(*(to_terminal(short(grid)) for grid in grids))
 
 
@@ -67,11 +67,13 @@ def write_reproduction(folder: str | Path, result: Mapping[str, Any], *, command
     """
     texts, sections = {"result.json": result_json(result)}, []
     for entry in result["datasets"]:
-        grid, place = map_grid(entry, result["settings"]["level"]), entry["folder"]
+        grid, place = map_grid(entry, result["settings"]), entry["folder"]
         plots = {name: draw(entry) for name, (draw, _) in _PLOTS.items()}
         texts |= _forms(f"map-{place}", grid)
         texts |= {f"{name}-{place}.svg": svg.decode() for name, svg in plots.items()}
-        drawn = [(inline_svg(svg, f"{place}-{name}"), _PLOTS[name][1]) for name, svg in plots.items()]
+        missing = left_out(entry)
+        rest = f" Not drawn: {'; '.join(missing)}." if missing else ""
+        drawn = [(inline_svg(svg, f"{place}-{name}"), _PLOTS[name][1] + rest) for name, svg in plots.items()]
         sections.append(
             {"name": entry["name"], "place": place, "grid": grid, "plots": drawn, "sources": _sources(entry)}
         )
@@ -91,7 +93,7 @@ def write_reproduction(folder: str | Path, result: Mapping[str, Any], *, command
         ],
         sections=sections,
         anmrr=last,
-        method=ge2018.method_rows({"settings": {"normalize": "row", **result["settings"]}}),
+        method=_method_rows(result["settings"]),
         provenance=_provenance(result),
         skipped=skipped,
         skipped_count=len(skipped),
@@ -102,8 +104,38 @@ def write_reproduction(folder: str | Path, result: Mapping[str, Any], *, command
     return write_texts(folder, texts)
 
 
-def _forms(stem: str, grid: Any) -> dict[str, str]:
-    return {f"{stem}.md": to_markdown(grid), f"{stem}.csv": to_csv(grid), f"{stem}.tex": to_latex(grid)}
+def _forms(stem: str, grid: Grid) -> dict[str, str]:
+    """Write a table in every form; where a form has no title of its own, one stands above it."""
+    title = " ".join(grid.title.split())
+    return {
+        f"{stem}.md": f"### {markdown(title)}\n\n{to_markdown(grid)}",
+        f"{stem}.csv": to_csv(grid),
+        f"{stem}.tex": f"% {title}\n{to_latex(grid)}",
+    }
+
+
+def _method_rows(settings: Mapping[str, Any]) -> list[Row]:
+    """State how all rows were measured; what differs between them stands under their sources."""
+    shared = {key: settings[key] for key in ("distance", "anmrr_k", "query", "ties")}
+    rows = [row for row in ge2018.method_rows({"settings": shared}) if row.label != "Normalisation"]
+    return [
+        Row(
+            "Normalisation",
+            "Gaussian, over the elements of each vector, as in the paper (equation 2); of morphological texture each "
+            "value over the database; none where rows have post-processing of their own",
+        ),
+        *rows,
+        Row(
+            "Intervals",
+            f"{100 * settings['level']:g} %, percentile bootstrap: {count(settings['resamples'])} draws of the queries "
+            "with replacement; they speak of other queries to this database, not of other data sets",
+        ),
+        Row(
+            "Comparison",
+            "of AP on the queries that both rows have, the query excluded: bootstrap interval of the mean difference; "
+            f"p: share of {count(settings['resamples'])} draws of signs whose sum is at least as far from 0",
+        ),
+    ]
 
 
 def _sources(entry: Mapping[str, Any]) -> list[tuple[str, list[Row]]]:
