@@ -11,6 +11,7 @@ import pytest
 from PIL import Image, ImageOps
 from typer.testing import CliRunner
 
+from html_page import Page
 from rsir_fast.cli import app
 from rsir_fast.errors import FeaturesError
 from rsir_fast.extraction import Features
@@ -203,10 +204,10 @@ def test_codes_are_means_over_turns(made, tmp_path):
     evaluate(made["scenes"], "--model", made["model"], "--turns", "--out", tmp_path / "b", "--device", "cpu")
     one, other = figures(tmp_path / "a"), figures(tmp_path / "b")
     assert one["test_vs_train"] == other["test_vs_train"]
-    assert "means over the image's 8 turns" in " ".join((tmp_path / "b/report.html").read_text().split())
+    assert "means over the image's 8 turns" in Page((tmp_path / "b/report.html").read_text()).text
 
     query = made["scenes"] / mean.items[4]
-    done = rsir("search", tmp_path / "codes", query, "--model", made["model"], "-k", 1, "--rerank", 3, "--json")
+    done = rsir("search", tmp_path / "codes", query, "--model", made["model"], "-k", 1, "--rerank", 18, "--json")
     (found,) = json.loads(done.stdout)["queries"]
     assert found["results"][0]["euclidean"] == pytest.approx(0, abs=1e-3)
     with pytest.raises(FeaturesError, match=r"mean over 8 turns \(SHA-256 .*found 8 bits and 3 classes \(SHA-256"):
