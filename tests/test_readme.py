@@ -39,7 +39,7 @@ def lines(prefix: str) -> list[str]:
 
 def test_rsir_commands(folder):
     commands = lines("rsir ")
-    assert len(commands) == 12
+    assert len(commands) == 13
     for command in commands:
         if not run(shlex.split(command), folder).stdout:
             pytest.fail(f"{command} printed nothing")

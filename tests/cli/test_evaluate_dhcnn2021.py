@@ -8,10 +8,14 @@ import shutil
 
 import numpy as np
 import pytest
+from PIL import Image, ImageOps
 from typer.testing import CliRunner
 
+from html_page import Page
 from rsir_fast.cli import app
+from rsir_fast.errors import FeaturesError
 from rsir_fast.extraction import Features
+from rsir_fast.hashing import search_codes
 from scene_files import write_scenes
 
 TRAIN = ["--freeze-backbone", "-b", "squeezenet1_1", "-w", "random:0", "--bits", "8", "--epochs", "3", "--quiet"]
@@ -176,3 +180,35 @@ def test_a_failure_leaves_an_earlier_report_whole(made, tmp_path):
     assert "the report needs a folder it can write to" in done.stderr
     assert {path.name for path in tmp_path.iterdir()} == FILES
     assert all((tmp_path / name).read_bytes() == before[name] for name in FILES - {"result.json"})
+
+
+def test_codes_are_means_over_turns(made, tmp_path):
+    """u and probabilities of every image's eight turns, by the plain model on turned files."""
+    rsir("features", made["scenes"], "--model", made["model"], "--turns", "--out", tmp_path / "codes", "--quiet")
+    mean = Features.load(tmp_path / "codes")
+    turned = []
+    for turn in range(8):
+        folder = tmp_path / f"turn{turn}"
+        for item in mean.items:
+            image = Image.open(made["scenes"] / item).rotate(90 * (turn % 4))
+            image = ImageOps.mirror(image) if turn >= 4 else image
+            (folder / item).parent.mkdir(parents=True, exist_ok=True)
+            image.save((folder / item).with_suffix(".png"))
+        rsir("features", folder, "--model", made["model"], "--out", tmp_path / f"codes{turn}", "--quiet")
+        turned.append(Features.load(tmp_path / f"codes{turn}").matrix)
+    # To the rounding of pixels: these were turned before they were resized.
+    np.testing.assert_allclose(mean.matrix, np.mean(turned, axis=0), rtol=0, atol=5e-3)
+    assert np.abs(mean.matrix - turned[0]).max() > 0.05
+
+    evaluate(tmp_path / "codes", "--out", tmp_path / "a")
+    evaluate(made["scenes"], "--model", made["model"], "--turns", "--out", tmp_path / "b", "--device", "cpu")
+    one, other = figures(tmp_path / "a"), figures(tmp_path / "b")
+    assert one["test_vs_train"] == other["test_vs_train"]
+    assert "means over the image's 8 turns" in Page((tmp_path / "b/report.html").read_text()).text
+
+    query = made["scenes"] / mean.items[4]
+    done = rsir("search", tmp_path / "codes", query, "--model", made["model"], "-k", 1, "--rerank", 18, "--json")
+    (found,) = json.loads(done.stdout)["queries"]
+    assert found["results"][0]["euclidean"] == pytest.approx(0, abs=1e-3)
+    with pytest.raises(FeaturesError, match=r"mean over 8 turns \(SHA-256 .*found 8 bits and 3 classes \(SHA-256"):
+        search_codes(mean, Features.load(made["codes"]), 1)

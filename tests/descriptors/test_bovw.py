@@ -47,13 +47,23 @@ def test_histogram_sums(scenes, norm, order, power):
     np.testing.assert_allclose((matrix.astype(np.float64) ** (order * power)).sum(axis=1), 1.0, rtol=1e-6)
 
 
-def test_no_keypoints_is_the_zero_histogram(fitted):
-    for image in (Image.new("RGB", (64, 64), (90, 90, 90)), Image.new("RGB", (1, 1)), Image.new("L", (1, 300), 255)):
-        assert same_bits(fitted.describe(image), np.zeros(20, np.float32))
+def test_without_keypoints_the_whole_image_is_one(fitted):
+    """The zero histogram would be as far from all images, and nearer than most: two such came first everywhere."""
+    vocabulary = fitted.learnt.arrays["vocabulary"]
+    gradient = Image.fromarray(np.tile(np.arange(60, dtype=np.uint8) // 3, (40, 1)))
+    whole = cv2.SIFT_create(0, 3, 0.04, 10, 1.6, True).compute(
+        np.asarray(gradient), [cv2.KeyPoint(29.5, 19.5, 40 / 6, 0.0)]
+    )[1][0]
+    assert whole.sum() > 0
+    nothing = np.zeros(128)
+    blank = [Image.new("RGB", (64, 64), (90, 90, 90)), Image.new("RGB", (1, 1)), Image.new("L", (1, 300), 255)]
+    for image, local in [(gradient, whole), *((image, nothing) for image in blank)]:
+        word = ((vocabulary - local) ** 2).sum(axis=1).argmin()
+        assert same_bits(fitted.describe(image), np.eye(20, dtype=np.float32)[word])
     dense = BagOfVisualWords(words=2, keypoints="dense")
     dense.learnt = type(fitted.learnt)({"vocabulary": np.eye(2, 128, dtype=np.float32)}, {})
-    assert dense.describe(Image.new("L", (15, 15))).tolist() == [0, 0]
-    assert dense.describe(Image.new("L", (16, 16))).sum() == 1
+    for size in (15, 16):
+        assert dense.describe(Image.new("L", (size, size))).sum() == 1
 
 
 def test_a_turned_scene_has_much_the_same_words(scenes, fitted):

@@ -95,7 +95,8 @@ def test_settings_are_stated():
     assert settings["rerank"] == ["diffuse:6:0.9:3"]
     assert 0 < settings["fitted"]["2 whiten:4"]["variance_kept"] < 1
     rows = {row.label: row.text for row in method_rows(evaluation.result)}
-    assert rows["Post-processing"].startswith("l2, whiten:4: beyond the paper")
+    assert rows["Post-processing"].startswith("l2, whiten:4, to 4 values: beyond the paper")
+    assert settings["dim"] == 4
     assert rows["Re-ranking"].startswith("diffuse:6:0.9:3: beyond the paper")
     assert heading(evaluation.result)[2:] == ["post-processing: l2, whiten:4", "re-ranking: diffuse:6:0.9:3"]
     assert evaluate_ge2018(make_features(), normalize="row", steps="l2").result["settings"]["normalize"] == "row"

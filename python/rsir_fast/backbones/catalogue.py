@@ -73,13 +73,13 @@ def default_layer(name: str) -> str:
 
 
 def known_files(name: str) -> list[KnownFile]:
-    """List the files searched for when no path is given, the preferred one first.
+    """List the files searched for when no path is given, the preferred one first, one's own pre-training last.
 
     Of torchvision's files only the first (``IMAGENET1K_V1``) is meant by a bare name, so that a name means the same
     weights on every machine; others are asked for by their label or path.
 
     >>> [file.name for file in known_files("cnn-16")]
-    ['imagenet-vgg-verydeep-16.mat', 'vgg16-397923af.pth']
+    ['imagenet-vgg-verydeep-16.mat', 'vgg16-397923af.pth', 'cnn-16.safetensors']
     """
     files = []
     if name in _MODELS:
@@ -91,6 +91,8 @@ def known_files(name: str) -> list[KnownFile]:
         files.append(named_weights(TORCHVISION_TWINS[name])[0].file)
     if name in _LOCAL:
         files.append(KnownFile(_LOCAL[name]))
+    if name in NETWORKS:
+        files.append(KnownFile(f"{name}.safetensors"))
     return files
 
 

@@ -20,7 +20,8 @@ from rsir_fast.cli import (
     evaluate_ge2018,
     features,
     pretrain,
-    reproduce,
+    reproduce_dhcnn2021,
+    reproduce_ge2018,
     search,
     train,
 )
@@ -57,7 +58,8 @@ protocols.command("ge2018")(evaluate_ge2018.ge2018)
 protocols.command("dhcnn2021")(evaluate_dhcnn2021.dhcnn2021)
 app.add_typer(protocols, name="evaluate")
 tables = typer.Typer(no_args_is_help=True, help="Reproduce a paper's table: from images to every number.")
-tables.command("dhcnn2021")(reproduce.dhcnn2021)
+tables.command("ge2018")(reproduce_ge2018.ge2018)
+tables.command("dhcnn2021")(reproduce_dhcnn2021.dhcnn2021)
 app.add_typer(tables, name="reproduce")
 trainings = typer.Typer(no_args_is_help=True, help="Train a network.")
 trainings.command("dhcnn")(train.dhcnn)

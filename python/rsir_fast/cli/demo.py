@@ -22,7 +22,7 @@ def demo(
         typer.Option(
             "--out",
             "-o",
-            help="Folder for scenes, features, report. [default: runs/demo, or runs/demo-FOLDER of --data]",
+            help="Folder for scenes, features, report. \\[default: runs/demo, or runs/demo-FOLDER of --data]",
         ),
     ] = None,
     per_class: Annotated[int, typer.Option(min=2, help="Synthetic scenes a class.")] = 20,

@@ -26,8 +26,9 @@ def dhcnn2021(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="Folder for codes and report. [default: runs/dhcnn2021-DATA-NETWORK-LAYER]"),
+        typer.Option("--out", "-o", help="Folder for codes and report. \\[default: runs/dhcnn2021-DATA-NETWORK-LAYER]"),
     ] = None,
+    turns: opt.Turns = False,
     examples: Annotated[int, typer.Option(min=0, help="Results shown for each example query.")] = 15,
     per_class: Annotated[bool, typer.Option("--per-class", help="Also print the figures of each class.")] = False,
     batch_size: opt.BatchSize = 32,
@@ -69,11 +70,11 @@ def dhcnn2021(
             )
         else:
             run = batch_size, precision, workers, device, decoder
-            network = opt.NetworkOptions("dhcnn", None, None, opt.Resize.whole, *run, model)
+            network = opt.NetworkOptions("dhcnn", None, None, opt.Resize.whole, *run, model, turns)
             dataset, loaded = opt.open_both(source, network, all_items=all_items, download=download, quiet=quiet)
             trained: Any = loaded.provenance["hash"]
             check_split(dataset, trained)  # before the work
-            target = out or _default_out(dataset.name, loaded.name, loaded.layer)
+            target = out or _default_out(dataset.name, loaded.name, loaded.layer, *(["turns"] if turns else []))
             features = extracted(dataset, loaded, network, target, force=force, quiet=quiet)
         note(f"rank: {len(features)} images", quiet)
         evaluation = evaluate_dhcnn2021(features, examples=examples, threads=threads)
@@ -96,5 +97,5 @@ def _check_model(features: Features, model: Path) -> None:
         )
 
 
-def _default_out(dataset: str, network: str, layer: str) -> Path:
-    return default_out("dhcnn2021", dataset, network, *layer.split(", hash "))
+def _default_out(dataset: str, network: str, layer: str, *more: str) -> Path:
+    return default_out("dhcnn2021", dataset, network, *layer.split(", hash "), *more)

@@ -24,7 +24,7 @@ def ge2018(
     source: Annotated[Path, typer.Argument(help="Folder of images in class folders, or of features.")],
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="Folder for features and report. [default: runs/ge2018-DATA-NETWORK-LAYER]"),
+        typer.Option("--out", "-o", help="Folder for features and report. \\[default: runs/ge2018-DATA-NETWORK-LAYER]"),
     ] = None,
     descriptor: opt.DescriptorName = None,
     backbone: opt.BackboneName = "mobilenet_v2",

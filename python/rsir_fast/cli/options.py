@@ -175,7 +175,7 @@ class NetworkOptions:
         if self.model is not None:
             from rsir_fast.hashing import HashModel
 
-            return HashModel.load(self.model).as_backbone(self.model)
+            return averaged(HashModel.load(self.model).as_backbone(self.model), turns=self.turns)
         sizes = _sizes(self.sizes)
         loaded = load_backbone(self.backbone, self.layer, self.weights, resize=self.resize.value)
         return averaged(loaded, turns=self.turns, sizes=sizes)
@@ -269,7 +269,7 @@ def refuse_beside_model(context: typer.Context) -> None:
     ValueError
         Naming the option.
     """
-    for name in ("backbone", "layer", "weights", "resize", "turns", "sizes"):
+    for name in ("backbone", "layer", "weights", "resize", "sizes"):
         source = context.get_parameter_source(name)
         if source is not None and source.name == "COMMANDLINE":
             raise ValueError(f"--{name}: expected none beside --model, which brings its own network; leave it out")

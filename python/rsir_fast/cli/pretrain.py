@@ -47,7 +47,7 @@ def pretrain(
     data: Annotated[Path, typer.Argument(help="Folder of images in class folders, or of train/ and val/ with those.")],
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="Folder for the weights. [default: runs/pretrain-DATA-NETWORK]"),
+        typer.Option("--out", "-o", help="Folder for the weights. \\[default: runs/pretrain-DATA-NETWORK]"),
     ] = None,
     network: Annotated[NetworkName, typer.Option("--backbone", "-b", help="Network.")] = NetworkName.cnn_alex,
     width: Annotated[float, typer.Option(help="Share of channels and units, for small experiments.")] = 1.0,

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 def same_model(database: Features, model: Path | None) -> Backbone:
     """Load the model that made the database, and refuse another."""
+    from rsir_fast.backbones import averaged
     from rsir_fast.hashing import HashModel
 
     made = database.provenance["weights"]
@@ -34,7 +35,8 @@ def same_model(database: Features, model: Path | None) -> Backbone:
             f"expected the model of the database, {expected}, found {model} (SHA-256 {found[:16]}...); "
             "give the right file with --model"
         )
-    return backbone
+    means = database.provenance.get("averaged")
+    return averaged(backbone, turns=means is not None and means["turns"] > 1)
 
 
 def rank_codes(

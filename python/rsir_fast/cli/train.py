@@ -31,7 +31,7 @@ def dhcnn(
     data: Annotated[Path, typer.Argument(help="Folder of images in class folders.")],
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="Folder for the model. [default: runs/dhcnn-DATA-NETWORK-LAYER-BITS]"),
+        typer.Option("--out", "-o", help="Folder for the model. \\[default: runs/dhcnn-DATA-NETWORK-LAYER-BITS]"),
     ] = None,
     bits: Annotated[int, typer.Option(help="Hash length, 8 to 1024.")] = 64,
     freeze_backbone: rec.Frozen = False,

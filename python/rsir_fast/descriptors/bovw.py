@@ -46,7 +46,7 @@ class BagOfVisualWords(Descriptor):
 
     SIFT descriptors of grey images at full size, at the extrema of the difference of Gaussians or on a regular grid; a
     vocabulary of a uniform sample of them by k-means; each descriptor counts for its nearest word; the histogram is
-    normalised. An image without descriptors (small, or of one colour) has the zero histogram.
+    normalised. An image without keypoints (small, or of one colour) has a single one, which spans it.
 
     Parameters
     ----------
@@ -153,7 +153,7 @@ class BagOfVisualWords(Descriptor):
             "seed": self.seed,
             "assignment": "hard, nearest word, exact; ties to the smaller index",
             "values": _NORMS[self.norm],
-            "no keypoints": "zero histogram",
+            "no keypoints": "one upright descriptor in the middle, as large as the shorter side",
         }
 
     @property
@@ -227,10 +227,11 @@ class BagOfVisualWords(Descriptor):
         if self._prepared is None:
             self._prepared = prepare(self.learnt.arrays["vocabulary"])
         rows = self._sift(image)
+        if len(rows) == 0:
+            # The zero histogram would be nearer to most images than they are to one another.
+            rows = self._sift(image, whole=True)
         _, ids = nearest(self._rooted(rows), self._prepared, threads=1)
         counts = np.bincount(ids, minlength=self.words).astype(np.float64)
-        if len(rows) == 0:
-            return counts.astype(np.float32)
         scale = np.sqrt(np.square(counts).sum()) if self.norm == "l2" else counts.sum()
         values = counts / scale
         return np.asarray(np.sqrt(values) if self.norm == "root" else values, np.float32)
@@ -246,16 +247,19 @@ class BagOfVisualWords(Descriptor):
     def _sample(self) -> int:
         return self.sample or max(_SAMPLED, _SAMPLED_A_WORD * self.words)
 
-    def _sift(self, image: Image.Image) -> NDArray[np.uint8]:
-        """Return the SIFT descriptors of an image, uint8 [m, 128]: OpenCV rounds each value to 8 bits."""
+    def _sift(self, image: Image.Image, *, whole: bool = False) -> NDArray[np.uint8]:
+        """Return the SIFT descriptors of an image, or one of the whole of it, uint8 [m, 128], as OpenCV rounds them."""
         cv2 = require("opencv-python-headless")
         pixels = grey(image)
         try:
             # One object a call: its state is not for several threads.
             sift = cv2.SIFT_create(**_SIFT)
-            if self.keypoints == "dense":
-                height, width = pixels.shape
-                # OpenCV's descriptor spans six times the size of its keypoint.
+            height, width = pixels.shape
+            # OpenCV's descriptor spans six times the size of its keypoint.
+            if whole:
+                middle = cv2.KeyPoint((width - 1) / 2, (height - 1) / 2, min(height, width) / 6, 0.0)
+                found = sift.compute(pixels, [middle])[1]
+            elif self.keypoints == "dense":
                 points = [
                     cv2.KeyPoint(float(x), float(y), self.patch / 6, 0.0)
                     for y in range(self.patch // 2, height - self.patch // 2 + 1, self.step)

@@ -114,7 +114,7 @@ def fill(
         sink: FeatureStore | _Memory = _Memory()
     else:
         check_resumable(data, resume)
-        settings = {"dataset": fingerprint(data), "shard_size": shard, **provenance}
+        settings = {"dataset": fingerprint(data), "shard_size": shard, **_deciding(provenance)}
         sink = FeatureStore(out, settings, resume=resume, force=force)
     with sink:
         if isinstance(sink, FeatureStore):
@@ -140,6 +140,14 @@ def fill(
             timing=meter.timing() | timing(),
             notes=data.notes,
         )
+
+
+def _deciding(provenance: dict[str, Any]) -> dict[str, Any]:
+    """Leave out where the weight file lay: its SHA-256 decides the matrix."""
+    weights = provenance.get("weights")
+    if not isinstance(weights, dict):
+        return provenance
+    return {**provenance, "weights": {key: value for key, value in weights.items() if key != "source"}}
 
 
 def check_resumable(data: Dataset, resume: bool) -> None:

@@ -194,6 +194,7 @@ class FeatureStore:
 
     def _compare(self, before: Plan | None, ignored: set[str]) -> None:
         ours, theirs = _flat(self.plan.settings), {} if before is None else _flat(before.settings)
+        ignored = {*ignored, "source"}  # of the weights: older folders have it
         keys = sorted(key for key in ours.keys() | theirs.keys() if key.rsplit(".", 1)[-1] not in ignored)
         _refuse_changes(self.folder, ours, theirs, keys)
 

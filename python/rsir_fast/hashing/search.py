@@ -146,10 +146,11 @@ def _common_bits(database: Features, queries: Features) -> int:
     """Return the hash length; refuse features of no model, and of two."""
     models = []
     for side in (database, queries):
-        made = made_by_model(side)
-        models.append((int(made["bits"]), list(made["classes"]), side.provenance.get("weights", {}).get("sha256", "")))
-    (bits, classes, sha256), other = models
-    if (bits, classes) != other[:2] or (sha256 and other[2] and sha256 != other[2]):
+        made, weights = made_by_model(side), side.provenance.get("weights", {})
+        turns = (side.provenance.get("averaged") or {}).get("turns", 1)
+        models.append((int(made["bits"]), list(made["classes"]), turns, weights.get("sha256", "")))
+    (bits, classes, turns, sha256), other = models
+    if (bits, classes, turns) != other[:3] or (sha256 and other[3] and sha256 != other[3]):
         raise FeaturesError(
             f"expected queries by the model of the database, {_described(*models[0])}, "
             f"found {_described(*other)}; extract both with one model"
@@ -157,8 +158,9 @@ def _common_bits(database: Features, queries: Features) -> int:
     return bits
 
 
-def _described(bits: int, classes: list[str], sha256: str) -> str:
-    return f"{bits} bits and {len(classes)} classes (SHA-256 {f'{sha256[:16]}...' if sha256 else 'unknown'})"
+def _described(bits: int, classes: list[str], turns: int, sha256: str) -> str:
+    mean = f", mean over {turns} turns" if turns > 1 else ""
+    return f"{bits} bits and {len(classes)} classes{mean} (SHA-256 {f'{sha256[:16]}...' if sha256 else 'unknown'})"
 
 
 def _predicted(scores: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

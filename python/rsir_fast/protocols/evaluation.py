@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rsir_fast.extraction import Features
 from rsir_fast.ops._dispatch import choose_threads
@@ -24,10 +25,14 @@ class Evaluation:
         from ``timing`` it depends on the features and settings only, to the last bit.
     examples
         Rankings to show: ``query`` and ``results`` with item, class, distance and whether it is relevant.
+    average_precision
+        AP of every query, float64 [queries] in the order of the features, NaN where nothing is relevant, by the place
+        of its mean in ``result``; empty for protocols that do not state it. For `rsir_fast.metrics.compare_paired`.
     """
 
     result: dict[str, Any]
     examples: list[dict[str, Any]]
+    average_precision: dict[str, NDArray[np.float64]] = field(default_factory=dict)
 
 
 def describe_dataset(features: Features) -> dict[str, Any]:

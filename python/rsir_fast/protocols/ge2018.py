@@ -92,7 +92,8 @@ def evaluate_ge2018(
     -------
     Evaluation
         ``result`` has ``settings``, ``query_excluded`` and ``query_included``, each with ``map``, ``anmrr``,
-        ``precision_at``, ``recall_at``, ``pr_curve`` and ``per_class``.
+        ``precision_at``, ``recall_at``, ``pr_curve`` and ``per_class``; ``average_precision`` has the AP of every query
+        by the first two of these names.
 
     Raises
     ------
@@ -168,7 +169,8 @@ def evaluate_ge2018(
             "device": torch.cuda.get_device_name(place) if place.type == "cuda" else place.type,
         },
     }
-    return Evaluation(result, shown)
+    by_query = {"query_excluded": average_precision, "query_included": included.average_precision()}
+    return Evaluation(result, shown, by_query)
 
 
 def check_classes(name: str, labels: NDArray[np.int64] | None) -> NDArray[np.int64]:
@@ -223,6 +225,7 @@ def _ranking(
     if fitted.steps:
         vectors = fitted.transform(vectors)
         beyond["steps"] = [str(step) for step in fitted.steps]
+        beyond["dim"] = int(vectors.shape[1])
     if fitted.figures:
         beyond["fitted"] = fitted.figures
     if stages:

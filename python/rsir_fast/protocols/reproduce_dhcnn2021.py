@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -33,7 +31,7 @@ from rsir_fast.protocols.dhcnn2021 import evaluate_dhcnn2021
 from rsir_fast.protocols.evaluation import describe_dataset, describe_features
 from rsir_fast.protocols.ge2018 import check_classes
 from rsir_fast.protocols.hash_retrieval import TIE_RULES, evaluate_codes, number_or_none
-from rsir_fast.protocols.runs import KeptRuns, Run, Stage
+from rsir_fast.protocols.runs import KeptRuns, Stage, digest, slug
 from rsir_fast.training import Precision
 
 __all__ = ["MEASURES", "reproduce_dhcnn2021"]
@@ -46,6 +44,24 @@ BASELINES: dict[str, Callable[..., LinearHash]] = {
     "ITQ": iterative_quantization,
     "random projection": random_projection,
 }
+
+
+@dataclass(frozen=True)
+class Run:
+    """A method at a hash length (None: no codes) with a seed."""
+
+    method: str
+    bits: int | None
+    seed: int
+
+    def __str__(self) -> str:
+        return ", ".join([self.method, *([] if self.bits is None else [f"{self.bits} bits"]), f"seed {self.seed}"])
+
+    @property
+    def folder(self) -> str:
+        """Name of its folder."""
+        bits = [] if self.bits is None else [f"{self.bits}bits"]
+        return "-".join([f"seed{self.seed}", *bits, slug(self.method)])
 
 
 def reproduce_dhcnn2021(
@@ -178,7 +194,7 @@ def reproduce_dhcnn2021(
         return {key: result[key] for key in ("test_vs_train", "test_vs_test", "labels")}
 
     total = len(seeds) * (1 + len(lengths) * (len(variants) + len(BASELINES)))
-    runs = KeptRuns(folder, {"features": _digest(features), **settings}, total, progress)
+    runs: KeptRuns[Run] = KeptRuns(folder, {"features": digest(features), **settings}, total, progress)
     for seed in seeds:
         parts = _Parts.of(features, splits[seed])
         runs.do(Run(NO_CODES, None, seed), "baselines", partial(_euclidean, features, parts, threads))
@@ -234,13 +250,6 @@ def _check(lengths: Sequence[int], seeds: Sequence[int]) -> None:
             raise ValueError(f"lengths: expected hash lengths of {MIN_BITS} to {MAX_BITS}, got {bits}")
     if min(seeds) < 0:
         raise ValueError(f"seeds: expected numbers from 0 on, got {min(seeds)}")
-
-
-def _digest(features: Features) -> str:
-    """Recognise images and network again."""
-    digest = hashlib.sha256(np.ascontiguousarray(features.matrix).data)
-    digest.update(json.dumps([features.items, features.classes]).encode("ascii"))
-    return digest.hexdigest()
 
 
 @dataclass(frozen=True)

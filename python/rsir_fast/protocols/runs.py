@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
+
+import numpy as np
 
 from rsir_fast.datasets.files import write_atomically
+from rsir_fast.extraction import Features
 from rsir_fast.report import result_json
 
-__all__ = ["KeptRuns", "Run", "Stage"]
+__all__ = ["KeptRuns", "Run", "Stage", "digest", "slug"]
 
 RESULT, TIMING = "result.json", "timing.json"
 
@@ -26,25 +30,38 @@ class Stage:
     what: str
 
 
-@dataclass(frozen=True)
-class Run:
-    """A method at a hash length (None: no codes) with a seed."""
+class Run(Protocol):
+    """One of many: a data class of its own settings, which names itself for readers."""
 
-    method: str
-    bits: int | None
-    seed: int
-
-    def __str__(self) -> str:
-        return ", ".join([self.method, *([] if self.bits is None else [f"{self.bits} bits"]), f"seed {self.seed}"])
+    __dataclass_fields__: ClassVar[dict[str, Any]]
 
     @property
     def folder(self) -> str:
         """Name of its folder."""
-        words = "".join(char if char.isalnum() else " " for char in self.method.lower()).split()
-        return "-".join([f"seed{self.seed}", *([] if self.bits is None else [f"{self.bits}bits"]), *words])
 
 
-class KeptRuns:
+R = TypeVar("R", bound=Run)
+
+
+def slug(text: str) -> str:
+    """Reduce a name to what any file system takes.
+
+    Examples
+    --------
+    >>> slug("DHCNN (matlab weighting, beta 25)")
+    'dhcnn-matlab-weighting-beta-25'
+    """
+    return "-".join("".join(char if char.isalnum() else " " for char in text.lower()).split())
+
+
+def digest(features: Features) -> str:
+    """Recognise images and network again."""
+    found = hashlib.sha256(np.ascontiguousarray(features.matrix).data)
+    found.update(json.dumps([features.items, features.classes]).encode("ascii"))
+    return found.hexdigest()
+
+
+class KeptRuns(Generic[R]):
     """Does run after run, or takes what a former call with the same settings left.
 
     Parameters
@@ -55,7 +72,7 @@ class KeptRuns:
     settings : mapping
         JSON-able: what all results depend on.
     total : int
-        Runs in all.
+        Runs in all, for `progress`.
     progress : callable, optional
         Called with a `Stage` before each run.
 
@@ -69,27 +86,29 @@ class KeptRuns:
         self,
         folder: Path,
         settings: Mapping[str, Any],
-        total: int,
+        total: int = 0,
         progress: Callable[[Stage], None] | None = None,
     ) -> None:
         self.folder, self.settings, self.total, self.progress = folder, settings, total, progress
-        self.results: dict[Run, dict[str, Any]] = {}
+        self.results: dict[R, dict[str, Any]] = {}
 
-    def do(self, run: Run, kind: str, compute: Callable[[Path], dict[str, Any]], **settings: Any) -> None:
-        """Do one run: `compute` is given its folder; `settings` are those of its own."""
+    def do(self, run: R, kind: str, compute: Callable[[Path], dict[str, Any]], **settings: Any) -> dict[str, Any]:
+        """Do one run and return its result: `compute` is given its folder; `settings` are those of its own."""
         if self.progress is not None:
             self.progress(Stage(len(self.results) + 1, self.total, str(run)))
         place = self.folder / kind / run.folder
         described = json.loads(json.dumps({**self.settings, **settings, **asdict(run)}))
         kept = _read(place / RESULT)
-        if kept.get("settings") != described:
+        if kept.get("settings") != described or "result" not in kept:
             start = time.perf_counter()
             text = result_json({"settings": described, "result": compute(place)})
             seconds = {**_read(self.folder / TIMING), f"{kind}/{run.folder}": time.perf_counter() - start}
             write_atomically(self.folder / TIMING, result_json(seconds).encode())
             write_atomically(place / RESULT, text.encode())
             kept = json.loads(text)
-        self.results[run] = kept["result"]
+        result: dict[str, Any] = kept["result"]
+        self.results[run] = result
+        return result
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from typing import Any
 
 from rich.console import RenderableType
 
-from rsir_fast.datasets.files import write_atomically
 from rsir_fast.report._figure import COLOURS, GREY, MARKERS, figure, legend_or_note, number_or, percent_axes
 from rsir_fast.report.describe import Citation, Row, citations, network_name, notes, provenance_rows
 from rsir_fast.report.format import count, shorten
@@ -19,7 +18,7 @@ from rsir_fast.report.page import inline_svg
 from rsir_fast.report.published import deviation, is_uc_merced
 from rsir_fast.report.published_hashing import PUBLISHED
 from rsir_fast.report.templating import template
-from rsir_fast.report.write import result_json
+from rsir_fast.report.write import result_json, write_texts
 
 __all__ = ["comparison_grid", "comparison_table", "map_by_bits", "runs_grid", "write_comparison"]
 
@@ -195,10 +194,7 @@ def write_comparison(folder: str | Path, result: Mapping[str, Any], *, command: 
         **{f"{name}.svg": svg.decode() for name, svg in plots.items()},
         "report.html": page,
     }
-    paths = {name: Path(folder) / name for name in texts}
-    for name, path in paths.items():
-        write_atomically(path, texts[name].encode("utf-8", "backslashreplace"))
-    return paths
+    return write_texts(folder, texts)
 
 
 def _title(result: Mapping[str, Any]) -> str:

@@ -85,7 +85,10 @@ def method_rows(result: Mapping[str, Any]) -> list[Row]:
     rows = [
         Row("Adaptation", _adaptation(result)),
         Row("Backbone", _FROZEN.get(training.get("freeze_backbone"), "not stated")),
-        Row("Code", f"{counted(result['bits'], 'bit', 'bits')} of a linear layer on the backbone: bit = u > 0"),
+        Row(
+            "Code",
+            f"{counted(result['bits'], 'bit', 'bits')} of a linear layer on the backbone: bit = u > 0{_mean(result)}",
+        ),
         Row("Label", "the likeliest class by a linear classifier with softmax on the real-valued u"),
         *_recipe_rows(training.get("recipe") or {}, bool(training.get("freeze_backbone"))),
         Row("Seed", str(training.get("seed", "not stated"))),
@@ -104,6 +107,11 @@ def method_rows(result: Mapping[str, Any]) -> list[Row]:
     ]
     rest = {key: training[key] for key in sorted(training.keys() - _EXPLAINED)}
     return rows + [Row(f"Training, {key}", text) for key, text in flat(rest)]
+
+
+def _mean(result: Mapping[str, Any]) -> str:
+    turns = (result["features"].get("averaged") or {}).get("turns", 1)
+    return f"; u and probabilities are means over the image's {turns} turns" if turns > 1 else ""
 
 
 def heading(result: Mapping[str, Any]) -> list[str]:

@@ -29,7 +29,7 @@ _ANMRR = {
 }
 _TIES = {"item index": "equal distances are ordered by item index"}
 _EXPLAINED = {"normalize", "distance", "anmrr_k", "query", "ties"}
-_BEYOND = {"steps", "rerank", "fitted"}
+_BEYOND = {"steps", "rerank", "fitted", "dim"}
 
 
 def plots(result: Mapping[str, Any]) -> dict[str, bytes]:
@@ -95,7 +95,11 @@ def _beyond(settings: Mapping[str, Any]) -> list[Row]:
         chain = ", ".join(settings["steps"])
         figures = "".join(f"; {key}: {text}" for key, text in flat(settings.get("fitted") or {}))
         rows.append(
-            Row("Post-processing", f"{chain}: beyond the paper, fitted on the database without labels{figures}")
+            Row(
+                "Post-processing",
+                f"{chain}, to {counted(settings['dim'], 'value', 'values')}: beyond the paper, fitted on the database "
+                f"without labels{figures}",
+            )
         )
     if settings.get("rerank"):
         rows.append(

@@ -20,7 +20,7 @@ from rich.text import Text
 
 from rsir_fast.report.format import MISSING, shorten
 
-__all__ = ["Cell", "Column", "Grid", "GridRow", "to_csv", "to_latex", "to_markdown", "to_terminal"]
+__all__ = ["Cell", "Column", "Grid", "GridRow", "markdown", "to_csv", "to_latex", "to_markdown", "to_terminal"]
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,10 @@ class Column:
         Heading over it and its neighbours of the same group.
     scale, decimals
         A value is shown times `scale`, with so many decimals.
+    parts : sequence of {"spread", "runs", "low", "high"}
+        What a cell has beside its value; columns of their own in CSV.
+    signed : bool
+        Show the sign of a value above 0 too: it is a difference.
     """
 
     key: str
@@ -44,6 +48,8 @@ class Column:
     group: str = ""
     scale: int = 100
     decimals: int = 2
+    parts: tuple[str, ...] = ("spread", "runs")
+    signed: bool = False
 
 
 @dataclass(frozen=True)
@@ -54,17 +60,20 @@ class Cell:
     ----------
     mean : float or None
     spread : float, optional
-        Standard deviation over `count` runs.
-    count : int, optional
-        Runs.
+        Standard deviation over `runs` runs.
+    runs : int, optional
     remark : str
         On the value, or why there is none.
+    low, high : float, optional
+        Confidence interval.
     """
 
     mean: float | None = None
     spread: float | None = None
-    count: int | None = None
+    runs: int | None = None
     remark: str = ""
+    low: float | None = None
+    high: float | None = None
 
 
 @dataclass(frozen=True)
@@ -128,12 +137,27 @@ class Grid:
         return row.cells.get(column.key, Cell())
 
     def value(self, row: GridRow, column: Column) -> str:
-        """Write a cell, without its footnote."""
+        """Write a cell with its interval, without its footnote."""
+        interval = self.interval(row, column)
+        return self.number(row, column) + (f" ({interval})" if interval else "")
+
+    def interval(self, row: GridRow, column: Column) -> str:
+        """Write a cell's interval, nothing if it has none."""
+        cell, sign = self.cell(row, column), "+" if column.signed else ""
+        if cell.low is None or cell.high is None:
+            return ""
+        return " to ".join(f"{_scaled(end, column):{sign}.{column.decimals}f}" for end in (cell.low, cell.high))
+
+    def number(self, row: GridRow, column: Column) -> str:
+        """Write a cell's value and spread."""
         cell = self.cell(row, column)
         if cell.mean is None:
             return MISSING if cell.remark else ""
-        parts = [cell.mean] if cell.spread is None else [cell.mean, cell.spread]
-        return " ± ".join(f"{_scaled(part, column):.{column.decimals}f}" for part in parts)
+        sign = "+" if column.signed else ""
+        text = f"{_scaled(cell.mean, column):{sign},.{column.decimals}f}"
+        if cell.spread is not None:
+            text += f" ± {_scaled(cell.spread, column):.{column.decimals}f}"
+        return text
 
     def mark(self, remark: str) -> str:
         """Return the number of a footnote, nothing for no remark."""
@@ -156,25 +180,29 @@ def to_markdown(grid: Grid) -> str:
         return _with_mark(grid.value(row, column), grid.mark(grid.cell(row, column).remark))
 
     titles = [f"{column.group}: {column.title}" if column.group else column.title for column in grid.columns]
-    lines = [_piped(_markdown(title) for title in (grid.stub, *titles)), f"|---|{'---:|' * len(titles)}"]
+    lines = [_piped(markdown(title) for title in (grid.stub, *titles)), f"|---|{'---:|' * len(titles)}"]
     for group, rows in grid.groups():
-        lines += [f"| **{_markdown(group)}** |{' |' * len(titles)}"] if group else []
+        lines += [f"| **{markdown(group)}** |{' |' * len(titles)}"] if group else []
         for row in rows:
-            label = _with_mark(_markdown(row.label), grid.mark(row.remark))
+            label = _with_mark(markdown(row.label), grid.mark(row.remark))
             lines.append(_piped([label, *(text(row, column) for column in grid.columns)]))
-    notes = [*(f"[{number}] {_markdown(remark)}" for number, remark in enumerate(grid.remarks, 1))]
-    return "\n".join([*lines, *(line for note in (*notes, *map(_markdown, grid.notes)) for line in ("", note)), ""])
+    notes = [*(f"[{number}] {markdown(remark)}" for number, remark in enumerate(grid.remarks, 1))]
+    return "\n".join([*lines, *(line for note in (*notes, *map(markdown, grid.notes)) for line in ("", note)), ""])
 
 
 def to_csv(grid: Grid) -> str:
-    """Write a table as CSV: unrounded means, spreads and numbers of runs in columns of their own, then remarks."""
+    """Write a table as CSV: unrounded values, spreads, intervals in columns of their own, then remarks."""
     target = io.StringIO()
     out = csv.writer(target, lineterminator="\n")
-    names = [name for column in grid.columns for name in (column.key, f"{column.key}_spread", f"{column.key}_runs")]
+    names = [name for column in grid.columns for name in (column.key, *(f"{column.key}_{p}" for p in column.parts))]
     out.writerow(["group", grid.stub, *names, "remarks"])
     for row in grid.rows:
         cells = [grid.cell(row, column) for column in grid.columns]
-        numbers = [number for cell in cells for number in (cell.mean, cell.spread, cell.count)]
+        numbers = [
+            getattr(cell, part)
+            for cell, column in zip(cells, grid.columns, strict=True)
+            for part in ("mean", *column.parts)
+        ]
         said = [f"{column.key}: {cell.remark}" for column, cell in zip(grid.columns, cells, strict=True) if cell.remark]
         remarks = "; ".join([row.remark, *said] if row.remark else said)
         texts = ["" if number is None else repr(number) for number in numbers]
@@ -216,9 +244,11 @@ def to_terminal(grid: Grid) -> RenderableType:
         return Text("\n".join(shorten(line, len(line)) for line in text.split("\n")))
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=plain(grid.title), title_justify="left", title_style="")
-    table.add_column(plain(grid.stub), no_wrap=True)
+    table.add_column(plain(grid.stub))
     for column in grid.columns:
-        table.add_column(plain(f"{column.group}\n{column.title}".strip()), justify="right", vertical="bottom")
+        # Where there is little room, names break and numbers do not.
+        title = plain(f"{column.group}\n{column.title}".strip())
+        table.add_column(title, justify="right", vertical="bottom", no_wrap=True)
     groups = grid.groups()
     for group, rows in groups:
         if group:
@@ -249,7 +279,8 @@ def _cell_text(text: str) -> str:
     return f"'{text}" if text[:1] in ("=", "+", "-", "@") else text
 
 
-def _markdown(text: str) -> str:
+def markdown(text: str) -> str:
+    """Escape a name for Markdown."""
     return re.sub(r"([\\`*_|<>\[\]])", r"\\\1", " ".join(text.split()))
 
 

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from rsir_fast.report.format import count, counted
 
-__all__ = ["LAYERS", "Comparison", "PublishedRow", "compare_with_published", "deviation", "is_uc_merced"]
+__all__ = [
+    "LAYERS",
+    "Comparison",
+    "PublishedFigures",
+    "PublishedRow",
+    "compare_with_published",
+    "deviation",
+    "is_uc_merced",
+    "published_deviation",
+    "published_figures",
+]
 
 LAYERS = ("pool5", "fc6", "fc7")
 
@@ -54,16 +64,17 @@ _WHU_RS = (
 
 @dataclass(frozen=True)
 class _Table:
-    """One data set of the paper: what it was made of there, and what was measured on it."""
+    """One data set of the paper: number of its table of mAP, what it was made of, and what was measured on it."""
 
+    number: str
     dataset: str
     classes: int
     per_class: int
     rows: tuple[PublishedRow, ...]
 
 
-_UC_MERCED_TABLE = _Table("UC Merced", 21, 100, _UC_MERCED)
-_WHU_RS_TABLE = _Table("WHU-RS19", 19, 50, _WHU_RS)
+_UC_MERCED_TABLE = _Table("2", "UC Merced", 21, 100, _UC_MERCED)
+_WHU_RS_TABLE = _Table("3", "WHU-RS19", 19, 50, _WHU_RS)
 _TABLES = {
     "ucmerced": _UC_MERCED_TABLE,
     "ucmercedlanduse": _UC_MERCED_TABLE,
@@ -140,6 +151,63 @@ def compare_with_published(result: Mapping[str, Any]) -> Comparison | None:
         return None
     deviates = deviation(result["dataset"], table.classes, table.per_class)
     return Comparison(table.dataset, table.rows, network, layer, deviates)
+
+
+class PublishedFigures(NamedTuple):
+    """What the paper says of a row.
+
+    Attributes
+    ----------
+    table : str
+        Number of its table of mAP on this data set.
+    map, anmrr : float or None
+        Fractions; None where the paper has none.
+    """
+
+    table: str
+    map: float | None
+    anmrr: float | None
+
+
+def published_figures(dataset: Sequence[str], maker: str, layer: str) -> PublishedFigures | None:
+    """Find what the paper says of a network's layer, or of a descriptor, on a data set.
+
+    Parameters
+    ----------
+    dataset : sequence of str
+        Names of the data set, of which one is enough.
+    maker, layer : str
+        Network and layer; of a descriptor the layer is empty.
+
+    Returns
+    -------
+    PublishedFigures or None
+        None for a data set that the paper does not have.
+
+    Examples
+    --------
+    >>> published_figures(["UCMerced_LandUse"], "cnn-alex", "pool5")
+    PublishedFigures(table='2', map=0.459, anmrr=None)
+    >>> published_figures(["mine", "WHU-RS19"], "bovw-150", "").anmrr
+    0.525
+    """
+    table = next((_TABLES[_key(name)] for name in dataset if _key(name) in _TABLES), None)
+    if table is None:
+        return None
+    method = (_NETWORKS if layer else _DESCRIPTORS).get(_key(maker))
+    found = next((row for row in table.rows if row.method == method), None)
+    if found is None or layer not in (*LAYERS, ""):
+        return PublishedFigures(table.number, None, None)
+    percent = found.map_percent[LAYERS.index(layer) if layer else 0]
+    # The paper's ANMRR of a network is that of fc6.
+    anmrr = found.anmrr if layer in ("fc6", "") else None
+    return PublishedFigures(table.number, None if percent is None else round(percent / 100, 6), anmrr)
+
+
+def published_deviation(names: Sequence[str], dataset: Mapping[str, Any]) -> str:
+    """Say how a data set that the paper has differs in number from the paper's; empty if it does not."""
+    table = next((_TABLES[_key(name)] for name in names if _key(name) in _TABLES), None)
+    return "" if table is None else deviation(dataset, table.classes, table.per_class)
 
 
 def is_uc_merced(name: str) -> bool:

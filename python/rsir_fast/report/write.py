@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from rsir_fast.datasets.files import write_atomically
 from rsir_fast.errors import RsirError
 from rsir_fast.report.page import render_page
 from rsir_fast.report.views import view_of
 
-__all__ = ["result_json", "write_report"]
+__all__ = ["result_json", "write_report", "write_texts"]
 
 
 def write_report(
@@ -82,6 +83,15 @@ def write_report(
             f"the report needs a folder it can write to, but {target} failed: {error}; choose another output folder"
         ) from error
     return {Path(file).stem: target / file for file in contents}
+
+
+def write_texts(folder: str | Path, texts: Mapping[str, str]) -> dict[str, Path]:
+    """Write files by name, each whole or not at all; return their paths."""
+    paths = {name: Path(folder) / name for name in texts}
+    for name, path in paths.items():
+        # A file name that is no valid Unicode reaches Python as lone surrogates, which UTF-8 refuses.
+        write_atomically(path, texts[name].encode("utf-8", "backslashreplace"))
+    return paths
 
 
 def result_json(result: Mapping[str, Any]) -> str:

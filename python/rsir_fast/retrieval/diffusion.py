@@ -54,7 +54,7 @@ class Diffusion:
 
     Edges join items that are among each other's k nearest; an edge weighs max(cosine, 0)^gamma, S = D^-1/2 W D^-1/2.
     The scores of a query are the column of (I - alpha S)^-1 at its node: sums over all paths, each step worth alpha.
-    Iscen, Tolias, Avrithis, Furon, Chum: Efficient diffusion on region manifolds, CVPR 2017, equations 1, 5 and 6; the
+    Iscen, Tolias, Avrithis, Furon, Chum: Efficient diffusion on region manifolds, CVPR 2017; the
     query as a node: Donoser, Bischof, CVPR 2013, and Yang et al., AAAI 2019.
 
     Ranked by decreasing score. Items that the diffusion does not reach (score under 1e-8 of the largest possible)

@@ -19,8 +19,8 @@ class Expansion:
     """Replace vectors by the weighted mean of themselves and their k nearest items, scaled to the length they had.
 
     The vector itself has weight 1, an item at cosine c has max(c, 0)^alpha. Alpha 0 is average query expansion (Chum et
-    al.: Total recall, ICCV 2007, section 3.2), larger alpha trusts near items more (Radenović, Tolias, Chum:
-    Fine-tuning CNN image retrieval with no human annotation, TPAMI 2019, section 3.4: alpha query expansion).
+    al.: Total recall, ICCV 2007), larger alpha trusts near items more (Radenović, Tolias, Chum:
+    Fine-tuning CNN image retrieval with no human annotation, TPAMI 2019: alpha query expansion).
 
     Parameters
     ----------

@@ -34,7 +34,7 @@ class Power:
     """Power normalisation, signed: sign(f) |f|^exponent for every element f.
 
     It dampens bursts: few elements that outweigh all others. Perronnin, Sánchez, Mensink: Improving the Fisher kernel
-    for large-scale image classification, ECCV 2010, equation 9. Exponent 0.5 is the signed root.
+    for large-scale image classification, ECCV 2010. Exponent 0.5 is the signed root.
     """
 
     exponent: float = 0.5
@@ -90,7 +90,7 @@ class PCA:
     """Project onto the `dims` directions of largest variance of the database's features, whose mean is subtracted.
 
     With `whiten` every direction is scaled to variance 1 over the database (population variance). Jégou, Chum, ECCV
-    2012, section 4. Directions of zero variance cannot be whitened and are refused.
+    2012. Directions of zero variance cannot be whitened and are refused.
 
     Notes
     -----

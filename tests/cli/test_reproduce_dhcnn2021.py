@@ -36,8 +36,8 @@ def scenes(tmp_path_factory):
 def test_twice_the_same_bytes(scenes, tmp_path):
     done = run(scenes, *SMALL, "--out", tmp_path / "a")
     assert done.exit_code == 0, done.output
-    assert "run 1 of 14: features, Euclidean, seed 0" in done.stderr
-    assert "run 14 of 14: random projection, 16 bits, seed 1" in done.stderr
+    assert "1 of 14: features, Euclidean, seed 0" in done.stderr
+    assert "14 of 14: random projection, 16 bits, seed 1" in done.stderr
     assert done.stdout.splitlines()[-1] == f"report: {tmp_path / 'a/report.html'}"
     assert " DHCNN " in done.stdout
     first = contents(tmp_path / "a")

@@ -1,0 +1,186 @@
+"""``rsir reproduce ge2018``: every table and figure of the first paper in one command."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rsir_fast.cli import options as opt
+from rsir_fast.cli.memory import keep_freed_memory
+from rsir_fast.cli.reproducing import check_tables_folder, left, say
+from rsir_fast.cli.session import (
+    end_with_skipped,
+    extraction_progress,
+    note,
+    plural,
+    print_json,
+    print_result,
+    reported_errors,
+)
+from rsir_fast.errors import DatasetError, RsirError
+
+if TYPE_CHECKING:
+    from rsir_fast.datasets import Dataset
+
+_ROWS = "Rows"
+_BEYOND = "Beyond the paper: each adds a row to every --backbone, on top of those before"
+
+
+def ge2018(
+    data: Annotated[
+        list[str],
+        typer.Option("--data", help="NAME=FOLDER of images in class folders, or FOLDER; repeat.", show_default=False),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Folder for features and tables. \\[default: runs/reproduce-ge2018-NAMES]"),
+    ] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option("--weights", "-w", help="Folder of weight files, searched before the usual places."),
+    ] = None,
+    backbone: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--backbone",
+            "-b",
+            help="Networks beside the paper's: NAME or NAME:LAYER, or none; repeat. "
+            "\\[default: squeezenet1_1, mobilenet_v2]",
+            rich_help_panel=_ROWS,
+            show_default=False,
+        ),
+    ] = None,
+    descriptor: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--descriptor",
+            help="Shallow descriptors, or none; repeat. \\[default: bovw-150, bovw-15000, morphological-62, "
+            "colour-histogram, hog, lbp]",
+            rich_help_panel=_ROWS,
+            show_default=False,
+        ),
+    ] = None,
+    reference: Annotated[
+        str | None,
+        typer.Option(
+            "--reference",
+            help="Row that all others are compared with, such as cnn-m:fc6. \\[default: the first with figures]",
+            rich_help_panel=_ROWS,
+            show_default=False,
+        ),
+    ] = None,
+    turns: Annotated[
+        bool, typer.Option("--turns", help="Mean over the image's eight turns.", rich_help_panel=_BEYOND)
+    ] = False,
+    steps: Annotated[
+        str,
+        typer.Option(
+            help="Post-processing, as in `rsir evaluate ge2018`.", rich_help_panel=_BEYOND, show_default=False
+        ),
+    ] = "",
+    rerank: Annotated[
+        str, typer.Option(help="Re-ranking, as in `rsir evaluate ge2018`.", rich_help_panel=_BEYOND, show_default=False)
+    ] = "",
+    batch_size: opt.BatchSize = 32,
+    precision: opt.PrecisionMode = opt.Precision.float32,
+    all_items: opt.AllItems = False,
+    download: Annotated[
+        bool, typer.Option("--download", help="Fetch weight files, and UC Merced, that are not here.")
+    ] = False,
+    threads: opt.Threads = None,
+    workers: opt.Workers = None,
+    device: opt.Device = None,
+    quiet: opt.Quiet = False,
+    json: opt.Json = False,
+) -> None:
+    """Measure every row of Ge et al. 2018 on every data set, beside the published numbers.
+
+    Rows: CNN-Alex, CNN-M, CNN-16, CNN-19 with pool5, fc6, fc7, as far as weight files are here (a cell without says
+    which is missing), shallow descriptors, further networks. Writes mAP of each data set (Tables 2 and 3), dimension,
+    ANMRR and times (Table 4) as Markdown, CSV and LaTeX, mAP by class, P-R and precision by number (Figures 3 to 5) as
+    SVG, all of it as report.html, and result.json: by the same command to the same bytes. Interrupted, the same
+    command again goes on where it was.
+    """
+    target: Path | None = out
+    with reported_errors(lambda: left(target, "runs/*/*/result.json", "features/*/*")):
+        from rsir_fast.extraction import Skipped
+        from rsir_fast.protocols.methods import BASELINES, FURTHER
+        from rsir_fast.protocols.reproduce_ge2018 import reproduce_ge2018
+        from rsir_fast.report.reproduction import reproduction_tables, write_reproduction
+
+        keep_freed_memory()
+        weights = None if weights is None else weights.expanduser()
+        if weights is not None and not weights.is_dir():
+            found = "a file" if weights.exists() else "nothing there"
+            raise RsirError(f"{weights}: expected a folder of weight files, found {found}; check --weights")
+        datasets = _datasets(data, all_items, download, quiet)
+        target = target or Path("runs") / "-".join(["reproduce", "ge2018", *datasets]).replace("/", "_")
+        check_tables_folder(target)
+        with extraction_progress(quiet) as extracting:
+            result = reproduce_ge2018(
+                datasets,
+                out=target,
+                weights=weights,
+                backbones=_listed("backbone", backbone, FURTHER),
+                descriptors=_listed("descriptor", descriptor, BASELINES),
+                turns=turns,
+                steps=steps,
+                rerank=rerank,
+                reference=reference,
+                download=download,
+                batch_size=batch_size,
+                precision=precision.value,
+                device=device,
+                workers=workers,
+                threads=threads,
+                progress=None if quiet else say,
+                extraction_progress=extracting,
+            )
+        for entry in result["datasets"]:
+            for row in entry["rows"]:
+                if row.get("remark"):
+                    note(f"rsir: {entry['name']}, {row['method']}: {row['remark']}")
+        paths = write_reproduction(target, result, command=shlex.join(["rsir", *sys.argv[1:]]))
+        if json:
+            print_json(result)
+        else:
+            print_result(reproduction_tables(result))
+            typer.echo(f"report: {paths['report.html'].absolute()}")
+        skipped = [entry for dataset in result["datasets"] for entry in dataset["dataset"]["skipped"]]
+        end_with_skipped([Skipped(**entry) for entry in skipped])
+
+
+def _datasets(given: list[str], all_items: bool, download: bool, quiet: bool) -> dict[str, Dataset]:
+    """Open the data sets, by their names in the tables."""
+    from rsir_fast.datasets import open_dataset
+
+    found: dict[str, Dataset] = {}
+    for text in given:
+        if not text:
+            raise ValueError("--data: expected NAME=FOLDER, got nothing")
+        # A folder may have a = in its own name.
+        name, told, folder = ("", "", text) if Path(text).exists() else text.partition("=")
+        path = Path(folder if told else text).expanduser()
+        if told and not (name and folder):
+            raise ValueError(f"--data: expected NAME=FOLDER, got {text!r}")
+        if opt.is_features_folder(path):
+            raise DatasetError(f"expected a folder of images, got {path}, which rsir wrote")
+        dataset = open_dataset(path, all_items=all_items, download=download and not path.exists())
+        name = name if told else dataset.name
+        if name in found:
+            raise ValueError(f"--data: expected different names, got {name} twice; name them: NAME=FOLDER")
+        found[name] = dataset
+        note(f"{name}: {plural(len(dataset), 'image')}, {plural(len(dataset.classes), 'class')}", quiet)
+        for remark in dataset.notes:
+            note(f"note: {remark}", quiet)
+    return found
+
+
+def _listed(option: str, given: list[str] | None, default: tuple[str, ...]) -> list[str]:
+    if given is not None and "none" in given and len(given) > 1:
+        raise ValueError(f"--{option}: expected names, or none by itself, got {', '.join(given)}")
+    return list(default) if given is None else [name for name in given if name != "none"]

