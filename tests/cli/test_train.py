@@ -38,6 +38,7 @@ def test_a_model_is_written_and_named(scenes, tmp_path):
     features = ["features", scenes, "--model", tmp_path / "run/model.safetensors", "--out", tmp_path / "features"]
     done = CliRunner().invoke(app, [*map(str, features), "--device", "cpu", "--quiet"])
     assert done.exit_code == 0, done.output
+    assert "\nnetwork   DHCNN of 8 bits on squeezenet1_1, gap (11 values an image)\n" in done.stdout
     result = rf.evaluate_dhcnn2021(rf.Features.load(tmp_path / "features")).result
     assert result["bits"] == 8
     assert result["images"] == {"train": 15, "test": 3}

@@ -109,8 +109,10 @@ def _lines(summary: dict[str, Any]) -> list[str]:
 
 
 def _network(made: dict[str, Any]) -> list[str]:
+    # What a hash model says of itself names its layer already.
+    layer = "" if "hash" in made else f", {made['layer']}"
     return [
-        f"network   {made['description']}, {made['layer']} ({made['dim']} values an image)",
+        f"network   {made['description']}{layer} ({made['dim']} values an image)",
         f"weights   {made['weights']['file']}, SHA-256 {made['weights']['sha256'][:16]}...",
     ]
 
