@@ -273,6 +273,8 @@ def test_queries_are_paired_by_image(scenes, tmp_path, monkeypatch):
         ap[name] = dict(zip(features.items, found, strict=True))
     common = [item for item in ap["lbp"] if item in ap["colour-histogram"]]
     assert len(common) == 16
+    assert {row["images"] for row in rows(result).values() if row["missing"] is None} == {17}
+    assert "17 of 18 images could be read" in to_markdown(map_grid(result["datasets"][0], result["settings"]))
     compared = compare_paired(*([ap[name][item] for item in common] for name in settings["descriptors"]))
     against = rows(result)["colour-histogram"]["against_reference"]
     assert (against["p_value"], against["queries"]) == (compared.p_value, 16)

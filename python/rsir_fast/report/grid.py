@@ -20,7 +20,7 @@ from rich.text import Text
 
 from rsir_fast.report.format import MISSING, shorten
 
-__all__ = ["Cell", "Column", "Grid", "GridRow", "markdown", "to_csv", "to_latex", "to_markdown", "to_terminal"]
+__all__ = ["Cell", "Column", "Grid", "GridRow", "escape_markdown", "to_csv", "to_latex", "to_markdown", "to_terminal"]
 
 
 @dataclass(frozen=True)
@@ -180,14 +180,16 @@ def to_markdown(grid: Grid) -> str:
         return _with_mark(grid.value(row, column), grid.mark(grid.cell(row, column).remark))
 
     titles = [f"{column.group}: {column.title}" if column.group else column.title for column in grid.columns]
-    lines = [_piped(markdown(title) for title in (grid.stub, *titles)), f"|---|{'---:|' * len(titles)}"]
+    lines = [_piped(escape_markdown(title) for title in (grid.stub, *titles)), f"|---|{'---:|' * len(titles)}"]
     for group, rows in grid.groups():
-        lines += [f"| **{markdown(group)}** |{' |' * len(titles)}"] if group else []
+        lines += [f"| **{escape_markdown(group)}** |{' |' * len(titles)}"] if group else []
         for row in rows:
-            label = _with_mark(markdown(row.label), grid.mark(row.remark))
+            label = _with_mark(escape_markdown(row.label), grid.mark(row.remark))
             lines.append(_piped([label, *(text(row, column) for column in grid.columns)]))
-    notes = [*(f"[{number}] {markdown(remark)}" for number, remark in enumerate(grid.remarks, 1))]
-    return "\n".join([*lines, *(line for note in (*notes, *map(markdown, grid.notes)) for line in ("", note)), ""])
+    notes = [*(f"[{number}] {escape_markdown(remark)}" for number, remark in enumerate(grid.remarks, 1))]
+    return "\n".join(
+        [*lines, *(line for note in (*notes, *map(escape_markdown, grid.notes)) for line in ("", note)), ""]
+    )
 
 
 def to_csv(grid: Grid) -> str:
@@ -279,7 +281,7 @@ def _cell_text(text: str) -> str:
     return f"'{text}" if text[:1] in ("=", "+", "-", "@") else text
 
 
-def markdown(text: str) -> str:
+def escape_markdown(text: str) -> str:
     """Escape a name for Markdown."""
     return re.sub(r"([\\`*_|<>\[\]])", r"\\\1", " ".join(text.split()))
 

@@ -141,7 +141,7 @@ def compare_with_published(result: Mapping[str, Any]) -> Comparison | None:
     >>> comparison.network, comparison.deviation
     ('CNN-Alex', 'this run: 6 images of 2 classes; the paper: 2,100 of 21')
     """
-    table = _TABLES.get(_key(result["dataset"]["name"]))
+    table = _table_of([result["dataset"]["name"]])
     name, layer = _key(result["features"]["backbone"]), result["features"]["layer"]
     if "descriptor" in result["features"]:
         network, layer = _DESCRIPTORS.get(name), ""
@@ -191,7 +191,7 @@ def published_figures(dataset: Sequence[str], maker: str, layer: str) -> Publish
     >>> published_figures(["mine", "WHU-RS19"], "bovw-150", "").anmrr
     0.525
     """
-    table = next((_TABLES[_key(name)] for name in dataset if _key(name) in _TABLES), None)
+    table = _table_of(dataset)
     if table is None:
         return None
     method = (_NETWORKS if layer else _DESCRIPTORS).get(_key(maker))
@@ -206,7 +206,7 @@ def published_figures(dataset: Sequence[str], maker: str, layer: str) -> Publish
 
 def published_deviation(names: Sequence[str], dataset: Mapping[str, Any]) -> str:
     """Say how a data set that the paper has differs in number from the paper's; empty if it does not."""
-    table = next((_TABLES[_key(name)] for name in names if _key(name) in _TABLES), None)
+    table = _table_of(names)
     return "" if table is None else deviation(dataset, table.classes, table.per_class)
 
 
@@ -218,7 +218,7 @@ def is_uc_merced(name: str) -> bool:
     >>> is_uc_merced("UCMerced_LandUse"), is_uc_merced("AID")
     (True, False)
     """
-    return _TABLES.get(_key(name)) is _UC_MERCED_TABLE
+    return _table_of([name]) is _UC_MERCED_TABLE
 
 
 def deviation(dataset: Mapping[str, Any], classes: int, per_class: int) -> str:
@@ -238,6 +238,10 @@ def deviation(dataset: Mapping[str, Any], classes: int, per_class: int) -> str:
     if sizes != {per_class}:
         return f"this run: {min(sizes)} to {max(sizes)} images in a class; the paper: {per_class} in each"
     return ""
+
+
+def _table_of(names: Sequence[str]) -> _Table | None:
+    return next((_TABLES[_key(name)] for name in names if _key(name) in _TABLES), None)
 
 
 def _key(name: str) -> str:

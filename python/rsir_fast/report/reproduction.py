@@ -13,7 +13,7 @@ from rsir_fast.report.describe import Citation, Row, citations, provenance_rows
 from rsir_fast.report.format import count
 from rsir_fast.report.ge2018_plots import left_out, map_by_class, precision_by_returned, precision_recall
 from rsir_fast.report.ge2018_tables import anmrr_grid, map_grid, short
-from rsir_fast.report.grid import Grid, markdown, to_csv, to_latex, to_markdown, to_terminal
+from rsir_fast.report.grid import Grid, escape_markdown, to_csv, to_latex, to_markdown, to_terminal
 from rsir_fast.report.page import inline_svg
 from rsir_fast.report.templating import template
 from rsir_fast.report.write import result_json, write_texts
@@ -108,7 +108,7 @@ def _forms(stem: str, grid: Grid) -> dict[str, str]:
     """Write a table in every form; where a form has no title of its own, one stands above it."""
     title = " ".join(grid.title.split())
     return {
-        f"{stem}.md": f"### {markdown(title)}\n\n{to_markdown(grid)}",
+        f"{stem}.md": f"### {escape_markdown(title)}\n\n{to_markdown(grid)}",
         f"{stem}.csv": to_csv(grid),
         f"{stem}.tex": f"% {title}\n{to_latex(grid)}",
     }
