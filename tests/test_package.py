@@ -13,6 +13,7 @@ import rsir_fast
 
 PACKAGE = Path(rsir_fast.__file__).parent
 ROOMS = [
+    "base",
     "ops",
     "metrics",
     "datasets",
@@ -36,7 +37,7 @@ def test_import_is_light():
     assert subprocess.check_output([sys.executable, "-c", program], text=True) == "[]\n"
 
 
-@pytest.mark.parametrize("room", ["metrics", "datasets"])
+@pytest.mark.parametrize("room", ["base", "metrics", "datasets"])
 def test_rooms_that_do_without_torch(room):
     program = f"import rsir_fast.{room}, sys; print('torch' in sys.modules)"
     assert subprocess.check_output([sys.executable, "-c", program], text=True) == "False\n"

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-__all__ = ["DatasetError", "FeaturesError", "ImageError", "RsirError", "TrainingError", "WeightFileError"]
+__all__ = [
+    "DatasetError",
+    "FeaturesError",
+    "ImageError",
+    "MachineError",
+    "RsirError",
+    "TrainingError",
+    "WeightFileError",
+]
 
 
 class RsirError(Exception):
@@ -15,6 +23,10 @@ class DatasetError(RsirError, ValueError):
 
 class ImageError(RsirError, ValueError):
     """One image cannot be read; extraction lists it as skipped and goes on."""
+
+
+class MachineError(RsirError):
+    """The machine failed, not the file: disk, memory, permissions. A run stops and records nothing."""
 
 
 class WeightFileError(RsirError, ValueError):

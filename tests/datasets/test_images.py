@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile
 
-from rsir_fast.datasets.images import printable, read_image, to_eight_bits
+from rsir_fast.base.text import printable
+from rsir_fast.datasets.images import read_image, to_eight_bits
 from rsir_fast.errors import ImageError
 
 

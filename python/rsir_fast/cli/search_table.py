@@ -29,7 +29,7 @@ def search_tables(queries: list[dict[str, Any]], columns: list[str]) -> Renderab
     from rich.table import Table
     from rich.text import Text
 
-    from rsir_fast.datasets.images import printable
+    from rsir_fast.base.text import printable
 
     parts: list[RenderableType] = []
     for query in queries:

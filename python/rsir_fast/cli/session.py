@@ -97,7 +97,7 @@ def print_json(content: Any) -> None:
 
 def end_with_skipped(skipped: Sequence[Skipped], code: int = SKIPPED) -> None:
     """List images that could not be read, on stderr even if quiet, and exit with `code` if there are any."""
-    from rsir_fast.datasets.images import printable
+    from rsir_fast.base.text import printable
 
     if not skipped:
         return

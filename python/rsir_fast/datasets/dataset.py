@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
-from rsir_fast.datasets.images import printable, read_image
+from rsir_fast.base.text import printable
+from rsir_fast.datasets.images import read_image
 from rsir_fast.errors import DatasetError
 
 __all__ = ["Dataset"]

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from rsir_fast.datasets.images import printable
+from rsir_fast.base.text import printable
 from rsir_fast.errors import DatasetError
 
 __all__ = ["UCMERCED_BYTES", "UCMERCED_SHA256", "UCMERCED_URLS", "download_ucmerced"]

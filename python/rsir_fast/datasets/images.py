@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, UnidentifiedImageError
 
+from rsir_fast.base.text import printable
 from rsir_fast.errors import ImageError
 
-__all__ = ["IMAGE_SUFFIXES", "MAX_PIXELS", "printable", "read_image", "to_eight_bits", "to_rgb"]
+__all__ = ["IMAGE_SUFFIXES", "MAX_PIXELS", "read_image", "to_eight_bits", "to_rgb"]
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".bmp"})
 """File name endings, in lower case, that make a file an image of a data set."""
@@ -27,28 +28,6 @@ MAX_SIDE = 2**18
 """Longest side read, in pixels: the filter that shrinks a side needs memory in proportion to it."""
 
 _FORMATS = ("JPEG", "PNG", "TIFF", "BMP")
-
-
-def printable(text: object) -> str:
-    r"""Text that fits on one line of any terminal: odd bytes and control characters as escapes.
-
-    Parameters
-    ----------
-    text
-        Anything with a ``str``, mostly a path; file names that are no valid UTF-8 are welcome.
-
-    Returns
-    -------
-    str
-        The same text, escaped where it cannot be shown.
-
-    Examples
-    --------
-    >>> printable("two" + chr(10) + "lines.jpg")
-    'two\\nlines.jpg'
-    """
-    plain = str(text).encode("utf-8", "backslashreplace").decode("utf-8")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in plain)
 
 
 class _StrictPillow:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from rsir_fast.base.text import printable
 from rsir_fast.datasets.dataset import Dataset
-from rsir_fast.datasets.images import printable
 from rsir_fast.datasets.known import KnownLayout, find_by_classes, find_by_name, fold
 from rsir_fast.datasets.scan import list_folder, natural_key, walk_images
 from rsir_fast.errors import DatasetError

@@ -7,7 +7,8 @@ import re
 import unicodedata
 from pathlib import Path
 
-from rsir_fast.datasets.images import IMAGE_SUFFIXES, printable
+from rsir_fast.base.text import printable
+from rsir_fast.datasets.images import IMAGE_SUFFIXES
 from rsir_fast.errors import DatasetError
 
 __all__ = ["is_image_name", "list_folder", "natural_key", "walk_images"]

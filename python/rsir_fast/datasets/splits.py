@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
+from rsir_fast.base.durable import write_durably
+from rsir_fast.base.text import printable
 from rsir_fast.datasets.dataset import Dataset
-from rsir_fast.datasets.files import write_atomically
-from rsir_fast.datasets.images import printable
 from rsir_fast.errors import DatasetError
 
 __all__ = ["Split", "stratified_split"]
@@ -101,7 +101,7 @@ class Split:
         """
         content = {"format": _FORMAT, "version": 1, "dataset": self.dataset, "seed": self.seed}
         lists = {"train": list(self.train), "test": list(self.test)}
-        write_atomically(Path(path), json.dumps({**content, **lists}, indent=1).encode("ascii") + b"\n")
+        write_durably(Path(path), json.dumps({**content, **lists}, indent=1).encode("ascii") + b"\n")
 
     @classmethod
     def load(cls, path: str | Path, dataset: Dataset | None = None) -> Split:

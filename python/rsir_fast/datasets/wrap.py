@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from rsir_fast.base.text import printable
 from rsir_fast.datasets.dataset import Dataset
-from rsir_fast.datasets.images import IMAGE_SUFFIXES, printable, strict_pillow, to_eight_bits, to_rgb
+from rsir_fast.datasets.images import IMAGE_SUFFIXES, strict_pillow, to_eight_bits, to_rgb
 from rsir_fast.errors import DatasetError, ImageError
 
 __all__ = ["image_from", "wrap_dataset"]

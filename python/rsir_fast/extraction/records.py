@@ -23,8 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, InstanceOf, ValidationError
 
-from rsir_fast.datasets.files import write_atomically
-from rsir_fast.datasets.images import printable
+from rsir_fast.base.durable import write_durably
+from rsir_fast.base.text import printable
 from rsir_fast.errors import FeaturesError
 
 __all__ = [
@@ -54,7 +54,7 @@ class Record(BaseModel):
 
     def write(self, path: Path) -> None:
         """Write or replace a file."""
-        write_atomically(path, (json.dumps(self.model_dump(), indent=1, sort_keys=True) + "\n").encode())
+        write_durably(path, (json.dumps(self.model_dump(), indent=1, sort_keys=True) + "\n").encode())
 
 
 R = TypeVar("R", bound=Record)
@@ -132,7 +132,7 @@ def write_items(path: Path, items: tuple[str, ...], labels: NDArray[np.int64] | 
         columns["class"] = pa.array([printable(classes[label]) for label in labels], pa.string())
     sink = io.BytesIO()
     pq.write_table(pa.table(columns), sink)
-    write_atomically(path, sink.getvalue())
+    write_durably(path, sink.getvalue())
 
 
 def read_items(path: Path, rows: int) -> tuple[tuple[str, ...], NDArray[np.int64] | None]:

@@ -13,8 +13,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from rsir_fast.datasets.files import write_atomically
-from rsir_fast.datasets.images import printable
+from rsir_fast.base.durable import write_durably
+from rsir_fast.base.text import printable
 from rsir_fast.errors import FeaturesError
 from rsir_fast.extraction.features import Features, Skipped
 from rsir_fast.extraction.records import (
@@ -214,7 +214,7 @@ class FeatureStore:
         """Write a file that belongs to the features; one of the same content is left as it is."""
         path = self.folder / name
         if not (path.is_file() and path.read_bytes() == content):
-            write_atomically(path, content)
+            write_durably(path, content)
 
     def add_shard(self, first: int, images: int, matrix: NDArray[np.float32], skipped: list[tuple[int, str]]) -> None:
         """Write the features of images ``first`` to ``first + images``.
@@ -239,7 +239,7 @@ class FeatureStore:
             plan=self.digest,
             skipped=[(number, printable(reason)) for number, reason in skipped],
         )
-        write_atomically(self.folder / SHARDS / f"{record.stem}.npy", content)
+        write_durably(self.folder / SHARDS / f"{record.stem}.npy", content)
         record.write(self.folder / SHARDS / f"{record.stem}.json")
         self.shards[first] = record
 

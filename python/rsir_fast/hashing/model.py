@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from rsir_fast.backbones import Backbone, Preprocessing, load_backbone
 from rsir_fast.backbones.weights import file_digest
-from rsir_fast.datasets.files import write_atomically
+from rsir_fast.base.durable import write_durably
 from rsir_fast.errors import FeaturesError, WeightFileError
 from rsir_fast.extraction import Features
 from rsir_fast.hashing.network import DHCNN, HashHead
@@ -100,7 +100,7 @@ class HashModel:
         tensors = {name: value.detach().cpu().contiguous() for name, value in self.network.state_dict().items()}
         if trunk.preprocessing.mean_image is not None:
             tensors[MEAN_IMAGE] = torch.from_numpy(trunk.preprocessing.mean_image.copy())
-        write_atomically(Path(path), save(tensors, {"rsir_fast": json.dumps(content)}))
+        write_durably(Path(path), save(tensors, {"rsir_fast": json.dumps(content)}))
 
     @classmethod
     def load(cls, path: str | Path) -> HashModel:

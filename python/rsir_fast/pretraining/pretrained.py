@@ -9,7 +9,7 @@ from typing import Any
 from safetensors.torch import save
 
 from rsir_fast.backbones.weights import PreTraining
-from rsir_fast.datasets.files import write_atomically
+from rsir_fast.base.durable import write_durably
 from rsir_fast.extraction.features import Skipped
 from rsir_fast.pretraining.network import Classifier
 
@@ -55,4 +55,4 @@ class Pretrained:
             File to write; its folder is made if need be.
         """
         tensors = {name: value.detach().cpu().contiguous() for name, value in self.network.state_dict().items()}
-        write_atomically(Path(path), save(tensors, self.made.metadata()))
+        write_durably(Path(path), save(tensors, self.made.metadata()))

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
 
-from rsir_fast.datasets.files import write_atomically
+from rsir_fast.base.durable import write_durably
 from rsir_fast.extraction import Features
 from rsir_fast.report import result_json
 
@@ -103,8 +103,8 @@ class KeptRuns(Generic[R]):
             start = time.perf_counter()
             text = result_json({"settings": described, "result": compute(place)})
             seconds = {**_read(self.folder / TIMING), f"{kind}/{run.folder}": time.perf_counter() - start}
-            write_atomically(self.folder / TIMING, result_json(seconds).encode())
-            write_atomically(place / RESULT, text.encode())
+            write_durably(self.folder / TIMING, result_json(seconds).encode())
+            write_durably(place / RESULT, text.encode())
             kept = json.loads(text)
         result: dict[str, Any] = kept["result"]
         self.results[run] = result

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from rsir_fast.datasets.files import write_atomically
+from rsir_fast.base.durable import write_durably
 from rsir_fast.errors import RsirError
 from rsir_fast.report.page import render_page
 from rsir_fast.report.views import view_of
@@ -90,7 +90,7 @@ def write_texts(folder: str | Path, texts: Mapping[str, str]) -> dict[str, Path]
     paths = {name: Path(folder) / name for name in texts}
     for name, path in paths.items():
         # A file name that is no valid Unicode reaches Python as lone surrogates, which UTF-8 refuses.
-        write_atomically(path, texts[name].encode("utf-8", "backslashreplace"))
+        write_durably(path, texts[name].encode("utf-8", "backslashreplace"))
     return paths
 
 

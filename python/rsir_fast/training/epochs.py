@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, Protocol
 
 import torch
 
-from rsir_fast.datasets.files import replacing, write_atomically
+from rsir_fast.base.durable import replacing, write_durably
 from rsir_fast.errors import TrainingError
 from rsir_fast.training.progress import TrainingProgress
 
@@ -125,7 +125,7 @@ def run_epochs(
             # Straight into the file: weights and momentum of a VGG are 1.1 GB.
             with replacing(out / CHECKPOINT) as file:
                 save({"settings": described, "log": lines, **trainer.state()}, file)
-            write_atomically(out / LOG, ("\n".join(lines) + "\n").encode())
+            write_durably(out / LOG, ("\n".join(lines) + "\n").encode())
             events.add(trainer.epoch, log)
     return [json.loads(line) for line in lines]
 

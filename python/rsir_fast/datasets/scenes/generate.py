@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from rsir_fast.base.durable import write_durably
+from rsir_fast.base.text import printable
 from rsir_fast.datasets.dataset import Dataset
-from rsir_fast.datasets.files import write_atomically
-from rsir_fast.datasets.images import printable
 from rsir_fast.datasets.scan import natural_key
 from rsir_fast.datasets.scenes.draw import SCENE_CLASSES, draw_scene
 from rsir_fast.errors import DatasetError
@@ -89,7 +89,7 @@ def generate_scenes(
             if not path.is_file() or path.stat().st_size == 0:
                 buffer = io.BytesIO()
                 draw_scene(name, index, size=size, seed=seed).save(buffer, "JPEG", quality=_QUALITY, subsampling=0)
-                write_atomically(path, buffer.getvalue())
+                write_durably(path, buffer.getvalue())
         if progress is not None:
             progress(len(items), len(items))
     except OSError as error:
@@ -144,4 +144,4 @@ def _claim(root: Path, wanted: dict[str, object], force: bool) -> None:
     for name in SCENE_CLASSES:
         for path in (root / name).glob(f"{name}_[0-9]*.jpg"):
             path.unlink()
-    write_atomically(manifest, json.dumps(wanted).encode("ascii") + b"\n")
+    write_durably(manifest, json.dumps(wanted).encode("ascii") + b"\n")

@@ -1,0 +1,27 @@
+"""Text that any terminal can show."""
+
+from __future__ import annotations
+
+__all__ = ["printable"]
+
+
+def printable(text: object) -> str:
+    r"""Text that fits on one line of any terminal: odd bytes and control characters as escapes.
+
+    Parameters
+    ----------
+    text
+        Anything with a ``str``, mostly a path; file names that are no valid UTF-8 are welcome.
+
+    Returns
+    -------
+    str
+        The same text, escaped where it cannot be shown.
+
+    Examples
+    --------
+    >>> printable("two" + chr(10) + "lines.jpg")
+    'two\\nlines.jpg'
+    """
+    plain = str(text).encode("utf-8", "backslashreplace").decode("utf-8")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in plain)
