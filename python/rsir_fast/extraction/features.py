@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,6 +71,10 @@ class Features:
     skipped: tuple[Skipped, ...] = ()
     timing: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    instead_of_array: ClassVar[str] = (
+        "pass its .matrix, or rsir_fast.pack_codes(....matrix) where codes of a hash model are expected"
+    )
 
     def __post_init__(self) -> None:
         if not isinstance(self.matrix, np.ndarray) or self.matrix.ndim != 2 or self.matrix.dtype != np.float32:

@@ -232,9 +232,7 @@ def _ranks(
 
 
 def _block_size(block: int | None, by_default: int) -> int:
-    size = max(1, by_default) if block is None else as_count(block, "block")
-    if size == 0:
-        raise ValueError("block: expected at least 1 query a block, got 0")
+    size = max(1, by_default) if block is None else as_count(block, "block", least=1)
     return size
 
 
