@@ -8,6 +8,7 @@
 #include <cstring>
 #include <deque>
 #include <memory>
+#include <mutex>
 #include <vector>
 
 #include "fiber.h"
@@ -298,6 +299,8 @@ std::uint64_t draw(std::uint64_t bound) {
 bool late() { return machine().random && draw(2) != 0; }
 
 void run(Index grid, unsigned threads, std::size_t shared_bytes, const std::function<void()>& body) {
+    static std::mutex one_at_a_time;  // of the kernels that several host threads launch
+    const std::lock_guard<std::mutex> lock(one_at_a_time);
     Machine& m = machine();
     if (grid.x == 0 || grid.y == 0 || grid.z == 0 || threads == 0 || threads > 1024 || grid.y > 65535 ||
         shared_bytes > static_cast<std::size_t>(m.device.shared_bytes_per_block)) {
