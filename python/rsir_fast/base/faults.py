@@ -53,7 +53,7 @@ def may_pass(error: BaseException) -> bool:
 
 
 def said(error: BaseException) -> str:
-    """What failed, in the system's words and by its name.
+    """Name what failed, in the system's words and by its code.
 
     Examples
     --------
