@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["Refused", "chosen_bands"]
+from rsir_fast.errors import ImageError
 
-
-class Refused(Exception):
-    """Why a file cannot be read, as the end of a sentence about it."""
+__all__ = ["chosen_bands"]
 
 
 def chosen_bands(meanings: Sequence[str], alpha: int | None, bands: tuple[int, ...] | None) -> tuple[int, ...]:
@@ -31,8 +29,9 @@ def chosen_bands(meanings: Sequence[str], alpha: int | None, bands: tuple[int, .
 
     Raises
     ------
-    Refused
-        If a band asked for is not there, or there are other numbers of bands and none was asked for.
+    ImageError
+        Without the file's name, if a band asked for is not there, or there are other numbers of bands and none was
+        asked for.
 
     Examples
     --------
@@ -43,14 +42,14 @@ def chosen_bands(meanings: Sequence[str], alpha: int | None, bands: tuple[int, .
     has = f"has {count} band{'' if count == 1 else 's'}"
     if bands is not None:
         if max(bands) > count:
-            raise Refused(f"{has}, and not the band {max(bands)} of bands {','.join(map(str, bands))}; name others")
+            raise ImageError(f"{has}, and not the band {max(bands)} of bands {','.join(map(str, bands))}; name others")
         return bands
     colours = [number for number in range(1, count + 1) if number != alpha]
     if len(colours) == 1:
         return (colours[0],)
     if len(colours) not in (3, 4):
         example = "1" if len(colours) == 2 else "4,3,2"
-        raise Refused(
+        raise ImageError(
             f"{has}: expected 1, 3 or 4 beside alpha; name three, or one for grey, with the option bands, "
             f"for example --bands {example}"
         )

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
+from rsir_fast.base.faults import is_machine_fault
 from rsir_fast.base.text import printable
-from rsir_fast.datasets.bands import Refused
 from rsir_fast.datasets.pictures import (
     orientation_of,
     png_orientation,
@@ -20,7 +20,7 @@ from rsir_fast.datasets.pictures import (
 from rsir_fast.datasets.raster import read_raster
 from rsir_fast.datasets.reader import Reader
 from rsir_fast.datasets.source import Source, opened
-from rsir_fast.errors import ImageError, MachineError
+from rsir_fast.errors import ImageError
 
 __all__ = ["IMAGE_SUFFIXES", "MAX_PIXELS", "read_image"]
 
@@ -138,7 +138,7 @@ def read_image(path: Path, reader: Reader = _DEFAULT, *, max_pixels: int = MAX_P
 
     def check_size(width: int, height: int) -> None:
         if width * height > max_pixels or max(width, height) > MAX_SIDE:
-            raise Refused(
+            raise ImageError(
                 f"{width} x {height} pixels are more than the limit of {max_pixels}, or of {MAX_SIDE} a side; cut it "
                 "into tiles"
             )
@@ -146,16 +146,14 @@ def read_image(path: Path, reader: Reader = _DEFAULT, *, max_pixels: int = MAX_P
     with opened(path) as source:
         try:
             return _decoded(source, reader, check_size)
-        except Refused as refused:
+        except ImageError as refused:
             reason = str(refused)
-        except (MachineError, MemoryError):
-            raise
         except UnidentifiedImageError:
             reason = "damaged or unsupported image (its header cannot be understood)"
         # Pillow's decoders raise whatever a damaged header leads them to (OSError, SyntaxError, struct.error, KeyError
         # ...); one bad file must never end an extraction.
         except Exception as error:
-            if isinstance(error, OSError) and error.errno is not None:
+            if is_machine_fault(error):
                 raise
             reason = f"damaged or unsupported image ({printable(error) or type(error).__name__})"
         raise ImageError(f"{printable(path)}: {reason}")
@@ -166,7 +164,7 @@ def _decoded(source: Source, reader: Reader, check_size: Callable[[int, int], No
     source.seek(0)
     kind = _format(head)
     if kind is None:
-        raise Refused(
+        raise ImageError(
             f"expected a JPEG, PNG, TIFF, JPEG2000, BMP or WebP image, found {_foreign(head)}; convert it, for example "
             "to PNG or GeoTIFF"
         )

@@ -9,9 +9,11 @@ import numpy as np
 from PIL import ExifTags, Image
 
 from rsir_fast.datasets.bands import chosen_bands
+from rsir_fast.datasets.jpeg_damage import jpeg_damage
 from rsir_fast.datasets.samples import Samples, to_eight_bits
 from rsir_fast.datasets.source import Source
 from rsir_fast.datasets.strict import strict_decoders
+from rsir_fast.errors import ImageError
 
 __all__ = ["orientation_of", "png_orientation", "read_picture", "samples_of", "to_rgb", "upright"]
 
@@ -96,6 +98,10 @@ def read_picture(source: Source, check_size: Callable[[int, int], None]) -> Imag
     with strict_decoders():
         image = Image.open(source, formats=_FORMATS)  # type: ignore[arg-type]
         check_size(*image.size)
+        if image.format in ("JPEG", "MPO"):
+            damage = jpeg_damage(source.again().read())
+            if damage is not None:
+                raise ImageError(f"damaged JPEG data ({damage}); copy the file again from where it came from")
         image.load()
         return image
 

@@ -18,10 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsir_fast.base.text import printable
-from rsir_fast.datasets.bands import Refused, chosen_bands
+from rsir_fast.datasets.bands import chosen_bands
 from rsir_fast.datasets.samples import Samples
 from rsir_fast.datasets.source import Source
 from rsir_fast.datasets.strict import strict_decoders
+from rsir_fast.errors import ImageError
 
 __all__ = ["read_raster"]
 
@@ -65,8 +66,8 @@ def read_raster(
 
     Raises
     ------
-    Refused
-        If the file has other bands or samples than those, or is damaged.
+    ImageError
+        Without the file's name, if it has other bands or samples than those, or is damaged.
     MemoryError
         If GDAL found too little memory.
     """
@@ -88,14 +89,14 @@ def read_raster(
             # What is said while samples are read is said of them, unless it is about tags, which are read again.
             damage = [text for text in complaints if text not in of_tags and not _OF_TAGS.search(text)]
             if damage:
-                raise Refused(f"damaged image ({_plain(damage[0], name)})")
+                raise ImageError(f"damaged image ({_plain(damage[0], name)})")
             placed = dataset.crs is not None or not dataset.transform.is_identity or bool(dataset.gcps[0])
         return samples, tiff_orientation(source) if driver == "GTiff" and not placed else 1
     except RasterioError as error:
         causes = _causes(error)
         if any(type(cause).__name__ == "CPLE_OutOfMemoryError" for cause in causes):
             raise MemoryError(_plain(str(causes[-1]), name)) from None
-        raise Refused(f"damaged or unsupported image ({_plain(str(causes[-1]), name)})") from None
+        raise ImageError(f"damaged or unsupported image ({_plain(str(causes[-1]), name)})") from None
 
 
 def _causes(error: BaseException) -> list[BaseException]:
@@ -168,7 +169,7 @@ def _read(dataset: Any, driver: str, bands: tuple[int, ...] | None) -> Samples:
         alpha = None  # who names it takes it for data, as the near infrared under a wrong name often is
     types = {dataset.dtypes[band - 1] for band in chosen}
     if any(kind.startswith("complex") for kind in types):
-        raise Refused(
+        raise ImageError(
             f"has samples of {types.pop()}: expected real ones; write amplitudes, or real parts, into the file"
         )
     distinct = list(dict.fromkeys(chosen))
@@ -215,7 +216,7 @@ def _bits(dataset: Any, bands: list[int]) -> int | None:
 def _negative(values: NDArray[Any], bits: int | None) -> NDArray[Any]:
     """Return samples whose 0 is black, of those whose 0 is white."""
     if not np.issubdtype(values.dtype, np.unsignedinteger):
-        raise Refused(
+        raise ImageError(
             f"has samples of {values.dtype} whose 0 is white: expected unsigned integers; write it with 0 as black"
         )
     white = np.iinfo(values.dtype).max if bits is None else 2**bits - 1
@@ -230,7 +231,7 @@ def _coloured(dataset: Any, bands: tuple[int, ...] | None) -> Samples:
         entries[index] = colour
     index = dataset.read(1)
     if index.size and int(index.max()) >= len(entries):
-        raise Refused(f"damaged image (palette of {len(entries)} colours, sample of {int(index.max())})")
+        raise ImageError(f"damaged image (palette of {len(entries)} colours, sample of {int(index.max())})")
     chosen = chosen_bands(["red", "green", "blue"], None, bands)
     layer = entries[index]
     masks = _valid(dataset, [1], index[None])

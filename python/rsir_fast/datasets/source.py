@@ -9,6 +9,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from rsir_fast.base.faults import is_machine_fault, said
 from rsir_fast.base.text import printable
 from rsir_fast.errors import ImageError, MachineError
 
@@ -19,13 +20,7 @@ _NO_IMAGE = {
     errno.ENOTDIR: "the file does not exist",
     errno.ELOOP: "the file is a link that leads to itself",
     errno.ENAMETOOLONG: "the file's name is too long",
-    errno.ENXIO: "expected an image file, found a folder or special file",
-    errno.ENODEV: "expected an image file, found a folder or special file",
 }
-"""What the operating system may say that is true of the file, whatever the state of the machine."""
-
-_OF_MACHINE = {errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.ETIMEDOUT}
-"""What is true of the machine even when a decoder says it."""
 
 _AT_ONCE = 1 << 30
 
@@ -121,9 +116,9 @@ def opened(path: Path) -> Iterator[Source]:
         _check_regular(path, os.stat(path))
         number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
-        if error.errno in _NO_IMAGE:
-            raise ImageError(f"{printable(path)}: {_NO_IMAGE[error.errno]}") from None
-        raise _of_machine(path, error) from error
+        if is_machine_fault(error):
+            raise _of_machine(path, error) from error
+        raise ImageError(f"{printable(path)}: {_NO_IMAGE.get(error.errno or 0, said(error))}") from None
     try:
         found = os.fstat(number)
         _check_regular(path, found)
@@ -133,7 +128,7 @@ def opened(path: Path) -> Iterator[Source]:
         except Exception as error:
             if source.fault.error is not None:
                 raise _of_machine(path, source.fault.error) from source.fault.error
-            if isinstance(error, OSError) and error.errno in _OF_MACHINE:
+            if isinstance(error, OSError) and is_machine_fault(error):
                 raise _of_machine(path, error) from error
             raise
         if source.fault.error is not None:
@@ -143,10 +138,9 @@ def opened(path: Path) -> Iterator[Source]:
 
 
 def _of_machine(path: Path, error: OSError) -> MachineError:
-    reason = error.strerror or printable(error) or type(error).__name__
     return MachineError(
-        f"{printable(path)}: cannot be read ({reason}): the machine failed, not the image; check permissions, disk and "
-        "memory, then run again"
+        f"{printable(path)}: cannot be read: {said(error)}; the machine failed, not the image: check permissions, disk "
+        "and limits, then run again"
     )
 
 
