@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from rsir_fast.backbones import Backbone, Preprocessing, load_backbone
 from rsir_fast.backbones.weights import file_digest
 from rsir_fast.base.durable import write_durably
+from rsir_fast.datasets import Reader
 from rsir_fast.errors import FeaturesError, WeightFileError
 from rsir_fast.extraction import Features
 from rsir_fast.hashing.network import DHCNN, HashHead
@@ -77,6 +78,7 @@ class HashModel:
                 "source": "rsir train dhcnn",
             },
         )
+        whole.provenance |= Reader.of(self.training).provenance()
         whole.provenance["hash"] = {"bits": self.bits, "classes": list(self.classes), "training": self.training}
         return whole
 
