@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
+from typing import Any
 
 import typer
 
@@ -25,6 +26,7 @@ from rsir_fast.cli import (
     search,
     train,
 )
+from rsir_fast.errors import RsirWarning
 
 __all__ = ["main"]
 
@@ -78,4 +80,13 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
     # Pillow's remarks on odd but readable files would drown the progress.
     warnings.filterwarnings("ignore", module=r"PIL\.")
+    others = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+        if issubclass(category, RsirWarning):
+            typer.echo(f"rsir: {message}", err=True)
+        else:
+            others(message, category, *where, **more)
+
+    warnings.showwarning = show
     app()

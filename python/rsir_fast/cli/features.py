@@ -53,7 +53,8 @@ def features(
     read are left out, listed at the end, and make the exit code 3.
     """
     with reported_errors(lambda: kept(out, "go on with --resume")):
-        from rsir_fast.extraction.store import check_folder, state_of
+        from rsir_fast.extraction.store import check_folder
+        from rsir_fast.extraction.stored import state_of
 
         if model is not None:
             opt.refuse_beside_model(context)
