@@ -14,7 +14,7 @@ from rsir_fast.errors import MachineError
 
 __all__ = ["AGAIN", "written"]
 
-AGAIN = "run the same command again (features and trainings go on with --resume)"
+AGAIN = "run the same command again, which goes on (from Python: with resume=True)"
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _REMEDIES = {
