@@ -13,6 +13,7 @@ from PIL import Image
 
 from rsir_fast.base.text import printable
 from rsir_fast.datasets.images import read_image
+from rsir_fast.datasets.skipped import Skipped
 from rsir_fast.errors import DatasetError
 
 __all__ = ["Dataset"]
@@ -41,6 +42,9 @@ class Dataset:
         Sentences worth telling the user: deviations from the published data set, files left out.
     loader
         For in-memory data sets: item name to RGB image.
+    unreadable
+        Folders that could not be read when the data set was opened, and why: whatever reads the images lists these,
+        too.
 
     Raises
     ------
@@ -61,6 +65,7 @@ class Dataset:
     classes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     loader: Callable[[str], Image.Image] | None = None
+    unreadable: tuple[Skipped, ...] = ()
 
     def __post_init__(self) -> None:
         if (self.root is None) == (self.loader is None):
