@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from rsir_fast.base.text import printable
+from rsir_fast.datasets.jpeg_damage import refuse_damaged_jpeg
 from rsir_fast.errors import ImageError
 
 __all__ = ["IMAGE_SUFFIXES", "MAX_PIXELS", "read_image", "to_eight_bits", "to_rgb"]
@@ -176,6 +177,9 @@ def read_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
                     f"{printable(path)}: {width} x {height} pixels are more than the limit of {max_pixels}, or of "
                     f"{MAX_SIDE} a side; cut it into tiles"
                 )
+            if image.format in ("JPEG", "MPO"):
+                file.seek(0)
+                refuse_damaged_jpeg(path, file.read())
             # The fourth band of a remote sensing TIFF is near infrared more often than transparency.
             return to_rgb(image.convert("RGB") if image.format == "TIFF" and image.mode == "RGBA" else image)
     except ImageError:
