@@ -23,7 +23,7 @@ __all__ = ["open_folder"]
 
 _Groups = dict[str, list[str]]
 
-_EXPECTED = "expected FOLDER/CLASS/image.jpg, or images directly in the folder (JPEG, PNG, TIFF, BMP)"
+_EXPECTED = "expected FOLDER/CLASS/image.jpg, or images directly in the folder (JPEG, PNG, TIFF, JPEG2000, BMP, WebP)"
 _ENDINGS_SHOWN = 8
 
 
