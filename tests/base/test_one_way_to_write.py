@@ -19,7 +19,7 @@ FORBIDDEN = {
     *("SummaryWriter", "extractall", "to_parquet", "write_table", "memmap"),
 }
 OF_MODULES = {
-    "os": {"replace", "rename", "remove", "link", "symlink", "open", "fdopen", "write"},
+    "os": {"replace", "rename", "remove", "link", "symlink", "fdopen", "write"},
     "shutil": {"move", "copy", "copy2", "copyfile", "copytree", "copyfileobj", "rmtree", "unpack_archive"},
     "np": {"save"},
     "torch": {"save"},
@@ -37,7 +37,6 @@ ALLOWED = {
     ("training/epochs.py", "SummaryWriter"): "TensorBoard appends events in its own way; nothing reads them back",
     ("report/_figure.py", "savefig"): "into memory",
     ("extraction/store.py", "np.save"): "into memory",
-    ("extraction/store.py", "os.open"): "a folder, to lock it",
     ("extraction/records.py", "write_table"): "into memory",
     ("cli/__init__.py", "open"): "the null device",
     ("hashing/inputs.py", "TemporaryFile"): "memory on disk, without a name",
@@ -65,7 +64,10 @@ def writes(call: ast.Call) -> str | None:
     name, owner = function.attr, function.value.id if isinstance(function.value, ast.Name) else ""
     if name in OF_MODULES.get(owner, ()):
         return f"{owner}.{name}"
-    if name == "open" and owner not in ("Image", "gzip") and set(mode_of(call, 0)) & set("wxa+"):
+    if (owner, name) == ("os", "open"):
+        flags = ast.unparse(call.args[1])
+        return "os.open" if any(flag in flags for flag in ("CREAT", "WRONLY", "RDWR", "TRUNC", "APPEND")) else None
+    if name == "open" and owner not in ("Image", "rasterio", "gzip") and set(mode_of(call, 0)) & set("wxa+"):
         return "open"
     # Path.replace takes one argument, str.replace two or more, dataclasses.replace keywords.
     moved = name == "replace" and len(call.args) == 1 and not call.keywords
@@ -102,6 +104,7 @@ def test_nothing_is_allowed_that_is_not_there():
     "line",
     [
         "open(path, 'w')",
+        "os.open(path, os.O_WRONLY | os.O_CREAT)",
         "path.open('xb')",
         "path.open(mode)",
         "path.write_text('x')",
