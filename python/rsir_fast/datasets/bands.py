@@ -47,9 +47,7 @@ def chosen_bands(meanings: Sequence[str], alpha: int | None, bands: tuple[int, .
     has = f"has {count} band{'' if count == 1 else 's'}"
     if bands is not None:
         if max(bands) > count:
-            raise MissingBandError(
-                f"{has}, not the band {max(bands)} that was asked for"
-            )
+            raise MissingBandError(f"{has}, not the band {max(bands)} that was asked for")
         return bands
     colours = [number for number in range(1, count + 1) if number != alpha]
     if len(colours) == 1:

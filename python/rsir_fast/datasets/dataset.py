@@ -14,6 +14,7 @@ from PIL import Image
 from rsir_fast.base.text import printable
 from rsir_fast.datasets.images import read_image
 from rsir_fast.datasets.reader import Reader
+from rsir_fast.datasets.skipped import Skipped
 from rsir_fast.errors import DatasetError
 
 __all__ = ["Dataset"]
@@ -42,6 +43,9 @@ class Dataset:
         Sentences worth telling the user: deviations from the published data set, files left out.
     loader
         For in-memory data sets: item name to RGB image.
+    unreadable
+        Folders that could not be read when the data set was opened, and why: whatever reads the images lists these,
+        too.
     reader
         Which bands of the files become RGB, and by which scale.
 
@@ -64,6 +68,7 @@ class Dataset:
     classes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     loader: Callable[[str], Image.Image] | None = None
+    unreadable: tuple[Skipped, ...] = ()
     reader: Reader = field(default_factory=Reader)
 
     def __post_init__(self) -> None:
