@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from rsir_fast.backbones import Backbone, Preprocessing, load_backbone
 from rsir_fast.backbones.weights import file_digest
 from rsir_fast.base.durable import write_durably
+from rsir_fast.base.shown import Shown, counted
 from rsir_fast.errors import FeaturesError, WeightFileError
 from rsir_fast.extraction import Features
 from rsir_fast.hashing.network import DHCNN, HashHead
@@ -28,8 +29,8 @@ FORMAT, VERSION = "rsir_fast dhcnn", 1
 MEAN_IMAGE = "preprocessing.mean_image"
 
 
-@dataclass(frozen=True)
-class HashModel:
+@dataclass(frozen=True, repr=False)
+class HashModel(Shown):
     """A trained network, the names of its labels, and how it came to be.
 
     Attributes
@@ -49,6 +50,15 @@ class HashModel:
     def bits(self) -> int:
         """Hash length."""
         return self.network.head.bits
+
+    def _facts(self) -> dict[str, str]:
+        trunk, data = self.network.backbone, self.training.get("dataset")
+        return {
+            "codes": f"{self.bits} bits",
+            "labels": counted(len(self.classes), "class", "classes"),
+            "network": f"{trunk.name}:{trunk.layer}",
+            "trained on": f"trained on {data}" if data else "",
+        }
 
     def as_backbone(self, file: Path | None = None) -> Backbone:
         """Return the network as one for `rsir_fast.extract`: a feature row is u, then the labels' probabilities.
