@@ -4,23 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rsir_fast.base.shown import Shown, counted
-from rsir_fast.datasets import Dataset
+from rsir_fast.datasets import Dataset, Skipped
 from rsir_fast.errors import FeaturesError
 
 __all__ = ["Features", "Skipped"]
-
-
-class Skipped(NamedTuple):
-    """An image that could not be read, and why."""
-
-    item: str
-    reason: str
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -167,6 +160,6 @@ class Features(Shown):
         FeaturesError
             If the folder is missing, unfinished or damaged.
         """
-        from rsir_fast.extraction.store import load
+        from rsir_fast.extraction.stored import load
 
         return load(Path(folder), verify=verify)
