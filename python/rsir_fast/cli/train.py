@@ -38,7 +38,9 @@ def dhcnn(
     freeze_backbone: rec.Frozen = False,
     train: rec.TrainShare = 0.8,
     split: rec.SplitFile = None,
-    seed: Annotated[int, typer.Option(help="Of split, new weights, order and augmentation.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=opt.LAST_SEED, help="Of split, new weights, order and augmentation.")
+    ] = 0,
     recipe: rec.RecipeOption = rec.RecipeName.modern,
     epochs: rec.Epochs = None,
     batch_size: rec.Images = None,
