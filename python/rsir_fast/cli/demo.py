@@ -10,26 +10,31 @@ import typer
 from rsir_fast.cli import options as opt
 from rsir_fast.cli.evaluate_ge2018 import evaluate_and_report
 from rsir_fast.cli.evaluating import check_out, extracted
-from rsir_fast.cli.session import end_with_skipped, kept, note, reported_errors
+from rsir_fast.cli.session import AGAIN, end_with_skipped, kept, note, reported_errors
 
 
 def demo(
     data: Annotated[
-        Path | None, typer.Option("--data", "-d", help="Your images, in class folders. Default: synthetic scenes.")
+        Path | None,
+        typer.Argument(help="Your images, in class folders. Default: synthetic scenes.", show_default=False),
     ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
             "--out",
             "-o",
-            help="Folder for scenes, features, report. \\[default: runs/demo, or runs/demo-FOLDER of --data]",
+            help="Folder for scenes, features, report. \\[default: runs/demo, or runs/demo-DATA]",
         ),
     ] = None,
-    per_class: Annotated[int, typer.Option(min=2, help="Synthetic scenes a class.")] = 20,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the synthetic scenes.")] = 0,
+    scenes_per_class: Annotated[
+        int, typer.Option("--scenes-per-class", min=2, max=opt.MOST_IMAGES, help="Synthetic scenes a class.")
+    ] = 20,
+    seed: Annotated[int, typer.Option(min=0, max=opt.LAST_SEED, help="Seed of the synthetic scenes.")] = 0,
     backbone: opt.BackboneName = "mobilenet_v2",
     layer: opt.Layer = None,
     weights: opt.Weights = None,
+    bands: opt.Bands = None,
+    scale: opt.Scale = None,
     workers: opt.Workers = None,
     device: opt.Device = None,
     force: opt.Force = False,
@@ -38,7 +43,7 @@ def demo(
 ) -> None:
     """Make or take scenes, extract features, evaluate, and write a report to look at."""
     target = out or Path("runs") / ("demo" if data is None else f"demo-{data.resolve().name}")
-    with reported_errors(lambda: kept(target / "features", "run the same command again to go on")):
+    with reported_errors(lambda: kept(target / "features", AGAIN)):
         from rsir_fast.datasets import generate_scenes
 
         check_out(target)
@@ -46,11 +51,18 @@ def demo(
             backbone, layer, weights, opt.Resize.whole, 32, opt.Precision.float32, workers, device
         )
         if data is None:
+            opt.refuse_given(
+                "expected your own images to go with it, got none: the scenes drawn here need neither",
+                bands=bands,
+                scale=scale,
+            )
             note(f"scenes: {target / 'scenes'}", quiet)
-            dataset = generate_scenes(target / "scenes", per_class=per_class, seed=seed, force=force)
+            dataset = generate_scenes(target / "scenes", per_class=scenes_per_class, seed=seed, force=force)
             loaded = network.load()
         else:
-            dataset, loaded = opt.open_both(data, network, all_items=False, download=True, quiet=quiet)
+            dataset, loaded = opt.open_both(
+                data, network, all_items=False, download=True, quiet=quiet, bands=bands, scale=scale
+            )
         features = extracted(dataset, loaded, network, target, force=force, quiet=quiet)
         evaluate_and_report(features, target, {"device": device}, per_class=False, quiet=quiet, json=json)
         end_with_skipped(features.skipped)

@@ -18,11 +18,18 @@ if TYPE_CHECKING:
 
 def doctor(
     every: Annotated[
-        bool, typer.Option("--all", help="List every network, not only those of the paper and those with weights here.")
+        bool,
+        typer.Option(
+            "--all-networks", help="List every network, not only those of the paper and those with weights here."
+        ),
     ] = False,
     json: opt.Json = False,
 ) -> None:
-    """Show versions, instruction sets, devices, and where weights are or would come from."""
+    """Show versions, instruction sets, devices, and where weights are or would come from.
+
+    Ends with 1, after all of it, where the compiled modules cannot be used as they are or as the environment says.
+    """
+    from rsir_fast.errors import RsirError
     from rsir_fast.ops._cores import cpu_quota
 
     with reported_errors():
@@ -44,6 +51,8 @@ def doctor(
             print_json(found)
         else:
             print_result(_tables(found, every))
+        if problems := found["rsir_fast"].get("problems"):
+            raise RsirError("; ".join(problems))
 
 
 def _ourselves() -> dict[str, Any]:
@@ -52,19 +61,24 @@ def _ourselves() -> dict[str, Any]:
     from rsir_fast.ops import _dispatch
 
     info: dict[str, Any] = {"version": version("rsir-fast")}
+    problems = []
     try:
         info["cpu"] = dict(_dispatch.cpu().build_info())
-        info["cpu"]["isa"] = _dispatch.choose_isa(None)
         info["cpu"]["supported_isas"] = _dispatch.supported_isas()
-        info["cpu"]["threads"] = _dispatch.choose_threads(None)
-    except (ImportError, ValueError) as error:
-        info["problem"] = str(error)
+        for name, choose in (("isa", _dispatch.choose_isa), ("threads", _dispatch.choose_threads)):
+            try:
+                info["cpu"][name] = choose(None)
+            except ValueError as error:
+                problems.append(str(error))
+    except ImportError as error:
+        problems.append(str(error))
     try:
         compiled = _dispatch.cuda()
         info["cuda_kernels"] = None if compiled is None else dict(compiled.build_info())
     except ImportError as error:
         info["cuda_kernels"] = f"cannot be loaded: {error}"
-    return info
+        problems.append(f"cuda_kernels: {error}")
+    return {**info, "problems": problems} if problems else info
 
 
 def _packages() -> dict[str, str | None]:
@@ -128,5 +142,5 @@ def _tables(found: dict[str, Any], every: bool) -> RenderableType:
         place = f"{info['weights']} ({info['source']})" if info["weights"] else f"missing: {info['origin']}"
         networks.add_row(Text(info["name"]), layers, Text(place))
     hidden = len(found["networks"]) - len(shown)
-    rest = f"{hidden} more of torchvision without weights here: --all lists them" if hidden else ""
+    rest = f"{hidden} more of torchvision without weights here: --all-networks lists them" if hidden else ""
     return Group(facts, "", networks, rest)

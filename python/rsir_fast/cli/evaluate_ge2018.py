@@ -10,7 +10,7 @@ import typer
 
 from rsir_fast.cli import options as opt
 from rsir_fast.cli.evaluating import check_out, default_out, extracted, write_and_print
-from rsir_fast.cli.session import end_with_skipped, kept, note, reported_errors
+from rsir_fast.cli.session import AGAIN, end_with_skipped, kept, note, reported_errors
 
 if TYPE_CHECKING:
     from rsir_fast.extraction import Features
@@ -62,8 +62,12 @@ def ge2018(
             rich_help_panel=_BEYOND,
         ),
     ] = None,
-    examples: Annotated[int, typer.Option(min=0, help="Results shown for each example query.")] = 10,
+    examples: Annotated[
+        int, typer.Option(min=0, max=opt.MOST_RESULTS, help="Results shown for each example query.")
+    ] = 10,
     per_class: Annotated[bool, typer.Option("--per-class", help="Also print the figures of each class.")] = False,
+    bands: opt.Bands = None,
+    scale: opt.Scale = None,
     all_items: opt.AllItems = False,
     download: opt.Download = True,
     threads: opt.Threads = None,
@@ -78,13 +82,14 @@ def ge2018(
 
     Features are extracted first (into OUT/features; what a former or interrupted run left there is used again), or
     read from a folder written by `rsir features`. On a CUDA device the ranking runs there as well: the same figures,
-    to the last bit. Writes result.json, report.html and three SVG plots.
+    to the last bit. Writes result.json, queries.csv (AP of every query), report.html and three SVG
+    plots.
 
     Beyond the paper, without labels: --turns, --sizes, --with, --steps and --rerank; `rsir compare` measures what each
     adds. By default the paper's method.
     """
     target: Path | None = out
-    with reported_errors(lambda: kept((target or Path()) / "features", "run the same command again to go on")):
+    with reported_errors(lambda: kept((target or Path()) / "features", AGAIN)):
         from rsir_fast.retrieval import concatenated, parse_rerank, parse_steps
 
         # What is wrong with them is said before the work.
@@ -107,7 +112,9 @@ def ge2018(
         else:
             if beside:
                 raise ValueError("--with: expected a folder of features to go with it, got a folder of images")
-            dataset, loaded = opt.open_both(source, maker, all_items=all_items, download=download, quiet=quiet)
+            dataset, loaded = opt.open_both(
+                source, maker, all_items=all_items, download=download, quiet=quiet, bands=bands, scale=scale
+            )
             target = out or _default_out(dataset.name, loaded.name, loaded.layer, normalize.value, told)
             features = extracted(dataset, loaded, maker, target, force=force, quiet=quiet)
         settings: dict[str, Any] = {"normalize": normalize.value, "anmrr_k": anmrr_k.value, "examples": examples}

@@ -9,6 +9,7 @@ import typer
 
 from rsir_fast.cli import options as opt
 from rsir_fast.cli.session import (
+    AGAIN,
     end_with_skipped,
     extraction_progress,
     kept,
@@ -36,11 +37,13 @@ def features(
     sizes: opt.Sizes = None,
     batch_size: opt.BatchSize = 32,
     precision: opt.PrecisionMode = opt.Precision.float32,
+    bands: opt.Bands = None,
+    scale: opt.Scale = None,
     all_items: opt.AllItems = False,
     workers: opt.Workers = None,
     device: opt.Device = None,
     decoder: opt.JpegDecoder = opt.Decoder.cpu,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
+    resume: opt.Resume = False,
     force: opt.Force = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, compute nothing.")] = False,
     download: opt.Download = True,
@@ -49,11 +52,13 @@ def features(
 ) -> None:
     """Compute the features of a folder of images.
 
-    Written in shards: an interrupted run goes on with --resume and gives the identical matrix. Images that cannot be
-    read are left out, listed at the end, and make the exit code 3.
+    Written in shards: interrupted, the same command again goes on and gives the identical matrix. Images that cannot
+    be read are left out, listed at the end, and make the exit code 3.
     """
-    with reported_errors(lambda: kept(out, "go on with --resume")):
-        from rsir_fast.extraction.store import check_folder, state_of
+    with reported_errors(lambda: kept(out, AGAIN)):
+        from rsir_fast.extraction.records import MANIFEST, Manifest
+        from rsir_fast.extraction.records import found as found_record
+        from rsir_fast.extraction.store import check_folder
 
         if model is not None:
             opt.refuse_beside_model(context)
@@ -62,20 +67,22 @@ def features(
         maker = opt.choose(context, descriptor, network, "device", "model", "turns", "sizes", quiet=quiet)
         what = "backbone" if descriptor is None else "descriptor"
         download = download and not dry_run
-        dataset, loaded = opt.open_both(data, maker, all_items=all_items, download=download, quiet=quiet)
+        dataset, loaded = opt.open_both(
+            data, maker, all_items=all_items, download=download, quiet=quiet, bands=bands, scale=scale
+        )
         found = {"dataset": dataset.name, "images": len(dataset), "classes": len(dataset.classes)}
         summary: dict[str, Any] = {**found, what: loaded.provenance, "out": str(out)}
         if dry_run:
-            check_folder(out, resume=resume or state_of(out) == "finished", force=force)
+            check_folder(out, resume=True, force=force)
             summary["dry_run"] = True
         else:
             # The same request again is answered by what is there; a different one is refused.
-            there = state_of(out) == "finished" and not force
-            if there:
-                note(f"{out} is finished already", quiet)
-            where = {"out": out, "resume": resume or there, "force": force}
+            before = None if force else found_record(Manifest, out / MANIFEST)
+            where = {"out": out, "resume": True, "force": force}
             with extraction_progress(quiet) as progress:
                 result = maker.features(dataset, loaded, progress=progress, **where)
+            if before is not None and before == found_record(Manifest, out / MANIFEST):
+                note(f"{out} was finished already", quiet)
             skipped = [entry._asdict() for entry in result.skipped]
             if descriptor is not None:
                 summary[what] = result.provenance  # with what it learnt

@@ -13,6 +13,7 @@ import typer
 from rsir_fast.cli import options as opt
 from rsir_fast.cli import recipes as rec
 from rsir_fast.cli.session import (
+    AGAIN,
     LOG_INTERVAL_S,
     extraction_progress,
     kept,
@@ -37,7 +38,9 @@ def dhcnn(
     freeze_backbone: rec.Frozen = False,
     train: rec.TrainShare = 0.8,
     split: rec.SplitFile = None,
-    seed: Annotated[int, typer.Option(help="Of split, new weights, order and augmentation.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=opt.LAST_SEED, help="Of split, new weights, order and augmentation.")
+    ] = 0,
     recipe: rec.RecipeOption = rec.RecipeName.modern,
     epochs: rec.Epochs = None,
     batch_size: rec.Images = None,
@@ -52,10 +55,12 @@ def dhcnn(
     weights: opt.Weights = None,
     resize: opt.ResizeMode = opt.Resize.whole,
     precision: opt.PrecisionMode = opt.Precision.float32,
+    bands: opt.Bands = None,
+    scale: opt.Scale = None,
     all_items: opt.AllItems = False,
     workers: opt.Workers = None,
     device: opt.Device = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted training.")] = False,
+    resume: opt.Resume = False,
     download: opt.Download = True,
     quiet: opt.Quiet = False,
     json: opt.Json = False,
@@ -63,15 +68,17 @@ def dhcnn(
     """Train DHCNN (Song et al. 2021): hash codes and semantic labels in one network.
 
     80 % of every class are for training (--train, --split), the rest is never looked at. Writes model.safetensors and,
-    after every epoch, log.jsonl and checkpoint.pt into OUT: an interrupted training goes on with --resume, to the same
+    after every epoch, log.jsonl and checkpoint.pt into OUT: interrupted, the same command again goes on, to the same
     weights. On several devices or machines: torchrun --nproc-per-node N --no-python rsir train dhcnn ...
     """
     target: Path | None = out
 
     def left() -> str:
-        if target is not None and (target / "checkpoint.pt").is_file():
-            return f"the last whole epoch is kept in {target}; go on with --resume"
-        return kept((target or Path()) / "features", "go on with --resume")
+        from rsir_fast.training import has_checkpoint
+
+        if has_checkpoint(target):
+            return f"the last whole epoch is kept in {target}; {AGAIN}"
+        return kept((target or Path()) / "features", AGAIN)
 
     with reported_errors(left):
         from rsir_fast.datasets import Split, stratified_split
@@ -83,7 +90,9 @@ def dhcnn(
         loss = beta, eta, loss_weighting, similarity_gradient
         chosen = rec.recipe_of(recipe, batch_size, learning_rate, *loss)
         network = opt.NetworkOptions(backbone, layer, weights, resize, 32, precision, workers, device)
-        dataset, loaded = opt.open_both(data, network, all_items=all_items, download=download, quiet=quiet)
+        dataset, loaded = opt.open_both(
+            data, network, all_items=all_items, download=download, quiet=quiet, bands=bands, scale=scale
+        )
         name = "-".join(["dhcnn", dataset.name, loaded.name, loaded.layer, str(bits)]).replace("/", "_")
         target = Path("runs") / name if target is None else target
         images, classes = plural(len(dataset), "image"), plural(len(dataset.classes), "class")
@@ -106,7 +115,7 @@ def dhcnn(
                 freeze_backbone=freeze_backbone,
                 seed=seed,
                 out=target,
-                resume=resume,
+                resume=True,
                 device=place,
                 precision=precision.value,
                 accumulate=accumulate,
