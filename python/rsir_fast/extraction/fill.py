@@ -89,7 +89,7 @@ def fill(
     dim
         Length of a row.
     provenance
-        Everything beside the data set that decides the matrix, JSON-able.
+        Everything beside the data set and its reader that decides the matrix, JSON-able.
     shard
         Images a shard.
     out, resume, force, progress
@@ -140,7 +140,7 @@ def fill(
             name=data.name,
             root=data.root,
             dim=dim,
-            provenance=provenance,
+            provenance={**provenance, **data.reader.provenance()},
             timing=meter.timing() | timing(),
             notes=data.notes,
         )

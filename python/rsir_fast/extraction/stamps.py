@@ -26,13 +26,14 @@ class Stamps:
         self.found = [_stamp(data, item) for item in data.items]
 
     def fingerprint(self) -> dict[str, Any]:
-        """Recognise the same images again: names, labels and, on disk, size and time of change of every file."""
+        """Recognise the same images again: names, labels, size and time of change of every file, how it is read."""
         digest = hashlib.sha256()
         for number, item in enumerate(self.data.items):
             label = None if self.data.labels is None else int(self.data.labels[number])
             digest.update(f"{item!r} {label} {self.found[number]}\n".encode())
         data = self.data
-        return {"name": data.name, "images": len(data), "classes": len(data.classes), "sha256": digest.hexdigest()}
+        found = {"name": data.name, "images": len(data), "classes": len(data.classes), "sha256": digest.hexdigest()}
+        return {**found, **data.reader.provenance()}
 
     def check(self, first: int = 0, images: int | None = None) -> None:
         """Notice images that were replaced, changed or removed since.
