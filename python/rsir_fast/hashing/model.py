@@ -126,6 +126,9 @@ class HashModel:
             head = HashHead(trunk.dim, content["bits"], len(content["classes"]))
             network = DHCNN(trunk, head)
             network.load_state_dict(tensors)
+            wrong = next((key for key, value in network.state_dict().items() if not value.isfinite().all()), None)
+            if wrong is not None:
+                raise ValueError(f"NaN or infinite values in {wrong}")
             model = cls(network.requires_grad_(False).eval(), tuple(content["classes"]), content["training"])
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             reason = " ".join(str(error).split())
