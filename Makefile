@@ -13,7 +13,7 @@ setup:  ## make .venv and build the package into it (again only when needed)
 	@tools/setup.sh
 
 demo: setup  ## scenes -> features -> evaluation -> report; DATA=folder takes your images, DEMO="..." adds options
-	@$(BIN)/rsir demo $(if $(DATA),--data "$(DATA)") $(DEMO) || [ $$? -eq 3 ]  # 3: done, some images unreadable
+	@$(BIN)/rsir demo $(if $(DATA),"$(DATA)") $(DEMO) || [ $$? -eq 3 ]  # 3: done, some images unreadable
 
 test: setup  ## all tests
 	@$(BIN)/python -m pytest $(ARGS)

@@ -104,11 +104,10 @@ class TestFeatures:
         result = rsir("features", scenes, "--out", copy, *NETWORK)
         assert "is finished already" in result.stderr
         result = rsir("features", scenes, "--out", copy, *NETWORK, "--batch-size", "5", code=1)
-        assert "extraction.batch_size was 32, is 5" in result.stderr
+        assert "--batch-size was 32, is 5" in result.stderr
         (copy / "manifest.json").unlink()
-        result = rsir("features", scenes, "--out", copy, *NETWORK, code=1)
-        assert "holds unfinished features: resume (--resume) to go on, or force (--force)" in result.stderr
-        rsir("features", scenes, "--out", copy, *NETWORK, "--resume")
+        rsir("features", scenes, "--out", copy, *NETWORK)  # unfinished: the same command goes on
+        rsir("features", scenes, "--out", copy, *NETWORK, "--resume")  # as it was asked for before
         rsir("features", scenes, "--out", copy, *NETWORK, "--force")
 
     def test_nothing_is_downloaded_for_a_wrong_network_or_a_dry_run(self, tmp_path, monkeypatch):
@@ -169,7 +168,7 @@ class TestEvaluate:
         rsir("evaluate", "ge2018", data, "--out", tmp_path / "run", *NETWORK)
 
     def test_a_folder_that_rsir_wrote_is_no_data_set(self, tmp_path, scenes):
-        rsir("demo", "--data", scenes, "--out", tmp_path / "run", *NETWORK, "--quiet")
+        rsir("demo", scenes, "--out", tmp_path / "run", *NETWORK, "--quiet")
         result = rsir("evaluate", "ge2018", tmp_path / "run", *NETWORK, code=1)
         assert f"name {tmp_path / 'run/features'}" in result.stderr
 
@@ -271,16 +270,16 @@ class TestDoctor:
 class TestDemo:
     def test_own_images_after_the_synthetic_ones(self, tmp_path, monkeypatch, scenes):
         monkeypatch.chdir(tmp_path)
-        rsir("demo", "--per-class", "2", *NETWORK, "--quiet")
-        rsir("demo", "--data", scenes, *NETWORK, "--quiet")
+        rsir("demo", "--scenes-per-class", "2", *NETWORK, "--quiet")
+        rsir("demo", scenes, *NETWORK, "--quiet")
         assert {path.name for path in (tmp_path / "runs").iterdir()} == {"demo", "demo-scenes"}
 
     def test_own_images(self, tmp_path, scenes):
-        rsir("demo", "--data", scenes, "--out", tmp_path, *NETWORK, "--quiet")
+        rsir("demo", scenes, "--out", tmp_path, *NETWORK, "--quiet")
         assert (tmp_path / "report.html").is_file()
 
     def test_synthetic_scenes(self, tmp_path):
-        result = rsir("demo", "--out", tmp_path, "--per-class", "2", *NETWORK, "--json", "--quiet")
+        result = rsir("demo", "--out", tmp_path, "--scenes-per-class", "2", *NETWORK, "--json", "--quiet")
         dataset = json.loads(result.stdout)["dataset"]
         assert len(dataset["classes"]) >= 10
         assert dataset["items"] == 2 * len(dataset["classes"])
@@ -327,7 +326,9 @@ def test_ctrl_c_keeps_what_is_finished(tmp_path):
         finally:
             process.kill()
     assert process.returncode == 130
-    assert re.search(r"interrupted; the features of \d+ images are kept in .*; go on with --resume", stderr)
+    assert re.search(
+        r"interrupted; the features of \d+ images are kept in .*; run the same command again to go on", stderr
+    )
     assert "Traceback" not in stderr
     resumed = CliRunner().invoke(app, [*arguments, "--resume", "--json"])
     assert resumed.exit_code == 0

@@ -207,7 +207,7 @@ def test_codes_are_means_over_turns(made, tmp_path):
     assert "means over the image's 8 turns" in Page((tmp_path / "b/report.html").read_text()).text
 
     query = made["scenes"] / mean.items[4]
-    done = rsir("search", tmp_path / "codes", query, "--model", made["model"], "-k", 1, "--rerank", 18, "--json")
+    done = rsir("search", tmp_path / "codes", query, "--model", made["model"], "-k", 1, "--rerank-codes", 18, "--json")
     (found,) = json.loads(done.stdout)["queries"]
     assert found["results"][0]["euclidean"] == pytest.approx(0, abs=1e-3)
     with pytest.raises(FeaturesError, match=r"mean over 8 turns \(SHA-256 .*found 8 bits and 3 classes \(SHA-256"):

@@ -45,7 +45,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def test_twice_the_same_bytes(scenes, weights, tmp_path):
-    arguments = ["--data", f"one={scenes}", "--data", f"two={scenes}", "-w", weights, *QUICK, "-o", tmp_path / "a"]
+    arguments = [f"one={scenes}", f"two={scenes}", "--weights-folder", weights, *QUICK, "-o", tmp_path / "a"]
     done = run(*arguments)
     assert done.exit_code == 0, done.output
     assert "one: 18 images, 3 classes" in done.stderr
@@ -65,7 +65,7 @@ def test_twice_the_same_bytes(scenes, weights, tmp_path):
 def test_from_nothing_all_but_times_are_the_same(scenes, weights, tmp_path):
     results = []
     for name in ("a", "b"):
-        done = run("--data", scenes, "-w", weights, *QUICK, "--json", "--quiet", "-o", tmp_path / name)
+        done = run(scenes, "--weights-folder", weights, *QUICK, "--json", "--quiet", "-o", tmp_path / name)
         assert done.exit_code == 0, done.output
         results.append(json.loads(done.stdout))
         assert json.loads((tmp_path / name / "result.json").read_text()) == results[-1]
@@ -77,7 +77,7 @@ def test_from_nothing_all_but_times_are_the_same(scenes, weights, tmp_path):
 
 
 def test_interrupted_it_goes_on(scenes, weights, tmp_path):
-    arguments = ["--data", f"data={scenes}", "-w", weights, *QUICK]
+    arguments = [f"data={scenes}", "--weights-folder", weights, *QUICK]
     command = [Path(sys.executable).with_name("rsir"), "reproduce", "ge2018", *arguments, "--out", tmp_path / "a"]
     process = subprocess.Popen([*map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     first = tmp_path / "a/runs/data/cnn-alex-pool5/result.json"
@@ -101,14 +101,14 @@ def test_interrupted_it_goes_on(scenes, weights, tmp_path):
 def test_unreadable_images_make_exit_code_3(tmp_path):
     folder = write_scenes(tmp_path / "data", classes=2)
     write_broken(folder / "class0")
-    done = run("--data", folder, *QUICK, "--out", tmp_path / "out")
+    done = run(folder, *QUICK, "--out", tmp_path / "out")
     assert done.exit_code == 3
     assert "3 images could not be read and were left out" in done.stderr
     assert (tmp_path / "out/report.html").is_file()
 
 
 def test_no_weights_at_all_is_a_table_of_reasons(scenes, tmp_path):
-    done = run("--data", scenes, "-b", "none", "--descriptor", "none", "-o", tmp_path)
+    done = run(scenes, "-b", "none", "--descriptor", "none", "-o", tmp_path)
     assert done.exit_code == 0, done.output
     assert "weights not found: imagenet-vgg-verydeep-16.mat" in done.stdout
 
@@ -123,7 +123,7 @@ def test_a_damaged_weight_file_is_named(scenes, weights, tmp_path, monkeypatch):
     monkeypatch.setenv("RSIR_WEIGHTS", str(weights))
     (tmp_path / "w").mkdir()
     (tmp_path / "w/imagenet-caffe-alex.mat").write_bytes(b"other content")
-    done = run("--data", f"a={scenes}", "-w", tmp_path / "w", *QUICK, "-q", "-o", tmp_path / "out")
+    done = run(f"a={scenes}", "--weights-folder", tmp_path / "w", *QUICK, "-q", "-o", tmp_path / "out")
     assert done.exit_code == 0
     assert "rsir: a, cnn-alex:fc6: passed over: " in done.stderr
 
@@ -131,7 +131,7 @@ def test_a_damaged_weight_file_is_named(scenes, weights, tmp_path, monkeypatch):
 def test_a_folder_with_an_equals_sign(tmp_path):
     folder = write_scenes(tmp_path / "a=b", classes=2, per_class=3)
     for number, given in enumerate((folder, f"mine={folder}")):
-        done = run("--data", given, "-b", "none", "--descriptor", "lbp", "-q", "-o", tmp_path / str(number))
+        done = run(given, "-b", "none", "--descriptor", "lbp", "-q", "-o", tmp_path / str(number))
         assert done.exit_code == 0, done.output
     assert (tmp_path / "0/map-a-b.md").is_file()
     assert (tmp_path / "1/map-mine.md").is_file()
@@ -141,20 +141,20 @@ def test_what_cannot_be_done_is_one_line(scenes, tmp_path):
     (tmp_path / "file").write_text("")
     (tmp_path / "empty").mkdir()
     for arguments, code, message in [
-        (["--data", f"={scenes}"], 2, "--data: expected NAME=FOLDER"),
-        (["--data", "a="], 2, "--data: expected NAME=FOLDER"),
-        (["--data", ""], 2, "--data: expected NAME=FOLDER, got nothing"),
-        (["--data", scenes, "-b", "mobilenet_v2"], 2, "--backbone: expected names, or none by itself"),
-        (["--data", f"a={scenes}", "--data", f"a={scenes}"], 2, "expected different names, got a twice"),
-        (["--data", tmp_path / "none"], 1, "none: expected FOLDER/CLASS/image.jpg"),
-        (["--data", tmp_path / "empty"], 1, "empty"),
-        (["--data", scenes, "-w", tmp_path / "none"], 1, "expected a folder of weight files, found nothing there"),
-        (["--data", scenes, "-o", tmp_path / "file"], 1, "expected a folder for the tables, found a file"),
-        (["--data", scenes, "--reference", "x"], 2, "reference: expected one of cnn-alex:pool5;"),
-        (["--data", scenes, "--descriptor", "sift"], 2, "descriptor: expected one of bovw-150"),
-        (["--data", scenes, "--rerank", "magic"], 2, "magic"),
-        (["--data", scenes, "-b", "mobilenet_v2:fc9"], 2, "'mobilenet_v2' has no layer 'fc9'"),
-        (["--data", scenes, "-b", "cnn-f:gap"], 2, "'cnn-f' has no layer 'gap'"),
+        ([f"={scenes}"], 2, "DATA: expected FOLDER or NAME=FOLDER"),
+        (["a="], 2, "DATA: expected FOLDER or NAME=FOLDER"),
+        ([""], 2, "arguments: expected a value, got nothing"),
+        ([scenes, "-b", "mobilenet_v2"], 2, "--backbone: expected names, or none by itself"),
+        ([f"a={scenes}", f"a={scenes}"], 2, "expected different names, got a twice"),
+        ([tmp_path / "none"], 1, "none: expected FOLDER/CLASS/image.jpg"),
+        ([tmp_path / "empty"], 1, "empty"),
+        ([scenes, "--weights-folder", tmp_path / "none"], 1, "expected a folder of weight files, found nothing there"),
+        ([scenes, "-o", tmp_path / "file"], 1, "expected a folder for the tables, found a file"),
+        ([scenes, "--reference", "x"], 2, "--reference: expected one of cnn-alex:pool5;"),
+        ([scenes, "--descriptor", "sift"], 2, "--descriptor: expected one of bovw-150"),
+        ([scenes, "--rerank", "magic"], 2, "magic"),
+        ([scenes, "-b", "mobilenet_v2:fc9"], 2, "'mobilenet_v2' has no layer 'fc9'"),
+        ([scenes, "-b", "cnn-f:gap"], 2, "'cnn-f' has no layer 'gap'"),
     ]:
         quick = QUICK[2:] if ":" in str(arguments[-1]) else QUICK
         done = run(*quick, "--out", tmp_path / "out", *arguments)

@@ -55,7 +55,7 @@ def test_every_result_carries_its_label_and_probability(folder, query, by_code):
     done = by_code(query, "-k", 5, "--json")
     assert done.stderr == ""
     result = json.loads(done.stdout)
-    assert (result["distance"], result["bits"], result["rerank"], result["same_label"]) == (
+    assert (result["distance"], result["bits"], result["rerank_codes"], result["same_label"]) == (
         "hamming",
         BITS,
         None,
@@ -84,7 +84,7 @@ def test_every_result_carries_its_label_and_probability(folder, query, by_code):
 
 def test_rerank_orders_by_euclidean_distance(query, by_code):
     """More candidates than images: all of them, the query's own image first."""
-    (answer,) = json.loads(by_code(query, "-k", 6, "--rerank", 1000, "--json").stdout)["queries"]
+    (answer,) = json.loads(by_code(query, "-k", 6, "--rerank-codes", 1000, "--json").stdout)["queries"]
     euclidean = [entry["euclidean"] for entry in answer["results"]]
     assert answer["results"][0]["item"] == "class1/class1_3.jpg"
     assert euclidean[0] < 1e-3 < euclidean[1]
@@ -106,14 +106,14 @@ def test_table(folder, query, by_code):
     lines = by_code(query, "-k", 2).stdout.splitlines()
     assert lines[0].startswith(f"query {query}"[:60])
     assert any(line.split() == ["rank", "distance", "label", "probability", "class", "image"] for line in lines)
-    stdout = by_code(folder / "scenes/class0", "-k", 2, "--rerank", 3).stdout
+    stdout = by_code(folder / "scenes/class0", "-k", 2, "--rerank-codes", 3).stdout
     assert stdout.count("query ") == stdout.count("euclidean") == 6
 
 
 def test_an_unreadable_query_is_listed(query, by_code, tmp_path):
     (tmp_path / "bad.jpg").write_text("x")
     assert "bad.jpg" in by_code(query, tmp_path / "bad.jpg", code=3).stderr
-    for options in ([], ["--rerank", 12], ["--same-label"]):
+    for options in ([], ["--rerank-codes", 12], ["--same-label"]):
         result = json.loads(by_code(tmp_path / "bad.jpg", *options, "--json", code=1).stdout)
         assert result["queries"] == []
 
@@ -145,8 +145,8 @@ def test_features_of_a_model_in_memory(folder, query, by_code, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--rerank", 9], "rerank: expected at least k (10) candidates to order, got 9"),
-        (["--rerank", 0], "--rerank"),
+        (["--rerank-codes", 9], "--rerank-codes: expected at least k (10) candidates to order, got 9"),
+        (["--rerank-codes", 0], "--rerank"),
         (["--normalize", "row"], "--normalize: expected no such option for features of a trained model"),
         (["--weights", "random:0"], "--weights: expected no such option for features of a trained model"),
     ],
@@ -157,7 +157,7 @@ def test_options_that_do_not_fit_codes(query, by_code, options, message):
     assert done.stdout == ""
 
 
-@pytest.mark.parametrize("options", [["--model", "m"], ["--rerank", 20], ["--same-label"]])
+@pytest.mark.parametrize("options", [["--model", "m"], ["--rerank-codes", 20], ["--same-label"]])
 def test_options_of_codes_do_not_fit_other_features(query, options, tmp_path):
     plain = Features(np.zeros((1, 512), np.float32), ("a",), None, (), "plain", provenance={"name": "squeezenet1_1"})
     plain.save(tmp_path / "f")

@@ -25,6 +25,7 @@ from rsir_fast.cli import (
     search,
     train,
 )
+from rsir_fast.cli.command import Command
 
 __all__ = ["main"]
 
@@ -48,22 +49,22 @@ def _root(version: bool = typer.Option(False, "--version", help="Print the versi
         raise typer.Exit
 
 
-app.command("compare")(compare.compare)
-app.command("demo")(demo.demo)
-app.command("doctor")(doctor.doctor)
-app.command("features")(features.features)
-app.command("search")(search.search)
+app.command("compare", cls=Command)(compare.compare)
+app.command("demo", cls=Command)(demo.demo)
+app.command("doctor", cls=Command)(doctor.doctor)
+app.command("features", cls=Command)(features.features)
+app.command("search", cls=Command)(search.search)
 protocols = typer.Typer(no_args_is_help=True, help="Evaluate retrieval by a published protocol.")
-protocols.command("ge2018")(evaluate_ge2018.ge2018)
-protocols.command("dhcnn2021")(evaluate_dhcnn2021.dhcnn2021)
+protocols.command("ge2018", cls=Command)(evaluate_ge2018.ge2018)
+protocols.command("dhcnn2021", cls=Command)(evaluate_dhcnn2021.dhcnn2021)
 app.add_typer(protocols, name="evaluate")
 tables = typer.Typer(no_args_is_help=True, help="Reproduce a paper's table: from images to every number.")
-tables.command("ge2018")(reproduce_ge2018.ge2018)
-tables.command("dhcnn2021")(reproduce_dhcnn2021.dhcnn2021)
+tables.command("ge2018", cls=Command)(reproduce_ge2018.ge2018)
+tables.command("dhcnn2021", cls=Command)(reproduce_dhcnn2021.dhcnn2021)
 app.add_typer(tables, name="reproduce")
 trainings = typer.Typer(no_args_is_help=True, help="Train a network.")
-trainings.command("dhcnn")(train.dhcnn)
-trainings.command("pretrain")(pretrain.pretrain)
+trainings.command("dhcnn", cls=Command)(train.dhcnn)
+trainings.command("pretrain", cls=Command)(pretrain.pretrain)
 app.add_typer(trainings, name="train")
 
 
@@ -78,4 +79,4 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
     # Pillow's remarks on odd but readable files would drown the progress.
     warnings.filterwarnings("ignore", module=r"PIL\.")
-    app()
+    app(prog_name="rsir")

@@ -10,22 +10,23 @@ import typer
 from rsir_fast.cli import options as opt
 from rsir_fast.cli.evaluate_ge2018 import evaluate_and_report
 from rsir_fast.cli.evaluating import check_out, extracted
-from rsir_fast.cli.session import end_with_skipped, kept, note, reported_errors
+from rsir_fast.cli.session import AGAIN, end_with_skipped, kept, note, reported_errors
 
 
 def demo(
     data: Annotated[
-        Path | None, typer.Option("--data", "-d", help="Your images, in class folders. Default: synthetic scenes.")
+        Path | None,
+        typer.Argument(help="Your images, in class folders. Default: synthetic scenes.", show_default=False),
     ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
             "--out",
             "-o",
-            help="Folder for scenes, features, report. \\[default: runs/demo, or runs/demo-FOLDER of --data]",
+            help="Folder for scenes, features, report. \\[default: runs/demo, or runs/demo-DATA]",
         ),
     ] = None,
-    per_class: Annotated[int, typer.Option(min=2, help="Synthetic scenes a class.")] = 20,
+    scenes_per_class: Annotated[int, typer.Option("--scenes-per-class", min=2, help="Synthetic scenes a class.")] = 20,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the synthetic scenes.")] = 0,
     backbone: opt.BackboneName = "mobilenet_v2",
     layer: opt.Layer = None,
@@ -38,7 +39,7 @@ def demo(
 ) -> None:
     """Make or take scenes, extract features, evaluate, and write a report to look at."""
     target = out or Path("runs") / ("demo" if data is None else f"demo-{data.resolve().name}")
-    with reported_errors(lambda: kept(target / "features", "run the same command again to go on")):
+    with reported_errors(lambda: kept(target / "features", AGAIN)):
         from rsir_fast.datasets import generate_scenes
 
         check_out(target)
@@ -47,7 +48,7 @@ def demo(
         )
         if data is None:
             note(f"scenes: {target / 'scenes'}", quiet)
-            dataset = generate_scenes(target / "scenes", per_class=per_class, seed=seed, force=force)
+            dataset = generate_scenes(target / "scenes", per_class=scenes_per_class, seed=seed, force=force)
             loaded = network.load()
         else:
             dataset, loaded = opt.open_both(data, network, all_items=False, download=True, quiet=quiet)

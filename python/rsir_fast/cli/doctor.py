@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 def doctor(
     every: Annotated[
-        bool, typer.Option("--all", help="List every network, not only those of the paper and those with weights here.")
+        bool,
+        typer.Option(
+            "--all-networks", help="List every network, not only those of the paper and those with weights here."
+        ),
     ] = False,
     json: opt.Json = False,
 ) -> None:
@@ -128,5 +131,5 @@ def _tables(found: dict[str, Any], every: bool) -> RenderableType:
         place = f"{info['weights']} ({info['source']})" if info["weights"] else f"missing: {info['origin']}"
         networks.add_row(Text(info["name"]), layers, Text(place))
     hidden = len(found["networks"]) - len(shown)
-    rest = f"{hidden} more of torchvision without weights here: --all lists them" if hidden else ""
+    rest = f"{hidden} more of torchvision without weights here: --all-networks lists them" if hidden else ""
     return Group(facts, "", networks, rest)

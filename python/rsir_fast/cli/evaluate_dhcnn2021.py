@@ -9,7 +9,7 @@ import typer
 
 from rsir_fast.cli import options as opt
 from rsir_fast.cli.evaluating import check_out, default_out, extracted, write_and_print
-from rsir_fast.cli.session import end_with_skipped, kept, note, reported_errors
+from rsir_fast.cli.session import AGAIN, end_with_skipped, kept, note, reported_errors
 from rsir_fast.errors import FeaturesError
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def dhcnn2021(
     folder written by `rsir features --model`. Writes result.json, report.html and five SVG plots.
     """
     target: Path | None = out
-    with reported_errors(lambda: kept((target or Path()) / "features", "run the same command again to go on")):
+    with reported_errors(lambda: kept((target or Path()) / "features", AGAIN)):
         from rsir_fast.protocols import check_split, evaluate_dhcnn2021
 
         if opt.is_features_folder(source):

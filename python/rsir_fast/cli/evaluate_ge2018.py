@@ -10,7 +10,7 @@ import typer
 
 from rsir_fast.cli import options as opt
 from rsir_fast.cli.evaluating import check_out, default_out, extracted, write_and_print
-from rsir_fast.cli.session import end_with_skipped, kept, note, reported_errors
+from rsir_fast.cli.session import AGAIN, end_with_skipped, kept, note, reported_errors
 
 if TYPE_CHECKING:
     from rsir_fast.extraction import Features
@@ -84,7 +84,7 @@ def ge2018(
     adds. By default the paper's method.
     """
     target: Path | None = out
-    with reported_errors(lambda: kept((target or Path()) / "features", "run the same command again to go on")):
+    with reported_errors(lambda: kept((target or Path()) / "features", AGAIN)):
         from rsir_fast.retrieval import concatenated, parse_rerank, parse_steps
 
         # What is wrong with them is said before the work.

@@ -9,6 +9,7 @@ import typer
 
 from rsir_fast.cli import options as opt
 from rsir_fast.cli.session import (
+    AGAIN,
     end_with_skipped,
     extraction_progress,
     kept,
@@ -40,7 +41,7 @@ def features(
     workers: opt.Workers = None,
     device: opt.Device = None,
     decoder: opt.JpegDecoder = opt.Decoder.cpu,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
+    resume: opt.Resume = False,
     force: opt.Force = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, compute nothing.")] = False,
     download: opt.Download = True,
@@ -49,10 +50,10 @@ def features(
 ) -> None:
     """Compute the features of a folder of images.
 
-    Written in shards: an interrupted run goes on with --resume and gives the identical matrix. Images that cannot be
-    read are left out, listed at the end, and make the exit code 3.
+    Written in shards: interrupted, the same command again goes on and gives the identical matrix. Images that cannot
+    be read are left out, listed at the end, and make the exit code 3.
     """
-    with reported_errors(lambda: kept(out, "go on with --resume")):
+    with reported_errors(lambda: kept(out, AGAIN)):
         from rsir_fast.extraction.store import check_folder, state_of
 
         if model is not None:
@@ -66,14 +67,13 @@ def features(
         found = {"dataset": dataset.name, "images": len(dataset), "classes": len(dataset.classes)}
         summary: dict[str, Any] = {**found, what: loaded.provenance, "out": str(out)}
         if dry_run:
-            check_folder(out, resume=resume or state_of(out) == "finished", force=force)
+            check_folder(out, resume=True, force=force)
             summary["dry_run"] = True
         else:
             # The same request again is answered by what is there; a different one is refused.
-            there = state_of(out) == "finished" and not force
-            if there:
+            if state_of(out) == "finished" and not force:
                 note(f"{out} is finished already", quiet)
-            where = {"out": out, "resume": resume or there, "force": force}
+            where = {"out": out, "resume": True, "force": force}
             with extraction_progress(quiet) as progress:
                 result = maker.features(dataset, loaded, progress=progress, **where)
             skipped = [entry._asdict() for entry in result.skipped]

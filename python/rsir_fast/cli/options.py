@@ -118,13 +118,23 @@ Threads = Annotated[
     typer.Option(min=1, help="Threads of the search. Never changes a figure. Default: all.", rich_help_panel=_RUN),
 ]
 AllItems = Annotated[
-    bool, typer.Option("--all", help="WHU-RS19: all 1005 images, not the first 50 of each class.", show_default=False)
+    bool,
+    typer.Option("--all-items", help="WHU-RS19: all 1005 images, not the first 50 of each class.", show_default=False),
 ]
 Download = Annotated[
     bool, typer.Option(help="Fetch UC Merced if DATA is named UCMerced_LandUse and not there.", rich_help_panel=_RUN)
 ]
 Force = Annotated[bool, typer.Option("--force", help="Replace what is there.", rich_help_panel=_RUN)]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no notes.", rich_help_panel=_RUN)]
+Resume = Annotated[
+    bool,
+    typer.Option(
+        "--resume",
+        hidden=True,
+        help="Not needed: the same command goes on where it was interrupted.",
+        rich_help_panel=_RUN,
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.", rich_help_panel=_RUN)]
 
 

@@ -11,7 +11,7 @@ import typer
 
 from rsir_fast.cli import options as opt
 from rsir_fast.cli.memory import keep_freed_memory
-from rsir_fast.cli.session import end_with_skipped, note, plural, print_json, reported_errors
+from rsir_fast.cli.session import AGAIN, end_with_skipped, note, plural, print_json, reported_errors
 from rsir_fast.cli.train import training_progress
 
 
@@ -74,14 +74,14 @@ def pretrain(
     precision: opt.PrecisionMode = opt.Precision.float32,
     workers: opt.Workers = None,
     device: opt.Device = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted training.")] = False,
+    resume: opt.Resume = False,
     quiet: opt.Quiet = False,
     json: opt.Json = False,
 ) -> None:
     """Train a network of Ge et al. 2018 from nothing: their step 1, pre-training.
 
     Writes weights.safetensors, which other commands take as --weights, log.jsonl and, after every epoch, checkpoint.pt
-    into OUT: an interrupted training goes on with --resume, to the same weights. Without val/, a fifth of every class
+    into OUT: interrupted, the same command again goes on, to the same weights. Without val/, a fifth of every class
     is for validation. On several devices or machines:
     torchrun --nproc-per-node N --no-python rsir train pretrain ...
     """
@@ -89,7 +89,7 @@ def pretrain(
 
     def left() -> str:
         there = (target / "checkpoint.pt").is_file()
-        return f"the last whole epoch is kept in {target}; go on with --resume" if there else "nothing was finished"
+        return f"the last whole epoch is kept in {target}; {AGAIN}" if there else "nothing was finished"
 
     with reported_errors(left):
         from rsir_fast.pretraining import PretrainingRecipe
@@ -122,7 +122,7 @@ def pretrain(
                 validation=images.validation,
                 seed=seed,
                 out=target,
-                resume=resume,
+                resume=True,
                 device=place,
                 precision=precision.value,
                 accumulate=accumulate,

@@ -23,15 +23,17 @@ _BEYOND = "Beyond the paper: each adds a row to every --backbone, on top of thos
 def ge2018(
     data: Annotated[
         list[str],
-        typer.Option("--data", help="NAME=FOLDER of images in class folders, or FOLDER; repeat.", show_default=False),
+        typer.Argument(
+            help="FOLDER of images in class folders, or NAME=FOLDER: its name in the tables. As many as there are."
+        ),
     ],
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", help="Folder for features and tables. \\[default: runs/reproduce-ge2018-NAMES]"),
     ] = None,
-    weights: Annotated[
+    weights_folder: Annotated[
         Path | None,
-        typer.Option("--weights", "-w", help="Folder of weight files, searched before the usual places."),
+        typer.Option("--weights-folder", help="Folder of weight files, searched before the usual places."),
     ] = None,
     backbone: Annotated[
         list[str] | None,
@@ -102,10 +104,10 @@ def ge2018(
         from rsir_fast.report.reproduction import reproduction_tables, write_reproduction
 
         keep_freed_memory()
-        weights = None if weights is None else weights.expanduser()
+        weights = None if weights_folder is None else weights_folder.expanduser()
         if weights is not None and not weights.is_dir():
             found = "a file" if weights.exists() else "nothing there"
-            raise RsirError(f"{weights}: expected a folder of weight files, found {found}; check --weights")
+            raise RsirError(f"{weights}: expected a folder of weight files, found {found}; check --weights-folder")
         datasets = _datasets(data, all_items, download, quiet)
         target = target or Path("runs") / "-".join(["reproduce", "ge2018", *datasets]).replace("/", "_")
         check_tables_folder(target)
@@ -143,19 +145,17 @@ def _datasets(given: list[str], all_items: bool, download: bool, quiet: bool) ->
 
     found: dict[str, Dataset] = {}
     for text in given:
-        if not text:
-            raise ValueError("--data: expected NAME=FOLDER, got nothing")
         # A folder may have a = in its own name.
         name, told, folder = ("", "", text) if Path(text).exists() else text.partition("=")
         path = Path(folder if told else text).expanduser()
         if told and not (name and folder):
-            raise ValueError(f"--data: expected NAME=FOLDER, got {text!r}")
+            raise ValueError(f"DATA: expected FOLDER or NAME=FOLDER, got {text!r}")
         if opt.is_features_folder(path):
             raise DatasetError(f"expected a folder of images, got {path}, which rsir wrote")
         dataset = open_dataset(path, all_items=all_items, download=download and not path.exists())
         name = name if told else dataset.name
         if name in found:
-            raise ValueError(f"--data: expected different names, got {name} twice; name them: NAME=FOLDER")
+            raise ValueError(f"DATA: expected different names, got {name} twice; name them: NAME=FOLDER")
         found[name] = dataset
         note(f"{name}: {plural(len(dataset), 'image')}, {plural(len(dataset.classes), 'class')}", quiet)
         for remark in dataset.notes:

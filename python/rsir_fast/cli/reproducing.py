@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from rsir_fast.cli.session import end_with_skipped, kept, note, plural, print_json, print_result
+from rsir_fast.cli.session import AGAIN, end_with_skipped, kept, note, plural, print_json, print_result
 from rsir_fast.errors import RsirError
 
 if TYPE_CHECKING:
@@ -53,9 +53,8 @@ def conclude(
 
 def left(out: Path | None, results: str, features: str) -> str:
     """Say what an interruption leaves in a folder, by the patterns of its results and of its features' folders."""
-    again = "run the same command again to go on"
     out = out or Path()
     finished = len(list(out.glob(results)))
     if finished:
-        return f"{plural(finished, 'run')} finished and kept in {out}; {again}"
-    return next((kept(folder, again) for folder in sorted(out.glob(features))), "nothing was finished")
+        return f"{plural(finished, 'run')} finished and kept in {out}; {AGAIN}"
+    return next((kept(folder, AGAIN) for folder in sorted(out.glob(features))), "nothing was finished")

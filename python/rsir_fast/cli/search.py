@@ -40,9 +40,14 @@ def search(
         Path | None,
         typer.Option("--model", "-m", help="model.safetensors that made the features.", rich_help_panel=_CODES),
     ] = None,
-    rerank: Annotated[
+    rerank_codes: Annotated[
         int | None,
-        typer.Option(min=1, help="Order that many nearest codes by Euclidean distance of u.", rich_help_panel=_CODES),
+        typer.Option(
+            "--rerank-codes",
+            min=1,
+            help="Order that many nearest codes by Euclidean distance of u.",
+            rich_help_panel=_CODES,
+        ),
     ] = None,
     same_label: Annotated[
         bool,
@@ -71,9 +76,9 @@ def search(
             from rsir_fast.hashing.search import check_depth
 
             _refuse(_BESIDE_CODES, weights=weights, normalize=normalize, steps=steps or None)
-            check_depth(k, rerank)
+            check_depth(k, rerank_codes)
         else:
-            _refuse(_BESIDE_FEATURES, model=model, rerank=rerank, same_label=same_label or None)
+            _refuse(_BESIDE_FEATURES, model=model, rerank_codes=rerank_codes, same_label=same_label or None)
         wanted = _query_files(queries)
         backbone: Backbone | Descriptor
         if "descriptor" in made_by:
@@ -87,14 +92,14 @@ def search(
             precision = made_by.get("extraction", {}).get("precision", "float32")
             found = extract(wanted, backbone, batch_size=1, workers=0, device=device, precision=precision)
         if by_code:
-            answers = rank_codes(database, found, k, rerank, same_label, threads)
+            answers = rank_codes(database, found, k, rerank_codes, same_label, threads)
             how: dict[str, Any] = {
                 "bits": made_by["hash"]["bits"],
                 "distance": "hamming",
-                "rerank": rerank,
+                "rerank_codes": rerank_codes,
                 "same_label": same_label,
             }
-            columns = ["distance", *(["euclidean"] if rerank else []), "label", "probability", "class"]
+            columns = ["distance", *(["euclidean"] if rerank_codes else []), "label", "probability", "class"]
         else:
             normalize = normalize or (opt.Normalize.none if steps else opt.Normalize.row)
             answers = _rank(database, found, k, normalize.value, steps, threads)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from rsir_fast.cli.command import spelled
 from rsir_fast.errors import RsirError
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 FAILED, WRONG_USAGE, SKIPPED, INTERRUPTED = 1, 2, 3, 130
 LOG_INTERVAL_S = 10.0
+AGAIN = "run the same command again to go on"
+"""How to go on after an interruption, whichever the command."""
 
 
 @contextmanager
@@ -41,11 +44,13 @@ def reported_errors(on_interrupt: Callable[[], str] | None = None) -> Iterator[N
         sys.stdout = None
         raise typer.Exit(FAILED) from None
     except (RsirError, OSError, ImportError) as error:
-        _end(f"error: {error}", FAILED)
+        _end(f"error: {spelled(str(error), leading=False)}", FAILED)
+    except MemoryError:
+        _end("error: there is not enough memory; take a smaller --batch-size, or a machine with more", FAILED)
     except (ValueError, TypeError) as error:
         if not _from_this_package(error):
             raise
-        _end(f"error: {error}", WRONG_USAGE)
+        _end(f"error: {spelled(str(error))}", WRONG_USAGE)
 
 
 def _from_this_package(error: BaseException) -> bool:

@@ -13,6 +13,7 @@ import typer
 from rsir_fast.cli import options as opt
 from rsir_fast.cli import recipes as rec
 from rsir_fast.cli.session import (
+    AGAIN,
     LOG_INTERVAL_S,
     extraction_progress,
     kept,
@@ -55,7 +56,7 @@ def dhcnn(
     all_items: opt.AllItems = False,
     workers: opt.Workers = None,
     device: opt.Device = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted training.")] = False,
+    resume: opt.Resume = False,
     download: opt.Download = True,
     quiet: opt.Quiet = False,
     json: opt.Json = False,
@@ -63,15 +64,15 @@ def dhcnn(
     """Train DHCNN (Song et al. 2021): hash codes and semantic labels in one network.
 
     80 % of every class are for training (--train, --split), the rest is never looked at. Writes model.safetensors and,
-    after every epoch, log.jsonl and checkpoint.pt into OUT: an interrupted training goes on with --resume, to the same
+    after every epoch, log.jsonl and checkpoint.pt into OUT: interrupted, the same command again goes on, to the same
     weights. On several devices or machines: torchrun --nproc-per-node N --no-python rsir train dhcnn ...
     """
     target: Path | None = out
 
     def left() -> str:
         if target is not None and (target / "checkpoint.pt").is_file():
-            return f"the last whole epoch is kept in {target}; go on with --resume"
-        return kept((target or Path()) / "features", "go on with --resume")
+            return f"the last whole epoch is kept in {target}; {AGAIN}"
+        return kept((target or Path()) / "features", AGAIN)
 
     with reported_errors(left):
         from rsir_fast.datasets import Split, stratified_split
@@ -106,7 +107,7 @@ def dhcnn(
                 freeze_backbone=freeze_backbone,
                 seed=seed,
                 out=target,
-                resume=resume,
+                resume=True,
                 device=place,
                 precision=precision.value,
                 accumulate=accumulate,

@@ -8,8 +8,10 @@ from rsir_fast.datasets.images import IMAGE_SUFFIXES, MAX_PIXELS, read_image
 from rsir_fast.datasets.known import KNOWN_LAYOUTS
 from rsir_fast.datasets.layouts import open_folder
 from rsir_fast.datasets.opening import open_dataset
+from rsir_fast.datasets.reader import Reader, Scale
 from rsir_fast.datasets.scan import natural_key
 from rsir_fast.datasets.scenes import SCENE_CLASSES, draw_scene, generate_scenes
+from rsir_fast.datasets.skipped import Skipped
 from rsir_fast.datasets.splits import Split, stratified_split
 from rsir_fast.datasets.wrap import wrap_dataset
 
@@ -19,6 +21,9 @@ __all__ = [
     "MAX_PIXELS",
     "SCENE_CLASSES",
     "Dataset",
+    "Reader",
+    "Scale",
+    "Skipped",
     "Split",
     "download_ucmerced",
     "draw_scene",

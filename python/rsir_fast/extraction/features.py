@@ -4,22 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rsir_fast.datasets import Dataset
+from rsir_fast.datasets import Dataset, Skipped
 from rsir_fast.errors import FeaturesError
 
 __all__ = ["Features", "Skipped"]
-
-
-class Skipped(NamedTuple):
-    """An image that could not be read, and why."""
-
-    item: str
-    reason: str
 
 
 @dataclass(frozen=True, eq=False)

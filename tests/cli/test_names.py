@@ -1,0 +1,102 @@
+"""One meaning for one name, over all commands; what was called otherwise before says what it is called now."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections import defaultdict
+from typing import get_args, get_type_hints
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from rsir_fast.cli import app
+
+
+def commands(group: typer.Typer = app, path: tuple[str, ...] = ()):
+    """Every command by its words, with its function."""
+    for command in group.registered_commands:
+        yield (*path, command.name), command.callback
+    for inner in group.registered_groups:
+        yield from commands(inner.typer_instance, (*path, inner.name))
+
+
+def parameters():
+    """Command, names, Python name, kind of value of every option and argument."""
+    for path, function in commands():
+        for name, hint in get_type_hints(function, include_extras=True).items():
+            told = next((extra for extra in get_args(hint)[1:] if hasattr(extra, "param_decls")), None)
+            if told is None:
+                continue
+            # Beside a type, what typer calls the default is the first of the names.
+            names = [text for text in (told.default, *(told.param_decls or ())) if isinstance(text, str)]
+            argument = type(told).__name__ == "ArgumentInfo"
+            default = name.upper() if argument else f"--{name.replace('_', '-')}"
+            yield " ".join(path), names if any(text[:2] == "--" for text in names) else [*names, default], hint
+
+
+SEVERAL = {"--backbone", "--descriptor", "--steps", "--rerank", "--bits", "DATA", "FEATURES"}
+"""What one command takes once and another many times, each with the same meaning."""
+
+
+def test_a_name_takes_one_kind_of_value():
+    kinds = defaultdict(set)
+    for _, names, hint in parameters():
+        kind = next(kind for kind in (*get_args(get_args(hint)[0]), get_args(hint)[0]) if kind is not type(None))
+        if SEVERAL.isdisjoint(names):
+            for name in names:
+                kinds[name].add(kind)
+    assert {name: kind for name, kind in kinds.items() if len(kind) > 1} == {}
+
+
+def test_a_short_name_is_that_of_one_option():
+    longs = defaultdict(set)
+    for _, names, _ in parameters():
+        for short in (name for name in names if name.startswith("-") and len(name) == 2):
+            longs[short].add(next((name for name in names if name.startswith("--")), short))
+    assert {short: names for short, names in longs.items() if len(names) > 1} == {}
+    assert {"-o", "-b", "-l", "-w", "-m", "-q", "-k"} == set(longs)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "now"),
+    [
+        (["demo", "--data", "folder"], "rsir demo FOLDER"),
+        (["demo", "--data=folder"], "rsir demo FOLDER"),
+        (["demo", "-d", "folder"], "rsir demo FOLDER"),
+        (["demo", "--per-class", "3"], "--scenes-per-class"),
+        (["doctor", "--all"], "--all-networks"),
+        (["features", "x", "--all", "-o", "y"], "--all-items"),
+        (["evaluate", "ge2018", "x", "--all"], "--all-items"),
+        (["evaluate", "dhcnn2021", "x", "--all"], "--all-items"),
+        (["train", "dhcnn", "x", "--all"], "--all-items"),
+        (["reproduce", "dhcnn2021", "x", "--all"], "--all-items"),
+        (["reproduce", "ge2018", "x", "--all"], "--all-items"),
+        (["reproduce", "ge2018", "--data", "x"], "rsir reproduce ge2018 FOLDER"),
+        (["reproduce", "ge2018", "x", "--weights", "w"], "--weights-folder"),
+        (["reproduce", "ge2018", "x", "-w", "w"], "--weights-folder"),
+        (["search", "x", "q.jpg", "--rerank", "9"], "--rerank-codes"),
+    ],
+)
+def test_an_old_name_says_the_new_one(tmp_path, monkeypatch, arguments, now):
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"rsir: error: {next(a for a in arguments if a.startswith('-')).partition('=')[0]}: ")
+    assert now in line
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_values_may_look_like_old_names():
+    done = CliRunner().invoke(app, ["reproduce", "ge2018", "nowhere", "-o", "x", "--", "-w"])
+    assert "no such option" not in done.stderr
+
+
+def test_python_m_rsir_fast_is_rsir():
+    done = subprocess.run([sys.executable, "-m", "rsir_fast", "features", "-h"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "Usage: rsir features" in done.stdout
+    done = subprocess.run([sys.executable, "-m", "rsir_fast", "frobnicate"], capture_output=True, text=True)
+    assert done.returncode == 2
