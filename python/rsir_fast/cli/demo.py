@@ -26,8 +26,10 @@ def demo(
             help="Folder for scenes, features, report. \\[default: runs/demo, or runs/demo-DATA]",
         ),
     ] = None,
-    scenes_per_class: Annotated[int, typer.Option("--scenes-per-class", min=2, help="Synthetic scenes a class.")] = 20,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the synthetic scenes.")] = 0,
+    scenes_per_class: Annotated[
+        int, typer.Option("--scenes-per-class", min=2, max=opt.MOST_IMAGES, help="Synthetic scenes a class.")
+    ] = 20,
+    seed: Annotated[int, typer.Option(min=0, max=opt.LAST_SEED, help="Seed of the synthetic scenes.")] = 0,
     backbone: opt.BackboneName = "mobilenet_v2",
     layer: opt.Layer = None,
     weights: opt.Weights = None,

@@ -62,7 +62,9 @@ def ge2018(
             rich_help_panel=_BEYOND,
         ),
     ] = None,
-    examples: Annotated[int, typer.Option(min=0, help="Results shown for each example query.")] = 10,
+    examples: Annotated[
+        int, typer.Option(min=0, max=opt.MOST_RESULTS, help="Results shown for each example query.")
+    ] = 10,
     per_class: Annotated[bool, typer.Option("--per-class", help="Also print the figures of each class.")] = False,
     all_items: opt.AllItems = False,
     download: opt.Download = True,
@@ -78,7 +80,8 @@ def ge2018(
 
     Features are extracted first (into OUT/features; what a former or interrupted run left there is used again), or
     read from a folder written by `rsir features`. On a CUDA device the ranking runs there as well: the same figures,
-    to the last bit. Writes result.json, report.html and three SVG plots.
+    to the last bit. Writes result.json, queries.csv (AP of every query), report.html and three SVG
+    plots.
 
     Beyond the paper, without labels: --turns, --sizes, --with, --steps and --rerank; `rsir compare` measures what each
     adds. By default the paper's method.

@@ -69,6 +69,9 @@ class Maker(Protocol[Loaded]):
         """Make them; `where` as for `rsir_fast.extract`."""
 
 
+MOST_IMAGES, MOST_THREADS, MOST_EPOCHS, MOST_RESULTS, LAST_SEED = 1 << 16, 1 << 10, 1_000_000, 1000, (1 << 40) - 1
+"""Bounds of numbers: more is a slip of the keyboard, and would run for ever or take all memory."""
+
 _NETWORK = "Network"
 _RUN = "Run"
 
@@ -99,7 +102,9 @@ DescriptorName = Annotated[
         rich_help_panel=_NETWORK,
     ),
 ]
-BatchSize = Annotated[int, typer.Option(min=1, help="Images a forward pass.", rich_help_panel=_NETWORK)]
+BatchSize = Annotated[
+    int, typer.Option(min=1, max=MOST_IMAGES, help="Images a forward pass.", rich_help_panel=_NETWORK)
+]
 PrecisionMode = Annotated[
     Precision, typer.Option(help="bfloat16 is faster where the device has it.", rich_help_panel=_NETWORK)
 ]
@@ -111,11 +116,21 @@ JpegDecoder = Annotated[
 ]
 Workers = Annotated[
     int | None,
-    typer.Option(min=0, help="Threads that decode images. Default: one a core, at most 32.", rich_help_panel=_RUN),
+    typer.Option(
+        min=0,
+        max=MOST_THREADS,
+        help="Threads that decode images. Default: one a core, at most 32.",
+        rich_help_panel=_RUN,
+    ),
 ]
 Threads = Annotated[
     int | None,
-    typer.Option(min=1, help="Threads of the search. Never changes a figure. Default: all.", rich_help_panel=_RUN),
+    typer.Option(
+        min=1,
+        max=MOST_THREADS,
+        help="Threads of the search. Never changes a figure. Default: all.",
+        rich_help_panel=_RUN,
+    ),
 ]
 AllItems = Annotated[
     bool,
@@ -262,11 +277,24 @@ def open_both(
     return dataset, loaded
 
 
+def check_device(device: str | None) -> None:
+    """Refuse, before the work, a device that torch cannot use here.
+
+    Raises
+    ------
+    ValueError
+        Naming it and the reason.
+    """
+    from rsir_fast.extraction.devices import usable_device
+
+    usable_device(device)
+
+
 def is_features_folder(path: Path) -> bool:
     """Tell whether a folder was written by ``rsir features``, looking at two file names first to stay light."""
     if not any((path / name).is_file() for name in ("manifest.json", "extraction.json")):
         return False
-    from rsir_fast.extraction.store import state_of
+    from rsir_fast.extraction.stored import state_of
 
     return state_of(path) is not None
 

@@ -34,7 +34,9 @@ def dhcnn2021(
         list[str] | None,
         typer.Option(help="Hash lengths, 8 to 1024: 16,32,64, or the option several times. \\[default: 16,32,64]"),
     ] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="How many, from 0 on: each draws split, weights and order.")] = 3,
+    seeds: Annotated[
+        int, typer.Option(min=1, max=opt.MOST_RESULTS, help="How many, from 0 on: each draws split, weights and order.")
+    ] = 3,
     freeze_backbone: rec.Frozen = False,
     train: rec.TrainShare = 0.8,
     compare_weightings: Annotated[

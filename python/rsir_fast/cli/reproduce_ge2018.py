@@ -104,6 +104,7 @@ def ge2018(
         from rsir_fast.report.reproduction import reproduction_tables, write_reproduction
 
         keep_freed_memory()
+        opt.check_device(device)
         weights = None if weights_folder is None else weights_folder.expanduser()
         if weights is not None and not weights.is_dir():
             found = "a file" if weights.exists() else "nothing there"

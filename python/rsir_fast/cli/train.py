@@ -38,7 +38,9 @@ def dhcnn(
     freeze_backbone: rec.Frozen = False,
     train: rec.TrainShare = 0.8,
     split: rec.SplitFile = None,
-    seed: Annotated[int, typer.Option(help="Of split, new weights, order and augmentation.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=opt.LAST_SEED, help="Of split, new weights, order and augmentation.")
+    ] = 0,
     recipe: rec.RecipeOption = rec.RecipeName.modern,
     epochs: rec.Epochs = None,
     batch_size: rec.Images = None,
@@ -70,7 +72,9 @@ def dhcnn(
     target: Path | None = out
 
     def left() -> str:
-        if target is not None and (target / "checkpoint.pt").is_file():
+        from rsir_fast.training import has_checkpoint
+
+        if has_checkpoint(target):
             return f"the last whole epoch is kept in {target}; {AGAIN}"
         return kept((target or Path()) / "features", AGAIN)
 

@@ -9,14 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rsir_fast.base.shown import Shown, counted
 from rsir_fast.datasets import Dataset, Skipped
 from rsir_fast.errors import FeaturesError
 
 __all__ = ["Features", "Skipped"]
 
 
-@dataclass(frozen=True, eq=False)
-class Features:
+@dataclass(frozen=True, eq=False, repr=False)
+class Features(Shown):
     """The features of the readable images of a data set.
 
     Parameters
@@ -50,6 +51,8 @@ class Features:
     Examples
     --------
     >>> features = Features(np.zeros((2, 3), np.float32), ("a/1.png", "b/1.png"), np.array([0, 1]), ("a", "b"), "demo")
+    >>> features
+    Features(2 x 3 float32, 2 classes, demo)
     >>> len(features), features.dim
     (2, 3)
     """
@@ -89,6 +92,16 @@ class Features:
 
     def __len__(self) -> int:
         return len(self.matrix)
+
+    def _facts(self) -> dict[str, str]:
+        made = [str(self.provenance[key]) for key in ("name", "layer") if self.provenance.get(key)]
+        return {
+            "matrix": f"{len(self)} x {self.dim} {self.matrix.dtype}",
+            "classes": "no classes" if self.labels is None else counted(len(self.classes), "class", "classes"),
+            "made by": ":".join(made),
+            "data set": self.name,
+            "left out": counted(len(self.skipped), "image skipped", "images skipped") if self.skipped else "",
+        }
 
     @property
     def dim(self) -> int:
@@ -147,6 +160,6 @@ class Features:
         FeaturesError
             If the folder is missing, unfinished or damaged.
         """
-        from rsir_fast.extraction.store import load
+        from rsir_fast.extraction.stored import load
 
         return load(Path(folder), verify=verify)
