@@ -1,8 +1,9 @@
-"""What is timed on a CUDA device: inputs, peers, checks, targets and floors."""
+"""What is timed on a CUDA device: inputs, peers, checks, targets and floors; first what was never measured."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,7 +11,11 @@ import torch
 
 import rsir_fast as rf
 from gpu_peers import cuvs_euclidean, faiss_euclidean, faiss_hamming
+from gpu_reference import euclidean_answer, hamming_answer, rows_to_check
 from rsir_fast.ops import reference
+from rsir_fast.ops._device_topk import euclidean_operands, euclidean_search, hamming_on_device
+
+DEVICE = "cuda"
 
 Limits = dict[str, float]
 
@@ -27,27 +32,38 @@ class Case(NamedTuple):
     """Asserts that a peer's answer is ours, as far as its rounding allows."""
     target_ms: float | None
     floor_ms: Callable[[Limits], float] | None
-    """The least time the work can take, from the device's measured ceilings."""
+    """The least time the work can take, from the device's measured ceilings (NaN where one is missing)."""
+    report: Mapping[str, Callable[..., None]] = MappingProxyType({})
+    """Of the runs that search in two passes: the same, with what takes the counts of the fast one (`Report`)."""
 
 
 def cases() -> Iterator[Case]:
-    yield pack_codes(1_000_000, 512)
-    for n, d in ((100_000, 1024), (262_144, 4096)):
-        yield gaussian_normalize(n, d)
-    for q, target in ((1, 0.28), (64, None), (1024, 10.0)):
+    for q, target in ((64, None), (1024, 10.0)):
         yield hamming_topk(q, 100_000_000, 64, 100, target)
     yield hamming_topk(64, 10_000_000, 256, 100, None)
+    yield euclidean_topk(1, 1_000_000, 4096, 100, 1.5)
+    yield euclidean_topk(8, 1_000_000, 4096, 100, None)
+    yield euclidean_topk(64, 1_000_000, 4096, 100, 1.6, wild=True)
+    for q in (1, 64, 1024):
+        yield euclidean_topk(q, 10_000_000, 512, 100, None)
+    yield relevant_ranks(31_500, 512, 45)
+    yield prepare(262_144, 4096)
+    yield gaussian_normalize(262_144, 4096, "feature")
+    # Measured before:
+    for q, target in ((64, 1.6), (1024, 6.0)):
+        yield euclidean_topk(q, 1_000_000, 4096, 100, target)
     yield euclidean_topk(2100, 2100, 4096, 100, 0.25)
     yield euclidean_topk(1024, 50_000, 512, 100, None)
-    for q, target in ((1, 1.5), (64, 1.6), (1024, 6.0)):
-        yield euclidean_topk(q, 1_000_000, 4096, 100, target)
-    yield relevant_ranks(31_500, 1280, 45)
+    yield hamming_topk(1, 100_000_000, 64, 100, 0.28)
+    yield pack_codes(1_000_000, 512)
+    for n, d in ((100_000, 1024), (262_144, 4096)):
+        yield gaussian_normalize(n, d, "row")
 
 
 def features(n: int, d: int, seed: int = 0) -> torch.Tensor:
     """Non-negative and sparse, as after a ReLU."""
-    generator = torch.Generator("cuda").manual_seed(seed)
-    return torch.randn(n, d, device="cuda", generator=generator).relu_()
+    generator = torch.Generator(DEVICE).manual_seed(seed)
+    return torch.randn(n, d, device=DEVICE, generator=generator).relu_()
 
 
 def streaming(moved: float) -> Callable[[Limits], float]:
@@ -78,31 +94,36 @@ def pack_codes(n: int, b: int) -> Case:
     )
 
 
-def gaussian_normalize(n: int, d: int) -> Case:
+def gaussian_normalize(n: int, d: int, axis: str) -> Case:
     out = torch.empty(0)
+    dim = 1 if axis == "row" else 0
 
     def ours(x: torch.Tensor) -> Any:
         nonlocal out
         if out.shape != x.shape:
             out = torch.empty_like(x)
-        return rf.gaussian_normalize(x, out=out)
+        return rf.gaussian_normalize(x, axis, out)
 
     def by_torch(x: torch.Tensor) -> Any:
-        return (1 + (x - x.mean(1, keepdim=True)) / (3 * x.std(1, correction=0, keepdim=True))) / 2
+        return (1 + (x - x.mean(dim, keepdim=True)) / (3 * x.std(dim, correction=0, keepdim=True))) / 2
 
     def by_layer_norm(x: torch.Tensor) -> Any:
         return torch.nn.functional.layer_norm(x, x.shape[1:], eps=0.0) / 6 + 0.5
 
     def check(inputs: tuple[Any, ...], result: Any) -> None:
-        part = slice(None, None, max(1, n // 200))
-        expected = reference.gaussian_normalize(inputs[0][part].cpu().numpy())
+        if axis == "feature":
+            part = (slice(None), slice(None, None, max(1, d // 16)))
+            expected = rf.gaussian_normalize(inputs[0][part].cpu().numpy(), "feature")
+        else:
+            part = (slice(None, None, max(1, n // 200)), slice(None))
+            expected = reference.gaussian_normalize(inputs[0][part].cpu().numpy())
         assert np.array_equal(result[part].cpu().numpy(), expected)
 
-    bytes_moved = 2 * n * d * 4
+    bytes_moved = (2 if axis == "row" else 4) * n * d * 4
     return Case(
-        f"gaussian_normalize {n} x {d}",
+        f"gaussian_normalize {n} x {d}" + (" by feature" if axis == "feature" else ""),
         lambda: (features(n, d),),
-        {"rsir_fast": ours, "torch": by_torch, "torch layer_norm": by_layer_norm},
+        {"rsir_fast": ours, "torch": by_torch} | ({"torch layer_norm": by_layer_norm} if axis == "row" else {}),
         check,
         lambda a, b: torch.testing.assert_close(a[:1000], b[:1000], rtol=1e-4, atol=1e-5),
         None,
@@ -110,9 +131,28 @@ def gaussian_normalize(n: int, d: int) -> Case:
     )
 
 
+def prepare(n: int, d: int) -> Case:
+    """Normalised and with both copies: each row is read once."""
+
+    def check(inputs: tuple[Any, ...], prepared: Any) -> None:
+        part = slice(None, None, max(1, n // 200))
+        expected = reference.gaussian_normalize(inputs[0][part].cpu().numpy())
+        assert np.array_equal(prepared.rows[part].cpu().numpy(), expected)
+
+    return Case(
+        f"prepare {n} x {d}, normalised",
+        lambda: (features(n, d),),
+        {"rsir_fast": lambda x: rf.prepare(x, normalize="row")},
+        check,
+        lambda ours, theirs: None,
+        None,
+        streaming(11 * n * d),
+    )
+
+
 def codes(n: int, bits: int, seed: int) -> torch.Tensor:
-    generator = torch.Generator("cuda").manual_seed(seed)
-    return torch.randint(0, 256, (n, bits // 8), dtype=torch.uint8, device="cuda", generator=generator)
+    generator = torch.Generator(DEVICE).manual_seed(seed)
+    return torch.randint(0, 256, (n, bits // 8), dtype=torch.uint8, device=DEVICE, generator=generator)
 
 
 def hamming_topk(q: int, n: int, bits: int, k: int, target: float | None) -> Case:
@@ -129,15 +169,21 @@ def hamming_topk(q: int, n: int, bits: int, k: int, target: float | None) -> Cas
         return torch.stack([row.values for row in rows]), torch.stack([row.indices for row in rows])
 
     def check(inputs: tuple[Any, ...], answer: Any) -> None:
-        queries, database = (x.cpu() for x in inputs)
-        expected = rf.hamming_topk(queries[:2], database, k)
-        assert torch.equal(answer[0][:2].cpu(), expected[0])
-        assert torch.equal(answer[1][:2].cpu(), expected[1])
+        queries, database = inputs
+        rows = rows_to_check(q)
+        expected = hamming_answer(queries[rows], database, k)
+        assert torch.equal(answer[0][rows], expected[0])
+        assert torch.equal(answer[1][rows], expected[1])
+
+    def counted(queries: torch.Tensor, database: torch.Tensor, report: Any) -> None:
+        compiled = rf.ops._device.device_module(queries)
+        hamming_on_device(compiled, queries, database, k, bits, None, report)
 
     def floor(limits: Limits) -> float:
-        properties = torch.cuda.get_device_properties(0)
-        counts = properties.multi_processor_count * 16 * 1.98e6  # 32-bit POPC a millisecond
-        return max(n * bits / 8 / limits["read GB/s"] / 1e6, q * n * bits / 32 / counts)
+        reading = n * bits / 8 / limits["read GB/s"] / 1e6
+        popc = q * n * bits / 32 / limits.get("POPC T/s", float("nan")) / 1e9
+        products = q * n * -(-2 * bits // 256) / limits.get("binary T pairs/s", float("nan")) / 1e9
+        return max(reading, min(popc, products) if products == products else popc)
 
     return Case(
         f"hamming_topk {q} x {n} x {bits} bits, k {k}",
@@ -149,10 +195,13 @@ def hamming_topk(q: int, n: int, bits: int, k: int, target: float | None) -> Cas
         lambda ours, theirs: torch.testing.assert_close(ours[0], theirs[0]),
         target,
         floor,
+        {"rsir_fast": counted},
     )
 
 
-def euclidean_topk(q: int, n: int, d: int, k: int, target: float | None) -> Case:
+def euclidean_topk(q: int, n: int, d: int, k: int, target: float | None, wild: bool = False) -> Case:
+    """`wild`: one of the queries is not finite, so that it cannot be certified."""
+
     def by_torch(queries: torch.Tensor, database: torch.Tensor) -> Any:
         squared = torch.addmm((database**2).sum(1), queries, database.T, alpha=-2)
         squared += (queries**2).sum(1, keepdim=True)
@@ -160,11 +209,22 @@ def euclidean_topk(q: int, n: int, d: int, k: int, target: float | None) -> Case
 
     prepared: dict[int, Any] = {}
 
-    def with_sidecar(queries: torch.Tensor, database: torch.Tensor) -> Any:
+    def ready(database: torch.Tensor) -> Any:
         if database.data_ptr() not in prepared:
-            precision = "int8" if q <= 8 else "int16"  # the other copy would not be read
+            precision = "auto" if q <= 8 else "int16"  # the other copy would not be read
             prepared[database.data_ptr()] = rf.prepare(database, copy=False, precision=precision)
-        return rf.euclidean_topk(queries, prepared[database.data_ptr()], k)
+        return prepared[database.data_ptr()]
+
+    def make() -> tuple[Any, ...]:
+        queries = features(q, d, 0)
+        if wild:
+            queries[q // 2, d // 2] = float("inf")
+        return queries, features(n, d, 1)
+
+    def counted(queries: torch.Tensor, database: Any, report: Any) -> None:
+        operands = euclidean_operands(queries, database, None)
+        assert operands is not None
+        euclidean_search(operands, k, None, report)
 
     def by_torch_tf32(queries: torch.Tensor, database: torch.Tensor) -> Any:
         torch.backends.cuda.matmul.allow_tf32 = True
@@ -175,27 +235,34 @@ def euclidean_topk(q: int, n: int, d: int, k: int, target: float | None) -> Case
 
     def check(inputs: tuple[Any, ...], answer: Any) -> None:
         queries, database = inputs
-        if n <= 50_000:
-            expected = rf.euclidean_topk(queries[:50].cpu(), database.cpu(), k)
-            assert torch.equal(answer[0][:50].cpu(), expected[0])
-            assert torch.equal(answer[1][:50].cpu(), expected[1])
-            return
-        wide = torch.cat([((queries[:2, None].double() - part) ** 2).sum(2).T for part in database.split(20_000)])
-        expected = wide.topk(k, dim=0, largest=False)
-        torch.testing.assert_close(answer[0][:2].double(), expected.values.T, rtol=1e-6, atol=0)
-        assert (answer[1][:2] == expected.indices.T).float().mean() > 0.9
+        rows = sorted({*rows_to_check(q), q // 2})
+        expected = euclidean_answer(queries[rows], database, k)
+        assert torch.equal(answer[0][rows].view(torch.int32), expected[0].view(torch.int32))
+        assert torch.equal(answer[1][rows], expected[1])
 
+    def same(ours: Any, theirs: Any) -> None:
+        ordinary = torch.arange(q, device=DEVICE) != (q // 2 if wild else -1)
+        torch.testing.assert_close(ours[0][ordinary], theirs[0][ordinary], rtol=1e-2, atol=1.0)
+
+    def floor(limits: Limits) -> float:
+        bytes_read = n * d * (1 if q <= 8 else 2)  # of the copies of a prepared database
+        products = 2 * q * n * d / limits.get("half TFLOP/s", float("nan")) / 1e9
+        return max(bytes_read / limits["read GB/s"] / 1e6, products if q > 8 else 0.0)
+
+    peers = {"faiss": lambda a, b: faiss_euclidean(a, b, k), "cuvs": lambda a, b: cuvs_euclidean(a, b, k)}
+    if 8 * q * n < 20e9:  # distances, and as many again while they are made
+        peers |= {"torch": by_torch, "torch tf32": by_torch_tf32}
     return Case(
-        f"euclidean_topk {q} x {n} x {d}, k {k}",
-        lambda: (features(q, d, 0), features(n, d, 1)),
-        {"rsir_fast": lambda a, b: rf.euclidean_topk(a, b, k)}
-        | {"rsir_fast, prepared": with_sidecar}
-        | {"faiss": lambda a, b: faiss_euclidean(a, b, k), "cuvs": lambda a, b: cuvs_euclidean(a, b, k)}
-        | {"torch": by_torch, "torch tf32": by_torch_tf32},
+        f"euclidean_topk {q} x {n} x {d}, k {k}" + (", one query infinite" if wild else ""),
+        make,
+        {"rsir_fast, prepared": lambda a, b: rf.euclidean_topk(a, ready(b), k)}
+        | {"rsir_fast": lambda a, b: rf.euclidean_topk(a, b, k)}
+        | peers,
         check,
-        lambda ours, theirs: torch.testing.assert_close(ours[0], theirs[0], rtol=1e-2, atol=1.0),
+        same,
         target,
-        lambda limits: max(n * d * 4 / limits["read GB/s"] / 1e6, 2 * q * n * d / limits["int8 TOP/s"] / 1e9),
+        floor,
+        {"rsir_fast, prepared": lambda a, b, report: counted(a, ready(b), report), "rsir_fast": counted},
     )
 
 

@@ -1,15 +1,18 @@
 """Every op on the CUDA device beside torch and CuPy, answers asserted: results.json and results.md in a folder.
 
-``python benchmarks/gpu_session.py OUT [part of a case's name ...]``
+``python benchmarks/gpu_session.py OUT [part of a case's name ...]``. Both are written after every case: running out of
+time loses only the case at hand.
 """
 
 from __future__ import annotations
 
 import gc
 import json
+import math
 import platform
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,9 @@ import torch
 
 import gpu_cases
 from gpu_timing import ceilings, timed
+
+OURS = ("rsir_fast, prepared", "rsir_fast")
+"""The run that a case's floor is of, by the first of these names that it has."""
 
 
 def machine() -> dict[str, Any]:
@@ -38,8 +44,8 @@ def machine() -> dict[str, Any]:
 def measure(case: gpu_cases.Case, limits: dict[str, float]) -> dict[str, Any]:
     row: dict[str, Any] = {"case": case.name, "target_ms": case.target_ms}
     inputs = case.make()
-    if case.floor_ms is not None:
-        row["floor_ms"] = case.floor_ms(limits)
+    if case.floor_ms is not None and math.isfinite(floor := case.floor_ms(limits)):
+        row["floor_ms"] = floor
     answer = None
     for name, run in case.runs.items():
         try:
@@ -47,14 +53,27 @@ def measure(case: gpu_cases.Case, limits: dict[str, float]) -> dict[str, Any]:
         except (torch.cuda.OutOfMemoryError, ImportError, AttributeError) as error:
             row[name] = {"skipped": f"{type(error).__name__}: {error}".splitlines()[0][:200]}
             continue
+        if name.startswith("rsir_fast"):
+            case.check(inputs, result)
         if answer is None:
             answer = result
-            case.check(inputs, answer)
         else:
             case.same(answer, result)
         del result
         row[name] = timed(lambda run=run, inputs=inputs: run(*inputs))._asdict()
+        if name in case.report:
+            row[name] |= counts(lambda to, name=name, inputs=inputs: case.report[name](*inputs, to))
     return row
+
+
+def counts(search: Callable[[Callable[[torch.Tensor], None]], None]) -> dict[str, float]:
+    """What the fast pass of a search left: candidates a query, and the queries in which it failed."""
+    blocks: list[torch.Tensor] = []
+    search(blocks.append)
+    if not blocks:
+        return {}
+    candidates, failed = torch.cat(blocks, dim=1)
+    return {"candidates": candidates.double().mean().item(), "failed": failed.count_nonzero().item()}
 
 
 def text(row: dict[str, Any], name: str) -> str:
@@ -65,22 +84,26 @@ def text(row: dict[str, Any], name: str) -> str:
         return f"{value:.3g}"
     if "skipped" in value:
         return "skipped"
-    return f"{value['median']:.3g} ({value['low']:.3g}-{value['high']:.3g})"
+    counted = f"; {value['candidates']:.0f}, {value['failed']}" if "candidates" in value else ""
+    return f"{value['median']:.3g} ({value['low']:.3g}-{value['high']:.3g}{counted})"
 
 
 def table(results: dict[str, Any]) -> str:
     names = sorted({name for row in results["cases"] for name, value in row.items() if isinstance(value, dict)})
     names.sort(key=lambda name: name != "rsir_fast")
-    note = "Milliseconds: median (10th-90th percentile), cold L2. Floor: bytes or operations over the ceiling."
-    lines = [f"{results['machine']['device']}, " + ", ".join(f"{k} {v:.0f}" for k, v in results["ceilings"].items())]
+    note = (
+        "Milliseconds: median (10th-90th percentile; mean number of candidates that the fast pass left a query, "
+        "queries in which it failed), cold L2. Floor: bytes or operations over the ceiling."
+    )
+    lines = [f"{results['machine']['device']}, " + ", ".join(f"{k} {v:.4g}" for k, v in results["ceilings"].items())]
     lines += ["", note, ""]
     lines.append("| case | target | floor | floor / ours | " + " | ".join(names) + " |")
     lines.append("|---" * (4 + len(names)) + "|")
     for row in results["cases"]:
-        ours = row.get("rsir_fast", {}).get("median")
+        ours = next((row[name]["median"] for name in OURS if "median" in row.get(name, {})), None)
         share = f"{100 * row['floor_ms'] / ours:.0f} %" if ours and "floor_ms" in row else ""
         cells = [
-            row["case"],
+            row["case"] + (" FAILED" if "failed" in row else ""),
             text(row, "target_ms"),
             text(row, "floor_ms"),
             share,

@@ -1,72 +1,84 @@
 #!/usr/bin/env bash
-# What to run on a machine with a CUDA device, in one go and without network: build, tests, sanitizer, timings.
+# What to run on a machine with a CUDA device, in one go, without network, within nine minutes.
 #
-#   benchmarks/gpu_session.sh OUT [build] [test] [sanitize] [time]      by default all four, within nine minutes
+#   benchmarks/gpu_session.sh OUT [smoke] [time] [test] [memcheck] [racecheck]      by default all, in this order
 #
-# OUT receives logs, results.json and results.md. Needs nvcc, and in PYTHON (by default python3): torch,
-# scikit-build-core, pybind11, cmake, ninja, pytest, pytest-timeout, pytest-benchmark, hypothesis. Installs into
-# OUT.site beside OUT, nowhere else. RSIR_CUDA_ARCHS: by default that of the device. TESTS: what pytest gets;
-# SANITIZE, RACES: its -k for the sanitizer; CASES: parts of
-# the names of the cases to time.
+# Each stage has its own limit, 500 s in all; what it prints is in OUT/session.log as it comes, and beside it
+# results.json and results.md, written after every case. A stage that fails or runs out of time does not keep the next
+# from its turn. The exit status is 0 only if all went well.
+#
+# SITE: a folder made by tools/gpu_prebuild.sh, so that no device time goes into compiling. Without it, or where its
+# modules cannot be loaded, the package is first built into OUT.site (a minute or two more; needs nvcc, cmake, ninja,
+# pybind11). PYTHON: by default python3, with torch, pytest, pytest-timeout, pytest-benchmark, hypothesis. TESTS: what
+# pytest gets. CASES: parts of the names of the cases to time. LIMITS: other limits, as "smoke=30 time=90".
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
-out=${1:?expected a folder for the results: benchmarks/gpu_session.sh OUT [build] [test] [sanitize] [time]}
+out=${1:?expected a folder for the results: benchmarks/gpu_session.sh OUT [smoke] [time] [test] [memcheck] [racecheck]}
 shift
-parts=${*:-build test sanitize time}
+stages=${*:-smoke time test memcheck racecheck}
 python=${PYTHON:-python3}
 mkdir -p "$out"
 out=$(cd "$out" && pwd)
-site=${SITE:-$out.site}
-export PYTHONPATH=$site PYTHONUNBUFFERED=1
+site=$(realpath -m "${SITE:-$out.site}")
+log=$out/session.log
+export PYTHONPATH=$site PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 export PATH=$PATH:/usr/local/cuda/bin
+export RSIR_CUDA_RATES=$site/cuda_rates
 failed=0
+declare -A limit=([build]=240 [smoke]=60 [time]=180 [test]=140 [memcheck]=60 [racecheck]=60)
+for pair in ${LIMITS:-}; do limit[${pair%%=*}]=${pair#*=}; done
+for stage in $stages; do
+    if [[ ! -v limit[$stage] ]]; then
+        echo "gpu_session: expected smoke, time, test, memcheck or racecheck, got '$stage'" >&2
+        exit 2
+    fi
+done
 
-part() {  # name, command...: runs it with a log, tells how long it took
-    local name=$1 start=$SECONDS
+say() { echo "== $*" | tee -a "$log"; }
+
+stage() {  # name, command...: runs it within its limit, with its output in the log
+    local name=$1 start=$SECONDS from status
     shift
-    echo "== $name"
-    "$@" >"$out/$name.log" 2>&1
-    local status=$?
-    tail -n "${TAIL:-6}" "$out/$name.log" | cut -c 1-180
-    echo "== $name: exit $status, $((SECONDS - start)) s"
+    say "$name: $*"
+    from=$(($(wc -l <"$log") + 1))
+    timeout --kill-after=3 "${limit[$name]}" "$@" >>"$log" 2>&1
+    status=$?
+    tail -n "+$from" "$log" | tail -n "${TAIL:-12}" | cut -c 1-180
+    if [ "$status" -eq 124 ] || [ "$status" -eq 137 ]; then
+        say "$name: out of time, ${limit[$name]} s"
+    else
+        say "$name: exit $status, $((SECONDS - start)) of ${limit[$name]} s"
+    fi
     if [ "$status" -ne 0 ]; then failed=1; fi
+    return "$status"
 }
 
-build() {
-    local capability
-    capability=$("$python" -c 'import torch; print("%d%d" % torch.cuda.get_device_capability())') || return
-    if [ "$capability" = 90 ]; then capability=90a; fi  # the instructions of Hopper alone
-    RSIR_CUDA_ARCHS=${RSIR_CUDA_ARCHS:-$capability-real} \
-        CMAKE_ARGS="-DRSIR_CUDA=ON" \
-        "$python" -m pip install --no-build-isolation --no-deps --no-index --upgrade --target "$site" . &&
-        "$python" -c 'from rsir_fast.ops import _dispatch; print(_dispatch.cuda().build_info())'
+loads() { "$python" -c 'from rsir_fast import _cpu, _cuda; print(_cuda.build_info())' >>"$log" 2>&1; }
+
+sanitize() {  # name: that of the tool; only the package's kernels, in which it looks at every access
+    local filter=()
+    if compute-sanitizer --help 2>/dev/null | grep -q -- --kernel-regex; then filter=(--kernel-regex kns=rsir); fi
+    stage "$1" compute-sanitizer --tool "$1" "${filter[@]}" --error-exitcode 9 \
+        "$python" benchmarks/gpu_tiny.py hamming_many certified
 }
 
-tests() {
-    # shellcheck disable=SC2086
-    "$python" -m pytest -q -m gpu -p no:cacheprovider ${TESTS:-tests/ops}
-}
-
-sanitize() {  # $1: memcheck or racecheck, $2: which tests
-    # A part of the tests: the sanitizer runs a hundred times slower.
-    compute-sanitizer --tool "$1" --error-exitcode 9 --target-processes all \
-        "$python" -m pytest -q -m gpu -x -p no:cacheprovider tests/ops -k "$2"
-}
-
-for name in $parts; do
+date -u '+== %F %T UTC' >"$log"
+nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader >>"$log" 2>&1
+if ! loads; then
+    site=$out.site
+    export PYTHONPATH=$site RSIR_CUDA_RATES=$site/cuda_rates
+    if ! loads; then stage build env PYTHON="$python" tools/gpu_prebuild.sh "$site"; fi
+fi
+for name in $stages; do
     case $name in
-        build) part build build ;;
-        test) TAIL=${TAIL:-15} part test tests ;;
-        sanitize)
-            part memcheck sanitize memcheck "${SANITIZE:-cuda and not certified and not answers and not bits}"
-            part racecheck sanitize racecheck "${RACES:-cuda_bytes or cuda_unaligned or cuda_bits_of_hostile}"
-            ;;
-        time) TAIL=60 part time "$python" benchmarks/gpu_session.py "$out" ${CASES:-} ;;
-        *)
-            echo "gpu_session: expected build, test, sanitize or time, got '$name'" >&2
-            exit 2
-            ;;
+        smoke) stage smoke "$python" benchmarks/gpu_tiny.py ;;
+        # shellcheck disable=SC2086
+        time) TAIL=60 stage time "$python" benchmarks/gpu_session.py "$out" ${CASES:-} ;;
+        # shellcheck disable=SC2086
+        test) stage test "$python" -m pytest -v -m gpu -p no:cacheprovider ${TESTS:-tests/ops} ;;
+        *) sanitize "$name" ;;
     esac
 done
+say "in all: $([ $failed -eq 0 ] && echo passed || echo FAILED), $SECONDS s"
 exit $failed

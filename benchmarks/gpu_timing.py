@@ -1,14 +1,19 @@
-"""Time on a CUDA device: events, warm-up, cold L2, median and spread."""
+"""Time on a CUDA device: events, warm-up, cold L2, median and spread; and what the device can do at most."""
 
 from __future__ import annotations
 
+import json
+import os
 import statistics
+import subprocess
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
 
-COLD_BYTES = 1 << 30  # many times any L2; writing it also hides what Python takes to queue the next call
+COLD_BYTES = 1 << 30
+"""Many times any L2. Reading them also hides what Python takes to queue the next call; written, they would still be on
+their way to memory while it runs."""
 
 
 class Timing(NamedTuple):
@@ -19,9 +24,9 @@ class Timing(NamedTuple):
     repeats: int
 
 
-def timed(run: Callable[[], Any], repeats: int = 15, budget_ms: float = 1500.0) -> Timing:
+def timed(run: Callable[[], Any], repeats: int = 15, budget_ms: float = 600.0) -> Timing:
     """Median, 10th and 90th percentile of the time of ``run``, from a cold L2; fewer repeats if they take too long."""
-    scratch = torch.empty(COLD_BYTES, dtype=torch.uint8, device="cuda")
+    scratch = torch.zeros(COLD_BYTES // 8, dtype=torch.int64, device="cuda")
     first = _once(run, scratch)
     first = min(first, _once(run, scratch))
     repeats = max(3, min(repeats, int(budget_ms / max(first, 0.01))))
@@ -31,7 +36,7 @@ def timed(run: Callable[[], Any], repeats: int = 15, budget_ms: float = 1500.0) 
 
 def _once(run: Callable[[], Any], scratch: torch.Tensor) -> float:
     start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
-    scratch.zero_()
+    scratch.sum()
     start.record()
     result = run()
     end.record()
@@ -41,14 +46,19 @@ def _once(run: Callable[[], Any], scratch: torch.Tensor) -> float:
 
 
 def ceilings() -> dict[str, float]:
-    """What this device can do: GB/s of a copy, TFLOP/s of a bf16 product, TOP/s of an int8 product."""
+    """What this device can do: copying and reading, torch's products, and what cuda_rates.cu measures."""
     found = _memory_ceilings()
     n = 8192
     a, b = (torch.randn(n, n, device="cuda", dtype=torch.bfloat16) for _ in range(2))
-    found["bf16 TFLOP/s"] = 2 * n**3 / timed(lambda: a @ b.T).median / 1e9
-    a, b = (torch.randint(-127, 128, (n, n), device="cuda", dtype=torch.int8) for _ in range(2))
-    found["int8 TOP/s"] = 2 * n**3 / timed(lambda: torch._int_mm(a, b.T)).median / 1e9
-    return found
+    found["torch bf16 TFLOP/s"] = 2 * n**3 / timed(lambda: a @ b.T).median / 1e9
+    return found | rates(os.environ.get("RSIR_CUDA_RATES", ""))
+
+
+def rates(program: str) -> dict[str, float]:
+    """What the program made of cuda_rates.cu says of the device; nothing where there is no such program."""
+    if not os.access(program, os.X_OK):
+        return {}
+    return json.loads(subprocess.check_output([program], text=True, timeout=60))
 
 
 def _memory_ceilings() -> dict[str, float]:

@@ -23,22 +23,22 @@ constexpr std::int64_t kFirstPhase = kMostKept / 2;  // items that are all kept 
 constexpr std::int64_t kFallbackParts = 8;
 
 struct Workspace {
+    int* counts;  // [q], and behind them
+    int* failed;  // [q]: 1 where there were more than `kept`
     Sidecar queries;
     Key* keys;  // [q, kept]
-    int* counts;
-    int* failed;  // [q]: not 0 where there were more than `kept`
     float* cuts;
     Key* fallback;  // [q, k, kFallbackParts]
     std::int64_t kept, bytes;
 
     Workspace(void* memory, Codes codes, std::int64_t q, std::int64_t n, std::int64_t d, std::int64_t k) {
         Slices slices(memory);
+        counts = slices.take<int>(2 * q);
+        failed = counts + q;
         kept = std::min(kMostKept, Sidecar::padded_rows(n));
         const auto bytes_of_queries = static_cast<std::int64_t>(sidecar_bytes(codes, q, d));
         queries = Sidecar::at(slices.take<unsigned char>(bytes_of_queries), codes, q, d);
         keys = slices.take<Key>(q * kept);
-        counts = slices.take<int>(q);
-        failed = slices.take<int>(q);
         cuts = slices.take<float>(q);
         fallback = slices.take<Key>(q * k * kFallbackParts);
         bytes = slices.used();

@@ -31,7 +31,8 @@ cudaError_t certify_runs(bool* runs);
 std::size_t certify_bytes(Codes codes, std::int64_t q, std::int64_t n, std::int64_t d, std::int64_t k);
 
 // The answer of euclidean_topk; 1 <= k <= kMostSelected. `database` is the sidecar of problem.database (of int8 for up
-// to kMostStreamed queries of up to kMostIntegerWidth columns), `workspace` holds certify_bytes.
+// to kMostStreamed queries of up to kMostIntegerWidth columns), `workspace` holds certify_bytes and begins afterwards
+// with int [2, q]: the items that were decided, and 1 where they were too many and the query was searched without them.
 cudaError_t certified_topk(const EuclideanProblem& problem, const Sidecar& database, std::int64_t k, void* workspace,
                            float* distances, std::int64_t* ids, cudaStream_t stream);
 

@@ -19,20 +19,22 @@ constexpr std::int64_t kFallbackParts = 8;
 std::int64_t tiles_of(std::int64_t n) { return (n + kManyItems - 1) / kManyItems; }
 
 struct Workspace {
-    Key* keys;  // [q, kept]
+    int* dropped;  // [q]: keys that were appended and did not stay; and behind them
+    int* failed;   // [q]: 1 where there were more than `kept`
+    Key* keys;     // [q, kept]
     Key* limits;
     int* counts;
-    int* failed;    // [q]: not 0 where there were more than `kept`
     Key* fallback;  // [q, k, kFallbackParts]
     std::int64_t kept, bytes;
 
     Workspace(void* memory, std::int64_t q, std::int64_t n, std::int64_t k) {
         Slices slices(memory);
+        dropped = slices.take<int>(2 * q);
+        failed = dropped + q;
         kept = std::min(kMostKept, tiles_of(n) * kManyItems);
         keys = slices.take<Key>(q * kept);
         limits = slices.take<Key>(q);
         counts = slices.take<int>(q);
-        failed = slices.take<int>(q);
         fallback = slices.take<Key>(q * k * kFallbackParts);
         bytes = slices.used();
     }
@@ -40,7 +42,8 @@ struct Workspace {
 
 // One block a query: the k smallest of its keys stay.
 __global__ void __launch_bounds__(kTightenThreads)
-    tighten_kernel(Key* all_keys, std::int64_t kept, int* counts, int* failed, Key* limits, int k, int capacity) {
+    tighten_kernel(Key* all_keys, std::int64_t kept, int* counts, int* dropped, int* failed, Key* limits, int k,
+                   int capacity) {
     Key* const buffer = dynamic_shared<Key>();
     __shared__ int count;
     __shared__ Key limit;
@@ -55,6 +58,7 @@ __global__ void __launch_bounds__(kTightenThreads)
     }
     if (threadIdx.x != 0) return;
     counts[query] = min(m, k);
+    dropped[query] += m - min(m, k);
     if (appended > kept) failed[query] = 1;
     limits[query] = failed[query] != 0 ? 0 : limit;  // 0: no more keys
 }
@@ -69,7 +73,7 @@ cudaError_t begin(const Workspace& work, std::int64_t q, cudaStream_t stream) {
     const auto rows = static_cast<std::size_t>(q);
     cudaError_t error = cudaMemsetAsync(work.limits, 0xff, rows * sizeof(Key), stream);  // kNoKey
     if (error == cudaSuccess) error = cudaMemsetAsync(work.counts, 0, rows * sizeof(int), stream);
-    if (error == cudaSuccess) error = cudaMemsetAsync(work.failed, 0, rows * sizeof(int), stream);
+    if (error == cudaSuccess) error = cudaMemsetAsync(work.dropped, 0, 2 * rows * sizeof(int), stream);
     return error;
 }
 
@@ -133,7 +137,7 @@ cudaError_t hamming_many(const HammingProblem& problem, std::int64_t k, void* wo
         if (failure != cudaSuccess) return failure;
         return launch(tighten_kernel, static_cast<unsigned>(q), kTightenThreads,
                       static_cast<std::size_t>(capacity) * sizeof(Key), stream, work.keys, work.kept, work.counts,
-                      work.failed, work.limits, static_cast<int>(k), capacity);
+                      work.dropped, work.failed, work.limits, static_cast<int>(k), capacity);
     });
     if (error != cudaSuccess) return error;
 

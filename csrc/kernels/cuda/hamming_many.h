@@ -22,7 +22,8 @@ cudaError_t hamming_many_runs(bool* runs);
 
 std::size_t hamming_many_bytes(std::int64_t q, std::int64_t n, std::int64_t k);
 
-// 1 <= k <= kMostSelected, problem.words <= kMostManyWords; `workspace` holds hamming_many_bytes. distances [q, k], ids
+// 1 <= k <= kMostSelected, problem.words <= kMostManyWords; `workspace` holds hamming_many_bytes and begins afterwards
+// with int [2, q]: the keys that were appended and did not stay, and 1 where they were too many. distances [q, k], ids
 // [q, k] as select_smallest writes them; slots beyond n hold INT32_MAX and -1.
 cudaError_t hamming_many(const HammingProblem& problem, std::int64_t k, void* workspace, std::int32_t* distances,
                          std::int64_t* ids, cudaStream_t stream);

@@ -8,6 +8,7 @@ from rsir_fast.datasets.images import IMAGE_SUFFIXES, MAX_PIXELS, read_image
 from rsir_fast.datasets.known import KNOWN_LAYOUTS
 from rsir_fast.datasets.layouts import open_folder
 from rsir_fast.datasets.opening import open_dataset
+from rsir_fast.datasets.reader import Reader, Scale
 from rsir_fast.datasets.scan import natural_key
 from rsir_fast.datasets.scenes import SCENE_CLASSES, draw_scene, generate_scenes
 from rsir_fast.datasets.splits import Split, stratified_split
@@ -19,6 +20,8 @@ __all__ = [
     "MAX_PIXELS",
     "SCENE_CLASSES",
     "Dataset",
+    "Reader",
+    "Scale",
     "Split",
     "download_ucmerced",
     "draw_scene",

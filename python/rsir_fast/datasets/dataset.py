@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from PIL import Image
 
 from rsir_fast.base.text import printable
 from rsir_fast.datasets.images import read_image
+from rsir_fast.datasets.reader import Reader
 from rsir_fast.errors import DatasetError
 
 __all__ = ["Dataset"]
@@ -41,11 +42,13 @@ class Dataset:
         Sentences worth telling the user: deviations from the published data set, files left out.
     loader
         For in-memory data sets: item name to RGB image.
+    reader
+        Which bands of the files become RGB, and by which scale.
 
     Raises
     ------
     DatasetError
-        If items repeat, or labels do not fit items or classes.
+        If items repeat, an in-memory data set has a reader, or labels do not fit items or classes.
 
     Examples
     --------
@@ -61,10 +64,16 @@ class Dataset:
     classes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     loader: Callable[[str], Image.Image] | None = None
+    reader: Reader = field(default_factory=Reader)
 
     def __post_init__(self) -> None:
         if (self.root is None) == (self.loader is None):
             raise DatasetError(f"{self.name}: expected either a root folder or a loader, got both or neither")
+        if self.loader is not None and self.reader != Reader():
+            raise DatasetError(
+                f"{self.name}: expected image files for {self.reader}, got a data set in memory; choose bands and "
+                "scale where it makes its images"
+            )
         if len(set(self.items)) != len(self.items):
             repeated = Counter(self.items).most_common(1)[0][0]
             raise DatasetError(f"{self.name}: item {printable(repeated)} occurs more than once; list each image once")
@@ -116,7 +125,7 @@ class Dataset:
         if self.loader is not None:
             return self.loader(item)
         assert self.root is not None  # by construction
-        return read_image(self.root / item)
+        return read_image(self.root / item, self.reader)
 
     def subset(self, indices: ArrayLike) -> Dataset:
         """Pick items by index or by mask; classes stay as they are.

@@ -21,7 +21,7 @@ _Groups = dict[str, list[str]]
 _NUMBERED = re.compile(r"(?P<prefix>.*?[^\d _-])[ _-]*\d+")
 _WRAPPERS = frozenset({"image", "images", "img", "imgs", "data"})
 _DEEPEST_WRAPPING = 4
-_EXPECTED = "expected FOLDER/CLASS/image.jpg, or images directly in the folder (JPEG, PNG, TIFF, BMP)"
+_EXPECTED = "expected FOLDER/CLASS/image.jpg, or images directly in the folder (JPEG, PNG, TIFF, JPEG2000, BMP, WebP)"
 
 
 def open_folder(folder: str | Path, *, name: str | None = None, all_items: bool = False) -> Dataset:

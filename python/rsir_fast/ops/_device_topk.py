@@ -13,6 +13,7 @@ from rsir_fast.ops.prepared_tensor import PreparedTensor, make_copies
 
 __all__ = [
     "Operands",
+    "Report",
     "bring",
     "check_normalize",
     "check_width",
@@ -46,6 +47,10 @@ MAX_ITEMS = 2**32 - 1
 
 INT32_MAX = 2**31 - 1
 
+Report = Callable[[Any], None]
+"""Takes, of each block of queries of a search in two passes, an int32 tensor [2, q] on their device: how many items the
+fast pass left to be decided, and 1 where it failed and the query was searched without it."""
+
 
 def whole_words(codes: Any) -> Any:
     """Return codes as rows of whole 64-bit words, 8-byte aligned: a copy only where they are not so already."""
@@ -56,7 +61,13 @@ def whole_words(codes: Any) -> Any:
 
 
 def hamming_on_device(
-    compiled: Any, queries: Any, database: Any, k: int, bits: int, out: tuple[Any, Any] | None = None
+    compiled: Any,
+    queries: Any,
+    database: Any,
+    k: int,
+    bits: int,
+    out: tuple[Any, Any] | None = None,
+    report: Report | None = None,
 ) -> tuple[Any, Any]:
     """Run the search on uint8 tensors [q, 8 words] and [n, 8 words] of one CUDA device, made by `whole_words`."""
     torch = sys.modules["torch"]
@@ -75,6 +86,8 @@ def hamming_on_device(
             rows = slice(first, min(first + block, q))
             memory = workspace.data_ptr(), distances[rows].data_ptr(), ids[rows].data_ptr()
             compiled.hamming_many(*operands(first, rows.stop - first), k, *memory, *place)
+            if report is not None:
+                report(_tallies(workspace, rows.stop - first))
     elif k <= compiled.most_selected:
         parts = compiled.hamming_parts(q, n, k, place[0])
         keys = torch.empty((q, k, parts), dtype=torch.int64, device=queries.device)
@@ -139,7 +152,9 @@ def prepared_operands(queries: Any, database: PreparedTensor) -> Operands:
     return Operands(device_module(rows), wanted, items, copies if items is rows else {}, restore)
 
 
-def euclidean_search(operands: Operands, k: int, out: tuple[Any, Any] | None = None) -> tuple[Any, Any]:
+def euclidean_search(
+    operands: Operands, k: int, out: tuple[Any, Any] | None = None, report: Report | None = None
+) -> tuple[Any, Any]:
     """Run the search on the device; `out`: tensors there, if the answer is wanted there."""
     torch = sys.modules["torch"]
     compiled, queries, database = operands[:3]
@@ -168,6 +183,8 @@ def euclidean_search(operands: Operands, k: int, out: tuple[Any, Any] | None = N
             rows = slice(first, min(first + block, q))
             memory = copies[codes].data_ptr(), workspace.data_ptr(), distances[rows].data_ptr(), ids[rows].data_ptr()
             compiled.certified_topk(*sides(first, rows.stop - first), k, codes, *memory, *place)
+            if report is not None:
+                report(_tallies(workspace, rows.stop - first))
     else:
         parts = compiled.euclidean_parts(q, n, k, place[0])
         keys = torch.empty((q, k, parts), dtype=torch.int64, device=queries.device)
@@ -185,6 +202,11 @@ def _codes(operands: Operands, k: int) -> str | None:
     if "int8" in copies and q <= compiled.most_streamed:
         return "int8"
     return "half" if q > 1 and compiled.certifies(stream_of(database)[0]) else None
+
+
+def _tallies(workspace: Any, q: int) -> Any:
+    """Return a copy of what the kernels counted, with which their workspace begins."""
+    return workspace[: 8 * q].view(sys.modules["torch"].int32).view(2, q).clone()
 
 
 def _new_answer(queries: Any, k: int, dtype: Any) -> tuple[Any, Any]:

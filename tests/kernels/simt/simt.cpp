@@ -8,6 +8,7 @@
 #include <cstring>
 #include <deque>
 #include <memory>
+#include <mutex>
 #include <vector>
 
 #include "fiber.h"
@@ -94,7 +95,6 @@ Machine& machine() {
 }
 
 Fiber& current() { return *machine().fibers[machine().running]; }
-
 void released([[maybe_unused]] void* by) {
 #if defined(SIMT_TSAN)
     __tsan_release(by);
@@ -279,7 +279,6 @@ void run_block(const Self& block) {
 }  // namespace
 
 Device& device() { return machine().device; }
-
 const Self& self() { return current().self; }
 
 void seed(std::uint64_t value) {
@@ -298,6 +297,8 @@ std::uint64_t draw(std::uint64_t bound) {
 bool late() { return machine().random && draw(2) != 0; }
 
 void run(Index grid, unsigned threads, std::size_t shared_bytes, const std::function<void()>& body) {
+    static std::mutex one_at_a_time;
+    const std::lock_guard<std::mutex> lock(one_at_a_time);
     Machine& m = machine();
     if (grid.x == 0 || grid.y == 0 || grid.z == 0 || threads == 0 || threads > 1024 || grid.y > 65535 ||
         shared_bytes > static_cast<std::size_t>(m.device.shared_bytes_per_block)) {
@@ -318,9 +319,7 @@ void run(Index grid, unsigned threads, std::size_t shared_bytes, const std::func
         order[b] = b;
         if (m.random) std::swap(order[b], order[draw(b + 1)]);
     }
-    Self block;
-    block.block_size = {threads, 1, 1};
-    block.grid_size = grid;
+    Self block{{}, {}, {threads, 1, 1}, grid};
     for (const std::uint64_t b : order) {
         block.block = {static_cast<unsigned>(b % grid.x), static_cast<unsigned>(b / grid.x % grid.y),
                        static_cast<unsigned>(b / grid.x / grid.y)};
