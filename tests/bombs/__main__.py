@@ -1,6 +1,6 @@
 """Small files that ask for much memory or time, each read in a process of its own.
 
-``python -m bombs [NAME...]``, in the folder of tests, makes them in memory and tells what each took, a line of JSON each.
+``python -m bombs [NAME...]``, in the folder of tests, makes them in memory and tells what each took in JSON.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def measured(path: Path) -> dict[str, object]:
             start = time.perf_counter()
             try:
                 if read:
-                    said["end"] = "read {0} x {1}".format(*read_image(path).size)
+                    said["end"] = "read {} x {}".format(*read_image(path).size)
             except RsirError as error:
                 said = {"end": type(error).__name__, "message": str(error)}
             except BaseException as error:

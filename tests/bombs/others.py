@@ -123,9 +123,7 @@ def archive() -> bytes:
 
 @bomb
 def virtual_raster() -> bytes:
-    return (
-        b'<VRTDataset rasterXSize="262144" rasterYSize="262144"><VRTRasterBand dataType="Byte" band="1"/></VRTDataset>'
-    )
+    return b'<VRTDataset rasterXSize="99999" rasterYSize="99999"><VRTRasterBand dataType="Byte" band="1"/></VRTDataset>'
 
 
 @bomb
