@@ -10,7 +10,6 @@ import json
 import os
 import sys
 import tempfile
-import time
 import warnings
 from pathlib import Path
 
@@ -18,39 +17,43 @@ from PIL import Image
 
 import bombs.jpeg
 import bombs.others
+import bombs.plain
 import bombs.png
 import bombs.tiff  # noqa: F401
 from bombs.registry import BOMBS
 
 
 def measured(path: Path) -> dict[str, object]:
-    """Read a file in a process of its own: what became of it, seconds, and bytes at the peak."""
+    """Read a file in a process of its own: what became of it, processor seconds, and bytes at the peak."""
+    (said, seconds, peak), (_, none, least) = _looked(path, True), _looked(path, False)
+    return {**said, "seconds": round(max(seconds - none, 0), 3), "bytes": max(peak - least, 0)}
+
+
+def _looked(path: Path, read: bool) -> tuple[dict[str, object], float, int]:
     from rsir_fast.datasets import read_image
+    from rsir_fast.datasets.limits import MEMORY
     from rsir_fast.errors import RsirError
 
-    def look(read: bool) -> tuple[dict[str, object], int]:
-        end, other = os.pipe()
-        child = os.fork()
-        if not child:
-            said: dict[str, object] = {"end": "nothing"}
-            start = time.perf_counter()
-            try:
-                if read:
-                    said["end"] = "read {} x {}".format(*read_image(path).size)
-            except RsirError as error:
-                said = {"end": type(error).__name__, "message": str(error)}
-            except BaseException as error:
-                said = {"end": "foreign " + type(error).__name__, "message": str(error)}
-            said["seconds"] = round(time.perf_counter() - start, 3)
-            os.write(other, json.dumps(said).encode())
-            os._exit(0)
-        os.close(other)
-        with open(end, "rb") as stream:
-            said = json.loads(stream.read() or b'{"end": "killed", "seconds": 0}')
-        return said, os.wait4(child, 0)[2].ru_maxrss * 1024
-
-    said, peak = look(True)
-    return {**said, "bytes": max(peak - look(False)[1], 0)}
+    MEMORY.most = 0
+    end, other = os.pipe()
+    child = os.fork()
+    if not child:
+        said: dict[str, object] = {"end": "nothing"}
+        try:
+            if read:
+                said["end"] = "read {} x {}".format(*read_image(path).size)
+                said["budget"] = MEMORY.most
+        except RsirError as error:
+            said = {"end": type(error).__name__, "message": str(error)}
+        except BaseException as error:
+            said = {"end": "foreign " + type(error).__name__, "message": str(error)}
+        os.write(other, json.dumps(said).encode())
+        os._exit(0)
+    os.close(other)
+    with open(end, "rb") as stream:
+        said = json.loads(stream.read() or b'{"end": "killed"}')
+    usage = os.wait4(child, 0)[2]
+    return said, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024
 
 
 def main(names: list[str]) -> None:
@@ -60,8 +63,18 @@ def main(names: list[str]) -> None:
         path = Path(folder) / "bomb"
         warm_up(path)
         for name in names or BOMBS:
-            path.write_bytes(BOMBS[name]())
+            make_apart(name, path)
             print(json.dumps({"name": name, "size": path.stat().st_size, **measured(path)}), flush=True)
+
+
+def make_apart(name: str, path: Path) -> None:
+    """Make a file in a process of its own: memory that this one freed would serve the reading unseen."""
+    child = os.fork()
+    if not child:
+        path.write_bytes(BOMBS[name]())
+        os._exit(0)
+    if os.waitpid(child, 0)[1]:
+        raise SystemExit(f"{name} could not be made")
 
 
 def warm_up(path: Path) -> None:

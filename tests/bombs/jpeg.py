@@ -109,3 +109,18 @@ def jpeg_of_four_billion_pictures() -> bytes:
     at = content.index(struct.pack("<HHII", 0xB001, 4, 1, 2))
     struct.pack_into("<HHII", content, at, 0xB001, 4, 1, 2**32 - 1)
     return bytes(content)
+
+
+@bomb
+def jpeg_progressive_that_is_read() -> bytes:
+    return many_scans(8192, 8)
+
+
+@bomb
+def jpeg_of_300_scans_that_is_read() -> bytes:
+    return many_scans(1448, 300)
+
+
+@bomb
+def jpeg_arithmetic_that_is_read() -> bytes:
+    return resized(jpeg(Image.new("RGB", (16, 16))), 4096, 4096, 0xC9)

@@ -64,11 +64,6 @@ def jpeg2000(side: int, **options) -> bytes:
         return bytes(memory.getbuffer())
 
 
-@bomb
-def jpeg2000_flat() -> bytes:
-    return jpeg2000(4096)
-
-
 def jpeg2000_of(width: int, height: int, tile_width: int, tile_height: int) -> bytes:
     content = bytearray(jpeg2000(64))
     at = content.index(b"\xff\x51") + 6
@@ -129,3 +124,20 @@ def virtual_raster() -> bytes:
 @bomb
 def vector_drawing() -> bytes:
     return b'<svg xmlns="http://www.w3.org/2000/svg" width="99999" height="99999"/>'
+
+
+@bomb
+def bmp_that_is_read() -> bytes:
+    return bmp(5792, 5792, 8, 1, b"\0\2\xff\xff" * 40 + b"\0\1")
+
+
+@bomb
+def webp_that_is_read() -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (5792, 5792)).save(file, "WEBP", lossless=True, method=0)
+    return file.getvalue()
+
+
+@bomb
+def jpeg2000_that_is_read() -> bytes:
+    return jpeg2000(4096)

@@ -106,3 +106,18 @@ def png_animated() -> bytes:
     frame = struct.pack(">IIIIIHHBB", 0, 64, 64, 0, 0, 1, 1, 0, 0)
     frames = (chunk(b"fcTL", frame) + chunk(b"fdAT", bytes(4))) * 200_000
     return png(64, 64, 8, 2, chunk(b"acTL", struct.pack(">II", 2**31 - 1, 0)), frames)
+
+
+@bomb
+def png_grey_that_is_read() -> bytes:
+    return png(8192, 8192, 8, 0)
+
+
+@bomb
+def png_rgba_that_is_read() -> bytes:
+    return png(5792, 5792, 8, 6)
+
+
+@bomb
+def png_rgba_of_16_bits_that_is_read() -> bytes:
+    return png(2896, 2896, 16, 6)

@@ -194,3 +194,23 @@ def tiff_of_64_bits() -> bytes:
     entry = [(256, 16, 2**40), (257, 16, 2**40), (258, 3, 8), (259, 3, 1), (262, 3, 1), (273, 16, 8), (279, 16, 2**62)]
     body = b"".join(struct.pack("<HHQQ", number, kind, 1, value) for number, kind, value in entry)
     return b"II+\0\x08\0\0\0" + struct.pack("<QQ", 16, len(entry)) + body + bytes(8)
+
+
+@bomb
+def tiff_sparse_that_is_read() -> bytes:
+    return tiff({**strips(4096, 4096, 1), 273: ("I", (0,)), 258: ("H", (32,)), 339: ("H", (3,))})
+
+
+@bomb
+def tiff_deflate_that_is_read() -> bytes:
+    return tiled("deflate", 8192)
+
+
+@bomb
+def tiff_of_float64_that_is_read() -> bytes:
+    return tiled("deflate", 1536, dtype="float64")
+
+
+@bomb
+def tiff_lzma_that_is_read() -> bytes:
+    return tiled("lzma", 4608)

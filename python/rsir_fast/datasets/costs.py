@@ -1,6 +1,6 @@
 """What reading a file will cost, by its header: the memory at the peak, and the work beside that of a plain image.
 
-Bytes a pixel were measured (`tests/datasets/test_costs.py` keeps them true); they are upper bounds.
+Bytes a pixel were measured (`tests/datasets/test_bombs.py` keeps them true); they are upper bounds.
 """
 
 from __future__ import annotations
@@ -21,8 +21,11 @@ _SCANS = 10
 """Scans of an ordinary progressive JPEG; so many take the time of a plain one, about."""
 
 _GDAL_CACHE = 256 << 20
-_CODECS = {"JPEG2000": 6.0, "LZMA": 6.0, "WEBP": 2.0, "LERC_ZSTD": 2.0, "LERC_DEFLATE": 2.0, "JXL": 4.0}
+_CODECS = {"JPEG2000": 3.0, "LZMA": 3.0, "WEBP": 2.0, "JXL": 4.0}
 """Work of a pixel beside that of one deflated."""
+
+_SCALING = 4.0
+"""Work of a pixel of other than 8 bits, which is brought to 8, beside that of one of 8."""
 
 
 def picture_cost(image: Image.Image, file_bytes: int, markers: JpegMarkers | None, *, plain: bool = True) -> Cost:
@@ -48,7 +51,7 @@ def picture_cost(image: Image.Image, file_bytes: int, markers: JpegMarkers | Non
     work, why = (2.0 if clear else 1.0), ""
     if markers is not None:
         if len(markers.scans) > 1:
-            each = max(each, own + 2 * len(markers.components))
+            each = max(each, own + 2 * len(markers.components) + _RGB)
         work = max(work, len(markers.scans) / _SCANS)
         why = f"{len(markers.scans)} scans" if len(markers.scans) > _SCANS else ""
         if markers.arithmetic:
@@ -83,11 +86,12 @@ def raster_cost(dataset: Any, bands: Sequence[int] | None, file_bytes: int) -> C
     codec = dataset.tags(ns="IMAGE_STRUCTURE").get("COMPRESSION", "")
     if dataset.driver == "JP2OpenJPEG":
         codec, block = "JPEG2000", 4 * block * dataset.count
-    each = read * (2 * size + 2) + 3 + 2 * _RGB
+    # The samples, where they are valid, and between them and the finished image a copy of those to be scaled.
+    each = read * (size + 1 + (size + 1 if size > 1 else 0)) + 3 + 2 * _RGB
     cached = min(_GDAL_CACHE, width * height * size * dataset.count)
     memory = each * width * height + cached + 2 * block * together
     decoded = max(read, together) * size
-    work = max(1.0, decoded / 4) * _CODECS.get(codec.upper(), 1.0)
+    work = max(1.0, decoded / 4) * _CODECS.get(codec.upper(), 1.0) * (_SCALING if size > 1 else 1.0)
     # A block is decoded whole, however little of it the image has.
     work *= max(1.0, block_height * block_width / max(1, width * height))
     why = f"{dataset.count} bands of {dataset.dtypes[0]}" + (f", {codec}" if codec else "")

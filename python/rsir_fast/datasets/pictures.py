@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from PIL import ExifTags, Image
@@ -102,12 +103,14 @@ def read_picture(source: Source, admit: Callable[[Cost], None], *, plain: bool =
     jpeg = source.again().read() if source.again().read(2) == b"\xff\xd8" else None
     markers = None if jpeg is None else read_markers(jpeg)
     with strict_decoders():
-        image = Image.open(source, formats=_FORMATS)  # type: ignore[arg-type]
+        image: Any = Image.open(source, formats=_FORMATS)  # type: ignore[arg-type]
         admit(picture_cost(image, source.size, markers, plain=plain))
         if jpeg is not None:
             refuse_damaged_jpeg(jpeg, markers)
+            # By default Pillow feeds libjpeg bit by bit, which may go back to where it was each time.
+            image.decodermaxblock = max(len(jpeg), image.decodermaxblock)
         image.load()
-        return image
+        return image  # type: ignore[no-any-return]
 
 
 def png_orientation(source: Source) -> int:

@@ -10,8 +10,9 @@ from rsir_fast.errors import ImageError
 
 __all__ = ["Chunk", "read_chunks", "refuse_damaged_png"]
 
-MAX_CHUNKS = 100_000
-"""More than any encoder writes; millions of empty ones would keep a reader busy."""
+_FEW_CHUNKS = 1000
+_SMALL_CHUNK = 1024
+"""Encoders write chunks of 4 KiB and more; millions of empty ones would keep a reader busy."""
 
 _AT_ONCE = 1 << 20
 _SIGNATURE = 8
@@ -37,10 +38,11 @@ def read_chunks(source: Source) -> list[Chunk]:
     Raises
     ------
     ImageError
-        If there are more than 100,000; the message does not name the file.
+        If there are far more than any encoder writes; the message does not name the file.
     """
     place, found = _SIGNATURE, list[Chunk]()
-    while len(found) < MAX_CHUNKS:
+    most = _FEW_CHUNKS + source.size // _SMALL_CHUNK
+    while len(found) < most:
         source.seek(place)
         head = source.read(8)
         if len(head) < 8:
@@ -49,7 +51,7 @@ def read_chunks(source: Source) -> list[Chunk]:
         if found[-1].kind == b"IEND":
             return found
         place += 12 + found[-1].length
-    raise ImageError(f"expected at most {MAX_CHUNKS} chunks in a PNG file, found more; leave it out")
+    raise ImageError(f"expected at most {most} chunks in a PNG file of this size, found more; write it anew")
 
 
 def refuse_damaged_png(source: Source, chunks: list[Chunk]) -> None:

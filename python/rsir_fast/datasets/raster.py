@@ -24,6 +24,7 @@ from rsir_fast.datasets.limits import Cost
 from rsir_fast.datasets.samples import Samples
 from rsir_fast.datasets.source import Source
 from rsir_fast.datasets.strict import strict_decoders
+from rsir_fast.datasets.tiff_directories import refuse_many_pages
 from rsir_fast.errors import ImageError
 
 __all__ = ["read_raster"]
@@ -78,6 +79,8 @@ def read_raster(
     from rasterio.session import DummySession
 
     name = uuid.uuid4().hex
+    if driver == "GTiff":
+        refuse_many_pages(source.again())
     try:
         with (
             strict_decoders(),
