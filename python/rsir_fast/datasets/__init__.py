@@ -12,6 +12,7 @@ from rsir_fast.datasets.opening import open_dataset
 from rsir_fast.datasets.reader import Reader, Scale
 from rsir_fast.datasets.scan import natural_key
 from rsir_fast.datasets.scenes import SCENE_CLASSES, draw_scene, generate_scenes
+from rsir_fast.datasets.skipped import Skipped
 from rsir_fast.datasets.splits import Split, stratified_split
 from rsir_fast.datasets.wrap import wrap_dataset
 
@@ -24,6 +25,7 @@ __all__ = [
     "Limits",
     "Reader",
     "Scale",
+    "Skipped",
     "Split",
     "current_limits",
     "download_ucmerced",

@@ -11,16 +11,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
+from rsir_fast.base.shown import Shown, counted
 from rsir_fast.base.text import printable
 from rsir_fast.datasets.images import read_image
 from rsir_fast.datasets.reader import Reader
+from rsir_fast.datasets.skipped import Skipped
 from rsir_fast.errors import DatasetError
 
 __all__ = ["Dataset"]
 
 
-@dataclass(frozen=True, eq=False)
-class Dataset:
+@dataclass(frozen=True, eq=False, repr=False)
+class Dataset(Shown):
     """A list of images with their classes; loads nothing until asked.
 
     Picklable, so that it travels to loader workers (an in-memory data set is, if what it wraps is).
@@ -42,6 +44,9 @@ class Dataset:
         Sentences worth telling the user: deviations from the published data set, files left out.
     loader
         For in-memory data sets: item name to RGB image.
+    unreadable
+        Folders that could not be read when the data set was opened, and why: whatever reads the images lists these,
+        too.
     reader
         Which bands of the files become RGB, and by which scale.
 
@@ -55,6 +60,8 @@ class Dataset:
     >>> data = Dataset("demo", Path("."), ("a/1.png", "a/2.png", "b/1.png"), np.array([0, 0, 1]), ("a", "b"))
     >>> len(data), data.class_counts().tolist(), data.subset([2]).items
     (3, [2, 1], ('b/1.png',))
+    >>> data
+    Dataset(demo, 3 images, 2 classes)
     """
 
     name: str
@@ -64,6 +71,7 @@ class Dataset:
     classes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     loader: Callable[[str], Image.Image] | None = None
+    unreadable: tuple[Skipped, ...] = ()
     reader: Reader = field(default_factory=Reader)
 
     def __post_init__(self) -> None:
@@ -94,6 +102,15 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.items)
+
+    def _facts(self) -> dict[str, str]:
+        return {
+            "name": self.name,
+            "images": counted(len(self), "image", "images"),
+            "classes": "no classes" if self.labels is None else counted(len(self.classes), "class", "classes"),
+            "where": "in memory" if self.root is None else "",
+            "notes": counted(len(self.notes), "note", "notes") if self.notes else "",
+        }
 
     def __getitem__(self, i: int) -> Image.Image:
         return self.load_image(i)
