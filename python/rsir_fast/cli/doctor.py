@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -61,15 +62,20 @@ def _ourselves() -> dict[str, Any]:
     from rsir_fast.ops import _dispatch
 
     info: dict[str, Any] = {"version": version("rsir-fast")}
-    problems = []
+    problems: list[str] = []
+
+    def chosen(choose: Callable[[None], Any]) -> Any:
+        try:
+            return choose(None)
+        except ValueError as error:
+            problems.append(str(error))
+            return None
+
     try:
         info["cpu"] = dict(_dispatch.cpu().build_info())
         info["cpu"]["supported_isas"] = _dispatch.supported_isas()
-        for name, choose in (("isa", _dispatch.choose_isa), ("threads", _dispatch.choose_threads)):
-            try:
-                info["cpu"][name] = choose(None)
-            except ValueError as error:
-                problems.append(str(error))
+        info["cpu"]["isa"] = chosen(_dispatch.choose_isa)
+        info["cpu"]["threads"] = chosen(_dispatch.choose_threads)
     except ImportError as error:
         problems.append(str(error))
     try:
