@@ -34,7 +34,7 @@ def doctor(
     from rsir_fast.ops._cores import cpu_quota
 
     with reported_errors():
-        found = {
+        found: dict[str, Any] = {
             "rsir_fast": _ourselves(),
             "system": {
                 "python": platform.python_version(),
