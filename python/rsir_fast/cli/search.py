@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rsir_fast.cli import options as opt
+from rsir_fast.cli.evaluating import placed
 from rsir_fast.cli.search_codes import rank_codes, same_model
 from rsir_fast.cli.search_table import hit, search_tables
-from rsir_fast.cli.session import FAILED, SKIPPED, end_with_skipped, print_json, print_result, reported_errors
+from rsir_fast.cli.session import note, plural, print_json, print_result, reported_errors
 from rsir_fast.errors import FeaturesError
 
 if TYPE_CHECKING:
     from rsir_fast.backbones import Backbone
+    from rsir_fast.datasets import Dataset, Skipped
     from rsir_fast.descriptors import Descriptor
     from rsir_fast.extraction import Features
 
@@ -53,6 +55,7 @@ def search(
         bool,
         typer.Option("--same-label", help="Only images of the query's predicted label.", rich_help_panel=_CODES),
     ] = False,
+    root: opt.Root = None,
     threads: opt.Threads = None,
     device: opt.Device = None,
     json: opt.Json = False,
@@ -66,10 +69,10 @@ def search(
     Features made by `rsir features --model` are searched by hash code (Hamming distance), and every image comes with
     its predicted label and probability.
     """
-    with reported_errors():
+    with reported_errors() as skipped:
         from rsir_fast.extraction import Features, extract
 
-        database = Features.load(features)
+        database = _database(Features.load(features), root, k)
         made_by = database.provenance
         by_code = "hash" in made_by
         if by_code:
@@ -80,6 +83,8 @@ def search(
         else:
             _refuse(_BESIDE_FEATURES, model=model, rerank_codes=rerank_codes, same_label=same_label or None)
         wanted = _query_files(queries)
+        for remark in wanted.notes:
+            note(f"note: {remark}")
         backbone: Backbone | Descriptor
         if "descriptor" in made_by:
             from rsir_fast.descriptors import describe_dataset, rebuild_descriptor
@@ -91,6 +96,7 @@ def search(
             backbone = same_model(database, model) if by_code else _same_backbone(database, weights)
             precision = made_by.get("extraction", {}).get("precision", "float32")
             found = extract(wanted, backbone, batch_size=1, workers=0, device=device, precision=precision)
+        skipped += found.skipped
         if by_code:
             answers = rank_codes(database, found, k, rerank_codes, same_label, threads)
             how: dict[str, Any] = {
@@ -119,7 +125,18 @@ def search(
             print_json(result)
         else:
             print_result(search_tables(answers, columns))
-        end_with_skipped(found.skipped, SKIPPED if len(found) else FAILED)
+
+
+def _database(features: Features, root: Path | None, k: int) -> Features:
+    """Return features that can be searched, and whose images are where they say."""
+    if not len(features):
+        raise FeaturesError(
+            f"{features.name}: expected features of one image or more to search, found none "
+            f"({plural(len(features.skipped), 'image')} could not be read); make them of images that can be read"
+        )
+    if k > len(features):
+        note(f"note: the features are of {plural(len(features), 'image')}, fewer than the {k} results asked for")
+    return placed(features, root, quiet=False)
 
 
 def _refuse(why: str, **given: Any) -> None:
@@ -156,18 +173,22 @@ def _same_backbone(database: Features, weights: str | None) -> Backbone:
     return backbone
 
 
-def _query_files(paths: list[Path]) -> Any:
+def _query_files(paths: list[Path]) -> Dataset:
     """Make one data set of the query images, named as given."""
     from rsir_fast.datasets import Dataset, open_dataset
 
     files: list[str] = []
+    notes: list[str] = []
+    unreadable: list[Skipped] = []
     for path in paths:
         if path.is_dir():
             folder = open_dataset(path, all_items=True)
             files += [str(Path(folder.root or path) / item) for item in folder.items]
+            notes += folder.notes
+            unreadable += [entry._replace(item=f"{folder.root}/{entry.item}") for entry in folder.unreadable]
         else:
             files.append(str(path))
-    return Dataset("queries", Path(), tuple(dict.fromkeys(files)))
+    return Dataset("queries", Path(), tuple(dict.fromkeys(files)), notes=tuple(notes), unreadable=tuple(unreadable))
 
 
 def _rank(

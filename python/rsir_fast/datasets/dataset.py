@@ -6,11 +6,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
+from rsir_fast.base.faults import named, patiently
 from rsir_fast.base.text import printable
 from rsir_fast.datasets.images import read_image
 from rsir_fast.datasets.reader import Reader
@@ -18,6 +20,8 @@ from rsir_fast.datasets.skipped import Skipped
 from rsir_fast.errors import DatasetError
 
 __all__ = ["Dataset"]
+
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,10 +127,40 @@ class Dataset:
         ------
         ImageError
             With the path and the reason, if the image cannot be read.
+        MachineError
+            If the machine failed, not the image; what may pass was tried again for some seconds.
         IndexError
             If there is no item `i`.
         """
         item = self.items[i]
+        with named(printable(item)):
+            return patiently(lambda: self._read(item))
+
+    def made_of(self, i: int, work: Callable[[Image.Image], R]) -> R:
+        """Load image `i` and work on it; a fault of the machine in either names the image.
+
+        Parameters
+        ----------
+        i
+            As for `load_image`.
+        work
+            RGB image to whatever is made of it.
+
+        Returns
+        -------
+        object
+            What `work` returned.
+
+        Raises
+        ------
+        ImageError, MachineError, IndexError
+            As `load_image`; MachineError also if memory does not suffice for the work.
+        """
+        image = self.load_image(i)
+        with named(printable(self.items[i])):
+            return work(image)
+
+    def _read(self, item: str) -> Image.Image:
         if self.loader is not None:
             return self.loader(item)
         assert self.root is not None  # by construction

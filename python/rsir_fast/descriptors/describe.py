@@ -133,11 +133,9 @@ def _rows(data: Dataset, descriptor: Descriptor, numbers: Sequence[int], workers
 
     def describe(number: int) -> NDArray[np.float32] | str:
         try:
-            return descriptor.describe(data.load_image(number))
+            return data.made_of(number, descriptor.describe)
         except ImageError as error:
             return str(error)
-        except MemoryError:
-            return "not enough memory to decode or describe the image"
 
     def rows(number: int) -> Rows:
         found = describe(number)

@@ -13,8 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rsir_fast.base.faults import named, patiently
+from rsir_fast.base.text import listed, printable
 from rsir_fast.datasets import Dataset
-from rsir_fast.errors import FeaturesError, RsirError
+from rsir_fast.errors import FeaturesError, NoImageReadError, RsirError
 from rsir_fast.extraction.features import Features, Skipped
 from rsir_fast.extraction.store import FeatureStore
 from rsir_fast.ops._arrays import as_count
@@ -107,6 +109,10 @@ def fill(
     ------
     FeaturesError
         If the folder cannot be used; the message says why.
+    NoImageReadError
+        If there are images and none could be read; nothing is left in the folder.
+    MachineError
+        If the machine failed; finished shards stay.
     RsirError
         If `progress` stopped the run.
     """
@@ -129,6 +135,11 @@ def fill(
             for first in todo:
                 images = min(shard, len(data) - first)
                 sink.add_shard(first, images, *_shard(made, images, dim, meter))
+        skipped = [number for number, _ in sink.unreadable]
+        if data.items and len(skipped) == len(data):
+            reasons = [Skipped(data.items[number], reason) for number, reason in sink.unreadable]
+            sink.abandon()
+            raise NoImageReadError(data.name, [*data.unreadable, *reasons])
         return sink.finish(
             items=data.items,
             labels=data.labels,
@@ -138,8 +149,18 @@ def fill(
             dim=dim,
             provenance=provenance,
             timing=meter.timing() | timing(),
-            notes=data.notes,
+            notes=(*data.notes, *_classes_lost(data, skipped)),
+            before=data.unreadable,
         )
+
+
+def _classes_lost(data: Dataset, skipped: list[int]) -> list[str]:
+    """Say of which classes no image could be read."""
+    if data.labels is None or not skipped:
+        return []
+    left = np.bincount(np.delete(data.labels, skipped), minlength=len(data.classes))
+    lost = [data.classes[label] for label in np.flatnonzero((left == 0) & (data.class_counts() > 0))]
+    return [f"no image could be read of {'class' if len(lost) == 1 else 'classes'} {listed(lost)}"] if lost else []
 
 
 def _deciding(provenance: dict[str, Any]) -> dict[str, Any]:
@@ -217,7 +238,7 @@ class _Memory:
     def __init__(self) -> None:
         self.parts: list[NDArray[np.float32]] = []
         self.shards: dict[int, Any] = {}
-        self.skipped: list[tuple[int, str]] = []
+        self.unreadable: list[tuple[int, str]] = []
 
     def __enter__(self) -> _Memory:
         return self
@@ -227,15 +248,26 @@ class _Memory:
 
     def add_shard(self, first: int, images: int, matrix: NDArray[np.float32], skipped: list[tuple[int, str]]) -> None:
         self.parts.append(matrix)
-        self.skipped += skipped
+        self.unreadable += skipped
 
-    def finish(self, *, items: tuple[str, ...], labels: NDArray[np.int64] | None, dim: int, **rest: Any) -> Features:
-        kept = np.setdiff1d(np.arange(len(items)), [number for number, _ in self.skipped])
+    def abandon(self) -> None:
+        pass
+
+    def finish(
+        self,
+        *,
+        items: tuple[str, ...],
+        labels: NDArray[np.int64] | None,
+        dim: int,
+        before: tuple[Skipped, ...],
+        **rest: Any,
+    ) -> Features:
+        kept = np.setdiff1d(np.arange(len(items)), [number for number, _ in self.unreadable])
         return Features(
             matrix=np.concatenate([np.empty((0, dim), np.float32), *self.parts]),
             items=tuple(items[i] for i in kept),
             labels=None if labels is None else np.asarray(labels)[kept],
-            skipped=tuple(Skipped(items[number], reason) for number, reason in self.skipped),
+            skipped=(*before, *(Skipped(items[number], reason) for number, reason in self.unreadable)),
             **rest,
         )
 
@@ -250,8 +282,13 @@ def fingerprint(data: Dataset) -> dict[str, Any]:
 
 
 def _stamp(data: Dataset, item: str) -> tuple[int, int] | None:
+    if data.root is None:
+        return None
+    path = data.root / item
     try:
-        found = None if data.root is None else (data.root / item).stat()
+        # A fault of the machine ends the work: without its size and time an image would not be known again.
+        with named(printable(path)):
+            found = patiently(path.stat)
     except OSError:
         return None
-    return None if found is None else (found.st_size, found.st_mtime_ns)
+    return found.st_size, found.st_mtime_ns

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import io
@@ -243,6 +244,19 @@ class FeatureStore:
         record.write(self.folder / SHARDS / f"{record.stem}.json")
         self.shards[first] = record
 
+    @property
+    def unreadable(self) -> list[tuple[int, str]]:
+        """Number and reason of the unreadable images of all shards, in order."""
+        return [entry for first in sorted(self.shards) for entry in self.shards[first].skipped]
+
+    def abandon(self) -> None:
+        """Remove what was written, as there is nothing to keep; the folder too, if nothing else is in it."""
+        self._start_anew()
+        (self.folder / SHARDS).rmdir()
+        (self.folder / PLAN).unlink()
+        with contextlib.suppress(OSError):
+            self.folder.rmdir()
+
     def finish(
         self,
         *,
@@ -255,7 +269,7 @@ class FeatureStore:
         provenance: dict[str, Any],
         timing: dict[str, Any],
         notes: tuple[str, ...],
-        skipped: tuple[Skipped, ...] = (),
+        before: tuple[Skipped, ...] = (),
     ) -> Features:
         """Write the item table and the manifest of all shards, and return the features.
 
@@ -267,8 +281,8 @@ class FeatureStore:
             Length of a feature vector.
         provenance, timing, notes
             As in `Features`.
-        skipped
-            Images left out before, beside those of the shards.
+        before
+            What could not be read before, beside the images of the shards.
 
         Raises
         ------
@@ -279,7 +293,7 @@ class FeatureStore:
         ends = [0, *np.cumsum([shard.images for shard in shards]).tolist()]
         if [shard.first for shard in shards] != ends[:-1] or ends[-1] != len(items):
             raise FeaturesError(f"{self.folder}: expected shards of {len(items)} images without a gap; extract again")
-        unreadable = [(number, reason) for shard in shards for number, reason in shard.skipped]
+        unreadable = self.unreadable
         kept = np.setdiff1d(np.arange(len(items)), [number for number, _ in unreadable])
         kept_labels = None if labels is None else np.asarray(labels)[kept]
         write_items(self.folder / ITEMS, tuple(items[i] for i in kept), kept_labels, classes)
@@ -291,7 +305,7 @@ class FeatureStore:
             classes=list(classes),
             notes=list(notes),
             shards=shards,
-            skipped=[*skipped, *((items[number], reason) for number, reason in unreadable)],
+            skipped=[*before, *((items[number], reason) for number, reason in unreadable)],
             provenance=provenance,
             timing=timing,
         ).write(self.folder / MANIFEST)
@@ -342,7 +356,7 @@ def save(features: Features, folder: Path, *, force: bool = False) -> Path:
             provenance=features.provenance,
             timing=features.timing,
             notes=features.notes,
-            skipped=features.skipped,
+            before=features.skipped,
         )
     return folder
 
