@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
+from typing import Any
 
 import typer
 
@@ -26,6 +27,7 @@ from rsir_fast.cli import (
     train,
 )
 from rsir_fast.cli.command import Command
+from rsir_fast.errors import RsirWarning
 
 __all__ = ["main"]
 
@@ -79,4 +81,13 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
     # Pillow's remarks on odd but readable files would drown the progress.
     warnings.filterwarnings("ignore", module=r"PIL\.")
+    others = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+        if issubclass(category, RsirWarning):
+            typer.echo(f"rsir: {message}", err=True)
+        else:
+            others(message, category, *where, **more)
+
+    warnings.showwarning = show
     app(prog_name="rsir")

@@ -54,7 +54,9 @@ def features(
     be read are left out, listed at the end, and make the exit code 3.
     """
     with reported_errors(lambda: kept(out, AGAIN)) as left_out:
-        from rsir_fast.extraction.store import check_folder, state_of
+        from rsir_fast.extraction.records import MANIFEST, Manifest
+        from rsir_fast.extraction.records import found as found_record
+        from rsir_fast.extraction.store import check_folder
 
         if model is not None:
             opt.refuse_beside_model(context)
@@ -72,13 +74,14 @@ def features(
             summary["dry_run"] = True
         else:
             # The same request again is answered by what is there; a different one is refused.
-            if state_of(out) == "finished" and not force:
-                note(f"{out} is finished already", quiet)
+            before = None if force else found_record(Manifest, out / MANIFEST)
             where = {"out": out, "resume": True, "force": force}
             with extraction_progress(quiet) as progress:
                 result = maker.features(dataset, loaded, progress=progress, **where)
             left_out += result.skipped
             say_more(dataset, result, quiet)
+            if before is not None and before == found_record(Manifest, out / MANIFEST):
+                note(f"{out} was finished already", quiet)
             skipped = [entry._asdict() for entry in result.skipped]
             if descriptor is not None:
                 summary[what] = result.provenance  # with what it learnt

@@ -270,7 +270,7 @@ def is_features_folder(path: Path) -> bool:
     """Tell whether a folder was written by ``rsir features``, looking at two file names first to stay light."""
     if not any((path / name).is_file() for name in ("manifest.json", "extraction.json")):
         return False
-    from rsir_fast.extraction.store import state_of
+    from rsir_fast.extraction.stored import state_of
 
     return state_of(path) is not None
 

@@ -88,7 +88,9 @@ def pretrain(
     target = Path("runs") / f"pretrain-{data.absolute().name}-{network.value}" if out is None else out
 
     def left() -> str:
-        there = (target / "checkpoint.pt").is_file()
+        from rsir_fast.training import has_checkpoint
+
+        there = has_checkpoint(target)
         return f"the last whole epoch is kept in {target}; {AGAIN}" if there else "nothing was finished"
 
     with reported_errors(left) as skipped:

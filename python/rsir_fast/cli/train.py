@@ -70,7 +70,9 @@ def dhcnn(
     target: Path | None = out
 
     def left() -> str:
-        if target is not None and (target / "checkpoint.pt").is_file():
+        from rsir_fast.training import has_checkpoint
+
+        if has_checkpoint(target):
             return f"the last whole epoch is kept in {target}; {AGAIN}"
         return kept((target or Path()) / "features", AGAIN)
 

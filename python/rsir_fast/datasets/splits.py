@@ -9,10 +9,13 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
+from pydantic import BaseModel, InstanceOf
 
 from rsir_fast.base.durable import write_durably
+from rsir_fast.base.reading import read_record
 from rsir_fast.base.text import printable
 from rsir_fast.datasets.dataset import Dataset
 from rsir_fast.errors import DatasetError
@@ -21,6 +24,17 @@ __all__ = ["Split", "stratified_split"]
 
 _FORMAT = "rsir_fast split"
 _SHOWN = 5
+
+
+class _SplitFile(BaseModel):
+    """A split on disk. Names that are no valid UTF-8 are lone surrogates, which pydantic's own str refuses."""
+
+    format: Literal["rsir_fast split"]
+    version: Literal[1]
+    dataset: InstanceOf[str]
+    seed: int | None = None
+    train: list[InstanceOf[str]]
+    test: list[InstanceOf[str]]
 
 
 @dataclass(frozen=True)
@@ -123,22 +137,9 @@ class Split:
         DatasetError
             If the file is missing or is no split, an item occurs twice, or items are not in `dataset`.
         """
-        path = Path(path)
-        where = f"split file {printable(path)}"
-        try:
-            content = json.loads(path.read_bytes())
-        except OSError as error:
-            raise DatasetError(f"cannot read {where}: {error.strerror}") from error
-        except ValueError as error:
-            raise DatasetError(
-                f"{where} is no JSON ({error}); make it with stratified_split(...).save(path)"
-            ) from error
-        if not isinstance(content, dict) or content.get("format") != _FORMAT or content.get("version") != 1:
-            raise DatasetError(f'{where}: expected an object with "format": "{_FORMAT}" and "version": 1')
-        lists = [content.get("train"), content.get("test")]
-        if not all(isinstance(part, list) and all(isinstance(item, str) for item in part) for part in lists):
-            raise DatasetError(f'{where}: expected lists of item names as "train" and "test"')
-        split = cls(str(content.get("dataset")), tuple(content["train"]), tuple(content["test"]), content.get("seed"))
+        remedy = "make it with stratified_split(...).save(path)"
+        found = read_record(_SplitFile, Path(path), "a split of images", remedy, DatasetError)
+        split = cls(found.dataset, tuple(found.train), tuple(found.test), found.seed)
         if dataset is not None:
             split.apply(dataset)
         return split

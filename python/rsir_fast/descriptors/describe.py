@@ -10,11 +10,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel
 
+from rsir_fast.base.reading import as_record, reading
 from rsir_fast.datasets import Dataset, open_dataset
 from rsir_fast.descriptors.descriptor import Descriptor, Learnt
 from rsir_fast.descriptors.ordered import in_order
-from rsir_fast.errors import ImageError
+from rsir_fast.errors import FeaturesError, ImageError
 from rsir_fast.extraction import Features, Progress
 from rsir_fast.extraction.fill import Rows, at_least, check_resumable, fill, fingerprint
 from rsir_fast.extraction.loader import default_workers
@@ -144,6 +146,13 @@ def _rows(data: Dataset, descriptor: Descriptor, numbers: Sequence[int], workers
     return in_order(rows, numbers, workers)
 
 
+class _Stored(BaseModel):
+    """Metadata of a file of what was learnt."""
+
+    recipe: dict[str, Any]
+    facts: dict[str, Any]
+
+
 def _written(learnt: Learnt, recipe: dict[str, Any]) -> bytes:
     from safetensors.numpy import save
 
@@ -166,15 +175,18 @@ def read_learnt(folder: Path, recipe: dict[str, Any] | None = None) -> Learnt | 
     Learnt or None
         None if there is nothing, it was learnt otherwise, or it is damaged.
     """
-    from safetensors import SafetensorError, safe_open
+    from safetensors import safe_open
 
     path = folder / DESCRIPTOR
     try:
-        with safe_open(path, framework="numpy") as file:
-            stored = json.loads(file.metadata()[_METADATA])
-            if recipe is not None and stored["recipe"] != recipe:
+        with (
+            reading(path, "what a descriptor learnt", "describe the images again", FeaturesError),
+            safe_open(path, framework="numpy") as file,
+        ):
+            stored = as_record(_Stored, file.metadata()[_METADATA])
+            if recipe is not None and stored.recipe != recipe:
                 return None
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-        return Learnt(arrays, stored["facts"])
-    except (OSError, SafetensorError, ValueError, KeyError, TypeError):
+            return Learnt(arrays, stored.facts)
+    except FeaturesError:
         return None

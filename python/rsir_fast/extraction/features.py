@@ -147,6 +147,6 @@ class Features:
         FeaturesError
             If the folder is missing, unfinished or damaged.
         """
-        from rsir_fast.extraction.store import load
+        from rsir_fast.extraction.stored import load
 
         return load(Path(folder), verify=verify)

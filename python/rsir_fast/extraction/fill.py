@@ -124,8 +124,7 @@ def fill(
         sink = FeatureStore(out, settings, resume=resume, force=force)
     with sink:
         if isinstance(sink, FeatureStore):
-            for name, content in (keep or {}).items():
-                sink.keep(name, content)
+            sink.keep(keep or {})
             if sink.is_complete:
                 return Features.load(sink.folder, verify=False)
         todo = [first for first in range(0, len(data), shard) if first not in sink.shards]
