@@ -116,7 +116,7 @@ def test_damaged_files(tmp_path: Path, text: str, message: str) -> None:
 
 @pytest.mark.parametrize("train", [0, 1.0, 0.0, -1, 1.5, True, float("nan")])
 def test_bad_shares(train: float) -> None:
-    with pytest.raises(DatasetError, match="share between 0 and 1"):
+    with pytest.raises(ValueError, match="train: expected a share between 0 and 1"):
         stratified_split(made(a=4), train=train)
 
 

@@ -238,8 +238,8 @@ def _published(name: str, path: Path) -> NamedWeights:
 
 def _random(name: str, layer: str, weights: str, width: float | None) -> tuple[_Loaded, str, dict[str, object]]:
     seed = weights.removeprefix("random:")
-    if not seed.isdecimal():
-        raise ValueError(f"expected weights='random:SEED' with a whole number, got {weights!r}")
+    if not seed.isdecimal() or int(seed) >= 1 << 63:
+        raise ValueError(f"weights: expected random:SEED with a whole number below 2^63, got {weights!r}")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(seed))
         if name in NETWORKS:

@@ -13,8 +13,10 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 from rsir_fast.base.faults import named, patiently
+from rsir_fast.base.shown import Shown, counted
 from rsir_fast.base.text import printable
 from rsir_fast.datasets.images import read_image
+from rsir_fast.datasets.limits import MEMORY
 from rsir_fast.datasets.reader import Reader
 from rsir_fast.datasets.skipped import Skipped
 from rsir_fast.errors import DatasetError
@@ -24,8 +26,8 @@ __all__ = ["Dataset"]
 R = TypeVar("R")
 
 
-@dataclass(frozen=True, eq=False)
-class Dataset:
+@dataclass(frozen=True, eq=False, repr=False)
+class Dataset(Shown):
     """A list of images with their classes; loads nothing until asked.
 
     Picklable, so that it travels to loader workers (an in-memory data set is, if what it wraps is).
@@ -63,6 +65,8 @@ class Dataset:
     >>> data = Dataset("demo", Path("."), ("a/1.png", "a/2.png", "b/1.png"), np.array([0, 0, 1]), ("a", "b"))
     >>> len(data), data.class_counts().tolist(), data.subset([2]).items
     (3, [2, 1], ('b/1.png',))
+    >>> data
+    Dataset(demo, 3 images, 2 classes)
     """
 
     name: str
@@ -104,6 +108,15 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.items)
 
+    def _facts(self) -> dict[str, str]:
+        return {
+            "name": self.name,
+            "images": counted(len(self), "image", "images"),
+            "classes": "no classes" if self.labels is None else counted(len(self.classes), "class", "classes"),
+            "where": "in memory" if self.root is None else "",
+            "notes": counted(len(self.notes), "note", "notes") if self.notes else "",
+        }
+
     def __getitem__(self, i: int) -> Image.Image:
         return self.load_image(i)
 
@@ -139,6 +152,8 @@ class Dataset:
     def made_of(self, i: int, work: Callable[[Image.Image], R]) -> R:
         """Load image `i` and work on it; a fault of the machine in either names the image.
 
+        The memory of the image is held (`rsir_fast.datasets.Limits`) until the work is done.
+
         Parameters
         ----------
         i
@@ -156,9 +171,10 @@ class Dataset:
         ImageError, MachineError, IndexError
             As `load_image`; MachineError also if memory does not suffice for the work.
         """
-        image = self.load_image(i)
-        with named(printable(self.items[i])):
-            return work(image)
+        with MEMORY.scope():
+            image = self.load_image(i)
+            with named(printable(self.items[i])):
+                return work(image)
 
     def _read(self, item: str) -> Image.Image:
         if self.loader is not None:

@@ -16,6 +16,7 @@ from pydantic import BaseModel, InstanceOf
 
 from rsir_fast.base.durable import write_durably
 from rsir_fast.base.reading import read_record
+from rsir_fast.base.shown import Shown
 from rsir_fast.base.text import printable
 from rsir_fast.datasets.dataset import Dataset
 from rsir_fast.errors import DatasetError
@@ -37,8 +38,8 @@ class _SplitFile(BaseModel):
     test: list[InstanceOf[str]]
 
 
-@dataclass(frozen=True)
-class Split:
+@dataclass(frozen=True, repr=False)
+class Split(Shown):
     """Training and test items, by name: it stays right when the data set is sorted or extended differently.
 
     Parameters
@@ -67,6 +68,14 @@ class Split:
     train: tuple[str, ...]
     test: tuple[str, ...]
     seed: int | None = None
+
+    def _facts(self) -> dict[str, str]:
+        return {
+            "data set": self.dataset,
+            "train": f"{len(self.train):,} to train",
+            "test": f"{len(self.test):,} to test",
+            "seed": "" if self.seed is None else f"seed {self.seed}",
+        }
 
     def __post_init__(self) -> None:
         counts = Counter((*self.train, *self.test))
@@ -182,7 +191,7 @@ def stratified_split(dataset: Dataset, *, train: float | int = 0.8, seed: int = 
     labels = dataset.require_labels()
     is_count = isinstance(train, (int, np.integer)) and not isinstance(train, bool)
     if isinstance(train, bool) or not (train >= 1 if is_count else 0 < train < 1):
-        raise DatasetError(f"expected train as a share between 0 and 1 or as a count of at least 1, got {train!r}")
+        raise ValueError(f"train: expected a share between 0 and 1, or a count of at least 1, got {train!r}")
     in_train = np.zeros(len(dataset), dtype=np.bool_)
     for label, name in enumerate(dataset.classes):
         members = np.flatnonzero(labels == label)

@@ -17,8 +17,10 @@ from PIL import Image
 from rsir_fast.backbones import Preprocessing
 from rsir_fast.base.faults import named, patiently
 from rsir_fast.base.text import printable
-from rsir_fast.datasets.images import MAX_PIXELS
+from rsir_fast.datasets.costs import picture_cost
 from rsir_fast.datasets.jpeg_damage import jpeg_damage
+from rsir_fast.datasets.jpeg_markers import read_markers
+from rsir_fast.datasets.limits import current_limits
 from rsir_fast.datasets.pictures import orientation_of
 from rsir_fast.datasets.source import opened
 from rsir_fast.datasets.strict import strict_decoders
@@ -66,18 +68,20 @@ def read_jpeg(path: Path) -> EncodedJpeg | None:
         if content is None:
             return None
         with named(printable(path)), strict_decoders(), Image.open(io.BytesIO(content), formats=("JPEG",)) as image:
+            markers = read_markers(content)
             width, height = image.size
             components = [layer[0] for layer in getattr(image, "layer", ())]
             plain = image.format == "JPEG" and image.mode == "RGB" and components == [1, 2, 3]
             plain &= image.info.get("adobe_transform", 1) == 1 and orientation_of(image) == 1
+            plain &= current_limits().refusal(picture_cost(image, len(content), markers)) is None
+            # A device fills in what is missing without a word.
+            plain = plain and jpeg_damage(content, markers) is None
     except MachineError:
         raise
     # Whatever a damaged header leads Pillow to: the CPU's decoder will meet it again, and say so.
     except Exception:
         return None
-    if not plain or width * height > MAX_PIXELS or _is_damaged(content):
-        return None
-    return EncodedJpeg(torch.frombuffer(bytearray(content), dtype=torch.uint8), height, width)
+    return EncodedJpeg(torch.frombuffer(bytearray(content), dtype=torch.uint8), height, width) if plain else None
 
 
 def _content(path: Path) -> bytes | None:
@@ -85,14 +89,6 @@ def _content(path: Path) -> bytes | None:
     with opened(path) as source:
         start = source.read(2)
         return start + source.read() if start == b"\xff\xd8" else None
-
-
-def _is_damaged(content: bytes) -> bool:
-    """Tell whether `read_image` would refuse the file: a device fills in what is missing without a word."""
-    try:
-        return jpeg_damage(content) is not None
-    except ImageError:
-        return True
 
 
 class DeviceDecoder:

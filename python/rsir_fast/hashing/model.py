@@ -20,6 +20,8 @@ from rsir_fast.backbones import Backbone, Preprocessing, load_backbone
 from rsir_fast.backbones.weights import file_digest
 from rsir_fast.base.durable import write_durably
 from rsir_fast.base.reading import parse_json, reading
+from rsir_fast.base.shown import Shown, counted
+from rsir_fast.datasets import Reader
 from rsir_fast.errors import FeaturesError, WeightFileError
 from rsir_fast.extraction import Features
 from rsir_fast.hashing.network import DHCNN, MAX_BITS, MIN_BITS, HashHead
@@ -30,8 +32,8 @@ _MARK = {"format": "rsir_fast dhcnn", "version": 1}
 MEAN_IMAGE = "preprocessing.mean_image"
 
 
-@dataclass(frozen=True)
-class HashModel:
+@dataclass(frozen=True, repr=False)
+class HashModel(Shown):
     """A trained network, the names of its labels, and how it came to be.
 
     Attributes
@@ -51,6 +53,15 @@ class HashModel:
     def bits(self) -> int:
         """Hash length."""
         return self.network.head.bits
+
+    def _facts(self) -> dict[str, str]:
+        trunk, data = self.network.backbone, self.training.get("dataset")
+        return {
+            "codes": f"{self.bits} bits",
+            "labels": counted(len(self.classes), "class", "classes"),
+            "network": f"{trunk.name}:{trunk.layer}",
+            "trained on": f"trained on {data}" if data else "",
+        }
 
     def as_backbone(self, file: Path | None = None) -> Backbone:
         """Return the network as one for `rsir_fast.extract`: a feature row is u, then the labels' probabilities.
@@ -79,6 +90,7 @@ class HashModel:
                 "source": "rsir train dhcnn",
             },
         )
+        whole.provenance |= Reader.of(self.training).provenance()
         whole.provenance["hash"] = {"bits": self.bits, "classes": list(self.classes), "training": self.training}
         return whole
 

@@ -13,6 +13,7 @@ from PIL import Image
 
 from rsir_fast.base.together import replace_together
 from rsir_fast.report.page import render_page
+from rsir_fast.report.queries import queries_csv
 from rsir_fast.report.views import view_of
 
 __all__ = ["result_json", "write_report", "write_texts"]
@@ -28,7 +29,7 @@ def write_report(
     machine: Mapping[str, str] | None = None,
     thumbnail_size: int = 112,
 ) -> dict[str, Path]:
-    """Write ``result.json``, the SVG plots and ``report.html`` into a folder.
+    """Write ``result.json``, ``queries.csv``, the SVG plots and ``report.html`` into a folder.
 
     Everything is made in memory first, then written under temporary names, then renamed: a failure leaves the files of
     an earlier run whole and no debris. The same input gives the same bytes.
@@ -53,7 +54,8 @@ def write_report(
     Returns
     -------
     dict of str to Path
-        ``result``, the protocol's plots and ``report``, in the order written.
+        ``result``, ``queries`` (where the result names them), the protocol's plots and ``report``, in the order
+        written.
 
     Raises
     ------
@@ -69,6 +71,8 @@ def write_report(
         result, plots, examples, load_image, command=command, machine=machine, thumbnail_size=thumbnail_size
     )
     contents = {"result.json": result_json(result).encode("utf-8", "backslashreplace")}
+    if queries := queries_csv(result):
+        contents["queries.csv"] = queries.encode()
     contents.update({f"{stem}.svg": svg for stem, svg in plots.items()})
     # A file name that is no valid Unicode reaches Python as lone surrogates, which UTF-8 refuses.
     contents["report.html"] = page.encode("utf-8", "backslashreplace")
