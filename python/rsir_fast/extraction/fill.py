@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,15 +12,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rsir_fast.base.faults import named, patiently
-from rsir_fast.base.text import listed, printable
+from rsir_fast.base.text import listed
 from rsir_fast.datasets import Dataset
 from rsir_fast.errors import FeaturesError, NoImageReadError, RsirError
 from rsir_fast.extraction.features import Features, Skipped
+from rsir_fast.extraction.stamps import Stamps
 from rsir_fast.extraction.store import FeatureStore
 from rsir_fast.ops._arrays import as_count
 
-__all__ = ["Meter", "Progress", "Rows", "at_least", "check_resumable", "fill", "fingerprint"]
+__all__ = ["Meter", "Progress", "Rows", "at_least", "check_resumable", "fill"]
 
 
 @dataclass(frozen=True)
@@ -107,6 +106,8 @@ def fill(
 
     Raises
     ------
+    DatasetError
+        If an image is replaced, changed or removed while the run reads it; finished shards stay.
     FeaturesError
         If the folder cannot be used; the message says why.
     NoImageReadError
@@ -116,11 +117,12 @@ def fill(
     RsirError
         If `progress` stopped the run.
     """
+    stamps = Stamps(data)
     if out is None:
         sink: FeatureStore | _Memory = _Memory()
     else:
         check_resumable(data, resume)
-        settings = {"dataset": fingerprint(data), "shard_size": shard, **_deciding(provenance)}
+        settings = {"dataset": stamps.fingerprint(), "shard_size": shard, **_deciding(provenance)}
         sink = FeatureStore(out, settings, resume=resume, force=force)
     with sink:
         if isinstance(sink, FeatureStore):
@@ -133,7 +135,9 @@ def fill(
         with contextlib.closing(rows(numbers)) as made:
             for first in todo:
                 images = min(shard, len(data) - first)
-                sink.add_shard(first, images, *_shard(made, images, dim, meter))
+                found = _shard(made, images, dim, meter)
+                stamps.check(first, images)
+                sink.add_shard(first, images, *found)
         skipped = [number for number, _ in sink.unreadable]
         if data.items and len(skipped) == len(data):
             reasons = [Skipped(data.items[number], reason) for number, reason in sink.unreadable]
@@ -269,26 +273,3 @@ class _Memory:
             skipped=(*before, *(Skipped(items[number], reason) for number, reason in self.unreadable)),
             **rest,
         )
-
-
-def fingerprint(data: Dataset) -> dict[str, Any]:
-    """Recognise the same images again: names, labels, size and time of change of every file on disk, how it is read."""
-    digest = hashlib.sha256()
-    for number, item in enumerate(data.items):
-        label = None if data.labels is None else int(data.labels[number])
-        digest.update(f"{item!r} {label} {_stamp(data, item)}\n".encode())
-    found = {"name": data.name, "images": len(data), "classes": len(data.classes), "sha256": digest.hexdigest()}
-    return {**found, **data.reader.provenance()}
-
-
-def _stamp(data: Dataset, item: str) -> tuple[int, int] | None:
-    if data.root is None:
-        return None
-    path = data.root / item
-    try:
-        # A fault of the machine ends the work: without its size and time an image would not be known again.
-        with named(printable(path)):
-            found = patiently(path.stat)
-    except OSError:
-        return None
-    return found.st_size, found.st_mtime_ns

@@ -17,6 +17,7 @@ from rsir_fast.datasets import Dataset, Reader, Skipped
 from rsir_fast.errors import FeaturesError, NoImageReadError
 from rsir_fast.extraction import Features
 from rsir_fast.extraction.loader import batches, default_workers
+from rsir_fast.extraction.stamps import Stamps
 
 __all__ = ["Inputs", "check_network", "check_reader", "load_images", "network_of", "of_training_images", "unturned"]
 
@@ -135,6 +136,7 @@ def load_images(
     else:
         images = np.empty(shape, np.uint8)
     kept: list[int] = []
+    stamps = Stamps(train)
     skipped: list[Skipped] = []
     threads = default_workers() if workers is None else workers
     first = 0
@@ -144,6 +146,7 @@ def load_images(
         kept += [number for number in range(first, first + batch.count) if number not in unreadable]
         images[len(kept) - len(batch.images) : len(kept)] = batch.images.numpy()
         first += batch.count
+    stamps.check()
     if not kept:
         raise NoImageReadError(train.name, [*train.unreadable, *skipped])
     return Inputs(torch.from_numpy(images[: len(kept)]), torch.from_numpy(labels[kept]), skipped)
