@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +128,10 @@ def fill(
         if isinstance(sink, FeatureStore):
             sink.keep(keep or {})
             if sink.is_complete:
-                return Features.load(sink.folder, verify=False)
+                made = Features.load(sink.folder, verify=False)
+                # Of folders, what is true now.
+                images = (entry for entry in made.skipped if not entry.item.endswith("/"))
+                return replace(made, skipped=(*data.unreadable, *images))
         todo = [first for first in range(0, len(data), shard) if first not in sink.shards]
         numbers = [i for first in todo for i in range(first, min(first + shard, len(data)))]
         meter = Meter(len(data), len(data) - len(numbers), progress)
