@@ -41,7 +41,7 @@ inline cudaError_t cudaGetDevice(int* device) {
 }
 inline cudaError_t cudaSetDevice(int) { return cudaSuccess; }
 inline cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int) {
-    *value = attribute == cudaDevAttrMultiProcessorCount      ? 2
+    *value = attribute == cudaDevAttrMultiProcessorCount      ? simt::device().multiprocessors
              : attribute == cudaDevAttrComputeCapabilityMajor ? simt::device().compute_capability_major
                                                               : simt::device().shared_bytes_per_block;
     return cudaSuccess;
@@ -134,6 +134,7 @@ inline float __double2float_ru(double value) {
     return static_cast<double>(nearest) < value ? nextafterf(nearest, INFINITY) : nearest;
 }
 
+inline float __fmaf_rn(float a, float b, float sum) { return fmaf(a, b, sum); }
 inline int __double2int_rn(double value) { return static_cast<int>(nearbyint(value)); }
 
 struct char4 {
