@@ -3,6 +3,7 @@
 #include <stdexcept>
 
 #include "bindings/bindings.h"
+#include "bindings/current_device.h"
 #include "kernels/cuda/certify.h"
 #include "kernels/cuda/euclidean_topk.h"
 #include "kernels/cuda/gaussian_normalize.h"
@@ -26,25 +27,6 @@ cuda::Codes codes_of(const std::string& name) {
     if (name == "int8") return cuda::Codes::int8;
     throw std::invalid_argument("expected codes 'half' or 'int8', got '" + name + "'");
 }
-
-// Launches on the device that owns `stream`'s tensors and restores the caller's current device.
-class CurrentDevice {
-  public:
-    explicit CurrentDevice(int device) {
-        check(cudaGetDevice(&saved_));
-        check(cudaSetDevice(device));
-    }
-    ~CurrentDevice() { cudaSetDevice(saved_); }
-    CurrentDevice(const CurrentDevice&) = delete;
-    CurrentDevice& operator=(const CurrentDevice&) = delete;
-
-    static void check(cudaError_t error) {
-        if (error != cudaSuccess) throw std::runtime_error(std::string("CUDA: ") + cudaGetErrorString(error));
-    }
-
-  private:
-    int saved_ = 0;
-};
 
 py::dict build_info() {
     py::dict info;

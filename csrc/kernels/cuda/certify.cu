@@ -5,7 +5,7 @@
 #include "kernels/cuda/canonical.cuh"
 #include "kernels/cuda/certify.h"
 #include "kernels/cuda/certify_product.cuh"
-#include "kernels/cuda/device.cuh"
+#include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/select.cuh"
 #include "kernels/cuda/slices.h"
 #include "kernels/cuda/walk.h"

@@ -1,5 +1,6 @@
 #include "kernels/cuda/certify_product.cuh"
 #include "kernels/cuda/compiled.h"
+#include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/matrix.cuh"
 
 namespace rsir::cuda {
@@ -100,7 +101,9 @@ cudaError_t multiply(const Product& product, cudaStream_t stream) {
 #ifdef RSIR_SM90A
     if (major == 9) return multiply_sm90(product, stream);
 #endif
-    return most >= 4 * kStageBytes ? multiply_in<4>(product, stream) : multiply_in<2>(product, stream);
+    const int stages = (most - static_cast<int>(sizeof(ItemTerms))) / kStageBytes;
+    if (stages >= 4) return multiply_in<4>(product, stream);
+    return stages == 3 ? multiply_in<3>(product, stream) : multiply_in<2>(product, stream);
 }
 
 }  // namespace rsir::cuda

@@ -1,4 +1,5 @@
 #include "kernels/cuda/certify_product.cuh"
+#include "kernels/cuda/launch.cuh"
 
 // The product for few queries: reading is all that costs. A warp takes four items at a time; each lane multiplies 16
 // codes of all of them with those of every query.

@@ -2,8 +2,8 @@
 
 #include "kernels/cuda/again.cuh"
 #include "kernels/cuda/canonical.cuh"
-#include "kernels/cuda/device.cuh"
 #include "kernels/cuda/euclidean_topk.h"
+#include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/select.cuh"
 
 namespace rsir::cuda {

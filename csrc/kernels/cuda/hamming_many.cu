@@ -2,9 +2,9 @@
 #include <limits>
 
 #include "kernels/cuda/again.cuh"
-#include "kernels/cuda/device.cuh"
 #include "kernels/cuda/hamming.cuh"
 #include "kernels/cuda/hamming_many.h"
+#include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/select.cuh"
 #include "kernels/cuda/slices.h"
 #include "kernels/cuda/walk.h"

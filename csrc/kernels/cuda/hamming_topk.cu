@@ -2,8 +2,8 @@
 #include <limits>
 
 #include "kernels/cuda/again.cuh"
-#include "kernels/cuda/device.cuh"
 #include "kernels/cuda/hamming.cuh"
+#include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/select.cuh"
 
 namespace rsir::cuda {

@@ -1,4 +1,4 @@
-#include "kernels/cuda/device.cuh"
+#include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/select.cuh"
 
 namespace rsir::cuda {

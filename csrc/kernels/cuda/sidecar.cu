@@ -4,9 +4,9 @@
 #include <cmath>
 
 #include "kernels/cuda/canonical.cuh"
-#include "kernels/cuda/device.cuh"
 #include "kernels/cuda/gaussian_normalize.h"
 #include "kernels/cuda/gaussian_rows.cuh"
+#include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/sidecar.h"
 #include "kernels/cuda/slices.h"
 

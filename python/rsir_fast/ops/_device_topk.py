@@ -120,6 +120,8 @@ class Operands(NamedTuple):
     """What `prepare` made of the database."""
     restore: Callable[[Any], Any]
     """Turns an answer into the kind of array that the queries are."""
+    prepared: PreparedTensor | None = None
+    """To which database and copies belong."""
 
 
 def euclidean_operands(queries: Any, database: Any, normalize: str | None) -> Operands | None:
@@ -152,8 +154,9 @@ def prepared_operands(queries: Any, database: PreparedTensor) -> Operands:
     check_width(wanted, rows)
     if database.normalize == "row":
         wanted = gaussian_normalize(wanted)
+    database.used_here()  # where the dtypes differ, rows are read now
     wanted, items = _one_dtype(wanted, rows)
-    return Operands(device_module(rows), wanted, items, copies if items is rows else {}, restore)
+    return Operands(device_module(rows), wanted, items, copies if items is rows else {}, restore, database)
 
 
 def euclidean_search(
@@ -164,6 +167,8 @@ def euclidean_search(
     compiled, queries, database = operands[:3]
     (q, d), n = queries.shape, database.shape[0]
     place = stream_of(queries)
+    if operands.prepared is not None:
+        operands.prepared.used_here()
     size = queries.element_size()
 
     def sides(first: int, count: int) -> tuple[Any, ...]:
