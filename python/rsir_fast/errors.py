@@ -8,6 +8,7 @@ __all__ = [
     "ImageError",
     "MachineError",
     "RsirError",
+    "RsirWarning",
     "TrainingError",
     "WeightFileError",
 ]
@@ -15,6 +16,10 @@ __all__ = [
 
 class RsirError(Exception):
     """Base of all errors that rsir_fast raises for bad input files; the command line prints it as one line."""
+
+
+class RsirWarning(UserWarning):
+    """Something was mended on the way; the command line prints it as one line."""
 
 
 class DatasetError(RsirError, ValueError):

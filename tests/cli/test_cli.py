@@ -102,7 +102,7 @@ class TestFeatures:
     def test_the_same_again_is_answered_and_another_request_refused(self, tmp_path, scenes, features):
         copy = shutil.copytree(features, tmp_path / "f")
         result = rsir("features", scenes, "--out", copy, *NETWORK)
-        assert "is finished already" in result.stderr
+        assert "was finished already" in result.stderr
         result = rsir("features", scenes, "--out", copy, *NETWORK, "--batch-size", "5", code=1)
         assert "--batch-size was 32, is 5" in result.stderr
         (copy / "manifest.json").unlink()

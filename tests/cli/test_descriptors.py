@@ -44,7 +44,7 @@ def test_features(tmp_path, scenes):
     assert "features  12 x 12 float32" in result.stdout
     assert "every image is read twice, first for the vocabulary" in result.stderr
     again = rsir("features", scenes, "--descriptor", "bovw-12", "--out", tmp_path / "f", "--json")
-    assert "is finished already" in again.stderr
+    assert "was finished already" in again.stderr
     assert json.loads(again.stdout)["descriptor"]["descriptor"]["learnt"]["images"] == 12
     refused = rsir("features", scenes, "--descriptor", "bovw-13", "--out", tmp_path / "f", code=1)
     assert "descriptor.parameters.words was 12, is 13" in refused.stderr

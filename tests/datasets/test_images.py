@@ -10,11 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageFile
+from PIL import Image, ImageFile, ImageOps
 
 from rsir_fast.base.text import printable
-from rsir_fast.datasets.images import read_image, to_eight_bits
-from rsir_fast.errors import ImageError
+from rsir_fast.datasets.images import read_image
+from rsir_fast.datasets.limits import Limits
+from rsir_fast.datasets.samples import to_eight_bits
+from rsir_fast.errors import ImageError, MachineError
 
 
 def photo(width: int = 64, height: int = 48, mode: str = "RGB") -> Image.Image:
@@ -23,9 +25,9 @@ def photo(width: int = 64, height: int = 48, mode: str = "RGB") -> Image.Image:
     return Image.fromarray(pixels).convert(mode)
 
 
-@pytest.mark.parametrize("suffix", ["jpg", "png", "tif", "bmp"])
+@pytest.mark.parametrize("suffix", ["jpg", "png", "tif", "bmp", "webp"])
 def test_formats_are_read_as_rgb(tmp_path: Path, suffix: str) -> None:
-    photo().save(tmp_path / f"a.{suffix}")
+    photo().save(tmp_path / f"a.{suffix}", **({"lossless": True} if suffix == "webp" else {}))
     image = read_image(tmp_path / f"a.{suffix}")
     assert (image.mode, image.size) == ("RGB", (64, 48))
     if suffix != "jpg":
@@ -96,10 +98,22 @@ def test_eight_bits_of_odd_values() -> None:
     assert to_eight_bits(np.array([0, 2**63], np.uint64)).tolist() == [0, 128]
 
 
-def test_orientation_tag_does_not_turn_the_scene(tmp_path: Path) -> None:
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tif"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_orientation_is_applied_as_viewers_do(tmp_path: Path, suffix: str, orientation: int) -> None:
     exif = Image.Exif()
-    exif[0x0112] = 6
-    photo().save(tmp_path / "a.jpg", exif=exif)
+    exif[0x0112] = orientation
+    options = {"jpg": {"quality": 95, "subsampling": 0}, "webp": {"lossless": True}}.get(suffix, {})
+    photo().save(tmp_path / f"plain.{suffix}", **options)
+    photo().save(tmp_path / f"turned.{suffix}", exif=exif, **options)
+    stored = read_image(tmp_path / f"plain.{suffix}")
+    stored.getexif()[0x0112] = orientation
+    upright = np.asarray(ImageOps.exif_transpose(stored))
+    np.testing.assert_array_equal(np.asarray(read_image(tmp_path / f"turned.{suffix}")), upright)
+
+
+def test_damaged_exif_is_no_damaged_image(tmp_path: Path) -> None:
+    photo().save(tmp_path / "a.jpg", exif=b"Exif\0\0II*\0\xff\xff\xff\xff")
     assert read_image(tmp_path / "a.jpg").size == (64, 48)
 
 
@@ -122,7 +136,9 @@ def write_broken(folder: Path) -> dict[str, str]:
     (folder / "broken.jpg").symlink_to("nowhere.jpg")
     return {
         **dict.fromkeys(("cut.jpg", "cut.png", "cut.tif"), "damaged"),
-        **dict.fromkeys(("head.jpg", "text.jpg", "gif.jpg"), "not a JPEG, PNG, TIFF or BMP"),
+        "head.jpg": "damaged",
+        "text.jpg": "expected a JPEG, PNG, TIFF, JPEG2000, BMP or WebP image, found text",
+        "gif.jpg": "found a GIF image; convert it",
         **dict.fromkeys(("folder.jpg", "pipe.jpg"), "folder or special file"),
         **dict.fromkeys(("gone.jpg", "broken.jpg"), "does not exist"),
         "empty.jpg": "0 bytes",
@@ -144,7 +160,7 @@ def test_broken_files_give_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_no_permission(tmp_path: Path) -> None:
     photo().save(tmp_path / "a.jpg")
     (tmp_path / "a.jpg").chmod(0)
-    with pytest.raises(ImageError, match="no permission"):
+    with pytest.raises(MachineError, match="Permission denied"):
         read_image(tmp_path / "a.jpg")
 
 
@@ -153,13 +169,14 @@ def test_size_limit_is_ours_not_pillows(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)  # Pillow alone would raise DecompressionBombError
     assert read_image(tmp_path / "a.png").size == (64, 48)
     with pytest.raises(ImageError, match="64 x 48 pixels are more than the limit of 3071"):
-        read_image(tmp_path / "a.png", max_pixels=64 * 48 - 1)
+        read_image(tmp_path / "a.png", limits=Limits(max_pixels=64 * 48 - 1))
     assert Image.MAX_IMAGE_PIXELS == 100
 
 
 def test_fourth_band_of_a_tiff_is_no_transparency(tmp_path: Path) -> None:
     bands = np.random.default_rng(0).integers(0, 256, (6, 5, 4), dtype=np.uint8)
     Image.fromarray(bands).save(tmp_path / "naip.tif")
+    bands[bands[..., 3] == 0] = 0  # that, though, is no data
     assert (np.asarray(read_image(tmp_path / "naip.tif")) == bands[..., :3]).all()
 
 

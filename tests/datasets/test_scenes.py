@@ -45,7 +45,11 @@ def test_data_set_on_disk(tmp_path: Path) -> None:
     assert data.classes == tuple(sorted(SCENE_CLASSES[:3]))
     assert data.class_counts().tolist() == [2, 2, 2]
     reopened = open_dataset(tmp_path / "scenes")
-    assert (reopened.items, reopened.classes, reopened.notes) == (data.items, data.classes, ())
+    assert (reopened.items, reopened.classes, reopened.notes) == (
+        data.items,
+        data.classes,
+        ("1 file with ending .json was left out",),
+    )
     assert np.abs(np.asarray(data[0]).astype(int) - np.asarray(draw_scene(data.classes[0], 0, size=48))).mean() < 6
 
 

@@ -95,25 +95,28 @@ def test_overlap_is_refused(tmp_path: Path, train: list[str], test: list[str]) -
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "is no JSON"),
-        ("[1]", "expected an object"),
-        ('{"format": "other"}', "expected an object"),
-        ('{"format": "rsir_fast split", "version": 1, "train": [1], "test": []}', "lists of item names"),
-        ('{"format": "rsir_fast split", "version": 1, "train": []}', "lists of item names"),
-        ("\udcff", "is no JSON"),
+        ("", "expected a split of images, cannot read it"),
+        ("[1]", "cannot read it"),
+        ('{"format": "other"}', "format: Input should be 'rsir_fast split'"),
+        (
+            '{"format": "rsir_fast split", "version": 1, "dataset": "d", "seed": 0, "train": [1], "test": []}',
+            r"train.0: Input should be an instance of str",
+        ),
+        ('{"format": "rsir_fast split", "version": 1, "dataset": "d", "seed": 0, "train": []}', "test: Field"),
+        ("\udcff", "expected a split of images, cannot read it"),
     ],
 )
 def test_damaged_files(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "split.json").write_bytes(text.encode("utf-8", "surrogateescape"))
     with pytest.raises(DatasetError, match=message):
         Split.load(tmp_path / "split.json")
-    with pytest.raises(DatasetError, match="cannot read split file"):
+    with pytest.raises(DatasetError, match="found no such file; make it with stratified_split"):
         Split.load(tmp_path / "nothing.json")
 
 
 @pytest.mark.parametrize("train", [0, 1.0, 0.0, -1, 1.5, True, float("nan")])
 def test_bad_shares(train: float) -> None:
-    with pytest.raises(DatasetError, match="share between 0 and 1"):
+    with pytest.raises(ValueError, match="train: expected a share between 0 and 1"):
         stratified_split(made(a=4), train=train)
 
 

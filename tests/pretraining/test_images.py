@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -115,3 +117,20 @@ def test_folders_that_nothing_can_be_learnt_from(tmp_path):
     write_broken(tmp_path / "flat")
     with pytest.raises(DatasetError, match="expected images with classes"):
         open_images(tmp_path / "flat")
+
+
+@pytest.mark.parametrize(("train", "held"), [("train", "val"), ("Training", "Validation"), ("a/train", "a/valid")])
+def test_parts_by_any_of_their_names(tmp_path, train, held):
+    for part, per_class in ((train, 3), (held, 2), (f"{Path(train).parent}/test", 2)):
+        write_scenes(tmp_path / "net" / part / "images", classes=2, per_class=per_class)
+    both = open_images(tmp_path / "net")
+    assert (both.train.name, len(both.train), len(both.validation)) == ("net", 6, 4)
+    assert "parts that are neither trained on nor validated with were left out: test" in both.train.notes
+
+
+def test_a_test_part_is_not_learnt_from(tmp_path):
+    for part in ("train", "test"):
+        write_scenes(tmp_path / part, classes=2, per_class=5)
+    both = open_images(tmp_path)
+    assert (len(both.train), len(both.validation)) == (8, 2)
+    assert both.train.root == both.validation.root == tmp_path / "train"

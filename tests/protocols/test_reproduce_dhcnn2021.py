@@ -177,7 +177,7 @@ def test_what_is_refused(scenes, done):
 
 
 def test_what_cannot_be_split_is_refused_before_the_work(scenes, tmp_path):
-    with pytest.raises(DatasetError, match="expected train as a share between 0 and 1"):
+    with pytest.raises(ValueError, match="train: expected a share between 0 and 1"):
         reproduce_dhcnn2021(scenes, load, out=tmp_path / "out", train=1.5, **SETTINGS)
     lonely = write_scenes(tmp_path / "lonely", classes=2, per_class=1)
     with pytest.raises(DatasetError, match="expected a class with two images or more, to train on and to test"):

@@ -28,6 +28,7 @@ FILES = [
     "per_class.svg",
     "precision_by_number.svg",
     "precision_recall_by_radius.svg",
+    "queries.csv",
     "recall_by_number.svg",
     "report.html",
     "result.json",

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import rsir_fast
-from rsir_fast.errors import RsirError
+from rsir_fast.errors import MachineError
 from rsir_fast.report import result_json, write_report
 
 FILES = ["per_class.svg", "pr_curve.svg", "precision_at_n.svg", "report.html", "result.json"]
@@ -117,18 +117,19 @@ def test_a_failure_while_rendering_leaves_an_earlier_report_whole(evaluation, tm
     assert {name: (tmp_path / name).read_bytes() for name in FILES} == before
 
 
-def test_a_failure_while_renaming_leaves_whole_files_and_no_debris(evaluation, tmp_path):
+def test_a_report_that_cannot_come_whole_does_not_come_at_all(evaluation, tmp_path):
     (tmp_path / "report.html").mkdir()
-    with pytest.raises(RsirError, match=r"needs a folder it can write to.*choose another"):
+    (tmp_path / "result.json").write_text("of before")
+    with pytest.raises(MachineError, match=r"report.html: cannot be written: Is a directory .*; choose another"):
         write(tmp_path, evaluation)
-    assert names(tmp_path) == FILES
-    assert json.loads((tmp_path / "result.json").read_text("utf-8")) == evaluation.result
+    assert names(tmp_path) == ["report.html", "result.json"]
+    assert (tmp_path / "result.json").read_text() == "of before"
 
 
 def test_a_file_in_place_of_the_folder_is_named(evaluation, tmp_path):
     blocked = tmp_path / "taken"
     blocked.write_text("not a folder")
-    with pytest.raises(RsirError, match="taken"):
+    with pytest.raises(MachineError, match="taken"):
         write(blocked, evaluation)
     assert blocked.read_text() == "not a folder"
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from rsir_fast.backbones.preprocessing import Preprocessing
+from rsir_fast.base.shown import Shown
 
 __all__ = ["Backbone"]
 
 
-class Backbone(nn.Module):
+class Backbone(Shown, nn.Module):
     """Feature extractor: preprocessed images in, one float32 vector per image out.
 
     Made by `load_backbone`; in eval mode, without gradients.
@@ -50,6 +51,15 @@ class Backbone(nn.Module):
             "preprocessing": preprocessing.describe(),
         }
         self.eval().requires_grad_(False)
+
+    def _facts(self) -> dict[str, str]:
+        weights = self.provenance["weights"]
+        return {
+            "network": f"{self.name}:{self.layer}",
+            "features": f"{self.dim:,} values an image",
+            "input": f"{self.preprocessing.input_size} x {self.preprocessing.input_size} pixels",
+            "weights": str(weights.get("file", "")) if isinstance(weights, dict) else "",
+        }
 
     def forward(self, images: Tensor) -> Tensor:
         """Compute features.

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from rsir_fast.base.shown import Shown
 from rsir_fast.errors import ImageError
 
 __all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "Preprocessing", "ResizeMode"]
@@ -26,8 +27,8 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 _MAX_ASPECT = 64
 
 
-@dataclass(frozen=True, eq=False)
-class Preprocessing:
+@dataclass(frozen=True, eq=False, repr=False)
+class Preprocessing(Shown):
     """How images become network input; picklable, and equal when `describe` is equal.
 
     The work is split in two: `prepare` (resize and crop, uint8) runs in the loader's workers, `normalize` (float)
@@ -222,6 +223,14 @@ class Preprocessing:
             content = np.ascontiguousarray(self.mean_image, dtype="<f4").tobytes()
             description["mean"] = f"mean image, SHA-256 {hashlib.sha256(content).hexdigest()}"
         return description
+
+    def _facts(self) -> dict[str, str]:
+        return {
+            "input": f"{self.input_size} x {self.input_size} pixels",
+            "resize": self.resize,
+            "channels": self.channel_order,
+            "mean": "mean image" if self.mean_image is not None else f"mean {', '.join(f'{m:g}' for m in self.mean)}",
+        }
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Preprocessing) and self.describe() == other.describe()

@@ -1,1 +1,1 @@
-"""Everyone's ground floor: durable writes, printable text; imports neither torch nor pyarrow."""
+"""Ground floor: durable writes, reading what may be damaged, printable text; imports neither torch nor pyarrow."""

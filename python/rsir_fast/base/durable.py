@@ -1,19 +1,46 @@
-"""The one way to write a file: there in full or not at all, and still there after a power cut."""
+"""The one way to write a file: there in full or not at all, and still there after a power cut.
+
+A file is written under a temporary, hidden name beside its place, synced, moved there, and the folder is synced. The
+temporary name depends on the file's only, and is locked while it is written: so a second writer of the same file waits,
+and what a killed one left is taken over by the next, or removed by `sweep`.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import fcntl
+import hashlib
+import io
 import os
-import secrets
+import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, cast
 
-__all__ = ["make_folder", "replacing", "sync_folder", "write_durably"]
+from rsir_fast.base.machine import written
+
+__all__ = [
+    "LEFTOVER",
+    "appending",
+    "make_folder",
+    "move",
+    "placing_folder",
+    "remove",
+    "replacing",
+    "sweep",
+    "sync_folder",
+    "write_durably",
+]
+
+LEFTOVER = re.compile(r"\.[0-9a-f]{16}\.part|\.report-\w+")
+"""Names of what an interrupted write can leave; older versions left folders of the second kind."""
 
 
 def write_durably(path: Path, content: bytes) -> None:
-    """Write a file under a temporary, hidden name beside its place, sync it, move it there, sync the folder.
+    """Write or replace a file.
 
     Parameters
     ----------
@@ -24,21 +51,25 @@ def write_durably(path: Path, content: bytes) -> None:
 
     Raises
     ------
-    OSError
+    MachineError
         If the folder or file cannot be written; nothing is left behind.
     """
-    with replacing(path) as file:
+    with replacing(path, size=len(content)) as file:
         file.write(content)
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
-    """Open a temporary, hidden file beside a place; it moves there when the block ends, and is deleted if it fails.
+def replacing(path: Path, *, keep: Path | None = None, size: int | None = None) -> Iterator[BinaryIO]:
+    """Open a temporary file that becomes `path` when the block ends, and is deleted if the block fails.
 
     Parameters
     ----------
     path
         File to write or replace; its folder is made if need be.
+    keep
+        Where, in the same folder, the former file goes; it is replaced.
+    size
+        Bytes to come, where they are known, for the error of a full disk.
 
     Yields
     ------
@@ -46,21 +77,206 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
     Raises
     ------
-    OSError
+    MachineError
         If the folder or file cannot be written; nothing is left behind.
     """
     make_folder(path.parent)
-    part = path.with_name(f".{secrets.token_hex(8)}.part")
+    place = path.with_name(_hidden(path.name))
+    with written(path, size):
+        part = _Locked(place, path, size)
     try:
-        with part.open("xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
+        with written(path, size):
+            part.truncate(0)  # of a killed writer
+        file = io.BufferedWriter(part)
+        yield cast(BinaryIO, file)
+        file.flush()
+        with written(path, size):
+            os.fsync(part.fileno())
+            if keep is not None and path.exists():
+                os.replace(path, keep)
+            os.replace(place, path)
     except BaseException:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # the first error is the one to tell
+            place.unlink()
         raise
+    finally:
+        part.close()  # ends the lock
     sync_folder(path.parent)
+
+
+@contextmanager
+def appending(path: Path) -> Iterator[BinaryIO]:
+    """Open a file to go on at its end; what was written is kept, and synced, however the block ends.
+
+    Waits for another process that is at it. A file that stays empty is removed.
+
+    Parameters
+    ----------
+    path
+        Its folder is made if need be.
+
+    Yields
+    ------
+    BinaryIO
+        At the end of the file; ``truncate(0)`` begins anew.
+
+    Raises
+    ------
+    MachineError
+        If the file cannot be written.
+    """
+    make_folder(path.parent)
+    with written(path):
+        raw = _Locked(path, path)
+    try:
+        file = io.BufferedWriter(raw)
+        try:
+            yield cast(BinaryIO, file)
+        finally:
+            file.flush()
+            with written(path):
+                os.fsync(raw.fileno())
+                if os.fstat(raw.fileno()).st_size == 0:
+                    path.unlink()
+            sync_folder(path.parent)
+    finally:
+        raw.close()
+
+
+@contextmanager
+def placing_folder(folder: Path) -> Iterator[Path]:
+    """Make a temporary, hidden folder, to be moved to `folder` by the caller; what is left of it is removed.
+
+    Parameters
+    ----------
+    folder
+        Where the content shall be; its parent is made if need be.
+
+    Yields
+    ------
+    Path
+        Beside `folder`, on the same file system.
+
+    Raises
+    ------
+    MachineError
+        If it cannot be made.
+    """
+    make_folder(folder.parent)
+    workshop = folder.with_name(_hidden(folder.name))
+    sweep(folder.parent)
+    make_folder(workshop)
+    with written(workshop):
+        held = os.open(workshop, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with written(workshop):
+            _lock(held)
+        yield workshop
+    finally:
+        shutil.rmtree(workshop, ignore_errors=True)
+        os.close(held)
+
+
+def _hidden(name: str) -> str:
+    return f".{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}.part"
+
+
+class _Locked(io.FileIO):
+    """A file open at its end, locked against other writers and against `sweep`; its errors name `target`."""
+
+    def __init__(self, place: Path, target: Path, size: int | None = None) -> None:
+        self.target, self.size = target, size
+        while True:
+            super().__init__(place, "ab", opener=_opened)
+            _lock(self.fileno())
+            if _is_at(self.fileno(), place):
+                break
+            self.close()  # another writer moved it to its place, or a sweep removed it
+        self.seek(0, os.SEEK_END)
+
+    def write(self, content: Any) -> int:
+        with written(self.target, self.size):
+            return super().write(content)
+
+
+def _opened(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+
+
+def _lock(file: int, how: int = fcntl.LOCK_EX) -> bool:
+    """Lock an open file; False on a file system without locks, where the user must see to it that one writes."""
+    try:
+        fcntl.flock(file, how)
+    except OSError as error:
+        if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EBADF):
+            raise
+        return False
+    return True
+
+
+def _is_at(file: int, place: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file), os.lstat(place))
+    except FileNotFoundError:
+        return False
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed writers left in a folder; what a living one is at stays.
+
+    Raises
+    ------
+    MachineError
+        If the folder cannot be read or changed.
+    """
+    with written(folder):
+        names = os.listdir(folder) if folder.is_dir() else []
+        for path in [folder / name for name in names if LEFTOVER.fullmatch(name)]:
+            with contextlib.suppress(FileNotFoundError, BlockingIOError):
+                _sweep(path)
+
+
+def _sweep(path: Path) -> None:
+    file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if _lock(file, fcntl.LOCK_EX | fcntl.LOCK_NB) and _is_at(file, path):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+    finally:
+        os.close(file)
+
+
+def remove(*paths: Path) -> None:
+    """Remove files, where they are there, so that they stay removed.
+
+    Raises
+    ------
+    MachineError
+        If one cannot be removed.
+    """
+    folders: dict[Path, None] = {}
+    for path in paths:
+        with written(path), contextlib.suppress(FileNotFoundError):
+            path.unlink()
+            folders[path.parent] = None
+    for folder in folders:
+        sync_folder(folder)
+
+
+def move(source: Path, place: Path) -> None:
+    """Move a file or folder to a place on the same file system, replacing a file or an empty folder there.
+
+    Raises
+    ------
+    MachineError
+        If it cannot be moved.
+    """
+    with written(place):
+        os.replace(source, place)
+    for folder in {source.parent, place.parent}:
+        sync_folder(folder)
 
 
 def make_folder(folder: Path) -> None:
@@ -68,7 +284,7 @@ def make_folder(folder: Path) -> None:
 
     Raises
     ------
-    OSError
+    MachineError
         If it cannot be made.
     """
     missing = []
@@ -76,7 +292,8 @@ def make_folder(folder: Path) -> None:
         missing.append(folder)
         folder = folder.parent
     for made in reversed(missing):
-        made.mkdir(exist_ok=True)
+        with written(made):
+            made.mkdir(exist_ok=True)
         sync_folder(made.parent)
 
 
@@ -85,11 +302,15 @@ def sync_folder(folder: Path) -> None:
 
     Raises
     ------
-    OSError
+    MachineError
         If the folder cannot be opened or synced.
     """
-    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
+    with written(folder):
+        opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(opened)
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # some network file systems cannot sync folders
+                raise
+        finally:
+            os.close(opened)

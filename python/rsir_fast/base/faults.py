@@ -4,8 +4,18 @@ from __future__ import annotations
 
 import errno
 import os
+import time
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
-__all__ = ["is_machine_fault", "may_pass", "said"]
+from rsir_fast.errors import MachineError
+
+__all__ = ["PAUSES_S", "is_machine_fault", "may_pass", "patiently", "said"]
+
+T = TypeVar("T")
+
+PAUSES_S = (0.1, 0.5, 2.0)
+"""Before each further try: a fault that lasts longer stops the run."""
 
 # What these say is true of the path or of its bytes (a damaged header makes a decoder seek to nowhere), on any machine.
 _OF_THE_FILE = frozenset(
@@ -66,3 +76,40 @@ def said(error: BaseException) -> str:
     if number is None:
         return str(error) or type(error).__name__
     return f"{os.strerror(number)} ({errno.errorcode.get(number, number)})"
+
+
+def patiently(action: Callable[[], T], pauses: Sequence[float] = PAUSES_S) -> T:
+    """Do something that may fail for a moment; try again after each pause, and pass on what lasts.
+
+    Parameters
+    ----------
+    action
+        To be done; may be done several times.
+    pauses
+        Seconds to wait before each further try.
+
+    Returns
+    -------
+    object
+        What `action` returned.
+
+    Examples
+    --------
+    >>> answers = iter([OSError(errno.EIO, "Input/output error"), "read"])
+    >>> def read():
+    ...     answer = next(answers)
+    ...     if isinstance(answer, OSError):
+    ...         raise answer
+    ...     return answer
+    >>> patiently(read, pauses=[0.0])
+    'read'
+    """
+    for pause in pauses:
+        try:
+            return action()
+        except (OSError, MachineError) as error:  # noqa: PERF203 (what it reads takes far longer)
+            fault = error.__cause__ if isinstance(error, MachineError) else error
+            if fault is None or not may_pass(fault):
+                raise
+            time.sleep(pause)
+    return action()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["printable"]
+from collections.abc import Sequence
+
+__all__ = ["listed", "printable"]
 
 
 def printable(text: object) -> str:
@@ -25,3 +27,15 @@ def printable(text: object) -> str:
     """
     plain = str(text).encode("utf-8", "backslashreplace").decode("utf-8")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in plain)
+
+
+def listed(names: Sequence[object], shown: int = 5) -> str:
+    """Return the first few of many names on one line, and how many more there are.
+
+    Examples
+    --------
+    >>> listed(["a", "b", "c"], shown=2), listed(["a"])
+    ('a, b and 1 more', 'a')
+    """
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return ", ".join(map(printable, names[:shown])) + more

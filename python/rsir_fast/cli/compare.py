@@ -45,8 +45,13 @@ def compare(
         from rsir_fast.protocols.compare_ge2018 import OPTIONS, Option, compare_ge2018
         from rsir_fast.report.grid import to_csv, to_latex, to_markdown, to_terminal
         from rsir_fast.report.options import options_grid
-        from rsir_fast.retrieval import concatenated
+        from rsir_fast.retrieval import concatenated, parse_rerank, parse_steps
 
+        for chain in steps or []:
+            parse_steps(chain)
+        for chain in rerank or []:
+            parse_rerank(chain)
+        opt.check_device(device)
         loaded = [(str(folder), Features.load(folder)) for folder in features]
         if len(loaded) > 1:
             loaded.append(("all side by side", concatenated([made for _, made in loaded])))

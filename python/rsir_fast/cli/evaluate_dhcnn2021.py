@@ -29,10 +29,14 @@ def dhcnn2021(
         typer.Option("--out", "-o", help="Folder for codes and report. \\[default: runs/dhcnn2021-DATA-NETWORK-LAYER]"),
     ] = None,
     turns: opt.Turns = False,
-    examples: Annotated[int, typer.Option(min=0, help="Results shown for each example query.")] = 15,
+    examples: Annotated[
+        int, typer.Option(min=0, max=opt.MOST_RESULTS, help="Results shown for each example query.")
+    ] = 15,
     per_class: Annotated[bool, typer.Option("--per-class", help="Also print the figures of each class.")] = False,
     batch_size: opt.BatchSize = 32,
     precision: opt.PrecisionMode = opt.Precision.float32,
+    bands: opt.Bands = None,
+    scale: opt.Scale = None,
     all_items: opt.AllItems = False,
     download: opt.Download = True,
     threads: opt.Threads = None,
@@ -47,12 +51,14 @@ def dhcnn2021(
 
     The model's test images are the queries; its training images, and the test images themselves, are the database.
     Codes are made first (into OUT/features; what a former or interrupted run left there is used again), or read from a
-    folder written by `rsir features --model`. Writes result.json, report.html and five SVG plots.
+    folder written by `rsir features --model`. Writes result.json, queries.csv (AP of every query),
+    report.html and five SVG plots.
     """
     target: Path | None = out
     with reported_errors(lambda: kept((target or Path()) / "features", AGAIN)):
         from rsir_fast.protocols import check_split, evaluate_dhcnn2021
 
+        opt.check_device(device)
         if opt.is_features_folder(source):
             from rsir_fast.extraction import Features
 
@@ -71,7 +77,9 @@ def dhcnn2021(
         else:
             run = batch_size, precision, workers, device, decoder
             network = opt.NetworkOptions("dhcnn", None, None, opt.Resize.whole, *run, model, turns)
-            dataset, loaded = opt.open_both(source, network, all_items=all_items, download=download, quiet=quiet)
+            dataset, loaded = opt.open_both(
+                source, network, all_items=all_items, download=download, quiet=quiet, bands=bands, scale=scale
+            )
             trained: Any = loaded.provenance["hash"]
             check_split(dataset, trained)  # before the work
             target = out or _default_out(dataset.name, loaded.name, loaded.layer, *(["turns"] if turns else []))

@@ -62,8 +62,12 @@ def ge2018(
             rich_help_panel=_BEYOND,
         ),
     ] = None,
-    examples: Annotated[int, typer.Option(min=0, help="Results shown for each example query.")] = 10,
+    examples: Annotated[
+        int, typer.Option(min=0, max=opt.MOST_RESULTS, help="Results shown for each example query.")
+    ] = 10,
     per_class: Annotated[bool, typer.Option("--per-class", help="Also print the figures of each class.")] = False,
+    bands: opt.Bands = None,
+    scale: opt.Scale = None,
     all_items: opt.AllItems = False,
     download: opt.Download = True,
     threads: opt.Threads = None,
@@ -78,7 +82,8 @@ def ge2018(
 
     Features are extracted first (into OUT/features; what a former or interrupted run left there is used again), or
     read from a folder written by `rsir features`. On a CUDA device the ranking runs there as well: the same figures,
-    to the last bit. Writes result.json, report.html and three SVG plots.
+    to the last bit. Writes result.json, queries.csv (AP of every query), report.html and three SVG
+    plots.
 
     Beyond the paper, without labels: --turns, --sizes, --with, --steps and --rerank; `rsir compare` measures what each
     adds. By default the paper's method.
@@ -107,7 +112,9 @@ def ge2018(
         else:
             if beside:
                 raise ValueError("--with: expected a folder of features to go with it, got a folder of images")
-            dataset, loaded = opt.open_both(source, maker, all_items=all_items, download=download, quiet=quiet)
+            dataset, loaded = opt.open_both(
+                source, maker, all_items=all_items, download=download, quiet=quiet, bands=bands, scale=scale
+            )
             target = out or _default_out(dataset.name, loaded.name, loaded.layer, normalize.value, told)
             features = extracted(dataset, loaded, maker, target, force=force, quiet=quiet)
         settings: dict[str, Any] = {"normalize": normalize.value, "anmrr_k": anmrr_k.value, "examples": examples}

@@ -37,6 +37,8 @@ def features(
     sizes: opt.Sizes = None,
     batch_size: opt.BatchSize = 32,
     precision: opt.PrecisionMode = opt.Precision.float32,
+    bands: opt.Bands = None,
+    scale: opt.Scale = None,
     all_items: opt.AllItems = False,
     workers: opt.Workers = None,
     device: opt.Device = None,
@@ -54,7 +56,9 @@ def features(
     be read are left out, listed at the end, and make the exit code 3.
     """
     with reported_errors(lambda: kept(out, AGAIN)):
-        from rsir_fast.extraction.store import check_folder, state_of
+        from rsir_fast.extraction.records import MANIFEST, Manifest
+        from rsir_fast.extraction.records import found as found_record
+        from rsir_fast.extraction.store import check_folder
 
         if model is not None:
             opt.refuse_beside_model(context)
@@ -63,7 +67,9 @@ def features(
         maker = opt.choose(context, descriptor, network, "device", "model", "turns", "sizes", quiet=quiet)
         what = "backbone" if descriptor is None else "descriptor"
         download = download and not dry_run
-        dataset, loaded = opt.open_both(data, maker, all_items=all_items, download=download, quiet=quiet)
+        dataset, loaded = opt.open_both(
+            data, maker, all_items=all_items, download=download, quiet=quiet, bands=bands, scale=scale
+        )
         found = {"dataset": dataset.name, "images": len(dataset), "classes": len(dataset.classes)}
         summary: dict[str, Any] = {**found, what: loaded.provenance, "out": str(out)}
         if dry_run:
@@ -71,11 +77,12 @@ def features(
             summary["dry_run"] = True
         else:
             # The same request again is answered by what is there; a different one is refused.
-            if state_of(out) == "finished" and not force:
-                note(f"{out} is finished already", quiet)
+            before = None if force else found_record(Manifest, out / MANIFEST)
             where = {"out": out, "resume": True, "force": force}
             with extraction_progress(quiet) as progress:
                 result = maker.features(dataset, loaded, progress=progress, **where)
+            if before is not None and before == found_record(Manifest, out / MANIFEST):
+                note(f"{out} was finished already", quiet)
             skipped = [entry._asdict() for entry in result.skipped]
             if descriptor is not None:
                 summary[what] = result.provenance  # with what it learnt

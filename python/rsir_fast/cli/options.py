@@ -11,7 +11,7 @@ import typer
 
 from rsir_fast.cli.memory import keep_freed_memory
 from rsir_fast.cli.session import note
-from rsir_fast.errors import DatasetError
+from rsir_fast.errors import DatasetError, WeightFileError
 
 if TYPE_CHECKING:
     from rsir_fast.backbones import Backbone
@@ -69,8 +69,12 @@ class Maker(Protocol[Loaded]):
         """Make them; `where` as for `rsir_fast.extract`."""
 
 
+MOST_IMAGES, MOST_THREADS, MOST_EPOCHS, MOST_RESULTS, LAST_SEED = 1 << 16, 1 << 10, 1_000_000, 1000, (1 << 40) - 1
+"""Bounds of numbers: more is a slip of the keyboard, and would run for ever or take all memory."""
+
 _NETWORK = "Network"
 _RUN = "Run"
+_IMAGES = "Images"
 
 BackboneName = Annotated[
     str,
@@ -99,7 +103,27 @@ DescriptorName = Annotated[
         rich_help_panel=_NETWORK,
     ),
 ]
-BatchSize = Annotated[int, typer.Option(min=1, help="Images a forward pass.", rich_help_panel=_NETWORK)]
+Bands = Annotated[
+    str | None,
+    typer.Option(
+        "--bands",
+        help="Bands that become red, green, blue (4,3,2), or one for grey, from 1. Default: as the file says.",
+        rich_help_panel=_IMAGES,
+        show_default=False,
+    ),
+]
+Scale = Annotated[
+    str | None,
+    typer.Option(
+        "--scale",
+        help="To 8 bits: 0:3000 (samples), minmax, or percentile:2,98 (of each image). Default: by the number of bits.",
+        rich_help_panel=_IMAGES,
+        show_default=False,
+    ),
+]
+BatchSize = Annotated[
+    int, typer.Option(min=1, max=MOST_IMAGES, help="Images a forward pass.", rich_help_panel=_NETWORK)
+]
 PrecisionMode = Annotated[
     Precision, typer.Option(help="bfloat16 is faster where the device has it.", rich_help_panel=_NETWORK)
 ]
@@ -111,11 +135,21 @@ JpegDecoder = Annotated[
 ]
 Workers = Annotated[
     int | None,
-    typer.Option(min=0, help="Threads that decode images. Default: one a core, at most 32.", rich_help_panel=_RUN),
+    typer.Option(
+        min=0,
+        max=MOST_THREADS,
+        help="Threads that decode images. Default: one a core, at most 32.",
+        rich_help_panel=_RUN,
+    ),
 ]
 Threads = Annotated[
     int | None,
-    typer.Option(min=1, help="Threads of the search. Never changes a figure. Default: all.", rich_help_panel=_RUN),
+    typer.Option(
+        min=1,
+        max=MOST_THREADS,
+        help="Threads of the search. Never changes a figure. Default: all.",
+        rich_help_panel=_RUN,
+    ),
 ]
 AllItems = Annotated[
     bool,
@@ -183,9 +217,11 @@ class NetworkOptions:
 
         keep_freed_memory()
         if self.model is not None:
+            from rsir_fast.base.reading import unchanged
             from rsir_fast.hashing import HashModel
 
-            return averaged(HashModel.load(self.model).as_backbone(self.model), turns=self.turns)
+            with unchanged(self.model, WeightFileError):
+                return averaged(HashModel.load(self.model).as_backbone(self.model), turns=self.turns)
         sizes = _sizes(self.sizes)
         loaded = load_backbone(self.backbone, self.layer, self.weights, resize=self.resize.value)
         return averaged(loaded, turns=self.turns, sizes=sizes)
@@ -238,7 +274,14 @@ def _sizes(text: str | None) -> tuple[int, ...]:
 
 
 def open_both(
-    path: Path, network: Maker[Loaded], *, all_items: bool, download: bool, quiet: bool
+    path: Path,
+    network: Maker[Loaded],
+    *,
+    all_items: bool,
+    download: bool,
+    quiet: bool,
+    bands: str | None = None,
+    scale: str | None = None,
 ) -> tuple[Dataset, Loaded]:
     """Open a data set and load a network or descriptor; what can fail at once comes before what takes long."""
     from rsir_fast.datasets import open_dataset
@@ -250,23 +293,36 @@ def open_both(
             f"name {path / 'features' if ours else path}"
         )
     if path.exists() or not download:
-        dataset = open_dataset(path, all_items=all_items)
+        dataset = open_dataset(path, all_items=all_items, bands=bands, scale=scale)
         loaded = network.load()
     else:
         loaded = network.load()
         if "merced" in path.name.lower():
             note(f"{path} is not there: downloading UC Merced (317 MiB)", quiet)
-        dataset = open_dataset(path, all_items=all_items, download=True)
+        dataset = open_dataset(path, all_items=all_items, download=True, bands=bands, scale=scale)
     for remark in dataset.notes:
         note(f"note: {remark}", quiet)
     return dataset, loaded
+
+
+def check_device(device: str | None) -> None:
+    """Refuse, before the work, a device that torch cannot use here.
+
+    Raises
+    ------
+    ValueError
+        Naming it and the reason.
+    """
+    from rsir_fast.extraction.devices import usable_device
+
+    usable_device(device)
 
 
 def is_features_folder(path: Path) -> bool:
     """Tell whether a folder was written by ``rsir features``, looking at two file names first to stay light."""
     if not any((path / name).is_file() for name in ("manifest.json", "extraction.json")):
         return False
-    from rsir_fast.extraction.store import state_of
+    from rsir_fast.extraction.stored import state_of
 
     return state_of(path) is not None
 
@@ -306,6 +362,19 @@ def choose(
     return DescriptorOptions(descriptor, network.workers, quiet)
 
 
+def refuse_given(why: str, **given: Any) -> None:
+    """Refuse options that were given, none of which is None.
+
+    Raises
+    ------
+    ValueError
+        Naming the first, and saying why.
+    """
+    for name, value in given.items():
+        if value is not None:
+            raise ValueError(f"--{name.replace('_', '-')}: {why}; leave it out")
+
+
 def refuse_network_options(context: typer.Context, *more: str) -> None:
     """Refuse options that say how to extract, and `more`, where features are there already.
 
@@ -314,7 +383,7 @@ def refuse_network_options(context: typer.Context, *more: str) -> None:
     ValueError
         Naming the option.
     """
-    network = ("backbone", "layer", "weights", "resize", "turns", "sizes")
+    network = ("backbone", "layer", "weights", "resize", "turns", "sizes", "bands", "scale")
     for name in (*network, "batch_size", "precision", "workers", "decoder", *more):
         source = context.get_parameter_source(name)
         if source is not None and source.name == "COMMANDLINE":

@@ -51,9 +51,9 @@ def pretrain(
     ] = None,
     network: Annotated[NetworkName, typer.Option("--backbone", "-b", help="Network.")] = NetworkName.cnn_alex,
     width: Annotated[float, typer.Option(help="Share of channels and units, for small experiments.")] = 1.0,
-    epochs: Annotated[int, typer.Option(min=1, rich_help_panel=_RECIPE)] = 90,
+    epochs: Annotated[int, typer.Option(min=1, max=opt.MOST_EPOCHS, rich_help_panel=_RECIPE)] = 90,
     batch_size: Annotated[
-        int, typer.Option(min=1, help="Images a step, of all processes.", rich_help_panel=_RECIPE)
+        int, typer.Option(min=1, max=opt.MOST_IMAGES, help="Images a step, of all processes.", rich_help_panel=_RECIPE)
     ] = 256,
     learning_rate: Annotated[float, typer.Option(help="Of the first epochs.", rich_help_panel=_RECIPE)] = 0.01,
     schedule: Annotated[
@@ -64,13 +64,21 @@ def pretrain(
         str | None,
         typer.Option(help="Epochs of steps: 30,60,80. Default: 1/3, 2/3, 8/9 of all.", rich_help_panel=_RECIPE),
     ] = None,
-    patience: Annotated[int, typer.Option(min=1, help="Epochs of plateau.", rich_help_panel=_RECIPE)] = 5,
+    patience: Annotated[
+        int, typer.Option(min=1, max=opt.MOST_EPOCHS, help="Epochs of plateau.", rich_help_panel=_RECIPE)
+    ] = 5,
     init: Annotated[
         Initial,
         typer.Option(help="paper: N(0, 0.01). glorot: for cnn-16 and cnn-19.", rich_help_panel=_RECIPE),
     ] = Initial.paper,
-    seed: Annotated[int, typer.Option(help="Of split, weights, order, crops and dropout.")] = 0,
-    accumulate: Annotated[int, typer.Option(min=1, help="Parts in which a batch passes the network.")] = 1,
+    seed: Annotated[
+        int, typer.Option(min=0, max=opt.LAST_SEED, help="Of split, weights, order, crops and dropout.")
+    ] = 0,
+    accumulate: Annotated[
+        int, typer.Option(min=1, max=opt.MOST_IMAGES, help="Parts in which a batch passes the network.")
+    ] = 1,
+    bands: opt.Bands = None,
+    scale: opt.Scale = None,
     precision: opt.PrecisionMode = opt.Precision.float32,
     workers: opt.Workers = None,
     device: opt.Device = None,
@@ -88,7 +96,9 @@ def pretrain(
     target = Path("runs") / f"pretrain-{data.absolute().name}-{network.value}" if out is None else out
 
     def left() -> str:
-        there = (target / "checkpoint.pt").is_file()
+        from rsir_fast.training import has_checkpoint
+
+        there = has_checkpoint(target)
         return f"the last whole epoch is kept in {target}; {AGAIN}" if there else "nothing was finished"
 
     with reported_errors(left):
@@ -107,7 +117,7 @@ def pretrain(
             initialization=init.value,
         )
         keep_freed_memory()
-        images = open_images(data, seed=seed)
+        images = open_images(data, seed=seed, bands=bands, scale=scale)
         parts = f"{plural(len(images.train), 'image')} to train on, {len(images.validation)} to validate on"
         classes = plural(len(images.train.classes), "class")
         start = time.perf_counter()

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rsir_fast.cli.options import MOST_EPOCHS, MOST_IMAGES
+
 if TYPE_CHECKING:
     from rsir_fast.hashing import Recipe
 
@@ -44,13 +46,16 @@ Epochs = Annotated[
     int | None,
     typer.Option(
         min=1,
+        max=MOST_EPOCHS,
         help="Of the whole network, or of the head if it is alone. Default: the recipe's.",
         rich_help_panel=_PANEL,
     ),
 ]
 Images = Annotated[
     int | None,
-    typer.Option("--batch-size", min=1, help="Images a step. Default: the recipe's.", rich_help_panel=_PANEL),
+    typer.Option(
+        "--batch-size", min=1, max=MOST_IMAGES, help="Images a step. Default: the recipe's.", rich_help_panel=_PANEL
+    ),
 ]
 LearningRate = Annotated[
     float | None, typer.Option(help="Of the head, at its highest. Default: the recipe's.", rich_help_panel=_PANEL)
@@ -78,7 +83,7 @@ Gradient = Annotated[
     typer.Option("--similarity-gradient", help="Default: the recipe's.", rich_help_panel=_PANEL),
 ]
 Accumulate = Annotated[
-    int, typer.Option(min=1, help="Parts in which a batch passes the network.", rich_help_panel=_PANEL)
+    int, typer.Option(min=1, max=MOST_IMAGES, help="Parts in which a batch passes the network.", rich_help_panel=_PANEL)
 ]
 TrainShare = Annotated[
     float,

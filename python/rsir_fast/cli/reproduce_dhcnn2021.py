@@ -34,7 +34,9 @@ def dhcnn2021(
         list[str] | None,
         typer.Option(help="Hash lengths, 8 to 1024: 16,32,64, or the option several times. \\[default: 16,32,64]"),
     ] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="How many, from 0 on: each draws split, weights and order.")] = 3,
+    seeds: Annotated[
+        int, typer.Option(min=1, max=opt.MOST_RESULTS, help="How many, from 0 on: each draws split, weights and order.")
+    ] = 3,
     freeze_backbone: rec.Frozen = False,
     train: rec.TrainShare = 0.8,
     compare_weightings: Annotated[
@@ -54,6 +56,8 @@ def dhcnn2021(
     weights: opt.Weights = None,
     resize: opt.ResizeMode = opt.Resize.whole,
     precision: opt.PrecisionMode = opt.Precision.float32,
+    bands: opt.Bands = None,
+    scale: opt.Scale = None,
     all_items: opt.AllItems = False,
     threads: opt.Threads = None,
     workers: opt.Workers = None,
@@ -81,7 +85,9 @@ def dhcnn2021(
         chosen = rec.recipe_of(recipe, batch_size, learning_rate, *loss)
         lengths = _lengths(bits or ["16,32,64"])
         network = opt.NetworkOptions(backbone, layer, weights, resize, 32, precision, workers, device)
-        dataset, loaded = opt.open_both(data, network, all_items=all_items, download=download, quiet=quiet)
+        dataset, loaded = opt.open_both(
+            data, network, all_items=all_items, download=download, quiet=quiet, bands=bands, scale=scale
+        )
         if target is None:
             parts = ["reproduce", "dhcnn2021", dataset.name, loaded.name, loaded.layer]
             target = Path("runs") / "-".join([*parts, *(["frozen"] if freeze_backbone else [])]).replace("/", "_")

@@ -38,7 +38,9 @@ def dhcnn(
     freeze_backbone: rec.Frozen = False,
     train: rec.TrainShare = 0.8,
     split: rec.SplitFile = None,
-    seed: Annotated[int, typer.Option(help="Of split, new weights, order and augmentation.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=opt.LAST_SEED, help="Of split, new weights, order and augmentation.")
+    ] = 0,
     recipe: rec.RecipeOption = rec.RecipeName.modern,
     epochs: rec.Epochs = None,
     batch_size: rec.Images = None,
@@ -53,6 +55,8 @@ def dhcnn(
     weights: opt.Weights = None,
     resize: opt.ResizeMode = opt.Resize.whole,
     precision: opt.PrecisionMode = opt.Precision.float32,
+    bands: opt.Bands = None,
+    scale: opt.Scale = None,
     all_items: opt.AllItems = False,
     workers: opt.Workers = None,
     device: opt.Device = None,
@@ -70,7 +74,9 @@ def dhcnn(
     target: Path | None = out
 
     def left() -> str:
-        if target is not None and (target / "checkpoint.pt").is_file():
+        from rsir_fast.training import has_checkpoint
+
+        if has_checkpoint(target):
             return f"the last whole epoch is kept in {target}; {AGAIN}"
         return kept((target or Path()) / "features", AGAIN)
 
@@ -84,7 +90,9 @@ def dhcnn(
         loss = beta, eta, loss_weighting, similarity_gradient
         chosen = rec.recipe_of(recipe, batch_size, learning_rate, *loss)
         network = opt.NetworkOptions(backbone, layer, weights, resize, 32, precision, workers, device)
-        dataset, loaded = opt.open_both(data, network, all_items=all_items, download=download, quiet=quiet)
+        dataset, loaded = opt.open_both(
+            data, network, all_items=all_items, download=download, quiet=quiet, bands=bands, scale=scale
+        )
         name = "-".join(["dhcnn", dataset.name, loaded.name, loaded.layer, str(bits)]).replace("/", "_")
         target = Path("runs") / name if target is None else target
         images, classes = plural(len(dataset), "image"), plural(len(dataset.classes), "class")

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
+from rsir_fast.base.shown import Shown, counted
 from rsir_fast.base.text import printable
 from rsir_fast.datasets.images import read_image
+from rsir_fast.datasets.reader import Reader
+from rsir_fast.datasets.skipped import Skipped
 from rsir_fast.errors import DatasetError
 
 __all__ = ["Dataset"]
 
 
-@dataclass(frozen=True, eq=False)
-class Dataset:
+@dataclass(frozen=True, eq=False, repr=False)
+class Dataset(Shown):
     """A list of images with their classes; loads nothing until asked.
 
     Picklable, so that it travels to loader workers (an in-memory data set is, if what it wraps is).
@@ -41,17 +44,24 @@ class Dataset:
         Sentences worth telling the user: deviations from the published data set, files left out.
     loader
         For in-memory data sets: item name to RGB image.
+    unreadable
+        Folders that could not be read when the data set was opened, and why: whatever reads the images lists these,
+        too.
+    reader
+        Which bands of the files become RGB, and by which scale.
 
     Raises
     ------
     DatasetError
-        If items repeat, or labels do not fit items or classes.
+        If items repeat, an in-memory data set has a reader, or labels do not fit items or classes.
 
     Examples
     --------
     >>> data = Dataset("demo", Path("."), ("a/1.png", "a/2.png", "b/1.png"), np.array([0, 0, 1]), ("a", "b"))
     >>> len(data), data.class_counts().tolist(), data.subset([2]).items
     (3, [2, 1], ('b/1.png',))
+    >>> data
+    Dataset(demo, 3 images, 2 classes)
     """
 
     name: str
@@ -61,10 +71,17 @@ class Dataset:
     classes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     loader: Callable[[str], Image.Image] | None = None
+    unreadable: tuple[Skipped, ...] = ()
+    reader: Reader = field(default_factory=Reader)
 
     def __post_init__(self) -> None:
         if (self.root is None) == (self.loader is None):
             raise DatasetError(f"{self.name}: expected either a root folder or a loader, got both or neither")
+        if self.loader is not None and self.reader != Reader():
+            raise DatasetError(
+                f"{self.name}: expected image files for {self.reader}, got a data set in memory; choose bands and "
+                "scale where it makes its images"
+            )
         if len(set(self.items)) != len(self.items):
             repeated = Counter(self.items).most_common(1)[0][0]
             raise DatasetError(f"{self.name}: item {printable(repeated)} occurs more than once; list each image once")
@@ -85,6 +102,15 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.items)
+
+    def _facts(self) -> dict[str, str]:
+        return {
+            "name": self.name,
+            "images": counted(len(self), "image", "images"),
+            "classes": "no classes" if self.labels is None else counted(len(self.classes), "class", "classes"),
+            "where": "in memory" if self.root is None else "",
+            "notes": counted(len(self.notes), "note", "notes") if self.notes else "",
+        }
 
     def __getitem__(self, i: int) -> Image.Image:
         return self.load_image(i)
@@ -116,7 +142,7 @@ class Dataset:
         if self.loader is not None:
             return self.loader(item)
         assert self.root is not None  # by construction
-        return read_image(self.root / item)
+        return read_image(self.root / item, self.reader)
 
     def subset(self, indices: ArrayLike) -> Dataset:
         """Pick items by index or by mask; classes stay as they are.

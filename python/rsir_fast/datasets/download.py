@@ -8,14 +8,16 @@ import http.client
 import os
 import shutil
 import stat
-import tempfile
 import urllib.error
 import urllib.request
 import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
+from rsir_fast.base.durable import appending, make_folder, move, placing_folder, remove, replacing
+from rsir_fast.base.machine import written
 from rsir_fast.base.text import printable
 from rsir_fast.errors import DatasetError
 
@@ -89,8 +91,7 @@ def download_ucmerced(
     archive = folder.parent / _ARCHIVE
     wanted = _Wanted(size, sha256, progress, timeout)
     missing = [parent for parent in folder.parents if not parent.exists()]
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
+    with written(folder):
         if archive.is_file():
             wanted.check(archive)
             _unpack(archive, folder)
@@ -109,9 +110,7 @@ def download_ucmerced(
                 f"{sha256}) at {printable(archive)} and call again, or put its unpacked content at {printable(folder)}"
             )
         _unpack(part, folder)
-        part.unlink()
-    except OSError as error:
-        raise DatasetError(f"cannot write UC Merced to {printable(folder)}: {printable(error)}") from error
+        remove(part)
     return folder
 
 
@@ -136,7 +135,7 @@ class _Wanted:
             try:
                 self.check(part)
             except DatasetError as error:
-                part.unlink()  # continuing wrong bytes could never give the right digest
+                remove(part)  # continuing wrong bytes could never give the right digest
                 failures.append(f"{url}: {error}")
                 continue
             return []
@@ -144,27 +143,30 @@ class _Wanted:
 
     def _fetch(self, url: str, part: Path) -> None:
         """Continue `part` until it has all bytes."""
-        done = part.stat().st_size if part.exists() else 0
-        if done >= self.size:
-            return
-        headers = {"User-Agent": "rsir_fast"} | ({"Range": f"bytes={done}-"} if done else {})
-        try:
-            with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=self.timeout) as answer:
-                resumed = answer.headers.get("Content-Range", "").startswith(f"bytes {done}-")
-                done = self._receive(answer, part, done if resumed else 0)
-        except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
-            raise _FetchError(printable(getattr(error, "reason", None) or error)) from error
+        with appending(part) as file:
+            done = file.tell()
+            if done >= self.size:
+                return
+            headers = {"User-Agent": "rsir_fast"} | ({"Range": f"bytes={done}-"} if done else {})
+            request = urllib.request.Request(url, headers=headers)
+            try:
+                with urllib.request.urlopen(request, timeout=self.timeout) as answer:
+                    if not answer.headers.get("Content-Range", "").startswith(f"bytes {done}-"):
+                        file.truncate(0)
+                        done = 0
+                    done = self._receive(answer, file, done)
+            except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
+                raise _FetchError(printable(getattr(error, "reason", None) or error)) from error
         if done != self.size:
             raise _FetchError(f"expected {self.size} bytes, got {'more' if done > self.size else done}")
 
-    def _receive(self, answer: http.client.HTTPResponse, part: Path, done: int) -> int:
-        with part.open("ab" if done else "wb") as file:
-            # read1 gives what has arrived, so a cut connection loses at most one buffer.
-            while done <= self.size and (chunk := answer.read1(_CHUNK)):
-                file.write(chunk)
-                done += len(chunk)
-                if self.progress is not None and self.progress(done, self.size) is False:
-                    raise DatasetError(f"download cancelled after {done} of {self.size} bytes; call again to continue")
+    def _receive(self, answer: http.client.HTTPResponse, file: BinaryIO, done: int) -> int:
+        # read1 gives what has arrived, so a cut connection loses at most one buffer.
+        while done <= self.size and (chunk := answer.read1(_CHUNK)):
+            file.write(chunk)
+            done += len(chunk)
+            if self.progress is not None and self.progress(done, self.size) is False:
+                raise DatasetError(f"download cancelled after {done} of {self.size} bytes; call again to continue")
         return done
 
     def check(self, archive: Path) -> None:
@@ -182,8 +184,8 @@ class _Wanted:
 
 def _unpack(archive: Path, folder: Path) -> None:
     """Unpack beside `folder`, drop one common top folder, and move into place."""
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as workshop:
-        content = Path(workshop) / "content"
+    with placing_folder(folder) as workshop:
+        content = workshop / "content"
         try:
             with zipfile.ZipFile(archive) as file:
                 for member in file.infolist():
@@ -196,7 +198,7 @@ def _unpack(archive: Path, folder: Path) -> None:
             raise DatasetError(
                 f"{printable(archive)}: expected UCMerced_LandUse/Images/CLASS inside, found no folder Images"
             )
-        os.replace(content, folder)
+        move(content, folder)
 
 
 def _unpack_member(file: zipfile.ZipFile, member: zipfile.ZipInfo, content: Path) -> None:
@@ -209,8 +211,7 @@ def _unpack_member(file: zipfile.ZipFile, member: zipfile.ZipInfo, content: Path
         )
     target = content / path
     if member.is_dir():
-        target.mkdir(parents=True, exist_ok=True)
+        make_folder(target)
         return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with file.open(member) as source, target.open("wb") as sink:
+    with file.open(member) as source, replacing(target) as sink:
         shutil.copyfileobj(source, sink, _CHUNK)

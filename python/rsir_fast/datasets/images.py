@@ -3,158 +3,128 @@
 from __future__ import annotations
 
 import contextlib
-import stat
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
+from rsir_fast.base.faults import is_machine_fault
 from rsir_fast.base.text import printable
-from rsir_fast.datasets.jpeg_damage import refuse_damaged_jpeg
+from rsir_fast.datasets.limits import Cost, Limits, current_limits
+from rsir_fast.datasets.pictures import (
+    orientation_of,
+    png_orientation,
+    read_picture,
+    samples_of,
+    to_rgb,
+    upright,
+)
+from rsir_fast.datasets.png_chunks import read_chunks, refuse_damaged_png
+from rsir_fast.datasets.raster import read_raster
+from rsir_fast.datasets.reader import Reader
+from rsir_fast.datasets.source import Source, opened
 from rsir_fast.errors import ImageError
 
-__all__ = ["IMAGE_SUFFIXES", "MAX_PIXELS", "read_image", "to_eight_bits", "to_rgb"]
+__all__ = ["IMAGE_SUFFIXES", "read_image"]
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".bmp"})
+IMAGE_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".gtiff", ".jp2", ".j2k", ".bmp", ".webp"}
+)
 """File name endings, in lower case, that make a file an image of a data set."""
 
-MAX_PIXELS = 2**28
-"""Largest image read, in pixels: 16384 x 16384, more than a Sentinel-2 tile, and 1 GiB in Pillow's four bytes each."""
+_DEFAULT = Reader()
 
-MAX_SIDE = 2**18
-"""Longest side read, in pixels: the filter that shrinks a side needs memory in proportion to it."""
+_DRIVERS = {"TIFF": "GTiff", "JPEG2000": "JP2OpenJPEG", "PNG of 16 bits": "PNG"}
+"""Formats that GDAL reads, each by the one driver named; Pillow reads the others."""
 
-_FORMATS = ("JPEG", "PNG", "TIFF", "BMP")
+_STARTS = {
+    b"\xff\xd8\xff": "JPEG",
+    b"BM": "BMP",
+    b"II*\0": "TIFF",
+    b"MM\0*": "TIFF",
+    b"II+\0": "TIFF",  # BigTIFF
+    b"MM\0+": "TIFF",
+    b"\0\0\0\x0cjP  \r\n\x87\n": "JPEG2000",
+    b"\xff\x4f\xff\x51": "JPEG2000",  # bare codestream
+}
 
-
-class _StrictPillow:
-    """Pillow's process-wide switches, held at this module's values while any thread decodes.
-
-    ``LOAD_TRUNCATED_IMAGES`` would turn a damaged file into a half-grey image without a word, and
-    ``MAX_IMAGE_PIXELS`` would refuse whole satellite scenes; this module has a limit of its own.
-    A counter, not a lock around the decoding, so that threads still decode side by side.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._users = 0
-        self._saved: tuple[bool, int | None] = (False, None)
-
-    @contextlib.contextmanager
-    def held(self) -> Iterator[None]:
-        with self._lock:
-            if self._users == 0:
-                self._saved = (ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS)
-                ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS = False, None
-            self._users += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._users -= 1
-                if self._users == 0:
-                    ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS = self._saved
+_FOREIGN = {
+    b"GIF8": "a GIF image",
+    b"%PDF": "a PDF document",
+    b"\x89HDF": "an HDF5 or NetCDF file",
+    b"CDF": "a NetCDF file",
+    b"PK\x03\x04": "a ZIP archive",
+    b"\x1f\x8b": "a gzip file",
+    b"<VRT": "a GDAL virtual raster",
+    b"NITF": "a NITF file",
+    b"\xff\x0a": "a JPEG XL image",
+    b"\0\0\0\x0cJXL ": "a JPEG XL image",
+    b"<": "XML or HTML",
+}
 
 
-strict_pillow = _StrictPillow().held
+def _format(head: bytes) -> str | None:
+    """Recognise a format by the first bytes of a file."""
+    if head.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "PNG of 16 bits" if head[12:16] == b"IHDR" and head[24:25] == b"\x10" else "PNG"
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "WebP"
+    return next((name for start, name in _STARTS.items() if head.startswith(start)), None)
 
 
-def to_eight_bits(samples: NDArray[Any]) -> NDArray[np.uint8]:
-    """Bring samples of more than 8 bits to 8 bits by the range they use.
-
-    Integers: with b the number of bits of the largest sample (at least 8), a sample v becomes
-    ``v >> (b - 8)``, negative ones 0. So 12-bit sensor data in a 16-bit file comes out as bright as the
-    sensor saw it, data that uses all 16 bits gives its high byte, and zero stays zero.
-    Floats: the smallest finite value goes to 0 and the largest to 255, linearly; NaN and -inf go to 0, +inf to 255.
-
-    Parameters
-    ----------
-    samples
-        Any shape, any integer or float dtype.
-
-    Returns
-    -------
-    ndarray of uint8
-        The same shape. uint8 input comes back as it is.
-
-    Examples
-    --------
-    >>> to_eight_bits(np.array([0, 2048, 4095], dtype=np.uint16))
-    array([  0, 128, 255], dtype=uint8)
-    """
-    if samples.dtype == np.uint8:
-        return samples
-    if samples.dtype == np.bool_:
-        return samples.astype(np.uint8) * np.uint8(255)
-    if np.issubdtype(samples.dtype, np.integer):
-        bits = max(int(samples.max(initial=0)).bit_length(), 8)
-        return np.asarray(samples.clip(0, None) >> (bits - 8)).astype(np.uint8)
-    values = samples.astype(np.float64)
-    finite = np.isfinite(values)
-    low, high = (values[finite].min(), values[finite].max()) if finite.any() else (0.0, 0.0)
-    values = np.nan_to_num(values, nan=low, posinf=high, neginf=low)
-    span = high - low
-    return np.rint((values - low) * (255.0 / span if span > 0 else 0.0)).astype(np.uint8)
+def _foreign(head: bytes) -> str:
+    """Say what a file is that is none of ours."""
+    if head[4:8] == b"ftyp":
+        return "a HEIF, AVIF or video file"
+    known = next((name for start, name in _FOREIGN.items() if head.startswith(start)), None)
+    if known is None:
+        text = all(byte in b"\t\n\r" or 32 <= byte < 127 for byte in head)
+        known = "text" if text else f"unknown content (it starts with {head[:8].hex(' ')})"
+    return known
 
 
-def to_rgb(image: Image.Image) -> Image.Image:
-    """Convert an image of any Pillow mode to RGB.
+def read_image(path: Path, reader: Reader = _DEFAULT, *, limits: Limits | None = None) -> Image.Image:
+    """Read a JPEG, PNG, TIFF (GeoTIFF, COG, BigTIFF), JPEG2000, BMP or WebP file as RGB, decoded in full.
 
-    Transparent pixels (an alpha channel, or a palette or colour marked transparent) are composited on black, so that
-    "no data" looks the same whatever colour hides under it. Grey of more than 8 bits follows `to_eight_bits`;
-    Pillow itself keeps the high byte of 16-bit colour. CMYK is converted without colour management.
+    The content decides the format, not the name, and nothing but the file itself is read: no side files, no network. Of
+    files with several pages or pictures the first is read, at full resolution.
 
-    Parameters
-    ----------
-    image
-        Any mode; decoded by this call if it is not yet.
+    Bands, unless `reader` names some: one becomes grey, three or four red, green and blue: those that the file calls
+    so, else the first three, as the fourth is near infrared. Other numbers of bands are refused; a band of transparency
+    does not count. Palettes, CMYK, YCbCr and CIELab become red, green and blue.
 
-    Returns
-    -------
-    PIL.Image.Image
-        Mode RGB, a copy that holds no file open.
+    Samples of other than 8 bits follow `rsir_fast.datasets.samples.to_eight_bits`, unless `reader` names a scale, each
+    image by itself and all its bands alike.
 
-    Examples
-    --------
-    >>> to_rgb(Image.new("RGBA", (1, 1), (200, 100, 50, 0))).getpixel((0, 0))
-    (0, 0, 0)
-    """
-    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        return Image.fromarray(to_eight_bits(np.asarray(image))).convert("RGB")
-    if image.has_transparency_data:
-        layer = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", layer.size, (0, 0, 0, 255)), layer).convert("RGB")
-    return image.convert("RGB")
+    What is no data does not count for a scale and becomes 0: GDAL_NODATA, a mask inside the file, NaN, blocks that a
+    sparse file leaves out, alpha of 0. Partial transparency of PNG and WebP is composited on black; in TIFF and
+    JPEG2000 alpha above 0 leaves samples as they are.
 
-
-def read_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
-    """Read a JPEG, PNG, TIFF or BMP file as RGB, decoded in full.
-
-    The content decides the format, not the name. Of files with several pages the first is read. Pixels come as they
-    are stored: an EXIF orientation is not applied, as the rows of a remote sensing file are the rows of the scene.
-    Of a TIFF with four bands the first three are taken: the fourth is near infrared more often than transparency.
+    Orientation (EXIF in JPEG, PNG and WebP, the tag in TIFF) is applied, as viewers do, except to a georeferenced TIFF,
+    whose georeference says how it lies.
 
     Parameters
     ----------
     path
         The image file.
-    max_pixels
-        Larger images are refused before they are decoded.
+    reader
+        Bands and scale.
+    limits
+        What the image may cost; one that would cost more is refused before it is decoded, and the thread waits until
+        the memory for it is free. None: those of the process, see `rsir_fast.datasets.set_limits`.
 
     Returns
     -------
     PIL.Image.Image
-        Mode RGB; see `to_rgb` for what becomes of transparency and of more than 8 bits.
+        Mode RGB.
 
     Raises
     ------
     ImageError
-        One line with the path and the reason: missing, not a regular file, empty, no permission, no image, truncated,
-        damaged, or too large.
+        One line with the path and the reason: missing, not a regular file, empty, no image, truncated, damaged, too
+        large, or with other bands.
+    MachineError
+        If the machine failed, not the image: permissions, disk, too many open files.
 
     Examples
     --------
@@ -163,35 +133,51 @@ def read_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
     ...
     rsir_fast.errors.ImageError: nowhere.jpg: the file does not exist
     """
-    try:
-        found = path.stat()
-        # A named pipe would block for ever, so only regular files are opened.
-        if not stat.S_ISREG(found.st_mode):
-            raise ImageError(f"{printable(path)}: expected an image file, found a folder or special file")
-        if found.st_size == 0:
-            raise ImageError(f"{printable(path)}: the file is empty (0 bytes)")
-        with path.open("rb") as file, strict_pillow(), Image.open(file, formats=_FORMATS) as image:
-            width, height = image.size
-            if width * height > max_pixels or max(width, height) > MAX_SIDE:
-                raise ImageError(
-                    f"{printable(path)}: {width} x {height} pixels are more than the limit of {max_pixels}, or of "
-                    f"{MAX_SIDE} a side; cut it into tiles"
-                )
-            if image.format in ("JPEG", "MPO"):
-                file.seek(0)
-                refuse_damaged_jpeg(path, file.read())
-            # The fourth band of a remote sensing TIFF is near infrared more often than transparency.
-            return to_rgb(image.convert("RGB") if image.format == "TIFF" and image.mode == "RGBA" else image)
-    except ImageError:
-        raise
-    except FileNotFoundError:
-        reason = "the file does not exist"
-    except PermissionError:
-        reason = "no permission to read the file"
-    except UnidentifiedImageError:
-        reason = "not a JPEG, PNG, TIFF or BMP image, or a TIFF with bands other than grey, RGB or RGBA"
-    # Pillow's decoders raise whatever a damaged header leads them to (OSError, SyntaxError, struct.error, KeyError,
-    # MemoryError ...); one bad file must never end an extraction.
-    except Exception as error:
-        reason = f"damaged or unsupported image ({printable(error) or type(error).__name__})"
-    raise ImageError(f"{printable(path)}: {reason}") from None
+    limits = current_limits() if limits is None else limits
+    with opened(path) as source, contextlib.ExitStack() as held:
+        try:
+            return _decoded(source, reader, lambda cost: held.enter_context(limits.admitted(cost)))
+        except ImageError as refused:
+            raise type(refused)(f"{printable(path)}: {refused}") from None
+        except UnidentifiedImageError:
+            reason = "damaged or unsupported image (its header cannot be understood)"
+        # Pillow's decoders raise whatever a damaged header leads them to (OSError, SyntaxError, struct.error, KeyError
+        # ...); one bad file must never end an extraction.
+        except Exception as error:
+            if is_machine_fault(error):
+                raise
+            reason = f"damaged or unsupported image ({printable(error) or type(error).__name__})"
+        raise ImageError(f"{printable(path)}: {reason}")
+
+
+def _decoded(source: Source, reader: Reader, admit: Callable[[Cost], None]) -> Image.Image:
+    head = source.read(32)
+    source.seek(0)
+    kind = _format(head)
+    if kind is None:
+        raise ImageError(
+            f"expected a JPEG, PNG, TIFF, JPEG2000, BMP or WebP image, found {_foreign(head)}; convert it, for example "
+            "to PNG or GeoTIFF"
+        )
+    if kind.startswith("PNG"):
+        admit = _admitting_png(source.again(), admit)
+    if kind in _DRIVERS:
+        samples, orientation = read_raster(source, _DRIVERS[kind], reader.bands, admit)
+        if kind == "PNG of 16 bits":
+            orientation = png_orientation(source)
+        return upright(Image.fromarray(samples.to_rgb(reader.scale)), orientation)
+    image = read_picture(source, admit, plain=reader == _DEFAULT)
+    if reader == _DEFAULT:
+        return upright(to_rgb(image), orientation_of(image))
+    samples = samples_of(image, reader.bands)
+    return upright(Image.fromarray(samples.to_rgb(reader.scale)), orientation_of(image))
+
+
+def _admitting_png(source: Source, admit: Callable[[Cost], None]) -> Callable[[Cost], None]:
+    chunks = read_chunks(source)  # before a decoder goes through them, however many there are
+
+    def admit_whole(cost: Cost) -> None:
+        admit(cost)
+        refuse_damaged_png(source, chunks)
+
+    return admit_whole

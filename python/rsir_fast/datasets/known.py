@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-__all__ = ["KNOWN_LAYOUTS", "KnownLayout", "find_by_classes", "find_by_name", "fold"]
+__all__ = ["KNOWN_LAYOUTS", "KnownLayout", "find_by_classes", "find_by_name", "fold", "words"]
 
 
 def fold(name: str) -> str:
@@ -51,15 +51,16 @@ class KnownLayout:
     first: int | None = None
 
 
-def _words(text: str) -> frozenset[str]:
+def words(text: str) -> frozenset[str]:
+    """Return the words of a text."""
     return frozenset(text.split())
 
 
 KNOWN_LAYOUTS: tuple[KnownLayout, ...] = (
     KnownLayout(
         name="UCMerced_LandUse",
-        aliases=_words("ucmercedlanduse ucmerced ucm ucmlanduse"),
-        classes=_words(
+        aliases=words("ucmercedlanduse ucmerced ucm ucmlanduse"),
+        classes=words(
             "agricultural airplane baseballdiamond beach buildings chaparral denseresidential forest freeway "
             "golfcourse harbor intersection mediumresidential mobilehomepark overpass parkinglot river runway "
             "sparseresidential storagetanks tenniscourt"
@@ -70,8 +71,8 @@ KNOWN_LAYOUTS: tuple[KnownLayout, ...] = (
     ),
     KnownLayout(
         name="WHU-RS19",
-        aliases=_words("whurs19 whurs rs19"),
-        classes=_words(
+        aliases=words("whurs19 whurs rs19"),
+        classes=words(
             "airport beach bridge commercial desert farmland footballfield forest industrial meadow mountain park "
             "parking pond port railwaystation residential river viaduct"
         ),
@@ -81,8 +82,8 @@ KNOWN_LAYOUTS: tuple[KnownLayout, ...] = (
     ),
     KnownLayout(
         name="AID",
-        aliases=_words("aid aiddataset"),
-        classes=_words(
+        aliases=words("aid aiddataset"),
+        classes=words(
             "airport bareland baseballfield beach bridge center church commercial denseresidential desert "
             "farmland forest industrial meadow mediumresidential mountain park parking playground pond port "
             "railwaystation resort river school sparseresidential square stadium storagetanks viaduct"
@@ -92,16 +93,16 @@ KNOWN_LAYOUTS: tuple[KnownLayout, ...] = (
     ),
     KnownLayout(
         name="RSSCN7",
-        aliases=_words("rsscn7 rsscn7master"),
-        classes=_words("agrass bfield cindustry driverlake eforest fresident gparking"),
+        aliases=words("rsscn7 rsscn7master"),
+        classes=words("agrass bfield cindustry driverlake eforest fresident gparking"),
         images=2800,
         per_class=400,
         homepage="https://github.com/palewithout/RSSCN7",
     ),
     KnownLayout(
         name="PatternNet",
-        aliases=_words("patternnet"),
-        classes=_words(
+        aliases=words("patternnet"),
+        classes=words(
             "airplane baseballfield basketballcourt beach bridge cemetery chaparral christmastreefarm closedroad "
             "coastalmansion crosswalk denseresidential ferryterminal footballfield forest freeway golfcourse "
             "harbor intersection mobilehomepark nursinghome oilgasfield oilwell overpass parkinglot parkingspace "
@@ -114,8 +115,8 @@ KNOWN_LAYOUTS: tuple[KnownLayout, ...] = (
     ),
     KnownLayout(
         name="NWPU-RESISC45",
-        aliases=_words("nwpuresisc45 resisc45 nwpu"),
-        classes=_words(
+        aliases=words("nwpuresisc45 resisc45 nwpu"),
+        classes=words(
             "airplane airport baseballdiamond basketballcourt beach bridge chaparral church circularfarmland "
             "cloud commercialarea denseresidential desert forest freeway golfcourse groundtrackfield harbor "
             "industrialarea intersection island lake meadow mediumresidential mobilehomepark mountain overpass "
@@ -128,8 +129,8 @@ KNOWN_LAYOUTS: tuple[KnownLayout, ...] = (
     ),
     KnownLayout(
         name="EuroSAT",
-        aliases=_words("eurosat eurosatrgb 2750"),
-        classes=_words(
+        aliases=words("eurosat eurosatrgb 2750"),
+        classes=words(
             "annualcrop forest herbaceousvegetation highway industrial pasture permanentcrop residential river sealake"
         ),
         images=27000,

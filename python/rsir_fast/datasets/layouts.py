@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
+from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from rsir_fast.base.text import printable
+from rsir_fast.base.text import listed, printable
 from rsir_fast.datasets.dataset import Dataset
+from rsir_fast.datasets.folder_names import masks_among
 from rsir_fast.datasets.known import KnownLayout, find_by_classes, find_by_name, fold
-from rsir_fast.datasets.scan import list_folder, natural_key, walk_images
+from rsir_fast.datasets.places import Place, by_prefix, locate
+from rsir_fast.datasets.scan import Tree, Walk, natural_key
 from rsir_fast.errors import DatasetError
 
 __all__ = ["open_folder"]
 
 _Groups = dict[str, list[str]]
 
-_NUMBERED = re.compile(r"(?P<prefix>.*?[^\d _-])[ _-]*\d+")
-_WRAPPERS = frozenset({"image", "images", "img", "imgs", "data"})
-_DEEPEST_WRAPPING = 4
-_EXPECTED = "expected FOLDER/CLASS/image.jpg, or images directly in the folder (JPEG, PNG, TIFF, BMP)"
+_EXPECTED = "expected FOLDER/CLASS/image.jpg, or images directly in the folder (JPEG, PNG, TIFF, JPEG2000, BMP, WebP)"
+_ENDINGS_SHOWN = 8
 
 
 def open_folder(folder: str | Path, *, name: str | None = None, all_items: bool = False) -> Dataset:
@@ -32,10 +35,14 @@ def open_folder(folder: str | Path, *, name: str | None = None, all_items: bool 
     class in the file name (``airport_01.jpg``). Any other folder with subfolders has their names as classes, and images
     further down belong to the uppermost of them; a folder with images only has no classes.
 
+    No classes are, by their names: wrappers (``Images/``, or the only folder, at any depth up to 8), parts of a split
+    (``train/``, ``val/``, ``test/`` above the classes are taken together) and masks (``masks/`` or ``labels/`` beside
+    the images are left out). Where that leaves two readings the folder is refused, and told which to name.
+
     Parameters
     ----------
     folder
-        Where to look. Hidden files, ``__MACOSX`` and files that are no images are passed over.
+        Where to look. Hidden files, ``__MACOSX``, ``Thumbs.db`` and the like are passed over.
     name
         Replaces the name found.
     all_items
@@ -44,23 +51,35 @@ def open_folder(folder: str | Path, *, name: str | None = None, all_items: bool 
     Returns
     -------
     Dataset
-        Items by class, then by name, in natural order. Its `notes` say where it deviates from the published data set
-        and what was left out; deviations are never fatal.
+        Items by class, then by name, in natural order. Its `notes` say where it deviates from the published data set,
+        what was taken, and what was left out: files of other endings, images outside the classes, masks; deviations are
+        never fatal. Its `unreadable` lists folders that may not be read.
 
     Raises
     ------
     DatasetError
-        If the folder is missing, is a file, cannot be read, or holds no images.
+        If the folder is missing, is a file, cannot be read, holds no images, or has two readings.
+    MachineError
+        If the disk or the network failed.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise DatasetError(_what_is_missing(folder))
-    root, known, notes = _locate(folder, _DEEPEST_WRAPPING)
-    groups, loose = _group(root, known, notes)
+    tree = Tree(folder)
+    place = locate(tree)
+    if place.refusal:
+        raise DatasetError(place.refusal)
+    found = _Found()
+    _gather(tree, place, found)
+    groups = {label: found.groups[label] for label in sorted(found.groups, key=natural_key)}
+    known, notes = place.known, place.notes
+    if place.parts:
+        known = find_by_classes(groups, ())
     if known is not None:
         notes += _deviations(known, groups)
         # Only of the whole published data set: a folder of the user's that resembles it is not cut.
-        if known.first is not None and not all_items and {fold(label) for label in groups} == known.classes:
+        whole = not place.parts and {fold(label) for label in groups} == known.classes
+        if known.first is not None and not all_items and whole:
             available = sum(map(len, groups.values()))
             groups = {label: items[: known.first] for label, items in groups.items()}
             taken = sum(map(len, groups.values()))
@@ -69,18 +88,151 @@ def open_folder(folder: str | Path, *, name: str | None = None, all_items: bool 
                     f"{known.name}: took the first {known.first} images of each class in natural order, "
                     f"{taken} of {available} (all_items=True takes all)"
                 )
-    items = tuple(item for group in groups.values() for item in group) if groups else tuple(loose)
+    items = [item for group in groups.values() for item in group] if groups else found.loose
     if not items:
-        raise DatasetError(f"no images in {printable(folder)}: {_EXPECTED}")
+        raise DatasetError(_nothing_in(folder, found))
     labels = np.repeat(np.arange(len(groups), dtype=np.int64), [len(group) for group in groups.values()])
+    notes += [*_left_out(tree, place, found), *_alike(groups), *_twice(tree, items, found.walk.linked)]
+    root = place.folder if not place.parts else ""
     return Dataset(
         name=name or (known.name if known else os.path.basename(os.path.abspath(folder))) or "dataset",
-        root=root,
-        items=items,
+        root=folder / root,
+        items=tuple(item.removeprefix(root) for item in items),
         labels=labels if groups else None,
         classes=tuple(groups),
         notes=tuple(notes),
+        unreadable=tuple(entry._replace(item=entry.item.removeprefix(root)) for entry in found.walk.unreadable),
     )
+
+
+@dataclass
+class _Found:
+    """Images by class, images that belong to none, and what was met on the way."""
+
+    groups: _Groups = field(default_factory=dict)
+    loose: list[str] = field(default_factory=list)
+    empty: list[str] = field(default_factory=list)
+    walk: Walk = field(default_factory=Walk)
+    above: set[str] = field(default_factory=set)
+
+
+def _gather(tree: Tree, place: Place, found: _Found) -> None:
+    """Add the images of a place."""
+    for part in place.parts.values():
+        _gather(tree, part, found)
+    if place.parts:
+        return
+    names = place.folder.split("/")[:-1]
+    found.above |= {"".join(f"{name}/" for name in names[:depth]) for depth in range(len(names))}
+    listing = tree.listing(place.folder)
+    masks = masks_among(listing.folders, listing.images)
+    found.walk.masks += [f"{place.folder}{name}/" for name in masks]
+    groups: _Groups = {}
+    for label in listing.folders:
+        if label not in masks:
+            images, folders = len(found.walk.images), len(found.walk.unreadable)
+            tree.walk(f"{place.folder}{label}/", found.walk)
+            if len(found.walk.images) > images:
+                groups[label] = found.walk.images[images:]
+            elif len(found.walk.unreadable) == folders:
+                found.empty.append(label)
+    loose = listing.images
+    if not groups and place.known is not None:
+        groups, loose = by_prefix(loose), []
+        groups = {label: [place.folder + image for image in images] for label, images in groups.items()}
+    for label, items in groups.items():
+        found.groups.setdefault(label, []).extend(items)
+    found.loose += [place.folder + image for image in loose]
+    found.walk.linked += [place.folder + image for image in listing.images if image in listing.links]
+    found.walk.others += listing.others
+
+
+def _look_above(tree: Tree, place: Place, found: _Found) -> list[str]:
+    """Add what lies beside the folders on the way to the images; return the images."""
+    outside: list[str] = []
+    for folder in sorted(found.above, key=natural_key):
+        listing = tree.listing(folder)
+        found.walk.others += listing.others
+        outside += [folder + image for image in listing.images]
+        if place.known is None:
+            masks = masks_among(listing.folders, listing.images)
+            found.walk.masks += [f"{folder}{name}/" for name in masks]
+            rest = (name for name in listing.folders if name not in masks)
+            found.empty += [folder + name for name in rest if not tree.holds_images(f"{folder}{name}/")]
+    return outside
+
+
+def _left_out(tree: Tree, place: Place, found: _Found) -> list[str]:
+    """Say what belongs to no class, and what is no image."""
+    notes = []
+    outside = _look_above(tree, place, found) + (found.loose if found.groups else [])
+    if found.empty:
+        notes.append(f"folders without images were left out: {', '.join(map(printable, found.empty))}")
+    if outside:
+        where = "the class folders" if found.groups else "that folder"
+        what = f"{len(outside)} images" if len(outside) > 1 else "1 image"
+        verb = "were" if len(outside) > 1 else "was"
+        notes.append(f"{what} outside {where} {verb} left out, the first {printable(outside[0])}")
+    masks = [name.rstrip("/") for name in found.walk.masks]
+    if masks:
+        notes.append(f"folders of masks or labels were left out: {listed(masks)}")
+    if found.walk.others:
+        notes.append(f"{_endings(found.walk.others)} left out")
+    return notes
+
+
+def _endings(others: Counter[str]) -> str:
+    """Count files by their endings: ``3 files with endings .gif (2), .xyz (1) were``."""
+    ordered = sorted(others.items(), key=lambda entry: (-entry[1], entry[0]))
+    if len(ordered) == 1:
+        ending, count = ordered[0]
+        what = f"with ending {printable(ending)}" if ending else "without ending"
+        return f"{count} files {what} were" if count > 1 else f"1 file {what} was"
+    counted = [f"{ending or 'none'} ({count})" for ending, count in ordered]
+    return f"{others.total()} files with endings {listed(counted, _ENDINGS_SHOWN)} were"
+
+
+def _alike(groups: _Groups) -> list[str]:
+    """Say which classes are one by all but case, spaces, or the form of their accents."""
+    by_look: dict[str, list[str]] = {}
+    for label in groups:
+        look = re.sub(r"[\s_-]", "", unicodedata.normalize("NFKC", label).casefold())
+        by_look.setdefault(look, []).append(label)
+    # As code points: two of them may look the same in any font.
+    return [
+        "kept apart as classes, though their names differ only in case, spaces or the form of letters: "
+        + ", ".join(f"{label!a} ({len(groups[label])})" for label in labels)
+        + "; if they are one, put their images into one folder"
+        for labels in by_look.values()
+        if len(labels) > 1
+    ]
+
+
+def _twice(tree: Tree, items: list[str], linked: list[str]) -> list[str]:
+    """Say which images are links to others of the data set."""
+    links = set(linked).intersection(items)
+    if not links:
+        return []
+    root = os.path.realpath(tree.root)
+    met = {os.path.join(root, item) for item in items if item not in links}
+    again = []
+    for item in (item for item in items if item in links):
+        real = os.path.realpath(tree.root / item)
+        if real in met:
+            again.append(item)
+        met.add(real)
+    if not again:
+        return []
+    what = f"{len(again)} images are links" if len(again) > 1 else "1 image is a link"
+    return [f"{what} to other images of the data set, the first {printable(again[0])}: each counts as one of its own"]
+
+
+def _nothing_in(folder: Path, found: _Found) -> str:
+    more = [*(f"{_endings(found.walk.others)} found",) * bool(found.walk.others)]
+    more += [entry.reason for entry in found.walk.unreadable[:3]]
+    if found.walk.masks:
+        more.append(f"images of masks or labels alone: name {printable(folder / found.walk.masks[0])} to have those")
+    return "; ".join([f"no images in {printable(folder)}: {_EXPECTED}", *more])
 
 
 def _what_is_missing(folder: Path) -> str:
@@ -94,62 +246,16 @@ def _what_is_missing(folder: Path) -> str:
     return f"{message}. {known.name} comes from {known.homepage}: unpack it there{download}"
 
 
-def _locate(folder: Path, depth: int) -> tuple[Path, KnownLayout | None, list[str]]:
-    """Walk through wrapping folders down to the one whose subfolders are the classes."""
-    folders, images = list_folder(folder)
-    outer_names = Path(os.path.abspath(folder)).parts[:-3:-1]
-    known = find_by_classes(folders or _by_prefix(images), outer_names)
-    if known is not None or depth == 0:
-        return folder, known, []
-    inside = [name for name in folders if find_by_name(name) or fold(name) in _WRAPPERS]
-    if len(inside) == 1:
-        root, known, notes = _locate(folder / inside[0], depth - 1)
-        if known is not None:
-            others = [printable(name) for name in folders if name != inside[0]]
-            if others:
-                notes.append(f"took {printable(inside[0])}; other folders beside it were left out: {', '.join(others)}")
-            return root, known, notes
-    if len(folders) == 1 and not images:
-        inner_folders, inner_images = list_folder(folder / folders[0])
-        if inner_folders and not inner_images:
-            return _locate(folder / folders[0], depth - 1)
-    return folder, None, []
-
-
-def _by_prefix(images: list[str]) -> _Groups:
-    """Group flat names such as ``airport_01.jpg`` by what stands before the number; empty if one has no number."""
-    groups: _Groups = {}
-    for image in images:
-        match = _NUMBERED.fullmatch(os.path.splitext(image)[0])
-        if match is None:
-            return {}
-        groups.setdefault(match["prefix"], []).append(image)
-    return {label: groups[label] for label in sorted(groups, key=natural_key)}
-
-
-def _group(root: Path, known: KnownLayout | None, notes: list[str]) -> tuple[_Groups, list[str]]:
-    """Images by class, and images that belong to none; adds to `notes` what was left out."""
-    folders, images = list_folder(root)
-    groups = {label: [f"{label}/{image}" for image in walk_images(root / label)] for label in folders}
-    empty = [printable(label) for label, items in groups.items() if not items]
-    groups = {label: items for label, items in groups.items() if items}
-    if not groups:
-        return (_by_prefix(images), []) if known is not None else ({}, images)
-    if empty:
-        notes.append(f"folders without images were left out: {', '.join(empty)}")
-    if images:
-        notes.append(f"{len(images)} images outside the class folders were left out, the first {printable(images[0])}")
-    return groups, []
-
-
 def _deviations(known: KnownLayout, groups: _Groups) -> list[str]:
-    found = {fold(label): len(items) for label, items in groups.items()}
-    total = sum(found.values())
+    found: Counter[str] = Counter()
+    for label, items in groups.items():
+        found[fold(label)] += len(items)
+    total = found.total()
     details = []
     if missing := known.classes - found.keys():
         details.append(f"missing classes: {', '.join(sorted(missing))}")
-    if unknown := found.keys() - known.classes:
-        details.append(f"unknown classes: {', '.join(sorted(unknown))}")
+    if unknown := [label for label in groups if fold(label) not in known.classes]:
+        details.append(f"unknown classes: {listed(unknown, 20)}")
     if known.per_class is not None:
         details += [
             f"{label} has {len(items)} of {known.per_class}"

@@ -9,10 +9,14 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
+from pydantic import BaseModel, InstanceOf
 
 from rsir_fast.base.durable import write_durably
+from rsir_fast.base.reading import read_record
+from rsir_fast.base.shown import Shown
 from rsir_fast.base.text import printable
 from rsir_fast.datasets.dataset import Dataset
 from rsir_fast.errors import DatasetError
@@ -23,8 +27,19 @@ _FORMAT = "rsir_fast split"
 _SHOWN = 5
 
 
-@dataclass(frozen=True)
-class Split:
+class _SplitFile(BaseModel):
+    """A split on disk. Names that are no valid UTF-8 are lone surrogates, which pydantic's own str refuses."""
+
+    format: Literal["rsir_fast split"]
+    version: Literal[1]
+    dataset: InstanceOf[str]
+    seed: int | None = None
+    train: list[InstanceOf[str]]
+    test: list[InstanceOf[str]]
+
+
+@dataclass(frozen=True, repr=False)
+class Split(Shown):
     """Training and test items, by name: it stays right when the data set is sorted or extended differently.
 
     Parameters
@@ -53,6 +68,14 @@ class Split:
     train: tuple[str, ...]
     test: tuple[str, ...]
     seed: int | None = None
+
+    def _facts(self) -> dict[str, str]:
+        return {
+            "data set": self.dataset,
+            "train": f"{len(self.train):,} to train",
+            "test": f"{len(self.test):,} to test",
+            "seed": "" if self.seed is None else f"seed {self.seed}",
+        }
 
     def __post_init__(self) -> None:
         counts = Counter((*self.train, *self.test))
@@ -123,22 +146,9 @@ class Split:
         DatasetError
             If the file is missing or is no split, an item occurs twice, or items are not in `dataset`.
         """
-        path = Path(path)
-        where = f"split file {printable(path)}"
-        try:
-            content = json.loads(path.read_bytes())
-        except OSError as error:
-            raise DatasetError(f"cannot read {where}: {error.strerror}") from error
-        except ValueError as error:
-            raise DatasetError(
-                f"{where} is no JSON ({error}); make it with stratified_split(...).save(path)"
-            ) from error
-        if not isinstance(content, dict) or content.get("format") != _FORMAT or content.get("version") != 1:
-            raise DatasetError(f'{where}: expected an object with "format": "{_FORMAT}" and "version": 1')
-        lists = [content.get("train"), content.get("test")]
-        if not all(isinstance(part, list) and all(isinstance(item, str) for item in part) for part in lists):
-            raise DatasetError(f'{where}: expected lists of item names as "train" and "test"')
-        split = cls(str(content.get("dataset")), tuple(content["train"]), tuple(content["test"]), content.get("seed"))
+        remedy = "make it with stratified_split(...).save(path)"
+        found = read_record(_SplitFile, Path(path), "a split of images", remedy, DatasetError)
+        split = cls(found.dataset, tuple(found.train), tuple(found.test), found.seed)
         if dataset is not None:
             split.apply(dataset)
         return split
@@ -181,7 +191,7 @@ def stratified_split(dataset: Dataset, *, train: float | int = 0.8, seed: int = 
     labels = dataset.require_labels()
     is_count = isinstance(train, (int, np.integer)) and not isinstance(train, bool)
     if isinstance(train, bool) or not (train >= 1 if is_count else 0 < train < 1):
-        raise DatasetError(f"expected train as a share between 0 and 1 or as a count of at least 1, got {train!r}")
+        raise ValueError(f"train: expected a share between 0 and 1, or a count of at least 1, got {train!r}")
     in_train = np.zeros(len(dataset), dtype=np.bool_)
     for label, name in enumerate(dataset.classes):
         members = np.flatnonzero(labels == label)

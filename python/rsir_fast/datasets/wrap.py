@@ -15,7 +15,10 @@ from PIL import Image
 
 from rsir_fast.base.text import printable
 from rsir_fast.datasets.dataset import Dataset
-from rsir_fast.datasets.images import IMAGE_SUFFIXES, strict_pillow, to_eight_bits, to_rgb
+from rsir_fast.datasets.images import IMAGE_SUFFIXES
+from rsir_fast.datasets.pictures import to_rgb
+from rsir_fast.datasets.samples import to_eight_bits
+from rsir_fast.datasets.strict import strict_decoders
 from rsir_fast.errors import DatasetError, ImageError
 
 __all__ = ["image_from", "wrap_dataset"]
@@ -133,7 +136,7 @@ class _MapLoader:
 
     def __call__(self, item: str) -> Image.Image:
         try:
-            with self._turn, strict_pillow():
+            with self._turn, strict_decoders():
                 value = self.source[int(item.removeprefix("item-"))]
                 return image_from(value[0] if isinstance(value, (tuple, list)) else value)
         except ImageError as error:

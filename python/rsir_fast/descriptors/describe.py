@@ -10,15 +10,19 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel
 
+from rsir_fast.base.reading import as_record, reading
 from rsir_fast.datasets import Dataset, open_dataset
+from rsir_fast.datasets.limits import MEMORY
 from rsir_fast.descriptors.descriptor import Descriptor, Learnt
 from rsir_fast.descriptors.ordered import in_order
-from rsir_fast.errors import ImageError
+from rsir_fast.errors import FeaturesError, ImageError
 from rsir_fast.extraction import Features, Progress
-from rsir_fast.extraction.fill import Rows, at_least, check_resumable, fill, fingerprint
+from rsir_fast.extraction.fill import Rows, at_least, check_resumable, fill
 from rsir_fast.extraction.loader import default_workers
 from rsir_fast.extraction.records import DESCRIPTOR
+from rsir_fast.extraction.stamps import Stamps
 from rsir_fast.extraction.store import check_folder, check_settings
 
 __all__ = ["describe_dataset", "read_learnt"]
@@ -102,7 +106,8 @@ def describe_dataset(
     learnt_in: dict[str, Any] = {}
     recipe = {"kind": descriptor.kind, "parameters": descriptor.parameters}
     if not descriptor.fitted:
-        same_data = fingerprint(data)
+        stamps = Stamps(data)
+        same_data = stamps.fingerprint()
         if folder is not None and resume and not force:
             # Before anything is learnt, which may take long.
             check_settings(folder, {"dataset": same_data, "descriptor": dict(recipe)})
@@ -111,6 +116,7 @@ def describe_dataset(
         if descriptor.learnt is None:
             start = time.perf_counter()
             descriptor.fit(data, workers=workers, progress=progress)
+            stamps.check()
             learnt_in["learn_s"] = time.perf_counter() - start
     learnt = descriptor.learnt
     return fill(
@@ -133,7 +139,8 @@ def _rows(data: Dataset, descriptor: Descriptor, numbers: Sequence[int], workers
 
     def describe(number: int) -> NDArray[np.float32] | str:
         try:
-            return descriptor.describe(data.load_image(number))
+            with MEMORY.scope():
+                return descriptor.describe(data.load_image(number))
         except ImageError as error:
             return str(error)
         except MemoryError:
@@ -144,6 +151,13 @@ def _rows(data: Dataset, descriptor: Descriptor, numbers: Sequence[int], workers
         return Rows(None, 1, [(number, found)]) if isinstance(found, str) else Rows(found[None], 1, [])
 
     return in_order(rows, numbers, workers)
+
+
+class _Stored(BaseModel):
+    """Metadata of a file of what was learnt."""
+
+    recipe: dict[str, Any]
+    facts: dict[str, Any]
 
 
 def _written(learnt: Learnt, recipe: dict[str, Any]) -> bytes:
@@ -168,15 +182,18 @@ def read_learnt(folder: Path, recipe: dict[str, Any] | None = None) -> Learnt | 
     Learnt or None
         None if there is nothing, it was learnt otherwise, or it is damaged.
     """
-    from safetensors import SafetensorError, safe_open
+    from safetensors import safe_open
 
     path = folder / DESCRIPTOR
     try:
-        with safe_open(path, framework="numpy") as file:
-            stored = json.loads(file.metadata()[_METADATA])
-            if recipe is not None and stored["recipe"] != recipe:
+        with (
+            reading(path, "what a descriptor learnt", "describe the images again", FeaturesError),
+            safe_open(path, framework="numpy") as file,
+        ):
+            stored = as_record(_Stored, file.metadata()[_METADATA])
+            if recipe is not None and stored.recipe != recipe:
                 return None
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-        return Learnt(arrays, stored["facts"])
-    except (OSError, SafetensorError, ValueError, KeyError, TypeError):
+            return Learnt(arrays, stored.facts)
+    except FeaturesError:
         return None

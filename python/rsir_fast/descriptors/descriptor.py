@@ -35,7 +35,7 @@ class Learnt:
         JSON-able: from what and how; part of the provenance.
     """
 
-    arrays: dict[str, NDArray[np.float32]]
+    arrays: dict[str, NDArray[np.float32]] = field(repr=False)
     facts: dict[str, Any]
 
 

@@ -26,6 +26,8 @@ def usable_device(device: str | torch.device | None) -> torch.device:
         target = torch.device(device)
         if target.type == "meta":
             raise ValueError("it holds no data")
+        if target.type == "cpu" and target.index:
+            raise ValueError("there is one CPU, without a number")
         torch.zeros(1, device=target)
     except (RuntimeError, ValueError, AssertionError, TypeError) as error:
         reason = str(error).splitlines()[0]

@@ -4,26 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rsir_fast.datasets import Dataset
+from rsir_fast.base.shown import Shown, counted
+from rsir_fast.datasets import Dataset, Reader, Skipped
 from rsir_fast.errors import FeaturesError
 
 __all__ = ["Features", "Skipped"]
 
 
-class Skipped(NamedTuple):
-    """An image that could not be read, and why."""
-
-    item: str
-    reason: str
-
-
-@dataclass(frozen=True, eq=False)
-class Features:
+@dataclass(frozen=True, eq=False, repr=False)
+class Features(Shown):
     """The features of the readable images of a data set.
 
     Parameters
@@ -57,6 +51,8 @@ class Features:
     Examples
     --------
     >>> features = Features(np.zeros((2, 3), np.float32), ("a/1.png", "b/1.png"), np.array([0, 1]), ("a", "b"), "demo")
+    >>> features
+    Features(2 x 3 float32, 2 classes, demo)
     >>> len(features), features.dim
     (2, 3)
     """
@@ -97,6 +93,16 @@ class Features:
     def __len__(self) -> int:
         return len(self.matrix)
 
+    def _facts(self) -> dict[str, str]:
+        made = [str(self.provenance[key]) for key in ("name", "layer") if self.provenance.get(key)]
+        return {
+            "matrix": f"{len(self)} x {self.dim} {self.matrix.dtype}",
+            "classes": "no classes" if self.labels is None else counted(len(self.classes), "class", "classes"),
+            "made by": ":".join(made),
+            "data set": self.name,
+            "left out": counted(len(self.skipped), "image skipped", "images skipped") if self.skipped else "",
+        }
+
     @property
     def dim(self) -> int:
         """Length of a feature vector."""
@@ -112,7 +118,8 @@ class Features:
         """
         if self.root is None:
             raise FeaturesError(f"features of {self.name}: expected images in a folder, but they were only in memory")
-        return Dataset(self.name, self.root, self.items, self.labels, self.classes, self.notes)
+        reader = Reader.of(self.provenance)
+        return Dataset(self.name, self.root, self.items, self.labels, self.classes, self.notes, reader=reader)
 
     def save(self, folder: str | Path, *, force: bool = False) -> Path:
         """Write to a folder, in the format that `extract` writes.
@@ -154,6 +161,6 @@ class Features:
         FeaturesError
             If the folder is missing, unfinished or damaged.
         """
-        from rsir_fast.extraction.store import load
+        from rsir_fast.extraction.stored import load
 
         return load(Path(folder), verify=verify)

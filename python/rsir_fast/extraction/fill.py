@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,10 +15,11 @@ from numpy.typing import NDArray
 from rsir_fast.datasets import Dataset
 from rsir_fast.errors import FeaturesError, RsirError
 from rsir_fast.extraction.features import Features, Skipped
+from rsir_fast.extraction.stamps import Stamps
 from rsir_fast.extraction.store import FeatureStore
 from rsir_fast.ops._arrays import as_count
 
-__all__ = ["Meter", "Progress", "Rows", "at_least", "check_resumable", "fill", "fingerprint"]
+__all__ = ["Meter", "Progress", "Rows", "at_least", "check_resumable", "fill"]
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def fill(
     dim
         Length of a row.
     provenance
-        Everything beside the data set that decides the matrix, JSON-able.
+        Everything beside the data set and its reader that decides the matrix, JSON-able.
     shard
         Images a shard.
     out, resume, force, progress
@@ -105,21 +105,23 @@ def fill(
 
     Raises
     ------
+    DatasetError
+        If an image is replaced, changed or removed while the run reads it; finished shards stay.
     FeaturesError
         If the folder cannot be used; the message says why.
     RsirError
         If `progress` stopped the run.
     """
+    stamps = Stamps(data)
     if out is None:
         sink: FeatureStore | _Memory = _Memory()
     else:
         check_resumable(data, resume)
-        settings = {"dataset": fingerprint(data), "shard_size": shard, **_deciding(provenance)}
+        settings = {"dataset": stamps.fingerprint(), "shard_size": shard, **_deciding(provenance)}
         sink = FeatureStore(out, settings, resume=resume, force=force)
     with sink:
         if isinstance(sink, FeatureStore):
-            for name, content in (keep or {}).items():
-                sink.keep(name, content)
+            sink.keep(keep or {})
             if sink.is_complete:
                 return Features.load(sink.folder, verify=False)
         todo = [first for first in range(0, len(data), shard) if first not in sink.shards]
@@ -128,7 +130,9 @@ def fill(
         with contextlib.closing(rows(numbers)) as made:
             for first in todo:
                 images = min(shard, len(data) - first)
-                sink.add_shard(first, images, *_shard(made, images, dim, meter))
+                found = _shard(made, images, dim, meter)
+                stamps.check(first, images)
+                sink.add_shard(first, images, *found)
         return sink.finish(
             items=data.items,
             labels=data.labels,
@@ -136,7 +140,7 @@ def fill(
             name=data.name,
             root=data.root,
             dim=dim,
-            provenance=provenance,
+            provenance={**provenance, **data.reader.provenance()},
             timing=meter.timing() | timing(),
             notes=data.notes,
         )
@@ -238,20 +242,3 @@ class _Memory:
             skipped=tuple(Skipped(items[number], reason) for number, reason in self.skipped),
             **rest,
         )
-
-
-def fingerprint(data: Dataset) -> dict[str, Any]:
-    """Recognise the same images again: names, labels and, on disk, size and time of change of every file."""
-    digest = hashlib.sha256()
-    for number, item in enumerate(data.items):
-        label = None if data.labels is None else int(data.labels[number])
-        digest.update(f"{item!r} {label} {_stamp(data, item)}\n".encode())
-    return {"name": data.name, "images": len(data), "classes": len(data.classes), "sha256": digest.hexdigest()}
-
-
-def _stamp(data: Dataset, item: str) -> tuple[int, int] | None:
-    try:
-        found = None if data.root is None else (data.root / item).stat()
-    except OSError:
-        return None
-    return None if found is None else (found.st_size, found.st_mtime_ns)

@@ -13,7 +13,8 @@ import torch
 from numpy.typing import NDArray
 
 from rsir_fast.backbones import Preprocessing
-from rsir_fast.datasets import Dataset
+from rsir_fast.datasets import Dataset, Reader
+from rsir_fast.datasets.limits import MEMORY
 from rsir_fast.errors import ImageError
 from rsir_fast.extraction.jpeg import DeviceDecoder, EncodedJpeg, read_jpeg
 
@@ -93,8 +94,9 @@ def batches(
         return preprocessing.prepare(dataset.load_image(number))
 
     def encoded(number: int) -> EncodedJpeg | None:
-        return None if dataset.root is None else read_jpeg(dataset.root / dataset.items[number])
+        return read_jpeg(dataset.root / dataset.items[number]) if dataset.root is not None and plain else None
 
+    plain = dataset.reader == Reader()  # bands and scale are chosen on the CPU
     groups = [numbers[first : first + batch_size] for first in range(0, len(numbers), batch_size)]
     device = None if decoder is None else (decoder, encoded)
     return in_groups(load, groups, preprocessing.input_size, workers, pin_memory=pin_memory, device=device)
@@ -136,7 +138,8 @@ def in_groups(
 
     def checked(number: int) -> Loaded:
         try:
-            return load(number)
+            with MEMORY.scope():
+                return load(number)
         except ImageError as error:
             return str(error)
         except MemoryError:

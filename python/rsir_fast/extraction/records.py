@@ -17,13 +17,14 @@ import io
 import json
 import os
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, InstanceOf, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, InstanceOf
 
 from rsir_fast.base.durable import write_durably
+from rsir_fast.base.reading import read_record, reading
 from rsir_fast.base.text import printable
 from rsir_fast.errors import FeaturesError
 
@@ -36,6 +37,7 @@ __all__ = [
     "Manifest",
     "Plan",
     "ShardRecord",
+    "found",
     "read_items",
     "write_items",
 ]
@@ -45,6 +47,10 @@ DESCRIPTOR = "descriptor.safetensors"
 
 # File names that are no valid UTF-8 reach Python as lone surrogates, which pydantic's own str refuses.
 Name = InstanceOf[str]
+Count = Annotated[int, Field(ge=0, le=1 << 48)]
+Dim = Annotated[int, Field(ge=0, le=1 << 31)]
+
+AGAIN = "extract again with resume (--resume)"
 
 
 class Record(BaseModel):
@@ -74,12 +80,12 @@ class Plan(Record):
 class ShardRecord(Record):
     """What vouches for one shard: images `first` to `first + images` of the data set."""
 
-    first: int
-    images: int
-    rows: int
+    first: Count
+    images: Count
+    rows: Count
     sha256: str
     plan: str
-    skipped: list[tuple[int, str]]
+    skipped: list[tuple[Count, str]]
 
     @property
     def stem(self) -> str:
@@ -92,8 +98,8 @@ class Manifest(Record):
 
     format: Literal["rsir-features"] = "rsir-features"
     version: Literal[1] = 1
-    rows: int
-    dim: int
+    rows: Count
+    dim: Dim
     dataset: Name
     root: Name | None
     classes: list[Name]
@@ -104,11 +110,17 @@ class Manifest(Record):
     timing: dict[str, Any]
 
 
-def read_record(kind: type[R], path: Path) -> R | None:
-    """Return the record in a file; None if there is no file, or something else is in it."""
+def found(kind: type[R], path: Path) -> R | None:
+    """Return the record in a file; None if there is no file, or something else is in it.
+
+    Raises
+    ------
+    MachineError
+        If the machine failed to read it.
+    """
     try:
-        return kind.model_validate(json.loads(path.read_bytes()))
-    except (OSError, ValueError, ValidationError):
+        return read_record(kind, path, "a record of features", AGAIN, FeaturesError)
+    except FeaturesError:
         return None
 
 
@@ -146,12 +158,10 @@ def read_items(path: Path, rows: int) -> tuple[tuple[str, ...], NDArray[np.int64
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    try:
-        table = pq.read_table(path)
+    with reading(path, "the items of features", AGAIN, FeaturesError):
+        table = pq.read_table(pa.BufferReader(path.read_bytes()))
         items = tuple(os.fsdecode(item) for item in table["item"].to_pylist())
         labels = table["label"].to_numpy() if "label" in table.column_names else None
-    except (OSError, KeyError, pa.ArrowException) as error:
-        raise FeaturesError(f"{path} cannot be read ({printable(error)}); extract again with resume") from None
     if len(items) != rows:
         raise FeaturesError(f"{path}: expected {rows} items, found {len(items)}; extract again with resume")
     return items, labels

@@ -6,14 +6,15 @@ import fcntl
 import hashlib
 import io
 import os
-import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rsir_fast.base.durable import write_durably
+from rsir_fast.base.durable import LEFTOVER, make_folder, remove, sweep, write_durably
+from rsir_fast.base.machine import written
 from rsir_fast.base.text import printable
 from rsir_fast.errors import FeaturesError
 from rsir_fast.extraction.features import Features, Skipped
@@ -26,15 +27,12 @@ from rsir_fast.extraction.records import (
     Manifest,
     Plan,
     ShardRecord,
-    read_items,
-    read_record,
+    found,
     write_items,
 )
+from rsir_fast.extraction.stored import foreign_files, load, state_of
 
-__all__ = ["FeatureStore", "check_folder", "check_settings", "images_kept", "load", "save", "state_of"]
-
-OURS = re.compile(r"manifest\.json|extraction\.json|items\.parquet|descriptor\.safetensors|shards|\.[0-9a-f]{16}\.part")
-SHARD_FILES = re.compile(r"\d{9}\.(npy|json)|\.[0-9a-f]{16}\.part")
+__all__ = ["FeatureStore", "check_folder", "check_settings", "save"]
 
 # What may differ between a finished matrix and a request for it: the bits of a feature may depend on it, its worth not.
 MACHINE_KEYS = {
@@ -51,13 +49,6 @@ MACHINE_KEYS = {
 }
 
 
-def state_of(folder: Path) -> Literal["finished", "unfinished"] | None:
-    """Tell whether a folder holds features; None if not."""
-    if read_record(Manifest, folder / MANIFEST) is not None:
-        return "finished"
-    return None if read_record(Plan, folder / PLAN) is None else "unfinished"
-
-
 def check_folder(folder: Path, *, resume: bool = False, force: bool = False) -> None:
     """Check, changing nothing, that a folder may be written to.
 
@@ -71,9 +62,9 @@ def check_folder(folder: Path, *, resume: bool = False, force: bool = False) -> 
     if not folder.is_dir():
         return
     state = state_of(folder)
-    foreign = [name for name in os.listdir(folder) if state is None or not OURS.fullmatch(name)]
-    if (folder / SHARDS).is_dir() and state is not None:
-        foreign += [f"{SHARDS}/{name}" for name in os.listdir(folder / SHARDS) if not SHARD_FILES.fullmatch(name)]
+    foreign = foreign_files(folder)
+    if state is None:
+        foreign = [name for name in os.listdir(folder) if not LEFTOVER.fullmatch(name)]
     if foreign:
         raise FeaturesError(
             f"{folder}: expected a new or empty folder, or one of features, found {printable(min(foreign))!r} in it; "
@@ -93,16 +84,10 @@ def check_settings(folder: Path, settings: dict[str, Any]) -> None:
     FeaturesError
         Naming what differs.
     """
-    before = read_record(Plan, folder / PLAN)
+    before = found(Plan, folder / PLAN)
     if before is not None:
         ours = _flat(settings)
         _refuse_changes(folder, ours, _flat(before.settings), sorted(ours))
-
-
-def images_kept(folder: Path) -> int:
-    """Count the images of finished shards in a folder, however the run ended."""
-    records = (read_record(ShardRecord, path) for path in (folder / SHARDS).glob("*.json"))
-    return sum(record.images for record in records if record is not None)
 
 
 class FeatureStore:
@@ -133,21 +118,20 @@ class FeatureStore:
         self.plan = Plan(settings=settings)
         self.digest = self.plan.digest()  # before anything is touched: it fails where the settings are not JSON
         self.shards: dict[int, ShardRecord] = {}
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
+        check_folder(folder, resume=resume, force=force)
+        make_folder(folder)
+        with written(folder):
             self._lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        except OSError as error:
-            raise FeaturesError(f"{folder}: expected a folder that can be written ({error}); choose another") from None
         try:
-            self._take_lock()
-            check_folder(folder, resume=resume, force=force)
-            if state_of(folder) is not None and not force:
-                self._take_up()
-            else:
-                self._start_anew()
-        except OSError as error:
-            os.close(self._lock)
-            raise FeaturesError(f"{folder}: expected a folder that can be written ({error}); choose another") from None
+            with written(folder):
+                self._take_lock()
+                check_folder(folder, resume=resume, force=force)
+                if state_of(folder) is not None and not force:
+                    self._take_up()
+                else:
+                    self._start_anew()
+                sweep(folder)
+                sweep(folder / SHARDS)
         except BaseException:
             os.close(self._lock)
             raise
@@ -167,33 +151,52 @@ class FeatureStore:
             ) from None
 
     def _start_anew(self) -> None:
-        """Remove the files of former features; the manifest first, so that nothing half-removed looks whole."""
-        for name in (MANIFEST, PLAN, ITEMS, DESCRIPTOR):
-            (self.folder / name).unlink(missing_ok=True)
-        shards = self.folder / SHARDS
-        shards.mkdir(exist_ok=True)
-        for path in shards.iterdir():
-            path.unlink()
+        """Remove the files of former features.
+
+        The manifest goes first, so that nothing half-removed looks whole; the plan, which says whose folder this is,
+        is there from then on, and what is still there of the former ones is no part of it.
+        """
+        remove(self.folder / MANIFEST)
         self.plan.write(self.folder / PLAN)
+        make_folder(self.folder / SHARDS)
+        remove(self.folder / ITEMS, self.folder / DESCRIPTOR, *(self.folder / SHARDS).iterdir())
 
     def _take_up(self) -> None:
-        before = read_record(Plan, self.folder / PLAN)
-        self._compare(before, ignored=MACHINE_KEYS if self.is_complete else set())
+        """Go on from the shards that are whole; what else a former run left goes."""
+        before = found(Plan, self.folder / PLAN)
+        make_folder(self.folder / SHARDS)
+        records = [record for path in self._shard_files(".json") if (record := found(ShardRecord, path)) is not None]
+        if before is None:
+            self._recognise(records)
+        else:
+            self._compare(before, ignored=MACHINE_KEYS if self.is_complete else set())
         if self.is_complete:
             try:
                 load(self.folder)
                 return
             except FeaturesError:
-                # Damaged: go on from the shards that are whole.
-                self._compare(before, ignored=set())
-                (self.folder / MANIFEST).unlink()
-        for path in sorted((self.folder / SHARDS).glob("*.json")):
-            record = read_record(ShardRecord, path)
-            if record is not None and record.plan == self.digest and self._is_whole(record):
-                self.shards[record.first] = record
+                if before is not None:
+                    self._compare(before, ignored=set())
+                remove(self.folder / MANIFEST)  # damaged
+        if before is None:
+            self.plan.write(self.folder / PLAN)
+        self.shards = {r.first: r for r in records if r.plan == self.digest and self._is_whole(r)}
+        kept = {record.stem for record in self.shards.values()}
+        remove(*(path for path in [*self._shard_files(".json"), *self._shard_files(".npy")] if path.stem not in kept))
 
-    def _compare(self, before: Plan | None, ignored: set[str]) -> None:
-        ours, theirs = _flat(self.plan.settings), {} if before is None else _flat(before.settings)
+    def _shard_files(self, suffix: str) -> list[Path]:
+        return sorted((self.folder / SHARDS).glob(f"[0-9]*{suffix}"))
+
+    def _recognise(self, records: list[ShardRecord]) -> None:
+        """Without a plan, shards still say by its digest whether they are of the same."""
+        if self.is_complete or any(record.plan != self.digest for record in records):
+            raise FeaturesError(
+                f"{self.folder}: {PLAN} is missing or damaged, so it cannot be told that the features there are made "
+                "by the same settings: choose another folder, or replace them (force, --force)"
+            )
+
+    def _compare(self, before: Plan, ignored: set[str]) -> None:
+        ours, theirs = _flat(self.plan.settings), _flat(before.settings)
         ignored = {*ignored, "source"}  # of the weights: older folders have it
         keys = sorted(key for key in ours.keys() | theirs.keys() if key.rsplit(".", 1)[-1] not in ignored)
         _refuse_changes(self.folder, ours, theirs, keys)
@@ -201,20 +204,23 @@ class FeatureStore:
     def _is_whole(self, record: ShardRecord) -> bool:
         try:
             content = (self.folder / SHARDS / f"{record.stem}.npy").read_bytes()
-        except OSError:
+        except FileNotFoundError:
             return False
         return hashlib.sha256(content).hexdigest() == record.sha256
 
     @property
     def is_complete(self) -> bool:
         """Whether the manifest is there."""
-        return read_record(Manifest, self.folder / MANIFEST) is not None
+        return found(Manifest, self.folder / MANIFEST) is not None
 
-    def keep(self, name: str, content: bytes) -> None:
-        """Write a file that belongs to the features; one of the same content is left as it is."""
-        path = self.folder / name
-        if not (path.is_file() and path.read_bytes() == content):
-            write_durably(path, content)
+    def keep(self, files: Mapping[str, bytes]) -> None:
+        """Write the files that belong to the features beside them; those of the same content are left as they are."""
+        for name, content in files.items():
+            path = self.folder / name
+            if not (path.is_file() and path.read_bytes() == content):
+                write_durably(path, content)
+        if DESCRIPTOR not in files:
+            remove(self.folder / DESCRIPTOR)
 
     def add_shard(self, first: int, images: int, matrix: NDArray[np.float32], skipped: list[tuple[int, str]]) -> None:
         """Write the features of images ``first`` to ``first + images``.
@@ -298,36 +304,6 @@ class FeatureStore:
         return load(self.folder, verify=False)
 
 
-def load(folder: Path, *, verify: bool = True) -> Features:
-    """Read finished features; see `Features.load`."""
-    state = state_of(folder)
-    if state == "unfinished":
-        raise FeaturesError(
-            f"{folder}: the features are unfinished or damaged; run the extraction again with resume (--resume)"
-        )
-    manifest = read_record(Manifest, folder / MANIFEST)
-    if manifest is None:
-        found = "other things" if folder.is_dir() else "no such folder"
-        raise FeaturesError(
-            f"{folder}: expected a folder of features (with {MANIFEST}), found {found}; make it with `rsir features`"
-        )
-    parts = [_read_shard(folder / SHARDS, shard, manifest.dim, verify) for shard in manifest.shards]
-    empty = np.empty((0, manifest.dim), dtype=np.float32)
-    items, labels = read_items(folder / ITEMS, manifest.rows)
-    return Features(
-        matrix=parts[0] if len(parts) == 1 else np.concatenate([empty, *parts]),
-        items=items,
-        labels=labels,
-        classes=tuple(manifest.classes),
-        name=manifest.dataset,
-        root=None if manifest.root is None else Path(manifest.root),
-        provenance=manifest.provenance,
-        skipped=tuple(Skipped(item, reason) for item, reason in manifest.skipped),
-        timing=manifest.timing,
-        notes=tuple(manifest.notes),
-    )
-
-
 def save(features: Features, folder: Path, *, force: bool = False) -> Path:
     """Write features to a folder; see `Features.save`."""
     with FeatureStore(folder, {"saved": features.name}, force=force) as store:
@@ -345,19 +321,6 @@ def save(features: Features, folder: Path, *, force: bool = False) -> Path:
             skipped=features.skipped,
         )
     return folder
-
-
-def _read_shard(folder: Path, record: ShardRecord, dim: int, verify: bool) -> NDArray[np.float32]:
-    path = folder / f"{record.stem}.npy"
-    try:
-        whole = not verify or hashlib.sha256(path.read_bytes()).hexdigest() == record.sha256
-        matrix: NDArray[np.float32] = np.load(path, mmap_mode="r", allow_pickle=False)
-        whole &= matrix.shape == (record.rows, dim) and matrix.dtype == np.dtype("<f4")
-    except (OSError, ValueError, EOFError) as error:
-        raise FeaturesError(f"{path} cannot be read ({error}); extract again with resume (--resume)") from None
-    if not whole:
-        raise FeaturesError(f"{path} is damaged (its SHA-256 is not that in {MANIFEST}); extract again with resume")
-    return matrix
 
 
 def _refuse_changes(folder: Path, ours: dict[str, Any], theirs: dict[str, Any], keys: list[str]) -> None:

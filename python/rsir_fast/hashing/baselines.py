@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rsir_fast.base.shown import Shown
 from rsir_fast.hashing.network import MAX_BITS, MIN_BITS
 
 __all__ = ["LinearHash", "iterative_quantization", "random_projection"]
@@ -21,8 +22,8 @@ class TooManyBitsError(ValueError):
     """More bits were asked for than the features have directions."""
 
 
-@dataclass(frozen=True, eq=False)
-class LinearHash:
+@dataclass(frozen=True, eq=False, repr=False)
+class LinearHash(Shown):
     """A hash function fitted on features: subtract a mean, project, take signs.
 
     Attributes
@@ -36,6 +37,10 @@ class LinearHash:
     mean: NDArray[np.float64]
     projection: NDArray[np.float64]
     losses: tuple[float, ...] = ()
+
+    def _facts(self) -> dict[str, str]:
+        learnt = f"{len(self.losses) - 1} alternations" if self.losses else ""
+        return {"codes": f"{self.bits} bits", "features": f"of {len(self.mean):,} values", "fitted by": learnt}
 
     @property
     def bits(self) -> int:

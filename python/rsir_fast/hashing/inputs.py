@@ -13,12 +13,13 @@ import torch
 from torch import Tensor
 
 from rsir_fast.backbones import TURNS, Backbone, Preprocessing
-from rsir_fast.datasets import Dataset
+from rsir_fast.datasets import Dataset, Reader
 from rsir_fast.errors import FeaturesError
 from rsir_fast.extraction import Features
 from rsir_fast.extraction.loader import batches, default_workers
+from rsir_fast.extraction.stamps import Stamps
 
-__all__ = ["check_network", "load_images", "network_of", "of_training_images", "unturned"]
+__all__ = ["check_network", "check_reader", "load_images", "network_of", "of_training_images", "unturned"]
 
 MAX_IN_MEMORY = 4 << 30
 """Bytes of images beyond which they lie in a temporary file that is mapped into memory."""
@@ -44,6 +45,16 @@ def check_network(features: Features, backbone: Backbone) -> None:
             )
 
 
+def check_reader(features: Features, wanted: Reader) -> None:
+    """Raise FeaturesError unless features are of images that were read in a certain way."""
+    found = Reader.of(features.provenance)
+    if features.root is not None and found != wanted:
+        raise FeaturesError(
+            f"features of {features.name}: expected those of images read by {wanted}, found {found}; make them again "
+            "with the bands and scale of the training"
+        )
+
+
 def of_training_images(features: Features, train: Dataset, backbone: Backbone) -> tuple[Tensor, Tensor]:
     """Return the features of the training images, float32 [n, dim], or [n, 8, dim] of all turns; labels, int64 [n].
 
@@ -53,6 +64,7 @@ def of_training_images(features: Features, train: Dataset, backbone: Backbone) -
         If they are of another network, or training images are missing that are not among its unreadable ones.
     """
     check_network(features, backbone)
+    check_reader(features, train.reader)
     row = {item: number for number, item in enumerate(features.items)}
     unreadable = {entry.item for entry in features.skipped}
     missing = [item for item in train.items if item not in row and item not in unreadable]
@@ -97,6 +109,7 @@ def load_images(
     else:
         images = np.empty(shape, np.uint8)
     kept: list[int] = []
+    stamps = Stamps(train)
     threads = default_workers() if workers is None else workers
     first = 0
     for batch in batches(train, preprocessing, range(len(train)), AT_ONCE, threads):
@@ -104,4 +117,5 @@ def load_images(
         kept += [number for number in range(first, first + batch.count) if number not in unreadable]
         images[len(kept) - len(batch.images) : len(kept)] = batch.images.numpy()
         first += batch.count
+    stamps.check()
     return torch.from_numpy(images[: len(kept)]), torch.from_numpy(labels[kept])

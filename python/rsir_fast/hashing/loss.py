@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -83,9 +84,9 @@ class HashLoss:
     loss_weighting: Literal["matlab", "pytorch"] = "matlab"
 
     def __post_init__(self) -> None:
-        if not self.p > 0:
+        if not 0 < self.p < math.inf:
             raise ValueError(f"p: expected a number above 0, got {self.p}")
-        if not self.beta >= 0:
+        if not 0 <= self.beta < math.inf:
             raise ValueError(f"beta: expected a number of at least 0, got {self.beta}")
         if not 0 <= self.eta <= 1:
             raise ValueError(f"eta: expected 0 to 1, got {self.eta}")

@@ -6,30 +6,34 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
+from pydantic import BaseModel, ConfigDict, Field, InstanceOf
+from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
 from rsir_fast.backbones import Backbone, Preprocessing, load_backbone
 from rsir_fast.backbones.weights import file_digest
 from rsir_fast.base.durable import write_durably
+from rsir_fast.base.reading import parse_json, reading
+from rsir_fast.base.shown import Shown, counted
+from rsir_fast.datasets import Reader
 from rsir_fast.errors import FeaturesError, WeightFileError
 from rsir_fast.extraction import Features
-from rsir_fast.hashing.network import DHCNN, HashHead
+from rsir_fast.hashing.network import DHCNN, MAX_BITS, MIN_BITS, HashHead
 
 __all__ = ["HashModel", "made_by_model", "split_hash_features"]
 
-FORMAT, VERSION = "rsir_fast dhcnn", 1
+_MARK = {"format": "rsir_fast dhcnn", "version": 1}
 MEAN_IMAGE = "preprocessing.mean_image"
 
 
-@dataclass(frozen=True)
-class HashModel:
+@dataclass(frozen=True, repr=False)
+class HashModel(Shown):
     """A trained network, the names of its labels, and how it came to be.
 
     Attributes
@@ -49,6 +53,15 @@ class HashModel:
     def bits(self) -> int:
         """Hash length."""
         return self.network.head.bits
+
+    def _facts(self) -> dict[str, str]:
+        trunk, data = self.network.backbone, self.training.get("dataset")
+        return {
+            "codes": f"{self.bits} bits",
+            "labels": counted(len(self.classes), "class", "classes"),
+            "network": f"{trunk.name}:{trunk.layer}",
+            "trained on": f"trained on {data}" if data else "",
+        }
 
     def as_backbone(self, file: Path | None = None) -> Backbone:
         """Return the network as one for `rsir_fast.extract`: a feature row is u, then the labels' probabilities.
@@ -77,6 +90,7 @@ class HashModel:
                 "source": "rsir train dhcnn",
             },
         )
+        whole.provenance |= Reader.of(self.training).provenance()
         whole.provenance["hash"] = {"bits": self.bits, "classes": list(self.classes), "training": self.training}
         return whole
 
@@ -90,8 +104,7 @@ class HashModel:
         """
         trunk = self.network.backbone
         content = {
-            "format": FORMAT,
-            "version": VERSION,
+            **_MARK,
             "bits": self.bits,
             "classes": list(self.classes),
             "backbone": trunk.provenance,
@@ -116,24 +129,22 @@ class HashModel:
         WeightFileError
             If the file is missing, damaged, no such model, or its tensors do not fit its description.
         """
-        content, tensors = _read(Path(path))
-        try:
-            described = content["backbone"]
-            steps = _preprocessing(described["preprocessing"], tensors.pop(MEAN_IMAGE, None))
-            name, layer, width = described["name"], described["layer"], described.get("width")
-            trunk = load_backbone(name, layer, "random:0", resize=steps.resize, width=width)
-            trunk.preprocessing, trunk.provenance = steps, described
-            head = HashHead(trunk.dim, content["bits"], len(content["classes"]))
-            network = DHCNN(trunk, head)
+        path = Path(path)
+        remedy = "train it again, or use the rsir_fast version that wrote it"
+        content, tensors = _read(path)
+        with reading(path, "the tensors of the network that the file describes", remedy, WeightFileError):
+            described = content.backbone
+            trunk = _Trunk.model_validate(described)
+            steps = trunk.preprocessing.steps(tensors.pop(MEAN_IMAGE, None))
+            backbone = load_backbone(trunk.name, trunk.layer, "random:0", resize=steps.resize, width=trunk.width)
+            backbone.preprocessing, backbone.provenance = steps, described
+            head = HashHead(backbone.dim, content.bits, len(content.classes))
+            network = DHCNN(backbone, head)
             network.load_state_dict(tensors)
-            model = cls(network.requires_grad_(False).eval(), tuple(content["classes"]), content["training"])
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            reason = " ".join(str(error).split())
-            raise WeightFileError(
-                f"{path}: expected the tensors of the network that the file describes, found others ({reason[:300]}); "
-                "train it again, or use the rsir_fast version that wrote it"
-            ) from error
-        return model
+            wrong = next((key for key, value in network.state_dict().items() if not value.isfinite().all()), None)
+            if wrong is not None:
+                raise ValueError(f"NaN or infinite values in {wrong}")
+            return cls(network.requires_grad_(False).eval(), tuple(content.classes), content.training)
 
 
 class _Encoder(nn.Module):
@@ -176,33 +187,79 @@ def split_hash_features(matrix: NDArray[np.float32], bits: int) -> tuple[NDArray
     return matrix[:, :bits], matrix[:, bits:]
 
 
-def _preprocessing(described: dict[str, Any], mean_image: Tensor | None) -> Preprocessing:
-    mean = described["mean"]
-    return Preprocessing(
-        input_size=described["input_size"],
-        resize=described["resize"],
-        channel_order=described["channel_order"],
-        divisor=described["divisor"],
-        mean=(math.nan,) * 3 if isinstance(mean, str) else tuple(mean),
-        std=tuple(described["std"]),
-        mean_image=None if mean_image is None else mean_image.numpy(),
-    )
+class _Steps(BaseModel):
+    """Preprocessing as a model file describes it."""
 
+    input_size: Annotated[int, Field(ge=1, le=1 << 14)]
+    resize: Literal["whole", "short-side"]
+    channel_order: Literal["RGB", "BGR"]
+    divisor: float
+    mean: tuple[float, float, float] | str
+    std: tuple[float, float, float]
 
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    try:
-        with safe_open(path, framework="pt") as file:
-            content = json.loads((file.metadata() or {}).get("rsir_fast", "null"))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-    except FileNotFoundError:
-        raise WeightFileError(f"{path}: expected a model of `rsir train dhcnn`, found no such file") from None
-    except (OSError, SafetensorError, ValueError) as error:
-        raise WeightFileError(
-            f"{path}: expected a model of `rsir train dhcnn` (safetensors), cannot read it ({error})"
-        ) from None
-    if not isinstance(content, dict) or content.get("format") != FORMAT or content.get("version") != VERSION:
-        raise WeightFileError(
-            f"{path}: expected a model of `rsir train dhcnn`, version {VERSION}, found other safetensors; "
-            "a network's own weights go to --weights"
+    def steps(self, mean_image: Tensor | None) -> Preprocessing:
+        return Preprocessing(
+            input_size=self.input_size,
+            resize=self.resize,
+            channel_order=self.channel_order,
+            divisor=self.divisor,
+            mean=(math.nan,) * 3 if isinstance(self.mean, str) else self.mean,
+            std=self.std,
+            mean_image=None if mean_image is None else mean_image.numpy(),
         )
-    return content, tensors
+
+
+class _Weights(BaseModel):
+    """The weights that a backbone began with."""
+
+    file: str
+    sha256: str
+
+
+class _Trunk(BaseModel):
+    """The backbone as a model file describes it, as far as something depends on it."""
+
+    name: str
+    layer: str
+    description: str
+    weights: _Weights
+    width: Annotated[float, Field(gt=0, le=1)] | None = None
+    preprocessing: _Steps
+
+
+class _Split(BaseModel):
+    """The images that a model was trained on, and those it was not."""
+
+    train: list[InstanceOf[str]]
+    test: list[InstanceOf[str]]
+
+
+class _Training(BaseModel):
+    """How a model came to be, as far as something depends on it."""
+
+    split: _Split | None = None
+
+
+class _Content(BaseModel):
+    """What a model file says of itself."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    format: Literal["rsir_fast dhcnn"] = "rsir_fast dhcnn"
+    version: Literal[1] = 1
+    bits: Annotated[int, Field(ge=MIN_BITS, le=MAX_BITS)]
+    classes: list[InstanceOf[str]]
+    backbone: dict[str, Any]
+    training: dict[str, Any]
+
+
+def _read(path: Path) -> tuple[_Content, dict[str, Tensor]]:
+    remedy = "give the model.safetensors that it wrote; a network's own weights go to --weights"
+    expected = "a model of `rsir train dhcnn`, version 1"
+    with reading(path, expected, remedy, WeightFileError), safe_open(path, framework="pt") as file:
+        content: Any = parse_json((file.metadata() or {}).get("rsir_fast", "null"))
+        if not isinstance(content, dict) or any(content.get(key) != value for key, value in _MARK.items()):
+            raise WeightFileError(f"{path}: expected {expected}, found other safetensors; {remedy}")
+        described = _Content.model_validate(content)
+        _Training.model_validate(described.training)
+        return described, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)

@@ -77,10 +77,10 @@ class Recipe:
             if getattr(self, name) < least:
                 raise ValueError(f"{name}: expected at least {least}, got {getattr(self, name)}")
         for name in ("learning_rate", "final_rate"):
-            if not getattr(self, name) > 0:
+            if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name}: expected a number above 0, got {getattr(self, name)}")
         for name in ("warmup_epochs", "momentum", "weight_decay", "backbone_factor"):
-            if not getattr(self, name) >= 0:
+            if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name}: expected a number of at least 0, got {getattr(self, name)}")
         for name, choices in (("optimizer", ("adamw", "sgd")), ("schedule", ("cosine", "log", "steps"))):
             if getattr(self, name) not in choices:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rsir_fast.base.shown import Shown, counted
 from rsir_fast.errors import FeaturesError
 from rsir_fast.extraction import Features
 from rsir_fast.hashing.model import made_by_model, split_hash_features
@@ -18,8 +19,8 @@ __all__ = ["CodeMatches", "check_depth", "search_codes"]
 FARTHEST = np.iinfo(np.int32).max
 
 
-@dataclass(frozen=True, eq=False)
-class CodeMatches:
+@dataclass(frozen=True, eq=False, repr=False)
+class CodeMatches(Shown):
     """What a search by codes found for q queries; slots without an item are last and have id -1.
 
     Attributes
@@ -46,6 +47,13 @@ class CodeMatches:
     probabilities: NDArray[np.float32]
     query_labels: NDArray[np.int64]
     query_probabilities: NDArray[np.float32]
+
+    def _facts(self) -> dict[str, str]:
+        return {
+            "queries": counted(self.ids.shape[0], "query", "queries"),
+            "results": f"{self.ids.shape[1]:,} each",
+            "order": "by Hamming distance" if self.squared is None else "by Euclidean distance of the nearest codes",
+        }
 
 
 def search_codes(

@@ -22,10 +22,10 @@ from rsir_fast.hashing.network import DHCNN, HashHead
 from rsir_fast.hashing.recipe import Recipe, as_recipe
 from rsir_fast.hashing.training import Trainer
 from rsir_fast.training import (
-    CHECKPOINT,
     Precision,
     TrainingProgress,
     from_first,
+    has_checkpoint,
     own_rank,
     read_checkpoint,
     run_epochs,
@@ -131,7 +131,7 @@ def train_dhcnn(
         )
     target = usable_device(device)
     folder = None if out is None else Path(out)
-    if not resume and folder is not None and (folder / CHECKPOINT).is_file():
+    if not resume and has_checkpoint(folder):
         raise TrainingError(f"{out}: expected a new folder, found a training; resume it, or choose another folder")
     data = open_dataset(dataset)
     data.require_labels()
@@ -151,6 +151,7 @@ def train_dhcnn(
         "cpu_threads": torch.get_num_threads() if target.type == "cpu" else None,
         "torch": str(torch.__version__),
         "rsir_fast": version("rsir-fast"),
+        **data.reader.provenance(),
     }
     settings = {**training, "backbone": network_of(backbone.provenance)}
     state = from_first(lambda: read_checkpoint(folder, settings))

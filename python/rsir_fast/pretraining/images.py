@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -15,7 +15,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import distributed
 
+from rsir_fast.base.text import listed
 from rsir_fast.datasets import Dataset, open_dataset, stratified_split
+from rsir_fast.datasets.folder_names import is_training_part, is_validation_part
+from rsir_fast.datasets.places import locate
+from rsir_fast.datasets.scan import Tree
 from rsir_fast.errors import DatasetError, ImageError, TrainingError
 from rsir_fast.extraction.loader import in_groups
 from rsir_fast.training import own_rank
@@ -51,20 +55,30 @@ class TrainingImages:
             "dataset": self.train.name,
             "images": {"train": len(self.train), "validation": len(self.validation)},
             "items_sha256": {"train": _digest(self.train), "validation": _digest(self.validation)},
+            **self.train.reader.provenance(),
         }
 
 
-def open_images(dataset: Any, validation: Any = None, *, seed: int = 0) -> TrainingImages:
+def open_images(
+    dataset: Any,
+    validation: Any = None,
+    *,
+    seed: int = 0,
+    bands: str | Sequence[int] | None = None,
+    scale: str | None = None,
+) -> TrainingImages:
     """Open the images of a pre-training.
 
     Parameters
     ----------
     dataset : path, Dataset, ImageFolder or torch map-style data set
-        With classes, whatever `rsir_fast.datasets.open_dataset` takes. Or a folder with folders ``train`` and ``val``,
-        each with class folders, as ImageNet is kept.
+        With classes, whatever `rsir_fast.datasets.open_dataset` takes. Or a folder with folders ``train`` and ``val``
+        (``training``, ``validation``, ...), each with class folders, as ImageNet is kept; other parts are left out.
     validation : optional
         As `dataset`, of the same classes. Default: ``val``, or a fifth of every class, drawn with `seed`.
     seed : int
+    bands, scale : optional
+        As for `rsir_fast.datasets.open_dataset`; of both.
 
     Raises
     ------
@@ -74,16 +88,18 @@ def open_images(dataset: Any, validation: Any = None, *, seed: int = 0) -> Train
         If there is only one class, or there are no validation images.
     """
     parts = _parts(dataset)
-    if parts is not None and validation is None:
-        validation = parts[1]
-    data = open_dataset(dataset if parts is None else parts[0])
-    if parts is not None:
-        data = replace(data, name=os.path.basename(os.path.abspath(dataset)) or data.name)
+    if parts is None:
+        data = open_dataset(dataset, bands=bands, scale=scale)
+    else:
+        validation = parts.validation if validation is None else validation
+        data = open_dataset(parts.train, bands=bands, scale=scale)
+        name = os.path.basename(os.path.abspath(dataset)) or data.name
+        data = replace(data, name=name, notes=(*data.notes, *parts.notes))
     data.require_labels()
     if validation is None:
         train, held = stratified_split(data, seed=seed).apply(data)
     else:
-        train, held = data, _of_the_same_classes(open_dataset(validation), data.classes)
+        train, held = data, _of_the_same_classes(open_dataset(validation, bands=bands, scale=scale), data.classes)
     present = int((train.class_counts() > 0).sum())
     if present < 2:
         raise TrainingError(f"{data.name}: expected training images of two classes or more, found {present}")
@@ -92,11 +108,26 @@ def open_images(dataset: Any, validation: Any = None, *, seed: int = 0) -> Train
     return TrainingImages(train, held)
 
 
-def _parts(dataset: Any) -> tuple[Path, Path] | None:
-    if not isinstance(dataset, (str, os.PathLike)):
+class _Parts(NamedTuple):
+    """Folders of a data set that is kept in parts."""
+
+    train: Path
+    validation: Path | None
+    notes: tuple[str, ...]
+
+
+def _parts(dataset: Any) -> _Parts | None:
+    if not isinstance(dataset, (str, os.PathLike)) or not os.path.isdir(dataset):
         return None
-    train, validation = Path(dataset) / "train", Path(dataset) / "val"
-    return (train, validation) if train.is_dir() and validation.is_dir() else None
+    parts = locate(Tree(Path(dataset))).parts
+    training = [name for name in parts if is_training_part(name)]
+    validation = [name for name in parts if is_validation_part(name)]
+    if len(training) != 1 or len(validation) > 1:
+        return None
+    rest = [name for name in parts if name not in (*training, *validation)]
+    notes = (f"parts that are neither trained on nor validated with were left out: {listed(rest)}",) if rest else ()
+    train, *held = (Path(dataset) / parts[name].folder for name in (*training, *validation))
+    return _Parts(train, held[0] if held else None, notes)
 
 
 def _of_the_same_classes(validation: Dataset, classes: tuple[str, ...]) -> Dataset:

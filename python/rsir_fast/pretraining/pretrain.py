@@ -21,10 +21,10 @@ from rsir_fast.pretraining.pretrained import Pretrained
 from rsir_fast.pretraining.recipe import PretrainingRecipe
 from rsir_fast.pretraining.trainer import SPEED, PretrainingTrainer
 from rsir_fast.training import (
-    CHECKPOINT,
     Precision,
     TrainingProgress,
     from_first,
+    has_checkpoint,
     own_rank,
     read_checkpoint,
     run_epochs,
@@ -127,7 +127,7 @@ def pretrain(
         raise ValueError(f"accumulate: expected at least 1, got {accumulate}")
     target = usable_device(device)
     folder = None if out is None else Path(out)
-    if not resume and folder is not None and (folder / CHECKPOINT).is_file():
+    if not resume and has_checkpoint(folder):
         raise TrainingError(f"{out}: expected a new folder, found a training; resume it, or choose another folder")
     images = open_images(dataset, validation, seed=seed)
     threads = default_workers() if workers is None else workers

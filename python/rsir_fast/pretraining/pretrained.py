@@ -10,14 +10,15 @@ from safetensors.torch import save
 
 from rsir_fast.backbones.weights import PreTraining
 from rsir_fast.base.durable import write_durably
+from rsir_fast.base.shown import Shown, counted
 from rsir_fast.extraction.features import Skipped
 from rsir_fast.pretraining.network import Classifier
 
 __all__ = ["Pretrained"]
 
 
-@dataclass(frozen=True)
-class Pretrained:
+@dataclass(frozen=True, repr=False)
+class Pretrained(Shown):
     """A network that was trained from nothing.
 
     Attributes
@@ -33,6 +34,14 @@ class Pretrained:
     network: Classifier
     made: PreTraining
     skipped: tuple[Skipped, ...] = ()
+
+    def _facts(self) -> dict[str, str]:
+        return {
+            "network": self.made.network,
+            "width": f"width {self.made.width:g}",
+            "classes": counted(len(self.classes), "class", "classes"),
+            "left out": counted(len(self.skipped), "image skipped", "images skipped") if self.skipped else "",
+        }
 
     @property
     def classes(self) -> tuple[str, ...]:

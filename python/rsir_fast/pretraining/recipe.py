@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -76,18 +77,25 @@ class PretrainingRecipe:
         for name in ("epochs", "batch_size", "patience", "short_side"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}")
-        if not self.learning_rate > 0:
+        if not 0 < self.learning_rate < math.inf:
             raise ValueError(f"learning_rate: expected a number above 0, got {self.learning_rate}")
         for name in ("momentum", "dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name}: expected at least 0 and less than 1, got {getattr(self, name)}")
-        if not self.weight_decay >= 0:
+        if not 0 <= self.weight_decay < math.inf:
             raise ValueError(f"weight_decay: expected 0 or more, got {self.weight_decay}")
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name}: expected one of {', '.join(choices)}, got {getattr(self, name)!r}")
-        if self.drops is not None and (self.schedule != "steps" or any(drop < 1 for drop in self.drops)):
-            raise ValueError(f"drops: expected epochs from 1 on, for schedule 'steps', got {self.drops}")
+        if self.drops is None:
+            return
+        rising = list(self.drops) == sorted({drop for drop in self.drops if 1 <= drop <= self.epochs})
+        if self.schedule != "steps" or not rising:
+            listed = ",".join(map(str, self.drops))
+            raise ValueError(
+                f"drops: expected rising epochs from 1 to {self.epochs}, for schedule 'steps', got {listed} for "
+                f"schedule '{self.schedule}'"
+            )
 
     def rate(self, epoch: int, errors: Sequence[float] = ()) -> float:
         """Return the learning rate of an epoch.

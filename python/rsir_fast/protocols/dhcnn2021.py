@@ -16,7 +16,13 @@ from rsir_fast.errors import DatasetError
 from rsir_fast.extraction import Features
 from rsir_fast.hashing import made_by_model, split_hash_features
 from rsir_fast.ops import hamming_topk, pack_codes
-from rsir_fast.protocols.evaluation import Evaluation, describe_dataset, describe_features, describe_timing
+from rsir_fast.protocols.evaluation import (
+    Evaluation,
+    describe_dataset,
+    describe_features,
+    describe_queries,
+    describe_timing,
+)
 from rsir_fast.protocols.hash_retrieval import evaluate_codes, number_or_none
 from rsir_fast.report import pick_queries
 
@@ -43,7 +49,8 @@ def evaluate_dhcnn2021(features: Features, *, examples: int = 15, threads: int |
     -------
     Evaluation
         ``result`` has ``bits``, ``classes`` (of the model, in its order), ``images`` (``train``, ``test``), ``split``,
-        ``training`` (recipe, seed, ...), ``test_vs_train`` and ``test_vs_test`` (each as of
+        ``training`` (recipe, seed, ...), ``queries`` (``items`` and ``labels`` in the order of every ``per_query``),
+        ``test_vs_train`` and ``test_vs_test`` (each as of
         `rsir_fast.protocols.evaluate_codes`; the latter None for a single test image), and ``labels`` of the test
         images: ``overall_accuracy``, ``kappa``, ``per_class``, ``confusion`` (true in rows).
         ``examples``: test images and the training images nearest to them by (distance, index), each with its class,
@@ -93,6 +100,7 @@ def evaluate_dhcnn2021(features: Features, *, examples: int = 15, threads: int |
         "images": {"train": len(images.train), "test": len(images.test)},
         "split": {"seed": split.get("seed"), **{part: len(split[part]) for part in ("train", "test")}},
         "training": {name: value for name, value in training.items() if name != "split"},
+        "queries": describe_queries([features.items[row] for row in images.test], images.labels[images.test]),
         "test_vs_train": visual,
         "test_vs_test": among_test,
         "labels": {
@@ -103,7 +111,12 @@ def evaluate_dhcnn2021(features: Features, *, examples: int = 15, threads: int |
         },
         "timing": describe_timing(features, time.perf_counter() - start, threads),
     }
-    return Evaluation(result, shown)
+    by_query = {
+        place: np.array(found["per_query"], np.float64)
+        for place, found in (("test_vs_train", visual), ("test_vs_test", among_test))
+        if found is not None
+    }
+    return Evaluation(result, shown, by_query)
 
 
 class Split(NamedTuple):

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rsir_fast.base.shown import Shown, counted
 from rsir_fast.extraction import Features
 from rsir_fast.ops._dispatch import choose_threads
 
-__all__ = ["Evaluation", "describe_dataset", "describe_features", "describe_timing"]
+__all__ = ["Evaluation", "describe_dataset", "describe_features", "describe_queries", "describe_timing"]
 
 
-@dataclass(frozen=True)
-class Evaluation:
+@dataclass(frozen=True, eq=False, repr=False)
+class Evaluation(Shown):
     """What an evaluation gives.
 
     Attributes
@@ -26,13 +28,37 @@ class Evaluation:
     examples
         Rankings to show: ``query`` and ``results`` with item, class, distance and whether it is relevant.
     average_precision
-        AP of every query, float64 [queries] in the order of the features, NaN where nothing is relevant, by the place
-        of its mean in ``result``; empty for protocols that do not state it. For `rsir_fast.metrics.compare_paired`.
+        AP of every query, float64 [queries] in the order of ``result["queries"]``, NaN where nothing is relevant, by
+        the place of its mean in ``result``, where it is ``per_query``. For `rsir_fast.metrics.compare_paired`.
     """
 
     result: dict[str, Any]
     examples: list[dict[str, Any]]
     average_precision: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+
+    def _facts(self) -> dict[str, str]:
+        dataset, features = self.result["dataset"], self.result["features"]
+        return {
+            "protocol": self.result["protocol"],
+            "data set": dataset["name"],
+            "images": counted(dataset["items"], "image", "images"),
+            "features": f"{features['backbone']}:{features['layer']}",
+            "mAP": self._map(),
+        }
+
+    def _map(self) -> str:
+        """State the headline: mAP by the place of its mean."""
+        found = []
+        for place in self.average_precision:
+            mean = self.result[place]["map"]
+            mean = mean["expected"] if isinstance(mean, dict) else mean
+            found.append(f"{place.replace('_', ' ')} {'none' if mean is None else f'{100 * mean:.2f} %'}")
+        return f"mAP {', '.join(found)}" if found else ""
+
+
+def describe_queries(items: Sequence[str], labels: NDArray[np.int64]) -> dict[str, Any]:
+    """Name the queries in the order of every ``per_query``: their items, and their classes by number."""
+    return {"items": list(items), "labels": labels.tolist()}
 
 
 def describe_dataset(features: Features) -> dict[str, Any]:

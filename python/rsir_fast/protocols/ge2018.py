@@ -17,7 +17,14 @@ from rsir_fast.extraction.devices import usable_device
 from rsir_fast.metrics import RankLimit, RetrievalAccumulator
 from rsir_fast.ops import gaussian_normalize
 from rsir_fast.ops._dispatch import cuda
-from rsir_fast.protocols.evaluation import Evaluation, describe_dataset, describe_features, describe_timing
+from rsir_fast.protocols.evaluation import (
+    Evaluation,
+    describe_dataset,
+    describe_features,
+    describe_queries,
+    describe_timing,
+)
+from rsir_fast.protocols.hash_retrieval import number_or_none
 from rsir_fast.report import pick_queries
 from rsir_fast.retrieval import (
     Diffusion,
@@ -92,8 +99,8 @@ def evaluate_ge2018(
     -------
     Evaluation
         ``result`` has ``settings``, ``query_excluded`` and ``query_included``, each with ``map``, ``anmrr``,
-        ``precision_at``, ``recall_at``, ``pr_curve`` and ``per_class``; ``average_precision`` has the AP of every query
-        by the first two of these names.
+        ``precision_at``, ``recall_at``, ``pr_curve``, ``per_class`` and ``per_query``, the AP of every query (None
+        where nothing is relevant) in the order of ``queries``: ``items`` and ``labels``, numbers of classes.
 
     Raises
     ------
@@ -148,6 +155,8 @@ def evaluate_ge2018(
     average_precision = excluded.average_precision()
     chosen = pick_queries(average_precision, labels, features.classes) if examples else []
     shown = _examples(features, ranking, average_precision, chosen, examples)
+    figures = {"query_excluded": excluded.result(), "query_included": included.result()}
+    by_query = {"query_excluded": average_precision, "query_included": included.average_precision()}
     result = {
         "protocol": "ge2018",
         "rsir_fast": version("rsir-fast"),
@@ -162,14 +171,16 @@ def evaluate_ge2018(
             "ties": "item index",
             **beyond,
         },
-        "query_excluded": excluded.result(),
-        "query_included": included.result(),
+        "queries": describe_queries(features.items, labels),
+        **{
+            place: {**figures[place], "per_query": [number_or_none(value) for value in values.tolist()]}
+            for place, values in by_query.items()
+        },
         "timing": {
             **describe_timing(features, time.perf_counter() - start, threads),
             "device": torch.cuda.get_device_name(place) if place.type == "cuda" else place.type,
         },
     }
-    by_query = {"query_excluded": average_precision, "query_included": included.average_precision()}
     return Evaluation(result, shown, by_query)
 
 

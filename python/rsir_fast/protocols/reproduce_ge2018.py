@@ -293,8 +293,8 @@ def _figures(evaluation: Evaluation, convention: str) -> dict[str, Any]:
     """Return the figures of a convention, with the AP of every query and how sure their mean is."""
     values = evaluation.average_precision[convention]
     _, low, high = bootstrap_interval(values, level=LEVEL, resamples=RESAMPLES)
-    figures = {"average_precision": values, "interval": {"low": low, "high": high}}
-    return {**evaluation.result[convention], **figures}
+    known = {key: value for key, value in evaluation.result[convention].items() if key != "per_query"}
+    return {**known, "average_precision": values, "interval": {"low": low, "high": high}}
 
 
 def _timing(features: Features, method: Method, normalize: Normalize, threads: int | None) -> dict[str, Any]:

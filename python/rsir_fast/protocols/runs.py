@@ -12,7 +12,9 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
 
-from rsir_fast.base.durable import write_durably
+from rsir_fast.base.durable import sweep, write_durably
+from rsir_fast.base.reading import read_json, reading
+from rsir_fast.errors import DatasetError
 from rsir_fast.extraction import Features
 from rsir_fast.report import result_json
 
@@ -91,12 +93,14 @@ class KeptRuns(Generic[R]):
     ) -> None:
         self.folder, self.settings, self.total, self.progress = folder, settings, total, progress
         self.results: dict[R, dict[str, Any]] = {}
+        sweep(folder)
 
     def do(self, run: R, kind: str, compute: Callable[[Path], dict[str, Any]], **settings: Any) -> dict[str, Any]:
         """Do one run and return its result: `compute` is given its folder; `settings` are those of its own."""
         if self.progress is not None:
             self.progress(Stage(len(self.results) + 1, self.total, str(run)))
         place = self.folder / kind / run.folder
+        sweep(place)
         described = json.loads(json.dumps({**self.settings, **settings, **asdict(run)}))
         kept = _read(place / RESULT)
         if kept.get("settings") != described or "result" not in kept:
@@ -112,9 +116,10 @@ class KeptRuns(Generic[R]):
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """Return the JSON object in a file; an empty one if there is none."""
+    """Return the JSON object in a file; an empty one if there is none, or it is damaged: then it is made again."""
     try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+        with reading(path, "what a run left", "delete it", DatasetError):
+            content = read_json(path)
+    except DatasetError:
         return {}
     return content if isinstance(content, dict) else {}

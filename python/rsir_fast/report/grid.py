@@ -20,7 +20,18 @@ from rich.text import Text
 
 from rsir_fast.report.format import MISSING, shorten
 
-__all__ = ["Cell", "Column", "Grid", "GridRow", "escape_markdown", "to_csv", "to_latex", "to_markdown", "to_terminal"]
+__all__ = [
+    "Cell",
+    "Column",
+    "Grid",
+    "GridRow",
+    "escape_markdown",
+    "spreadsheet_text",
+    "to_csv",
+    "to_latex",
+    "to_markdown",
+    "to_terminal",
+]
 
 
 @dataclass(frozen=True)
@@ -208,7 +219,7 @@ def to_csv(grid: Grid) -> str:
         said = [f"{column.key}: {cell.remark}" for column, cell in zip(grid.columns, cells, strict=True) if cell.remark]
         remarks = "; ".join([row.remark, *said] if row.remark else said)
         texts = ["" if number is None else repr(number) for number in numbers]
-        out.writerow([_cell_text(row.group), _cell_text(row.label), *texts, _cell_text(remarks)])
+        out.writerow([spreadsheet_text(row.group), spreadsheet_text(row.label), *texts, spreadsheet_text(remarks)])
     return target.getvalue()
 
 
@@ -276,7 +287,7 @@ def _piped(texts: object) -> str:
     return f"| {' | '.join(texts)} |".replace("|  |", "| |")  # type: ignore[arg-type]
 
 
-def _cell_text(text: str) -> str:
+def spreadsheet_text(text: str) -> str:
     """Keep a spreadsheet from taking a name as a formula."""
     return f"'{text}" if text[:1] in ("=", "+", "-", "@") else text
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any
@@ -13,9 +11,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from rsir_fast.base.durable import write_durably
-from rsir_fast.errors import RsirError
+from rsir_fast.base.together import replace_together
 from rsir_fast.report.page import render_page
+from rsir_fast.report.queries import queries_csv
 from rsir_fast.report.views import view_of
 
 __all__ = ["result_json", "write_report", "write_texts"]
@@ -31,7 +29,7 @@ def write_report(
     machine: Mapping[str, str] | None = None,
     thumbnail_size: int = 112,
 ) -> dict[str, Path]:
-    """Write ``result.json``, the SVG plots and ``report.html`` into a folder.
+    """Write ``result.json``, ``queries.csv``, the SVG plots and ``report.html`` into a folder.
 
     Everything is made in memory first, then written under temporary names, then renamed: a failure leaves the files of
     an earlier run whole and no debris. The same input gives the same bytes.
@@ -56,11 +54,12 @@ def write_report(
     Returns
     -------
     dict of str to Path
-        ``result``, the protocol's plots and ``report``, in the order written.
+        ``result``, ``queries`` (where the result names them), the protocol's plots and ``report``, in the order
+        written.
 
     Raises
     ------
-    RsirError
+    MachineError
         If the folder cannot be written to.
     TypeError
         If the result holds something JSON has no form for.
@@ -72,26 +71,21 @@ def write_report(
         result, plots, examples, load_image, command=command, machine=machine, thumbnail_size=thumbnail_size
     )
     contents = {"result.json": result_json(result).encode("utf-8", "backslashreplace")}
+    if queries := queries_csv(result):
+        contents["queries.csv"] = queries.encode()
     contents.update({f"{stem}.svg": svg for stem, svg in plots.items()})
     # A file name that is no valid Unicode reaches Python as lone surrogates, which UTF-8 refuses.
     contents["report.html"] = page.encode("utf-8", "backslashreplace")
     target = Path(folder)
-    try:
-        _replace_all(target, contents)
-    except OSError as error:
-        raise RsirError(
-            f"the report needs a folder it can write to, but {target} failed: {error}; choose another output folder"
-        ) from error
+    replace_together(target, contents)
     return {Path(file).stem: target / file for file in contents}
 
 
 def write_texts(folder: str | Path, texts: Mapping[str, str]) -> dict[str, Path]:
-    """Write files by name, each whole or not at all; return their paths."""
-    paths = {name: Path(folder) / name for name in texts}
-    for name, path in paths.items():
-        # A file name that is no valid Unicode reaches Python as lone surrogates, which UTF-8 refuses.
-        write_durably(path, texts[name].encode("utf-8", "backslashreplace"))
-    return paths
+    """Write files by name, all of them or none; return their paths."""
+    # A file name that is no valid Unicode reaches Python as lone surrogates, which UTF-8 refuses.
+    replace_together(Path(folder), {name: text.encode("utf-8", "backslashreplace") for name, text in texts.items()})
+    return {name: Path(folder) / name for name in texts}
 
 
 def result_json(result: Mapping[str, Any]) -> str:
@@ -166,16 +160,3 @@ def _dump(value: Any, depth: int) -> str:
 
 def _leaf(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
-
-
-def _replace_all(folder: Path, contents: Mapping[str, bytes]) -> None:
-    """Write every file under a temporary name beside its place, and only then rename them all."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".report-", dir=folder) as scratch:
-        for name, content in contents.items():
-            with open(Path(scratch, name), "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-        for name in contents:
-            Path(scratch, name).replace(folder / name)

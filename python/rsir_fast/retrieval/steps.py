@@ -9,6 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from rsir_fast.base.shown import Shown
+
 __all__ = ["L2", "PCA", "Center", "FittedSteps", "Power", "Rows", "Step", "fit_steps", "parse_steps"]
 
 Rows = NDArray[np.float64]
@@ -136,8 +138,8 @@ class PCA:
         return f"{self._name}:{self.dims}"
 
 
-@dataclass(frozen=True)
-class FittedSteps:
+@dataclass(frozen=True, repr=False)
+class FittedSteps(Shown):
     """A chain fitted on a database.
 
     Attributes
@@ -153,6 +155,9 @@ class FittedSteps:
     figures: dict[str, Any]
     dim: int
     _apply: tuple[Apply, ...]
+
+    def _facts(self) -> dict[str, str]:
+        return {"steps": ",".join(map(str, self.steps)) or "none", "features": f"of {self.dim:,} values"}
 
     def transform(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Apply the steps to feature vectors [m, dim], of the database or queries.

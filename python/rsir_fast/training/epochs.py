@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import warnings
+import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 import torch
 
-from rsir_fast.base.durable import replacing, write_durably
-from rsir_fast.errors import TrainingError
+from rsir_fast.base.durable import replacing, sweep, write_durably
+from rsir_fast.base.machine import written
+from rsir_fast.base.reading import parse_json, reading
+from rsir_fast.errors import MachineError, RsirWarning, TrainingError
 from rsir_fast.training.progress import TrainingProgress
 
-__all__ = ["CHECKPOINT", "LOG", "EpochTrainer", "read_checkpoint", "run_epochs"]
+__all__ = ["CHECKPOINT", "LOG", "EpochTrainer", "has_checkpoint", "read_checkpoint", "run_epochs"]
 
-CHECKPOINT, LOG, EVENTS = "checkpoint.pt", "log.jsonl", "tensorboard"
+CHECKPOINT, PREVIOUS, LOG, EVENTS = "checkpoint.pt", "checkpoint.previous.pt", "log.jsonl", "tensorboard"
+
+_ANEW = "delete it to begin anew"
 
 
 class EpochTrainer(Protocol):
@@ -43,24 +49,51 @@ class EpochTrainer(Protocol):
         """Go on from what `state` returned."""
 
 
+def has_checkpoint(out: Path | None) -> bool:
+    """Tell whether a folder holds a training that can be gone on with."""
+    return out is not None and any((out / name).is_file() for name in (CHECKPOINT, PREVIOUS))
+
+
 def read_checkpoint(out: Path | None, settings: dict[str, Any]) -> dict[str, Any] | None:
     """Return what a training with these settings left in a folder; None if there is nothing.
+
+    Where the last checkpoint is damaged, that of the epoch before serves, with a warning: the end is the same.
 
     Raises
     ------
     TrainingError
         If it cannot be read, or is of a training with other settings.
     """
-    if out is None or not (out / CHECKPOINT).is_file():
+    if out is None or not has_checkpoint(out):
         return None
-    path = out / CHECKPOINT
+    paths = [path for path in (out / CHECKPOINT, out / PREVIOUS) if path.is_file()]
     try:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        before = json.loads(state["settings"])
-    except Exception as error:
-        raise TrainingError(
-            f"{path}: expected a checkpoint, cannot read it ({error}); delete it to begin anew"
-        ) from None
+        return _read(paths[0], settings)
+    except _Damaged as damage:
+        if len(paths) == 1:
+            raise
+        try:
+            state = _read(paths[1], settings)
+        except _Damaged:
+            raise damage from None
+        warnings.warn(f"{damage}; going on from the epoch before ({PREVIOUS})", RsirWarning, stacklevel=2)
+        return state
+
+
+class _Damaged(TrainingError):
+    """What is in a checkpoint cannot be read."""
+
+
+def _read(path: Path, settings: dict[str, Any]) -> dict[str, Any]:
+    with reading(path, "a checkpoint", _ANEW, _Damaged):
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()  # torch itself compares no checksum
+        if damaged is not None:
+            raise ValueError(f"wrong checksum of {damaged}")
+        state: Any = torch.load(path, map_location="cpu", weights_only=True)
+        before = parse_json(state["settings"])
+        if not isinstance(before, dict) or not all(isinstance(parse_json(line), dict) for line in state["log"]):
+            raise ValueError("no settings, or no log")
     now = json.loads(json.dumps(settings))
     if before != now:
         names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
@@ -69,7 +102,8 @@ def read_checkpoint(out: Path | None, settings: dict[str, Any]) -> dict[str, Any
             f"{', '.join(_difference(name, before.get(name), now.get(name)) for name in names)}; "
             "give the same settings, or choose another folder"
         )
-    return state
+    kept: dict[str, Any] = state
+    return kept
 
 
 def _difference(name: str, before: object, now: object) -> str:
@@ -109,10 +143,14 @@ def run_epochs(
     """
     described = json.dumps(settings)
     lines: list[str] = []
-    if state is not None:
-        trainer.load_state(state)
-        lines = state["log"]
+    if state is not None and out is not None:
+        with reading(out / CHECKPOINT, "a checkpoint of this network", _ANEW, TrainingError):
+            trainer.load_state(state)
+            lines = list(state["log"])
     writes = out is not None and trainer.rank == 0
+    if out is not None and writes:
+        sweep(out)
+        _write_log(out, lines)
     events = _Events(out if writes else None, trainer.epoch)
     while trainer.epoch < trainer.epochs:
         try:
@@ -123,25 +161,33 @@ def run_epochs(
         lines.append(json.dumps({"epoch": trainer.epoch, **log}))
         if out is not None and writes:
             # Straight into the file: weights and momentum of a VGG are 1.1 GB.
-            with replacing(out / CHECKPOINT) as file:
+            with replacing(out / CHECKPOINT, keep=out / PREVIOUS) as file:
                 save({"settings": described, "log": lines, **trainer.state()}, file)
-            write_durably(out / LOG, ("\n".join(lines) + "\n").encode())
+            _write_log(out, lines)
             events.add(trainer.epoch, log)
     return [json.loads(line) for line in lines]
 
 
+def _write_log(out: Path, lines: list[str]) -> None:
+    """Write the log, unless it is there: a run killed after its last checkpoint left it one epoch short."""
+    content = "".join(f"{line}\n" for line in lines).encode()
+    path = out / LOG
+    if lines and not (path.is_file() and path.read_bytes() == content):
+        write_durably(path, content)
+
+
 def save(content: dict[str, Any], file: BinaryIO) -> None:
-    """Write by `torch.save`, which can be interrupted by Ctrl-C like everything else.
+    """Write by `torch.save`, whose errors are those of the file.
 
     Raises
     ------
-    KeyboardInterrupt
-        Where torch would say that the file ends too early, since it was interrupted while it wrote.
+    KeyboardInterrupt, MachineError
+        Where torch would say that the file ends too early, since it was interrupted while it wrote, or could not.
     """
     try:
         torch.save(content, file)
     except RuntimeError as error:
-        if isinstance(error.__context__, KeyboardInterrupt):
+        if isinstance(error.__context__, KeyboardInterrupt | MachineError):
             raise error.__context__ from None
         raise
 
@@ -154,10 +200,13 @@ class _Events:
         if out is not None and importlib.util.find_spec("tensorboard") is not None:
             from torch.utils.tensorboard import SummaryWriter
 
-            self.writer = SummaryWriter(str(out / EVENTS), purge_step=epoch + 1)
+            self.place = out / EVENTS
+            with written(self.place):
+                self.writer = SummaryWriter(str(self.place), purge_step=epoch + 1)
 
     def add(self, epoch: int, values: Mapping[str, float]) -> None:
         if self.writer is not None:
-            for name, value in values.items():
-                self.writer.add_scalar(name, value, epoch)
-            self.writer.flush()
+            with written(self.place):
+                for name, value in values.items():
+                    self.writer.add_scalar(name, value, epoch)
+                self.writer.flush()

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import http.client
 import importlib.util
 import os
 import shutil
-import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
@@ -17,6 +15,7 @@ from pathlib import Path
 import torch.hub
 
 from rsir_fast.backbones.weights.weightfile import file_digest, refuse
+from rsir_fast.base.durable import replacing
 from rsir_fast.errors import WeightFileError
 
 __all__ = ["KnownFile", "Located", "find_weights", "local_weights", "locate_weights", "verify"]
@@ -175,18 +174,12 @@ def verify(located: Located) -> None:
 def _download(file: KnownFile) -> Located:
     """Download into torch hub's cache; the file appears under its name only when whole and verified."""
     assert file.url is not None
-    cache = _cache()
-    cache.mkdir(parents=True, exist_ok=True)
-    handle, partial = tempfile.mkstemp(prefix=f".{file.name}.", dir=cache)
-    try:
-        with os.fdopen(handle, "wb") as target, urllib.request.urlopen(file.url, timeout=_TIMEOUT_S) as response:
-            shutil.copyfileobj(response, target, 1 << 20)
-            expected = response.headers.get("Content-Length")
-            if expected is not None and target.tell() != int(expected):
-                raise OSError(f"connection closed after {target.tell()} of {expected} bytes")
-        verify(Located(Path(partial), "download", file))
-        os.replace(partial, cache / file.name)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(partial)
-    return Located(cache / file.name, f"download from {file.url}", file)
+    place = _cache() / file.name
+    with replacing(place) as target, urllib.request.urlopen(file.url, timeout=_TIMEOUT_S) as response:
+        shutil.copyfileobj(response, target, 1 << 20)
+        expected = response.headers.get("Content-Length")
+        if expected is not None and target.tell() != int(expected):
+            raise OSError(f"connection closed after {target.tell()} of {expected} bytes")
+        target.flush()
+        verify(Located(Path(target.name), "download", file))
+    return Located(place, f"download from {file.url}", file)

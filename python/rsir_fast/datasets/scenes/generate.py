@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from rsir_fast.base.durable import write_durably
+from rsir_fast.base.durable import LEFTOVER, remove, sweep, write_durably
+from rsir_fast.base.reading import read_json, reading
 from rsir_fast.base.text import printable
 from rsir_fast.datasets.dataset import Dataset
 from rsir_fast.datasets.scan import natural_key
@@ -19,6 +21,7 @@ from rsir_fast.errors import DatasetError
 __all__ = ["generate_scenes"]
 
 _MANIFEST = "scenes.json"
+_REPLACING = "replacing former scenes"
 _VERSION = 1
 _QUALITY = 92
 
@@ -65,7 +68,9 @@ def generate_scenes(
     Raises
     ------
     DatasetError
-        If an argument is out of range, the folder holds something else, cannot be written, or `progress` cancelled.
+        If an argument is out of range, the folder holds something else, or `progress` cancelled.
+    MachineError
+        If the folder cannot be written.
 
     Examples
     --------
@@ -79,21 +84,20 @@ def generate_scenes(
     names = _class_names(classes)
     if per_class < 1:
         raise DatasetError(f"expected at least 1 image per class, got per_class={per_class}")
-    try:
-        _claim(root, {"generator": "rsir_fast scenes", "version": _VERSION, "size": size, "seed": seed}, force)
-        items = [(name, index) for name in names for index in range(per_class)]
-        for done, (name, index) in enumerate(items):
-            if progress is not None and progress(done, len(items)) is False:
-                raise DatasetError(f"cancelled after {done} of {len(items)} scenes; call again to continue")
-            path = root / _path(name, index)
-            if not path.is_file() or path.stat().st_size == 0:
-                buffer = io.BytesIO()
-                draw_scene(name, index, size=size, seed=seed).save(buffer, "JPEG", quality=_QUALITY, subsampling=0)
-                write_durably(path, buffer.getvalue())
-        if progress is not None:
-            progress(len(items), len(items))
-    except OSError as error:
-        raise DatasetError(f"cannot write scenes to {printable(root)}: {error.strerror}") from error
+    _claim(root, {"generator": "rsir_fast scenes", "version": _VERSION, "size": size, "seed": seed}, force)
+    for name in names:
+        sweep(root / name)
+    items = [(name, index) for name in names for index in range(per_class)]
+    for done, (name, index) in enumerate(items):
+        if progress is not None and progress(done, len(items)) is False:
+            raise DatasetError(f"cancelled after {done} of {len(items)} scenes; call again to continue")
+        path = root / _path(name, index)
+        if not path.is_file() or path.stat().st_size == 0:
+            buffer = io.BytesIO()
+            draw_scene(name, index, size=size, seed=seed).save(buffer, "JPEG", quality=_QUALITY, subsampling=0)
+            write_durably(path, buffer.getvalue())
+    if progress is not None:
+        progress(len(items), len(items))
     return Dataset(
         name="synthetic scenes",
         root=root,
@@ -125,23 +129,34 @@ def _claim(root: Path, wanted: dict[str, object], force: bool) -> None:
     manifest = root / _MANIFEST
     if root.exists() and not root.is_dir():
         raise DatasetError(f"expected a folder at {printable(root)}, found a file; choose another place")
-    found: object = None
-    if manifest.is_file():
-        try:
-            found = json.loads(manifest.read_bytes())
-        except ValueError:
-            found = "damaged"
+    found = _found(manifest)
     if found == wanted:
         return
-    if not force and root.is_dir() and any(root.iterdir()):
+    begun = isinstance(found, dict) and _REPLACING in found
+    others = [name for name in os.listdir(root) if not LEFTOVER.fullmatch(name)] if root.is_dir() else []
+    if not force and others and not begun:
         held = f"scenes made with {found}" if found else "other files"
         raise DatasetError(
             f"expected a new or empty folder at {printable(root)}, found {held}; "
             "choose another folder, or replace them with force (--force)"
         )
-    # Old scenes go before the new claim is made: interrupted in between, nothing old passes for new.
-    manifest.unlink(missing_ok=True)
-    for name in SCENE_CLASSES:
-        for path in (root / name).glob(f"{name}_[0-9]*.jpg"):
-            path.unlink()
-    write_durably(manifest, json.dumps(wanted).encode("ascii") + b"\n")
+    # Interrupted in between, nothing old passes for new, and the folder is still known to be ours.
+    write_durably(manifest, _written({_REPLACING: True, **wanted}))
+    sweep(root)
+    remove(*(path for name in SCENE_CLASSES for path in (root / name).glob(f"{name}_[0-9]*.jpg")))
+    write_durably(manifest, _written(wanted))
+
+
+def _found(manifest: Path) -> object:
+    if not manifest.is_file():
+        return None
+    try:
+        with reading(manifest, "the settings of synthetic scenes", "delete it", DatasetError):
+            found: object = read_json(manifest)
+            return found
+    except DatasetError:
+        return "damaged"
+
+
+def _written(settings: dict[str, object]) -> bytes:
+    return json.dumps(settings).encode("ascii") + b"\n"

@@ -1,0 +1,151 @@
+"""An image file, opened and read so that a fault of the machine is never taken for one of the image."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from rsir_fast.base.faults import is_machine_fault, said
+from rsir_fast.base.text import printable
+from rsir_fast.errors import ImageError, MachineError
+
+__all__ = ["Source", "opened"]
+
+_NO_IMAGE = {
+    errno.ENOENT: "the file does not exist",
+    errno.ENOTDIR: "the file does not exist",
+    errno.ELOOP: "the file is a link that leads to itself",
+    errno.ENAMETOOLONG: "the file's name is too long",
+}
+
+_AT_ONCE = 1 << 30
+
+
+class Fault:
+    """The first error of the machine while a file was read, if there was one."""
+
+    error: OSError | None = None
+
+
+class Source:
+    """A file open for reading, which remembers the first error of the machine.
+
+    Decoders make of such an error what they like: the end of the file, a damaged image, nothing at all. So it is kept
+    here, the decoder sees the end of the file, and `opened` raises it when the decoder is done.
+    """
+
+    def __init__(self, number: int, size: int, fault: Fault | None = None) -> None:
+        self._number = number
+        self._place = 0
+        self.size = size
+        self.fault = fault or Fault()
+
+    def again(self) -> Source:
+        """Return the same file with a place of its own, at the beginning."""
+        return Source(self._number, self.size, self.fault)
+
+    def read(self, size: int | None = None) -> bytes:
+        """Read up to `size` bytes; all that are left by default."""
+        left = max(self.size - self._place, 0)
+        # Never more than there is: a decoder may ask for whatever a damaged header says, and the memory would be taken.
+        wanted = left if size is None or size < 0 else min(size, left)
+        parts = []
+        while wanted and self.fault.error is None:
+            try:
+                part = os.pread(self._number, min(wanted, _AT_ONCE), self._place)
+            except OSError as error:
+                self.fault.error = error
+                break
+            if not part:
+                break
+            parts.append(part)
+            self._place += len(part)
+            wanted -= len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Move to a place; return it."""
+        place = offset + (0, self._place, self.size)[whence]
+        if place < 0:
+            raise ValueError(f"expected a place in the file, got {place}")
+        self._place = place
+        return place
+
+    def tell(self) -> int:
+        """Return the place."""
+        return self._place
+
+    def close(self) -> None:
+        """Do nothing: `opened` closes the file when its block ends, a decoder may want to do so before."""
+
+    def __enter__(self) -> Source:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[Source]:
+    """Open an image file.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Yields
+    ------
+    Source
+        At its beginning, with at least one byte.
+
+    Raises
+    ------
+    ImageError
+        If there is no such file, or nothing that can be an image in its place.
+    MachineError
+        If the machine cannot open or read it: permissions, disk, memory, too many open files. Raised at the end of the
+        block too, in place of whatever a decoder made of it.
+    """
+    try:
+        # A named pipe would block for ever, so only regular files are opened; without blocking, if it just changed.
+        _check_regular(path, os.stat(path))
+        number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if is_machine_fault(error):
+            raise _of_machine(path, error) from error
+        raise ImageError(f"{printable(path)}: {_NO_IMAGE.get(error.errno or 0, said(error))}") from None
+    try:
+        found = os.fstat(number)
+        _check_regular(path, found)
+        source = Source(number, found.st_size)
+        try:
+            yield source
+        except Exception as error:
+            if source.fault.error is not None:
+                raise _of_machine(path, source.fault.error) from source.fault.error
+            if isinstance(error, OSError) and is_machine_fault(error):
+                raise _of_machine(path, error) from error
+            raise
+        if source.fault.error is not None:
+            raise _of_machine(path, source.fault.error) from source.fault.error
+    finally:
+        os.close(number)
+
+
+def _of_machine(path: Path, error: OSError) -> MachineError:
+    return MachineError(
+        f"{printable(path)}: cannot be read: {said(error)}; the machine failed, not the image: check permissions, disk "
+        "and limits, then run again"
+    )
+
+
+def _check_regular(path: Path, found: os.stat_result) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        raise ImageError(f"{printable(path)}: expected an image file, found a folder or special file")
+    if found.st_size == 0:
+        raise ImageError(f"{printable(path)}: the file is empty (0 bytes)")

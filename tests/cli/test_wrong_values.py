@@ -1,0 +1,164 @@
+"""A value that cannot be right ends with 2 and one line that names the option, before any work, whatever the option."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from rsir_fast.cli import app
+from scene_files import write_scenes
+
+HUGE = "1" + "0" * 30
+COUNT = ["x", "1.5", "nan", "-1", HUGE]
+NUMBER = ["x", "nan", "inf", "-1", "1e400"]
+CHAINS = ["x", "🛰", ",", "power:nan", "power:inf", "power:0", "pca", "pca:0", "pca:x", "whiten:-1", "l2:3"]
+STAGES = ["x", "expand", "expand:0", "expand:nan", "expand:5:nan", "augment:0", "diffuse:5:1", "diffuse:5:0.5:nan"]
+WRONG = {
+    "--accumulate": ["0", *COUNT],
+    "--anmrr-k": ["x"],
+    "--backbone": ["🛰", "random:0", "x" * 300],
+    "--batch-size": ["0", *COUNT],
+    "--beta": NUMBER,
+    "--bits": ["0", "7", "1025", *COUNT],
+    "--decoder": ["x"],
+    "--descriptor": ["x", "bovw-0", "bovw-x", f"bovw-{HUGE}", "morphological-61"],
+    "--device": ["x", "🛰", "cuda:99", "cpu:7", "meta"],
+    "--drops": ["x", "0", "-1", "5,3", "1,1", HUGE],
+    "--epochs": ["0", *COUNT],
+    "--eta": ["2", *NUMBER],
+    "--examples": COUNT,
+    "--form": ["x"],
+    "--init": ["x"],
+    "--layer": ["🛰", "fc9"],
+    "--learning-rate": ["0", *NUMBER],
+    "--loss-weighting": ["x"],
+    "--normalize": ["x"],
+    "--patience": ["0", *COUNT],
+    "--precision": ["float16"],
+    "--recipe": ["x"],
+    "--reference": ["x"],
+    "--rerank": STAGES,
+    "--rerank-codes": ["0", "x"],
+    "--resize": ["x"],
+    "--scenes-per-class": ["1", *COUNT],
+    "--schedule": ["x"],
+    "--seed": COUNT,
+    "--seeds": ["0", *COUNT],
+    "--similarity-gradient": ["x"],
+    "--sizes": ["x", "31", "224,224", "1e3", "nan"],
+    "--steps": CHAINS,
+    "--threads": ["0", *COUNT],
+    "--train": ["0", "1", *NUMBER],
+    "--weights": ["random:", "random:x", "random:-1", f"random:{HUGE}"],
+    "--width": ["0", "1.5", *NUMBER],
+    "--workers": COUNT,
+    "-k": ["0", "x", "-1", "nan"],
+    **{name: ["", "a\0b"] for name in ("--model", "--out", "--split", "--weights-folder", "--with")},
+}
+"""By option. A path that is merely not there is no wrong value: it ends with 1."""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    place = tmp_path_factory.mktemp("wrong")
+    scenes = write_scenes(place / "scenes")
+    made = CliRunner().invoke(app, ["features", str(scenes), "-o", str(place / "features"), *NETWORK, "-q"])
+    assert made.exit_code == 0, made.output
+    return place
+
+
+NETWORK = ["-b", "squeezenet1_1", "-w", "random:0", "--workers", "0"]
+OUT = ["-o", "out", "-q"]
+LEARN = ["--freeze-backbone", "--epochs", "1", "--bits", "8"]
+COMMANDS = {
+    "compare": ["features"],
+    "demo": ["scenes", *OUT, *NETWORK],
+    "doctor": [],
+    "evaluate dhcnn2021": ["scenes", *OUT],
+    "evaluate ge2018": ["scenes", *OUT, *NETWORK],
+    "features": ["scenes", *OUT, *NETWORK],
+    "reproduce dhcnn2021": ["scenes", *OUT, *NETWORK, *LEARN, "--seeds", "1"],
+    "reproduce ge2018": ["scenes", *OUT, "-b", "none", "--descriptor", "lbp"],
+    "search": ["features", "scenes/class0/class0_0.jpg"],
+    "train dhcnn": ["scenes", *OUT, *NETWORK, *LEARN],
+    "train pretrain": ["scenes", *OUT, "-b", "cnn-f", "--width", "0.05", "--epochs", "9", "--workers", "0"],
+}
+
+
+def options_with_a_value(command: str) -> list[str]:
+    found = typer.main.get_command(app)
+    for word in command.split():
+        found = found.commands[word]
+    options = [parameter for parameter in found.params if parameter.param_type_name == "option"]
+    return [max(option.opts, key=len) for option in options if not option.is_flag]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_wrong_values(place, monkeypatch, command):
+    monkeypatch.chdir(place)
+    # The first command in this order that has an option is tried with all of its wrong values, the others with one.
+    earlier = [name for name in COMMANDS if name < command]
+    tried = {option for name in earlier for option in options_with_a_value(name)}
+    for option in options_with_a_value(command):
+        for value in WRONG[option][: 1 if option in tried else None]:
+            given = [f"{option}={value}"] if option.startswith("--") else [option, value]
+            done = CliRunner().invoke(app, [*command.split(), *COMMANDS[command], *given])
+            assert done.exit_code == 2, (given, done.output, done.exception)
+            assert not done.stdout, given
+            assert "Traceback" not in done.stderr
+            said = re.sub(r"[\s│]+", " ", done.stderr)
+            stated = option in said or (option in STATED_BY and re.search(STATED_BY[option], said))
+            assert stated, (given, said)
+            assert sorted(path.name for path in place.iterdir()) == ["features", "scenes"], given
+
+
+STATED_BY = {
+    "--backbone": "unknown network",
+    "--layer": "has no layer",
+    "--rerank": "(expand|augment|diffuse): expected",
+    "--steps": "(power|pca|whiten): expected",
+    "--model": "no such option",
+}
+"""Where the value itself is named in place of the option."""
+
+
+def test_every_command_is_tried():
+    names = {command.name for command in app.registered_commands}
+    groups = {group.name: group.typer_instance for group in app.registered_groups}
+    names |= {f"{name} {inner.name}" for name, group in groups.items() for inner in group.registered_commands}
+    assert names == set(COMMANDS)
+    assert {option for name in COMMANDS for option in options_with_a_value(name)} == set(WRONG)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["features", "nowhere", "-o", "out"],
+        ["features", "scenes", "-o", "out", "-w", "nowhere.pth"],
+        ["features", "scenes", "-o", "out", "-m", "nowhere.safetensors"],
+        ["evaluate", "ge2018", "nowhere"],
+        ["evaluate", "dhcnn2021", "scenes", "-m", "nowhere.safetensors"],
+        ["evaluate", "ge2018", "features", "--with", "nowhere", "-o", "out"],
+        ["search", "nowhere", "scenes"],
+        ["search", "features", "nowhere.jpg"],
+        ["compare", "nowhere"],
+        ["train", "dhcnn", "nowhere"],
+        ["train", "dhcnn", "scenes", *NETWORK, "--split", "nowhere.json", "-o", "out"],
+        ["train", "pretrain", "nowhere"],
+        ["reproduce", "ge2018", "nowhere"],
+        ["reproduce", "ge2018", "scenes", "--weights-folder", "nowhere"],
+        ["reproduce", "dhcnn2021", "nowhere"],
+        ["demo", "nowhere"],
+    ],
+)
+def test_what_is_not_there_ends_with_1(place, monkeypatch, arguments):
+    monkeypatch.chdir(place)
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 1, done.output
+    assert "nowhere" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not done.stdout
+    assert sorted(path.name for path in place.iterdir()) == ["features", "scenes"]
