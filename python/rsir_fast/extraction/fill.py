@@ -128,10 +128,10 @@ def fill(
         if isinstance(sink, FeatureStore):
             sink.keep(keep or {})
             if sink.is_complete:
-                made = Features.load(sink.folder, verify=False)
+                finished = Features.load(sink.folder, verify=False)
                 # Of folders, what is true now.
-                images = (entry for entry in made.skipped if not entry.item.endswith("/"))
-                return replace(made, skipped=(*data.unreadable, *images))
+                unread = [entry for entry in finished.skipped if not entry.item.endswith("/")]
+                return replace(finished, skipped=(*data.unreadable, *unread))
         todo = [first for first in range(0, len(data), shard) if first not in sink.shards]
         numbers = [i for first in todo for i in range(first, min(first + shard, len(data)))]
         meter = Meter(len(data), len(data) - len(numbers), progress)
