@@ -144,16 +144,13 @@ def _database(features: Features, root: Path | None, k: int) -> Features:
 def _same_backbone(database: Features, weights: str | None) -> Backbone:
     """Load the network that made the database, and refuse other weights."""
     from rsir_fast.backbones import averaged, load_backbone
+    from rsir_fast.base.reading import reading
 
     made = database.provenance
-    try:
-        name, layer, sha256 = made["name"], made["layer"], made["weights"]["sha256"]
+    expected, remedy = "features that say by which network they were made", "make them with `rsir features`"
+    with reading(Path(database.name), expected, remedy, FeaturesError):
+        name, layer, sha256 = str(made["name"]), str(made["layer"]), str(made["weights"]["sha256"])
         file, resize = made["weights"]["file"], made["preprocessing"]["resize"]
-    except KeyError as error:
-        raise FeaturesError(
-            f"the features of {database.name} do not say by which network they were made ({error} is missing); "
-            "make them with `rsir features`"
-        ) from None
     wanted = weights or (file if str(file).startswith("random:") else None)
     backbone = load_backbone(name, layer, wanted, resize=resize)
     means = made.get("averaged")

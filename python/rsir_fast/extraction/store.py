@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from rsir_fast.base.durable import LEFTOVER, make_folder, remove, sweep, write_durably
 from rsir_fast.base.machine import written
-from rsir_fast.base.text import printable
+from rsir_fast.base.text import printable, short
 from rsir_fast.errors import FeaturesError
 from rsir_fast.extraction.features import Features, Skipped
 from rsir_fast.extraction.records import (
@@ -338,11 +338,15 @@ def save(features: Features, folder: Path, *, force: bool = False) -> Path:
 
 
 def _refuse_changes(folder: Path, ours: dict[str, Any], theirs: dict[str, Any], keys: list[str]) -> None:
-    changes = [f"{key} was {theirs.get(key)}, is {ours.get(key)}" for key in keys if theirs.get(key) != ours.get(key)]
+    changes = [
+        f"{short(key)} was {short(theirs.get(key))}, is {short(ours.get(key))}"
+        for key in keys
+        if theirs.get(key) != ours.get(key)
+    ]
     if changes:
         more = f"; and {len(changes) - 4} more" if len(changes) > 4 else ""
         raise FeaturesError(
-            f"{folder} holds features made otherwise ({printable('; '.join(changes[:4]))}{more}): "
+            f"{folder} holds features made otherwise ({'; '.join(changes[:4])}{more}): "
             "use the same settings, choose another folder, delete this one, or replace it (force, --force)"
         )
 
