@@ -26,8 +26,8 @@ class Worker;
 // The threads lent for one job.
 class Helpers {
   public:
-    // Up to `wanted` >= 1 idle threads call work() at most once each, beginning at once; `work` must not throw. A thread
-    // that has no memory to live on leaves its call out.
+    // Up to `wanted` >= 1 idle threads call work() at most once each, beginning at once; `work` must not throw. A
+    // thread that has no memory to live on leaves its call out.
     Helpers(int wanted, std::function<void()> work);
     // Waits until finished() and returns the threads.
     ~Helpers();
