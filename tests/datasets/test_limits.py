@@ -61,8 +61,6 @@ def test_an_image_is_held_until_it_is_resized(scenes: Path) -> None:
 
 
 def test_what_is_refused_takes_nothing(scenes: Path) -> None:
-    with pytest.raises(
-        ImageError, match=r"1\.png: 500 x 400 pixels need .* more than the limit of 1\.0 MiB"
-    ):
+    with pytest.raises(ImageError, match=r"1\.png: 500 x 400 pixels need .* more than the limit of 1\.0 MiB"):
         read_image(scenes / "1.png", limits=Limits(image_memory=2**20))
     assert MEMORY.used == 0
