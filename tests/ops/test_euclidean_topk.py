@@ -136,7 +136,7 @@ def test_errors_name_expected_got_and_fix():
     x = np.zeros((3, 4), np.float32)
     with pytest.raises(ValueError, match="queries have 4 features, the database has 5"):
         rf.euclidean_topk(x, np.zeros((3, 5)), 1)
-    with pytest.raises(ValueError, match="k: expected a whole number of at least 0, got -1"):
+    with pytest.raises(ValueError, match="k: expected a number of at least 0, got -1"):
         rf.euclidean_topk(x, x, -1)
     with pytest.raises(TypeError, match="k: expected a whole number, got float 1.5"):
         rf.euclidean_topk(x, x, 1.5)

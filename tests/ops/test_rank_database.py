@@ -42,7 +42,7 @@ def test_arguments_are_checked_before_the_first_block():
         rf.rank_database(x, x, bits=3)
     with pytest.raises(ValueError, match="normalize: expected 'none' with metric='hamming'"):
         rf.rank_database(codes, codes, metric="hamming", normalize="row")
-    with pytest.raises(ValueError, match="a whole number of at least 1"):
+    with pytest.raises(ValueError, match="at least 1 query a block"):
         rf.rank_database(x, x, block=0)
 
 

@@ -111,7 +111,7 @@ def test_arguments_are_checked_before_the_first_block():
         rf.relevant_ranks(x, x, [0, 0, 0], [0.0, 0.0, 0.0])
     with pytest.raises(ValueError, match="self_ids: expected database rows 0 to 2, got 0 to 3"):
         rf.relevant_ranks(x, x, [0, 0, 0], [0, 0, 0], self_ids=[0, 1, 3])
-    with pytest.raises(ValueError, match="a whole number of at least 1"):
+    with pytest.raises(ValueError, match="at least 1 query a block"):
         rf.relevant_ranks(x, x, [0, 0, 0], [0, 0, 0], block=0)
     with pytest.raises(ValueError, match="queries have 2 features, the database has 1"):
         rf.relevant_ranks(x, x[:, :1], [0, 0, 0], [0, 0, 0])

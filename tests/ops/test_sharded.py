@@ -279,7 +279,7 @@ def test_errors(monkeypatch):
             rf.hamming_topk(wrong_codes, prepared, 3)
     with pytest.raises(TypeError, match="queries: expected floating point elements"):
         rf.euclidean_topk(tensor(x).int(), features, 3)
-    with pytest.raises(ValueError, match="k: expected a whole number of at least 0"):
+    with pytest.raises(ValueError, match="k: expected a number of at least 0"):
         rf.euclidean_topk(x, features, -1)
     with pytest.raises(ValueError, match="queries have 3 features, the database has 4"):
         rf.euclidean_topk(x[:, 1:], features, 3)

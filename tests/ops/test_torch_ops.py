@@ -113,7 +113,7 @@ def test_answers_have_no_gradient():
         ({"threads": -1}, "threads: expected a whole number of at least 1, got -1"),
         ({"k": True}, "k: expected a whole number, got bool True"),
         ({"k": 2.5}, "k: expected a whole number, got float 2.5"),
-        ({"k": -1}, "k: expected a whole number of at least 0, got -1"),
+        ({"k": -1}, "k: expected a number of at least 0, got -1"),
         ({"normalize": "rows"}, "normalize: expected 'none' or 'row', got 'rows'"),
     ],
 )

@@ -248,8 +248,21 @@ def as_codes(x: object, name: str) -> tuple[NDArray[np.uint8], Restore]:
     return np.require(host, np.uint8, ["C", "A"]), restore
 
 
-def as_count(value: object, name: str, *, least: int = 0, most: int = 2**63 - 1) -> int:
+def as_count(
+    value: object,
+    name: str,
+    *,
+    least: int = 0,
+    most: int = 2**63 - 1,
+    noun: str = "a number of ",
+    unit: str = "",
+) -> int:
     """Return a whole number of `least` to `most`; True and False are none.
+
+    Parameters
+    ----------
+    noun, unit
+        What the errors say before and behind the bound.
 
     Raises
     ------
@@ -268,4 +281,4 @@ def as_count(value: object, name: str, *, least: int = 0, most: int = 2**63 - 1)
         return count
     bound = f"at least {least}" if count < least else f"at most {most}"
     shown = str(count) if abs(count) < 2**70 else f"a number of {count.bit_length()} bits"
-    raise ValueError(f"{name}: expected a whole number of {bound}, got {shown}")
+    raise ValueError(f"{name}: expected {noun}{bound}{unit}, got {shown}")

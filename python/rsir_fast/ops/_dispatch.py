@@ -85,7 +85,7 @@ def choose_threads(threads: int | None, *, tiny: bool = False) -> int:
         For anything but a whole number of at least 1.
     """
     if threads is not None:
-        return min(as_count(threads, "threads", least=1), MAX_THREADS)
+        return min(as_count(threads, "threads", least=1, noun="a whole number of "), MAX_THREADS)
     text = (cpu().environment("RSIR_NUM_THREADS") or "").strip()
     if not text:
         return 1 if tiny else available_cores()
@@ -100,6 +100,6 @@ def check_settings(k: Any, threads: int | None, isa: str | None) -> None:
     if k is not None and type(k).__name__ != "SymInt":
         as_count(k, "k")
     if threads is not None:
-        as_count(threads, "threads", least=1)
+        as_count(threads, "threads", least=1, noun="a whole number of ")
     if isa is not None and isa not in supported_isas():
         choose_isa(isa)

@@ -42,14 +42,21 @@ def as_numbers(x: object, name: str) -> Array:
 
 
 def as_integers(
-    x: object, name: str, what: str = "integers", *, least: int = -(2**63), most: int = 2**63 - 1
+    x: object,
+    name: str,
+    what: str = "integers",
+    *,
+    kind: str = "integers",
+    fix: str = "",
+    least: int = -(2**63),
+    most: int = 2**63 - 1,
 ) -> NDArray[np.int64]:
     """Return `x` as int64, every number from `least` to `most`; nothing is cast before it is checked.
 
     Parameters
     ----------
-    what
-        What they are, for the errors.
+    what, kind, fix
+        For the errors: what is out of range, what is of the wrong type, and what to do.
 
     Raises
     ------
@@ -61,16 +68,17 @@ def as_integers(
     array = as_numbers(x, name)
     if array.size == 0:
         return array.astype(np.int64)
+    remedy = f"; {fix}" if fix else ""
     if array.dtype.kind == "O" and all(type(value) is int for value in array.flat):  # beyond 64 bits
         low, high = min(array.flat), max(array.flat)
     elif array.dtype.kind in "iu":
         low, high = int(array.min()), int(array.max())
     else:
-        raise TypeError(f"{name}: expected {what}, got {array.dtype}")
+        raise TypeError(f"{name}: expected {kind}, got {array.dtype}{remedy}")
     if low < least:
-        raise ValueError(f"{name}: expected {what} of at least {least}, got {_shown(low)}")
+        raise ValueError(f"{name}: expected {what} of {least} or more, got {_shown(low)}{remedy}")
     if high > most:
-        raise ValueError(f"{name}: expected {what} of at most {most}, got {_shown(high)}")
+        raise ValueError(f"{name}: expected {what} of at most {most}, got {_shown(high)}{remedy}")
     return array.astype(np.int64)
 
 
