@@ -117,7 +117,7 @@ def nmrr_of(hits: RankedHits, k: RankLimit | ArrayLike = "2ng", max_relevant: in
 
 def _nmrr_of_one(ranks: NDArray[np.int64], ng: int, limit: int) -> float:
     """Compute the same in Python's integers, whose quotient is correctly rounded at any size."""
-    within = [rank for rank in ranks.tolist() if rank <= limit]
+    within: list[int] = [rank for rank in ranks.tolist() if rank <= limit]
     mrr = 4 * sum(within) + 5 * limit * (ng - len(within)) - 2 * ng * (1 + ng)
     return mrr / (ng * (5 * limit - 2 * (1 + ng)))
 

@@ -65,8 +65,8 @@ def _expected(ranking: Ranking, labels: NDArray[np.int64]) -> dict[str, float | 
     for queries, distances, ids in _blocks(ranking, np.arange(n), n):
         relevant = labels[ids] == labels[queries, None]
         included.append(expected_average_precision(distances, relevant))
-        others = (_without(queries, ids, part) for part in (distances, relevant))
-        excluded.append(expected_average_precision(*others))
+        others = _without(queries, ids, distances), _without(queries, ids, relevant)
+        excluded.append(expected_average_precision(others[0], others[1]))
     means = (mean_over_queries(np.concatenate(parts)).value for parts in (excluded, included))
     return dict(zip(("query_excluded", "query_included"), (None if m != m else m for m in means), strict=True))
 
@@ -81,7 +81,8 @@ def _blocks(ranking: Ranking, queries: NDArray[np.int64], n: int) -> Iterator[tu
 
 def _without(queries: NDArray[np.int64], ids: NDArray[np.int64], values: NDArray[Any]) -> NDArray[Any]:
     """Return values [m, n - 1] of the items that are not the query itself."""
-    return values[ids != queries[:, None]].reshape(len(queries), -1)
+    others: NDArray[Any] = values[ids != queries[:, None]].reshape(len(queries), -1)
+    return others
 
 
 def _tied(distances: NDArray[np.float32]) -> NDArray[np.bool_]:
