@@ -359,5 +359,5 @@ def test_a_moved_folder_and_a_damaged_result(scenes, tmp_path):
         if content is not None:
             (tmp_path / "out/runs/a/lbp/result.json").write_bytes(content)
         again = reproduce_ge2018({"a": tmp_path / "two/data"}, **settings)
-        assert again["datasets"][0]["dataset"]["root"] == str(tmp_path / "two/data")
+        assert str(tmp_path) not in json.dumps(again)
         assert rows(again)["lbp"]["query_excluded"] == rows(first)["lbp"]["query_excluded"]

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from rsir_fast.base.shared import shared_path
 from rsir_fast.cli import options as opt
 from rsir_fast.cli.session import note, print_json, print_result, reported_errors
 
@@ -52,7 +53,7 @@ def compare(
         for chain in rerank or []:
             parse_rerank(chain)
         opt.check_device(device)
-        loaded = [(str(folder), Features.load(folder)) for folder in features]
+        loaded = [(shared_path(str(folder)), Features.load(folder)) for folder in features]
         if len(loaded) > 1:
             loaded.append(("all side by side", concatenated([made for _, made in loaded])))
         given = [Option(), *(Option(chain, last) for chain in ["", *(steps or [])] for last in ["", *(rerank or [])])]

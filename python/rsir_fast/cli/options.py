@@ -141,6 +141,10 @@ Download = Annotated[
 ]
 Force = Annotated[bool, typer.Option("--force", help="Replace what is there.", rich_help_panel=_RUN)]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no notes.", rich_help_panel=_RUN)]
+AllRows = Annotated[
+    bool,
+    typer.Option("--all-rows", help="Keep rows and columns of the tables that hold no figure.", show_default=False),
+]
 Resume = Annotated[
     bool,
     typer.Option(

@@ -57,6 +57,7 @@ def dhcnn2021(
     resize: opt.ResizeMode = opt.Resize.whole,
     precision: opt.PrecisionMode = opt.Precision.float32,
     all_items: opt.AllItems = False,
+    all_rows: opt.AllRows = False,
     threads: opt.Threads = None,
     workers: opt.Workers = None,
     device: opt.Device = None,
@@ -111,7 +112,15 @@ def dhcnn2021(
                 extraction_progress=extracting,
                 training_progress=training,
             )
-        conclude(result, comparison_table, write_comparison, target, result["dataset"]["skipped"], json=json)
+        conclude(
+            result,
+            comparison_table,
+            write_comparison,
+            target,
+            result["dataset"]["skipped"],
+            all_rows=all_rows,
+            json=json,
+        )
 
 
 def _lengths(given: list[str]) -> list[int]:

@@ -83,6 +83,7 @@ def ge2018(
     download: Annotated[
         bool, typer.Option("--download", help="Fetch weight files, and UC Merced, that are not here.")
     ] = False,
+    all_rows: opt.AllRows = False,
     threads: opt.Threads = None,
     workers: opt.Workers = None,
     device: opt.Device = None,
@@ -91,8 +92,8 @@ def ge2018(
 ) -> None:
     """Measure every row of Ge et al. 2018 on every data set, beside the published numbers.
 
-    Rows: CNN-Alex, CNN-M, CNN-16, CNN-19 with pool5, fc6, fc7, as far as weight files are here (a cell without says
-    which is missing), shallow descriptors, further networks. Writes mAP of each data set (Tables 2 and 3), dimension,
+    Rows: CNN-Alex, CNN-M, CNN-16, CNN-19 with pool5, fc6, fc7, as far as weight files are here (a note says which
+    are missing), shallow descriptors, further networks. Writes mAP of each data set (Tables 2 and 3), dimension,
     ANMRR and times (Table 4) as Markdown, CSV and LaTeX, mAP by class, P-R and precision by number (Figures 3 to 5) as
     SVG, all of it as report.html, and result.json: by the same command to the same bytes. Interrupted, the same
     command again goes on where it was.
@@ -137,7 +138,7 @@ def ge2018(
                 if row.get("remark"):
                     note(f"rsir: {entry['name']}, {row['method']}: {row['remark']}")
         skipped = [entry for dataset in result["datasets"] for entry in dataset["dataset"]["skipped"]]
-        conclude(result, reproduction_tables, write_reproduction, target, skipped, json=json)
+        conclude(result, reproduction_tables, write_reproduction, target, skipped, all_rows=all_rows, json=json)
 
 
 def _datasets(given: list[str], all_items: bool, download: bool, quiet: bool) -> dict[str, Dataset]:
