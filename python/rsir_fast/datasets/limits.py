@@ -88,7 +88,7 @@ class Limits:
     Examples
     --------
     >>> Limits(pixels=10_000).refusal(Cost(width=200, height=100, file_bytes=5000, memory=80_000))
-    '200 x 100 pixels are more than the limit of 10000; cut the image into tiles, or raise --max-pixels'
+    '200 x 100 pixels are more than the limit of 10000; cut it into tiles, or raise --max-pixels'
     >>> Limits().refusal(Cost(width=200, height=100, file_bytes=5000, memory=80_000))
     """
 
@@ -120,9 +120,9 @@ class Limits:
         work = cost.pixels * cost.work
         why = f" ({cost.why})" if cost.why else ""
         if cost.pixels > self.pixels:
-            return f"{size} are more than the limit of {self.pixels}; cut the image into tiles, or raise --max-pixels"
+            return f"{size} are more than the limit of {self.pixels}; cut it into tiles, or raise --max-pixels"
         if max(cost.width, cost.height) > MAX_SIDE:
-            return f"{size}: expected at most {MAX_SIDE} a side; cut the image into tiles"
+            return f"{size} are more than the limit of {MAX_SIDE} a side; cut it into tiles"
         if work > FREE_PIXELS and work > self.pixels_per_byte * cost.file_bytes:
             return (
                 f"{size}{why} in {cost.file_bytes} bytes, more than {self.pixels_per_byte:g} a byte: an empty image, "
@@ -131,12 +131,12 @@ class Limits:
         if work > self.seconds * PIXELS_PER_SECOND:
             return (
                 f"{size}{why} take about {work / PIXELS_PER_SECOND:.0f} s to decode, more than the limit of "
-                f"{self.seconds:g} s; cut the image into tiles, or raise --image-seconds"
+                f"{self.seconds:g} s; cut it into tiles, or raise --image-seconds"
             )
         if cost.memory > self.total_memory:
             return (
                 f"{size}{why} need {_amount(cost.memory)} of memory, more than the limit of "
-                f"{_amount(self.total_memory)}; cut the image into tiles, or raise --image-memory"
+                f"{_amount(self.total_memory)}; cut it into tiles, or raise --image-memory"
             )
         return None
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from rsir_fast.datasets import Dataset
+from rsir_fast.datasets.limits import MEMORY
 from rsir_fast.descriptors.descriptor import Descriptor, Learnt, OnProgress, grey, require
 from rsir_fast.descriptors.kmeans import kmeans, nearest
 from rsir_fast.descriptors.ordered import in_order
@@ -190,7 +191,8 @@ class BagOfVisualWords(Descriptor):
 
         def local(number: int) -> NDArray[np.uint8] | None:
             try:
-                return self._sift(dataset.load_image(number))
+                with MEMORY.scope():
+                    return self._sift(dataset.load_image(number))
             except (ImageError, MemoryError):
                 return None
 

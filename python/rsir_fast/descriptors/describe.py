@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from rsir_fast.base.reading import as_record, reading
 from rsir_fast.datasets import Dataset, open_dataset
+from rsir_fast.datasets.limits import MEMORY
 from rsir_fast.descriptors.descriptor import Descriptor, Learnt
 from rsir_fast.descriptors.ordered import in_order
 from rsir_fast.errors import FeaturesError, ImageError
@@ -135,7 +136,8 @@ def _rows(data: Dataset, descriptor: Descriptor, numbers: Sequence[int], workers
 
     def describe(number: int) -> NDArray[np.float32] | str:
         try:
-            return descriptor.describe(data.load_image(number))
+            with MEMORY.scope():
+                return descriptor.describe(data.load_image(number))
         except ImageError as error:
             return str(error)
         except MemoryError:

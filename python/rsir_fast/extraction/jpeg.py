@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from rsir_fast.backbones import Preprocessing
-from rsir_fast.datasets.images import MAX_PIXELS
+from rsir_fast.datasets.costs import picture_cost
 from rsir_fast.datasets.jpeg_damage import jpeg_damage
+from rsir_fast.datasets.jpeg_markers import read_markers
+from rsir_fast.datasets.limits import current_limits
 from rsir_fast.datasets.pictures import orientation_of
 from rsir_fast.datasets.strict import strict_decoders
 from rsir_fast.errors import ImageError
@@ -61,25 +63,19 @@ def read_jpeg(path: Path) -> EncodedJpeg | None:
             if start != b"\xff\xd8":
                 return None
             content = start + file.read()
+        markers = read_markers(content)
         with strict_decoders(), Image.open(io.BytesIO(content), formats=("JPEG",)) as image:
             width, height = image.size
             components = [layer[0] for layer in getattr(image, "layer", ())]
             plain = image.format == "JPEG" and image.mode == "RGB" and components == [1, 2, 3]
             plain &= image.info.get("adobe_transform", 1) == 1 and orientation_of(image) == 1
+            plain &= current_limits().refusal(picture_cost(image, len(content), markers)) is None
+            # A device fills in what is missing without a word.
+            plain = plain and jpeg_damage(content, markers) is None
     # Whatever a damaged header leads Pillow to: the CPU's decoder will meet it again, and say so.
     except Exception:
         return None
-    if not plain or width * height > MAX_PIXELS or _is_damaged(content):
-        return None
-    return EncodedJpeg(torch.frombuffer(bytearray(content), dtype=torch.uint8), height, width)
-
-
-def _is_damaged(content: bytes) -> bool:
-    """Tell whether `read_image` would refuse the file: a device fills in what is missing without a word."""
-    try:
-        return jpeg_damage(content) is not None
-    except ImageError:
-        return True
+    return EncodedJpeg(torch.frombuffer(bytearray(content), dtype=torch.uint8), height, width) if plain else None
 
 
 class DeviceDecoder:

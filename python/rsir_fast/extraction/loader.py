@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from rsir_fast.backbones import Preprocessing
 from rsir_fast.datasets import Dataset, Reader
+from rsir_fast.datasets.limits import MEMORY
 from rsir_fast.errors import ImageError
 from rsir_fast.extraction.jpeg import DeviceDecoder, EncodedJpeg, read_jpeg
 
@@ -137,7 +138,8 @@ def in_groups(
 
     def checked(number: int) -> Loaded:
         try:
-            return load(number)
+            with MEMORY.scope():
+                return load(number)
         except ImageError as error:
             return str(error)
         except MemoryError:
