@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rsir_fast.base.shared import within
 from rsir_fast.datasets import Dataset
 from rsir_fast.errors import FeaturesError, RsirError
 from rsir_fast.extraction.features import Features, Skipped
@@ -127,7 +128,9 @@ def fill(
         with contextlib.closing(rows(numbers)) as made:
             for first in todo:
                 images = min(shard, len(data) - first)
-                sink.add_shard(first, images, *_shard(made, images, dim, meter))
+                matrix, skipped = _shard(made, images, dim, meter)
+                told = [(number, within(reason, data.root)) for number, reason in skipped]
+                sink.add_shard(first, images, matrix, told)
         return sink.finish(
             items=data.items,
             labels=data.labels,
