@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar
 
 import typer
 
+from rsir_fast.cli import completion as values
 from rsir_fast.cli.memory import keep_freed_memory
 from rsir_fast.cli.session import note
 from rsir_fast.errors import DatasetError
@@ -79,13 +80,21 @@ _IMAGES = "Images"
 BackboneName = Annotated[
     str,
     typer.Option(
-        "--backbone", "-b", help="Network: cnn-alex, cnn-m, ..., or any of torchvision's.", rich_help_panel=_NETWORK
+        "--backbone",
+        "-b",
+        help="Network: cnn-alex, cnn-m, ..., or any of torchvision's.",
+        autocompletion=values.complete_backbone,
+        rich_help_panel=_NETWORK,
     ),
 ]
 Layer = Annotated[
     str | None,
     typer.Option(
-        "--layer", "-l", help="pool5, fc6, fc7, gap, or a graph node. Default: the network's.", rich_help_panel=_NETWORK
+        "--layer",
+        "-l",
+        help="pool5, fc6, fc7, gap, or a graph node. Default: the network's.",
+        autocompletion=values.complete_layer,
+        rich_help_panel=_NETWORK,
     ),
 ]
 Weights = Annotated[
@@ -100,6 +109,7 @@ DescriptorName = Annotated[
     typer.Option(
         "--descriptor",
         help="No network: bovw-150, bovw-15000 (or bovw-N), morphological-62, colour-histogram, hog, lbp.",
+        autocompletion=values.complete_descriptor,
         rich_help_panel=_NETWORK,
     ),
 ]
@@ -128,7 +138,12 @@ PrecisionMode = Annotated[
     Precision, typer.Option(help="bfloat16 is faster where the device has it.", rich_help_panel=_NETWORK)
 ]
 Device = Annotated[
-    str | None, typer.Option(help="cpu, cuda, cuda:1. Default: CUDA where there is one.", rich_help_panel=_RUN)
+    str | None,
+    typer.Option(
+        help="cpu, cuda, cuda:1. Default: CUDA where there is one.",
+        autocompletion=values.one_of(values.DEVICES),
+        rich_help_panel=_RUN,
+    ),
 ]
 JpegDecoder = Annotated[
     Decoder, typer.Option("--decoder", help="cuda: JPEG by nvJPEG; rounds otherwise.", rich_help_panel=_RUN)
@@ -191,6 +206,7 @@ Steps = Annotated[
     typer.Option(
         "--steps",
         help="Post-processing, in this order: power[:P], l2, cosine, center, pca:DIMS, whiten:DIMS; parted by commas.",
+        autocompletion=values.parts_of(values.STEPS),
         rich_help_panel="Beyond the paper",
         show_default=False,
     ),

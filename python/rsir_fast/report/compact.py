@@ -41,7 +41,7 @@ def compacted(grid: Grid) -> Grid:
         return grid
     told = dict.fromkeys(grid.cell(row, column).remark for row in gone for column in grid.columns)
     reasons = [reason for reason in (*told, *(row.remark for row in gone)) if reason]
-    shown = [*reasons[:_REASONS], *([f"and {len(reasons) - _REASONS} more reasons"] if len(reasons) > _REASONS else [])]
+    shown = [*reasons[:_REASONS], *([f"and {len(reasons) - _REASONS} more"] if len(reasons) > _REASONS else [])]
     why = f" ({'; '.join(shown)})" if shown else ""
     counts = [counted(len(gone), "row", "rows") if gone else "", counted(fewer, "column", "columns") if fewer else ""]
     many = "are" if len(gone) + fewer > 1 else "is"
