@@ -135,7 +135,8 @@ class MatModel:
 
     def write(self, path: Path, *, version: str = "v5", layout: str = "new", compress: bool = False) -> Path:
         layers = [self._fields(layer, layout) for layer in self.layers]
-        normalization = {"keepAspect": 1.0, "averageImage": self.average, "imageSize": np.array([[224.0, 224.0, 3.0]])}
+        size = np.array([[self.input_size, self.input_size, 3]], dtype=np.float64)
+        normalization = {"keepAspect": 1.0, "averageImage": self.average, "imageSize": size}
         if layout == "new":
             variables: dict[str, Any] = {"layers": layers, "meta": {"normalization": normalization, "classes": {}}}
         else:

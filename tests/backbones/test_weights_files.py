@@ -192,11 +192,30 @@ def test_wrong_shape_names_layer_expected_and_found(tmp_path):
     assert_refused(tmp_path / "m.pth", "layer 'conv3' to have bias of shape (384,); found (7,)")
 
 
-def test_nan_counts_as_absent(tmp_path):
-    state = floats()
-    state["conv5.weight"][0, 0, 0, 0] = torch.nan
+@pytest.mark.parametrize(
+    ("dtype", "value", "found"),
+    [
+        (torch.float32, torch.nan, "1 of 442368 values of 'conv5.weight' NaN, in torch.float32"),
+        (torch.float16, 1e6, "1 of 442368 values of 'conv5.weight' infinite, in torch.float16"),
+        (torch.bfloat16, -torch.inf, "1 of 442368 values of 'conv5.weight' infinite, in torch.bfloat16"),
+        (torch.float64, 1e300, "1 of 442368 values of 'conv5.weight' too large for torch.float32, in torch.float64"),
+    ],
+    ids=str,
+)
+def test_values_that_are_not_finite_are_named(tmp_path, dtype, value, found):
+    state = {name: tensor.to(dtype) for name, tensor in floats().items()}
+    state["conv5.weight"][0, 0, 0, 0] = value
     torch.save(state, tmp_path / "m.pth")
-    assert_refused(tmp_path / "m.pth", "a file without conv5.weight")
+    assert_refused(tmp_path / "m.pth", f"expected finite weights for CNN-Alex layer 'pool5'; found {found}")
+
+
+def test_a_classifier_of_nan_is_no_matter_below_it(tmp_path):
+    """torchvision publishes such files."""
+    state = floats() | {"fc6.weight": torch.full((1, 1), torch.nan).expand(4096, 9216), "fc6.bias": torch.zeros(4096)}
+    torch.save(state, tmp_path / "m.pth")
+    assert load(tmp_path / "m.pth").dim == 9216
+    with pytest.raises(WeightFileError, match="37748736 values of 'fc6.weight' NaN, in torch.float32; it covers pool5"):
+        load(tmp_path / "m.pth", "fc6")
 
 
 @pytest.mark.parametrize("content", [[1, 2], {"a": 1}, torch.zeros(3)], ids=["list", "no tensors", "tensor"])
@@ -205,11 +224,20 @@ def test_checkpoint_without_a_state_dict(tmp_path, content):
     assert_refused(tmp_path / "m.pth", "expected a state dict")
 
 
-@pytest.mark.parametrize("convert", [torch.Tensor.to_sparse, lambda tensor: tensor.to("meta")], ids=["sparse", "meta"])
-def test_tensors_without_plain_data_count_as_absent(tmp_path, convert):
+@pytest.mark.filterwarnings("ignore::UserWarning")  # torch's, of quantised tensors
+@pytest.mark.parametrize(
+    ("convert", "found"),
+    [
+        (torch.Tensor.to_sparse, "a sparse tensor (torch.sparse_coo)"),
+        (lambda tensor: tensor.to("meta"), "a tensor without data (meta)"),
+        (lambda tensor: torch.quantize_per_tensor(tensor, 1.0, 0, torch.qint8), "a quantised tensor (torch.qint8)"),
+    ],
+    ids=["sparse", "meta", "quantised"],
+)
+def test_tensors_without_plain_data_are_named(tmp_path, convert, found):
     state = floats()
     torch.save(state | {"conv5.bias": convert(state["conv5.bias"])}, tmp_path / "m.pth")
-    assert_refused(tmp_path / "m.pth", "a file without conv5.bias")
+    assert_refused(tmp_path / "m.pth", f"expected 'conv5.bias' as plain numbers; found {found}")
 
 
 def test_half_precision_becomes_float32(tmp_path):

@@ -118,6 +118,10 @@ def test_file_cut_after_pool5_says_what_it_covers(tmp_path, mat_model):
         ("pool2", "pool", [2, 2], r"'pool2' to have pool \(3, 3\); found \(2, 2\)"),
         ("pool5", "method", "avg", r"'pool5' to have method max; found avg"),
         ("relu3", "type", "sigmoid", r"'relu3' to have type relu; found sigmoid"),
+        ("relu4", "leak", 0.1, r"'relu4' to have leak \(0,\); found \(0.1,\)"),
+        ("conv3", "dilate", 2, r"'conv3' to have dilate \(1, 1\); found \(2, 2\)"),
+        ("conv3", "opts", "Dilate", r"'conv3' to have opts without effect on the result; found Dilate"),
+        ("norm2", "param", [5.0, 2.0, 1e-4, 0.5], r"'norm2' to have param \[n kappa alpha beta\] \(5, 2.0, .*found"),
     ],
 )
 def test_other_geometry_is_refused(tmp_path, mat_model, layer, field, value, message):

@@ -105,7 +105,7 @@ def test_every_truncation_is_left_to_the_cpu(folder):
 
 
 def test_too_many_pixels_are_left_to_the_cpu(folder):
-    with limits_of_images(pixels=120 * 90 - 1):
+    with limits_of_images(max_pixels=120 * 90 - 1):
         assert read_jpeg(folder / "baseline.jpg") is None
         assert read_jpeg(folder / "whole.jpg") is not None
 

@@ -221,6 +221,11 @@ def test_files_that_are_no_model(tmp_path, scenes):
     model.save(tmp_path / "mismatch.safetensors")
     with pytest.raises(WeightFileError, match="size mismatch"):
         HashModel.load(tmp_path / "mismatch.safetensors")
+    model = train(scenes, epochs=1)
+    model.network.head.classifier.bias[0] = torch.nan
+    model.save(tmp_path / "nan.safetensors")
+    with pytest.raises(WeightFileError, match="NaN or infinite values in head.classifier.bias"):
+        HashModel.load(tmp_path / "nan.safetensors")
 
 
 def test_features_computed_before_are_taken(scenes):

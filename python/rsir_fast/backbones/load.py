@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Collection
+import re
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -14,6 +16,7 @@ from torch import nn
 from rsir_fast.backbones.backbone import Backbone
 from rsir_fast.backbones.caffenets import NETWORKS, TABLE_LAYERS, Network, build_network
 from rsir_fast.backbones.catalogue import TORCHVISION_TWINS, check_name, default_layer, known_files
+from rsir_fast.backbones.identify import Shapes, above, network_of
 from rsir_fast.backbones.preprocessing import Preprocessing, ResizeMode
 from rsir_fast.backbones.torchvision_nets import (
     NamedWeights,
@@ -25,16 +28,21 @@ from rsir_fast.backbones.torchvision_nets import (
 )
 from rsir_fast.backbones.weights import (
     Located,
+    NetworkShapes,
     Normalization,
     WeightFile,
     file_digest,
     fill,
+    is_counter,
     locate_weights,
     open_state_dict,
     refuse,
     sniff,
+    unwrapped,
 )
 from rsir_fast.backbones.weights.matconvnet import open_matconvnet
+from rsir_fast.base.reading import unchanged
+from rsir_fast.errors import WeightFileError
 
 __all__ = ["load_backbone"]
 
@@ -144,14 +152,16 @@ def _trained(
     name: str, layer: str, weights: str | os.PathLike[str] | None, width: float | None
 ) -> tuple[_Loaded, str, dict[str, object]]:
     located = _locate(name, weights)
-    kind = sniff(located.path)
-    if name in NETWORKS:
-        loaded, file = _load_table(name, layer, located.path, kind, width)
-    else:
-        loaded, file = _load_torchvision(name, layer, located.path, kind)
+    with unchanged(located.path, WeightFileError):
+        kind = sniff(located.path)
+        if name in NETWORKS:
+            loaded, file = _load_table(name, layer, located.path, kind, width)
+        else:
+            loaded, file = _load_torchvision(name, layer, located.path, kind)
+        sha256 = file_digest(located.path)
     record: dict[str, object] = {
         "file": located.path.name,
-        "sha256": file_digest(located.path),
+        "sha256": sha256,
         "source": located.source,
         "format": file.format,
     }
@@ -171,19 +181,16 @@ def _locate(name: str, weights: str | os.PathLike[str] | None) -> Located:
 def _load_table(name: str, layer: str, path: Path, kind: str, width: float | None) -> tuple[_Loaded, WeightFile]:
     network = NETWORKS[name]
     normalization = _MATCONVNET_MEAN
+    whose: Callable[[Shapes], str] = partial(network_of, like=name)
     if kind in ("mat5", "hdf5"):
         file, network = open_matconvnet(path, kind, network)
     else:
         file = open_state_dict(path, kind)
-        if name in TORCHVISION_TWINS and "features.0.weight" in file.shapes:
-            twin = TORCHVISION_TWINS[name]
-            file = file.renamed(_torchvision_vgg_names(network))
-            normalization = _published(twin, path).normalization
-        elif "features.0.weight" in file.shapes:
-            found = "the names of a torchvision network"
-            refuse(
-                path, f"tensors of {network.title}", found, "torchvision's alexnet and vgg load under their own names"
-            )
+        if name in TORCHVISION_TWINS and any(key.endswith("features.0.weight") for key in file.shapes):
+            names = _torchvision_vgg_names(network)
+            file = file.renamed(_with_modules(file.shapes, names))
+            whose = partial(_whose_vgg, names=names, twin=TORCHVISION_TWINS[name])
+            normalization = _published(TORCHVISION_TWINS[name], path).normalization
     made = file.pretraining
     if made is not None and (made.network != name or width not in (None, made.width)):
         asked = name if width is None else f"{name} of width {width:g}"
@@ -191,14 +198,21 @@ def _load_table(name: str, layer: str, path: Path, kind: str, width: float | Non
     share = made.width if made is not None else 1.0 if width is None else width
     network = network.scaled(share) if share != 1 else network
     with torch.device("meta"):
-        module = build_network(network, layer)
+        module, whole = build_network(network, layer), build_network(network, TABLE_LAYERS[-1])
 
     def covered(present: Collection[str]) -> str:
         needs = {step: set(_parameters(network, step)) for step in TABLE_LAYERS}
         return ", ".join(step for step in TABLE_LAYERS if needs[step] <= set(present))
 
-    names = _parameters(network, layer)
-    fill(module, file, target=f"{network.title} layer '{layer}'", names=names, covered=covered)
+    shapes = {key: tuple(tensor.shape) for key, tensor in whole.state_dict().items()}
+    wanted = NetworkShapes(f"{network.title} layer '{layer}'", shapes, frozenset(_parameters(network, layer)))
+    file = unwrapped(file, wanted)
+    # Of a torchvision VGG the ReLU after fc6 is classifier.1, and what the file has there is below the cut.
+    modules = [
+        *(key for key, _ in module.named_children()),
+        *("classifier.1", "classifier.4")[: TABLE_LAYERS.index(layer)],
+    ]
+    fill(module, file, wanted, in_head=above(modules), covered=covered, whose=whose)
     normalization = file.normalization or normalization
     loaded = _Loaded(module, network.dim(layer), network.title, network.input_size, normalization, share)
     return loaded, file
@@ -210,12 +224,23 @@ def _parameters(network: Network, layer: str) -> list[str]:
 
 
 def _torchvision_vgg_names(network: Network) -> dict[str, str]:
-    """Map torchvision's names of a VGG to the table's: its Sequential counts conv, ReLU and pool alike."""
-    modules, index = {"classifier.0": "fc6", "classifier.3": "fc7"}, 0
+    """Map torchvision's modules of a VGG to the table's: its Sequential counts conv, ReLU, pool and dropout alike."""
+    modules, index = {f"classifier.{3 * number}": f"fc{6 + number}" for number in range(3)}, 0
     for name, conv in network.convs():
         modules[f"features.{index}"] = name
         index += 3 if conv.pool else 2
-    return {f"{old}.{part}": f"{new}.{part}" for old, new in modules.items() for part in ("weight", "bias")}
+    return modules
+
+
+def _with_modules(names: Collection[str], modules: Mapping[str, str]) -> dict[str, str]:
+    """Map the names of a VGG's tensors, behind any prefix, to those with other names of modules."""
+    matches = {name: re.fullmatch(r"(.*?)((?:features|classifier)\.\d+|conv\d_\d|fc\d)(\..*)", name) for name in names}
+    return {name: m[1] + modules[m[2]] + m[3] for name, m in matches.items() if m and m[2] in modules}
+
+
+def _whose_vgg(shapes: Shapes, names: Mapping[str, str], twin: str) -> str:
+    back = _with_modules(shapes, {new: old for old, new in names.items()})
+    return network_of({back.get(name, name): shape for name, shape in shapes.items()}, like=twin)
 
 
 def _load_torchvision(name: str, layer: str, path: Path, kind: str) -> tuple[_Loaded, WeightFile]:
@@ -224,8 +249,13 @@ def _load_torchvision(name: str, layer: str, path: Path, kind: str) -> tuple[_Lo
     published = _published(name, path)
     input_size = _INPUT_SIZES.get(path.name, published.input_size)
     with torch.random.fork_rng(devices=[]):
-        cut, names = build_cut(name, layer, input_size)
-    fill(cut.graph, file, target=f"{name} layer '{layer}'", names=names, covered=covered_nodes(cut.graph, names))
+        cut, shapes = build_cut(name, layer, input_size)
+    needed = frozenset(key for key in cut.graph.state_dict() if key in shapes and not is_counter(key))
+    wanted = NetworkShapes(f"{name} layer '{layer}'", shapes, needed)
+    file = unwrapped(file, wanted)
+    modules = [str(node.target) for node in cut.graph.graph.nodes if node.op == "call_module"]
+    covered = covered_nodes(cut.graph, shapes)
+    fill(cut.graph, file, wanted, in_head=above(modules), covered=covered, whose=partial(network_of, like=name))
     loaded = _Loaded(cut, zeros_dim(cut, input_size), name, input_size, file.normalization or published.normalization)
     return loaded, file
 

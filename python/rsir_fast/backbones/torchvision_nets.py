@@ -15,7 +15,15 @@ from torchvision.models.feature_extraction import create_feature_extractor, get_
 
 from rsir_fast.backbones.weights import KnownFile, Normalization
 
-__all__ = ["NamedWeights", "build_cut", "covered_nodes", "layer_aliases", "named_weights", "torchvision_names"]
+__all__ = [
+    "NamedWeights",
+    "build_cut",
+    "build_network",
+    "covered_nodes",
+    "layer_aliases",
+    "named_weights",
+    "torchvision_names",
+]
 
 # Graph node of the last feature map, the one that the network itself averages, by family. Nodes that are no module
 # ("relu", "permute") are tensor operations of the network's forward pass: densenet's final ReLU, swin's change from
@@ -121,7 +129,7 @@ class _Cut(nn.Module):
         return result
 
 
-def build_cut(name: str, layer: str, input_size: int) -> tuple[_Cut, frozenset[str]]:
+def build_cut(name: str, layer: str, input_size: int) -> tuple[_Cut, dict[str, tuple[int, ...]]]:
     """Build a torchvision network, randomly initialised, without the modules after `layer`.
 
     Parameters
@@ -139,15 +147,16 @@ def build_cut(name: str, layer: str, input_size: int) -> tuple[_Cut, frozenset[s
     -------
     nn.Module
         Maps [n, 3, H, W] to the layer's output.
-    frozenset of str
-        Names in its ``graph.state_dict()`` that a weight file must give; the rest are constants of the graph.
+    dict of str to tuple of int
+        Shapes of the whole network's tensors. Those of its ``graph.state_dict()`` that are among them a weight file
+        must give; the rest are constants of the graph.
 
     Raises
     ------
     ValueError
         No such layer; the message names close ones.
     """
-    model = torchvision.models.get_model(name, weights=None, **_arguments(name, input_size)).eval()
+    model = build_network(name, input_size).eval()
     family = _family(name)
     node = _LAST_MAP[family] if layer == "gap" else _ALIASES.get(family, {}).get(layer, layer)
     try:
@@ -155,15 +164,22 @@ def build_cut(name: str, layer: str, input_size: int) -> tuple[_Cut, frozenset[s
         graph = create_feature_extractor(model, {node: "out"}, suppress_diff_warning=True).eval()
     except ValueError as error:
         raise ValueError(_unknown_layer(name, layer, model)) from error
-    return _Cut(graph, _Mean() if layer == "gap" else nn.Identity()), frozenset(model.state_dict())
+    shapes = {key: tuple(tensor.shape) for key, tensor in model.state_dict().items()}
+    return _Cut(graph, _Mean() if layer == "gap" else nn.Identity()), shapes
 
 
-def _arguments(name: str, input_size: int) -> dict[str, Any]:
+def build_network(name: str, input_size: int | None = None) -> nn.Module:
+    """Build a whole torchvision network, randomly initialised; for another input size than its own if it needs that."""
+    model: nn.Module = torchvision.models.get_model(name, weights=None, **_arguments(name, input_size))
+    return model
+
+
+def _arguments(name: str, input_size: int | None) -> dict[str, Any]:
     """Give the constructor arguments under which the published weights were trained."""
     if _family(name) in ("googlenet", "inception"):
         # The weights come from TensorFlow, whose input range transform_input restores.
         return {"transform_input": True, "aux_logits": False, "init_weights": False}
-    if _family(name) == "vit":
+    if _family(name) == "vit" and input_size is not None:
         return {"image_size": input_size}
     return {}
 

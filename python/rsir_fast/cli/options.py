@@ -12,7 +12,7 @@ import typer
 from rsir_fast.cli import completion as values
 from rsir_fast.cli.memory import keep_freed_memory
 from rsir_fast.cli.session import note
-from rsir_fast.errors import DatasetError
+from rsir_fast.errors import DatasetError, WeightFileError
 
 if TYPE_CHECKING:
     from rsir_fast.backbones import Backbone
@@ -237,9 +237,11 @@ class NetworkOptions:
 
         keep_freed_memory()
         if self.model is not None:
+            from rsir_fast.base.reading import unchanged
             from rsir_fast.hashing import HashModel
 
-            return averaged(HashModel.load(self.model).as_backbone(self.model), turns=self.turns)
+            with unchanged(self.model, WeightFileError):
+                return averaged(HashModel.load(self.model).as_backbone(self.model), turns=self.turns)
         sizes = _sizes(self.sizes)
         loaded = load_backbone(self.backbone, self.layer, self.weights, resize=self.resize.value)
         return averaged(loaded, turns=self.turns, sizes=sizes)

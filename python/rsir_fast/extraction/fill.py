@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,10 +16,11 @@ from rsir_fast.base.shared import within
 from rsir_fast.datasets import Dataset
 from rsir_fast.errors import FeaturesError, RsirError
 from rsir_fast.extraction.features import Features, Skipped
+from rsir_fast.extraction.stamps import Stamps
 from rsir_fast.extraction.store import FeatureStore
 from rsir_fast.ops._arrays import as_count
 
-__all__ = ["Meter", "Progress", "Rows", "at_least", "check_resumable", "fill", "fingerprint"]
+__all__ = ["Meter", "Progress", "Rows", "at_least", "check_resumable", "fill"]
 
 
 @dataclass(frozen=True)
@@ -106,16 +106,19 @@ def fill(
 
     Raises
     ------
+    DatasetError
+        If an image is replaced, changed or removed while the run reads it; finished shards stay.
     FeaturesError
         If the folder cannot be used; the message says why.
     RsirError
         If `progress` stopped the run.
     """
+    stamps = Stamps(data)
     if out is None:
         sink: FeatureStore | _Memory = _Memory()
     else:
         check_resumable(data, resume)
-        settings = {"dataset": fingerprint(data), "shard_size": shard, **_deciding(provenance)}
+        settings = {"dataset": stamps.fingerprint(), "shard_size": shard, **_deciding(provenance)}
         sink = FeatureStore(out, settings, resume=resume, force=force)
     with sink:
         if isinstance(sink, FeatureStore):
@@ -129,6 +132,7 @@ def fill(
             for first in todo:
                 images = min(shard, len(data) - first)
                 matrix, skipped = _shard(made, images, dim, meter)
+                stamps.check(first, images)
                 told = [(number, within(reason, data.root)) for number, reason in skipped]
                 sink.add_shard(first, images, matrix, told)
         return sink.finish(
@@ -240,21 +244,3 @@ class _Memory:
             skipped=tuple(Skipped(items[number], reason) for number, reason in self.skipped),
             **rest,
         )
-
-
-def fingerprint(data: Dataset) -> dict[str, Any]:
-    """Recognise the same images again: names, labels, size and time of change of every file on disk, how it is read."""
-    digest = hashlib.sha256()
-    for number, item in enumerate(data.items):
-        label = None if data.labels is None else int(data.labels[number])
-        digest.update(f"{item!r} {label} {_stamp(data, item)}\n".encode())
-    found = {"name": data.name, "images": len(data), "classes": len(data.classes), "sha256": digest.hexdigest()}
-    return {**found, **data.reader.provenance()}
-
-
-def _stamp(data: Dataset, item: str) -> tuple[int, int] | None:
-    try:
-        found = None if data.root is None else (data.root / item).stat()
-    except OSError:
-        return None
-    return None if found is None else (found.st_size, found.st_mtime_ns)

@@ -17,6 +17,7 @@ from rsir_fast.datasets import Dataset, Reader
 from rsir_fast.errors import FeaturesError
 from rsir_fast.extraction import Features
 from rsir_fast.extraction.loader import batches, default_workers
+from rsir_fast.extraction.stamps import Stamps
 
 __all__ = ["check_network", "check_reader", "load_images", "network_of", "of_training_images", "unturned"]
 
@@ -108,6 +109,7 @@ def load_images(
     else:
         images = np.empty(shape, np.uint8)
     kept: list[int] = []
+    stamps = Stamps(train)
     threads = default_workers() if workers is None else workers
     first = 0
     for batch in batches(train, preprocessing, range(len(train)), AT_ONCE, threads):
@@ -115,4 +117,5 @@ def load_images(
         kept += [number for number in range(first, first + batch.count) if number not in unreadable]
         images[len(kept) - len(batch.images) : len(kept)] = batch.images.numpy()
         first += batch.count
+    stamps.check()
     return torch.from_numpy(images[: len(kept)]), torch.from_numpy(labels[kept])

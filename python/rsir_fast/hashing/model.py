@@ -141,6 +141,9 @@ class HashModel(Shown):
             head = HashHead(backbone.dim, content.bits, len(content.classes))
             network = DHCNN(backbone, head)
             network.load_state_dict(tensors)
+            wrong = next((key for key, value in network.state_dict().items() if not value.isfinite().all()), None)
+            if wrong is not None:
+                raise ValueError(f"NaN or infinite values in {wrong}")
             return cls(network.requires_grad_(False).eval(), tuple(content.classes), content.training)
 
 

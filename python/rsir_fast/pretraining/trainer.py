@@ -18,6 +18,7 @@ from rsir_fast.datasets import Dataset
 from rsir_fast.errors import TrainingError
 from rsir_fast.extraction.features import Skipped
 from rsir_fast.extraction.loader import Batch, in_groups
+from rsir_fast.extraction.stamps import Stamps
 from rsir_fast.pretraining.images import TrainingImages, cutter
 from rsir_fast.pretraining.network import Classifier
 from rsir_fast.pretraining.recipe import PretrainingRecipe
@@ -76,6 +77,7 @@ class PretrainingTrainer:
         self.epoch = 0
         self.errors: list[float] = []
         self._skipped: dict[tuple[str, int], str] = {}
+        self._stamps = Stamps(images.train), Stamps(images.validation)
         parameters = dict(network.named_parameters())
         groups: list[dict[str, Any]] = [
             {"params": [p for name, p in parameters.items() if name.endswith("weight")]},
@@ -117,6 +119,8 @@ class PretrainingTrainer:
         TrainingError
             If the loss is not finite: names the batch. The weights are those before it.
             If `progress` returned False, or no image of a part can be read.
+        DatasetError
+            If an image was replaced, changed or removed since the training began.
         """
         draw = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
         total = len(self.images.train)
@@ -160,6 +164,8 @@ class PretrainingTrainer:
             raise TrainingError(f"{self.images.train.name}: expected images that can be read, found none")
         took = time.perf_counter() - start
         measured = self.validate()
+        for stamps in self._stamps:
+            stamps.check()
         self.errors.append(1 - measured["top1"])
         for more in gathered(self._skipped):
             self._skipped |= more

@@ -11,21 +11,25 @@ from rsir_fast.backbones.weights.locate import KnownFile, Located, find_weights,
 from rsir_fast.backbones.weights.npz import open_npz
 from rsir_fast.backbones.weights.pretrained import PreTraining
 from rsir_fast.backbones.weights.weightfile import Normalization, WeightFile, damaged, file_digest, refuse, sniff
+from rsir_fast.backbones.weights.wrapped import NetworkShapes, is_counter, unwrapped
 
 __all__ = [
     "KnownFile",
     "Located",
+    "NetworkShapes",
     "Normalization",
     "PreTraining",
     "WeightFile",
     "file_digest",
     "fill",
     "find_weights",
+    "is_counter",
     "local_weights",
     "locate_weights",
     "open_state_dict",
     "refuse",
     "sniff",
+    "unwrapped",
     "verify",
 ]
 

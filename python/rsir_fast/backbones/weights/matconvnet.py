@@ -19,6 +19,7 @@ __all__ = ["open_matconvnet"]
 _FIX = "use the model of this network from https://www.vlfeat.org/matconvnet/pretrained/"
 _TYPES = {"normalize": "lrn"}  # old name -> new name
 _IGNORED = {"dropout"}
+_HARMLESS = {"cudnn", "nocudnn", "verbose", "cudnnworkspacelimit"}
 
 # differ(field, expected, found)
 _Differ = Callable[[str, object, object], NoReturn]
@@ -139,6 +140,9 @@ def _check_layer(path: Path, expected: _Expected, layer: dict[str, MatValue], ne
         _compare(differ, "stride", (stride,) * 2, _numbers(differ, layer, "stride", 2, 1))
         _compare(differ, "pad", (pad,) * 4, _numbers(differ, layer, "pad", 4, 0))
         _compare(differ, "dilate", (1, 1), _numbers(differ, layer, "dilate", 2, 1))
+        _check_options(differ, layer)
+    elif expected.type == "relu":
+        _compare(differ, "leak", (0,), _numbers(differ, layer, "leak", 1, 0))
     elif expected.pool:
         pool = expected.pool
         method = _words(layer.get("method", "max"))
@@ -147,6 +151,7 @@ def _check_layer(path: Path, expected: _Expected, layer: dict[str, MatValue], ne
         _compare(differ, "pool", (pool.kernel,) * 2, _numbers(differ, layer, "pool", 2, 1))
         _compare(differ, "stride", (pool.stride,) * 2, _numbers(differ, layer, "stride", 2, 1))
         _check_pool_pad(differ, expected, _numbers(differ, layer, "pad", 4, 0))
+        _check_options(differ, layer)
     elif expected.type == "lrn" and network.lrn:
         lrn = network.lrn
         # MatConvNet writes alpha already divided by the window size.
@@ -154,6 +159,15 @@ def _check_layer(path: Path, expected: _Expected, layer: dict[str, MatValue], ne
         found = _numbers(differ, layer, "param", 4, 0)
         if not np.allclose(found, wanted, rtol=1e-4, atol=0):
             differ("param [n kappa alpha beta]", wanted, found)
+
+
+def _check_options(differ: _Differ, layer: dict[str, MatValue]) -> None:
+    """Refuse options handed to MatConvNet's function that may change what it computes."""
+    options = layer.get("opts", [])
+    words = [option for option in (options if isinstance(options, list) else [options]) if isinstance(option, str)]
+    unknown = [word for word in words if word and word.lower() not in _HARMLESS]
+    if unknown:
+        differ("opts", "without effect on the result", ", ".join(unknown))
 
 
 def _compare(differ: _Differ, what: str, wanted: tuple[int, ...], found: tuple[float, ...]) -> None:
@@ -224,6 +238,9 @@ def _normalization(path: Path, variables: dict[str, MatValue], input_size: int) 
     meta = variables.get("meta")
     fields = meta.get("normalization") if isinstance(meta, dict) else variables.get("normalization")
     average = fields.get("averageImage") if isinstance(fields, dict) else None
+    size = fields.get("imageSize") if isinstance(fields, dict) else None
+    if isinstance(size, np.ndarray) and size.size >= 2 and size.reshape(-1)[:2].tolist() != [input_size, input_size]:
+        refuse(path, f"normalization.imageSize of {input_size} x {input_size}", size.reshape(-1).tolist(), _FIX)
     if not isinstance(average, np.ndarray) or average.size == 0:
         refuse(path, "normalization.averageImage (the mean to subtract)", "none", _FIX)
     if average.dtype.kind not in "fiu":

@@ -80,13 +80,16 @@ class PreTraining:
         Raises
         ------
         WeightFileError
-            If they say that they are, but hold other things.
+            If they say that they are, but hold other things; or of another kind that this package writes.
         """
         try:
             content = json.loads((metadata or {}).get(_KEY, "null"))
         except (ValueError, RecursionError):
             return None
-        if not isinstance(content, dict) or content.get("format") != _FORMAT:
+        kind = content.get("format") if isinstance(content, dict) else None
+        if kind == "rsir_fast dhcnn":
+            refuse(path, "weights of a network", "a model of `rsir train dhcnn`", "name it with --model")
+        if kind != _FORMAT:
             return None
         fix = "export it again, with this version of rsir_fast"
         if content.get("version") != _VERSION:

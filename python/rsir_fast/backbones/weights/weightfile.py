@@ -8,7 +8,7 @@ import math
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NoReturn
 
@@ -61,6 +61,8 @@ class WeightFile:
         What sets this file apart ("8-bit conv trunk"); empty for an ordinary one.
     pretraining : PreTraining or None
         Of a file that `rsir train pretrain` wrote.
+    places : mapping of str to tuple of str
+        The keys of the nested dicts that a tensor lies in, where it does; they stand at the front of its name.
     """
 
     path: Path
@@ -70,6 +72,7 @@ class WeightFile:
     normalization: Normalization | None = None
     note: str = ""
     pretraining: PreTraining | None = None
+    places: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def read(self, name: str) -> Tensor:
         """Read one tensor.
@@ -86,7 +89,13 @@ class WeightFile:
         """Return the same file with its tensors under other names; `names` maps old to new, others are kept."""
         old = {names.get(name, name): name for name in self.shapes}
         shapes = {new: self.shapes[name] for new, name in old.items()}
-        return replace(self, shapes=shapes, reader=lambda new: self.reader(old[new]))
+        places = {new: self.places[name] for new, name in old.items() if name in self.places}
+        return replace(self, shapes=shapes, reader=lambda new: self.reader(old[new]), places=places)
+
+    def below(self, prefix: str) -> WeightFile:
+        """Return the tensors whose names begin with `prefix`, which is taken off."""
+        names = {name: name[len(prefix) :] for name in self.shapes if name.startswith(prefix)}
+        return replace(self, shapes={name: self.shapes[name] for name in names}).renamed(names)
 
 
 def refuse(path: Path, expected: str, found: object, fix: str) -> NoReturn:
