@@ -191,6 +191,10 @@ Resume = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.", rich_help_panel=_RUN)]
 
 
+Root = Annotated[
+    Path | None,
+    typer.Option("--root", help="Where the images of the features are now, if they were moved.", rich_help_panel=_RUN),
+]
 Turns = Annotated[
     bool,
     typer.Option(

@@ -74,7 +74,8 @@ def dhcnn2021(
     Interrupted, the same command again goes on where it was.
     """
     target: Path | None = out
-    with reported_errors(lambda: left(target, "*/*/result.json", "features")):
+    with reported_errors(lambda: left(target, "*/*/result.json", "features")) as skipped:
+        from rsir_fast.datasets import Skipped
         from rsir_fast.protocols.reproduce_dhcnn2021 import reproduce_dhcnn2021
         from rsir_fast.report.comparison import comparison_table, write_comparison
 
@@ -116,6 +117,7 @@ def dhcnn2021(
                 extraction_progress=extracting,
                 training_progress=training,
             )
+<<<<<<< HEAD
         conclude(
             result,
             comparison_table,
@@ -125,6 +127,10 @@ def dhcnn2021(
             all_rows=all_rows,
             json=json,
         )
+=======
+        skipped += [Skipped(**entry) for entry in result["dataset"]["skipped"]]
+        conclude(result, comparison_table, write_comparison, target, json=json)
+>>>>>>> main
 
 
 def _lengths(given: list[str]) -> list[int]:

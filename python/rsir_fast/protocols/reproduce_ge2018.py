@@ -210,7 +210,7 @@ class _Rows:
         labels = data.require_labels()
         return {
             "name": data.name,
-            "items": len(data) - len(self.skipped),
+            "items": len(data) - sum(item in self.skipped for item in data.items),
             "classes": list(data.classes),
             "class_counts": np.bincount(
                 [label for item, label in zip(data.items, labels, strict=True) if item not in self.skipped],
@@ -218,9 +218,11 @@ class _Rows:
             ).tolist(),
             "notes": [within(note, data.root) for note in data.notes],
             "skipped": [
-                {"item": item, "reason": within(self.skipped[item], data.root)}
-                for item in data.items
-                if item in self.skipped
+                {"item": item, "reason": within(reason, data.root)}
+                for item, reason in (
+                    *data.unreadable,
+                    *((item, self.skipped[item]) for item in data.items if item in self.skipped),
+                )
             ],
         }
 
