@@ -64,12 +64,8 @@ def compare(
         for chain in rerank or []:
             parse_rerank(chain)
         opt.check_device(device)
-<<<<<<< HEAD
         loaded = [(shared_path(str(folder)), Features.load(folder)) for folder in features]
-=======
-        loaded = [(str(folder), Features.load(folder)) for folder in features]
         skipped += dict.fromkeys(entry for _, made in loaded for entry in made.skipped)
->>>>>>> main
         if len(loaded) > 1:
             loaded.append(("all side by side", concatenated([made for _, made in loaded])))
         given = [Option(), *(Option(chain, last) for chain in ["", *(steps or [])] for last in ["", *(rerank or [])])]

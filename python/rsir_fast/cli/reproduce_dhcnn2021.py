@@ -117,20 +117,8 @@ def dhcnn2021(
                 extraction_progress=extracting,
                 training_progress=training,
             )
-<<<<<<< HEAD
-        conclude(
-            result,
-            comparison_table,
-            write_comparison,
-            target,
-            result["dataset"]["skipped"],
-            all_rows=all_rows,
-            json=json,
-        )
-=======
         skipped += [Skipped(**entry) for entry in result["dataset"]["skipped"]]
-        conclude(result, comparison_table, write_comparison, target, json=json)
->>>>>>> main
+        conclude(result, comparison_table, write_comparison, target, all_rows=all_rows, json=json)
 
 
 def _lengths(given: list[str]) -> list[int]:

@@ -153,13 +153,8 @@ def ge2018(
             for row in entry["rows"]:
                 if row.get("remark"):
                     note(f"rsir: {entry['name']}, {row['method']}: {row['remark']}")
-<<<<<<< HEAD
-        skipped = [entry for dataset in result["datasets"] for entry in dataset["dataset"]["skipped"]]
-        conclude(result, reproduction_tables, write_reproduction, target, skipped, all_rows=all_rows, json=json)
-=======
         skipped += [Skipped(**entry) for dataset in result["datasets"] for entry in dataset["dataset"]["skipped"]]
-        conclude(result, reproduction_tables, write_reproduction, target, json=json)
->>>>>>> main
+        conclude(result, reproduction_tables, write_reproduction, target, all_rows=all_rows, json=json)
 
 
 def _datasets(

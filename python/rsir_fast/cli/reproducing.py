@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-<<<<<<< HEAD
 from rsir_fast.base.shared import shared_command
-from rsir_fast.cli.session import AGAIN, end_with_skipped, kept, note, plural, print_json, print_result
-=======
 from rsir_fast.cli.session import AGAIN, kept, note, plural, print_json, print_result
->>>>>>> main
 from rsir_fast.errors import RsirError
 
 if TYPE_CHECKING:
@@ -44,15 +40,8 @@ def conclude(
     all_rows: bool,
     json: bool,
 ) -> None:
-<<<<<<< HEAD
-    """Write all files, print the result, and end with the images that could not be read."""
-    from rsir_fast.extraction import Skipped
-
-    paths = write(out, result, command=shlex.join(["rsir", *shared_command(sys.argv[1:])]), all_rows=all_rows)
-=======
     """Write all files and print the result."""
-    paths = write(out, result, command=shlex.join(["rsir", *sys.argv[1:]]))
->>>>>>> main
+    paths = write(out, result, command=shlex.join(["rsir", *shared_command(sys.argv[1:])]), all_rows=all_rows)
     if json:
         print_json(result)
     else:

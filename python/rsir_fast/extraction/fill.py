@@ -12,11 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-<<<<<<< HEAD
 from rsir_fast.base.shared import within
-=======
 from rsir_fast.base.text import listed
->>>>>>> main
 from rsir_fast.datasets import Dataset
 from rsir_fast.errors import FeaturesError, NoImageReadError, RsirError
 from rsir_fast.extraction.features import Features, Skipped
@@ -142,19 +139,15 @@ def fill(
         with contextlib.closing(rows(numbers)) as made:
             for first in todo:
                 images = min(shard, len(data) - first)
-                matrix, skipped = _shard(made, images, dim, meter)
+                matrix, unread = _shard(made, images, dim, meter)
                 stamps.check(first, images)
-<<<<<<< HEAD
-                told = [(number, within(reason, data.root)) for number, reason in skipped]
+                told = [(number, within(reason, data.root)) for number, reason in unread]
                 sink.add_shard(first, images, matrix, told)
-=======
-                sink.add_shard(first, images, *found)
         skipped = [number for number, _ in sink.unreadable]
         if data.items and len(skipped) == len(data):
             reasons = [Skipped(data.items[number], reason) for number, reason in sink.unreadable]
             sink.abandon()
             raise NoImageReadError(data.name, [*data.unreadable, *reasons])
->>>>>>> main
         return sink.finish(
             items=data.items,
             labels=data.labels,
