@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar
 
 import typer
 
 from rsir_fast.cli import completion as values
+from rsir_fast.cli.choices import AnmrrK as AnmrrK
+from rsir_fast.cli.choices import Decoder as Decoder
+from rsir_fast.cli.choices import Normalize as Normalize
+from rsir_fast.cli.choices import Precision as Precision
+from rsir_fast.cli.choices import Resize as Resize
 from rsir_fast.cli.memory import keep_freed_memory
 from rsir_fast.cli.session import note
 from rsir_fast.errors import DatasetError, WeightFileError
@@ -19,42 +23,6 @@ if TYPE_CHECKING:
     from rsir_fast.datasets import Dataset
     from rsir_fast.descriptors import Descriptor
     from rsir_fast.extraction import Features
-
-
-class Resize(str, Enum):
-    """How an image comes to the network's input size."""
-
-    whole = "whole"
-    short_side = "short-side"
-
-
-class Precision(str, Enum):
-    """Arithmetic of the network."""
-
-    float32 = "float32"
-    bfloat16 = "bfloat16"
-
-
-class Decoder(str, Enum):
-    """What decodes JPEG files."""
-
-    cpu = "cpu"
-    cuda = "cuda"
-
-
-class Normalize(str, Enum):
-    """Gaussian normalisation."""
-
-    row = "row"
-    feature = "feature"
-    none = "none"
-
-
-class AnmrrK(str, Enum):
-    """K of ANMRR."""
-
-    two_ng = "2ng"
-    mpeg7 = "mpeg7"
 
 
 Loaded = TypeVar("Loaded", covariant=True)

@@ -139,9 +139,9 @@ def fill(
         with contextlib.closing(rows(numbers)) as made:
             for first in todo:
                 images = min(shard, len(data) - first)
-                matrix, unread = _shard(made, images, dim, meter)
+                matrix, found = _shard(made, images, dim, meter)
                 stamps.check(first, images)
-                told = [(number, within(reason, data.root)) for number, reason in unread]
+                told = [(number, within(reason, data.root)) for number, reason in found]
                 sink.add_shard(first, images, matrix, told)
         skipped = [number for number, _ in sink.unreadable]
         if data.items and len(skipped) == len(data):
