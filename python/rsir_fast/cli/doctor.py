@@ -35,9 +35,9 @@ def doctor(
     Ends with 1, after all of it, where the compiled modules cannot be used as they are or as the environment says.
     """
     from rsir_fast.errors import RsirError
+    from rsir_fast.ops._cores import cpu_quota
 
     shown: Callable[[str], str] = str if paths else shared_path
-    from rsir_fast.ops._cores import cpu_quota
 
     with reported_errors():
         found: dict[str, Any] = {
