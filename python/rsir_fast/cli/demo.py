@@ -33,6 +33,8 @@ def demo(
     backbone: opt.BackboneName = "mobilenet_v2",
     layer: opt.Layer = None,
     weights: opt.Weights = None,
+    bands: opt.Bands = None,
+    scale: opt.Scale = None,
     workers: opt.Workers = None,
     device: opt.Device = None,
     force: opt.Force = False,
@@ -49,11 +51,18 @@ def demo(
             backbone, layer, weights, opt.Resize.whole, 32, opt.Precision.float32, workers, device
         )
         if data is None:
+            opt.refuse_given(
+                "expected your own images to go with it, got none: the scenes drawn here need neither",
+                bands=bands,
+                scale=scale,
+            )
             note(f"scenes: {target / 'scenes'}", quiet)
             dataset = generate_scenes(target / "scenes", per_class=scenes_per_class, seed=seed, force=force)
             loaded = network.load()
         else:
-            dataset, loaded = opt.open_both(data, network, all_items=False, download=True, quiet=quiet)
+            dataset, loaded = opt.open_both(
+                data, network, all_items=False, download=True, quiet=quiet, bands=bands, scale=scale
+            )
         features = extracted(dataset, loaded, network, target, force=force, quiet=quiet)
         evaluate_and_report(features, target, {"device": device}, per_class=False, quiet=quiet, json=json)
         end_with_skipped(features.skipped)

@@ -35,6 +35,8 @@ def dhcnn2021(
     per_class: Annotated[bool, typer.Option("--per-class", help="Also print the figures of each class.")] = False,
     batch_size: opt.BatchSize = 32,
     precision: opt.PrecisionMode = opt.Precision.float32,
+    bands: opt.Bands = None,
+    scale: opt.Scale = None,
     all_items: opt.AllItems = False,
     download: opt.Download = True,
     threads: opt.Threads = None,
@@ -75,7 +77,9 @@ def dhcnn2021(
         else:
             run = batch_size, precision, workers, device, decoder
             network = opt.NetworkOptions("dhcnn", None, None, opt.Resize.whole, *run, model, turns)
-            dataset, loaded = opt.open_both(source, network, all_items=all_items, download=download, quiet=quiet)
+            dataset, loaded = opt.open_both(
+                source, network, all_items=all_items, download=download, quiet=quiet, bands=bands, scale=scale
+            )
             trained: Any = loaded.provenance["hash"]
             check_split(dataset, trained)  # before the work
             target = out or _default_out(dataset.name, loaded.name, loaded.layer, *(["turns"] if turns else []))

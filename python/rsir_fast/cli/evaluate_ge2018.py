@@ -66,6 +66,8 @@ def ge2018(
         int, typer.Option(min=0, max=opt.MOST_RESULTS, help="Results shown for each example query.")
     ] = 10,
     per_class: Annotated[bool, typer.Option("--per-class", help="Also print the figures of each class.")] = False,
+    bands: opt.Bands = None,
+    scale: opt.Scale = None,
     all_items: opt.AllItems = False,
     download: opt.Download = True,
     threads: opt.Threads = None,
@@ -110,7 +112,9 @@ def ge2018(
         else:
             if beside:
                 raise ValueError("--with: expected a folder of features to go with it, got a folder of images")
-            dataset, loaded = opt.open_both(source, maker, all_items=all_items, download=download, quiet=quiet)
+            dataset, loaded = opt.open_both(
+                source, maker, all_items=all_items, download=download, quiet=quiet, bands=bands, scale=scale
+            )
             target = out or _default_out(dataset.name, loaded.name, loaded.layer, normalize.value, told)
             features = extracted(dataset, loaded, maker, target, force=force, quiet=quiet)
         settings: dict[str, Any] = {"normalize": normalize.value, "anmrr_k": anmrr_k.value, "examples": examples}

@@ -37,6 +37,8 @@ def features(
     sizes: opt.Sizes = None,
     batch_size: opt.BatchSize = 32,
     precision: opt.PrecisionMode = opt.Precision.float32,
+    bands: opt.Bands = None,
+    scale: opt.Scale = None,
     all_items: opt.AllItems = False,
     workers: opt.Workers = None,
     device: opt.Device = None,
@@ -65,7 +67,9 @@ def features(
         maker = opt.choose(context, descriptor, network, "device", "model", "turns", "sizes", quiet=quiet)
         what = "backbone" if descriptor is None else "descriptor"
         download = download and not dry_run
-        dataset, loaded = opt.open_both(data, maker, all_items=all_items, download=download, quiet=quiet)
+        dataset, loaded = opt.open_both(
+            data, maker, all_items=all_items, download=download, quiet=quiet, bands=bands, scale=scale
+        )
         found = {"dataset": dataset.name, "images": len(dataset), "classes": len(dataset.classes)}
         summary: dict[str, Any] = {**found, what: loaded.provenance, "out": str(out)}
         if dry_run:

@@ -74,6 +74,7 @@ MOST_IMAGES, MOST_THREADS, MOST_EPOCHS, MOST_RESULTS, LAST_SEED = 1 << 16, 1 << 
 
 _NETWORK = "Network"
 _RUN = "Run"
+_IMAGES = "Images"
 
 BackboneName = Annotated[
     str,
@@ -100,6 +101,24 @@ DescriptorName = Annotated[
         "--descriptor",
         help="No network: bovw-150, bovw-15000 (or bovw-N), morphological-62, colour-histogram, hog, lbp.",
         rich_help_panel=_NETWORK,
+    ),
+]
+Bands = Annotated[
+    str | None,
+    typer.Option(
+        "--bands",
+        help="Bands that become red, green, blue (4,3,2), or one for grey, from 1. Default: as the file says.",
+        rich_help_panel=_IMAGES,
+        show_default=False,
+    ),
+]
+Scale = Annotated[
+    str | None,
+    typer.Option(
+        "--scale",
+        help="To 8 bits: 0:3000 (samples), minmax, or percentile:2,98 (of each image). Default: by the number of bits.",
+        rich_help_panel=_IMAGES,
+        show_default=False,
     ),
 ]
 BatchSize = Annotated[
@@ -253,7 +272,14 @@ def _sizes(text: str | None) -> tuple[int, ...]:
 
 
 def open_both(
-    path: Path, network: Maker[Loaded], *, all_items: bool, download: bool, quiet: bool
+    path: Path,
+    network: Maker[Loaded],
+    *,
+    all_items: bool,
+    download: bool,
+    quiet: bool,
+    bands: str | None = None,
+    scale: str | None = None,
 ) -> tuple[Dataset, Loaded]:
     """Open a data set and load a network or descriptor; what can fail at once comes before what takes long."""
     from rsir_fast.datasets import open_dataset
@@ -265,13 +291,13 @@ def open_both(
             f"name {path / 'features' if ours else path}"
         )
     if path.exists() or not download:
-        dataset = open_dataset(path, all_items=all_items)
+        dataset = open_dataset(path, all_items=all_items, bands=bands, scale=scale)
         loaded = network.load()
     else:
         loaded = network.load()
         if "merced" in path.name.lower():
             note(f"{path} is not there: downloading UC Merced (317 MiB)", quiet)
-        dataset = open_dataset(path, all_items=all_items, download=True)
+        dataset = open_dataset(path, all_items=all_items, download=True, bands=bands, scale=scale)
     for remark in dataset.notes:
         note(f"note: {remark}", quiet)
     return dataset, loaded
@@ -334,6 +360,19 @@ def choose(
     return DescriptorOptions(descriptor, network.workers, quiet)
 
 
+def refuse_given(why: str, **given: Any) -> None:
+    """Refuse options that were given, none of which is None.
+
+    Raises
+    ------
+    ValueError
+        Naming the first, and saying why.
+    """
+    for name, value in given.items():
+        if value is not None:
+            raise ValueError(f"--{name.replace('_', '-')}: {why}; leave it out")
+
+
 def refuse_network_options(context: typer.Context, *more: str) -> None:
     """Refuse options that say how to extract, and `more`, where features are there already.
 
@@ -342,7 +381,7 @@ def refuse_network_options(context: typer.Context, *more: str) -> None:
     ValueError
         Naming the option.
     """
-    network = ("backbone", "layer", "weights", "resize", "turns", "sizes")
+    network = ("backbone", "layer", "weights", "resize", "turns", "sizes", "bands", "scale")
     for name in (*network, "batch_size", "precision", "workers", "decoder", *more):
         source = context.get_parameter_source(name)
         if source is not None and source.name == "COMMANDLINE":

@@ -77,6 +77,8 @@ def pretrain(
     accumulate: Annotated[
         int, typer.Option(min=1, max=opt.MOST_IMAGES, help="Parts in which a batch passes the network.")
     ] = 1,
+    bands: opt.Bands = None,
+    scale: opt.Scale = None,
     precision: opt.PrecisionMode = opt.Precision.float32,
     workers: opt.Workers = None,
     device: opt.Device = None,
@@ -115,7 +117,7 @@ def pretrain(
             initialization=init.value,
         )
         keep_freed_memory()
-        images = open_images(data, seed=seed)
+        images = open_images(data, seed=seed, bands=bands, scale=scale)
         parts = f"{plural(len(images.train), 'image')} to train on, {len(images.validation)} to validate on"
         classes = plural(len(images.train.classes), "class")
         start = time.perf_counter()

@@ -56,6 +56,8 @@ def dhcnn2021(
     weights: opt.Weights = None,
     resize: opt.ResizeMode = opt.Resize.whole,
     precision: opt.PrecisionMode = opt.Precision.float32,
+    bands: opt.Bands = None,
+    scale: opt.Scale = None,
     all_items: opt.AllItems = False,
     threads: opt.Threads = None,
     workers: opt.Workers = None,
@@ -83,7 +85,9 @@ def dhcnn2021(
         chosen = rec.recipe_of(recipe, batch_size, learning_rate, *loss)
         lengths = _lengths(bits or ["16,32,64"])
         network = opt.NetworkOptions(backbone, layer, weights, resize, 32, precision, workers, device)
-        dataset, loaded = opt.open_both(data, network, all_items=all_items, download=download, quiet=quiet)
+        dataset, loaded = opt.open_both(
+            data, network, all_items=all_items, download=download, quiet=quiet, bands=bands, scale=scale
+        )
         if target is None:
             parts = ["reproduce", "dhcnn2021", dataset.name, loaded.name, loaded.layer]
             target = Path("runs") / "-".join([*parts, *(["frozen"] if freeze_backbone else [])]).replace("/", "_")

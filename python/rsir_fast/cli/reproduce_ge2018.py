@@ -79,6 +79,8 @@ def ge2018(
     ] = "",
     batch_size: opt.BatchSize = 32,
     precision: opt.PrecisionMode = opt.Precision.float32,
+    bands: opt.Bands = None,
+    scale: opt.Scale = None,
     all_items: opt.AllItems = False,
     download: Annotated[
         bool, typer.Option("--download", help="Fetch weight files, and UC Merced, that are not here.")
@@ -109,7 +111,7 @@ def ge2018(
         if weights is not None and not weights.is_dir():
             found = "a file" if weights.exists() else "nothing there"
             raise RsirError(f"{weights}: expected a folder of weight files, found {found}; check --weights-folder")
-        datasets = _datasets(data, all_items, download, quiet)
+        datasets = _datasets(data, bands, scale, all_items, download, quiet)
         target = target or Path("runs") / "-".join(["reproduce", "ge2018", *datasets]).replace("/", "_")
         check_tables_folder(target)
         with extraction_progress(quiet) as extracting:
@@ -140,7 +142,9 @@ def ge2018(
         conclude(result, reproduction_tables, write_reproduction, target, skipped, json=json)
 
 
-def _datasets(given: list[str], all_items: bool, download: bool, quiet: bool) -> dict[str, Dataset]:
+def _datasets(
+    given: list[str], bands: str | None, scale: str | None, all_items: bool, download: bool, quiet: bool
+) -> dict[str, Dataset]:
     """Open the data sets, by their names in the tables."""
     from rsir_fast.datasets import open_dataset
 
@@ -153,7 +157,8 @@ def _datasets(given: list[str], all_items: bool, download: bool, quiet: bool) ->
             raise ValueError(f"DATA: expected FOLDER or NAME=FOLDER, got {text!r}")
         if opt.is_features_folder(path):
             raise DatasetError(f"expected a folder of images, got {path}, which rsir wrote")
-        dataset = open_dataset(path, all_items=all_items, download=download and not path.exists())
+        fetch = download and not path.exists()
+        dataset = open_dataset(path, all_items=all_items, download=fetch, bands=bands, scale=scale)
         name = name if told else dataset.name
         if name in found:
             raise ValueError(f"DATA: expected different names, got {name} twice; name them: NAME=FOLDER")

@@ -15,6 +15,7 @@ from rsir_fast.errors import FeaturesError
 
 if TYPE_CHECKING:
     from rsir_fast.backbones import Backbone
+    from rsir_fast.datasets import Reader
     from rsir_fast.descriptors import Descriptor
     from rsir_fast.extraction import Features
 
@@ -53,6 +54,8 @@ def search(
         bool,
         typer.Option("--same-label", help="Only images of the query's predicted label.", rich_help_panel=_CODES),
     ] = False,
+    bands: opt.Bands = None,
+    scale: opt.Scale = None,
     threads: opt.Threads = None,
     device: opt.Device = None,
     json: opt.Json = False,
@@ -60,8 +63,8 @@ def search(
     """Find the images most similar to query images.
 
     The queries go through the same network, layer and preprocessing as the database, or the same descriptor with its
-    vocabulary; other weights are refused. Distances are Euclidean; equal distances are ordered by item. --steps are
-    fitted on the database and applied to it and to the queries.
+    vocabulary; other weights are refused. They are read by the same bands and scale. Distances are Euclidean; equal
+    distances are ordered by item. --steps are fitted on the database and applied to it and to the queries.
 
     Features made by `rsir features --model` are searched by hash code (Hamming distance), and every image comes with
     its predicted label and probability.
@@ -75,16 +78,16 @@ def search(
         if by_code:
             from rsir_fast.hashing.search import check_depth
 
-            _refuse(_BESIDE_CODES, weights=weights, normalize=normalize, steps=steps or None)
+            opt.refuse_given(_BESIDE_CODES, weights=weights, normalize=normalize, steps=steps or None)
             check_depth(k, rerank_codes)
         else:
-            _refuse(_BESIDE_FEATURES, model=model, rerank_codes=rerank_codes, same_label=same_label or None)
-        wanted = _query_files(queries)
+            opt.refuse_given(_BESIDE_FEATURES, model=model, rerank_codes=rerank_codes, same_label=same_label or None)
+        wanted = _query_files(queries, _same_reader(database, bands, scale))
         backbone: Backbone | Descriptor
         if "descriptor" in made_by:
             from rsir_fast.descriptors import describe_dataset, rebuild_descriptor
 
-            _refuse(_BESIDE_DESCRIPTOR, weights=weights, device=device)
+            opt.refuse_given(_BESIDE_DESCRIPTOR, weights=weights, device=device)
             backbone = rebuild_descriptor(made_by, features)
             found = describe_dataset(wanted, backbone, workers=0)
         else:
@@ -122,12 +125,6 @@ def search(
         end_with_skipped(found.skipped, SKIPPED if len(found) else FAILED)
 
 
-def _refuse(why: str, **given: Any) -> None:
-    for name, value in given.items():
-        if value is not None:
-            raise ValueError(f"--{name.replace('_', '-')}: {why}; leave it out")
-
-
 def _same_backbone(database: Features, weights: str | None) -> Backbone:
     """Load the network that made the database, and refuse other weights."""
     from rsir_fast.backbones import averaged, load_backbone
@@ -156,7 +153,26 @@ def _same_backbone(database: Features, weights: str | None) -> Backbone:
     return backbone
 
 
-def _query_files(paths: list[Path]) -> Any:
+def _same_reader(database: Features, bands: str | None, scale: str | None) -> Reader:
+    """Return how the images of the database were read, and refuse to read queries otherwise."""
+    from rsir_fast.datasets import Reader
+
+    made, asked = Reader.of(database.provenance), Reader.parse(bands, scale)
+    for name, given in asked.describe().items():
+        if getattr(asked, name) != getattr(made, name):
+            was = made.describe().get(name)
+            raise ValueError(
+                f"{name}: expected the queries to be read as the images of the database, "
+                f"{'by default' if was is None else f'{name} {_text(was)}'}, got {_text(given)}; leave it out"
+            )
+    return made
+
+
+def _text(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _query_files(paths: list[Path], reader: Reader) -> Any:
     """Make one data set of the query images, named as given."""
     from rsir_fast.datasets import Dataset, open_dataset
 
@@ -167,7 +183,7 @@ def _query_files(paths: list[Path]) -> Any:
             files += [str(Path(folder.root or path) / item) for item in folder.items]
         else:
             files.append(str(path))
-    return Dataset("queries", Path(), tuple(dict.fromkeys(files)))
+    return Dataset("queries", Path(), tuple(dict.fromkeys(files)), reader=reader)
 
 
 def _rank(

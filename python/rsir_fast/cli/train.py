@@ -55,6 +55,8 @@ def dhcnn(
     weights: opt.Weights = None,
     resize: opt.ResizeMode = opt.Resize.whole,
     precision: opt.PrecisionMode = opt.Precision.float32,
+    bands: opt.Bands = None,
+    scale: opt.Scale = None,
     all_items: opt.AllItems = False,
     workers: opt.Workers = None,
     device: opt.Device = None,
@@ -88,7 +90,9 @@ def dhcnn(
         loss = beta, eta, loss_weighting, similarity_gradient
         chosen = rec.recipe_of(recipe, batch_size, learning_rate, *loss)
         network = opt.NetworkOptions(backbone, layer, weights, resize, 32, precision, workers, device)
-        dataset, loaded = opt.open_both(data, network, all_items=all_items, download=download, quiet=quiet)
+        dataset, loaded = opt.open_both(
+            data, network, all_items=all_items, download=download, quiet=quiet, bands=bands, scale=scale
+        )
         name = "-".join(["dhcnn", dataset.name, loaded.name, loaded.layer, str(bits)]).replace("/", "_")
         target = Path("runs") / name if target is None else target
         images, classes = plural(len(dataset), "image"), plural(len(dataset.classes), "class")

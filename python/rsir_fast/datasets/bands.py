@@ -6,7 +6,11 @@ from collections.abc import Sequence
 
 from rsir_fast.errors import ImageError
 
-__all__ = ["chosen_bands"]
+__all__ = ["MissingBandError", "chosen_bands"]
+
+
+class MissingBandError(ImageError):
+    """An image has not the band that was asked for."""
 
 
 def chosen_bands(meanings: Sequence[str], alpha: int | None, bands: tuple[int, ...] | None) -> tuple[int, ...]:
@@ -29,9 +33,10 @@ def chosen_bands(meanings: Sequence[str], alpha: int | None, bands: tuple[int, .
 
     Raises
     ------
+    MissingBandError
+        If a band asked for is not there.
     ImageError
-        Without the file's name, if a band asked for is not there, or there are other numbers of bands and none was
-        asked for.
+        If there are other numbers of bands and none was asked for. Both without the file's name.
 
     Examples
     --------
@@ -42,7 +47,7 @@ def chosen_bands(meanings: Sequence[str], alpha: int | None, bands: tuple[int, .
     has = f"has {count} band{'' if count == 1 else 's'}"
     if bands is not None:
         if max(bands) > count:
-            raise ImageError(f"{has}, and not the band {max(bands)} of bands {','.join(map(str, bands))}; name others")
+            raise MissingBandError(f"{has}, not the band {max(bands)} that was asked for")
         return bands
     colours = [number for number in range(1, count + 1) if number != alpha]
     if len(colours) == 1:

@@ -147,7 +147,7 @@ def read_image(path: Path, reader: Reader = _DEFAULT, *, max_pixels: int = MAX_P
         try:
             return _decoded(source, reader, check_size)
         except ImageError as refused:
-            reason = str(refused)
+            raise type(refused)(f"{printable(path)}: {refused}") from None
         except UnidentifiedImageError:
             reason = "damaged or unsupported image (its header cannot be understood)"
         # Pillow's decoders raise whatever a damaged header leads them to (OSError, SyntaxError, struct.error, KeyError

@@ -151,6 +151,10 @@ class Reader:
         scale = {} if self.scale is None else {"scale": str(self.scale)}
         return {**bands, **scale}
 
+    def or_else(self, other: Reader) -> Reader:
+        """Return bands and scale of this one, and of another those that this one leaves open."""
+        return Reader(self.bands or other.bands, self.scale or other.scale)
+
     def provenance(self) -> dict[str, Any]:
         """Return the entry ``reader`` of a provenance; nothing for the default, so that it stays as it ever was."""
         described = self.describe()

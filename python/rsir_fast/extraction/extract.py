@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -15,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from rsir_fast.backbones import Backbone
-from rsir_fast.datasets import open_dataset
+from rsir_fast.datasets import Reader, open_dataset
 from rsir_fast.extraction.devices import usable_device
 from rsir_fast.extraction.features import Features
 from rsir_fast.extraction.fill import Progress, Rows, at_least, fill
@@ -113,6 +114,9 @@ def extract(
     target = usable_device(device)
     on_device = _device_decoder(decoder, backbone, target)
     data = open_dataset(dataset)
+    if data.root is not None:
+        # A model sees images as those it was trained on were read, unless the data set says otherwise.
+        data = replace(data, reader=data.reader.or_else(Reader.of(backbone.provenance)))
     run = _Run(backbone, target, precision)
     made_by = {**run.describe(), "batch_size": batch_size}
     if on_device is not None:

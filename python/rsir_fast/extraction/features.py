@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsir_fast.base.shown import Shown, counted
-from rsir_fast.datasets import Dataset, Skipped
+from rsir_fast.datasets import Dataset, Reader, Skipped
 from rsir_fast.errors import FeaturesError
 
 __all__ = ["Features", "Skipped"]
@@ -118,7 +118,8 @@ class Features(Shown):
         """
         if self.root is None:
             raise FeaturesError(f"features of {self.name}: expected images in a folder, but they were only in memory")
-        return Dataset(self.name, self.root, self.items, self.labels, self.classes, self.notes)
+        reader = Reader.of(self.provenance)
+        return Dataset(self.name, self.root, self.items, self.labels, self.classes, self.notes, reader=reader)
 
     def save(self, folder: str | Path, *, force: bool = False) -> Path:
         """Write to a folder, in the format that `extract` writes.

@@ -89,7 +89,7 @@ def fill(
     dim
         Length of a row.
     provenance
-        Everything beside the data set that decides the matrix, JSON-able.
+        Everything beside the data set and its reader that decides the matrix, JSON-able.
     shard
         Images a shard.
     out, resume, force, progress
@@ -135,7 +135,7 @@ def fill(
             name=data.name,
             root=data.root,
             dim=dim,
-            provenance=provenance,
+            provenance={**provenance, **data.reader.provenance()},
             timing=meter.timing() | timing(),
             notes=data.notes,
         )
@@ -240,12 +240,13 @@ class _Memory:
 
 
 def fingerprint(data: Dataset) -> dict[str, Any]:
-    """Recognise the same images again: names, labels and, on disk, size and time of change of every file."""
+    """Recognise the same images again: names, labels, size and time of change of every file on disk, how it is read."""
     digest = hashlib.sha256()
     for number, item in enumerate(data.items):
         label = None if data.labels is None else int(data.labels[number])
         digest.update(f"{item!r} {label} {_stamp(data, item)}\n".encode())
-    return {"name": data.name, "images": len(data), "classes": len(data.classes), "sha256": digest.hexdigest()}
+    found = {"name": data.name, "images": len(data), "classes": len(data.classes), "sha256": digest.hexdigest()}
+    return {**found, **data.reader.provenance()}
 
 
 def _stamp(data: Dataset, item: str) -> tuple[int, int] | None:

@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from rsir_fast.datasets import Reader
 from rsir_fast.extraction import Features
-from rsir_fast.hashing.inputs import check_network, unturned
+from rsir_fast.hashing.inputs import check_network, check_reader, unturned
 from rsir_fast.hashing.model import HashModel
 
 __all__ = ["encode_features"]
@@ -47,6 +48,7 @@ def encode_features(model: HashModel, features: Features) -> Features:
     if not model.training["freeze_backbone"]:
         raise ValueError("model: expected one with a frozen backbone, got one that trained it; use rsir_fast.extract")
     check_network(features, model.network.backbone)
+    check_reader(features, Reader.of(model.training))
     if features.dim != len(head.mean):
         raise ValueError(f"features: expected rows of {len(head.mean)} values, got {features.dim}")
     matrix = np.empty((len(features), model.bits + len(model.classes)), np.float32)

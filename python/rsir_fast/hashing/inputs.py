@@ -13,12 +13,12 @@ import torch
 from torch import Tensor
 
 from rsir_fast.backbones import TURNS, Backbone, Preprocessing
-from rsir_fast.datasets import Dataset
+from rsir_fast.datasets import Dataset, Reader
 from rsir_fast.errors import FeaturesError
 from rsir_fast.extraction import Features
 from rsir_fast.extraction.loader import batches, default_workers
 
-__all__ = ["check_network", "load_images", "network_of", "of_training_images", "unturned"]
+__all__ = ["check_network", "check_reader", "load_images", "network_of", "of_training_images", "unturned"]
 
 MAX_IN_MEMORY = 4 << 30
 """Bytes of images beyond which they lie in a temporary file that is mapped into memory."""
@@ -44,6 +44,16 @@ def check_network(features: Features, backbone: Backbone) -> None:
             )
 
 
+def check_reader(features: Features, wanted: Reader) -> None:
+    """Raise FeaturesError unless features are of images that were read in a certain way."""
+    found = Reader.of(features.provenance)
+    if features.root is not None and found != wanted:
+        raise FeaturesError(
+            f"features of {features.name}: expected those of images read by {wanted}, found {found}; make them again "
+            "with the bands and scale of the training"
+        )
+
+
 def of_training_images(features: Features, train: Dataset, backbone: Backbone) -> tuple[Tensor, Tensor]:
     """Return the features of the training images, float32 [n, dim], or [n, 8, dim] of all turns; labels, int64 [n].
 
@@ -53,6 +63,7 @@ def of_training_images(features: Features, train: Dataset, backbone: Backbone) -
         If they are of another network, or training images are missing that are not among its unreadable ones.
     """
     check_network(features, backbone)
+    check_reader(features, train.reader)
     row = {item: number for number, item in enumerate(features.items)}
     unreadable = {entry.item for entry in features.skipped}
     missing = [item for item in train.items if item not in row and item not in unreadable]

@@ -21,6 +21,7 @@ from rsir_fast.backbones.weights import file_digest
 from rsir_fast.base.durable import write_durably
 from rsir_fast.base.reading import parse_json, reading
 from rsir_fast.base.shown import Shown, counted
+from rsir_fast.datasets import Reader
 from rsir_fast.errors import FeaturesError, WeightFileError
 from rsir_fast.extraction import Features
 from rsir_fast.hashing.network import DHCNN, MAX_BITS, MIN_BITS, HashHead
@@ -89,6 +90,7 @@ class HashModel(Shown):
                 "source": "rsir train dhcnn",
             },
         )
+        whole.provenance |= Reader.of(self.training).provenance()
         whole.provenance["hash"] = {"bits": self.bits, "classes": list(self.classes), "training": self.training}
         return whole
 

@@ -151,6 +151,7 @@ def train_dhcnn(
         "cpu_threads": torch.get_num_threads() if target.type == "cpu" else None,
         "torch": str(torch.__version__),
         "rsir_fast": version("rsir-fast"),
+        **data.reader.provenance(),
     }
     settings = {**training, "backbone": network_of(backbone.provenance)}
     state = from_first(lambda: read_checkpoint(folder, settings))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -55,10 +55,18 @@ class TrainingImages:
             "dataset": self.train.name,
             "images": {"train": len(self.train), "validation": len(self.validation)},
             "items_sha256": {"train": _digest(self.train), "validation": _digest(self.validation)},
+            **self.train.reader.provenance(),
         }
 
 
-def open_images(dataset: Any, validation: Any = None, *, seed: int = 0) -> TrainingImages:
+def open_images(
+    dataset: Any,
+    validation: Any = None,
+    *,
+    seed: int = 0,
+    bands: str | Sequence[int] | None = None,
+    scale: str | None = None,
+) -> TrainingImages:
     """Open the images of a pre-training.
 
     Parameters
@@ -69,6 +77,8 @@ def open_images(dataset: Any, validation: Any = None, *, seed: int = 0) -> Train
     validation : optional
         As `dataset`, of the same classes. Default: ``val``, or a fifth of every class, drawn with `seed`.
     seed : int
+    bands, scale : optional
+        As for `rsir_fast.datasets.open_dataset`; of both.
 
     Raises
     ------
@@ -79,17 +89,17 @@ def open_images(dataset: Any, validation: Any = None, *, seed: int = 0) -> Train
     """
     parts = _parts(dataset)
     if parts is None:
-        data = open_dataset(dataset)
+        data = open_dataset(dataset, bands=bands, scale=scale)
     else:
         validation = parts.validation if validation is None else validation
-        data = open_dataset(parts.train)
+        data = open_dataset(parts.train, bands=bands, scale=scale)
         name = os.path.basename(os.path.abspath(dataset)) or data.name
         data = replace(data, name=name, notes=(*data.notes, *parts.notes))
     data.require_labels()
     if validation is None:
         train, held = stratified_split(data, seed=seed).apply(data)
     else:
-        train, held = data, _of_the_same_classes(open_dataset(validation), data.classes)
+        train, held = data, _of_the_same_classes(open_dataset(validation, bands=bands, scale=scale), data.classes)
     present = int((train.class_counts() > 0).sum())
     if present < 2:
         raise TrainingError(f"{data.name}: expected training images of two classes or more, found {present}")
