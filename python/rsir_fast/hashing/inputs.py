@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ from rsir_fast.errors import FeaturesError
 from rsir_fast.extraction import Features
 from rsir_fast.extraction.loader import batches, default_workers
 
-__all__ = ["check_network", "check_reader", "load_images", "network_of", "of_training_images", "unturned"]
+__all__ = ["check_network", "check_reader", "load_images", "network_of", "of_training_images"]
 
 MAX_IN_MEMORY = 4 << 30
 """Bytes of images beyond which they lie in a temporary file that is mapped into memory."""
@@ -38,9 +37,10 @@ def check_network(features: Features, backbone: Backbone) -> None:
     made, wanted = network_of(features.provenance), network_of(backbone.provenance)
     for key in wanted:
         if made[key] != wanted[key]:
+            remedy = "; make them by `rsir features --each-turn` (all_turns)" if key == "turns" and wanted[key] else ""
             raise FeaturesError(
                 f"features of {features.name}: expected those of the backbone, {key} {wanted[key] or 'none'}, "
-                f"found {made[key] or 'none'}"
+                f"found {made[key] or 'none'}{remedy}"
             )
 
 
@@ -76,16 +76,6 @@ def of_training_images(features: Features, train: Dataset, backbone: Backbone) -
     matrix = torch.from_numpy(features.matrix[[row[train.items[number]] for number in kept]])
     matrix = matrix.view(len(kept), TURNS, backbone.dim // TURNS) if "turns" in backbone.provenance else matrix
     return matrix, torch.from_numpy(train.require_labels()[kept])
-
-
-def unturned(features: Features) -> Features:
-    """Return the features of the images as they are, where those of all turns were computed."""
-    turns = features.provenance.get("turns")
-    if turns is None:
-        return features
-    dim = features.dim // turns
-    made = {key: value for key, value in features.provenance.items() if key != "turns"}
-    return replace(features, matrix=np.ascontiguousarray(features.matrix[:, :dim]), provenance={**made, "dim": dim})
 
 
 def load_images(

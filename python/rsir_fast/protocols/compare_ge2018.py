@@ -76,7 +76,8 @@ def compare_ge2018(
         If the features cannot be evaluated at all.
     """
     rows: list[dict[str, Any]] = []
-    for label, made in features:
+    for label, given in features:
+        made = given.unturned()
         for option in options:
             row: dict[str, Any] = {"features": label, "dim": made.dim, "steps": option.steps, "rerank": option.rerank}
             try:
