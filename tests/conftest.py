@@ -12,7 +12,7 @@ import pytest
 from hypothesis import settings
 
 # A program of its own, run by `make faults`; no place to look for docstring examples.
-collect_ignore = ["kernels/simt/faults.py"]
+collect_ignore = ["kernels/simt"]
 
 # Deterministic examples and no deadline: a slow machine must not turn a right answer into a failure.
 settings.register_profile("rsir", deadline=None, derandomize=True, print_blob=True)

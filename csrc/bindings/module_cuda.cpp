@@ -3,6 +3,7 @@
 #include <stdexcept>
 
 #include "bindings/bindings.h"
+#include "bindings/current_device.h"
 #include "kernels/cuda/certify.h"
 #include "kernels/cuda/euclidean_topk.h"
 #include "kernels/cuda/gaussian_normalize.h"
@@ -26,25 +27,6 @@ cuda::Codes codes_of(const std::string& name) {
     if (name == "int8") return cuda::Codes::int8;
     throw std::invalid_argument("expected codes 'half' or 'int8', got '" + name + "'");
 }
-
-// Launches on the device that owns `stream`'s tensors and restores the caller's current device.
-class CurrentDevice {
-  public:
-    explicit CurrentDevice(int device) {
-        check(cudaGetDevice(&saved_));
-        check(cudaSetDevice(device));
-    }
-    ~CurrentDevice() { cudaSetDevice(saved_); }
-    CurrentDevice(const CurrentDevice&) = delete;
-    CurrentDevice& operator=(const CurrentDevice&) = delete;
-
-    static void check(cudaError_t error) {
-        if (error != cudaSuccess) throw std::runtime_error(std::string("CUDA: ") + cudaGetErrorString(error));
-    }
-
-  private:
-    int saved_ = 0;
-};
 
 py::dict build_info() {
     py::dict info;
@@ -112,7 +94,7 @@ void hamming_topk(std::uintptr_t queries, std::int64_t q, std::uintptr_t databas
         pointer<const std::uint64_t>(queries), pointer<const std::uint64_t>(database), q, n, words, mask};
     const auto on = pointer<CUstream_st>(stream);
     if (k == 0) return;
-    CurrentDevice::check(cuda::hamming_scan(problem, k, parts, nullptr, pointer<cuda::Key>(keys), on));
+    CurrentDevice::check(cuda::hamming_scan(problem, k, parts, pointer<cuda::Key>(keys), on));
     CurrentDevice::check(
         cuda::select_smallest({pointer<cuda::Key>(keys), q, k * parts, k * parts, nullptr, nullptr, k, kMostInt32,
                                pointer<std::uint32_t>(distances), pointer<std::int64_t>(ids)},
@@ -160,7 +142,7 @@ void euclidean_topk(std::uintptr_t queries, std::int64_t q, std::uintptr_t datab
     const CurrentDevice current(device);
     const auto on = pointer<CUstream_st>(stream);
     if (k == 0) return;
-    CurrentDevice::check(cuda::euclidean_scan(problem, k, parts, nullptr, pointer<cuda::Key>(keys), on));
+    CurrentDevice::check(cuda::euclidean_scan(problem, k, parts, pointer<cuda::Key>(keys), on));
     CurrentDevice::check(
         cuda::select_smallest({pointer<cuda::Key>(keys), q, k * parts, k * parts, nullptr, nullptr, k, kInfinity,
                                pointer<std::uint32_t>(distances), pointer<std::int64_t>(ids)},
@@ -184,13 +166,18 @@ bool certifies(int device) {
 }
 
 // 0 in place of what is not wanted.
+cuda::Copies copies_at(std::uintptr_t half, std::uintptr_t int8, std::int64_t n, std::int64_t d) {
+    cuda::Copies copies;
+    if (half != 0) copies.half = cuda::Sidecar::at(pointer<void>(half), cuda::Codes::half, n, d);
+    if (int8 != 0) copies.int8 = cuda::Sidecar::at(pointer<void>(int8), cuda::Codes::int8, n, d);
+    return copies;
+}
+
 void make_copies(std::uintptr_t matrix, std::int64_t n, std::int64_t d, const std::string& dtype,
                  std::uintptr_t normalized, std::uintptr_t half, std::uintptr_t int8, int device,
                  std::uintptr_t stream) {
     const cuda::FloatType type = float_type(dtype);
-    cuda::Copies copies;
-    if (half != 0) copies.half = cuda::Sidecar::at(pointer<void>(half), cuda::Codes::half, n, d);
-    if (int8 != 0) copies.int8 = cuda::Sidecar::at(pointer<void>(int8), cuda::Codes::int8, n, d);
+    const cuda::Copies copies = copies_at(half, int8, n, d);
     const py::gil_scoped_release release;
     const CurrentDevice current(device);
     CurrentDevice::check(cuda::make_copies(pointer<const void>(matrix), type, n, d, copies, pointer<float>(normalized),
@@ -198,10 +185,10 @@ void make_copies(std::uintptr_t matrix, std::int64_t n, std::int64_t d, const st
 }
 
 void certified_topk(std::uintptr_t queries, std::int64_t q, std::uintptr_t database, std::int64_t n, std::int64_t d,
-                    const std::string& dtype, std::int64_t k, const std::string& codes, std::uintptr_t sidecar,
+                    const std::string& dtype, std::int64_t k, std::uintptr_t half, std::uintptr_t int8,
                     std::uintptr_t workspace, std::uintptr_t distances, std::uintptr_t ids, int device,
                     std::uintptr_t stream) {
-    const auto copies = cuda::Sidecar::at(pointer<void>(sidecar), codes_of(codes), n, d);
+    const cuda::Copies copies = copies_at(half, int8, n, d);
     const auto problem = euclidean_problem(queries, q, database, n, d, dtype);
     const py::gil_scoped_release release;
     const CurrentDevice current(device);
@@ -220,8 +207,8 @@ PYBIND11_MODULE(_cuda, m) {
     m.attr("most_integer_width") = cuda::kMostIntegerWidth;
     m.def("certified_topk", &certified_topk);
     m.def("certifies", &certifies);
-    m.def("certify_bytes", [](const std::string& codes, std::int64_t q, std::int64_t n, std::int64_t d,
-                              std::int64_t k) { return cuda::certify_bytes(codes_of(codes), q, n, d, k); });
+    m.def("certify_bytes", [](std::uintptr_t half, std::uintptr_t int8, std::int64_t q, std::int64_t n, std::int64_t d,
+                              std::int64_t k) { return cuda::certify_bytes(copies_at(half, int8, n, d), q, n, d, k); });
     m.def("counts_many", &counts_many);
     m.def("euclidean_keys", &euclidean_keys);
     m.def("euclidean_parts", [](std::int64_t q, std::int64_t n, std::int64_t k, int device) {

@@ -240,7 +240,7 @@ class TestSearch:
     def test_features_without_provenance(self, tmp_path, scenes):
         Features(np.zeros((1, 512), np.float32), ("a",), None, (), "plain").save(tmp_path / "f")
         result = rsir("search", tmp_path / "f", scenes / "class0/class0_0.jpg", code=1)
-        assert "do not say by which network they were made" in result.stderr
+        assert "expected features that say by which network they were made" in result.stderr
 
 
 @pytest.mark.parametrize("closed", ["stdout", "stderr"])

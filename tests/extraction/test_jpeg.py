@@ -16,7 +16,7 @@ from PIL import Image
 
 from op_support import same_bits
 from rsir_fast.backbones import Preprocessing, load_backbone
-from rsir_fast.datasets import open_dataset
+from rsir_fast.datasets import limits_of_images, open_dataset
 from rsir_fast.errors import FeaturesError
 from rsir_fast.extraction import Features, extract
 from rsir_fast.extraction.jpeg import DeviceDecoder, read_jpeg
@@ -104,10 +104,10 @@ def test_every_truncation_is_left_to_the_cpu(folder):
         assert read_jpeg(cut) is None, length
 
 
-def test_too_many_pixels_are_left_to_the_cpu(folder, monkeypatch):
-    monkeypatch.setattr("rsir_fast.extraction.jpeg.MAX_PIXELS", 120 * 90 - 1)
-    assert read_jpeg(folder / "baseline.jpg") is None
-    assert read_jpeg(folder / "whole.jpg") is not None
+def test_too_many_pixels_are_left_to_the_cpu(folder):
+    with limits_of_images(max_pixels=120 * 90 - 1):
+        assert read_jpeg(folder / "baseline.jpg") is None
+        assert read_jpeg(folder / "whole.jpg") is not None
 
 
 @pytest.mark.parametrize("device", DEVICES)

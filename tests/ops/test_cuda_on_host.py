@@ -12,7 +12,7 @@ import torch
 import rsir_fast as rf
 from cuda_on_host import on_host, pretend
 from op_support import copied_rows, same_bits
-from rsir_fast.ops import _device_topk
+from rsir_fast.ops import _device, _device_topk, prepared_tensor
 
 
 @pytest.fixture(autouse=True)
@@ -279,3 +279,58 @@ def test_relevant_ranks(n, normalize):
         rf.relevant_ranks(*tensors, block=0)
     with pytest.raises(ValueError, match="self_ids: expected database rows 0 to"):
         rf.relevant_ranks(*tensors, self_ids=tensors[2] + n)
+
+
+@pytest.mark.usefixtures("_certified")
+def test_memory_is_kept_for_searches_on_other_streams(monkeypatch):
+    """Only the word to torch's allocator is replaced: the host has one stream, and no memory that is handed on."""
+    kept: list[int] = []
+    stream = [0]
+    monkeypatch.setattr(_device, "record_use", lambda held: kept.append(held.data_ptr()))
+    for module in (_device, _device_topk, prepared_tensor):
+        monkeypatch.setattr(module, "stream_of", lambda x: (0, stream[0]))
+    x = numbers(60, 8)
+    prepared = rf.prepare(tensor(x))
+    codes = rf.prepare_codes(rf.pack_codes(x), devices=["cpu", "cpu"])
+    expected = rf.euclidean_topk(x[:3], x, 5)
+    assert same_answer(rf.euclidean_topk(tensor(x[:3]), prepared, 5), expected)
+    rf.hamming_topk(rf.pack_codes(x[:3]), codes, 5)
+    assert kept == []
+    stream[0] = 7
+    assert same_answer(rf.euclidean_topk(tensor(x[:3]), prepared, 5), expected)
+    assert set(kept) == {held.data_ptr() for held in (prepared.rows, *prepared.copies.values())}
+    kept.clear()
+    list(rf.rank_database(tensor(x[:3]), prepared))
+    assert len(set(kept)) == 3
+    kept.clear()
+    rf.hamming_topk(rf.pack_codes(x[:3]), codes, 5)
+    assert kept == [shard.data_ptr() for shard in codes.shards]
+
+
+@pytest.mark.usefixtures("_capability")
+@pytest.mark.parametrize("_capability", [7], indirect=True)
+def test_no_copy_is_made_that_the_device_cannot_read(monkeypatch):
+    monkeypatch.setattr(_device_topk, "CERTIFY_ELEMENTS", 0)
+    x = numbers(60, 8)
+    held = {
+        precision: sorted(rf.prepare(tensor(x), precision=precision).copies) for precision in ("auto", "int16", "int8")
+    }
+    assert held == {"auto": ["int8"], "int16": [], "int8": ["int8"]}
+    for q in (2, 9):
+        assert same_answer(rf.euclidean_topk(tensor(x[:q]), rf.prepare(tensor(x)), 5), rf.euclidean_topk(x[:q], x, 5))
+
+
+@pytest.mark.usefixtures("_certified")
+def test_few_queries_take_half_precision_where_int8_leaves_too_many(monkeypatch):
+    """One large element a row hides all others from int8; on a device that has no use for halves nothing does."""
+    monkeypatch.setattr(_device_topk, "SECOND_ELEMENTS", 0)
+    x = numbers(17_000, 33) / 256
+    x[:, 0] = 1
+    counted: list[torch.Tensor] = []
+    for precision, enough in (("auto", True), ("int8", False)):
+        operands = _device_topk.euclidean_operands(tensor(x[:1]), rf.prepare(tensor(x), precision=precision), None)
+        answer = _device_topk.euclidean_search(operands, 5, None, counted.append)
+        assert same_answer(answer, rf.euclidean_topk(x[:1], x, 5))
+        candidates, failed = counted.pop().flatten().tolist()
+        assert failed == 0
+        assert (candidates < 8_000) == enough

@@ -1,14 +1,22 @@
 // Certify, then decide: a fast pass over small copies (sidecar.h) keeps every item that a proven bound cannot exclude;
 // those few are measured again in the canonical order. Many queries multiply half-precision copies on the tensor cores
-// (sm_80 and newer), few read int8 copies as a stream. A query whose items are too many to keep is searched by
-// euclidean_scan instead.
+// (sm_80 and newer), few read int8 copies as a stream. Where int8 leaves too many, half precision is tried as well; a
+// query in whose case this does not help either is searched by euclidean_scan instead.
 //
-// Bound. x^ is the copy of x, rho >= |x - x^|, so | |x - y| - |x^ - y^| | <= rho_x + rho_y. The pass computes A,
-// |A - |x^ - y^|^2| <= E = (g + 2^-20) (|x^|^2 + |y^|^2). g bounds the error of the sum of products: integers have
-// none; the tensor cores cut each of their addends (16 products and the sum so far) and the result at 2^-23 of the
-// largest: 2^-18 a step of 16 elements, with some to spare. 2^-20 is for A's own float32 operations. With T an upper
-// bound of the k-th true distance, an item stays unless A > (T + rho_x + rho_y)^2 + E. Each phase takes T from the k
-// smallest A it has seen.
+// Bound. x^ is the copy of x, rho_x >= |x - x^|, so | |x - y| - |x^ - y^| | <= rho_x + rho_y. The pass computes A,
+// |A - |x^ - y^|^2| <= E = g (|x^|^2 + |y^|^2). g bounds the error of the sum of products: integers have none; the
+// tensor cores cut each of their addends (16 products and the sum so far) and the result at 2^-23 of the largest: 2^-18
+// a step of 16 elements, with some to spare. 2^-20 more is for the roundings of A and of its test in float32: nine of
+// up to 2^-24 (|x^|^2 + |y^|^2) each. With T an upper bound of the k-th distance, an item can be in the answer only if
+// |x - y| <= T, so it is excluded where A > (T + rho_x + rho_y)^2 + E, by its own rho_y and |y^|.
+//
+// T. Any k items prove that the k-th distance is at most the largest of theirs. Those with the smallest A so far are
+// taken: int8 copies measure them canonically, and T is the root of the largest canonical distance; half-precision
+// copies, whose rho is small, take max (sqrt(A + E) + rho_x + rho_y). T never grows. An item that is excluded has a
+// canonical distance above that of k others: both are float64 sums of a relative error below 2^-24 (up to 2^33 columns)
+// rounded to float32, 2^-24 of them or 2^-150, and the test has 2^-18 to spare of (T + rho_x)^2 and 2 (T + rho_x) rho_y
+// and g 2^-20 of the norms, which are 2^-80 at least or 0. So it is farther, not only as far: ties stay and are decided
+// by their ids.
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -28,12 +36,14 @@ constexpr std::int64_t kMostIntegerWidth = 1 << 16;  // columns: beyond, a sum o
 // up to kMostStreamed queries by integers need none.
 cudaError_t certify_runs(bool* runs);
 
-std::size_t certify_bytes(Codes codes, std::int64_t q, std::int64_t n, std::int64_t d, std::int64_t k);
+// The copies of `database` of which a search has values: with int8, for up to kMostStreamed queries of up to
+// kMostIntegerWidth columns, half precision is for the queries in whose case int8 leaves too many.
+std::size_t certify_bytes(const Copies& database, std::int64_t q, std::int64_t n, std::int64_t d, std::int64_t k);
 
-// The answer of euclidean_topk; 1 <= k <= kMostSelected. `database` is the sidecar of problem.database (of int8 for up
-// to kMostStreamed queries of up to kMostIntegerWidth columns), `workspace` holds certify_bytes and begins afterwards
-// with int [2, q]: the items that were decided, and 1 where they were too many and the query was searched without them.
-cudaError_t certified_topk(const EuclideanProblem& problem, const Sidecar& database, std::int64_t k, void* workspace,
+// The answer of euclidean_topk; 1 <= k <= kMostSelected. `database`: copies of problem.database; `workspace` holds
+// certify_bytes and begins afterwards with int [2, q]: the items that were decided, and 1 where they were too many and
+// the query was searched without them.
+cudaError_t certified_topk(const EuclideanProblem& problem, const Copies& database, std::int64_t k, void* workspace,
                            float* distances, std::int64_t* ids, cudaStream_t stream);
 
 }  // namespace rsir::cuda

@@ -1,5 +1,6 @@
 #include "kernels/cuda/certify_product.cuh"
 #include "kernels/cuda/compiled.h"
+#include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/matrix.cuh"
 
 namespace rsir::cuda {
@@ -19,6 +20,7 @@ __global__ void __launch_bounds__(kThreads, 1)
     const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
     const std::uint32_t base = shared_base();
     const BlockTile tile(product, query_tiles, base);
+    if (nothing_wanted(product, tile.first_row)) return;
     __shared__ ItemTerms terms;
     terms.load(product, tile.first_item);
 #pragma unroll
@@ -99,7 +101,9 @@ cudaError_t multiply(const Product& product, cudaStream_t stream) {
 #ifdef RSIR_SM90A
     if (major == 9) return multiply_sm90(product, stream);
 #endif
-    return most >= 4 * kStageBytes ? multiply_in<4>(product, stream) : multiply_in<2>(product, stream);
+    const int stages = (most - static_cast<int>(sizeof(ItemTerms))) / kStageBytes;
+    if (stages >= 4) return multiply_in<4>(product, stream);
+    return stages == 3 ? multiply_in<3>(product, stream) : multiply_in<2>(product, stream);
 }
 
 }  // namespace rsir::cuda

@@ -12,16 +12,49 @@
 
 namespace rsir::cuda {
 
+// What excludes an item (certify.h): A > (t + r)^2 + g (|x^|^2 + |y^|^2), with t = T + rho_x and r = rho_y. What
+// depends on the item alone goes to its side: A - low(y) > base + slope r.
+struct Cut {
+    float base, slope;  // t^2 + g |x^|^2 and 2 t, with room for the roundings of the test
+
+    // reach: t; infinite where nothing can be excluded yet.
+    static __device__ Cut of(double reach, double sum_error, float norm) {
+        if (!(reach <= 1e30)) return {__uint_as_float(kInfinity), 0.0f};
+        return {__double2float_ru((reach * reach + sum_error * static_cast<double>(norm)) * kRoom),
+                __double2float_ru(2 * reach * kRoom)};
+    }
+    // |y^|^2 - r^2 - g |y^|^2, rounded down.
+    static __device__ float low(double sum_error, float norm, float residual) {
+        const double y = static_cast<double>(norm), r = static_cast<double>(residual);
+        return -__double2float_ru((r * r + sum_error * y) * kRoom - y);
+    }
+    // A itself, in float64.
+    __device__ bool excludes(float distance, double sum_error, float norm, float residual) const {
+        const double r = static_cast<double>(residual);
+        const double low = static_cast<double>(distance) - (r * r + sum_error * static_cast<double>(norm)) * kRoom;
+        return low > static_cast<double>(base) + static_cast<double>(slope) * r;
+    }
+    // NaN is not excluded.
+    __device__ bool excludes(float low_distance, float residual) const {
+        return low_distance > __fmaf_rn(slope, residual, base);
+    }
+
+    static constexpr double kRoom = 1.0 + 0x1p-18;
+};
+
 struct Product {
     Sidecar queries, database;
     std::int64_t q, n;
     // Tiles [first, first + count) of a walk over all tiles of the database: step t visits tile t * stride % tiles.
     std::int64_t stride, tiles, first, count;
-    bool keep_all;      // keys go to their place in the walk; else those with A up to the cut are appended
+    double sum_error;   // g of certify.h
+    bool keep_all;      // keys go to their place in the walk; else those that cannot be excluded are appended
+    bool some;          // whether there may be tiles none of whose queries is wanted
     std::int64_t kept;  // room for a query's keys
     Key* keys;          // [q, kept]: bits of A above the id; kQuietNaN's where A is NaN
     int* counts;        // [q]: counts on beyond `kept`, where there is no more room
-    const float* cuts;  // [q]
+    const int* wanted;  // [q]: not 0 for the queries that get keys
+    const Cut* cuts;    // [q]
 };
 
 // Halves, sm_80 and newer.
@@ -75,47 +108,62 @@ struct BlockTile {
     }
 };
 
-// Norms and scales of a tile's items in shared memory: loads from memory could not pass the stores of keys.
+// Whether the block has nothing to do: no query of its tile is wanted. The whole block of at least kQueryTile threads.
+__device__ inline bool nothing_wanted(const Product& product, std::int64_t first_row) {
+    if (!product.some) return false;
+    const std::int64_t row = first_row + threadIdx.x;
+    return __syncthreads_or(threadIdx.x < kQueryTile && row < product.q && product.wanted[row] != 0) == 0;
+}
+
+// What the test takes of a tile's items, in shared memory: loads from memory could not pass the stores of keys.
 struct ItemTerms {
-    float norm[kItemTile], scale[kItemTile];
+    float low[kItemTile], scale[kItemTile], residual[kItemTile];
 
     // The whole block of 256 threads, before a barrier. Rows of a sidecar are padded to a tile.
     __device__ void load(const Product& product, std::int64_t first_item) {
-        norm[threadIdx.x] = product.database.norm[first_item + threadIdx.x];
-        scale[threadIdx.x] = product.database.scale[first_item + threadIdx.x];
+        const std::int64_t item = first_item + threadIdx.x;
+        scale[threadIdx.x] = product.database.scale[item];
+        residual[threadIdx.x] = product.database.residual[item];
+        low[threadIdx.x] = Cut::low(product.sum_error, product.database.norm[item], residual[threadIdx.x]);
     }
 };
 
 // One query's row of the product.
 struct RowTest {
-    float norm, scale, cut;
-    Key* keys;
+    float norm, scale;
+    Cut cut;
+    Key* keys;  // null: not wanted
     int* count;
 
     __device__ RowTest(const Product& product, std::int64_t row)
         : norm(product.queries.norm[row]),
           scale(-2.0f * product.queries.scale[row]),
           cut(product.cuts[row]),
-          keys(product.keys + row * product.kept),
+          keys(product.wanted[row] != 0 ? product.keys + row * product.kept : nullptr),
           count(product.counts + row) {}
 
-    // A = |x^|^2 + |y^|^2 - 2 <x^, y^> of the item in that column of the tile of that step.
-    __device__ void test(const Product& product, std::int64_t step, std::int64_t first_item, int column,
-                         float item_norm, float item_scale, float sum) const {
-        const float distance = norm + item_norm + scale * (item_scale * sum);
+    // `sum`: the product of the codes with those of the item in that column of the tile of that step.
+    __device__ void test(const Product& product, std::int64_t step, std::int64_t first_item, int column, float low,
+                         float item_scale, float residual, float sum) const {
+        const float products = scale * (item_scale * sum);
+        if (!product.keep_all && cut.excludes(norm + low + products, residual)) return;
+        if (keys == nullptr) return;
         const std::int64_t item = first_item + column;
+        // A = |x^|^2 + |y^|^2 - 2 <x^, y^>
+        const float distance = norm + product.database.norm[item] + products;
         const std::uint32_t bits = isnan(distance) ? kQuietNaN : __float_as_uint(fmaxf(distance, 0.0f));
         const Key key = make_key(bits, static_cast<std::uint32_t>(item));
         if (product.keep_all) {
             keys[(step - product.first) * kItemTile + column] = item < product.n ? key : kNoKey;
-        } else if (!(distance > cut) && item < product.n) {
+        } else if (item < product.n) {
             const int next = atomicAdd(count, 1);
             if (next < product.kept) keys[next] = key;
         }
     }
     __device__ void test(const Product& product, const BlockTile& tile, const ItemTerms& terms, float sum,
                          int column) const {
-        test(product, tile.step, tile.first_item, column, terms.norm[column], terms.scale[column], sum);
+        test(product, tile.step, tile.first_item, column, terms.low[column], terms.scale[column],
+             terms.residual[column], sum);
     }
 };
 

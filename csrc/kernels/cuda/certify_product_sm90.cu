@@ -1,4 +1,5 @@
 #include "kernels/cuda/certify_product.cuh"
+#include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/warpgroup.cuh"
 
 // The product on the warpgroup instructions of sm_90a: both operands come from shared memory.
@@ -17,6 +18,7 @@ __global__ void __launch_bounds__(kThreads, 1)
     const int lane = threadIdx.x % 32, group = threadIdx.x / 128;
     const std::uint32_t base = shared_base();
     const BlockTile tile(product, query_tiles, base);
+    if (nothing_wanted(product, tile.first_row)) return;
     __shared__ ItemTerms terms;
     terms.load(product, tile.first_item);
 #pragma unroll
@@ -40,7 +42,7 @@ __global__ void __launch_bounds__(kThreads, 1)
         wait_products<1>();
         tile.copy_stage<kStages>(round + kStages - 2);
     }
-    wait_products<0>();
+    wait_sums(sums);
 
     const std::int64_t row = tile.first_row + threadIdx.x / 32 * 16 + lane / 4, end = product.q;
     const RowTest tests[2] = {{product, min(row, end - 1)}, {product, min(row + 8, end - 1)}};

@@ -1,4 +1,5 @@
 #include "kernels/cuda/certify_product.cuh"
+#include "kernels/cuda/launch.cuh"
 
 // The product for few queries: reading is all that costs. A warp takes four items at a time; each lane multiplies 16
 // codes of all of them with those of every query.
@@ -12,6 +13,7 @@ constexpr int kChunk = 16;  // codes a lane at a time
 
 template <int kQueries>
 __global__ void __launch_bounds__(kThreads, 2) stream_kernel(const __grid_constant__ Product product) {
+    if (nothing_wanted(product, 0)) return;
     const int lane = static_cast<int>(threadIdx.x) % kWarp, warp = static_cast<int>(threadIdx.x) / kWarp;
     const std::int64_t step = product.first + blockIdx.x, width = product.database.width;
     const std::int64_t first_item = step * product.stride % product.tiles * kItemTile;
@@ -44,8 +46,10 @@ __global__ void __launch_bounds__(kThreads, 2) stream_kernel(const __grid_consta
         const int sum = fold_pairs<kWarp / 2>(sums, lane);
         if (pair.leader && pair.query < product.q) {
             const std::int64_t item = first_item + column + pair.row;
-            query.test(product, step, first_item, column + pair.row, product.database.norm[item],
-                       product.database.scale[item], static_cast<float>(sum));
+            const float residual = product.database.residual[item];
+            const float low = Cut::low(product.sum_error, product.database.norm[item], residual);
+            query.test(product, step, first_item, column + pair.row, low, product.database.scale[item], residual,
+                       static_cast<float>(sum));
         }
     }
 }

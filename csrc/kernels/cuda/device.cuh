@@ -8,17 +8,10 @@
 
 namespace rsir::cuda {
 
-// Puts a kernel on the stream, with `shared_bytes` of dynamic shared memory a block; an empty grid is an error.
 template <class... Parameters>
-cudaError_t launch(void (*kernel)(Parameters...), dim3 grid, int threads, std::size_t shared_bytes, cudaStream_t stream,
-                   std::common_type_t<Parameters>... arguments) {
-    if (shared_bytes > 48 * 1024) {  // more than every kernel may have unasked
-        const cudaError_t error =
-            cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared_bytes));
-        if (error != cudaSuccess) return error;
-    }
+void start(void (*kernel)(Parameters...), dim3 grid, int threads, std::size_t shared_bytes, cudaStream_t stream,
+           std::common_type_t<Parameters>... arguments) {
     kernel<<<grid, threads, shared_bytes, stream>>>(arguments...);
-    return cudaGetLastError();
 }
 
 // The block's dynamic shared memory, and its address there.

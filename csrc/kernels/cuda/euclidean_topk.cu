@@ -1,8 +1,9 @@
 #include <algorithm>
 
+#include "kernels/cuda/again.cuh"
 #include "kernels/cuda/canonical.cuh"
-#include "kernels/cuda/device.cuh"
 #include "kernels/cuda/euclidean_topk.h"
+#include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/select.cuh"
 
 namespace rsir::cuda {
@@ -34,13 +35,12 @@ __device__ double tile_distances(const Sides<T>& sides, std::int64_t first_query
     return squared_distances<kQueries, kRows, T>(queries, rows, sides.d);
 }
 
-// A block scans one part of the database (`size` rows) for kQueries queries and keeps their k best. wanted [q]: null,
-// or (kQueries 1) not 0 for the queries to search.
+// A block scans one part of the database for kQueries queries (again: for one) and keeps their k best.
 template <int kQueries, int kRows, class T>
-__global__ void __launch_bounds__(kThreads)
-    scan_kernel(Sides<T> sides, int k, int capacity, std::int64_t size, const int* wanted, Key* best) {
-    if (wanted != nullptr && wanted[blockIdx.x] == 0) return;
+__global__ void __launch_bounds__(kThreads) scan_kernel(Sides<T> sides, int k, int capacity, Again again, Key* best) {
     constexpr int kTile = kWarps * kRows;
+    const Share share = Share::of<kQueries>(again);
+    if (!share.any) return;
     Key* const shared = dynamic_shared<Key>();  // [kQueries, capacity]
     __shared__ int counts[kQueries];
     __shared__ Key limits[kQueries];
@@ -49,8 +49,8 @@ __global__ void __launch_bounds__(kThreads)
     };
     for (int j = 0; j < kQueries; ++j) candidates(j).clear();
     __syncthreads();
-    const std::int64_t first_query = static_cast<std::int64_t>(blockIdx.x) * kQueries;
-    const std::int64_t first = blockIdx.y * size, last = min(first + size + 0LL, sides.n + 0LL);
+    const std::int64_t first_query = share.query, size = part_size(sides.n, share.parts, kTile);
+    const std::int64_t first = share.part * size, last = min(first + size + 0LL, sides.n + 0LL);
     const Pair<kQueries, kRows> pair;
     for (std::int64_t base = first; base < last; base += kTile) {
         const std::int64_t row = base + threadIdx.x / kWarp * kRows;
@@ -71,7 +71,7 @@ __global__ void __launch_bounds__(kThreads)
         candidates(j).cut();
         if (first_query + j >= sides.q) continue;
         for (int rank = static_cast<int>(threadIdx.x); rank < k; rank += kThreads) {
-            best[((first_query + j) * k + rank) * gridDim.y + blockIdx.y] = candidates(j).keys[rank];
+            best[((share.row + j) * k + rank) * share.parts + share.part] = candidates(j).keys[rank];
         }
     }
 }
@@ -100,18 +100,34 @@ Sides<T> sides_of(const EuclideanProblem& problem) {
 }
 
 template <class T>
-cudaError_t launch_scan(const EuclideanProblem& problem, std::int64_t k, std::int64_t parts, const int* wanted,
+cudaError_t launch_scan(const EuclideanProblem& problem, std::int64_t k, std::int64_t parts, const Again& again,
                         Key* keys, cudaStream_t stream) {
     const int capacity = selection_capacity(k);
     const std::size_t bytes = static_cast<std::size_t>(capacity) * sizeof(Key);
-    if (wanted == nullptr && batched(problem.q, k)) {
+    if (again.queries == nullptr && batched(problem.q, k)) {
         const dim3 grid(static_cast<unsigned>((problem.q + kBatch - 1) / kBatch), static_cast<unsigned>(parts));
         return launch(scan_kernel<kBatch, 4, T>, grid, kThreads, kBatch * bytes, stream, sides_of<T>(problem),
-                      static_cast<int>(k), capacity, part_size(problem.n, parts, kWarps * 4), wanted, keys);
+                      static_cast<int>(k), capacity, again, keys);
     }
-    const dim3 grid(static_cast<unsigned>(problem.q), static_cast<unsigned>(parts));
+    const dim3 grid(static_cast<unsigned>(again.queries == nullptr ? problem.q : again.lists),
+                    static_cast<unsigned>(parts));
     return launch(scan_kernel<1, 8, T>, grid, kThreads, bytes, stream, sides_of<T>(problem), static_cast<int>(k),
-                  capacity, part_size(problem.n, parts, kWarps * 8), wanted, keys);
+                  capacity, again, keys);
+}
+
+cudaError_t scan(const EuclideanProblem& problem, std::int64_t k, std::int64_t parts, const Again& again, Key* keys,
+                 cudaStream_t stream) {
+    switch (problem.type) {
+        case FloatType::float16:
+            return launch_scan<__half>(problem, k, parts, again, keys, stream);
+        case FloatType::bfloat16:
+            return launch_scan<__nv_bfloat16>(problem, k, parts, again, keys, stream);
+        case FloatType::float32:
+            return launch_scan<float>(problem, k, parts, again, keys, stream);
+        case FloatType::float64:
+            return launch_scan<double>(problem, k, parts, again, keys, stream);
+    }
+    return cudaErrorInvalidValue;
 }
 
 template <class T>
@@ -132,20 +148,20 @@ std::int64_t euclidean_parts(std::int64_t q, std::int64_t n, std::int64_t k, int
     return std::clamp<std::int64_t>(std::min(blocks / columns, n / kLeastPart), 1, 65535);
 }
 
-cudaError_t euclidean_scan(const EuclideanProblem& problem, std::int64_t k, std::int64_t parts, const int* wanted,
-                           Key* keys, cudaStream_t stream) {
-    if (problem.q == 0) return cudaSuccess;
-    switch (problem.type) {
-        case FloatType::float16:
-            return launch_scan<__half>(problem, k, parts, wanted, keys, stream);
-        case FloatType::bfloat16:
-            return launch_scan<__nv_bfloat16>(problem, k, parts, wanted, keys, stream);
-        case FloatType::float32:
-            return launch_scan<float>(problem, k, parts, wanted, keys, stream);
-        case FloatType::float64:
-            return launch_scan<double>(problem, k, parts, wanted, keys, stream);
-    }
-    return cudaErrorInvalidValue;
+cudaError_t euclidean_scan(const EuclideanProblem& problem, std::int64_t k, std::int64_t parts, Key* keys,
+                           cudaStream_t stream) {
+    return problem.q == 0 ? cudaSuccess : scan(problem, k, parts, {}, keys, stream);
+}
+
+cudaError_t euclidean_scan_again(const EuclideanProblem& problem, std::int64_t k, const int* queries, Key* keys,
+                                 float* distances, std::int64_t* ids, cudaStream_t stream) {
+    Again again;
+    cudaError_t error = share_again(queries, problem.q, problem.n, kLeastPart, &again);
+    if (error == cudaSuccess) error = scan(problem, k, 1, again, keys, stream);
+    if (error != cudaSuccess) return error;
+    return select_smallest({keys, problem.q, 0, 0, nullptr, nullptr, k, kInfinity,
+                            reinterpret_cast<std::uint32_t*>(distances), ids, again},
+                           stream);
 }
 
 cudaError_t euclidean_keys(const EuclideanProblem& problem, Key* keys, cudaStream_t stream) {

@@ -21,10 +21,13 @@ struct EuclideanProblem {
 std::int64_t euclidean_parts(std::int64_t q, std::int64_t n, std::int64_t k, int multiprocessors);
 
 // keys [q, k, parts]: the k best of each part by canonical distance, kNoKey where it has fewer; select_smallest makes
-// the answer of them. 1 <= k <= kMostSelected. wanted [q], or null: not 0 for the queries to search; others keep their
-// keys.
-cudaError_t euclidean_scan(const EuclideanProblem& problem, std::int64_t k, std::int64_t parts, const int* wanted,
-                           Key* keys, cudaStream_t stream);
+// the answer of them. 1 <= k <= kMostSelected.
+cudaError_t euclidean_scan(const EuclideanProblem& problem, std::int64_t k, std::int64_t parts, Key* keys,
+                           cudaStream_t stream);
+
+// The answers of the queries that the list `queries` [1 + q] names; `keys` [most_lists(q), k].
+cudaError_t euclidean_scan_again(const EuclideanProblem& problem, std::int64_t k, const int* queries, Key* keys,
+                                 float* distances, std::int64_t* ids, cudaStream_t stream);
 
 // keys [q, n]: all of them.
 cudaError_t euclidean_keys(const EuclideanProblem& problem, Key* keys, cudaStream_t stream);

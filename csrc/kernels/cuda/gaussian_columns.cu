@@ -1,8 +1,8 @@
 #include <cmath>
 
-#include "kernels/cuda/device.cuh"
 #include "kernels/cuda/gaussian_normalize.h"
 #include "kernels/cuda/lanes.cuh"
+#include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/slices.h"
 #include "kernels/cuda/widen.cuh"
 

@@ -1,6 +1,6 @@
-#include "kernels/cuda/device.cuh"
 #include "kernels/cuda/gaussian_normalize.h"
 #include "kernels/cuda/gaussian_rows.cuh"
+#include "kernels/cuda/launch.cuh"
 
 namespace rsir::cuda {
 namespace {

@@ -1,9 +1,10 @@
 #include <algorithm>
 #include <limits>
 
-#include "kernels/cuda/device.cuh"
+#include "kernels/cuda/again.cuh"
 #include "kernels/cuda/hamming.cuh"
 #include "kernels/cuda/hamming_many.h"
+#include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/select.cuh"
 #include "kernels/cuda/slices.h"
 #include "kernels/cuda/walk.h"
@@ -14,7 +15,6 @@ namespace {
 constexpr int kTightenThreads = 512;
 constexpr int kTightenItems = 4;
 constexpr std::int64_t kMostKept = 1 << 13;  // keys a query, and items of the first phase, which are all kept
-constexpr std::int64_t kFallbackParts = 8;
 
 std::int64_t tiles_of(std::int64_t n) { return (n + kManyItems - 1) / kManyItems; }
 
@@ -24,7 +24,8 @@ struct Workspace {
     Key* keys;     // [q, kept]
     Key* limits;
     int* counts;
-    Key* fallback;  // [q, k, kFallbackParts]
+    int* again;     // [1 + q]: the queries that failed
+    Key* fallback;  // [most_lists(q), k]
     std::int64_t kept, bytes;
 
     Workspace(void* memory, std::int64_t q, std::int64_t n, std::int64_t k) {
@@ -35,7 +36,8 @@ struct Workspace {
         keys = slices.take<Key>(q * kept);
         limits = slices.take<Key>(q);
         counts = slices.take<int>(q);
-        fallback = slices.take<Key>(q * k * kFallbackParts);
+        again = slices.take<int>(1 + q);
+        fallback = slices.take<Key>(most_lists(q) * k);
         bytes = slices.used();
     }
 };
@@ -142,14 +144,12 @@ cudaError_t hamming_many(const HammingProblem& problem, std::int64_t k, void* wo
     if (error != cudaSuccess) return error;
 
     constexpr std::uint32_t kMissing = std::numeric_limits<std::int32_t>::max();
-    constexpr std::int64_t kParts = kFallbackParts;
     auto* words = reinterpret_cast<std::uint32_t*>(distances);
     error = select_smallest({work.keys, q, work.kept, 0, work.counts, nullptr, k, kMissing, words, ids}, stream);
     if (error != cudaSuccess || n == 0) return error;
-    error = hamming_scan(problem, k, kParts, work.failed, work.fallback, stream);
+    error = list_flagged(work.failed, q, work.again, stream);
     if (error != cudaSuccess) return error;
-    return select_smallest({work.fallback, q, k * kParts, k * kParts, nullptr, work.failed, k, kMissing, words, ids},
-                           stream);
+    return hamming_scan_again(problem, k, work.again, work.fallback, distances, ids, stream);
 }
 
 }  // namespace rsir::cuda

@@ -1,6 +1,7 @@
 #include "kernels/cuda/compiled.h"
 #include "kernels/cuda/hamming_pass.cuh"
 #include "kernels/cuda/lanes.cuh"
+#include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/matrix.cuh"
 
 // Distances on a warp's binary matrix instructions of sm_80 to sm_89, which count the bits in which two lines differ.

@@ -1,4 +1,5 @@
 #include "kernels/cuda/hamming_pass.cuh"
+#include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/warpgroup.cuh"
 
 // Distances on the binary warpgroup instructions of sm_90a, which count the bits that two lines have in common. A word

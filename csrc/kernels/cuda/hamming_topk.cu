@@ -1,7 +1,9 @@
 #include <algorithm>
+#include <limits>
 
-#include "kernels/cuda/device.cuh"
+#include "kernels/cuda/again.cuh"
 #include "kernels/cuda/hamming.cuh"
+#include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/select.cuh"
 
 namespace rsir::cuda {
@@ -24,20 +26,21 @@ constexpr int kBlocksOf = kBlocksPerMultiprocessor;
 template <int kQueries>
 constexpr int kItemsOf = kQueries == 1 ? 8 : 4;  // codes a thread between two barriers
 
-// A block scans one part of the database (`size` items) for kQueries queries and keeps their k best. kWords: words a
-// code where known at compile time, else 0. wanted [q]: null, or (kQueries 1) not 0 for the queries to search.
+// A block scans one part of the database for kQueries queries (again: for one) and keeps their k best. kWords: words a
+// code where known at compile time, else 0.
 template <int kQueries, int kWords>
 __global__ void __launch_bounds__(kThreads, kBlocksOf<kQueries>)
-    scan_kernel(HammingProblem problem, int k, int capacity, std::int64_t size, const int* wanted, Key* best) {
-    if (wanted != nullptr && wanted[blockIdx.x] == 0) return;
+    scan_kernel(HammingProblem problem, int k, int capacity, Again again, Key* best) {
     constexpr int kItems = kItemsOf<kQueries>;
     constexpr int kTile = kThreads * kItems;
+    const Share share = Share::of<kQueries>(again);
+    if (!share.any) return;
     Key* const shared = dynamic_shared<Key>();  // [kQueries, capacity] candidates, then [kQueries, words] queries
     __shared__ int counts[kQueries];
     __shared__ Key limits[kQueries];
     const int words = kWords == 0 ? problem.words : kWords;
     std::uint64_t* queries = shared + static_cast<std::size_t>(kQueries) * capacity;
-    const std::int64_t first_query = static_cast<std::int64_t>(blockIdx.x) * kQueries;
+    const std::int64_t first_query = share.query;
     const auto candidates = [&](int j) {
         return Candidates{shared + static_cast<std::size_t>(j) * capacity, counts + j, limits + j, capacity, k};
     };
@@ -48,7 +51,8 @@ __global__ void __launch_bounds__(kThreads, kBlocksOf<kQueries>)
     for (int j = 0; j < kQueries; ++j) candidates(j).clear();
     __syncthreads();
 
-    const std::int64_t first = blockIdx.y * size, last = min(static_cast<long long>(first + size), problem.n + 0LL);
+    const std::int64_t size = part_size(problem.n, share.parts, kTile);
+    const std::int64_t first = share.part * size, last = min(static_cast<long long>(first + size), problem.n + 0LL);
     std::uint32_t worst[kQueries];
 #pragma unroll
     for (int j = 0; j < kQueries; ++j) worst[j] = ~0u;
@@ -122,7 +126,7 @@ __global__ void __launch_bounds__(kThreads, kBlocksOf<kQueries>)
         candidates(j).cut();
         if (first_query + j >= problem.q) continue;
         for (int rank = static_cast<int>(threadIdx.x); rank < k; rank += kThreads) {
-            best[((first_query + j) * k + rank) * gridDim.y + blockIdx.y] = candidates(j).keys[rank];
+            best[((share.row + j) * k + rank) * share.parts + share.part] = candidates(j).keys[rank];
         }
     }
 }
@@ -144,21 +148,22 @@ __global__ void __launch_bounds__(kThreads) keys_kernel(HammingProblem problem, 
 bool batched(std::int64_t q, std::int64_t k, int words) { return q > 1 && k <= kMostBatched && words <= 64; }
 
 template <int kQueries, int kWords>
-cudaError_t launch_scan(const HammingProblem& problem, std::int64_t k, std::int64_t parts, const int* wanted, Key* keys,
-                        cudaStream_t stream) {
+cudaError_t launch_scan(const HammingProblem& problem, std::int64_t k, std::int64_t parts, const Again& again,
+                        Key* keys, cudaStream_t stream) {
     const int capacity = selection_capacity(k);
-    const dim3 grid(static_cast<unsigned>((problem.q + kQueries - 1) / kQueries), static_cast<unsigned>(parts));
+    const std::int64_t columns = again.queries == nullptr ? (problem.q + kQueries - 1) / kQueries : again.lists;
+    const dim3 grid(static_cast<unsigned>(columns), static_cast<unsigned>(parts));
     const std::size_t bytes = static_cast<std::size_t>(kQueries) * (capacity + problem.words) * sizeof(Key);
     return launch(scan_kernel<kQueries, kWords>, grid, kThreads, bytes, stream, problem, static_cast<int>(k), capacity,
-                  part_size(problem.n, parts, kThreads * kItemsOf<kQueries>), wanted, keys);
+                  again, keys);
 }
 
 template <int kQueries>
-cudaError_t choose_words(const HammingProblem& problem, std::int64_t k, std::int64_t parts, const int* wanted,
+cudaError_t choose_words(const HammingProblem& problem, std::int64_t k, std::int64_t parts, const Again& again,
                          Key* keys, cudaStream_t stream) {
-    if (problem.words == 1) return launch_scan<kQueries, 1>(problem, k, parts, wanted, keys, stream);
-    if (problem.words == 2) return launch_scan<kQueries, 2>(problem, k, parts, wanted, keys, stream);
-    return launch_scan<kQueries, 0>(problem, k, parts, wanted, keys, stream);
+    if (problem.words == 1) return launch_scan<kQueries, 1>(problem, k, parts, again, keys, stream);
+    if (problem.words == 2) return launch_scan<kQueries, 2>(problem, k, parts, again, keys, stream);
+    return launch_scan<kQueries, 0>(problem, k, parts, again, keys, stream);
 }
 
 }  // namespace
@@ -170,12 +175,23 @@ std::int64_t hamming_parts(std::int64_t q, std::int64_t n, std::int64_t k, int m
     return std::clamp<std::int64_t>(std::min(blocks / columns, n / kLeastPart), 1, 65535);
 }
 
-cudaError_t hamming_scan(const HammingProblem& problem, std::int64_t k, std::int64_t parts, const int* wanted,
-                         Key* keys, cudaStream_t stream) {
+cudaError_t hamming_scan(const HammingProblem& problem, std::int64_t k, std::int64_t parts, Key* keys,
+                         cudaStream_t stream) {
     if (problem.q == 0) return cudaSuccess;
-    return wanted == nullptr && batched(problem.q, k, problem.words)
-               ? choose_words<kBatch>(problem, k, parts, wanted, keys, stream)
-               : choose_words<1>(problem, k, parts, wanted, keys, stream);
+    return batched(problem.q, k, problem.words) ? choose_words<kBatch>(problem, k, parts, {}, keys, stream)
+                                                : choose_words<1>(problem, k, parts, {}, keys, stream);
+}
+
+cudaError_t hamming_scan_again(const HammingProblem& problem, std::int64_t k, const int* queries, Key* keys,
+                               std::int32_t* distances, std::int64_t* ids, cudaStream_t stream) {
+    Again again;
+    cudaError_t error = share_again(queries, problem.q, problem.n, kLeastPart, &again);
+    if (error == cudaSuccess) error = choose_words<1>(problem, k, 1, again, keys, stream);
+    if (error != cudaSuccess) return error;
+    constexpr std::uint32_t kMissing = std::numeric_limits<std::int32_t>::max();
+    return select_smallest(
+        {keys, problem.q, 0, 0, nullptr, nullptr, k, kMissing, reinterpret_cast<std::uint32_t*>(distances), ids, again},
+        stream);
 }
 
 cudaError_t hamming_keys(const HammingProblem& problem, Key* keys, cudaStream_t stream) {

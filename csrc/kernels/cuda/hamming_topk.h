@@ -22,9 +22,13 @@ struct HammingProblem {
 std::int64_t hamming_parts(std::int64_t q, std::int64_t n, std::int64_t k, int multiprocessors);
 
 // keys [q, k, parts]: the k best of each part, kNoKey where it has fewer; select_smallest makes the answer of them.
-// 1 <= k <= kMostSelected. wanted [q], or null: not 0 for the queries to search.
-cudaError_t hamming_scan(const HammingProblem& problem, std::int64_t k, std::int64_t parts, const int* wanted,
-                         Key* keys, cudaStream_t stream);
+// 1 <= k <= kMostSelected.
+cudaError_t hamming_scan(const HammingProblem& problem, std::int64_t k, std::int64_t parts, Key* keys,
+                         cudaStream_t stream);
+
+// The answers of the queries that the list `queries` [1 + q] names; `keys` [most_lists(q), k].
+cudaError_t hamming_scan_again(const HammingProblem& problem, std::int64_t k, const int* queries, Key* keys,
+                               std::int32_t* distances, std::int64_t* ids, cudaStream_t stream);
 
 // keys [q, n]: all of them.
 cudaError_t hamming_keys(const HammingProblem& problem, Key* keys, cudaStream_t stream);

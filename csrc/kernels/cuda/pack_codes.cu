@@ -1,6 +1,6 @@
 #include <algorithm>
 
-#include "kernels/cuda/device.cuh"
+#include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/pack_codes.h"
 #include "kernels/cuda/widen.cuh"
 

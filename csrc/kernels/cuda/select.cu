@@ -1,4 +1,4 @@
-#include "kernels/cuda/device.cuh"
+#include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/select.cuh"
 
 namespace rsir::cuda {
@@ -8,11 +8,16 @@ constexpr int kThreads = 512;
 constexpr int kItems = 4;  // keys a thread between two barriers
 
 __global__ void __launch_bounds__(kThreads) select_kernel(Selection selection, int capacity) {
-    const std::int64_t query = blockIdx.x;
-    if (selection.wanted != nullptr && selection.wanted[query] == 0) return;
-    const Key* keys = selection.keys + query * selection.stride;
-    const std::int64_t m = selection.counts == nullptr ? selection.m : selection.counts[query];
     const int k = static_cast<int>(selection.k);
+    std::int64_t query = blockIdx.x, stride = selection.stride, m = selection.m;
+    if (selection.again.queries != nullptr) {
+        if (query >= selection.again.queries[0]) return;
+        query = selection.again.queries[1 + query];
+        stride = m = static_cast<std::int64_t>(k) * selection.again.parts();
+    }
+    if (selection.wanted != nullptr && selection.wanted[query] == 0) return;
+    const Key* keys = selection.keys + blockIdx.x * stride;
+    if (selection.counts != nullptr) m = selection.counts[query];
     Key* const buffer = dynamic_shared<Key>();
     __shared__ int count;
     __shared__ Key limit;
@@ -25,7 +30,23 @@ __global__ void __launch_bounds__(kThreads) select_kernel(Selection selection, i
     }
 }
 
+// One block.
+__global__ void __launch_bounds__(kThreads) list_kernel(const int* flags, std::int64_t q, int* queries) {
+    __shared__ int count;
+    if (threadIdx.x == 0) count = 0;
+    __syncthreads();
+    for (std::int64_t query = threadIdx.x; query < q; query += blockDim.x) {
+        if (flags[query] != 0) queries[1 + atomicAdd(&count, 1)] = static_cast<int>(query);
+    }
+    __syncthreads();
+    if (threadIdx.x == 0) queries[0] = count;
+}
+
 }  // namespace
+
+cudaError_t list_flagged(const int* flags, std::int64_t q, int* queries, cudaStream_t stream) {
+    return launch(list_kernel, 1, kThreads, 0, stream, flags, q, queries);
+}
 
 cudaError_t select_smallest(const Selection& selection, cudaStream_t stream) {
     if (selection.q == 0 || selection.k == 0) return cudaSuccess;

@@ -4,9 +4,9 @@
 #include <cmath>
 
 #include "kernels/cuda/canonical.cuh"
-#include "kernels/cuda/device.cuh"
 #include "kernels/cuda/gaussian_normalize.h"
 #include "kernels/cuda/gaussian_rows.cuh"
+#include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/sidecar.h"
 #include "kernels/cuda/slices.h"
 
@@ -115,15 +115,9 @@ __device__ void encode_row(const T* row, std::int64_t d, const Extent& extent, s
     norm = over_team<kTeam>(norm, add);
     residual = over_team<kTeam>(residual, add);
     if (member<kTeam>() != 0) return;
-    const float rounded_norm = ordinary ? __double2float_rn(norm) : __uint_as_float(kQuietNaN);
-    const float rounded_residual = __double2float_ru(sqrt(residual) * (1.0 + 1e-9));
     sidecar.scale[index] = scale;
-    sidecar.norm[index] = rounded_norm;
-    sidecar.residual[index] = rounded_residual;
-    if (ordinary) {
-        atomicMax(sidecar.maximum, __float_as_uint(rounded_norm));
-        atomicMax(sidecar.maximum + 1, __float_as_uint(rounded_residual));
-    }
+    sidecar.norm[index] = ordinary ? __double2float_rn(norm) : __uint_as_float(kQuietNaN);
+    sidecar.residual[index] = __double2float_ru(sqrt(residual) * (1.0 + 1e-9));
 }
 
 template <int kTeam, class T>
@@ -216,7 +210,6 @@ Sidecar take_sidecar(Slices& slices, Codes codes, std::int64_t n, std::int64_t d
     sidecar.scale = slices.take<float>(rows);
     sidecar.norm = slices.take<float>(rows);
     sidecar.residual = slices.take<float>(rows);
-    sidecar.maximum = slices.take<std::uint32_t>(2);
     sidecar.width = width;
     return sidecar;
 }
@@ -236,11 +229,6 @@ std::size_t sidecar_bytes(Codes codes, std::int64_t n, std::int64_t d) {
 
 cudaError_t make_copies(const void* matrix, FloatType type, std::int64_t n, std::int64_t d, const Copies& copies,
                         float* normalized, cudaStream_t stream) {
-    for (const Sidecar* sidecar : {&copies.half, &copies.int8}) {
-        if (sidecar->values == nullptr) continue;
-        const cudaError_t error = cudaMemsetAsync(sidecar->maximum, 0, 2 * sizeof(std::uint32_t), stream);
-        if (error != cudaSuccess) return error;
-    }
     if (n == 0) return cudaSuccess;
     switch (type) {
         case FloatType::float16:

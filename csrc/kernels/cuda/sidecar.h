@@ -19,11 +19,10 @@ constexpr std::int64_t kQueryTile = 128, kItemTile = 256, kDepthTile = 64;
 // Row x is copied as x^ = scale * c. Rows are padded to a tile; what lies beyond n is never read as an answer.
 struct Sidecar {
     Codes codes;
-    void* values;            // [rows, width] __half or std::int8_t: c, 0 beyond d
-    float* scale;            // [rows]; of halves a power of two
-    float* norm;             // [rows]: |x^|^2; NaN where the row cannot be excluded (NaN, infinity, extreme values)
-    float* residual;         // [rows]: rho >= |x - x^|
-    std::uint32_t* maximum;  // bits of the largest norm and of the largest residual
+    void* values;     // [rows, width] __half or std::int8_t: c, 0 beyond d
+    float* scale;     // [rows]; of halves a power of two
+    float* norm;      // [rows]: |x^|^2; NaN where the row cannot be excluded (NaN, infinity, extreme values)
+    float* residual;  // [rows]: rho >= |x - x^|
     std::int64_t width;
 
     static std::int64_t padded_rows(std::int64_t n) { return (n + kItemTile - 1) / kItemTile * kItemTile; }
@@ -36,6 +35,8 @@ std::size_t sidecar_bytes(Codes codes, std::int64_t n, std::int64_t d);
 // depend on which others are made with it.
 struct Copies {
     Sidecar half{}, int8{};  // without values: not wanted
+
+    const Sidecar& of(Codes codes) const { return codes == Codes::half ? half : int8; }
 };
 
 // `normalized` [n, d], unless it is nullptr, receives what gaussian_normalize makes of the matrix, and is what is

@@ -41,6 +41,8 @@ from rsir_fast.backbones.weights import (
     unwrapped,
 )
 from rsir_fast.backbones.weights.matconvnet import open_matconvnet
+from rsir_fast.base.reading import unchanged
+from rsir_fast.errors import WeightFileError
 
 __all__ = ["load_backbone"]
 
@@ -150,14 +152,16 @@ def _trained(
     name: str, layer: str, weights: str | os.PathLike[str] | None, width: float | None
 ) -> tuple[_Loaded, str, dict[str, object]]:
     located = _locate(name, weights)
-    kind = sniff(located.path)
-    if name in NETWORKS:
-        loaded, file = _load_table(name, layer, located.path, kind, width)
-    else:
-        loaded, file = _load_torchvision(name, layer, located.path, kind)
+    with unchanged(located.path, WeightFileError):
+        kind = sniff(located.path)
+        if name in NETWORKS:
+            loaded, file = _load_table(name, layer, located.path, kind, width)
+        else:
+            loaded, file = _load_torchvision(name, layer, located.path, kind)
+        sha256 = file_digest(located.path)
     record: dict[str, object] = {
         "file": located.path.name,
-        "sha256": file_digest(located.path),
+        "sha256": sha256,
         "source": located.source,
         "format": file.format,
     }

@@ -45,6 +45,13 @@ def memory_limit(root: str | Path = "/") -> int | None:
     return min((limit for text in found if text.isdecimal() and (limit := int(text)) > 0), default=None)
 
 
+class _OfThread(threading.local):
+    """What one thread holds."""
+
+    held = 0
+    scopes = 0
+
+
 class MemoryBudget:
     """A number of bytes that threads share: each takes what it needs, and waits until as much is free.
 
@@ -65,7 +72,7 @@ class MemoryBudget:
         """The most that was taken at a time."""
         self._changed = threading.Condition()
         self._queue: deque[object] = deque()
-        self._own = threading.local()
+        self._own = _OfThread()
 
     @contextlib.contextmanager
     def taken(self, size: int, *, total: int, keep: int = 0) -> Iterator[None]:
@@ -84,23 +91,23 @@ class MemoryBudget:
         try:
             yield
         finally:
-            kept = min(keep, size) if getattr(self._own, "scopes", 0) else 0
+            kept = min(keep, size) if self._own.scopes else 0
             self._give(size - kept)
 
     @contextlib.contextmanager
     def scope(self) -> Iterator[None]:
         """Keep, until the block ends, what `taken` says that its results still need."""
         own = self._own
-        own.scopes = getattr(own, "scopes", 0) + 1
-        before = getattr(own, "held", 0)
+        own.scopes += 1
+        before = own.held
         try:
             yield
         finally:
             own.scopes -= 1
-            self._give(own.held - before if hasattr(own, "held") else 0)
+            self._give(own.held - before)
 
     def _take(self, size: int, total: int) -> None:
-        held = getattr(self._own, "held", 0)
+        held = self._own.held
         with self._changed:
             if not held:
                 turn = object()

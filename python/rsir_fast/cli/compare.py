@@ -40,7 +40,7 @@ def compare(
     Without --steps and --rerank a set of them is tried: each by itself, then together. Several folders of features are
     measured each by itself, and side by side.
     """
-    with reported_errors():
+    with reported_errors() as skipped:
         from rsir_fast.extraction import Features
         from rsir_fast.protocols.compare_ge2018 import OPTIONS, Option, compare_ge2018
         from rsir_fast.report.grid import to_csv, to_latex, to_markdown, to_terminal
@@ -53,6 +53,7 @@ def compare(
             parse_rerank(chain)
         opt.check_device(device)
         loaded = [(str(folder), Features.load(folder)) for folder in features]
+        skipped += dict.fromkeys(entry for _, made in loaded for entry in made.skipped)
         if len(loaded) > 1:
             loaded.append(("all side by side", concatenated([made for _, made in loaded])))
         given = [Option(), *(Option(chain, last) for chain in ["", *(steps or [])] for last in ["", *(rerank or [])])]

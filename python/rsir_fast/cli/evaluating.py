@@ -40,7 +40,30 @@ def extracted(
     note(f"{dataset.name}: {images}, {classes}; {backbone.provenance['description']}, {backbone.layer}", quiet)
     with extraction_progress(quiet) as progress:
         where = {"out": out / "features", "resume": True, "force": force}
-        return maker.features(dataset, backbone, progress=progress, **where)
+        made = maker.features(dataset, backbone, progress=progress, **where)
+    say_more(dataset, made, quiet)
+    return made
+
+
+def say_more(dataset: Dataset, made: Features, quiet: bool) -> None:
+    """Say what is to be said of features beside the notes of their data set."""
+    for remark in made.notes:
+        if remark not in dataset.notes:
+            note(f"note: {remark}", quiet)
+
+
+def placed(features: Features, root: Path | None, quiet: bool) -> Features:
+    """Return features that know where their images are now; say if these are not where they were."""
+    from rsir_fast.base.text import printable
+    from rsir_fast.extraction.whereabouts import missing, moved_to
+
+    there = features if root is None else moved_to(features, root)
+    lost = missing(there)
+    if lost:
+        where = f"{len(lost)} of {plural(len(features), 'image')} are not in {printable(there.root)} any more"
+        hint = "say with --root where they are now" if root is None else "their pictures and paths lead nowhere"
+        note(f"note: {where}, the first {printable(lost[0])}; {hint}", quiet)
+    return there
 
 
 def check_out(out: Path) -> None:

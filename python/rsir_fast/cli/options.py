@@ -11,7 +11,7 @@ import typer
 
 from rsir_fast.cli.memory import keep_freed_memory
 from rsir_fast.cli.session import note
-from rsir_fast.errors import DatasetError
+from rsir_fast.errors import DatasetError, WeightFileError
 
 if TYPE_CHECKING:
     from rsir_fast.backbones import Backbone
@@ -172,6 +172,10 @@ Resume = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.", rich_help_panel=_RUN)]
 
 
+Root = Annotated[
+    Path | None,
+    typer.Option("--root", help="Where the images of the features are now, if they were moved.", rich_help_panel=_RUN),
+]
 Turns = Annotated[
     bool,
     typer.Option(
@@ -218,9 +222,11 @@ class NetworkOptions:
 
         keep_freed_memory()
         if self.model is not None:
+            from rsir_fast.base.reading import unchanged
             from rsir_fast.hashing import HashModel
 
-            return averaged(HashModel.load(self.model).as_backbone(self.model), turns=self.turns)
+            with unchanged(self.model, WeightFileError):
+                return averaged(HashModel.load(self.model).as_backbone(self.model), turns=self.turns)
         sizes = _sizes(self.sizes)
         loaded = load_backbone(self.backbone, self.layer, self.weights, resize=self.resize.value)
         return all_turns(loaded) if self.each_turn else averaged(loaded, turns=self.turns, sizes=sizes)

@@ -73,7 +73,8 @@ def dhcnn2021(
     Interrupted, the same command again goes on where it was.
     """
     target: Path | None = out
-    with reported_errors(lambda: left(target, "*/*/result.json", "features")):
+    with reported_errors(lambda: left(target, "*/*/result.json", "features")) as skipped:
+        from rsir_fast.datasets import Skipped
         from rsir_fast.protocols.reproduce_dhcnn2021 import reproduce_dhcnn2021
         from rsir_fast.report.comparison import comparison_table, write_comparison
 
@@ -115,7 +116,8 @@ def dhcnn2021(
                 extraction_progress=extracting,
                 training_progress=training,
             )
-        conclude(result, comparison_table, write_comparison, target, result["dataset"]["skipped"], json=json)
+        skipped += [Skipped(**entry) for entry in result["dataset"]["skipped"]]
+        conclude(result, comparison_table, write_comparison, target, json=json)
 
 
 def _lengths(given: list[str]) -> list[int]:

@@ -100,7 +100,8 @@ def ge2018(
     command again goes on where it was.
     """
     target: Path | None = out
-    with reported_errors(lambda: left(target, "runs/*/*/result.json", "features/*/*")):
+    with reported_errors(lambda: left(target, "runs/*/*/result.json", "features/*/*")) as skipped:
+        from rsir_fast.datasets import Skipped
         from rsir_fast.protocols.methods import BASELINES, FURTHER
         from rsir_fast.protocols.reproduce_ge2018 import reproduce_ge2018
         from rsir_fast.report.reproduction import reproduction_tables, write_reproduction
@@ -138,8 +139,8 @@ def ge2018(
             for row in entry["rows"]:
                 if row.get("remark"):
                     note(f"rsir: {entry['name']}, {row['method']}: {row['remark']}")
-        skipped = [entry for dataset in result["datasets"] for entry in dataset["dataset"]["skipped"]]
-        conclude(result, reproduction_tables, write_reproduction, target, skipped, json=json)
+        skipped += [Skipped(**entry) for dataset in result["datasets"] for entry in dataset["dataset"]["skipped"]]
+        conclude(result, reproduction_tables, write_reproduction, target, json=json)
 
 
 def _datasets(

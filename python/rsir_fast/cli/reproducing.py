@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from rsir_fast.cli.session import AGAIN, end_with_skipped, kept, note, plural, print_json, print_result
+from rsir_fast.cli.session import AGAIN, kept, note, plural, print_json, print_result
 from rsir_fast.errors import RsirError
 
 if TYPE_CHECKING:
@@ -35,20 +35,16 @@ def conclude(
     table: Callable[[Mapping[str, Any]], RenderableType],
     write: Callable[..., dict[str, Path]],
     out: Path,
-    skipped: Iterable[Mapping[str, str]],
     *,
     json: bool,
 ) -> None:
-    """Write all files, print the result, and end with the images that could not be read."""
-    from rsir_fast.extraction import Skipped
-
+    """Write all files and print the result."""
     paths = write(out, result, command=shlex.join(["rsir", *sys.argv[1:]]))
     if json:
         print_json(result)
     else:
         print_result(table(result))
         typer.echo(f"report: {paths['report.html'].absolute()}")
-    end_with_skipped([Skipped(**entry) for entry in skipped])
 
 
 def left(out: Path | None, results: str, features: str) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rsir_fast.cli.search_table import hit
-from rsir_fast.errors import FeaturesError
+from rsir_fast.errors import FeaturesError, WeightFileError
 
 if TYPE_CHECKING:
     from rsir_fast.backbones import Backbone
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 def same_model(database: Features, model: Path | None) -> Backbone:
     """Load the model that made the database, and refuse another."""
     from rsir_fast.backbones import averaged
+    from rsir_fast.base.reading import unchanged
     from rsir_fast.hashing import HashModel
 
     made = database.provenance["weights"]
@@ -27,7 +28,8 @@ def same_model(database: Features, model: Path | None) -> Backbone:
     expected = f"{made['file']} (SHA-256 {made['sha256'][:16]}...)"
     if model is None:
         raise ValueError(f"--model: expected the model that made these features, {expected}, got none; name its file")
-    backbone = HashModel.load(model).as_backbone(model)
+    with unchanged(model, WeightFileError):
+        backbone = HashModel.load(model).as_backbone(model)
     weights: Any = backbone.provenance["weights"]
     found = weights["sha256"]
     if found != made["sha256"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from PIL import Image, UnidentifiedImageError
 
 from rsir_fast.base.faults import is_machine_fault
 from rsir_fast.base.text import printable
+from rsir_fast.datasets.limits import Cost, Limits, current_limits
 from rsir_fast.datasets.pictures import (
     orientation_of,
     png_orientation,
@@ -17,23 +19,18 @@ from rsir_fast.datasets.pictures import (
     to_rgb,
     upright,
 )
+from rsir_fast.datasets.png_chunks import read_chunks, refuse_damaged_png
 from rsir_fast.datasets.raster import read_raster
 from rsir_fast.datasets.reader import Reader
 from rsir_fast.datasets.source import Source, opened
 from rsir_fast.errors import ImageError
 
-__all__ = ["IMAGE_SUFFIXES", "MAX_PIXELS", "read_image"]
+__all__ = ["IMAGE_SUFFIXES", "read_image"]
 
 IMAGE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".gtiff", ".jp2", ".j2k", ".bmp", ".webp"}
 )
 """File name endings, in lower case, that make a file an image of a data set."""
-
-MAX_PIXELS = 2**28
-"""Largest image read, in pixels: 16384 x 16384, more than a Sentinel-2 tile, and 1 GiB in Pillow's four bytes each."""
-
-MAX_SIDE = 2**18
-"""Longest side read, in pixels: the filter that shrinks a side needs memory in proportion to it."""
 
 _DEFAULT = Reader()
 
@@ -86,7 +83,7 @@ def _foreign(head: bytes) -> str:
     return known
 
 
-def read_image(path: Path, reader: Reader = _DEFAULT, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
+def read_image(path: Path, reader: Reader = _DEFAULT, *, limits: Limits | None = None) -> Image.Image:
     """Read a JPEG, PNG, TIFF (GeoTIFF, COG, BigTIFF), JPEG2000, BMP or WebP file as RGB, decoded in full.
 
     The content decides the format, not the name, and nothing but the file itself is read: no side files, no network. Of
@@ -112,8 +109,9 @@ def read_image(path: Path, reader: Reader = _DEFAULT, *, max_pixels: int = MAX_P
         The image file.
     reader
         Bands and scale.
-    max_pixels
-        Larger images are refused before they are decoded.
+    limits
+        What the image may cost; one that would cost more is refused before it is decoded, and the thread waits until
+        the memory for it is free. None: those of the process, see `rsir_fast.datasets.set_limits`.
 
     Returns
     -------
@@ -135,17 +133,10 @@ def read_image(path: Path, reader: Reader = _DEFAULT, *, max_pixels: int = MAX_P
     ...
     rsir_fast.errors.ImageError: nowhere.jpg: the file does not exist
     """
-
-    def check_size(width: int, height: int) -> None:
-        if width * height > max_pixels or max(width, height) > MAX_SIDE:
-            raise ImageError(
-                f"{width} x {height} pixels are more than the limit of {max_pixels}, or of {MAX_SIDE} a side; cut it "
-                "into tiles"
-            )
-
-    with opened(path) as source:
+    limits = current_limits() if limits is None else limits
+    with opened(path) as source, contextlib.ExitStack() as held:
         try:
-            return _decoded(source, reader, check_size)
+            return _decoded(source, reader, lambda cost: held.enter_context(limits.admitted(cost)))
         except ImageError as refused:
             raise type(refused)(f"{printable(path)}: {refused}") from None
         except UnidentifiedImageError:
@@ -159,7 +150,7 @@ def read_image(path: Path, reader: Reader = _DEFAULT, *, max_pixels: int = MAX_P
         raise ImageError(f"{printable(path)}: {reason}")
 
 
-def _decoded(source: Source, reader: Reader, check_size: Callable[[int, int], None]) -> Image.Image:
+def _decoded(source: Source, reader: Reader, admit: Callable[[Cost], None]) -> Image.Image:
     head = source.read(32)
     source.seek(0)
     kind = _format(head)
@@ -168,13 +159,25 @@ def _decoded(source: Source, reader: Reader, check_size: Callable[[int, int], No
             f"expected a JPEG, PNG, TIFF, JPEG2000, BMP or WebP image, found {_foreign(head)}; convert it, for example "
             "to PNG or GeoTIFF"
         )
+    if kind.startswith("PNG"):
+        admit = _admitting_png(source.again(), admit)
     if kind in _DRIVERS:
-        samples, orientation = read_raster(source, _DRIVERS[kind], reader.bands, check_size)
+        samples, orientation = read_raster(source, _DRIVERS[kind], reader.bands, admit)
         if kind == "PNG of 16 bits":
             orientation = png_orientation(source)
         return upright(Image.fromarray(samples.to_rgb(reader.scale)), orientation)
-    image = read_picture(source, check_size)
+    image = read_picture(source, admit, plain=reader == _DEFAULT)
     if reader == _DEFAULT:
         return upright(to_rgb(image), orientation_of(image))
     samples = samples_of(image, reader.bands)
     return upright(Image.fromarray(samples.to_rgb(reader.scale)), orientation_of(image))
+
+
+def _admitting_png(source: Source, admit: Callable[[Cost], None]) -> Callable[[Cost], None]:
+    chunks = read_chunks(source)  # before a decoder goes through them, however many there are
+
+    def admit_whole(cost: Cost) -> None:
+        admit(cost)
+        refuse_damaged_png(source, chunks)
+
+    return admit_whole

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import simplejpeg
 
-from rsir_fast.base.text import printable
 from rsir_fast.datasets.jpeg_markers import JpegMarkers, Scan, read_markers
 from rsir_fast.errors import ImageError
 
@@ -72,13 +70,11 @@ def jpeg_damage(content: bytes, markers: JpegMarkers | None = None) -> str | Non
     return _missing_scans(markers)
 
 
-def refuse_damaged_jpeg(path: Path, content: bytes) -> None:
-    """Raise `ImageError` if a JPEG file is damaged, as `jpeg_damage` says."""
-    damage = jpeg_damage(content)
+def refuse_damaged_jpeg(content: bytes, markers: JpegMarkers | None = None) -> None:
+    """Raise `ImageError`, without the file's name, if a JPEG file is damaged, as `jpeg_damage` says."""
+    damage = jpeg_damage(content, markers)
     if damage is not None:
-        raise ImageError(
-            f"{printable(path)}: damaged JPEG data ({damage}); copy the file again from where it came from"
-        )
+        raise ImageError(f"damaged JPEG data ({damage}); copy the file again from where it came from")
 
 
 def _warning(content: bytes, channels: int) -> str | None:

@@ -152,7 +152,7 @@ def read_markers(content: bytes) -> JpegMarkers | None:
                 break
             found.segments.append(segment)
             if len(found.segments) > MAX_SEGMENTS:
-                raise ImageError(f"expected at most {MAX_SEGMENTS} segments in a JPEG file, found more; leave it out")
+                raise ImageError(f"expected at most {MAX_SEGMENTS} segments in a JPEG file, found more; write it anew")
             body = content[segment.start + 4 : segment.end]
             if segment.code in _FRAMES and not found.frame:
                 found.frame, names = segment.code, _frame(found, body)

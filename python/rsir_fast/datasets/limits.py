@@ -63,20 +63,20 @@ class Cost:
 class Limits:
     """Limits to what one image may cost, and to the memory of all that are read at a time.
 
-    They only decide which images are refused, never a pixel of the others. All but `memory` depend on nothing but the
-    file, so that every machine refuses the same images.
+    They only decide which images are refused, never a pixel of the others. All but `image_memory` depend on nothing but
+    the file, so that every machine refuses the same images. The options of ``rsir`` have the same names.
 
     Parameters
     ----------
-    memory
+    image_memory
         Bytes that decoding may take in all threads together. A thread waits until its share is free; an image that
         needs more alone is refused. None: a quarter of the machine's memory, or of what its container grants.
-    pixels
+    max_pixels
         Of an image.
-    pixels_per_byte
+    max_pixels_per_byte
         Pixels of an image for each byte of its file, for images of more than 2^26 pixels. A pixel that takes the work
         of several (JPEG2000, many scans of a progressive JPEG) counts as so many.
-    seconds
+    image_seconds
         Time to decode an image, as a slow core is taken to need for so many pixels of such a kind. An estimate by the
         header, not a clock: the same on every machine.
 
@@ -87,15 +87,15 @@ class Limits:
 
     Examples
     --------
-    >>> Limits(pixels=10_000).refusal(Cost(width=200, height=100, file_bytes=5000, memory=80_000))
-    '200 x 100 pixels are more than the limit of 10000; cut the image into tiles, or raise --max-pixels'
+    >>> Limits(max_pixels=10_000).refusal(Cost(width=200, height=100, file_bytes=5000, memory=80_000))
+    '200 x 100 pixels are more than the limit of 10000; cut it into tiles, or raise --max-pixels'
     >>> Limits().refusal(Cost(width=200, height=100, file_bytes=5000, memory=80_000))
     """
 
-    memory: int | None = None
-    pixels: int = MAX_PIXELS
-    pixels_per_byte: float = 128.0
-    seconds: float = 60.0
+    image_memory: int | None = None
+    max_pixels: int = MAX_PIXELS
+    max_pixels_per_byte: float = 128.0
+    image_seconds: float = 60.0
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -106,7 +106,7 @@ class Limits:
     @property
     def total_memory(self) -> int:
         """Bytes for all threads."""
-        return machine_memory() // 4 if self.memory is None else self.memory
+        return machine_memory() // 4 if self.image_memory is None else self.image_memory
 
     def refusal(self, cost: Cost) -> str | None:
         """Say why an image is refused, and which option would have it read.
@@ -119,24 +119,24 @@ class Limits:
         size = f"{cost.width} x {cost.height} pixels"
         work = cost.pixels * cost.work
         why = f" ({cost.why})" if cost.why else ""
-        if cost.pixels > self.pixels:
-            return f"{size} are more than the limit of {self.pixels}; cut the image into tiles, or raise --max-pixels"
+        if cost.pixels > self.max_pixels:
+            return f"{size} are more than the limit of {self.max_pixels}; cut it into tiles, or raise --max-pixels"
         if max(cost.width, cost.height) > MAX_SIDE:
-            return f"{size}: expected at most {MAX_SIDE} a side; cut the image into tiles"
-        if work > FREE_PIXELS and work > self.pixels_per_byte * cost.file_bytes:
+            return f"{size} are more than the limit of {MAX_SIDE} a side; cut it into tiles"
+        if work > FREE_PIXELS and work > self.max_pixels_per_byte * cost.file_bytes:
             return (
-                f"{size}{why} in {cost.file_bytes} bytes, more than {self.pixels_per_byte:g} a byte: an empty image, "
-                f"or one made to exhaust the machine; leave it out, or raise --max-pixels-per-byte"
+                f"{size}{why} in {cost.file_bytes} bytes are more than the limit of {self.max_pixels_per_byte:g} each, "
+                "as in an empty image or one made to exhaust the machine; leave it out, or raise --max-pixels-per-byte"
             )
-        if work > self.seconds * PIXELS_PER_SECOND:
+        if work > self.image_seconds * PIXELS_PER_SECOND:
             return (
                 f"{size}{why} take about {work / PIXELS_PER_SECOND:.0f} s to decode, more than the limit of "
-                f"{self.seconds:g} s; cut the image into tiles, or raise --image-seconds"
+                f"{self.image_seconds:g} s; cut it into tiles, or raise --image-seconds"
             )
         if cost.memory > self.total_memory:
             return (
                 f"{size}{why} need {_amount(cost.memory)} of memory, more than the limit of "
-                f"{_amount(self.total_memory)}; cut the image into tiles, or raise --image-memory"
+                f"{_amount(self.total_memory)}; cut it into tiles, or raise --image-memory"
             )
         return None
 
@@ -187,8 +187,8 @@ def set_limits(limits: Limits) -> Limits:
 
     Examples
     --------
-    >>> before = set_limits(Limits(pixels=1_000_000))
-    >>> set_limits(before).pixels
+    >>> before = set_limits(Limits(max_pixels=1_000_000))
+    >>> set_limits(before).max_pixels
     1000000
     """
     global _current
@@ -202,8 +202,8 @@ def limits_of_images(**changes: Any) -> Iterator[Limits]:
 
     Examples
     --------
-    >>> with limits_of_images(pixels=1_000_000) as limits:
-    ...     limits.pixels
+    >>> with limits_of_images(max_pixels=1_000_000) as limits:
+    ...     limits.max_pixels
     1000000
     """
     before = set_limits(replace(_current, **changes))

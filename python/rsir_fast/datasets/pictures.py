@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from PIL import ExifTags, Image
 
 from rsir_fast.datasets.bands import chosen_bands
-from rsir_fast.datasets.jpeg_damage import jpeg_damage
+from rsir_fast.datasets.costs import picture_cost
+from rsir_fast.datasets.jpeg_damage import refuse_damaged_jpeg
+from rsir_fast.datasets.jpeg_markers import read_markers
+from rsir_fast.datasets.limits import Cost
 from rsir_fast.datasets.samples import Samples, to_eight_bits
 from rsir_fast.datasets.source import Source
 from rsir_fast.datasets.strict import strict_decoders
-from rsir_fast.errors import ImageError
 
 __all__ = ["orientation_of", "png_orientation", "read_picture", "samples_of", "to_rgb", "upright"]
 
@@ -76,15 +79,17 @@ def upright(image: Image.Image, orientation: int) -> Image.Image:
     return image if turn is None else image.transpose(turn)
 
 
-def read_picture(source: Source, check_size: Callable[[int, int], None]) -> Image.Image:
+def read_picture(source: Source, admit: Callable[[Cost], None], *, plain: bool = True) -> Image.Image:
     """Decode a file in full; the mode is the file's.
 
     Parameters
     ----------
     source
         An open file.
-    check_size
-        Called with width and height before anything is decoded; raises what is to be raised.
+    admit
+        Called with the cost before anything is decoded; raises what is to be raised.
+    plain
+        Whether bands and scale are the default ones, which takes less memory.
 
     Returns
     -------
@@ -95,15 +100,17 @@ def read_picture(source: Source, check_size: Callable[[int, int], None]) -> Imag
     Exception
         Whatever a damaged file leads Pillow to.
     """
+    jpeg = source.again().read() if source.again().read(2) == b"\xff\xd8" else None
+    markers = None if jpeg is None else read_markers(jpeg)
     with strict_decoders():
-        image = Image.open(source, formats=_FORMATS)  # type: ignore[arg-type]
-        check_size(*image.size)
-        if image.format in ("JPEG", "MPO"):
-            damage = jpeg_damage(source.again().read())
-            if damage is not None:
-                raise ImageError(f"damaged JPEG data ({damage}); copy the file again from where it came from")
+        image: Any = Image.open(source, formats=_FORMATS)  # type: ignore[arg-type]
+        admit(picture_cost(image, source.size, markers, plain=plain))
+        if jpeg is not None:
+            refuse_damaged_jpeg(jpeg, markers)
+            # By default Pillow feeds libjpeg bit by bit, which may go back to where it was each time.
+            image.decodermaxblock = max(len(jpeg), image.decodermaxblock)
         image.load()
-        return image
+        return image  # type: ignore[no-any-return]
 
 
 def png_orientation(source: Source) -> int:

@@ -19,9 +19,12 @@ from numpy.typing import NDArray
 
 from rsir_fast.base.text import printable
 from rsir_fast.datasets.bands import chosen_bands
+from rsir_fast.datasets.costs import raster_cost
+from rsir_fast.datasets.limits import Cost
 from rsir_fast.datasets.samples import Samples
 from rsir_fast.datasets.source import Source
 from rsir_fast.datasets.strict import strict_decoders
+from rsir_fast.datasets.tiff_directories import refuse_many_pages
 from rsir_fast.errors import ImageError
 
 __all__ = ["read_raster"]
@@ -44,7 +47,7 @@ def read_raster(
     source: Source,
     driver: str,
     bands: tuple[int, ...] | None,
-    check_size: Callable[[int, int], None],
+    admit: Callable[[Cost], None],
 ) -> tuple[Samples, int]:
     """Read the bands of a file that make a picture.
 
@@ -56,8 +59,8 @@ def read_raster(
         Of GDAL, the only one that may open it.
     bands
         Which, from 1; None: by the rules of `rsir_fast.datasets.read_image`.
-    check_size
-        Called with width and height before anything is decoded; raises what is to be raised.
+    admit
+        Called with the cost before anything is decoded; raises what is to be raised.
 
     Returns
     -------
@@ -76,6 +79,8 @@ def read_raster(
     from rasterio.session import DummySession
 
     name = uuid.uuid4().hex
+    if driver == "GTiff":
+        refuse_many_pages(source.again())
     try:
         with (
             strict_decoders(),
@@ -83,7 +88,7 @@ def read_raster(
             _complaints() as complaints,
             rasterio.open(name, driver=driver, opener=lambda *_, **__: source.again()) as dataset,
         ):
-            check_size(dataset.width, dataset.height)
+            admit(raster_cost(dataset, bands, source.size))
             of_tags = set(complaints)
             samples = _read(dataset, driver, bands)
             # What is said while samples are read is said of them, unless it is about tags, which are read again.

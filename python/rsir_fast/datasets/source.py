@@ -9,7 +9,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from rsir_fast.base.faults import is_machine_fault, said
+from rsir_fast.base.faults import REMEDY, is_machine_fault, said
 from rsir_fast.base.text import printable
 from rsir_fast.errors import ImageError, MachineError
 
@@ -22,13 +22,39 @@ _NO_IMAGE = {
     errno.ENAMETOOLONG: "the file's name is too long",
 }
 
+_WHOLE = 32 << 20
+"""Files up to this size are read before they are decoded: a decoder that loses its file may abort the process."""
+
 _AT_ONCE = 1 << 30
 
 
-class Fault:
-    """The first error of the machine while a file was read, if there was one."""
+class _File:
+    """An open file, in memory if it is small, and the first error of the machine while it was read."""
 
-    error: OSError | None = None
+    def __init__(self, number: int, size: int) -> None:
+        self._number, self.size = number, size
+        self.fault: OSError | None = None
+        self._content: bytes | None = None
+        if size <= _WHOLE:
+            self._content = self.at(0, size)
+
+    def at(self, place: int, size: int) -> bytes:
+        """Read from a place; nothing after an error."""
+        if self._content is not None:
+            return self._content[place : place + size]
+        parts = []
+        while size > 0 and self.fault is None:
+            try:
+                part = os.pread(self._number, min(size, _AT_ONCE), place)
+            except OSError as error:
+                self.fault = error
+                break
+            if not part:
+                break
+            parts.append(part)
+            place += len(part)
+            size -= len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 class Source:
@@ -38,34 +64,26 @@ class Source:
     here, the decoder sees the end of the file, and `opened` raises it when the decoder is done.
     """
 
-    def __init__(self, number: int, size: int, fault: Fault | None = None) -> None:
-        self._number = number
+    def __init__(self, file: _File) -> None:
+        self._file = file
         self._place = 0
-        self.size = size
-        self.fault = fault or Fault()
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file."""
+        return self._file.size
 
     def again(self) -> Source:
         """Return the same file with a place of its own, at the beginning."""
-        return Source(self._number, self.size, self.fault)
+        return Source(self._file)
 
     def read(self, size: int | None = None) -> bytes:
         """Read up to `size` bytes; all that are left by default."""
         left = max(self.size - self._place, 0)
         # Never more than there is: a decoder may ask for whatever a damaged header says, and the memory would be taken.
-        wanted = left if size is None or size < 0 else min(size, left)
-        parts = []
-        while wanted and self.fault.error is None:
-            try:
-                part = os.pread(self._number, min(wanted, _AT_ONCE), self._place)
-            except OSError as error:
-                self.fault.error = error
-                break
-            if not part:
-                break
-            parts.append(part)
-            self._place += len(part)
-            wanted -= len(part)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        content = self._file.at(self._place, left if size is None or size < 0 else min(size, left))
+        self._place += len(content)
+        return content
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Move to a place; return it."""
@@ -122,26 +140,24 @@ def opened(path: Path) -> Iterator[Source]:
     try:
         found = os.fstat(number)
         _check_regular(path, found)
-        source = Source(number, found.st_size)
+        file = _File(number, found.st_size)
+        if file.fault is not None:
+            raise _of_machine(path, file.fault) from file.fault
         try:
-            yield source
+            yield Source(file)
         except Exception as error:
-            if source.fault.error is not None:
-                raise _of_machine(path, source.fault.error) from source.fault.error
-            if isinstance(error, OSError) and is_machine_fault(error):
-                raise _of_machine(path, error) from error
+            fault = file.fault or error
+            if isinstance(fault, OSError) and is_machine_fault(fault):
+                raise _of_machine(path, fault) from fault
             raise
-        if source.fault.error is not None:
-            raise _of_machine(path, source.fault.error) from source.fault.error
+        if file.fault is not None:
+            raise _of_machine(path, file.fault) from file.fault
     finally:
         os.close(number)
 
 
 def _of_machine(path: Path, error: OSError) -> MachineError:
-    return MachineError(
-        f"{printable(path)}: cannot be read: {said(error)}; the machine failed, not the image: check permissions, disk "
-        "and limits, then run again"
-    )
+    return MachineError(f"{printable(path)}: cannot be read: {said(error)}; {REMEDY}")
 
 
 def _check_regular(path: Path, found: os.stat_result) -> None:

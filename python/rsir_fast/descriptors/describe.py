@@ -18,9 +18,10 @@ from rsir_fast.descriptors.descriptor import Descriptor, Learnt
 from rsir_fast.descriptors.ordered import in_order
 from rsir_fast.errors import FeaturesError, ImageError
 from rsir_fast.extraction import Features, Progress
-from rsir_fast.extraction.fill import Rows, at_least, check_resumable, fill, fingerprint
+from rsir_fast.extraction.fill import Rows, at_least, check_resumable, fill
 from rsir_fast.extraction.loader import default_workers
 from rsir_fast.extraction.records import DESCRIPTOR
+from rsir_fast.extraction.stamps import Stamps
 from rsir_fast.extraction.store import check_folder, check_settings
 
 __all__ = ["describe_dataset", "read_learnt"]
@@ -104,7 +105,8 @@ def describe_dataset(
     learnt_in: dict[str, Any] = {}
     recipe = {"kind": descriptor.kind, "parameters": descriptor.parameters}
     if not descriptor.fitted:
-        same_data = fingerprint(data)
+        stamps = Stamps(data)
+        same_data = stamps.fingerprint()
         if folder is not None and resume and not force:
             # Before anything is learnt, which may take long.
             check_settings(folder, {"dataset": same_data, "descriptor": dict(recipe)})
@@ -113,6 +115,7 @@ def describe_dataset(
         if descriptor.learnt is None:
             start = time.perf_counter()
             descriptor.fit(data, workers=workers, progress=progress)
+            stamps.check()
             learnt_in["learn_s"] = time.perf_counter() - start
     learnt = descriptor.learnt
     return fill(
@@ -135,11 +138,9 @@ def _rows(data: Dataset, descriptor: Descriptor, numbers: Sequence[int], workers
 
     def describe(number: int) -> NDArray[np.float32] | str:
         try:
-            return descriptor.describe(data.load_image(number))
+            return data.made_of(number, descriptor.describe)
         except ImageError as error:
             return str(error)
-        except MemoryError:
-            return "not enough memory to decode or describe the image"
 
     def rows(number: int) -> Rows:
         found = describe(number)

@@ -8,7 +8,7 @@ from typing import Any
 from rsir_fast.ops._arrays import check_rank, is_cuda_tensor
 from rsir_fast.ops._dispatch import cuda
 
-__all__ = ["device_module", "dtype_name", "plain_on_device", "same_device", "stream_of"]
+__all__ = ["Made", "device_module", "dtype_name", "plain_on_device", "same_device", "stream_of"]
 
 
 def device_module(x: object) -> Any | None:
@@ -24,6 +24,29 @@ def same_device(x: Any, y: object) -> bool:
 def stream_of(x: Any) -> tuple[int, int]:
     """Return (device number, address of the caller's current stream on it)."""
     return x.device.index, sys.modules["torch"].cuda.current_stream(x.device).cuda_stream
+
+
+class Made:
+    """Tensors of one device that are kept for later searches, and the stream on which they were made.
+
+    torch gives their memory away, once they are gone, as soon as that stream has come so far. It has to be told of a
+    search on another one.
+    """
+
+    def __init__(self, *tensors: Any) -> None:
+        self.tensors = tensors
+        self.stream = stream_of(tensors[0])[1]
+
+    def used_here(self) -> None:
+        """Keep their memory until what is now on the caller's current stream is done."""
+        if stream_of(self.tensors[0])[1] != self.stream:
+            for tensor in self.tensors:
+                record_use(tensor)
+
+
+def record_use(tensor: Any) -> None:
+    """Tell torch's allocator that the current stream uses a tensor."""
+    tensor.record_stream(sys.modules["torch"].cuda.current_stream(tensor.device))
 
 
 def dtype_name(x: Any) -> str:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from rsir_fast.ops._arrays import Array, Restore, as_float, is_torch, unchanged
 from rsir_fast.ops._device import device_module, dtype_name, plain_on_device, same_device, stream_of
 from rsir_fast.ops.gaussian_normalize import gaussian_normalize
-from rsir_fast.ops.prepared_tensor import PreparedTensor, make_copies
+from rsir_fast.ops.prepared_tensor import CODES, PreparedTensor, make_copies
 
 __all__ = [
     "Operands",
@@ -25,19 +25,23 @@ __all__ = [
 ]
 
 SORTED_KEYS = 1 << 27
-"""Keys that are sorted at a time where k is too large for selection: 1 GiB, and as much again for the sort."""
+"""Keys that are sorted at a time where k is too large for selection: 1 GiB, and 4 more for torch's sort of them."""
 
 CERTIFY_ELEMENTS = 1 << 20
 """Elements of the database from which on several queries are certified in half precision before they are decided."""
 
+SECOND_ELEMENTS = 1 << 24
+"""Elements of the database from which on few queries, in whose case int8 leaves too many items, are certified in half
+precision as well: it takes a dozen launches, whether or not there is such a query."""
+
 CERTIFIED_QUERIES = 4096
-"""Queries that are certified at a time: 128 KiB of workspace each."""
+"""Queries that are certified at a time: 128 KiB of workspace each, and a copy of them."""
 
 MANY_QUERIES, MANY_ITEMS = 16, 1 << 18
 """From which on several phases on the tensor cores should beat one scan: a guess, to be measured."""
 
 MANY_AT_ONCE = 4096
-"""Queries that are searched so at a time: 64 KiB of workspace each."""
+"""Queries that are searched so at a time: 64 KiB of workspace each, and room for k keys."""
 
 MOST_WORDS = 1024
 """64-bit words of the longest code that the device kernel takes."""
@@ -116,6 +120,8 @@ class Operands(NamedTuple):
     """What `prepare` made of the database."""
     restore: Callable[[Any], Any]
     """Turns an answer into the kind of array that the queries are."""
+    prepared: PreparedTensor | None = None
+    """To which database and copies belong."""
 
 
 def euclidean_operands(queries: Any, database: Any, normalize: str | None) -> Operands | None:
@@ -148,8 +154,9 @@ def prepared_operands(queries: Any, database: PreparedTensor) -> Operands:
     check_width(wanted, rows)
     if database.normalize == "row":
         wanted = gaussian_normalize(wanted)
+    database.used_here()  # where the dtypes differ, rows are read now
     wanted, items = _one_dtype(wanted, rows)
-    return Operands(device_module(rows), wanted, items, copies if items is rows else {}, restore)
+    return Operands(device_module(rows), wanted, items, copies if items is rows else {}, restore, database)
 
 
 def euclidean_search(
@@ -160,6 +167,8 @@ def euclidean_search(
     compiled, queries, database = operands[:3]
     (q, d), n = queries.shape, database.shape[0]
     place = stream_of(queries)
+    if operands.prepared is not None:
+        operands.prepared.used_here()
     size = queries.element_size()
 
     def sides(first: int, count: int) -> tuple[Any, ...]:
@@ -176,13 +185,15 @@ def euclidean_search(
             lambda first, count, to: compiled.euclidean_keys(*sides(first, count), to, *place),
         )
     elif codes := _codes(operands, k):
-        copies = operands.copies if codes in operands.copies else make_copies(compiled, database, (codes,))
+        copies = operands.copies if codes[0] in operands.copies else make_copies(compiled, database, codes)
+        read = [copies[name].data_ptr() if name in codes else 0 for name in CODES["auto"]]
         block = min(q, CERTIFIED_QUERIES)
-        workspace = torch.empty(compiled.certify_bytes(codes, block, n, d, k), dtype=torch.uint8, device=queries.device)
+        size = compiled.certify_bytes(*read, block, n, d, k)
+        workspace = torch.empty(size, dtype=torch.uint8, device=queries.device)
         for first in range(0, q, block):
             rows = slice(first, min(first + block, q))
-            memory = copies[codes].data_ptr(), workspace.data_ptr(), distances[rows].data_ptr(), ids[rows].data_ptr()
-            compiled.certified_topk(*sides(first, rows.stop - first), k, codes, *memory, *place)
+            memory = workspace.data_ptr(), distances[rows].data_ptr(), ids[rows].data_ptr()
+            compiled.certified_topk(*sides(first, rows.stop - first), k, *read, *memory, *place)
             if report is not None:
                 report(_tallies(workspace, rows.stop - first))
     else:
@@ -193,15 +204,20 @@ def euclidean_search(
     return operands.restore(distances), operands.restore(ids)
 
 
-def _codes(operands: Operands, k: int) -> str | None:
-    """Return the copy by which to certify, or None where measuring every item is sooner done."""
+def _codes(operands: Operands, k: int) -> tuple[str, ...]:
+    """Return the copies by which to certify, or none where measuring every item is sooner done.
+
+    The second one is for queries in whose case the first leaves too many items.
+    """
     compiled, queries, database, copies = operands[:4]
     q, n = queries.shape[0], database.shape[0]
     if k == 0 or q == 0 or n == 0 or database.numel() < CERTIFY_ELEMENTS:
-        return None
+        return ()
+    halves = compiled.certifies(stream_of(database)[0])
     if "int8" in copies and q <= compiled.most_streamed:
-        return "int8"
-    return "half" if q > 1 and compiled.certifies(stream_of(database)[0]) else None
+        second = "half" in copies and halves and database.numel() >= SECOND_ELEMENTS
+        return ("int8", "half") if second else ("int8",)
+    return ("half",) if q > 1 and halves else ()
 
 
 def _tallies(workspace: Any, q: int) -> Any:

@@ -100,8 +100,10 @@ def euclidean_topk(
     n (d + 12) bytes, with int16 codes n (2 d + 12); with ``normalize="row"`` a normalised copy of both sides.
 
     On a CUDA device nothing waits (but ``nan="raise"``). Several queries are certified in half precision first: 2 n d
-    bytes for that copy of the database and up to 128 KiB + 72 k bytes a query, 4096 queries at a time. With k over 2048
-    all keys are sorted, about 3 GiB at a time, or 24 n bytes if that is more.
+    bytes for that copy of the database, and up to 128 KiB + 2 d + 20 bytes a query, 4096 queries at a time; up to 8
+    queries of a prepared database take 256 KiB + 2 d + 8 k each; with either 8 k bytes for each of 1024 parts of a
+    search without the fast pass, or for each query. With k over 2048 all keys are sorted, by torch with 40 bytes a
+    key: 5 GiB at a time, or 40 n bytes if that is more.
 
     Examples
     --------

@@ -74,7 +74,7 @@ def hamming_topk(
     thread, or 16 k bytes if that is more, and 16 q k bytes a thread for merging; from ``k = n / 4`` on, where all
     distances are kept and counted, ``2 n`` bytes a query in flight: 64 MiB, or one query if that is more.
     On a CUDA device nothing waits: O(k) extra memory a query and part of the database; a copy of codes whose length is
-    no multiple of 8 bytes; with k over 2048 all keys are sorted, about 3 GiB at a time, or 24 n bytes if that is more.
+    no multiple of 8 bytes; with k over 2048 all keys are sorted, 5 GiB at a time, or 40 n bytes if that is more.
 
     Examples
     --------

@@ -123,8 +123,9 @@ def prepare(
     PreparedDatabase, or PreparedTensor for a CUDA tensor where rsir_fast was built with CUDA
         What `euclidean_topk` and `rank_database` take as their database. It can be pickled. A PreparedTensor stays on
         its device, whatever the queries lie on; ``threads`` and ``isa`` mean nothing for it, and ``precision`` which
-        copies it holds: ``"int8"`` for up to 8 queries at a time, half precision (``"int16"``) for more, both by
-        default.
+        copies it holds: ``"int8"`` for up to 8 queries at a time, half precision (``"int16"``, compute capability 8.0
+        and newer) for more, both by default. It may be searched on any stream that has waited for the one it was made
+        on, and deleted while searches go on.
     ShardedDatabase
         With `devices`: the same of several devices, or, with `memory`, of none. Its answers come on the device of the
         queries; queries in host memory are merged on the first device.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any, Literal
 
-from rsir_fast.ops._device import device_module, dtype_name, plain_on_device, stream_of
+from rsir_fast.ops._device import Made, device_module, dtype_name, plain_on_device, stream_of
 
 __all__ = ["PreparedTensor", "make_copies", "prepare_tensor"]
 
@@ -29,6 +29,11 @@ class PreparedTensor:
         self.rows = rows
         self.normalize = normalize
         self.copies = copies
+        self._made = Made(rows, *copies.values())
+
+    def used_here(self) -> None:
+        """Keep the memory, without this object too, until what the caller's current stream has queued is done."""
+        self._made.used_here()
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -61,8 +66,11 @@ def prepare_tensor(database: Any, normalize: Literal["none", "row"], precision: 
     compiled = device_module(database)
     matrix = plain_on_device(database, "database", "d")
     wanted = CODES[precision] if matrix.numel() > 0 else ()
-    if matrix.shape[1] > compiled.most_integer_width:  # type: ignore[union-attr]
-        wanted = tuple(codes for codes in wanted if codes != "int8")
+    readable = {
+        "half": compiled.certifies(stream_of(matrix)[0]),  # type: ignore[union-attr]
+        "int8": matrix.shape[1] <= compiled.most_integer_width,  # type: ignore[union-attr]
+    }
+    wanted = tuple(codes for codes in wanted if readable[codes])
     if normalize == "row":
         rows = sys.modules["torch"].empty_like(matrix, dtype=sys.modules["torch"].float32)
         return PreparedTensor(rows, normalize, make_copies(compiled, matrix, wanted, rows))

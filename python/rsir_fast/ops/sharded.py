@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from rsir_fast.ops._arrays import Restore, as_codes, as_count, as_float, as_rows, check_rank, is_torch
 from rsir_fast.ops._codes import check_same_codes, code_length
-from rsir_fast.ops._device import device_module, dtype_name, plain_on_device
+from rsir_fast.ops._device import Made, device_module, dtype_name, plain_on_device
 from rsir_fast.ops._device_topk import (
     INT32_MAX,
     MAX_ITEMS,
@@ -176,6 +176,7 @@ class ShardedCodes(Sharded):
     def __init__(self, source: HostRows | list[Any], bits: int, devices: list[Any], memory: int | None) -> None:
         super().__init__(source, devices, memory)
         self.bits = bits
+        self._made = [Made(shard) for shard in self.shards]
 
     def __repr__(self) -> str:
         return f"ShardedCodes(n={len(self)}, bits={self.bits}, {self._where()})"
@@ -204,6 +205,8 @@ class ShardedCodes(Sharded):
         def search(here: Any, block: Any, depth: int) -> tuple[Any, Any]:
             return hamming_on_device(device_module(block), here, whole_words(block), depth, self.bits)
 
+        for made in self._made:
+            made.used_here()
         parts = self._parts(self.row_bytes)
         return search_parts(parts, whole_words(queries), k, len(self), INT32_MAX, search)
 

@@ -15,9 +15,10 @@ from torch.nn.parallel import DistributedDataParallel
 
 from rsir_fast.backbones import Preprocessing
 from rsir_fast.datasets import Dataset
-from rsir_fast.errors import TrainingError
+from rsir_fast.errors import NoImageReadError, TrainingError
 from rsir_fast.extraction.features import Skipped
 from rsir_fast.extraction.loader import Batch, in_groups
+from rsir_fast.extraction.stamps import Stamps
 from rsir_fast.pretraining.images import TrainingImages, cutter
 from rsir_fast.pretraining.network import Classifier
 from rsir_fast.pretraining.recipe import PretrainingRecipe
@@ -76,6 +77,7 @@ class PretrainingTrainer:
         self.epoch = 0
         self.errors: list[float] = []
         self._skipped: dict[tuple[str, int], str] = {}
+        self._stamps = Stamps(images.train), Stamps(images.validation)
         parameters = dict(network.named_parameters())
         groups: list[dict[str, Any]] = [
             {"params": [p for name, p in parameters.items() if name.endswith("weight")]},
@@ -116,7 +118,11 @@ class PretrainingTrainer:
         ------
         TrainingError
             If the loss is not finite: names the batch. The weights are those before it.
-            If `progress` returned False, or no image of a part can be read.
+            If `progress` returned False.
+        NoImageReadError
+            If no image of a part can be read.
+        DatasetError
+            If an image was replaced, changed or removed since the training began.
         """
         draw = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
         total = len(self.images.train)
@@ -157,9 +163,11 @@ class PretrainingTrainer:
         finally:
             loaded.close()
         if not sums[2]:
-            raise TrainingError(f"{self.images.train.name}: expected images that can be read, found none")
+            raise NoImageReadError(self.images.train.name, self.skipped)
         took = time.perf_counter() - start
         measured = self.validate()
+        for stamps in self._stamps:
+            stamps.check()
         self.errors.append(1 - measured["top1"])
         for more in gathered(self._skipped):
             self._skipped |= more
@@ -200,7 +208,7 @@ class PretrainingTrainer:
         if self.processes > 1:
             distributed.all_reduce(sums)
         if not sums[3]:
-            raise TrainingError(f"{held.name}: expected validation images that can be read, found none")
+            raise NoImageReadError(f"{held.name}, to validate with", self.skipped)
         loss_, first, five = (sums[:3] / sums[3]).tolist()
         return {"validation_loss": loss_, "top1": first, "top5": five}
 

@@ -210,14 +210,17 @@ class _Rows:
         return {
             "name": data.name,
             "root": None if data.root is None else str(data.root),
-            "items": len(data) - len(self.skipped),
+            "items": len(data) - sum(item in self.skipped for item in data.items),
             "classes": list(data.classes),
             "class_counts": np.bincount(
                 [label for item, label in zip(data.items, labels, strict=True) if item not in self.skipped],
                 minlength=len(data.classes),
             ).tolist(),
             "notes": list(data.notes),
-            "skipped": [{"item": item, "reason": self.skipped[item]} for item in data.items if item in self.skipped],
+            "skipped": [
+                *(entry._asdict() for entry in data.unreadable),
+                *({"item": item, "reason": self.skipped[item]} for item in data.items if item in self.skipped),
+            ],
         }
 
     def table(self) -> dict[str, Any]:

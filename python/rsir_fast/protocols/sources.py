@@ -18,7 +18,7 @@ from rsir_fast.datasets import Dataset
 from rsir_fast.descriptors import describe_dataset, load_descriptor
 from rsir_fast.errors import DatasetError, WeightFileError
 from rsir_fast.extraction import Features, Progress, extract
-from rsir_fast.extraction.fill import fingerprint
+from rsir_fast.extraction.stamps import fingerprint
 from rsir_fast.protocols.methods import Source
 from rsir_fast.protocols.runs import slug
 from rsir_fast.training import Precision

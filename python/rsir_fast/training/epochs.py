@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, Protocol
 import torch
 
 from rsir_fast.base.durable import replacing, sweep, write_durably
+from rsir_fast.base.machine import written
 from rsir_fast.base.reading import parse_json, reading
 from rsir_fast.errors import MachineError, RsirWarning, TrainingError
 from rsir_fast.training.progress import TrainingProgress
@@ -199,10 +200,13 @@ class _Events:
         if out is not None and importlib.util.find_spec("tensorboard") is not None:
             from torch.utils.tensorboard import SummaryWriter
 
-            self.writer = SummaryWriter(str(out / EVENTS), purge_step=epoch + 1)
+            self.place = out / EVENTS
+            with written(self.place):
+                self.writer = SummaryWriter(str(self.place), purge_step=epoch + 1)
 
     def add(self, epoch: int, values: Mapping[str, float]) -> None:
         if self.writer is not None:
-            for name, value in values.items():
-                self.writer.add_scalar(name, value, epoch)
-            self.writer.flush()
+            with written(self.place):
+                for name, value in values.items():
+                    self.writer.add_scalar(name, value, epoch)
+                self.writer.flush()

@@ -5,6 +5,9 @@
 
 #include <cstdint>
 #include <cstring>
+#include <map>
+#include <mutex>
+#include <set>
 
 #include "simt.h"
 
@@ -35,23 +38,68 @@ struct dim3 {
     dim3(unsigned nx = 1, unsigned ny = 1, unsigned nz = 1) : x(nx), y(ny), z(nz) {}
 };
 
+namespace simt {
+
+// Devices that this process uses, the one current in this thread, and what its last failed call returned.
+inline std::set<int>& contexts() {
+    static std::set<int> devices;
+    return devices;
+}
+inline int& current_device() {
+    static thread_local int device = 0;
+    return device;
+}
+inline cudaError_t& last_error() {
+    static thread_local cudaError_t error = cudaSuccess;
+    return error;
+}
+
+// Bytes of dynamic shared memory that a launch of a kernel may ask for.
+inline int& allowed(const void* kernel) {
+    static std::mutex one_at_a_time;
+    static std::map<const void*, int> bytes;
+    const std::lock_guard<std::mutex> lock(one_at_a_time);
+    return bytes.emplace(kernel, 48 * 1024).first->second;
+}
+
+}  // namespace simt
+
 inline cudaError_t cudaGetDevice(int* device) {
-    *device = 0;
+    *device = simt::current_device();
     return cudaSuccess;
 }
-inline cudaError_t cudaSetDevice(int) { return cudaSuccess; }
+inline cudaError_t cudaSetDevice(int device) {
+    simt::contexts().insert(device);
+    simt::current_device() = device;
+    return cudaSuccess;
+}
+inline cudaError_t cudaGetLastError() {
+    const cudaError_t error = simt::last_error();
+    simt::last_error() = cudaSuccess;
+    return error;
+}
 inline cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int) {
-    *value = attribute == cudaDevAttrMultiProcessorCount      ? 2
+    *value = attribute == cudaDevAttrMultiProcessorCount      ? simt::device().multiprocessors
              : attribute == cudaDevAttrComputeCapabilityMajor ? simt::device().compute_capability_major
                                                               : simt::device().shared_bytes_per_block;
     return cudaSuccess;
 }
 struct cudaFuncAttributes {
-    int ptxVersion;
+    int ptxVersion, maxDynamicSharedSizeBytes;
+    std::size_t sharedSizeBytes;
 };
+enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize };
 template <class... Parameters>
-cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, void (*)(Parameters...)) {
+cudaError_t cudaFuncSetAttribute(void (*kernel)(Parameters...), cudaFuncAttribute, int bytes) {
+    if (bytes > simt::device().shared_bytes_per_block) return simt::last_error() = cudaErrorInvalidValue;
+    simt::allowed(reinterpret_cast<void*>(kernel)) = bytes;
+    return cudaSuccess;
+}
+template <class... Parameters>
+cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, void (*kernel)(Parameters...)) {
     const simt::Device& device = simt::device();
+    attributes->maxDynamicSharedSizeBytes = simt::allowed(reinterpret_cast<void*>(kernel));
+    attributes->sharedSizeBytes = 0;
     attributes->ptxVersion = device.compiled_for != 0 ? device.compiled_for : 10 * device.compute_capability_major;
     return cudaSuccess;
 }
@@ -134,6 +182,7 @@ inline float __double2float_ru(double value) {
     return static_cast<double>(nearest) < value ? nextafterf(nearest, INFINITY) : nearest;
 }
 
+inline float __fmaf_rn(float a, float b, float sum) { return fmaf(a, b, sum); }
 inline int __double2int_rn(double value) { return static_cast<int>(nearbyint(value)); }
 
 struct char4 {

@@ -2,19 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-
-class Fault(NamedTuple):
-    what: str
-    file: str
-    old: str
-    new: str
-    test: str
-    """program: name of the test that must fail"""
-    sanitizer: str = "address,undefined"
-    """Under which it must: ``"thread"`` where only ThreadSanitizer is sure to see it."""
-
+from fault import Fault
+from planted_certified import CERTIFIED
 
 FAULTS = [
     Fault(
@@ -243,89 +232,5 @@ FAULTS = [
         "<< (7 - j);",
         "test_cuda_pack_codes: codes_of_all_lengths",
     ),
-    Fault(
-        "the product begins before its copies have arrived",
-        "certify_product.cu",
-        "wait_copies<kStages - 2>();",
-        "wait_copies<kStages - 1>();",
-        "test_cuda_certified_topk: tile_edges",
-    ),
-    Fault(
-        "no barrier between a stage's copies and its products",
-        "certify_product.cu",
-        "        __syncthreads();\n        tile.copy_stage",
-        "        tile.copy_stage",
-        "test_cuda_certified_topk: long_rows",
-        "thread",
-    ),
-    Fault(
-        "a stage overwritten while the other warpgroup still multiplies it",
-        "certify_product_sm90.cu",
-        "wait_products<1>();\n        tile.copy_stage<kStages>(round + kStages - 2);",
-        "wait_products<3>();\n        tile.copy_stage<kStages>(round + kStages - 2);",
-        "test_cuda_certified_topk: long_rows",
-    ),
-    Fault(
-        "the last products not waited for",
-        "certify_product_sm90.cu",
-        "wait_products<0>();",
-        "wait_products<1>();",
-        "test_cuda_certified_topk: tile_edges",
-    ),
-    Fault(
-        "padding of the last tile taken for items",
-        "certify_product.cuh",
-        "item < product.n ? key : kNoKey",
-        "key",
-        "test_cuda_certified_topk: tile_edges",
-    ),
-    Fault(
-        "survivors overwrite candidates that are yet to be read",
-        "certify.cu",
-        "        __syncthreads();  // survivors are written below what has been read\n",
-        "",
-        "test_cuda_certified_topk: several_phases",
-    ),
-    Fault(
-        "products of a build without code for them",
-        "certify_product.cu",
-        "compiled_for(product_kernel<4>, 80, 1 << 20, runs)",
-        "compiled_for(product_kernel<4>, 75, 1 << 20, runs)",
-        "test_cuda_certified_topk: only_where_there_is_code",
-    ),
-    Fault(
-        "a query with too many candidates answered from those that were kept",
-        "certify.cu",
-        "if (counts[query] > kept) failed[query] = 1;",
-        "",
-        "test_cuda_certified_topk: overflow_and_wild_queries",
-    ),
-    Fault(
-        "answers for queries that are only padding",
-        "certify_stream.cu",
-        "if (pair.leader && pair.query < product.q) {",
-        "if (pair.leader) {",
-        "test_cuda_certified_topk: few_queries",
-    ),
-    Fault(
-        "the last codes of a row left out",
-        "certify_stream.cu",
-        "i < width - lane * kChunk;",
-        "i < width - lane * kChunk - kWarp * kChunk;",
-        "test_cuda_certified_topk: few_queries",
-    ),
-    Fault(
-        "the bound without the residuals of the copies",
-        "certify.cu",
-        "+ 2 * residuals;",
-        "+ 0 * residuals;",
-        "test_cuda_certified_topk: copies_that_hide_the_order",
-    ),
-    Fault(
-        "the bound without the error of the sum",
-        "certify.cu",
-        "/ 16.0 * 0x1p-18) + 0x1p-20;",
-        "* 0.0);",
-        "test_cuda_certified_topk: sums_that_hide_the_order",
-    ),
+    *CERTIFIED,
 ]

@@ -33,6 +33,7 @@ struct Device {
     int compute_capability_major = 8;
     int shared_bytes_per_block = 227 * 1024;
     int compiled_for = 0;  // compute capability, 10 major + minor, of the code that it runs; 0: its own
+    int multiprocessors = 2;
 };
 Device& device();
 

@@ -1,5 +1,6 @@
 #include "device_tests.h"
 #include "euclidean_cases.h"
+#include "kernels/cuda/again.cuh"
 
 using namespace rsir;
 using namespace rsir::test;
@@ -17,7 +18,7 @@ void check_search(const Problem<T>& problem, std::int64_t k, std::int64_t parts)
         const DeviceArray<Key> keys(problem.q * k * parts);
         const DeviceArray<std::uint32_t> distances(problem.q * k);
         const DeviceArray<std::int64_t> ids(problem.q * k);
-        CHECK(cuda::euclidean_scan(device.problem, k, parts, nullptr, keys.data(), nullptr) == cudaSuccess);
+        CHECK(cuda::euclidean_scan(device.problem, k, parts, keys.data(), nullptr) == cudaSuccess);
         CHECK(cuda::select_smallest({keys.data(), problem.q, k * parts, k * parts, nullptr, nullptr, k, 0x7f800000u,
                                      distances.data(), ids.data()},
                                     nullptr) == cudaSuccess);
@@ -68,21 +69,39 @@ TEST(knife_edge) {
     }
 }
 
-TEST(only_the_wanted) {
+// Some of the queries: they share the device, however few they are, and the others keep their answers.
+TEST(again) {
     Random random(53);
-    const auto problem = Problem<float>::make(random, 4, 90, 20, Kind::ties);
-    const Answer expected = on_cpu(problem, 6);
+    const std::int64_t q = 5, n = 4200, k = 6, lists = cuda::most_lists(q);
+    const auto problem = Problem<float>::make(random, q, n, 20, Kind::ties);
+    const Answer expected = on_cpu(problem, k);
     const DeviceProblem<float> device(problem);
-    const DeviceArray<int> wanted(std::vector<int>{1, 0, 0, 1});
-    each_order([&] {
-        const DeviceArray<Key> keys(4 * 6);
-        CHECK(cuda::euclidean_scan(device.problem, 6, 1, wanted.data(), keys.data(), nullptr) == cudaSuccess);
-        for (std::int64_t i = 0; i < 4 * 6; ++i) {
-            const auto id = static_cast<Key>(expected.ids[static_cast<std::size_t>(i)]);
-            const Key key = i / 6 == 1 || i / 6 == 2 ? 0xa5a5a5a5a5a5a5a5u : (keys[i] >> 32) << 32 | id;
-            CHECK(keys[i] == key);
-        }
-    });
+    simt::device().multiprocessors = 4;
+    for (const std::vector<int>& queries : std::vector<std::vector<int>>{{2, 3, 0, 7, 7, 7}, {1, 4, 7, 7, 7, 7}, {0}}) {
+        const Case here("queries ", queries[0]);
+        const DeviceArray<int> again(queries);
+        next_order([&] {
+            const DeviceArray<Key> keys(lists * k);
+            const DeviceArray<float> distances(q * k);
+            const DeviceArray<std::int64_t> ids(q * k);
+            Answer answer{std::vector<float>(30), std::vector<std::int64_t>(30)};
+            std::memset(answer.distances.data(), 0xa5, 30 * sizeof(float));
+            std::memset(answer.ids.data(), 0xa5, 30 * sizeof(std::int64_t));
+            for (int i = 0; i < queries[0] * k; ++i) {
+                const std::size_t at = static_cast<std::size_t>(queries[1 + i / k] * k + i % k);
+                answer.distances[at] = expected.distances[at];
+                answer.ids[at] = expected.ids[at];
+            }
+            CHECK(cuda::euclidean_scan_again(device.problem, k, again.data(), keys.data(), distances.data(), ids.data(),
+                                             nullptr) == cudaSuccess);
+            CHECK_DEVICE(distances, answer.distances);
+            CHECK_DEVICE(ids, answer.ids);
+            std::int64_t filled = 0;
+            for (std::int64_t i = 0; i < lists * k; ++i) filled += keys[i] != 0xa5a5a5a5a5a5a5a5u ? 1 : 0;
+            CHECK(filled == (queries[0] == 0 ? 0 : 16 * k));  // four blocks for each multiprocessor
+        });
+    }
+    simt::device() = {};
 }
 
 TEST(all_keys) {

@@ -1,4 +1,5 @@
 #include "hamming_cases.h"
+#include "kernels/cuda/again.cuh"
 
 using namespace rsir;
 using namespace rsir::test;
@@ -17,7 +18,7 @@ void check_search(const Words& queries, std::int64_t q, const Words& database, s
         const DeviceArray<Key> keys(q * k * parts);
         const DeviceArray<std::uint32_t> distances(q * k);
         const DeviceArray<std::int64_t> ids(q * k);
-        CHECK(cuda::hamming_scan(problem, k, parts, nullptr, keys.data(), nullptr) == cudaSuccess);
+        CHECK(cuda::hamming_scan(problem, k, parts, keys.data(), nullptr) == cudaSuccess);
         CHECK(cuda::select_smallest({keys.data(), q, k * parts, k * parts, nullptr, nullptr, k, 0x7fffffffu,
                                      distances.data(), ids.data()},
                                     nullptr) == cudaSuccess);
@@ -86,4 +87,29 @@ TEST(all_keys) {
             CHECK_DEVICE(keys, expected);
         });
     }
+}
+
+TEST(again) {
+    Random random(45);
+    const std::int64_t q = 3, n = 60000, k = 5, lists = cuda::most_lists(q);
+    const Words queries = codes(random, q, 1), database = codes(random, n, 1);
+    const Answer expected = on_cpu(queries, q, database, n, 64, k);
+    const DeviceArray<std::uint64_t> device_queries(queries), device_database(database);
+    const cuda::HammingProblem problem{device_queries.data(), device_database.data(), q, n, 1, ~std::uint64_t{0}};
+    const DeviceArray<int> again(std::vector<int>{1, 2, 7, 7});
+    const DeviceArray<Key> keys(lists * k);
+    const DeviceArray<std::int32_t> distances(q * k);
+    const DeviceArray<std::int64_t> ids(q * k);
+    next_order([&] {
+        CHECK(cuda::hamming_scan_again(problem, k, again.data(), keys.data(), distances.data(), ids.data(), nullptr) ==
+              cudaSuccess);
+    });
+    for (std::int64_t i = 0; i < q * k; ++i) {
+        const auto at = static_cast<std::size_t>(i);
+        CHECK(distances[i] == (i < 2 * k ? static_cast<std::int32_t>(0xa5a5a5a5u) : expected.distances[at]));
+        CHECK(i < 2 * k || ids[i] == expected.ids[at]);
+    }
+    std::int64_t filled = 0;
+    for (std::int64_t i = 0; i < lists * k; ++i) filled += keys[i] != 0xa5a5a5a5a5a5a5a5u ? 1 : 0;
+    CHECK(filled == 3 * k);  // no part is smaller than is worth a block
 }

@@ -37,10 +37,9 @@ double code(const Sidecar& copy, std::int64_t at) {
                                      : static_cast<double>(static_cast<const std::int8_t*>(copy.values)[at]);
 }
 
-// Codes, bounds and maxima, against what they promise (sidecar.h), in float64.
+// Codes and bounds, against what they promise (sidecar.h), in float64.
 template <class T>
 void check_promises(const std::vector<T>& matrix, std::int64_t n, std::int64_t d, const Sidecar& copy) {
-    double most_norm = 0.0, most_residual = 0.0;
     for (std::int64_t i = 0; i < n; ++i) {
         const Case here("row ", i);
         double norm = 0.0, residual = 0.0, most = 0.0;
@@ -63,11 +62,7 @@ void check_promises(const std::vector<T>& matrix, std::int64_t n, std::int64_t d
         CHECK(static_cast<double>(copy.residual[i]) <= std::sqrt(residual) * 1.0000002 + 0x1p-149);
         const double steps = copy.codes == Codes::half ? 0x1p-11 : 0.5 / 127.0;
         CHECK(std::sqrt(residual) <= most * steps * 1.001 * std::sqrt(static_cast<double>(d)));
-        most_norm = std::max(most_norm, static_cast<double>(copy.norm[i]));
-        most_residual = std::max(most_residual, static_cast<double>(copy.residual[i]));
     }
-    CHECK(static_cast<double>(__uint_as_float(copy.maximum[0])) == most_norm);
-    CHECK(static_cast<double>(__uint_as_float(copy.maximum[1])) == most_residual);
 }
 
 template <class T>

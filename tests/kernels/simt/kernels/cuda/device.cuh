@@ -8,10 +8,13 @@
 namespace rsir::cuda {
 
 template <class... Parameters>
-cudaError_t launch(void (*kernel)(Parameters...), dim3 grid, int threads, std::size_t shared_bytes, cudaStream_t,
-                   std::common_type_t<Parameters>... arguments) {
+void start(void (*kernel)(Parameters...), dim3 grid, int threads, std::size_t shared_bytes, cudaStream_t,
+           std::common_type_t<Parameters>... arguments) {
+    if (shared_bytes > static_cast<std::size_t>(simt::allowed(reinterpret_cast<void*>(kernel)))) {
+        simt::last_error() = cudaErrorInvalidValue;
+        return;
+    }
     simt::run({grid.x, grid.y, grid.z}, static_cast<unsigned>(threads), shared_bytes, [&] { kernel(arguments...); });
-    return cudaSuccess;
 }
 
 template <class T>
