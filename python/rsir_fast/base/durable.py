@@ -93,7 +93,7 @@ def replacing(path: Path, *, keep: Path | None = None, size: int | None = None) 
         with written(path, size):
             os.fsync(part.fileno())
             if keep is not None and path.exists():
-                os.replace(path, keep)
+                _link(path, keep)
             os.replace(place, path)
     except BaseException:
         with contextlib.suppress(OSError):  # the first error is the one to tell
@@ -102,6 +102,15 @@ def replacing(path: Path, *, keep: Path | None = None, size: int | None = None) 
     finally:
         part.close()  # ends the lock
     sync_folder(path.parent)
+
+
+def _link(path: Path, keep: Path) -> None:
+    """Give a file a second name."""
+    keep.unlink(missing_ok=True)
+    try:
+        os.link(path, keep)
+    except OSError:
+        os.replace(path, keep)  # no links on this file system
 
 
 @contextmanager
