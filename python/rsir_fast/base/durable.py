@@ -29,6 +29,7 @@ __all__ = [
     "move",
     "placing_folder",
     "remove",
+    "remove_empty",
     "replacing",
     "sweep",
     "sync_folder",
@@ -272,6 +273,24 @@ def remove(*paths: Path) -> None:
             folders[path.parent] = None
     for folder in folders:
         sync_folder(folder)
+
+
+def remove_empty(folder: Path) -> None:
+    """Remove a folder, if it is there and nothing is in it.
+
+    Raises
+    ------
+    MachineError
+        If it is empty and cannot be removed.
+    """
+    with written(folder):
+        try:
+            folder.rmdir()
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST, errno.EBUSY):
+                return
+            raise
+    sync_folder(folder.parent)
 
 
 def move(source: Path, place: Path) -> None:
