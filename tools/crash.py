@@ -66,10 +66,10 @@ SCENARIOS = {
         f"{LBP} --force", ("features DATA --out OUT --descriptor colour-histogram --workers 0 --quiet",), LBP
     ),
     "train": Scenario(TRAIN),
-    "evaluate": Scenario("evaluate ge2018 DATA --out OUT --descriptor lbp --workers 0 --examples 1 --quiet"),
+    "evaluate": Scenario("evaluate ge2018 FEW --out OUT --descriptor lbp --workers 0 --examples 1 --quiet"),
     "evaluate again": Scenario(
-        "evaluate ge2018 DATA --out OUT --descriptor lbp --workers 0 --examples 1 --quiet --anmrr-k mpeg7",
-        ("evaluate ge2018 DATA --out OUT --descriptor lbp --workers 0 --examples 1 --quiet",),
+        "evaluate ge2018 FEW --out OUT --descriptor lbp --workers 0 --examples 1 --quiet --anmrr-k mpeg7",
+        ("evaluate ge2018 FEW --out OUT --descriptor lbp --workers 0 --examples 1 --quiet",),
     ),
 }
 
@@ -248,13 +248,13 @@ def check(campaign: Campaign, scenario: Scenario, fault: str, number: int, wante
     return ""
 
 
-def cases(campaign: Campaign, scenario: Scenario, short: int) -> Iterator[tuple[str, int, str]]:
+def cases(campaign: Campaign, scenario: Scenario, faults: list[str], short: int) -> Iterator[tuple[str, int, str]]:
     """Give fault, number and name of each call to disturb."""
     campaign.fill(scenario)
     code = campaign.run(scenario.arguments, "KILL", -1)
     assert code == 0, campaign.said.read_text()
     names: list[str] = json.loads(campaign.calls.read_text())
-    for fault in FAULTS:
+    for fault in faults:
         chosen = range(1, len(names) + 1)
         if short:
             step = max(1, len(names) // short)
@@ -264,7 +264,7 @@ def cases(campaign: Campaign, scenario: Scenario, short: int) -> Iterator[tuple[
                 yield fault, number, names[number - 1]
 
 
-def all_scenarios(campaign: Campaign, chosen: list[str], state: Path | None, short: int) -> int:
+def all_scenarios(campaign: Campaign, chosen: list[str], faults: list[str], state: Path | None, short: int) -> int:
     """Go through all cases; return how many failed."""
     done = set(state.read_text().splitlines()) if state is not None and state.exists() else set()
     failed = 0
@@ -274,7 +274,7 @@ def all_scenarios(campaign: Campaign, chosen: list[str], state: Path | None, sho
         campaign.fill(scenario)
         assert campaign.run(scenario.arguments) == 0, campaign.said.read_text()
         wanted, tried, wrong, start = campaign.tree(), 0, 0, time.monotonic()
-        for fault, number, call in cases(campaign, scenario, short):
+        for fault, number, call in cases(campaign, scenario, faults, short):
             key = f"{name}|{fault}|{number}|{call}"
             if key in done:
                 continue
@@ -295,6 +295,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the campaign."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=f"of {', '.join(SCENARIOS)}; all by default")
+    parser.add_argument("--fault", action="append", choices=FAULTS, help="repeat; all by default")
     parser.add_argument("--short", action="store_true", help="some calls of each")
     parser.add_argument("--state", type=Path, help="file of what is done; a later call goes on from it")
     parser.add_argument("--strace", action="store_true", help="look at the system calls of undisturbed runs instead")
@@ -306,7 +307,9 @@ def main(arguments: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="rsir-crash-") as work:
         campaign = Campaign(Path(work))
         campaign.prepare()
-        return min(1, all_scenarios(campaign, chosen, given.state, 4 if given.short else 0))
+        return min(
+            1, all_scenarios(campaign, chosen, given.fault or list(FAULTS), given.state, 4 if given.short else 0)
+        )
 
 
 if __name__ == "__main__":

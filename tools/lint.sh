@@ -4,8 +4,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 bin=.venv/bin
 
-"$bin/ruff" check python tests benchmarks
-"$bin/ruff" format --check --quiet python tests benchmarks
+"$bin/ruff" check python tests benchmarks tools
+"$bin/ruff" format --check --quiet python tests benchmarks tools
 find csrc tests/kernels -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh' | sort | xargs "$bin/clang-format" --dry-run -Werror
 # House rule: small files.
 find python tests benchmarks csrc tools -type f \( -name '*.py' -o -name '*.cpp' -o -name '*.h' -o -name '*.cu' \) |

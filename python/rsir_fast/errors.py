@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 __all__ = [
     "DatasetError",
     "FeaturesError",
     "ImageError",
     "MachineError",
+    "NoImageReadError",
     "RsirError",
     "RsirWarning",
     "TrainingError",
@@ -32,6 +35,25 @@ class ImageError(RsirError, ValueError):
 
 class MachineError(RsirError):
     """The machine failed, not the file: disk, memory, permissions. A run stops and records nothing."""
+
+
+class NoImageReadError(RsirError):
+    """Not one image of a data set could be read: nothing is written.
+
+    Parameters
+    ----------
+    name
+        Of the data set.
+    skipped
+        Item and reason of each.
+    """
+
+    def __init__(self, name: str, skipped: Sequence[tuple[str, str]]) -> None:
+        first = skipped[0][1] if skipped else "there are none"
+        super().__init__(
+            f"{name}: expected images that can be read, found none among {len(skipped)}; the first: {first}"
+        )
+        self.skipped = tuple(skipped)
 
 
 class WeightFileError(RsirError, ValueError):

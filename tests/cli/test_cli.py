@@ -105,6 +105,7 @@ class TestFeatures:
         assert "was finished already" in result.stderr
         result = rsir("features", scenes, "--out", copy, *NETWORK, "--batch-size", "5", code=1)
         assert "--batch-size was 32, is 5" in result.stderr
+        assert result.stderr.count("finished") == 0  # one sentence, not two that contradict each other
         (copy / "manifest.json").unlink()
         rsir("features", scenes, "--out", copy, *NETWORK)  # unfinished: the same command goes on
         rsir("features", scenes, "--out", copy, *NETWORK, "--resume")  # as it was asked for before
@@ -240,7 +241,7 @@ class TestSearch:
     def test_features_without_provenance(self, tmp_path, scenes):
         Features(np.zeros((1, 512), np.float32), ("a",), None, (), "plain").save(tmp_path / "f")
         result = rsir("search", tmp_path / "f", scenes / "class0/class0_0.jpg", code=1)
-        assert "do not say by which network they were made" in result.stderr
+        assert "expected features that say by which network they were made" in result.stderr
 
 
 @pytest.mark.parametrize("closed", ["stdout", "stderr"])

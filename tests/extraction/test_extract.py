@@ -1,18 +1,22 @@
 from __future__ import annotations
 
+import errno
 import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from op_support import same_bits
 from rsir_fast.backbones import load_backbone
 from rsir_fast.datasets import Dataset, open_dataset
-from rsir_fast.errors import DatasetError, FeaturesError, RsirError
+from rsir_fast.descriptors import ColourHistogram, describe_dataset
+from rsir_fast.errors import DatasetError, FeaturesError, MachineError, NoImageReadError, RsirError
 from rsir_fast.extraction import Features, extract
 from scene_files import write_broken, write_scenes
 
@@ -76,9 +80,102 @@ def test_unreadable_images_are_listed_and_the_rest_is_there(tmp_path, backbone):
 
 def test_only_unreadable_images(tmp_path, backbone):
     (tmp_path / "bad.jpg").write_text("x")
-    features = extract(tmp_path, backbone, workers=0)
-    assert features.matrix.shape == (0, 512)
-    assert len(features.skipped) == 1
+    for out in (None, tmp_path / "runs/features"):
+        with pytest.raises(NoImageReadError, match=r"expected images that can be read, found none among 1; .*bad\.jpg"):
+            extract(tmp_path, backbone, workers=0, out=out)
+    assert not (tmp_path / "runs/features").exists()
+    (tmp_path / "runs/features").mkdir()
+    (tmp_path / "worse.jpg").write_text("x")
+    with pytest.raises(NoImageReadError) as caught:
+        extract(tmp_path, backbone, workers=0, out=tmp_path / "runs/features")
+    assert [item for item, _ in caught.value.skipped] == ["bad.jpg", "worse.jpg"]
+
+
+def test_a_class_of_which_nothing_can_be_read_is_noted(tmp_path, backbone):
+    scenes = write_scenes(tmp_path / "scenes", classes=3, per_class=2)
+    for image in scenes.glob("class1/*"):
+        image.write_text("x")
+    features = extract(scenes, backbone, workers=0)
+    assert features.notes == ("no image could be read of class class1",)
+    assert sorted(set(features.labels)) == [0, 2]
+
+
+class Failing:
+    """Images of which one fails as a disk would, so many times."""
+
+    def __init__(self, error: BaseException, times: int) -> None:
+        self.error, self.left = error, times
+        self.asked: Counter[int] = Counter()
+
+    def __call__(self, item: str) -> Image.Image:
+        number = int(item.removeprefix("item-"))
+        self.asked[number] += 1
+        if number == 5 and self.left > 0:
+            self.left -= 1
+            raise self.error
+        return Image.new("RGB", (40, 40), (number * 20, 0, 0))
+
+    def dataset(self) -> Dataset:
+        return Dataset("failing", None, tuple(f"item-{i}" for i in range(9)), loader=self)
+
+
+MAKERS = {
+    "network": lambda data, backbone, workers: extract(data, backbone, workers=workers, batch_size=4),
+    "descriptor": lambda data, backbone, workers: describe_dataset(data, ColourHistogram(), workers=workers),
+}
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("make", MAKERS)
+@pytest.mark.parametrize(
+    ("error", "said", "passes"),
+    [
+        (OSError(errno.EIO, "Input/output error"), r"Input/output error \(EIO\)", True),
+        (OSError(errno.ESTALE, "Stale"), r"Stale file handle \(ESTALE\)", True),
+        (TimeoutError(errno.ETIMEDOUT, "late"), r"Connection timed out \(ETIMEDOUT\)", True),
+        (OSError(errno.EMFILE, "Too many"), r"Too many open files \(EMFILE\)", True),
+        (PermissionError(errno.EACCES, "no"), r"Permission denied \(EACCES\)", False),
+        (OSError(errno.ENOMEM, "no"), r"Cannot allocate memory \(ENOMEM\)", False),
+        (MemoryError(), "not enough memory", False),
+    ],
+    ids=lambda value: str(getattr(value, "errno", "")),
+)
+def test_a_fault_of_the_machine_is_waited_for_then_stops(backbone, make, error, said, passes, workers, monkeypatch):
+    monkeypatch.setattr("rsir_fast.base.faults.time.sleep", lambda _: None)
+    with pytest.raises(MachineError, match=rf"^item-5: {said}; the machine failed, not the image"):
+        MAKERS[make](Failing(error, 1000).dataset(), backbone, workers)
+    once = Failing(error, 1)
+    if not passes:
+        with pytest.raises(MachineError):
+            MAKERS[make](once.dataset(), backbone, workers)
+        assert once.asked[5] == 1
+        return
+    expected = MAKERS[make](Failing(error, 0).dataset(), backbone, workers)
+    found = MAKERS[make](once.dataset(), backbone, workers)
+    assert once.asked[5] == 2
+    assert same_bits(found.matrix, expected.matrix)
+    assert found.skipped == ()
+
+
+def test_faults_of_a_torch_data_set_are_told_from_those_of_its_images(backbone, monkeypatch):
+    monkeypatch.setattr("rsir_fast.base.faults.time.sleep", lambda _: None)
+
+    class Source:
+        def __init__(self, error):
+            self.error = error
+
+        def __len__(self):
+            return 3
+
+        def __getitem__(self, i):
+            if i == 1:
+                raise self.error
+            return np.zeros((8, 8, 3), np.uint8)
+
+    with pytest.raises(MachineError, match="item-000001: Input/output error"):
+        extract(Source(OSError(errno.EIO, "x")), backbone, workers=0)
+    for of_the_image in (OSError("broken data stream"), FileNotFoundError(2, "gone"), KeyError("x")):
+        assert len(extract(Source(of_the_image), backbone, workers=0).skipped) == 1
 
 
 def test_an_earlier_damaged_shard_is_made_again(scenes, backbone, tmp_path):

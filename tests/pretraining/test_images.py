@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from rsir_fast.datasets import Dataset
-from rsir_fast.errors import DatasetError, ImageError, TrainingError
+from rsir_fast.errors import DatasetError, ImageError, NoImageReadError, TrainingError
 from rsir_fast.pretraining import images as module
 from rsir_fast.pretraining.images import channel_means, cut, open_images
 from scene_files import write_broken, write_scenes
@@ -68,7 +68,7 @@ def test_the_mean_leaves_out_what_cannot_be_read(tmp_path):
     data = open_images(folder, validation=folder).train
     assert len(data) == 5
     assert all(abs(a - b) < 60 for a, b in zip(channel_means(data, 224, 256, 0), before, strict=True))
-    with pytest.raises(TrainingError, match="expected images that can be read, found none among 1"):
+    with pytest.raises(NoImageReadError, match="expected images that can be read, found none among 1"):
         channel_means(data.subset([data.items.index("class0/damaged.jpg")]), 224, 256, 0)
 
 

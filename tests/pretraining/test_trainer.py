@@ -12,7 +12,7 @@ import torch
 from torch import distributed, multiprocessing
 
 from rsir_fast.backbones.caffenets import NETWORKS
-from rsir_fast.errors import TrainingError
+from rsir_fast.errors import NoImageReadError, TrainingError
 from rsir_fast.pretraining import Classifier, PretrainingRecipe, PretrainingTrainer, initialize
 from rsir_fast.pretraining.images import cut, open_images
 from scene_files import write_scenes
@@ -127,18 +127,18 @@ def test_unreadable_images_are_left_out_and_listed(scenes, tmp_path):
     run.train_epoch()
     (entry,) = run.skipped
     assert entry.item == "class1/damaged.jpg"
-    assert "not a JPEG, PNG, TIFF or BMP image" in entry.reason
+    assert "expected a JPEG, PNG, TIFF" in entry.reason
     folder = tmp_path / "data"
     for label in ("a", "b"):
         (folder / label).mkdir(parents=True)
         for number in range(3):
             (folder / label / f"{number}.jpg").write_bytes(b"no image")
-    with pytest.raises(TrainingError, match="data: expected images that can be read, found none"):
+    with pytest.raises(NoImageReadError, match="data: expected images that can be read, found none"):
         trainer(folder).train_epoch()
     good = write_scenes(tmp_path / "good", classes=3, per_class=3)
     run = trainer(good)
     run.images = replace(run.images, validation=open_images(folder).validation)
-    with pytest.raises(TrainingError, match="data: expected validation images that can be read, found none"):
+    with pytest.raises(NoImageReadError, match="data, to validate with: expected images that can be read, found none"):
         run.train_epoch()
 
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import errno
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TypeVar
 
 from rsir_fast.errors import MachineError
 
-__all__ = ["PAUSES_S", "is_machine_fault", "may_pass", "patiently", "said"]
+__all__ = ["PAUSES_S", "REMEDY", "is_machine_fault", "may_pass", "named", "patiently", "said"]
 
 T = TypeVar("T")
+
+REMEDY = "the machine failed, not the image: check permissions, disk, memory and limits, then run again"
 
 PAUSES_S = (0.1, 0.5, 2.0)
 """Before each further try: a fault that lasts longer stops the run."""
@@ -76,6 +79,31 @@ def said(error: BaseException) -> str:
     if number is None:
         return str(error) or type(error).__name__
     return f"{os.strerror(number)} ({errno.errorcode.get(number, number)})"
+
+
+@contextmanager
+def named(what: str) -> Iterator[None]:
+    """Turn a fault of the machine within the block into a MachineError that names what it was about.
+
+    Raises
+    ------
+    MachineError
+        Caused by the fault. Other errors pass.
+
+    Examples
+    --------
+    >>> with named("a.jpg"):
+    ...     raise OSError(errno.EIO, "Input/output error")
+    Traceback (most recent call last):
+    ...
+    rsir_fast.errors.MachineError: a.jpg: Input/output error (EIO); the machine failed, not the image: check ...
+    """
+    try:
+        yield
+    except (OSError, MemoryError) as error:
+        if not is_machine_fault(error):
+            raise
+        raise MachineError(f"{what}: {said(error)}; {REMEDY}") from error
 
 
 def patiently(action: Callable[[], T], pauses: Sequence[float] = PAUSES_S) -> T:

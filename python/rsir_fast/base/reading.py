@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from rsir_fast.base.faults import is_machine_fault, said
 from rsir_fast.base.machine import AGAIN
-from rsir_fast.base.text import printable
+from rsir_fast.base.text import printable, short
 from rsir_fast.errors import MachineError, RsirError
 
 __all__ = ["as_record", "parse_json", "read_json", "read_record", "reading", "unchanged"]
@@ -71,12 +71,12 @@ recursion depth exceeded); extract again
 
 def _said(error: BaseException) -> str:
     """One short line: messages of torch and pydantic run over many."""
-    if isinstance(error, OSError):
+    if isinstance(error, OSError) and error.errno is not None:
         return said(error)
     if isinstance(error, ValidationError):
         first = error.errors(include_url=False, include_input=False)[0]
-        return printable(f"{'.'.join(map(str, first['loc']))}: {first['msg']}")[:200]
-    return printable(" ".join(str(error).split()))[:200]
+        return short(f"{'.'.join(map(str, first['loc']))}: {first['msg']}", 200)
+    return short(" ".join(str(error).split()), 200)
 
 
 def parse_json(content: str | bytes) -> Any:

@@ -39,3 +39,15 @@ def listed(names: Sequence[object], shown: int = 5) -> str:
     """
     more = f" and {len(names) - shown} more" if len(names) > shown else ""
     return ", ".join(map(printable, names[:shown])) + more
+
+
+def short(text: object, most: int = 120) -> str:
+    """Return `printable` text, cut where it is long: what a damaged file says may go on for megabytes.
+
+    Examples
+    --------
+    >>> short("a" * 200, most=5)
+    'aaaaa...'
+    """
+    whole = printable(text)
+    return whole if len(whole) <= most else f"{whole[:most]}..."

@@ -10,7 +10,7 @@ import typer
 from rsir_fast.cli import options as opt
 from rsir_fast.cli.evaluate_ge2018 import evaluate_and_report
 from rsir_fast.cli.evaluating import check_out, extracted
-from rsir_fast.cli.session import AGAIN, end_with_skipped, kept, note, reported_errors
+from rsir_fast.cli.session import AGAIN, kept, note, reported_errors
 
 
 def demo(
@@ -43,7 +43,7 @@ def demo(
 ) -> None:
     """Make or take scenes, extract features, evaluate, and write a report to look at."""
     target = out or Path("runs") / ("demo" if data is None else f"demo-{data.resolve().name}")
-    with reported_errors(lambda: kept(target / "features", AGAIN)):
+    with reported_errors(lambda: kept(target / "features", AGAIN)) as skipped:
         from rsir_fast.datasets import generate_scenes
 
         check_out(target)
@@ -64,5 +64,5 @@ def demo(
                 data, network, all_items=False, download=True, quiet=quiet, bands=bands, scale=scale
             )
         features = extracted(dataset, loaded, network, target, force=force, quiet=quiet)
+        skipped += features.skipped
         evaluate_and_report(features, target, {"device": device}, per_class=False, quiet=quiet, json=json)
-        end_with_skipped(features.skipped)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rsir_fast.cli import options as opt
-from rsir_fast.cli.evaluating import check_out, default_out, extracted, write_and_print
-from rsir_fast.cli.session import AGAIN, end_with_skipped, kept, note, reported_errors
+from rsir_fast.cli.evaluating import check_out, default_out, extracted, placed, write_and_print
+from rsir_fast.cli.session import AGAIN, kept, note, reported_errors
 from rsir_fast.errors import FeaturesError
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def dhcnn2021(
     scale: opt.Scale = None,
     all_items: opt.AllItems = False,
     download: opt.Download = True,
+    root: opt.Root = None,
     threads: opt.Threads = None,
     workers: opt.Workers = None,
     device: opt.Device = None,
@@ -55,7 +56,7 @@ def dhcnn2021(
     report.html and five SVG plots.
     """
     target: Path | None = out
-    with reported_errors(lambda: kept((target or Path()) / "features", AGAIN)):
+    with reported_errors(lambda: kept((target or Path()) / "features", AGAIN)) as skipped:
         from rsir_fast.protocols import check_split, evaluate_dhcnn2021
 
         opt.check_device(device)
@@ -63,7 +64,7 @@ def dhcnn2021(
             from rsir_fast.extraction import Features
 
             opt.refuse_network_options(context, "device")
-            features = Features.load(source)
+            features = placed(Features.load(source), root, quiet)
             if model is not None:
                 _check_model(features, model)
             made = features.provenance
@@ -75,6 +76,8 @@ def dhcnn2021(
                 f"model.safetensors of `rsir train dhcnn`, got {source} without --model"
             )
         else:
+            if root is not None:
+                raise ValueError("--root: expected a folder of features to go with it, got a folder of images")
             run = batch_size, precision, workers, device, decoder
             network = opt.NetworkOptions("dhcnn", None, None, opt.Resize.whole, *run, model, turns)
             dataset, loaded = opt.open_both(
@@ -84,10 +87,13 @@ def dhcnn2021(
             check_split(dataset, trained)  # before the work
             target = out or _default_out(dataset.name, loaded.name, loaded.layer, *(["turns"] if turns else []))
             features = extracted(dataset, loaded, network, target, force=force, quiet=quiet)
+        skipped += features.skipped
         note(f"rank: {len(features)} images", quiet)
         evaluation = evaluate_dhcnn2021(features, examples=examples, threads=threads)
+        for remark in evaluation.result["dataset"]["notes"]:
+            if remark not in features.notes:
+                note(f"note: {remark}", quiet)
         write_and_print(evaluation, features, target, per_class=per_class, json=json)
-        end_with_skipped(features.skipped)
 
 
 def _check_model(features: Features, model: Path) -> None:

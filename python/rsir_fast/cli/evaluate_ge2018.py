@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rsir_fast.cli import completion as values
 from rsir_fast.cli import options as opt
-from rsir_fast.cli.evaluating import check_out, default_out, extracted, write_and_print
-from rsir_fast.cli.session import AGAIN, end_with_skipped, kept, note, reported_errors
+from rsir_fast.cli.evaluating import check_out, default_out, extracted, placed, write_and_print
+from rsir_fast.cli.session import AGAIN, kept, note, reported_errors
 
 if TYPE_CHECKING:
     from rsir_fast.extraction import Features
@@ -50,6 +51,7 @@ def ge2018(
         typer.Option(
             "--rerank",
             help="expand:K[:ALPHA], augment:K[:ALPHA], diffuse:K[:ALPHA[:GAMMA]]; parted by commas.",
+            autocompletion=values.parts_of(values.STAGES),
             rich_help_panel=_BEYOND,
             show_default=False,
         ),
@@ -70,6 +72,7 @@ def ge2018(
     scale: opt.Scale = None,
     all_items: opt.AllItems = False,
     download: opt.Download = True,
+    root: opt.Root = None,
     threads: opt.Threads = None,
     workers: opt.Workers = None,
     device: opt.Device = None,
@@ -89,7 +92,7 @@ def ge2018(
     adds. By default the paper's method.
     """
     target: Path | None = out
-    with reported_errors(lambda: kept((target or Path()) / "features", AGAIN)):
+    with reported_errors(lambda: kept((target or Path()) / "features", AGAIN)) as skipped:
         from rsir_fast.retrieval import concatenated, parse_rerank, parse_steps
 
         # What is wrong with them is said before the work.
@@ -105,22 +108,24 @@ def ge2018(
 
             opt.refuse_network_options(context, "descriptor")
             features = concatenated([Features.load(folder) for folder in (source, *(beside or ()))])
+            features = placed(features, root, quiet)
             made = features.provenance
             name = (features.name, str(made.get("name", "features")), str(made.get("layer", features.dim)))
             target = out or _default_out(*name, normalize.value, told)
             check_out(target)
         else:
-            if beside:
-                raise ValueError("--with: expected a folder of features to go with it, got a folder of images")
+            for option, given in (("--with", beside), ("--root", root)):
+                if given:
+                    raise ValueError(f"{option}: expected a folder of features to go with it, got a folder of images")
             dataset, loaded = opt.open_both(
                 source, maker, all_items=all_items, download=download, quiet=quiet, bands=bands, scale=scale
             )
             target = out or _default_out(dataset.name, loaded.name, loaded.layer, normalize.value, told)
             features = extracted(dataset, loaded, maker, target, force=force, quiet=quiet)
+        skipped += features.skipped
         settings: dict[str, Any] = {"normalize": normalize.value, "anmrr_k": anmrr_k.value, "examples": examples}
         settings |= {"threads": threads, "device": device, "steps": steps, "rerank": rerank}
         evaluate_and_report(features, target, settings, per_class=per_class, quiet=quiet, json=json)
-        end_with_skipped(features.skipped)
 
 
 def evaluate_and_report(

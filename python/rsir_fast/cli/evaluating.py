@@ -5,16 +5,20 @@ from __future__ import annotations
 import platform
 import shlex
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
+from rsir_fast.base.shared import shared_command, within
 from rsir_fast.cli import options as opt
 from rsir_fast.cli.session import extraction_progress, note, plural, print_json, print_result
-from rsir_fast.errors import RsirError
+from rsir_fast.errors import ImageError, RsirError
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from rsir_fast.backbones import Backbone
     from rsir_fast.datasets import Dataset
     from rsir_fast.descriptors import Descriptor
@@ -40,7 +44,30 @@ def extracted(
     note(f"{dataset.name}: {images}, {classes}; {backbone.provenance['description']}, {backbone.layer}", quiet)
     with extraction_progress(quiet) as progress:
         where = {"out": out / "features", "resume": True, "force": force}
-        return maker.features(dataset, backbone, progress=progress, **where)
+        made = maker.features(dataset, backbone, progress=progress, **where)
+    say_more(dataset, made, quiet)
+    return made
+
+
+def say_more(dataset: Dataset, made: Features, quiet: bool) -> None:
+    """Say what is to be said of features beside the notes of their data set."""
+    for remark in made.notes:
+        if remark not in dataset.notes:
+            note(f"note: {remark}", quiet)
+
+
+def placed(features: Features, root: Path | None, quiet: bool) -> Features:
+    """Return features that know where their images are now; say if these are not where they were."""
+    from rsir_fast.base.text import printable
+    from rsir_fast.extraction.whereabouts import missing, moved_to
+
+    there = features if root is None else moved_to(features, root)
+    lost = missing(there)
+    if lost:
+        where = f"{len(lost)} of {plural(len(features), 'image')} are not in {printable(there.root)} any more"
+        hint = "say with --root where they are now" if root is None else "their pictures and paths lead nowhere"
+        note(f"note: {where}, the first {printable(lost[0])}; {hint}", quiet)
+    return there
 
 
 def check_out(out: Path) -> None:
@@ -56,12 +83,12 @@ def write_and_print(evaluation: Evaluation, features: Features, out: Path, *, pe
 
     if evaluation.result["features"]["non_finite_rows"]:
         note(f"rsir: {notes(evaluation.result)[-1]}")
-    load_image = None if features.root is None else features.as_dataset().load_image
+    load_image = None if features.root is None else partial(_shared_image, features.as_dataset())
     machine = {
         "Machine": f"{platform.system()} {platform.machine()}",
         "Python": platform.python_version(),
     }
-    command = shlex.join(["rsir", *sys.argv[1:]])
+    command = shlex.join(["rsir", *shared_command(sys.argv[1:])])
     paths = write_report(out, evaluation.result, evaluation.examples, load_image, command=command, machine=machine)
     if json:
         print_json(evaluation.result)
@@ -69,6 +96,14 @@ def write_and_print(evaluation: Evaluation, features: Features, out: Path, *, pe
         print_result(result_table(evaluation.result, per_class=per_class))
         typer.echo(f"report: {paths['report'].absolute()}")
     return paths["report"]
+
+
+def _shared_image(dataset: Dataset, item: int) -> Image.Image:
+    """Load an image for a page; why it cannot be read is said without where it lies."""
+    try:
+        return dataset.load_image(item)
+    except ImageError as error:
+        raise ImageError(within(str(error), dataset.root)) from None
 
 
 def default_out(*parts: str) -> Path:

@@ -8,9 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from rsir_fast.cli import options as opt
+from rsir_fast.cli.evaluating import say_more
 from rsir_fast.cli.session import (
     AGAIN,
-    end_with_skipped,
     extraction_progress,
     kept,
     note,
@@ -55,7 +55,7 @@ def features(
     Written in shards: interrupted, the same command again goes on and gives the identical matrix. Images that cannot
     be read are left out, listed at the end, and make the exit code 3.
     """
-    with reported_errors(lambda: kept(out, AGAIN)):
+    with reported_errors(lambda: kept(out, AGAIN)) as left_out:
         from rsir_fast.extraction.records import MANIFEST, Manifest
         from rsir_fast.extraction.records import found as found_record
         from rsir_fast.extraction.store import check_folder
@@ -73,6 +73,7 @@ def features(
         found = {"dataset": dataset.name, "images": len(dataset), "classes": len(dataset.classes)}
         summary: dict[str, Any] = {**found, what: loaded.provenance, "out": str(out)}
         if dry_run:
+            left_out += dataset.unreadable
             check_folder(out, resume=True, force=force)
             summary["dry_run"] = True
         else:
@@ -81,6 +82,8 @@ def features(
             where = {"out": out, "resume": True, "force": force}
             with extraction_progress(quiet) as progress:
                 result = maker.features(dataset, loaded, progress=progress, **where)
+            left_out += result.skipped
+            say_more(dataset, result, quiet)
             if before is not None and before == found_record(Manifest, out / MANIFEST):
                 note(f"{out} was finished already", quiet)
             skipped = [entry._asdict() for entry in result.skipped]
@@ -91,8 +94,6 @@ def features(
             print_json(summary)
         else:
             typer.echo("\n".join(_lines(summary)))
-        if not dry_run:
-            end_with_skipped(result.skipped)
 
 
 def _lines(summary: dict[str, Any]) -> list[str]:

@@ -11,7 +11,7 @@ import typer
 
 from rsir_fast.cli import options as opt
 from rsir_fast.cli.memory import keep_freed_memory
-from rsir_fast.cli.session import AGAIN, end_with_skipped, note, plural, print_json, reported_errors
+from rsir_fast.cli.session import AGAIN, note, plural, print_json, reported_errors
 from rsir_fast.cli.train import training_progress
 
 
@@ -101,7 +101,7 @@ def pretrain(
         there = has_checkpoint(target)
         return f"the last whole epoch is kept in {target}; {AGAIN}" if there else "nothing was finished"
 
-    with reported_errors(left):
+    with reported_errors(left) as skipped:
         from rsir_fast.pretraining import PretrainingRecipe
         from rsir_fast.pretraining import pretrain as run
         from rsir_fast.pretraining.images import open_images
@@ -122,8 +122,9 @@ def pretrain(
         classes = plural(len(images.train.classes), "class")
         start = time.perf_counter()
         with joined_processes(device) as (place, first), training_progress(quiet or not first) as progress:
-            for remark in [f"{images.train.name}: {parts}, {classes}; {network.value}", *images.train.notes]:
-                note(remark, quiet or not first)
+            note(f"{images.train.name}: {parts}, {classes}; {network.value}", quiet or not first)
+            for remark in dict.fromkeys((*images.train.notes, *images.validation.notes)):
+                note(f"note: {remark}", quiet or not first)
             made = run(
                 images.train,
                 network.value,
@@ -141,14 +142,15 @@ def pretrain(
             )
         if not first:
             return
+        skipped += made.skipped
         path, result = target / "weights.safetensors", made.training["result"]
         if json:
             summary: dict[str, Any] = {"weights": str(path), "network": network.value, "width": width}
+            summary["skipped"] = [entry._asdict() for entry in made.skipped]
             print_json({**summary, "training": made.training, "seconds": time.perf_counter() - start})
         else:
             note(f"validation: top-1 {result['top1']:.4f}, top-5 {result['top5']:.4f}", quiet)
             typer.echo(f"weights: {path.absolute()}")
-    end_with_skipped(made.skipped)
 
 
 def _numbers(text: str | None) -> tuple[int, ...] | None:

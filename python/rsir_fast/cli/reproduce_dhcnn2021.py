@@ -59,6 +59,7 @@ def dhcnn2021(
     bands: opt.Bands = None,
     scale: opt.Scale = None,
     all_items: opt.AllItems = False,
+    all_rows: opt.AllRows = False,
     threads: opt.Threads = None,
     workers: opt.Workers = None,
     device: opt.Device = None,
@@ -73,7 +74,8 @@ def dhcnn2021(
     Interrupted, the same command again goes on where it was.
     """
     target: Path | None = out
-    with reported_errors(lambda: left(target, "*/*/result.json", "features")):
+    with reported_errors(lambda: left(target, "*/*/result.json", "features")) as skipped:
+        from rsir_fast.datasets import Skipped
         from rsir_fast.protocols.reproduce_dhcnn2021 import reproduce_dhcnn2021
         from rsir_fast.report.comparison import comparison_table, write_comparison
 
@@ -115,7 +117,8 @@ def dhcnn2021(
                 extraction_progress=extracting,
                 training_progress=training,
             )
-        conclude(result, comparison_table, write_comparison, target, result["dataset"]["skipped"], json=json)
+        skipped += [Skipped(**entry) for entry in result["dataset"]["skipped"]]
+        conclude(result, comparison_table, write_comparison, target, all_rows=all_rows, json=json)
 
 
 def _lengths(given: list[str]) -> list[int]:

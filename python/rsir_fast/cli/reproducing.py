@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from rsir_fast.cli.session import AGAIN, end_with_skipped, kept, note, plural, print_json, print_result
+from rsir_fast.base.shared import shared_command
+from rsir_fast.cli.session import AGAIN, kept, note, plural, print_json, print_result
 from rsir_fast.errors import RsirError
 
 if TYPE_CHECKING:
@@ -32,23 +33,20 @@ def say(stage: Stage) -> None:
 
 def conclude(
     result: dict[str, Any],
-    table: Callable[[Mapping[str, Any]], RenderableType],
+    table: Callable[..., RenderableType],
     write: Callable[..., dict[str, Path]],
     out: Path,
-    skipped: Iterable[Mapping[str, str]],
     *,
+    all_rows: bool,
     json: bool,
 ) -> None:
-    """Write all files, print the result, and end with the images that could not be read."""
-    from rsir_fast.extraction import Skipped
-
-    paths = write(out, result, command=shlex.join(["rsir", *sys.argv[1:]]))
+    """Write all files and print the result."""
+    paths = write(out, result, command=shlex.join(["rsir", *shared_command(sys.argv[1:])]), all_rows=all_rows)
     if json:
         print_json(result)
     else:
-        print_result(table(result))
+        print_result(table(result, all_rows=all_rows))
         typer.echo(f"report: {paths['report.html'].absolute()}")
-    end_with_skipped([Skipped(**entry) for entry in skipped])
 
 
 def left(out: Path | None, results: str, features: str) -> str:

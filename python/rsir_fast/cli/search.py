@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rsir_fast.cli import options as opt
+from rsir_fast.cli.evaluating import placed
 from rsir_fast.cli.search_codes import rank_codes, same_model
 from rsir_fast.cli.search_table import hit, search_tables
-from rsir_fast.cli.session import FAILED, SKIPPED, end_with_skipped, print_json, print_result, reported_errors
+from rsir_fast.cli.session import note, plural, print_json, print_result, reported_errors
 from rsir_fast.errors import FeaturesError
 
 if TYPE_CHECKING:
     from rsir_fast.backbones import Backbone
-    from rsir_fast.datasets import Reader
+    from rsir_fast.datasets import Dataset, Reader, Skipped
     from rsir_fast.descriptors import Descriptor
     from rsir_fast.extraction import Features
 
@@ -56,6 +57,7 @@ def search(
     ] = False,
     bands: opt.Bands = None,
     scale: opt.Scale = None,
+    root: opt.Root = None,
     threads: opt.Threads = None,
     device: opt.Device = None,
     json: opt.Json = False,
@@ -69,10 +71,10 @@ def search(
     Features made by `rsir features --model` are searched by hash code (Hamming distance), and every image comes with
     its predicted label and probability.
     """
-    with reported_errors():
+    with reported_errors() as skipped:
         from rsir_fast.extraction import Features, extract
 
-        database = Features.load(features)
+        database = _database(Features.load(features), root, k)
         made_by = database.provenance
         by_code = "hash" in made_by
         if by_code:
@@ -83,6 +85,8 @@ def search(
         else:
             opt.refuse_given(_BESIDE_FEATURES, model=model, rerank_codes=rerank_codes, same_label=same_label or None)
         wanted = _query_files(queries, _same_reader(database, bands, scale))
+        for remark in wanted.notes:
+            note(f"note: {remark}")
         backbone: Backbone | Descriptor
         if "descriptor" in made_by:
             from rsir_fast.descriptors import describe_dataset, rebuild_descriptor
@@ -94,6 +98,7 @@ def search(
             backbone = same_model(database, model) if by_code else _same_backbone(database, weights)
             precision = made_by.get("extraction", {}).get("precision", "float32")
             found = extract(wanted, backbone, batch_size=1, workers=0, device=device, precision=precision)
+        skipped += found.skipped
         if by_code:
             answers = rank_codes(database, found, k, rerank_codes, same_label, threads)
             how: dict[str, Any] = {
@@ -122,22 +127,30 @@ def search(
             print_json(result)
         else:
             print_result(search_tables(answers, columns))
-        end_with_skipped(found.skipped, SKIPPED if len(found) else FAILED)
+
+
+def _database(features: Features, root: Path | None, k: int) -> Features:
+    """Return features that can be searched, and whose images are where they say."""
+    if not len(features):
+        raise FeaturesError(
+            f"{features.name}: expected features of one image or more to search, found none "
+            f"({plural(len(features.skipped), 'image')} could not be read); make them of images that can be read"
+        )
+    if k > len(features):
+        note(f"note: the features are of {plural(len(features), 'image')}, fewer than the {k} results asked for")
+    return placed(features, root, quiet=False)
 
 
 def _same_backbone(database: Features, weights: str | None) -> Backbone:
     """Load the network that made the database, and refuse other weights."""
     from rsir_fast.backbones import averaged, load_backbone
+    from rsir_fast.base.reading import reading
 
     made = database.provenance
-    try:
-        name, layer, sha256 = made["name"], made["layer"], made["weights"]["sha256"]
+    expected, remedy = "features that say by which network they were made", "make them with `rsir features`"
+    with reading(Path(database.name), expected, remedy, FeaturesError):
+        name, layer, sha256 = str(made["name"]), str(made["layer"]), str(made["weights"]["sha256"])
         file, resize = made["weights"]["file"], made["preprocessing"]["resize"]
-    except KeyError as error:
-        raise FeaturesError(
-            f"the features of {database.name} do not say by which network they were made ({error} is missing); "
-            "make them with `rsir features`"
-        ) from None
     wanted = weights or (file if str(file).startswith("random:") else None)
     backbone = load_backbone(name, layer, wanted, resize=resize)
     means = made.get("averaged")
@@ -172,18 +185,23 @@ def _text(value: Any) -> str:
     return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def _query_files(paths: list[Path], reader: Reader) -> Any:
+def _query_files(paths: list[Path], reader: Reader) -> Dataset:
     """Make one data set of the query images, named as given."""
     from rsir_fast.datasets import Dataset, open_dataset
 
     files: list[str] = []
+    notes: list[str] = []
+    unreadable: list[Skipped] = []
     for path in paths:
         if path.is_dir():
             folder = open_dataset(path, all_items=True)
             files += [str(Path(folder.root or path) / item) for item in folder.items]
+            notes += folder.notes
+            unreadable += [entry._replace(item=f"{folder.root}/{entry.item}") for entry in folder.unreadable]
         else:
             files.append(str(path))
-    return Dataset("queries", Path(), tuple(dict.fromkeys(files)), reader=reader)
+    told: dict[str, Any] = {"notes": tuple(notes), "unreadable": tuple(unreadable)}
+    return Dataset("queries", Path(), tuple(dict.fromkeys(files)), reader=reader, **told)
 
 
 def _rank(

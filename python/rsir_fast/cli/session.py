@@ -11,39 +11,58 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from rsir_fast.cli.command import spelled
-from rsir_fast.errors import RsirError
+from rsir_fast.errors import MachineError, NoImageReadError, RsirError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from rich.console import RenderableType
 
-    from rsir_fast.extraction import Progress, Skipped
+    from rsir_fast.datasets import Skipped
+    from rsir_fast.extraction import Progress
 
 FAILED, WRONG_USAGE, SKIPPED, INTERRUPTED = 1, 2, 3, 130
 LOG_INTERVAL_S = 10.0
 AGAIN = "run the same command again to go on"
 """How to go on after an interruption, whichever the command."""
+_REASONS = 10
+"""Listed where no image at all could be read."""
 
 
 @contextmanager
-def reported_errors(on_interrupt: Callable[[], str] | None = None) -> Iterator[None]:
+def reported_errors(on_interrupt: Callable[[], str] | None = None) -> Iterator[list[Skipped]]:
     """Turn errors that a user can act on into one line on stderr and an exit code.
+
+    What could not be read is listed at the end, however the command ends, and makes the exit code 3 of one that is
+    done.
 
     Parameters
     ----------
     on_interrupt
-        Says what Ctrl-C leaves behind and how to go on.
+        Says what Ctrl-C, or a fault of the machine, leaves behind and how to go on.
+
+    Yields
+    ------
+    list of Skipped
+        To be extended by what the command could not read.
     """
+    skipped: list[Skipped] = []
     try:
-        yield
+        yield skipped
     except KeyboardInterrupt:
         _end("interrupted" if on_interrupt is None else f"interrupted; {on_interrupt()}", INTERRUPTED)
     except BrokenPipeError:
         # The reader of stdout (`| head`) has gone: not an error, but nothing more may be printed.
         sys.stdout = None
         raise typer.Exit(FAILED) from None
+    except NoImageReadError as error:
+        _list([entry for entry in error.skipped if entry not in skipped], at_most=_REASONS)
+        _end(f"error: {error}", FAILED)
+    except MachineError as error:
+        _list(skipped)
+        _end(f"error: {error}" if on_interrupt is None else f"error: {error}; {on_interrupt()}", FAILED)
     except (RsirError, OSError, ImportError) as error:
+        _list(skipped)
         _end(f"error: {spelled(str(error), leading=False)}", FAILED)
     except MemoryError:
         _end("error: there is not enough memory; take a smaller --batch-size, or a machine with more", FAILED)
@@ -51,6 +70,9 @@ def reported_errors(on_interrupt: Callable[[], str] | None = None) -> Iterator[N
         if not _from_this_package(error):
             raise
         _end(f"error: {spelled(str(error))}", WRONG_USAGE)
+    if skipped:
+        _list(skipped)
+        raise typer.Exit(SKIPPED)
 
 
 def _from_this_package(error: BaseException) -> bool:
@@ -100,18 +122,22 @@ def print_json(content: Any) -> None:
     typer.echo(result_json(content), nl=False)
 
 
-def end_with_skipped(skipped: Sequence[Skipped], code: int = SKIPPED) -> None:
-    """List images that could not be read, on stderr even if quiet, and exit with `code` if there are any."""
+def _list(skipped: Sequence[tuple[str, str]], at_most: int | None = None) -> None:
+    """List what could not be read, on stderr even if quiet."""
     from rsir_fast.base.text import printable
 
     if not skipped:
         return
+    folders = sum(item.endswith("/") for item, _ in skipped)
+    images = len(skipped) - folders
+    what = " and ".join(plural(count, noun) for count, noun in ((images, "image"), (folders, "folder")) if count)
     verb = "was" if len(skipped) == 1 else "were"
-    typer.echo(f"rsir: {plural(len(skipped), 'image')} could not be read and {verb} left out:", err=True)
-    for entry in skipped:
-        item, reason = printable(entry.item), printable(entry.reason)
+    typer.echo(f"rsir: {what} could not be read and {verb} left out:", err=True)
+    for entry in skipped[:at_most]:
+        item, reason = map(printable, entry)
         typer.echo(f"  {reason if item in reason else f'{item}: {reason}'}", err=True)
-    raise typer.Exit(code)
+    if at_most is not None and len(skipped) > at_most:
+        typer.echo(f"  and {len(skipped) - at_most} more", err=True)
 
 
 @contextmanager

@@ -80,8 +80,8 @@ def dhcnn(
             return f"the last whole epoch is kept in {target}; {AGAIN}"
         return kept((target or Path()) / "features", AGAIN)
 
-    with reported_errors(left):
-        from rsir_fast.datasets import Split, stratified_split
+    with reported_errors(left) as skipped:
+        from rsir_fast.datasets import Skipped, Split, stratified_split
         from rsir_fast.hashing import train_dhcnn
         from rsir_fast.training import joined_processes
 
@@ -125,9 +125,11 @@ def dhcnn(
             )
         if not first:
             return
+        skipped += [Skipped(**entry) for entry in model.training["skipped"]]
         path = target / "model.safetensors"
         if json:
             summary: dict[str, Any] = {"model": str(path), "bits": bits, "classes": list(model.classes)}
+            summary["skipped"] = model.training["skipped"]
             print_json({**summary, "training": model.training, "seconds": time.perf_counter() - start})
         else:
             typer.echo(f"model: {path.absolute()}")

@@ -6,19 +6,24 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
+from rsir_fast.base.faults import named, patiently
 from rsir_fast.base.shown import Shown, counted
 from rsir_fast.base.text import printable
 from rsir_fast.datasets.images import read_image
+from rsir_fast.datasets.limits import MEMORY
 from rsir_fast.datasets.reader import Reader
 from rsir_fast.datasets.skipped import Skipped
 from rsir_fast.errors import DatasetError
 
 __all__ = ["Dataset"]
+
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -135,10 +140,43 @@ class Dataset(Shown):
         ------
         ImageError
             With the path and the reason, if the image cannot be read.
+        MachineError
+            If the machine failed, not the image; what may pass was tried again for some seconds.
         IndexError
             If there is no item `i`.
         """
         item = self.items[i]
+        with named(printable(item)):
+            return patiently(lambda: self._read(item))
+
+    def made_of(self, i: int, work: Callable[[Image.Image], R]) -> R:
+        """Load image `i` and work on it; a fault of the machine in either names the image.
+
+        The memory of the image is held (`rsir_fast.datasets.Limits`) until the work is done.
+
+        Parameters
+        ----------
+        i
+            As for `load_image`.
+        work
+            RGB image to whatever is made of it.
+
+        Returns
+        -------
+        object
+            What `work` returned.
+
+        Raises
+        ------
+        ImageError, MachineError, IndexError
+            As `load_image`; MachineError also if memory does not suffice for the work.
+        """
+        with MEMORY.scope():
+            image = self.load_image(i)
+            with named(printable(self.items[i])):
+                return work(image)
+
+    def _read(self, item: str) -> Image.Image:
         if self.loader is not None:
             return self.loader(item)
         assert self.root is not None  # by construction

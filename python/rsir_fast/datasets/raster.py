@@ -25,6 +25,7 @@ from rsir_fast.datasets.limits import Cost
 from rsir_fast.datasets.samples import Samples
 from rsir_fast.datasets.source import Source
 from rsir_fast.datasets.strict import strict_decoders
+from rsir_fast.datasets.tiff_damage import refuse_damaged_tiff
 from rsir_fast.datasets.tiff_directories import refuse_many_pages
 from rsir_fast.errors import ImageError
 
@@ -89,6 +90,8 @@ def read_raster(
             rasterio.open(name, driver=driver, opener=lambda *_, **__: source.again()) as dataset,
         ):
             admit(raster_cost(dataset, bands, source.size))
+            if driver == "GTiff":
+                refuse_damaged_tiff(source.again(), dataset.width * dataset.height, _decoded_bytes(dataset))
             of_tags = set(complaints)
             samples = _read(dataset, driver, bands)
             # What is said while samples are read is said of them, unless it is about tags, which are read again.
@@ -107,6 +110,15 @@ def read_raster(
         if any(type(cause).__name__ == "CPLE_OutOfMemoryError" for cause in causes):
             raise MemoryError(_plain(str(causes[-1]), name)) from None
         raise ImageError(f"damaged or unsupported image ({_plain(str(causes[-1]), name)})") from None
+
+
+def _decoded_bytes(dataset: Any) -> int:
+    """Return the bytes of all blocks, of 16 bands at most where each band has its own."""
+    height, width = dataset.block_shapes[0]
+    pixels = -(-dataset.height // height) * height * -(-dataset.width // width) * width
+    together = dataset.profile.get("interleave") == "pixel"
+    bands = dataset.count if together else min(dataset.count, 16)
+    return int(pixels * np.dtype(dataset.dtypes[0]).itemsize * bands)
 
 
 def _causes(error: BaseException) -> list[BaseException]:

@@ -9,7 +9,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from rsir_fast.base.faults import is_machine_fault, said
+from rsir_fast.base.faults import REMEDY, is_machine_fault, said
 from rsir_fast.base.text import printable
 from rsir_fast.errors import ImageError, MachineError
 
@@ -157,10 +157,7 @@ def opened(path: Path) -> Iterator[Source]:
 
 
 def _of_machine(path: Path, error: OSError) -> MachineError:
-    return MachineError(
-        f"{printable(path)}: cannot be read: {said(error)}; the machine failed, not the image: check permissions, disk "
-        "and limits, then run again"
-    )
+    return MachineError(f"{printable(path)}: cannot be read: {said(error)}; {REMEDY}")
 
 
 def _check_regular(path: Path, found: os.stat_result) -> None:

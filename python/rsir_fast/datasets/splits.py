@@ -17,7 +17,7 @@ from pydantic import BaseModel, InstanceOf
 from rsir_fast.base.durable import write_durably
 from rsir_fast.base.reading import read_record
 from rsir_fast.base.shown import Shown
-from rsir_fast.base.text import printable
+from rsir_fast.base.text import short
 from rsir_fast.datasets.dataset import Dataset
 from rsir_fast.errors import DatasetError
 
@@ -82,7 +82,8 @@ class Split(Shown):
         repeated = [item for item, count in counts.items() if count > 1]
         if repeated:
             raise DatasetError(
-                f"split of {self.dataset}: expected each item once in train or test, repeated: {_listing(repeated)}"
+                f"split of {short(self.dataset)}: expected each item once in train or test, "
+                f"repeated: {_listing(repeated)}"
             )
 
     def apply(self, dataset: Dataset) -> tuple[Dataset, Dataset]:
@@ -107,7 +108,7 @@ class Split(Shown):
         unknown = [item for item in (*self.train, *self.test) if item not in index]
         if unknown:
             raise DatasetError(
-                f"split of {self.dataset}: not in data set {dataset.name}: {_listing(unknown)}; "
+                f"split of {short(self.dataset)}: not in data set {dataset.name}: {_listing(unknown)}; "
                 "use the data set the split was made for, or make a new split"
             )
         parts = (np.array([index[item] for item in part], dtype=np.int64) for part in (self.train, self.test))
@@ -221,6 +222,6 @@ def _rank(seed: int, label: str, item: str) -> bytes:
 
 
 def _listing(items: Sequence[str]) -> str:
-    shown = ", ".join(printable(item) for item in items[:_SHOWN])
+    shown = ", ".join(short(item) for item in items[:_SHOWN])
     more = f" and {len(items) - _SHOWN} more" if len(items) > _SHOWN else ""
     return f"{len(items)} item{'s' if len(items) != 1 else ''}: {shown}{more}"

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from rsir_fast.base.faults import is_machine_fault
 from rsir_fast.base.text import printable
 from rsir_fast.datasets.dataset import Dataset
 from rsir_fast.datasets.images import IMAGE_SUFFIXES
@@ -143,6 +144,8 @@ class _MapLoader:
             reason = str(error)
         # Foreign code may raise anything; extraction must be able to list the item and go on.
         except Exception as error:
+            if is_machine_fault(error):
+                raise
             reason = f"{type(error).__name__}: {printable(error)}"
         raise ImageError(f"{item} of {self.title}: {reason}")
 

@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from rsir_fast.datasets import Dataset
-from rsir_fast.datasets.limits import MEMORY
 from rsir_fast.descriptors.descriptor import Descriptor, Learnt, OnProgress, grey, require
 from rsir_fast.descriptors.kmeans import kmeans, nearest
 from rsir_fast.descriptors.ordered import in_order
 from rsir_fast.descriptors.sampling import Reservoir
-from rsir_fast.errors import ImageError
+from rsir_fast.errors import ImageError, NoImageReadError
 from rsir_fast.extraction.fill import Meter
 from rsir_fast.ops import prepare
 
@@ -184,23 +183,31 @@ class BagOfVisualWords(Descriptor):
         ------
         DatasetError
             If the images have fewer distinct descriptors than there are to be words.
+        NoImageReadError
+            If no image could be read.
+        MachineError
+            If the machine failed: no image is passed over for that.
         """
         self.check()
         reservoir = Reservoir(self._sample, SIFT_LENGTH, self.seed)
         meter = Meter(len(dataset), 0, progress)
 
-        def local(number: int) -> NDArray[np.uint8] | None:
+        def local(number: int) -> NDArray[np.uint8] | str:
             try:
-                with MEMORY.scope():
-                    return self._sift(dataset.load_image(number))
-            except (ImageError, MemoryError):
-                return None
+                return dataset.made_of(number, self._sift)
+            except ImageError as error:
+                return str(error)
 
+        skipped: list[tuple[str, str]] = []
         with contextlib.closing(in_order(local, range(len(dataset)), workers)) as found:
             for number, rows in enumerate(found):
-                if rows is not None:
+                if isinstance(rows, str):
+                    skipped.append((dataset.items[number], rows))
+                else:
                     reservoir.add(number, rows)
-                meter.add(1, rows is None)
+                meter.add(1, isinstance(rows, str))
+        if len(dataset) and len(skipped) == len(dataset):
+            raise NoImageReadError(dataset.name, skipped)
         points = self._rooted(reservoir.rows())
         clusters = kmeans(points, self.words, iterations=self.iterations)
         facts = {
@@ -271,6 +278,8 @@ class BagOfVisualWords(Descriptor):
             else:
                 found = sift.detectAndCompute(pixels, None)[1]
         except cv2.error as error:
+            if error.code == cv2.Error.StsNoMem:
+                raise MemoryError from error
             raise ImageError(f"SIFT failed ({error.err or error})") from None
         return np.empty((0, SIFT_LENGTH), np.uint8) if found is None else found.astype(np.uint8)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from rsir_fast.base.reading import reading
 from rsir_fast.descriptors.bovw import BagOfVisualWords
 from rsir_fast.descriptors.colour import ColourHistogram
 from rsir_fast.descriptors.describe import read_learnt
@@ -83,18 +84,15 @@ def rebuild_descriptor(provenance: dict[str, Any], folder: Path) -> Descriptor:
     ImportError
         If a package is missing.
     """
-    stated = provenance["descriptor"]
-    try:
+    remedy = "describe the images again with `rsir features --descriptor`"
+    with reading(folder, "features of a descriptor that this version of rsir_fast has", remedy, FeaturesError):
+        stated = provenance["descriptor"]
         made = _KINDS[stated["kind"]](**stated["parameters"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise FeaturesError(
-            f"{folder}: this version of rsir_fast has no such descriptor ({stated.get('kind')}: {error}); "
-            "describe the images again with `rsir features --descriptor`"
-        ) from None
+        sha256 = stated["learnt"]["sha256"] if made.learns else None
+        choices = dict(stated["choices"])
     made.check()
     if made.learns:
         made.learnt = read_learnt(folder)
-        sha256 = stated.get("learnt", {}).get("sha256")
         if made.learnt is None or made.digest() != sha256:
             found = "none" if made.learnt is None else "another"
             raise FeaturesError(
@@ -103,7 +101,7 @@ def rebuild_descriptor(provenance: dict[str, Any], folder: Path) -> Descriptor:
                 f"{found}; describe the images again with `rsir features --descriptor {made.name}`"
             )
     ours = made.provenance["descriptor"]
-    changed = [key for key, value in ours["choices"].items() if stated["choices"].get(key) != value]
+    changed = [key for key, value in ours["choices"].items() if choices.get(key) != value]
     if changed:
         raise FeaturesError(
             f"{folder}: this version of rsir_fast describes otherwise ({', '.join(changed)}); "

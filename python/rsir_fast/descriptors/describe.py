@@ -14,7 +14,6 @@ from pydantic import BaseModel
 
 from rsir_fast.base.reading import as_record, reading
 from rsir_fast.datasets import Dataset, open_dataset
-from rsir_fast.datasets.limits import MEMORY
 from rsir_fast.descriptors.descriptor import Descriptor, Learnt
 from rsir_fast.descriptors.ordered import in_order
 from rsir_fast.errors import FeaturesError, ImageError
@@ -139,12 +138,9 @@ def _rows(data: Dataset, descriptor: Descriptor, numbers: Sequence[int], workers
 
     def describe(number: int) -> NDArray[np.float32] | str:
         try:
-            with MEMORY.scope():
-                return descriptor.describe(data.load_image(number))
+            return data.made_of(number, descriptor.describe)
         except ImageError as error:
             return str(error)
-        except MemoryError:
-            return "not enough memory to decode or describe the image"
 
     def rows(number: int) -> Rows:
         found = describe(number)

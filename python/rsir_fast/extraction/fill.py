@@ -5,15 +5,17 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rsir_fast.base.shared import within
+from rsir_fast.base.text import listed
 from rsir_fast.datasets import Dataset
-from rsir_fast.errors import FeaturesError, RsirError
+from rsir_fast.errors import FeaturesError, NoImageReadError, RsirError
 from rsir_fast.extraction.features import Features, Skipped
 from rsir_fast.extraction.stamps import Stamps
 from rsir_fast.extraction.store import FeatureStore
@@ -109,6 +111,10 @@ def fill(
         If an image is replaced, changed or removed while the run reads it; finished shards stay.
     FeaturesError
         If the folder cannot be used; the message says why.
+    NoImageReadError
+        If there are images and none could be read; nothing is left in the folder.
+    MachineError
+        If the machine failed; finished shards stay.
     RsirError
         If `progress` stopped the run.
     """
@@ -123,16 +129,25 @@ def fill(
         if isinstance(sink, FeatureStore):
             sink.keep(keep or {})
             if sink.is_complete:
-                return Features.load(sink.folder, verify=False)
+                finished = Features.load(sink.folder, verify=False)
+                # Of folders, what is true now.
+                unread = [entry for entry in finished.skipped if not entry.item.endswith("/")]
+                return replace(finished, skipped=(*data.unreadable, *unread))
         todo = [first for first in range(0, len(data), shard) if first not in sink.shards]
         numbers = [i for first in todo for i in range(first, min(first + shard, len(data)))]
         meter = Meter(len(data), len(data) - len(numbers), progress)
         with contextlib.closing(rows(numbers)) as made:
             for first in todo:
                 images = min(shard, len(data) - first)
-                found = _shard(made, images, dim, meter)
+                matrix, found = _shard(made, images, dim, meter)
                 stamps.check(first, images)
-                sink.add_shard(first, images, *found)
+                told = [(number, within(reason, data.root)) for number, reason in found]
+                sink.add_shard(first, images, matrix, told)
+        skipped = [number for number, _ in sink.unreadable]
+        if data.items and len(skipped) == len(data):
+            reasons = [Skipped(data.items[number], reason) for number, reason in sink.unreadable]
+            sink.abandon()
+            raise NoImageReadError(data.name, [*data.unreadable, *reasons])
         return sink.finish(
             items=data.items,
             labels=data.labels,
@@ -142,8 +157,18 @@ def fill(
             dim=dim,
             provenance={**provenance, **data.reader.provenance()},
             timing=meter.timing() | timing(),
-            notes=data.notes,
+            notes=(*data.notes, *_classes_lost(data, skipped)),
+            before=data.unreadable,
         )
+
+
+def _classes_lost(data: Dataset, skipped: list[int]) -> list[str]:
+    """Say of which classes no image could be read."""
+    if data.labels is None or not skipped:
+        return []
+    left = np.bincount(np.delete(data.labels, skipped), minlength=len(data.classes))
+    lost = [data.classes[label] for label in np.flatnonzero((left == 0) & (data.class_counts() > 0))]
+    return [f"no image could be read of {'class' if len(lost) == 1 else 'classes'} {listed(lost)}"] if lost else []
 
 
 def _deciding(provenance: dict[str, Any]) -> dict[str, Any]:
@@ -221,7 +246,7 @@ class _Memory:
     def __init__(self) -> None:
         self.parts: list[NDArray[np.float32]] = []
         self.shards: dict[int, Any] = {}
-        self.skipped: list[tuple[int, str]] = []
+        self.unreadable: list[tuple[int, str]] = []
 
     def __enter__(self) -> _Memory:
         return self
@@ -231,14 +256,25 @@ class _Memory:
 
     def add_shard(self, first: int, images: int, matrix: NDArray[np.float32], skipped: list[tuple[int, str]]) -> None:
         self.parts.append(matrix)
-        self.skipped += skipped
+        self.unreadable += skipped
 
-    def finish(self, *, items: tuple[str, ...], labels: NDArray[np.int64] | None, dim: int, **rest: Any) -> Features:
-        kept = np.setdiff1d(np.arange(len(items)), [number for number, _ in self.skipped])
+    def abandon(self) -> None:
+        pass
+
+    def finish(
+        self,
+        *,
+        items: tuple[str, ...],
+        labels: NDArray[np.int64] | None,
+        dim: int,
+        before: tuple[Skipped, ...],
+        **rest: Any,
+    ) -> Features:
+        kept = np.setdiff1d(np.arange(len(items)), [number for number, _ in self.unreadable])
         return Features(
             matrix=np.concatenate([np.empty((0, dim), np.float32), *self.parts]),
             items=tuple(items[i] for i in kept),
             labels=None if labels is None else np.asarray(labels)[kept],
-            skipped=tuple(Skipped(items[number], reason) for number, reason in self.skipped),
+            skipped=(*before, *(Skipped(items[number], reason) for number, reason in self.unreadable)),
             **rest,
         )

@@ -15,13 +15,16 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from rsir_fast.backbones import Preprocessing
+from rsir_fast.base.faults import named, patiently
+from rsir_fast.base.text import printable
 from rsir_fast.datasets.costs import picture_cost
 from rsir_fast.datasets.jpeg_damage import jpeg_damage
 from rsir_fast.datasets.jpeg_markers import read_markers
 from rsir_fast.datasets.limits import current_limits
 from rsir_fast.datasets.pictures import orientation_of
+from rsir_fast.datasets.source import opened
 from rsir_fast.datasets.strict import strict_decoders
-from rsir_fast.errors import ImageError
+from rsir_fast.errors import ImageError, MachineError
 
 __all__ = ["DeviceDecoder", "EncodedJpeg", "read_jpeg"]
 
@@ -54,17 +57,18 @@ def read_jpeg(path: Path) -> EncodedJpeg | None:
     -------
     EncodedJpeg or None
         None: not such a file.
+
+    Raises
+    ------
+    MachineError
+        If the machine failed: the other decoder might come through, but to other pixels.
     """
     try:
-        if not path.is_file():
+        content = patiently(lambda: _content(path))
+        if content is None:
             return None
-        with path.open("rb") as file:
-            start = file.read(2)
-            if start != b"\xff\xd8":
-                return None
-            content = start + file.read()
-        markers = read_markers(content)
-        with strict_decoders(), Image.open(io.BytesIO(content), formats=("JPEG",)) as image:
+        with named(printable(path)), strict_decoders(), Image.open(io.BytesIO(content), formats=("JPEG",)) as image:
+            markers = read_markers(content)
             width, height = image.size
             components = [layer[0] for layer in getattr(image, "layer", ())]
             plain = image.format == "JPEG" and image.mode == "RGB" and components == [1, 2, 3]
@@ -72,10 +76,19 @@ def read_jpeg(path: Path) -> EncodedJpeg | None:
             plain &= current_limits().refusal(picture_cost(image, len(content), markers)) is None
             # A device fills in what is missing without a word.
             plain = plain and jpeg_damage(content, markers) is None
+    except MachineError:
+        raise
     # Whatever a damaged header leads Pillow to: the CPU's decoder will meet it again, and say so.
     except Exception:
         return None
     return EncodedJpeg(torch.frombuffer(bytearray(content), dtype=torch.uint8), height, width) if plain else None
+
+
+def _content(path: Path) -> bytes | None:
+    """Return all bytes of a file that begins as JPEG does; None if it begins otherwise."""
+    with opened(path) as source:
+        start = source.read(2)
+        return start + source.read() if start == b"\xff\xd8" else None
 
 
 class DeviceDecoder:
@@ -154,9 +167,12 @@ class DeviceDecoder:
             return []
         try:
             return [self._resized(pixels, image) for pixels, image in zip(self._decoded(images), images, strict=True)]
-        except RuntimeError:
+        except RuntimeError as error:
             # All or nothing: one damaged file, or too little memory for all at once.
             if len(images) == 1:
+                if isinstance(error, torch.OutOfMemoryError):
+                    # The CPU would decode it, to other pixels: a matrix must not depend on what else took memory.
+                    raise MachineError(f"not enough memory on {self.device} to decode an image; run again") from error
                 return [None]
             return [made for image in images for made in self._decode([image])]
 

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from rsir_fast.backbones import Preprocessing
 from rsir_fast.datasets import Dataset, Reader
-from rsir_fast.datasets.limits import MEMORY
 from rsir_fast.errors import ImageError
 from rsir_fast.extraction.jpeg import DeviceDecoder, EncodedJpeg, read_jpeg
 
@@ -88,10 +87,15 @@ def batches(
     Yields
     ------
     Batch
+
+    Raises
+    ------
+    MachineError
+        If the machine failed: an image is never left out for that.
     """
 
     def load(number: int) -> NDArray[np.uint8]:
-        return preprocessing.prepare(dataset.load_image(number))
+        return dataset.made_of(number, preprocessing.prepare)
 
     def encoded(number: int) -> EncodedJpeg | None:
         return read_jpeg(dataset.root / dataset.items[number]) if dataset.root is not None and plain else None
@@ -138,12 +142,9 @@ def in_groups(
 
     def checked(number: int) -> Loaded:
         try:
-            with MEMORY.scope():
-                return load(number)
+            return load(number)
         except ImageError as error:
             return str(error)
-        except MemoryError:
-            return "not enough memory to decode or resize the image"
 
     def collate(asked: Sequence[int], found: Sequence[Loaded | EncodedJpeg]) -> Batch:
         decoded = iter([] if decoder is None else decoder.decode([x for x in found if isinstance(x, EncodedJpeg)]))

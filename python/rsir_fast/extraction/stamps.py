@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+from rsir_fast.base.faults import named, patiently
 from rsir_fast.base.text import printable
 from rsir_fast.datasets import Dataset
 from rsir_fast.errors import DatasetError
@@ -66,8 +67,13 @@ def fingerprint(data: Dataset) -> dict[str, Any]:
 
 
 def _stamp(data: Dataset, item: str) -> tuple[int, int] | None:
+    if data.root is None:
+        return None
+    path = data.root / item
     try:
-        found = None if data.root is None else (data.root / item).stat()
+        # A fault of the machine ends the work: without its size and time an image would not be known again.
+        with named(printable(path)):
+            found = patiently(path.stat)
     except OSError:
         return None
-    return None if found is None else (found.st_size, found.st_mtime_ns)
+    return found.st_size, found.st_mtime_ns

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rsir_fast.base.durable import LEFTOVER, make_folder, remove, sweep, write_durably
+from rsir_fast.base.durable import LEFTOVER, make_folder, remove, remove_empty, sweep, write_durably
 from rsir_fast.base.machine import written
-from rsir_fast.base.text import printable
+from rsir_fast.base.text import printable, short
 from rsir_fast.errors import FeaturesError
 from rsir_fast.extraction.features import Features, Skipped
 from rsir_fast.extraction.records import (
@@ -249,6 +249,18 @@ class FeatureStore:
         record.write(self.folder / SHARDS / f"{record.stem}.json")
         self.shards[first] = record
 
+    @property
+    def unreadable(self) -> list[tuple[int, str]]:
+        """Number and reason of the unreadable images of all shards, in order."""
+        return [entry for first in sorted(self.shards) for entry in self.shards[first].skipped]
+
+    def abandon(self) -> None:
+        """Remove what was written, as there is nothing to keep; the folder too, if nothing else is in it."""
+        self._start_anew()
+        remove_empty(self.folder / SHARDS)
+        remove(self.folder / PLAN)  # last: until then the folder is known to be ours
+        remove_empty(self.folder)
+
     def finish(
         self,
         *,
@@ -261,7 +273,7 @@ class FeatureStore:
         provenance: dict[str, Any],
         timing: dict[str, Any],
         notes: tuple[str, ...],
-        skipped: tuple[Skipped, ...] = (),
+        before: tuple[Skipped, ...] = (),
     ) -> Features:
         """Write the item table and the manifest of all shards, and return the features.
 
@@ -273,8 +285,8 @@ class FeatureStore:
             Length of a feature vector.
         provenance, timing, notes
             As in `Features`.
-        skipped
-            Images left out before, beside those of the shards.
+        before
+            What could not be read before, beside the images of the shards.
 
         Raises
         ------
@@ -285,7 +297,7 @@ class FeatureStore:
         ends = [0, *np.cumsum([shard.images for shard in shards]).tolist()]
         if [shard.first for shard in shards] != ends[:-1] or ends[-1] != len(items):
             raise FeaturesError(f"{self.folder}: expected shards of {len(items)} images without a gap; extract again")
-        unreadable = [(number, reason) for shard in shards for number, reason in shard.skipped]
+        unreadable = self.unreadable
         kept = np.setdiff1d(np.arange(len(items)), [number for number, _ in unreadable])
         kept_labels = None if labels is None else np.asarray(labels)[kept]
         write_items(self.folder / ITEMS, tuple(items[i] for i in kept), kept_labels, classes)
@@ -297,7 +309,7 @@ class FeatureStore:
             classes=list(classes),
             notes=list(notes),
             shards=shards,
-            skipped=[*skipped, *((items[number], reason) for number, reason in unreadable)],
+            skipped=[*before, *((items[number], reason) for number, reason in unreadable)],
             provenance=provenance,
             timing=timing,
         ).write(self.folder / MANIFEST)
@@ -318,17 +330,21 @@ def save(features: Features, folder: Path, *, force: bool = False) -> Path:
             provenance=features.provenance,
             timing=features.timing,
             notes=features.notes,
-            skipped=features.skipped,
+            before=features.skipped,
         )
     return folder
 
 
 def _refuse_changes(folder: Path, ours: dict[str, Any], theirs: dict[str, Any], keys: list[str]) -> None:
-    changes = [f"{key} was {theirs.get(key)}, is {ours.get(key)}" for key in keys if theirs.get(key) != ours.get(key)]
+    changes = [
+        f"{short(key)} was {short(theirs.get(key))}, is {short(ours.get(key))}"
+        for key in keys
+        if theirs.get(key) != ours.get(key)
+    ]
     if changes:
         more = f"; and {len(changes) - 4} more" if len(changes) > 4 else ""
         raise FeaturesError(
-            f"{folder} holds features made otherwise ({printable('; '.join(changes[:4]))}{more}): "
+            f"{folder} holds features made otherwise ({'; '.join(changes[:4])}{more}): "
             "use the same settings, choose another folder, delete this one, or replace it (force, --force)"
         )
 

@@ -6,20 +6,20 @@ import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from rsir_fast.backbones import TURNS, Backbone, Preprocessing
-from rsir_fast.datasets import Dataset, Reader
-from rsir_fast.errors import FeaturesError
+from rsir_fast.datasets import Dataset, Reader, Skipped
+from rsir_fast.errors import FeaturesError, NoImageReadError
 from rsir_fast.extraction import Features
 from rsir_fast.extraction.loader import batches, default_workers
 from rsir_fast.extraction.stamps import Stamps
 
-__all__ = ["check_network", "check_reader", "load_images", "network_of", "of_training_images", "unturned"]
+__all__ = ["Inputs", "check_network", "check_reader", "load_images", "network_of", "of_training_images", "unturned"]
 
 MAX_IN_MEMORY = 4 << 30
 """Bytes of images beyond which they lie in a temporary file that is mapped into memory."""
@@ -55,8 +55,26 @@ def check_reader(features: Features, wanted: Reader) -> None:
         )
 
 
-def of_training_images(features: Features, train: Dataset, backbone: Backbone) -> tuple[Tensor, Tensor]:
-    """Return the features of the training images, float32 [n, dim], or [n, 8, dim] of all turns; labels, int64 [n].
+class Inputs(NamedTuple):
+    """What a network is trained on.
+
+    Attributes
+    ----------
+    values
+        Features, float32 [n, dim], or [n, 8, dim] of all turns; or images, uint8 [n, 3, size, size].
+    labels
+        Int64 [n].
+    skipped
+        Training images that could not be read.
+    """
+
+    values: Tensor
+    labels: Tensor
+    skipped: list[Skipped]
+
+
+def of_training_images(features: Features, train: Dataset, backbone: Backbone) -> Inputs:
+    """Return the features of the training images.
 
     Raises
     ------
@@ -76,7 +94,9 @@ def of_training_images(features: Features, train: Dataset, backbone: Backbone) -
     kept = [number for number, item in enumerate(train.items) if item in row]
     matrix = torch.from_numpy(features.matrix[[row[train.items[number]] for number in kept]])
     matrix = matrix.view(len(kept), TURNS, backbone.dim // TURNS) if "turns" in backbone.provenance else matrix
-    return matrix, torch.from_numpy(train.require_labels()[kept])
+    wanted = set(train.items)
+    skipped = [entry for entry in features.skipped if entry.item in wanted]
+    return Inputs(matrix, torch.from_numpy(train.require_labels()[kept]), skipped)
 
 
 def unturned(features: Features) -> Features:
@@ -93,10 +113,17 @@ def load_images(
     train: Dataset,
     preprocessing: Preprocessing,
     workers: int | None = None,
-) -> tuple[Tensor, Tensor]:
-    """Return the readable images, uint8 [n, 3, size, size], and their labels, int64 [n].
+) -> Inputs:
+    """Return the readable images.
 
     More than 4 GiB lie in a file without a name, in the folder of temporary files: it goes with the process.
+
+    Raises
+    ------
+    NoImageReadError
+        If there is none.
+    MachineError
+        If the machine failed to read one.
     """
     size, labels = preprocessing.input_size, train.require_labels()
     shape = (len(train), 3, size, size)
@@ -110,12 +137,16 @@ def load_images(
         images = np.empty(shape, np.uint8)
     kept: list[int] = []
     stamps = Stamps(train)
+    skipped: list[Skipped] = []
     threads = default_workers() if workers is None else workers
     first = 0
     for batch in batches(train, preprocessing, range(len(train)), AT_ONCE, threads):
         unreadable = {number for number, _ in batch.skipped}
+        skipped += [Skipped(train.items[number], reason) for number, reason in batch.skipped]
         kept += [number for number in range(first, first + batch.count) if number not in unreadable]
         images[len(kept) - len(batch.images) : len(kept)] = batch.images.numpy()
         first += batch.count
     stamps.check()
-    return torch.from_numpy(images[: len(kept)]), torch.from_numpy(labels[kept])
+    if not kept:
+        raise NoImageReadError(train.name, [*train.unreadable, *skipped])
+    return Inputs(torch.from_numpy(images[: len(kept)]), torch.from_numpy(labels[kept]), skipped)

@@ -168,6 +168,10 @@ def made_by_model(features: Features) -> dict[str, Any]:
         If a network made them that gives no codes, or their rows are of another length.
     """
     made: dict[str, Any] | None = features.provenance.get("hash")
+    if made is not None:
+        remedy = "make them again with `rsir features --model`"
+        with reading(Path(features.name), "what a hash model says of its features", remedy, FeaturesError):
+            _Made.model_validate(made)
     if made is None:
         raise FeaturesError(
             f"{features.name}: expected features of a hash model (HashModel.as_backbone; `rsir features --model`), "
@@ -238,6 +242,14 @@ class _Training(BaseModel):
     """How a model came to be, as far as something depends on it."""
 
     split: _Split | None = None
+
+
+class _Made(BaseModel):
+    """What features say of the model that made them."""
+
+    bits: Annotated[int, Field(ge=MIN_BITS, le=MAX_BITS)]
+    classes: list[InstanceOf[str]]
+    training: _Training
 
 
 class _Content(BaseModel):

@@ -16,7 +16,7 @@ from rsir_fast.datasets import Dataset, Split, open_dataset, stratified_split
 from rsir_fast.errors import TrainingError
 from rsir_fast.extraction import Features, Progress, extract
 from rsir_fast.extraction.devices import usable_device
-from rsir_fast.hashing.inputs import load_images, network_of, of_training_images
+from rsir_fast.hashing.inputs import Inputs, load_images, network_of, of_training_images
 from rsir_fast.hashing.model import HashModel
 from rsir_fast.hashing.network import DHCNN, HashHead
 from rsir_fast.hashing.recipe import Recipe, as_recipe
@@ -104,7 +104,8 @@ def train_dhcnn(
     Returns
     -------
     HashModel
-        On the device, in eval mode.
+        On the device, in eval mode. Its ``training`` has the ``split`` that was learnt from, without images that could
+        not be read, and these under ``skipped``.
 
     Raises
     ------
@@ -113,6 +114,10 @@ def train_dhcnn(
     TrainingError
         If there is nothing to tell apart, the loss is not finite, `progress` stopped the run, or the checkpoint is of
         another training.
+    NoImageReadError
+        If no training image could be read.
+    MachineError
+        If the machine failed to read an image: nothing is learnt without it.
     ValueError
         If a setting is out of range.
 
@@ -156,7 +161,7 @@ def train_dhcnn(
     settings = {**training, "backbone": network_of(backbone.provenance)}
     state = from_first(lambda: read_checkpoint(folder, settings))
 
-    def computed(turns: bool) -> tuple[Tensor, Tensor]:
+    def computed(turns: bool) -> Inputs:
         """Return features and labels of the training images."""
         seen = all_turns(backbone) if turns else backbone
         run = {"device": target, "workers": workers, "progress": extraction_progress}
@@ -165,26 +170,36 @@ def train_dhcnn(
 
     codes = None
     if freeze_backbone or (state is None and (chosen.standardize or chosen.head_epochs)):
-        inputs, labels = from_first(lambda: computed(freeze_backbone and chosen.augment))
-        _check_classes(data.name, labels)
+        inputs = from_first(lambda: computed(freeze_backbone and chosen.augment))
+        _check_classes(data.name, inputs.labels)
         if chosen.standardize:
-            head.standardize(inputs.flatten(0, -2))
+            head.standardize(inputs.values.flatten(0, -2))
         if not freeze_backbone and chosen.head_epochs:
-            codes = _train_head(head.to(target), inputs, labels, chosen, seed, progress)
+            codes = _train_head(head.to(target), inputs, chosen, seed, progress)
     if not freeze_backbone:
-        inputs, labels = load_images(train, backbone.preprocessing, workers)
-        _check_classes(data.name, labels)
+        inputs = load_images(train, backbone.preprocessing, workers)
+        _check_classes(data.name, inputs.labels)
     network = head if freeze_backbone else DHCNN(backbone, head)
     network.to(target, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    trainer = Trainer(network, inputs, labels, chosen, seed=seed, precision=precision, accumulate=accumulate)
+    trainer = Trainer(
+        network, inputs.values, inputs.labels, chosen, seed=seed, precision=precision, accumulate=accumulate
+    )
     if codes is not None:
         trainer.bank.copy_(codes)
     run_epochs(trainer, folder, settings, state, progress)
     whole = DHCNN(backbone, head).requires_grad_(False).to(target).eval()
-    model = HashModel(whole, train.classes, training)
+    model = HashModel(whole, train.classes, {**training, **_learnt_from(drawn, train, inputs)})
     if folder is not None and trainer.rank == 0:
         model.save(folder / MODEL)
     return model
+
+
+def _learnt_from(split: Split, train: Dataset, inputs: Inputs) -> dict[str, Any]:
+    """State the images that were learnt from: those of the split that could be read; and those that could not."""
+    unreadable = {entry.item for entry in inputs.skipped}
+    read = [item for item in split.train if item not in unreadable]
+    skipped = [entry._asdict() for entry in (*train.unreadable, *inputs.skipped)]
+    return {"split": {"seed": split.seed, "train": read, "test": list(split.test)}, "skipped": skipped}
 
 
 def _check_classes(name: str, labels: Tensor) -> None:
@@ -200,17 +215,16 @@ def _extracted(train: Dataset, backbone: Backbone, out: Path | None, run: dict[s
 
 def _train_head(
     head: HashHead,
-    features: Tensor,
-    labels: Tensor,
+    inputs: Inputs,
     recipe: Recipe,
     seed: int,
     progress: Callable[[TrainingProgress], bool | None] | None,
 ) -> Tensor:
     """Train hash layer and classifier alone; return the codes u [n, bits] that they give."""
     alone = as_recipe(recipe, frozen=True)
-    trainer = Trainer(head, features, labels, alone, seed=seed)
+    trainer = Trainer(head, inputs.values, inputs.labels, alone, seed=seed)
     while trainer.epoch < alone.epochs:
         trainer.train_epoch(progress)
     with torch.no_grad():
-        u: Tensor = head(features.to(trainer.device)).u
+        u: Tensor = head(inputs.values.to(trainer.device)).u
     return u

@@ -20,7 +20,7 @@ from rsir_fast.datasets import Dataset, open_dataset, stratified_split
 from rsir_fast.datasets.folder_names import is_training_part, is_validation_part
 from rsir_fast.datasets.places import locate
 from rsir_fast.datasets.scan import Tree
-from rsir_fast.errors import DatasetError, ImageError, TrainingError
+from rsir_fast.errors import DatasetError, ImageError, NoImageReadError, TrainingError
 from rsir_fast.extraction.loader import in_groups
 from rsir_fast.training import own_rank
 
@@ -202,11 +202,13 @@ def cutter(
     """
 
     def load(number: int) -> NDArray[np.uint8]:
-        image = data.load_image(number)
-        try:
-            return cut(image, size, short_side, crop(number))
-        except ImageError as error:
-            raise ImageError(f"{data.items[number]}: {error}") from None
+        def cropped(image: Image.Image) -> NDArray[np.uint8]:
+            try:
+                return cut(image, size, short_side, crop(number))
+            except ImageError as error:
+                raise ImageError(f"{data.items[number]}: {error}") from None
+
+        return data.made_of(number, cropped)
 
     return load
 
@@ -218,7 +220,7 @@ def channel_means(data: Dataset, size: int, short_side: int, workers: int) -> tu
 
     Raises
     ------
-    TrainingError
+    NoImageReadError
         If no image can be read.
     """
     rank, processes = own_rank()
@@ -226,12 +228,14 @@ def channel_means(data: Dataset, size: int, short_side: int, workers: int) -> tu
     mine = chosen[rank::processes]
     sums = torch.zeros(4, dtype=torch.int64)
     groups = [mine[first : first + AT_ONCE] for first in range(0, len(mine), AT_ONCE)]
+    skipped: list[tuple[str, str]] = []
     for batch in in_groups(cutter(data, size, short_side), groups, size, workers):
+        skipped += [(data.items[number], reason) for number, reason in batch.skipped]
         sums[:3] += batch.images.sum((0, 2, 3), dtype=torch.int64)
         sums[3] += len(batch.images) * size * size
     if processes > 1:
         distributed.all_reduce(sums)
     red, green, blue, pixels = sums.tolist()
     if not pixels:
-        raise TrainingError(f"{data.name}: expected images that can be read, found none among {len(chosen)}")
+        raise NoImageReadError(data.name, skipped)
     return red / pixels, green / pixels, blue / pixels

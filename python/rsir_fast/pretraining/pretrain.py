@@ -95,8 +95,12 @@ def pretrain(
     DatasetError
         If there are no images or classes, or the validation images have others.
     TrainingError
-        If there is only one class, nothing to validate with, no image that can be read, the loss is not finite (names
-        the batch), `progress` stopped the run, or the checkpoint is of another training.
+        If there is only one class, nothing to validate with, the loss is not finite (names the batch), `progress`
+        stopped the run, or the checkpoint is of another training.
+    NoImageReadError
+        If no image to train on, or none to validate with, could be read.
+    MachineError
+        If the machine failed to read an image; the last checkpoint stays.
     ValueError
         If a setting is out of range.
 
@@ -164,7 +168,11 @@ def pretrain(
     # Not its speed: the same training gives the same file.
     training["result"] = {key: value for key, value in last.items() if key not in SPEED}
     made = PreTraining(network, float(width), trainer.mean, images.train.classes, training)
-    result = Pretrained(classifier.requires_grad_(False).eval(), made, tuple(trainer.skipped))
+    result = Pretrained(
+        classifier.requires_grad_(False).eval(),
+        made,
+        tuple(dict.fromkeys((*images.train.unreadable, *images.validation.unreadable, *trainer.skipped))),
+    )
     if folder is not None and trainer.rank == 0:
         result.save(folder / WEIGHTS)
     return result

@@ -15,7 +15,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from rsir_fast.backbones import Preprocessing
 from rsir_fast.datasets import Dataset
-from rsir_fast.errors import TrainingError
+from rsir_fast.errors import NoImageReadError, TrainingError
 from rsir_fast.extraction.features import Skipped
 from rsir_fast.extraction.loader import Batch, in_groups
 from rsir_fast.extraction.stamps import Stamps
@@ -118,7 +118,9 @@ class PretrainingTrainer:
         ------
         TrainingError
             If the loss is not finite: names the batch. The weights are those before it.
-            If `progress` returned False, or no image of a part can be read.
+            If `progress` returned False.
+        NoImageReadError
+            If no image of a part can be read.
         DatasetError
             If an image was replaced, changed or removed since the training began.
         """
@@ -161,7 +163,7 @@ class PretrainingTrainer:
         finally:
             loaded.close()
         if not sums[2]:
-            raise TrainingError(f"{self.images.train.name}: expected images that can be read, found none")
+            raise NoImageReadError(self.images.train.name, self.skipped)
         took = time.perf_counter() - start
         measured = self.validate()
         for stamps in self._stamps:
@@ -206,7 +208,7 @@ class PretrainingTrainer:
         if self.processes > 1:
             distributed.all_reduce(sums)
         if not sums[3]:
-            raise TrainingError(f"{held.name}: expected validation images that can be read, found none")
+            raise NoImageReadError(f"{held.name}, to validate with", self.skipped)
         loss_, first, five = (sums[:3] / sums[3]).tolist()
         return {"validation_loss": loss_, "top1": first, "top5": five}
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from rsir_fast.extraction import Features
 from rsir_fast.protocols.evaluation import describe_dataset
-from rsir_fast.protocols.ge2018 import evaluate_ge2018
+from rsir_fast.protocols.ge2018 import check_classes, evaluate_ge2018
 
 __all__ = ["OPTIONS", "Option", "compare_ge2018"]
 
@@ -75,6 +75,8 @@ def compare_ge2018(
     DatasetError
         If the features cannot be evaluated at all.
     """
+    for _, made in features:
+        check_classes(made.name, made.labels)
     rows: list[dict[str, Any]] = []
     for label, made in features:
         for option in options:

@@ -93,13 +93,13 @@ def evaluate_dhcnn2021(features: Features, *, examples: int = 15, threads: int |
     result = {
         "protocol": "dhcnn2021",
         "rsir_fast": version("rsir-fast"),
-        "dataset": describe_dataset(features),
+        "dataset": {**describe_dataset(features), "notes": [*features.notes, *_not_here(images, split)]},
         "features": describe_features(features),
         "bits": images.bits,
         "classes": classes,
         "images": {"train": len(images.train), "test": len(images.test)},
         "split": {"seed": split.get("seed"), **{part: len(split[part]) for part in ("train", "test")}},
-        "training": {name: value for name, value in training.items() if name != "split"},
+        "training": {name: value for name, value in training.items() if name not in ("split", "skipped")},
         "queries": describe_queries([features.items[row] for row in images.test], images.labels[images.test]),
         "test_vs_train": visual,
         "test_vs_test": among_test,
@@ -117,6 +117,17 @@ def evaluate_dhcnn2021(features: Features, *, examples: int = 15, threads: int |
         if found is not None
     }
     return Evaluation(result, shown, by_query)
+
+
+def _not_here(images: _Images, split: dict[str, Any]) -> list[str]:
+    """Say how many images of the model's split are not among those evaluated."""
+    found = {"training": (images.train, split["train"]), "test": (images.test, split["test"])}
+    return [
+        f"{len(wanted) - len(rows)} of the {len(wanted)} {part} images of the model's split are not here, or could not "
+        "be read"
+        for part, (rows, wanted) in found.items()
+        if len(rows) < len(wanted)
+    ]
 
 
 class Split(NamedTuple):

@@ -63,7 +63,7 @@ def concatenated(parts: Sequence[Features]) -> Features:
         first.name,
         root=first.root,
         provenance=_provenance(parts),
-        skipped=first.skipped,
+        skipped=tuple({entry.item: entry for part in parts for entry in part.skipped}.values()),
         notes=first.notes,
     )
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from rsir_fast.base.durable import LEFTOVER, remove, sweep, write_durably
 from rsir_fast.base.reading import read_json, reading
-from rsir_fast.base.text import printable
+from rsir_fast.base.text import printable, short
 from rsir_fast.datasets.dataset import Dataset
 from rsir_fast.datasets.scan import natural_key
 from rsir_fast.datasets.scenes.draw import SCENE_CLASSES, draw_scene
@@ -135,7 +135,7 @@ def _claim(root: Path, wanted: dict[str, object], force: bool) -> None:
     begun = isinstance(found, dict) and _REPLACING in found
     others = [name for name in os.listdir(root) if not LEFTOVER.fullmatch(name)] if root.is_dir() else []
     if not force and others and not begun:
-        held = f"scenes made with {found}" if found else "other files"
+        held = f"scenes made with {short(found, 200)}" if found else "other files"
         raise DatasetError(
             f"expected a new or empty folder at {printable(root)}, found {held}; "
             "choose another folder, or replace them with force (--force)"

@@ -1,0 +1,76 @@
+"""The campaigns of `tools/`, in short: damaged files, and commands killed or failing at any call."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TOOLS = Path(__file__).parents[1] / "tools"
+
+
+def run(*arguments: str) -> str:
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
+    command = [sys.executable, "-W", "ignore", *arguments]
+    ended = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert ended.returncode == 0, ended.stdout[-4000:] + ended.stderr[-4000:]
+    return ended.stdout
+
+
+def test_only_our_errors_leave_a_reader():
+    said = run(str(TOOLS / "hostile.py"), "--cases", "60")
+    counts = re.findall(r"(.+): 60 damaged, (\d+) refused, (\d+) read, 0 foreign", said)
+    assert len(counts) == 13
+    refused = {name: int(number) for name, number, _ in counts}
+    assert all(refused[name] > 20 for name in ("manifest", "shard", "items", "split", "model", "checkpoint"))
+
+
+def test_a_command_killed_or_failing_at_a_call_can_be_run_again():
+    said = run(str(TOOLS / "crash.py"), "--short", "features", "features --force")
+    assert len(re.findall(r"features.*: \d\d calls disturbed, 0 failed", said)) == 2
+
+
+STRACE = ["strace", "-f", "-qq", "-e", "trace=fsync,rename,renameat,renameat2", "-y"]
+
+
+def test_the_system_sees_file_and_folder_synced_around_every_rename(tmp_path):
+    if (
+        shutil.which("strace") is None
+        or subprocess.run(["strace", "true"], capture_output=True, check=False).returncode
+    ):
+        pytest.skip("needs strace, and the right to trace")
+    program = (
+        "from rsir_fast.datasets import generate_scenes\n"
+        "from rsir_fast.descriptors import LocalBinaryPatterns, describe_dataset\n"
+        "from rsir_fast.base.together import replace_together\n"
+        "import sys; from pathlib import Path\n"
+        "out = Path(sys.argv[1])\n"
+        "data = generate_scenes(out / 'scenes', classes=1, per_class=2, size=32)\n"
+        "describe_dataset(data, LocalBinaryPatterns(), out=out / 'features', workers=0)\n"
+        "replace_together(out / 'report', {'a': b'1', 'b': b'2'})\n"
+    )
+    log = tmp_path / "log"
+    subprocess.run([*STRACE, "-o", log, sys.executable, "-c", program, tmp_path / "out"], check=True)
+    below = re.escape(str(tmp_path / "out"))
+    rename = re.compile(rf'rename\w*\((?:AT_FDCWD\S*, )?"({below}[^"]*)", (?:AT_FDCWD\S*, )?"({below}[^"]*)".*\) += 0')
+    synced: set[str] = set()
+    to_sync: set[str] = set()
+    renamed = 0
+    for line in log.read_text().splitlines():
+        if found := re.search(rf"fsync\(\d+<({below}[^>]*)>\) += 0", line):
+            synced.add(found[1])
+            to_sync.discard(found[1])
+        elif found := rename.search(line):
+            source, place = found.groups()
+            assert source in synced, f"{source} was not synced before it was renamed"
+            # What was synced stays so under its new name, the content of a folder too.
+            synced |= {place + path.removeprefix(source) for path in synced if f"{path}/".startswith(f"{source}/")}
+            to_sync.add(str(Path(place).parent))
+            renamed += 1
+    assert renamed >= 12
+    assert not to_sync, f"not synced after a rename: {to_sync}"
