@@ -103,7 +103,7 @@ def evaluate_ge2018(
         ``precision_at``, ``recall_at``, ``pr_curve``, ``per_class`` and ``per_query``, the AP of every query (None
         where nothing is relevant) in the order of ``queries``: ``items`` and ``labels``, numbers of classes.
         ``ties`` (not where rankings are diffused) has ``tied_share``, the share of the distances from 64 queries that
-        are tied, and ``map_expected_over_ties``: None, or from a share of 5 % on mAP expected over a random order of
+        are tied, and ``map_expected_over_ties``: None, or from a share of 10 % on mAP expected over a random order of
         ties, ``query_excluded`` and ``query_included``.
 
     Raises
