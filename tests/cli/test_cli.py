@@ -105,6 +105,7 @@ class TestFeatures:
         assert "was finished already" in result.stderr
         result = rsir("features", scenes, "--out", copy, *NETWORK, "--batch-size", "5", code=1)
         assert "--batch-size was 32, is 5" in result.stderr
+        assert result.stderr.count("finished") == 0  # one sentence, not two that contradict each other
         (copy / "manifest.json").unlink()
         rsir("features", scenes, "--out", copy, *NETWORK)  # unfinished: the same command goes on
         rsir("features", scenes, "--out", copy, *NETWORK, "--resume")  # as it was asked for before

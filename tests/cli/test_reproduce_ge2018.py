@@ -52,7 +52,12 @@ def test_twice_the_same_bytes(scenes, weights, tmp_path):
     assert "\n1 of 12: one: cnn-alex, pool5, fc6, fc7\n" in done.stderr
     assert "\n12 of 12: two: lbp\n" in done.stderr
     assert done.stdout.splitlines()[-1] == f"report: {tmp_path / 'a/report.html'}"
-    assert re.search(r"CNN-M, fc6 +– \[\d\]", done.stdout)
+    # Nothing is published for this data set, and there is one file of weights.
+    assert "CNN-M, fc6" not in done.stdout
+    said = " ".join(done.stdout.split())
+    assert "9 rows and 1 column without any figure are left out (weights not found: imagenet-vgg-m.mat; " in said
+    assert len(json.loads((tmp_path / "a/result.json").read_text())["datasets"][0]["rows"]) == 14
+    assert (tmp_path / "a/map-one.csv").read_text().count("\n") == 6
     first = contents(tmp_path / "a")
     assert {"map-one.tex", "map-two.md", "anmrr.csv", "report.html", "result.json"} < set(first)
 
@@ -60,6 +65,11 @@ def test_twice_the_same_bytes(scenes, weights, tmp_path):
     assert again.exit_code == 0, again.output
     assert again.stderr == ""
     assert contents(tmp_path / "a") == first
+
+    every = run(*arguments, "--quiet", "--all-rows")
+    assert re.search(r"CNN-M, fc6 +– \[\d\]", every.stdout)
+    assert "left out" not in every.stdout
+    assert (tmp_path / "a/map-one.csv").read_text().count("\n") == 15
 
 
 def test_from_nothing_all_but_times_are_the_same(scenes, weights, tmp_path):

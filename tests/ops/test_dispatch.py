@@ -147,3 +147,29 @@ print("ready", flush=True)
 rf.euclidean_topk(x, x, 10, threads={threads})
 """
     assert ends_by_ctrl_c(program)
+
+
+@pytest.mark.gpu
+def test_threads_of_other_devices_leave_theirs_alone():
+    """A new thread's current device is 0: used for work on another, it stays unused, without a context of its own."""
+    program = """
+import threading, torch, rsir_fast as rf
+device = f"cuda:{torch.cuda.device_count() - 1}"
+x = torch.rand(300, 40, device=device)
+failures = []
+def search():
+    try:
+        rf.euclidean_topk(x[:9], x, 5)
+    except BaseException as error:
+        failures.append(error)
+thread = threading.Thread(target=search)
+thread.start()
+thread.join()
+assert not failures, failures
+import ctypes
+active, flags = ctypes.c_int(), ctypes.c_uint()
+assert ctypes.CDLL("libcuda.so.1").cuDevicePrimaryCtxGetState(0, ctypes.byref(flags), ctypes.byref(active)) == 0
+assert active.value == (torch.cuda.device_count() == 1)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

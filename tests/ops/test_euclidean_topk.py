@@ -214,6 +214,7 @@ def test_cuda_dtypes_streams_and_normalised_rows():
 @pytest.fixture
 def _certified(monkeypatch):
     monkeypatch.setattr(_device_topk, "CERTIFY_ELEMENTS", 0)
+    monkeypatch.setattr(_device_topk, "SECOND_ELEMENTS", 0)
     if not cuda().certifies(torch.cuda.current_device()):
         pytest.skip("the tensor cores of this device are too old")
 
@@ -267,8 +268,34 @@ def test_cuda_certified_search_where_nothing_can_be_excluded(kind):
         database *= np.float32(10.0) ** rng.integers(-30, 18, (40_000, 1)).astype(np.float32)
     else:
         database = np.linspace(9, 1, 40_000, dtype=np.float32)[:, None] * database
+    prepared = rf.prepare(torch.from_numpy(database).cuda())
     for k in (1, 100, 1000):
-        assert same_answer(cuda_answer(queries, database, k), rf.euclidean_topk(queries, database, k))
+        expected = rf.euclidean_topk(queries, database, k)
+        assert same_answer(cuda_answer(queries, database, k), expected)
+        few = rf.euclidean_topk(queries[:6], prepared, k)  # int8, half precision after it
+        assert same_answer(few, (expected[0][:6], expected[1][:6]))
+
+
+@pytest.mark.gpu
+def test_cuda_memory_of_a_prepared_database_is_not_handed_on_too_early():
+    """Searched on one stream behind much other work, deleted, and its memory asked for on the stream that made it."""
+    rng = np.random.default_rng(13)
+    x = np.maximum(rng.standard_normal((60_000, 256)), 0).astype(np.float32)
+    expected = rf.euclidean_topk(x[:3], x, 10)
+    queries, database = torch.from_numpy(x[:3]).cuda(), torch.from_numpy(x).cuda()
+    for _ in range(3):
+        prepared = rf.prepare(database)
+        torch.cuda.synchronize()
+        other = torch.cuda.Stream()
+        with torch.cuda.stream(other):
+            torch.cuda._sleep(200_000_000)
+            distances, ids = rf.euclidean_topk(queries, prepared, 10)
+        sizes = [held.numel() * held.element_size() for held in (prepared.rows, *prepared.copies.values())]
+        del prepared
+        overwritten = [torch.full((size,), 77, dtype=torch.uint8, device="cuda") for size in sizes]
+        other.synchronize()
+        assert same_answer((distances.cpu().numpy(), ids.cpu().numpy()), expected)
+        del overwritten
 
 
 @pytest.mark.gpu

@@ -88,6 +88,7 @@ def test_a_layer_is_that_of_extraction_and_evaluation_by_hand(scenes, weights, d
     row = rows(done[1])[method]
     for convention in ("query_excluded", "query_included"):
         figures = json.loads(result_json(by_hand.result[convention]))
+        figures.pop("per_query")  # in OUT/runs, as average_precision
         assert {key: row[convention][key] for key in figures} == figures
         values = by_hand.average_precision[convention]
         _, low, high = bootstrap_interval(values)
@@ -359,5 +360,5 @@ def test_a_moved_folder_and_a_damaged_result(scenes, tmp_path):
         if content is not None:
             (tmp_path / "out/runs/a/lbp/result.json").write_bytes(content)
         again = reproduce_ge2018({"a": tmp_path / "two/data"}, **settings)
-        assert again["datasets"][0]["dataset"]["root"] == str(tmp_path / "two/data")
+        assert str(tmp_path) not in json.dumps(again)
         assert rows(again)["lbp"]["query_excluded"] == rows(first)["lbp"]["query_excluded"]

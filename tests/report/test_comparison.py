@@ -133,4 +133,8 @@ def test_terminal(result):
     with console.capture() as captured:
         console.print(comparison_table(result))
     assert re.search(r"\n   DHCNN +92.50 ± 3.54 ", captured.get())
+    assert "1 row without any figure is left out (too many <bits>); --all-rows keeps it." in captured.get()
+    with console.capture() as captured:
+        console.print(comparison_table(result, all_rows=True))
     assert "[2] too many <bits>" in captured.get()
+    assert "left out" not in captured.get()

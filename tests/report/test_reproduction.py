@@ -175,7 +175,7 @@ def test_files(result, tmp_path):
     assert len(page.values("id")) == len(set(page.values("id")))
     anchors = [link.removeprefix("#") for link in page.values("href") if link.startswith("#") and "-" in link]
     assert set(anchors) <= set(page.values("id"))
-    assert page.text.count("weights not found: imagenet-caffe-alex.mat") == 3
+    assert page.text.count("weights not found: imagenet-caffe-alex.mat") == 4
     assert "a <b>: class0/text.jpg" in page.text
     assert "not verified" in page.text  # what of a descriptor could not be checked against its publication
     assert "rsir reproduce <x>" in page.text

@@ -101,6 +101,10 @@ cudaError_t multiply(const Product& product, cudaStream_t stream) {
 #ifdef RSIR_SM90A
     if (major == 9) return multiply_sm90(product, stream);
 #endif
+    // Of sm_86, sm_89 and sm_120; of sm_80; of sm_100.
+    static_assert(2 * kStageBytes + sizeof(ItemTerms) <= 99 * 1024 &&
+                  3 * kStageBytes + sizeof(ItemTerms) <= 163 * 1024 &&
+                  4 * kStageBytes + sizeof(ItemTerms) <= 227 * 1024);
     const int stages = (most - static_cast<int>(sizeof(ItemTerms))) / kStageBytes;
     if (stages >= 4) return multiply_in<4>(product, stream);
     return stages == 3 ? multiply_in<3>(product, stream) : multiply_in<2>(product, stream);

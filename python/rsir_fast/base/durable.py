@@ -29,6 +29,7 @@ __all__ = [
     "move",
     "placing_folder",
     "remove",
+    "remove_empty",
     "replacing",
     "sweep",
     "sync_folder",
@@ -93,7 +94,7 @@ def replacing(path: Path, *, keep: Path | None = None, size: int | None = None) 
         with written(path, size):
             os.fsync(part.fileno())
             if keep is not None and path.exists():
-                os.replace(path, keep)
+                _link(path, keep)
             os.replace(place, path)
     except BaseException:
         with contextlib.suppress(OSError):  # the first error is the one to tell
@@ -102,6 +103,15 @@ def replacing(path: Path, *, keep: Path | None = None, size: int | None = None) 
     finally:
         part.close()  # ends the lock
     sync_folder(path.parent)
+
+
+def _link(path: Path, keep: Path) -> None:
+    """Give a file a second name."""
+    keep.unlink(missing_ok=True)
+    try:
+        os.link(path, keep)
+    except OSError:
+        os.replace(path, keep)  # no links on this file system
 
 
 @contextmanager
@@ -263,6 +273,24 @@ def remove(*paths: Path) -> None:
             folders[path.parent] = None
     for folder in folders:
         sync_folder(folder)
+
+
+def remove_empty(folder: Path) -> None:
+    """Remove a folder, if it is there and nothing is in it.
+
+    Raises
+    ------
+    MachineError
+        If it is empty and cannot be removed.
+    """
+    with written(folder):
+        try:
+            folder.rmdir()
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST, errno.EBUSY):
+                return
+            raise
+    sync_folder(folder.parent)
 
 
 def move(source: Path, place: Path) -> None:

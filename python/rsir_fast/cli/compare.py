@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from rsir_fast.base.shared import shared_path
+from rsir_fast.cli import completion as values
 from rsir_fast.cli import options as opt
 from rsir_fast.cli.session import note, print_json, print_result, reported_errors
 
@@ -24,10 +26,20 @@ class Form(str, Enum):
 def compare(
     features: Annotated[list[Path], typer.Argument(help="Folders written by `rsir features`, of the same images.")],
     steps: Annotated[
-        list[str] | None, typer.Option("--steps", help="Post-processing to try, as in `rsir evaluate ge2018`; repeat.")
+        list[str] | None,
+        typer.Option(
+            "--steps",
+            help="Post-processing to try, as in `rsir evaluate ge2018`; repeat.",
+            autocompletion=values.parts_of(values.STEPS),
+        ),
     ] = None,
     rerank: Annotated[
-        list[str] | None, typer.Option("--rerank", help="Re-ranking to try, with each --steps and without; repeat.")
+        list[str] | None,
+        typer.Option(
+            "--rerank",
+            help="Re-ranking to try, with each --steps and without; repeat.",
+            autocompletion=values.parts_of(values.STAGES),
+        ),
     ] = None,
     form: Annotated[Form, typer.Option("--form", help="How the table is written.")] = Form.table,
     threads: opt.Threads = None,
@@ -52,7 +64,7 @@ def compare(
         for chain in rerank or []:
             parse_rerank(chain)
         opt.check_device(device)
-        loaded = [(str(folder), Features.load(folder)) for folder in features]
+        loaded = [(shared_path(str(folder)), Features.load(folder)) for folder in features]
         skipped += dict.fromkeys(entry for _, made in loaded for entry in made.skipped)
         if len(loaded) > 1:
             loaded.append(("all side by side", concatenated([made for _, made in loaded])))

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import platform
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rsir_fast.base.shared import shared_path
 from rsir_fast.cli import options as opt
 from rsir_fast.cli.session import print_json, print_result, reported_errors
 
@@ -23,9 +25,13 @@ def doctor(
             "--all-networks", help="List every network, not only those of the paper and those with weights here."
         ),
     ] = False,
+    paths: Annotated[
+        bool, typer.Option("--paths", help="Say where files lie on this machine, in full; leave it out to share.")
+    ] = False,
     json: opt.Json = False,
 ) -> None:
     """Show versions, instruction sets, devices, and where weights are or would come from."""
+    shown: Callable[[str], str] = str if paths else shared_path
     from rsir_fast.ops._cores import cpu_quota
 
     with reported_errors():
@@ -33,15 +39,17 @@ def doctor(
             "rsir_fast": _ourselves(),
             "system": {
                 "python": platform.python_version(),
-                "executable": sys.executable,
+                "executable": shown(sys.executable),
                 "platform": platform.platform(),
                 "cores": len(os.sched_getaffinity(0)),
                 "cpu_quota": cpu_quota(),
             },
             "packages": _packages(),
             "cuda": _cuda(),
-            "environment": {name: value for name, value in sorted(os.environ.items()) if name.startswith("RSIR_")},
-            "networks": _networks(),
+            "environment": {
+                name: shown(value) for name, value in sorted(os.environ.items()) if name.startswith("RSIR_")
+            },
+            "networks": _networks(shown),
         }
         if json:
             print_json(found)
@@ -94,7 +102,7 @@ def _cuda() -> dict[str, Any]:
     }
 
 
-def _networks() -> list[dict[str, Any]]:
+def _networks(shown: Callable[[str], str]) -> list[dict[str, Any]]:
     from rsir_fast.backbones import list_backbones
 
     return [
@@ -102,7 +110,7 @@ def _networks() -> list[dict[str, Any]]:
             "name": info.name,
             "layers": list(info.layers),
             "default_layer": info.default_layer,
-            "weights": None if info.path is None else str(info.path),
+            "weights": None if info.path is None else shown(str(info.path)),
             "source": info.source,
             "file": info.weight_file,
             "origin": info.origin,

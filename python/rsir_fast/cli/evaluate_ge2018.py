@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rsir_fast.cli import completion as values
 from rsir_fast.cli import options as opt
 from rsir_fast.cli.evaluating import check_out, default_out, extracted, placed, write_and_print
 from rsir_fast.cli.session import AGAIN, kept, note, reported_errors
@@ -50,6 +51,7 @@ def ge2018(
         typer.Option(
             "--rerank",
             help="expand:K[:ALPHA], augment:K[:ALPHA], diffuse:K[:ALPHA[:GAMMA]]; parted by commas.",
+            autocompletion=values.parts_of(values.STAGES),
             rich_help_panel=_BEYOND,
             show_default=False,
         ),

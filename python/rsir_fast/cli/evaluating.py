@@ -5,16 +5,20 @@ from __future__ import annotations
 import platform
 import shlex
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
+from rsir_fast.base.shared import shared_command, within
 from rsir_fast.cli import options as opt
 from rsir_fast.cli.session import extraction_progress, note, plural, print_json, print_result
-from rsir_fast.errors import RsirError
+from rsir_fast.errors import ImageError, RsirError
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from rsir_fast.backbones import Backbone
     from rsir_fast.datasets import Dataset
     from rsir_fast.descriptors import Descriptor
@@ -79,12 +83,12 @@ def write_and_print(evaluation: Evaluation, features: Features, out: Path, *, pe
 
     if evaluation.result["features"]["non_finite_rows"]:
         note(f"rsir: {notes(evaluation.result)[-1]}")
-    load_image = None if features.root is None else features.as_dataset().load_image
+    load_image = None if features.root is None else partial(_shared_image, features.as_dataset())
     machine = {
         "Machine": f"{platform.system()} {platform.machine()}",
         "Python": platform.python_version(),
     }
-    command = shlex.join(["rsir", *sys.argv[1:]])
+    command = shlex.join(["rsir", *shared_command(sys.argv[1:])])
     paths = write_report(out, evaluation.result, evaluation.examples, load_image, command=command, machine=machine)
     if json:
         print_json(evaluation.result)
@@ -92,6 +96,14 @@ def write_and_print(evaluation: Evaluation, features: Features, out: Path, *, pe
         print_result(result_table(evaluation.result, per_class=per_class))
         typer.echo(f"report: {paths['report'].absolute()}")
     return paths["report"]
+
+
+def _shared_image(dataset: Dataset, item: int) -> Image.Image:
+    """Load an image for a page; why it cannot be read is said without where it lies."""
+    try:
+        return dataset.load_image(item)
+    except ImageError as error:
+        raise ImageError(within(str(error), dataset.root)) from None
 
 
 def default_out(*parts: str) -> Path:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar
 
 import typer
 
+from rsir_fast.cli import completion as values
+from rsir_fast.cli.choices import AnmrrK as AnmrrK
+from rsir_fast.cli.choices import Decoder as Decoder
+from rsir_fast.cli.choices import Normalize as Normalize
+from rsir_fast.cli.choices import Precision as Precision
+from rsir_fast.cli.choices import Resize as Resize
 from rsir_fast.cli.memory import keep_freed_memory
 from rsir_fast.cli.session import note
 from rsir_fast.errors import DatasetError, WeightFileError
@@ -18,42 +23,6 @@ if TYPE_CHECKING:
     from rsir_fast.datasets import Dataset
     from rsir_fast.descriptors import Descriptor
     from rsir_fast.extraction import Features
-
-
-class Resize(str, Enum):
-    """How an image comes to the network's input size."""
-
-    whole = "whole"
-    short_side = "short-side"
-
-
-class Precision(str, Enum):
-    """Arithmetic of the network."""
-
-    float32 = "float32"
-    bfloat16 = "bfloat16"
-
-
-class Decoder(str, Enum):
-    """What decodes JPEG files."""
-
-    cpu = "cpu"
-    cuda = "cuda"
-
-
-class Normalize(str, Enum):
-    """Gaussian normalisation."""
-
-    row = "row"
-    feature = "feature"
-    none = "none"
-
-
-class AnmrrK(str, Enum):
-    """K of ANMRR."""
-
-    two_ng = "2ng"
-    mpeg7 = "mpeg7"
 
 
 Loaded = TypeVar("Loaded", covariant=True)
@@ -79,13 +48,21 @@ _IMAGES = "Images"
 BackboneName = Annotated[
     str,
     typer.Option(
-        "--backbone", "-b", help="Network: cnn-alex, cnn-m, ..., or any of torchvision's.", rich_help_panel=_NETWORK
+        "--backbone",
+        "-b",
+        help="Network: cnn-alex, cnn-m, ..., or any of torchvision's.",
+        autocompletion=values.complete_backbone,
+        rich_help_panel=_NETWORK,
     ),
 ]
 Layer = Annotated[
     str | None,
     typer.Option(
-        "--layer", "-l", help="pool5, fc6, fc7, gap, or a graph node. Default: the network's.", rich_help_panel=_NETWORK
+        "--layer",
+        "-l",
+        help="pool5, fc6, fc7, gap, or a graph node. Default: the network's.",
+        autocompletion=values.complete_layer,
+        rich_help_panel=_NETWORK,
     ),
 ]
 Weights = Annotated[
@@ -100,6 +77,7 @@ DescriptorName = Annotated[
     typer.Option(
         "--descriptor",
         help="No network: bovw-150, bovw-15000 (or bovw-N), morphological-62, colour-histogram, hog, lbp.",
+        autocompletion=values.complete_descriptor,
         rich_help_panel=_NETWORK,
     ),
 ]
@@ -128,7 +106,12 @@ PrecisionMode = Annotated[
     Precision, typer.Option(help="bfloat16 is faster where the device has it.", rich_help_panel=_NETWORK)
 ]
 Device = Annotated[
-    str | None, typer.Option(help="cpu, cuda, cuda:1. Default: CUDA where there is one.", rich_help_panel=_RUN)
+    str | None,
+    typer.Option(
+        help="cpu, cuda, cuda:1. Default: CUDA where there is one.",
+        autocompletion=values.one_of(values.DEVICES),
+        rich_help_panel=_RUN,
+    ),
 ]
 JpegDecoder = Annotated[
     Decoder, typer.Option("--decoder", help="cuda: JPEG by nvJPEG; rounds otherwise.", rich_help_panel=_RUN)
@@ -160,6 +143,10 @@ Download = Annotated[
 ]
 Force = Annotated[bool, typer.Option("--force", help="Replace what is there.", rich_help_panel=_RUN)]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no notes.", rich_help_panel=_RUN)]
+AllRows = Annotated[
+    bool,
+    typer.Option("--all-rows", help="Keep rows and columns of the tables that hold no figure.", show_default=False),
+]
 Resume = Annotated[
     bool,
     typer.Option(
@@ -191,6 +178,7 @@ Steps = Annotated[
     typer.Option(
         "--steps",
         help="Post-processing, in this order: power[:P], l2, cosine, center, pca:DIMS, whiten:DIMS; parted by commas.",
+        autocompletion=values.parts_of(values.STEPS),
         rich_help_panel="Beyond the paper",
         show_default=False,
     ),

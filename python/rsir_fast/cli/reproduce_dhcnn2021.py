@@ -59,6 +59,7 @@ def dhcnn2021(
     bands: opt.Bands = None,
     scale: opt.Scale = None,
     all_items: opt.AllItems = False,
+    all_rows: opt.AllRows = False,
     threads: opt.Threads = None,
     workers: opt.Workers = None,
     device: opt.Device = None,
@@ -117,7 +118,7 @@ def dhcnn2021(
                 training_progress=training,
             )
         skipped += [Skipped(**entry) for entry in result["dataset"]["skipped"]]
-        conclude(result, comparison_table, write_comparison, target, json=json)
+        conclude(result, comparison_table, write_comparison, target, all_rows=all_rows, json=json)
 
 
 def _lengths(given: list[str]) -> list[int]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rsir_fast.cli import completion as values
 from rsir_fast.cli import options as opt
 from rsir_fast.cli.memory import keep_freed_memory
 from rsir_fast.cli.reproducing import check_tables_folder, conclude, left, say
@@ -42,6 +43,7 @@ def ge2018(
             "-b",
             help="Networks beside the paper's: NAME or NAME:LAYER, or none; repeat. "
             "\\[default: squeezenet1_1, mobilenet_v2]",
+            autocompletion=values.complete_several_backbones,
             rich_help_panel=_ROWS,
             show_default=False,
         ),
@@ -52,6 +54,7 @@ def ge2018(
             "--descriptor",
             help="Shallow descriptors, or none; repeat. \\[default: bovw-150, bovw-15000, morphological-62, "
             "colour-histogram, hog, lbp]",
+            autocompletion=values.complete_several_descriptors,
             rich_help_panel=_ROWS,
             show_default=False,
         ),
@@ -61,6 +64,7 @@ def ge2018(
         typer.Option(
             "--reference",
             help="Row that all others are compared with, such as cnn-m:fc6. \\[default: the first with figures]",
+            autocompletion=values.complete_row,
             rich_help_panel=_ROWS,
             show_default=False,
         ),
@@ -71,11 +75,20 @@ def ge2018(
     steps: Annotated[
         str,
         typer.Option(
-            help="Post-processing, as in `rsir evaluate ge2018`.", rich_help_panel=_BEYOND, show_default=False
+            help="Post-processing, as in `rsir evaluate ge2018`.",
+            autocompletion=values.parts_of(values.STEPS),
+            rich_help_panel=_BEYOND,
+            show_default=False,
         ),
     ] = "",
     rerank: Annotated[
-        str, typer.Option(help="Re-ranking, as in `rsir evaluate ge2018`.", rich_help_panel=_BEYOND, show_default=False)
+        str,
+        typer.Option(
+            help="Re-ranking, as in `rsir evaluate ge2018`.",
+            autocompletion=values.parts_of(values.STAGES),
+            rich_help_panel=_BEYOND,
+            show_default=False,
+        ),
     ] = "",
     batch_size: opt.BatchSize = 32,
     precision: opt.PrecisionMode = opt.Precision.float32,
@@ -85,6 +98,7 @@ def ge2018(
     download: Annotated[
         bool, typer.Option("--download", help="Fetch weight files, and UC Merced, that are not here.")
     ] = False,
+    all_rows: opt.AllRows = False,
     threads: opt.Threads = None,
     workers: opt.Workers = None,
     device: opt.Device = None,
@@ -93,8 +107,8 @@ def ge2018(
 ) -> None:
     """Measure every row of Ge et al. 2018 on every data set, beside the published numbers.
 
-    Rows: CNN-Alex, CNN-M, CNN-16, CNN-19 with pool5, fc6, fc7, as far as weight files are here (a cell without says
-    which is missing), shallow descriptors, further networks. Writes mAP of each data set (Tables 2 and 3), dimension,
+    Rows: CNN-Alex, CNN-M, CNN-16, CNN-19 with pool5, fc6, fc7, as far as weight files are here (a note says which
+    are missing), shallow descriptors, further networks. Writes mAP of each data set (Tables 2 and 3), dimension,
     ANMRR and times (Table 4) as Markdown, CSV and LaTeX, mAP by class, P-R and precision by number (Figures 3 to 5) as
     SVG, all of it as report.html, and result.json: by the same command to the same bytes. Interrupted, the same
     command again goes on where it was.
@@ -140,7 +154,7 @@ def ge2018(
                 if row.get("remark"):
                     note(f"rsir: {entry['name']}, {row['method']}: {row['remark']}")
         skipped += [Skipped(**entry) for dataset in result["datasets"] for entry in dataset["dataset"]["skipped"]]
-        conclude(result, reproduction_tables, write_reproduction, target, json=json)
+        conclude(result, reproduction_tables, write_reproduction, target, all_rows=all_rows, json=json)
 
 
 def _datasets(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
+from rsir_fast.base.shared import shared_command
 from rsir_fast.cli.session import AGAIN, kept, note, plural, print_json, print_result
 from rsir_fast.errors import RsirError
 
@@ -32,18 +33,19 @@ def say(stage: Stage) -> None:
 
 def conclude(
     result: dict[str, Any],
-    table: Callable[[Mapping[str, Any]], RenderableType],
+    table: Callable[..., RenderableType],
     write: Callable[..., dict[str, Path]],
     out: Path,
     *,
+    all_rows: bool,
     json: bool,
 ) -> None:
     """Write all files and print the result."""
-    paths = write(out, result, command=shlex.join(["rsir", *sys.argv[1:]]))
+    paths = write(out, result, command=shlex.join(["rsir", *shared_command(sys.argv[1:])]), all_rows=all_rows)
     if json:
         print_json(result)
     else:
-        print_result(table(result))
+        print_result(table(result, all_rows=all_rows))
         typer.echo(f"report: {paths['report.html'].absolute()}")
 
 

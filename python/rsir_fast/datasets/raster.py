@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rsir_fast.base.faults import is_machine_fault
 from rsir_fast.base.text import printable
 from rsir_fast.datasets.bands import chosen_bands
 from rsir_fast.datasets.costs import raster_cost
@@ -24,6 +25,7 @@ from rsir_fast.datasets.limits import Cost
 from rsir_fast.datasets.samples import Samples
 from rsir_fast.datasets.source import Source
 from rsir_fast.datasets.strict import strict_decoders
+from rsir_fast.datasets.tiff_damage import refuse_damaged_tiff
 from rsir_fast.datasets.tiff_directories import refuse_many_pages
 from rsir_fast.errors import ImageError
 
@@ -75,7 +77,6 @@ def read_raster(
         If GDAL found too little memory.
     """
     import rasterio
-    from rasterio.errors import RasterioError
     from rasterio.session import DummySession
 
     name = uuid.uuid4().hex
@@ -89,6 +90,8 @@ def read_raster(
             rasterio.open(name, driver=driver, opener=lambda *_, **__: source.again()) as dataset,
         ):
             admit(raster_cost(dataset, bands, source.size))
+            if driver == "GTiff":
+                refuse_damaged_tiff(source.again(), dataset.width * dataset.height, _decoded_bytes(dataset))
             of_tags = set(complaints)
             samples = _read(dataset, driver, bands)
             # What is said while samples are read is said of them, unless it is about tags, which are read again.
@@ -97,11 +100,25 @@ def read_raster(
                 raise ImageError(f"damaged image ({_plain(damage[0], name)})")
             placed = dataset.crs is not None or not dataset.transform.is_identity or bool(dataset.gcps[0])
         return samples, tiff_orientation(source) if driver == "GTiff" and not placed else 1
-    except RasterioError as error:
+    except (ImageError, MemoryError):
+        raise
+    # What rasterio has no error of its own for comes as GDAL's, or as Python's.
+    except Exception as error:
+        if is_machine_fault(error):
+            raise
         causes = _causes(error)
         if any(type(cause).__name__ == "CPLE_OutOfMemoryError" for cause in causes):
             raise MemoryError(_plain(str(causes[-1]), name)) from None
         raise ImageError(f"damaged or unsupported image ({_plain(str(causes[-1]), name)})") from None
+
+
+def _decoded_bytes(dataset: Any) -> int:
+    """Return the bytes of all blocks, of 16 bands at most where each band has its own."""
+    height, width = dataset.block_shapes[0]
+    pixels = -(-dataset.height // height) * height * -(-dataset.width // width) * width
+    together = dataset.profile.get("interleave") == "pixel"
+    bands = dataset.count if together else min(dataset.count, 16)
+    return int(pixels * np.dtype(dataset.dtypes[0]).itemsize * bands)
 
 
 def _causes(error: BaseException) -> list[BaseException]:

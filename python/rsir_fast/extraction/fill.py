@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rsir_fast.base.shared import within
 from rsir_fast.base.text import listed
 from rsir_fast.datasets import Dataset
 from rsir_fast.errors import FeaturesError, NoImageReadError, RsirError
@@ -138,9 +139,10 @@ def fill(
         with contextlib.closing(rows(numbers)) as made:
             for first in todo:
                 images = min(shard, len(data) - first)
-                found = _shard(made, images, dim, meter)
+                matrix, found = _shard(made, images, dim, meter)
                 stamps.check(first, images)
-                sink.add_shard(first, images, *found)
+                told = [(number, within(reason, data.root)) for number, reason in found]
+                sink.add_shard(first, images, matrix, told)
         skipped = [number for number, _ in sink.unreadable]
         if data.items and len(skipped) == len(data):
             reasons = [Skipped(data.items[number], reason) for number, reason in sink.unreadable]

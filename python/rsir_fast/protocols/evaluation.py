@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rsir_fast.base.shared import within
 from rsir_fast.base.shown import Shown, counted
 from rsir_fast.extraction import Features
 from rsir_fast.ops._dispatch import choose_threads
@@ -66,12 +67,11 @@ def describe_dataset(features: Features) -> dict[str, Any]:
     counts = np.bincount([] if features.labels is None else features.labels, minlength=len(features.classes))
     return {
         "name": features.name,
-        "root": None if features.root is None else str(features.root),
         "items": len(features),
         "classes": list(features.classes),
         "class_counts": counts.tolist(),
-        "notes": list(features.notes),
-        "skipped": [{"item": item, "reason": reason} for item, reason in features.skipped],
+        "notes": [within(note, features.root) for note in features.notes],
+        "skipped": [{"item": item, "reason": within(reason, features.root)} for item, reason in features.skipped],
     }
 
 

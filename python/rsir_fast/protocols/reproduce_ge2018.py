@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsir_fast.backbones.caffenets import NETWORKS
+from rsir_fast.base.shared import within
 from rsir_fast.datasets import Dataset, open_dataset
 from rsir_fast.errors import DatasetError
 from rsir_fast.extraction import Features, Progress
@@ -209,17 +210,19 @@ class _Rows:
         labels = data.require_labels()
         return {
             "name": data.name,
-            "root": None if data.root is None else str(data.root),
             "items": len(data) - sum(item in self.skipped for item in data.items),
             "classes": list(data.classes),
             "class_counts": np.bincount(
                 [label for item, label in zip(data.items, labels, strict=True) if item not in self.skipped],
                 minlength=len(data.classes),
             ).tolist(),
-            "notes": list(data.notes),
+            "notes": [within(note, data.root) for note in data.notes],
             "skipped": [
-                *(entry._asdict() for entry in data.unreadable),
-                *({"item": item, "reason": self.skipped[item]} for item in data.items if item in self.skipped),
+                {"item": item, "reason": within(reason, data.root)}
+                for item, reason in (
+                    *data.unreadable,
+                    *((item, self.skipped[item]) for item in data.items if item in self.skipped),
+                )
             ],
         }
 

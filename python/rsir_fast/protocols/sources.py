@@ -14,6 +14,7 @@ import numpy as np
 from rsir_fast.backbones import Backbone, averaged, every_layer, load_backbone
 from rsir_fast.backbones.catalogue import known_files
 from rsir_fast.backbones.weights import Located, local_weights, locate_weights, verify
+from rsir_fast.base.shared import without_folders
 from rsir_fast.datasets import Dataset
 from rsir_fast.descriptors import describe_dataset, load_descriptor
 from rsir_fast.errors import DatasetError, WeightFileError
@@ -152,8 +153,9 @@ def _wrong(located: Located) -> str:
 
 
 def _joined(reason: str, refused: dict[str, str]) -> str:
-    """Add what is wrong with files that could have been taken."""
-    return "; ".join(text for text in (reason, *(f"passed over: {why}" for why in refused.values())) if text)
+    """Add what is wrong with files that could have been taken, by their names."""
+    whys = (f"passed over: {without_folders(why)}" for why in refused.values())
+    return "; ".join(text for text in (reason, *whys) if text)
 
 
 def _place(out: Path, data: Dataset, name: str, *decided_by: Any) -> Path:

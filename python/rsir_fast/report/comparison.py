@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import RenderableType
 
 from rsir_fast.report._figure import COLOURS, GREY, MARKERS, figure, legend_or_note, number_or, percent_axes
+from rsir_fast.report.compact import compacted
 from rsir_fast.report.describe import Citation, Row, citations, network_name, notes, provenance_rows
 from rsir_fast.report.format import count, shorten
 from rsir_fast.report.grid import Cell, Column, Grid, GridRow, to_csv, to_latex, to_markdown, to_terminal
@@ -96,10 +97,11 @@ def runs_grid(result: Mapping[str, Any]) -> Grid:
     return Grid(f"{_title(result)}: single runs", "run", COLUMNS, rows)
 
 
-def comparison_table(result: Mapping[str, Any]) -> RenderableType:
-    """Lay the table out for a terminal: its chief measures."""
+def comparison_table(result: Mapping[str, Any], *, all_rows: bool = False) -> RenderableType:
+    """Lay the table out for a terminal: its chief measures; without what holds nothing, unless `all_rows`."""
     grid = comparison_grid(result)
-    return to_terminal(replace(grid, columns=[column for column in grid.columns if column.key in _SHORT]))
+    grid = replace(grid, columns=[column for column in grid.columns if column.key in _SHORT])
+    return to_terminal(grid if all_rows else compacted(grid))
 
 
 def map_by_bits(result: Mapping[str, Any]) -> bytes:
@@ -143,7 +145,9 @@ def map_by_bits(result: Mapping[str, Any]) -> bytes:
         return save()
 
 
-def write_comparison(folder: str | Path, result: Mapping[str, Any], *, command: str | None = None) -> dict[str, Path]:
+def write_comparison(
+    folder: str | Path, result: Mapping[str, Any], *, command: str | None = None, all_rows: bool = False
+) -> dict[str, Path]:
     """Write ``result.json``, the table in every form, the plots and ``report.html`` into a folder.
 
     The same result and command give the same bytes; no file is ever half there.
@@ -156,6 +160,8 @@ def write_comparison(folder: str | Path, result: Mapping[str, Any], *, command: 
         Of `rsir_fast.protocols.reproduce_dhcnn2021`.
     command : str, optional
         The command line that gives it again, for the page.
+    all_rows : bool
+        Keep rows and columns of the table that hold no figure; ``result.json`` has all of them in any case.
 
     Returns
     -------
@@ -163,6 +169,8 @@ def write_comparison(folder: str | Path, result: Mapping[str, Any], *, command: 
         By file name.
     """
     grid, runs = comparison_grid(result), runs_grid(result)
+    if not all_rows:
+        grid, runs = compacted(grid), compacted(runs)
     curves = result["curves"]["methods"]
     plots = {
         "map_by_bits": map_by_bits(result),

@@ -131,7 +131,7 @@ def provenance_rows(result: Mapping[str, Any], machine: Mapping[str, str] | None
     Examples
     --------
     >>> features = {"backbone": "cnn-m", "layer": "fc6", "dim": 4096, "weights": {"file": "m.mat", "sha256": "ab12"}}
-    >>> rows = provenance_rows({"features": features, "dataset": {"name": "AID", "root": None}, "rsir_fast": "0.1.0"})
+    >>> rows = provenance_rows({"features": features, "dataset": {"name": "AID"}, "rsir_fast": "0.1.0"})
     >>> [row.text for row in rows if row.label == "Weights, SHA-256"]
     ['ab12']
     """
@@ -139,7 +139,6 @@ def provenance_rows(result: Mapping[str, Any], machine: Mapping[str, str] | None
     weights = features.get("weights") or {}
     rows = [
         Row("Data set", dataset["name"]),
-        Row("Folder", dataset.get("root") or "in memory", code=True),
         Row("Descriptor" if "descriptor" in features else "Network and layer", _network(result)),
         Row("Loaded as", str(features["backbone"]), code=True),
     ]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from rich.console import Group, RenderableType
 
 from rsir_fast.report import ge2018
+from rsir_fast.report.compact import compacted
 from rsir_fast.report.describe import Citation, Row, citations, provenance_rows
 from rsir_fast.report.format import count
 from rsir_fast.report.ge2018_plots import left_out, map_by_class, precision_by_returned, precision_recall
@@ -25,7 +26,7 @@ _PLOTS = {
     "precision_recall": (precision_recall, "Macro-averaged over the queries."),
     "precision_by_number": (precision_by_returned, "Mean over the queries."),
 }
-_OF_ALL = ("Data set", "Folder", "rsir_fast")
+_OF_ALL = ("Data set", "rsir_fast")
 _CITED = (
     Citation(
         "Efron B. (1979). Bootstrap methods: another look at the jackknife. The Annals of Statistics 7(1), 1-26.",
@@ -39,13 +40,16 @@ _CITED = (
 )
 
 
-def reproduction_tables(result: Mapping[str, Any]) -> RenderableType:
-    """Lay the tables out for a terminal: their chief columns."""
+def reproduction_tables(result: Mapping[str, Any], *, all_rows: bool = False) -> RenderableType:
+    """Lay the tables out for a terminal: their chief columns; without what holds nothing, unless `all_rows`."""
+    kept = _kept(all_rows)
     grids = [*(map_grid(entry, result["settings"]) for entry in result["datasets"]), anmrr_grid(result)]
-    return Group(*(to_terminal(short(grid)) for grid in grids))
+    return Group(*(to_terminal(kept(short(grid))) for grid in grids))
 
 
-def write_reproduction(folder: str | Path, result: Mapping[str, Any], *, command: str | None = None) -> dict[str, Path]:
+def write_reproduction(
+    folder: str | Path, result: Mapping[str, Any], *, command: str | None = None, all_rows: bool = False
+) -> dict[str, Path]:
     """Write ``result.json``, the tables in every form, the plots and ``report.html`` into a folder.
 
     The same result and command give the same bytes; no file is ever half there.
@@ -58,6 +62,8 @@ def write_reproduction(folder: str | Path, result: Mapping[str, Any], *, command
         Of `rsir_fast.protocols.reproduce_ge2018`.
     command : str, optional
         The command line that gives it again, for the page.
+    all_rows : bool
+        Keep rows and columns of the tables that hold no figure; ``result.json`` has all of them in any case.
 
     Returns
     -------
@@ -65,9 +71,10 @@ def write_reproduction(folder: str | Path, result: Mapping[str, Any], *, command
         By file name: ``map-DATA`` and ``anmrr`` as .md, .csv and .tex, ``map_by_class-DATA.svg``,
         ``precision_recall-DATA.svg``, ``precision_by_number-DATA.svg``, ``report.html``, ``result.json``.
     """
+    kept = _kept(all_rows)
     texts, sections = {"result.json": result_json(result)}, []
     for entry in result["datasets"]:
-        grid, place = map_grid(entry, result["settings"]), entry["folder"]
+        grid, place = kept(map_grid(entry, result["settings"])), entry["folder"]
         plots = {name: draw(entry) for name, (draw, _) in _PLOTS.items()}
         texts |= _forms(f"map-{place}", grid)
         texts |= {f"{name}-{place}.svg": svg.decode() for name, svg in plots.items()}
@@ -77,7 +84,7 @@ def write_reproduction(folder: str | Path, result: Mapping[str, Any], *, command
         sections.append(
             {"name": entry["name"], "place": place, "grid": grid, "plots": drawn, "sources": _sources(entry)}
         )
-    last = anmrr_grid(result)
+    last = kept(anmrr_grid(result))
     texts |= _forms("anmrr", last)
     skipped = [
         {**one, "item": f"{entry['name']}: {one['item']}"}
@@ -102,6 +109,11 @@ def write_reproduction(folder: str | Path, result: Mapping[str, Any], *, command
         command=command,
     )
     return write_texts(folder, texts)
+
+
+def _kept(all_rows: bool) -> Callable[[Grid], Grid]:
+    """Return what a table goes through before it is shown."""
+    return (lambda grid: grid) if all_rows else compacted
 
 
 def _forms(stem: str, grid: Grid) -> dict[str, str]:
@@ -150,10 +162,8 @@ def _sources(entry: Mapping[str, Any]) -> list[tuple[str, list[Row]]]:
 
 
 def _provenance(result: Mapping[str, Any]) -> list[Row]:
-    folders = [
-        Row(entry["name"], str(entry["dataset"].get("root") or "in memory"), code=True) for entry in result["datasets"]
-    ]
-    return [*folders, Row("rsir_fast", str(result["rsir_fast"]))]
+    names = [Row(entry["name"], entry["dataset"]["name"]) for entry in result["datasets"]]
+    return [*names, Row("rsir_fast", str(result["rsir_fast"]))]
 
 
 def _cited(result: Mapping[str, Any]) -> list[Citation]:

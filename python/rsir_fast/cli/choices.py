@@ -1,0 +1,41 @@
+"""Options whose values are words out of a few."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class Resize(str, Enum):
+    """How an image comes to the network's input size."""
+
+    whole = "whole"
+    short_side = "short-side"
+
+
+class Precision(str, Enum):
+    """Arithmetic of the network."""
+
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+
+
+class Decoder(str, Enum):
+    """What decodes JPEG files."""
+
+    cpu = "cpu"
+    cuda = "cuda"
+
+
+class Normalize(str, Enum):
+    """Gaussian normalisation."""
+
+    row = "row"
+    feature = "feature"
+    none = "none"
+
+
+class AnmrrK(str, Enum):
+    """K of ANMRR."""
+
+    two_ng = "2ng"
+    mpeg7 = "mpeg7"

@@ -1,0 +1,51 @@
+"""Tables without the rows and columns that hold nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from rsir_fast.report.format import counted
+from rsir_fast.report.grid import Grid
+
+__all__ = ["compacted"]
+
+_REASONS = 3
+
+
+def compacted(grid: Grid) -> Grid:
+    """Leave out rows and columns without any value; a note says how many, and why.
+
+    A table of reasons only, where no row has a value, stays as it is.
+
+    Parameters
+    ----------
+    grid : Grid
+
+    Returns
+    -------
+    Grid
+
+    Examples
+    --------
+    >>> from rsir_fast.report.grid import Cell, Column, GridRow
+    >>> rows = [GridRow("lbp", {"map": Cell(0.5)}), GridRow("cnn-m", {"map": Cell(remark="no weights")})]
+    >>> small = compacted(Grid("Table", "features", [Column("map", "mAP"), Column("published", "mAP")], rows))
+    >>> len(small.rows), len(small.columns), small.notes[0]
+    (1, 1, '1 row and 1 column without any figure are left out (no weights); --all-rows keeps them.')
+    """
+    rows = [row for row in grid.rows if any(grid.cell(row, column).mean is not None for column in grid.columns)]
+    columns = [column for column in grid.columns if any(grid.cell(row, column).mean is not None for row in rows)]
+    gone = [row for row in grid.rows if row not in rows]
+    fewer = len(grid.columns) - len(columns)
+    if not rows or not (gone or fewer):
+        return grid
+    told = dict.fromkeys(grid.cell(row, column).remark for row in gone for column in grid.columns)
+    reasons = [reason for reason in (*told, *(row.remark for row in gone)) if reason]
+    shown = [*reasons[:_REASONS], *([f"and {len(reasons) - _REASONS} more"] if len(reasons) > _REASONS else [])]
+    why = f" ({'; '.join(shown)})" if shown else ""
+    counts = [counted(len(gone), "row", "rows") if gone else "", counted(fewer, "column", "columns") if fewer else ""]
+    many = "are" if len(gone) + fewer > 1 else "is"
+    them = "them" if len(gone) + fewer > 1 else "it"
+    what = " and ".join(text for text in counts if text)
+    note = f"{what} without any figure {many} left out{why}; --all-rows keeps {them}."
+    return replace(grid, rows=rows, columns=columns, notes=[*grid.notes, note])
