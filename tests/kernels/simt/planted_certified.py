@@ -84,6 +84,13 @@ CERTIFIED = [
         "test_cuda_certified_topk: copies_that_hide_the_order",
     ),
     Fault(
+        "candidates cut again without their residuals",
+        "certify_product.cuh",
+        "static_cast<double>(base) + static_cast<double>(slope) * r",
+        "static_cast<double>(base)",
+        "test_cuda_certified_topk: copies_that_hide_the_order",
+    ),
+    Fault(
         "the bound without the residual of the query's copy",
         "certify.cu",
         "static_cast<double>(queries.residual[query])",
