@@ -36,7 +36,7 @@ __all__ = [
     "write_durably",
 ]
 
-LEFTOVER = re.compile(r"\.[0-9a-f]{16}\.part|\.report-\w+")
+LEFTOVER = re.compile(r"\.[0-9a-f]{16}\.part|\.report-[a-z0-9_]{8}")
 """Names of what an interrupted write can leave; older versions left folders of the second kind."""
 
 
@@ -251,7 +251,9 @@ def _sweep(path: Path) -> None:
     try:
         if _lock(file, fcntl.LOCK_EX | fcntl.LOCK_NB) and _is_at(file, path):
             if path.is_dir():
-                shutil.rmtree(path)
+                # A report's folder of an older version has nothing but these; whatever has more is somebody's own.
+                if path.suffix == ".part" or {inner.suffix for inner in path.iterdir()} <= {".json", ".svg", ".html"}:
+                    shutil.rmtree(path)
             else:
                 path.unlink()
     finally:

@@ -36,6 +36,7 @@ __all__ = ["FeatureStore", "check_folder", "check_settings", "save"]
 
 # What may differ between a finished matrix and a request for it: the bits of a feature may depend on it, its worth not.
 MACHINE_KEYS = {
+    "padded",  # older versions left the last batch smaller
     "device",
     "cpu_threads",
     "cpu_capability",
