@@ -15,6 +15,11 @@ py::dict build_info() {
     info["compiler"] = RSIR_COMPILER;
     info["build_type"] = RSIR_BUILD_TYPE;
     info["compiled_isas"] = RSIR_COMPILED_ISAS;
+    for (const Isa isa : compiled_isas()) {
+        std::string text;
+        for (const Need& need : isa_needs(isa)) text += (text.empty() ? "" : " ") + std::string(need.name);
+        if (!text.empty()) info[("needs_" + std::string(isa_name(isa))).c_str()] = text;
+    }
     return info;
 }
 

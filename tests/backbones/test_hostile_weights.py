@@ -6,6 +6,7 @@ import json
 import resource
 import struct
 import zipfile
+from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,9 @@ WRITERS = {
     "deflated.npz": lambda path: np.savez_compressed(path, **{name: tensor.numpy() for name, tensor in SMALL.items()}),
     "m.pth": lambda path: torch.save(SMALL, path),
     "old.pth": lambda path: torch.save(SMALL, path, _use_new_zipfile_serialization=False),
+    "nested.ckpt": lambda path: torch.save(
+        {"state_dict": SMALL, "args": Namespace(lr=0.1), "best": np.float64(1)}, path
+    ),
     "m.safetensors": lambda path: save_file(SMALL, path),
 }
 

@@ -55,21 +55,23 @@ def test_a_killed_write_leaves_the_old_file_and_the_next_takes_its_place(tmp_pat
 
 def test_leftovers_of_the_dead_go_and_those_of_the_living_stay(tmp_path):
     killed(started(WRITER, tmp_path / "dead"))
-    (tmp_path / ".report-abc_1").mkdir()
-    (tmp_path / ".report-abc_1/plot.svg").write_text("half")
+    (tmp_path / ".report-abc_12xy").mkdir()
+    (tmp_path / ".report-abc_12xy/plot.svg").write_text("half")
     (tmp_path / ".0123456789abcdef.part").write_text("of an older version")
     (tmp_path / ".mine.part").write_text("a user's")
+    (tmp_path / ".report-december").mkdir()
+    (tmp_path / ".report-december/thesis.tex").write_text("a user's")
     living = started(WRITER, tmp_path / "living")
     try:
         write_durably(tmp_path / "other", b"x")
         sweep(tmp_path)
         left = {path.name for path in tmp_path.iterdir()}
-        assert len(left) == 3
-        assert {".mine.part", "other"} < left
+        assert len(left) == 4
+        assert {".mine.part", ".report-december", "other"} < left
     finally:
         killed(living)
     sweep(tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == {".mine.part", "other"}
+    assert {path.name for path in tmp_path.iterdir()} == {".mine.part", ".report-december", "other"}
 
 
 def test_two_writers_of_one_file_take_turns(tmp_path):

@@ -32,7 +32,6 @@ ALLOWED = {
     ("datasets/download.py", "open"): "a member of an archive, to read it",
     ("backbones/weights/npz.py", "open"): "a member of an archive, to read it",
     ("datasets/download.py", "truncate"): "of a file that base opened",
-    ("datasets/download.py", "rmdir"): "takes back empty folders that it made",
     ("training/epochs.py", "torch.save"): "into a file that base opened",
     ("training/epochs.py", "SummaryWriter"): "TensorBoard appends events in its own way; nothing reads them back",
     ("report/_figure.py", "savefig"): "into memory",

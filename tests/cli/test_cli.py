@@ -105,6 +105,7 @@ class TestFeatures:
         assert "was finished already" in result.stderr
         result = rsir("features", scenes, "--out", copy, *NETWORK, "--batch-size", "5", code=1)
         assert "--batch-size was 32, is 5" in result.stderr
+        assert result.stderr.count("finished") == 0  # one sentence, not two that contradict each other
         (copy / "manifest.json").unlink()
         rsir("features", scenes, "--out", copy, *NETWORK)  # unfinished: the same command goes on
         rsir("features", scenes, "--out", copy, *NETWORK, "--resume")  # as it was asked for before
@@ -260,6 +261,16 @@ class TestDoctor:
         assert found["rsir_fast"]["cpu"]["supported_isas"][-1] == "scalar"
         names = {network["name"] for network in found["networks"]}
         assert {"cnn-alex", "cnn-m", "cnn-16", "mobilenet_v2", "resnet50"} <= names
+
+    @pytest.mark.parametrize("json_", [(), ("--json",)])
+    def test_what_cannot_be_used_ends_with_1_after_all_else(self, monkeypatch, json_):
+        monkeypatch.setenv("RSIR_FORCE_ISA", "sse9")
+        monkeypatch.setenv("RSIR_NUM_THREADS", "-1")
+        result = rsir("doctor", *json_, code=1)
+        assert "mobilenet_v2" in result.stdout
+        assert "RSIR_FORCE_ISA: expected an instruction set that this machine runs" in result.stderr
+        assert "RSIR_NUM_THREADS: expected a whole number of at least 1, got '-1'" in result.stderr
+        assert len(result.stderr.splitlines()) == 1
 
     def test_table(self):
         stdout = rsir("doctor").stdout

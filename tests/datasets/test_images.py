@@ -14,7 +14,6 @@ from PIL import Image, ImageFile, ImageOps
 
 from rsir_fast.base.text import printable
 from rsir_fast.datasets.images import read_image
-from rsir_fast.datasets.limits import Limits
 from rsir_fast.datasets.samples import to_eight_bits
 from rsir_fast.errors import ImageError, MachineError
 
@@ -169,7 +168,7 @@ def test_size_limit_is_ours_not_pillows(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)  # Pillow alone would raise DecompressionBombError
     assert read_image(tmp_path / "a.png").size == (64, 48)
     with pytest.raises(ImageError, match="64 x 48 pixels are more than the limit of 3071"):
-        read_image(tmp_path / "a.png", limits=Limits(max_pixels=64 * 48 - 1))
+        read_image(tmp_path / "a.png", max_pixels=64 * 48 - 1)
     assert Image.MAX_IMAGE_PIXELS == 100
 
 

@@ -30,8 +30,10 @@ def test_limits_are_positive(field: str, value: float) -> None:
         Limits(**{field: value})
 
 
-def test_default_memory_is_a_quarter() -> None:
+def test_default_memory_is_a_quarter(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Limits().total_memory == machine_memory() // 4
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    assert Limits().total_memory == machine_memory() // 8
     assert current_limits() == Limits()
 
 

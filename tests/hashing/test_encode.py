@@ -12,7 +12,6 @@ from rsir_fast.backbones import all_turns
 from rsir_fast.errors import FeaturesError
 from rsir_fast.hashing import split_hash_features, train_dhcnn
 from rsir_fast.hashing.encode import encode_features
-from rsir_fast.hashing.inputs import unturned
 from scene_files import write_scenes
 
 
@@ -22,14 +21,14 @@ def test_the_head_alone_gives_what_the_whole_model_gives(tmp_path):
     features = rf.extract(scenes, all_turns(backbone), device="cpu")
     model = train_dhcnn(scenes, backbone, bits=16, freeze_backbone=True, epochs=20, features=features, device="cpu")
     found = encode_features(model, features)
-    assert np.array_equal(encode_features(model, unturned(features)).matrix, found.matrix)
+    assert np.array_equal(encode_features(model, features.unturned()).matrix, found.matrix)
     whole = rf.extract(scenes, model.as_backbone(), device="cpu")
     for ours, theirs in zip(*(split_hash_features(f.matrix, 16) for f in (found, whole)), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
     assert found.items == whole.items
     assert found.provenance["hash"] == whole.provenance["hash"]
     assert (rf.evaluate_dhcnn2021(found).result["bits"], found.matrix.dtype) == (16, np.float32)
-    other = replace(unturned(features), provenance={**features.provenance, "turns": None, "layer": "other"})
+    other = replace(features.unturned(), provenance={**features.provenance, "turns": None, "layer": "other"})
     with pytest.raises(FeaturesError, match="expected those of the backbone, layer gap, found other"):
         encode_features(model, other)
     model.training["freeze_backbone"] = False

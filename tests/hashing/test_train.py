@@ -19,7 +19,6 @@ import rsir_fast as rf
 from rsir_fast.backbones import all_turns, averaged
 from rsir_fast.errors import DatasetError, FeaturesError, TrainingError, WeightFileError
 from rsir_fast.hashing import RECIPES, HashModel, split_hash_features, train_dhcnn
-from rsir_fast.hashing.inputs import unturned
 from scene_files import write_broken, write_scenes
 
 NETWORK = ("squeezenet1_1", None, "random:0")
@@ -241,10 +240,10 @@ def test_features_computed_before_are_taken(scenes):
     with pytest.raises(FeaturesError, match=r"expected those of the backbone, weights .* found"):
         train(scenes, features=replace(features, provenance={**features.provenance, "weights": {"sha256": "0"}}))
     with pytest.raises(FeaturesError, match=r"expected those of the backbone, turns 8, found none"):
-        train(scenes, features=unturned(features))
+        train(scenes, features=features.unturned())
     whole = {"freeze_backbone": False, "recipe": replace(RECIPES["modern"], epochs=1, head_epochs=2)}
     # Of all images at once: other batches, other last bits.
-    found, expected = (train(scenes, features=given, **whole) for given in (unturned(features), None))
+    found, expected = (train(scenes, features=given, **whole) for given in (features.unturned(), None))
     for a, b in zip(found.network.head.parameters(), expected.network.head.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-2, atol=1e-3)
 

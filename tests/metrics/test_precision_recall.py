@@ -111,5 +111,5 @@ def test_wrong_input_is_named():
         metrics.recall_at([True], 1.5)
     with pytest.raises(ValueError, match=r"n: expected one number or a list of them, got shape \(1, 1\)"):
         metrics.recall_at([True], [[1]])
-    with pytest.raises(ValueError, match="length: expected 0 or more, got -1"):
+    with pytest.raises(ValueError, match="length: expected a number of at least 0, got -1"):
         metrics.curve_points(-1)

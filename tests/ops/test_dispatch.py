@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import threading
 import time
 from math import ceil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -147,6 +149,29 @@ print("ready", flush=True)
 rf.euclidean_topk(x, x, 10, threads={threads})
 """
     assert ends_by_ctrl_c(program)
+
+
+def test_an_instruction_set_is_taken_only_with_all_that_it_was_compiled_with():
+    """The flags and what `supported_isas` asks for come from one table, in csrc/kernels/CMakeLists.txt."""
+    info = _dispatch.cpu().build_info()
+    needs = {name.removeprefix("needs_"): text.split() for name, text in info.items() if name.startswith("needs_")}
+    if os.uname().machine != "x86_64":
+        assert needs == {}
+        return
+    assert needs["avx2"] == ["avx2", "fma", "f16c", "popcnt", "bmi2"]
+    assert needs["avx512"] == [*needs["avx2"], "avx512f", "avx512bw", "avx512dq", "avx512vl"]
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    flags = next(line.split(":")[1].split() for line in lines if line.startswith("flags"))
+    expected = [isa for isa in ("avx512", "avx2") if set(needs[isa]) <= set(flags)]
+    assert list(_dispatch.supported_isas()) == [*expected, "scalar"]
+
+
+def test_no_file_is_compiled_with_more_than_the_table():
+    build = Path(__file__).parents[2] / "csrc/kernels/CMakeLists.txt"
+    flags = set(re.findall(r'(?<![\w"])-m[\w=-]+', build.read_text()))
+    # The native one is in a comment, against it; -mavx512vnni is asked for where its file is chosen, in certify.cpp.
+    assert flags - {"-march=native"} == {"-mprefer-vector-width=512", "-mavx512vnni"}
+    assert "cpu_features().avx512_vnni" in (build.parent / "cpu/certify.cpp").read_text()
 
 
 @pytest.mark.gpu

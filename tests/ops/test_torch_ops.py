@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -73,6 +75,55 @@ def test_exported():
     assert "rsir_fast.euclidean_topk" in str(program.graph)
     for answer, wanted in zip(program.module()(queries), module(queries), strict=True):
         assert same_bits(answer, wanted)
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")  # opcheck's own
+@pytest.mark.parametrize("call", ["gaussian_normalize", "euclidean_topk", "euclidean_topk normalized", "pack_codes"])
+def test_opcheck_of_inputs_that_require_grad(call):
+    op, arguments = CALLS[call](features(20, 31).requires_grad_())
+    torch.library.opcheck(op, arguments)
+
+
+def test_answers_have_no_gradient():
+    """Traced or not: tensors that require a gradient are taken for their values, and the rest of a loss has its own."""
+    x = features(9, 6).requires_grad_()
+
+    def answers(x):
+        rows = rf.gaussian_normalize(x)
+        return (rows, *rf.euclidean_topk(x[:2], x, 3), *rf.euclidean_topk(x[:2], x.detach(), 3), rf.pack_codes(x))
+
+    for backend in ("eager", "aot_eager"):
+        torch._dynamo.reset()
+        found = torch.compile(answers, fullgraph=True, backend=backend)(x)
+        for answer, wanted in zip(found, answers(x.detach()), strict=True):
+            assert not answer.requires_grad
+            assert same_bits(answer, wanted)
+        loss = torch.compile(lambda x: x.sum() + rf.gaussian_normalize(x).sum(), fullgraph=True, backend=backend)
+        x.grad = None
+        loss(x).backward()
+        assert torch.equal(x.grad, torch.ones_like(x))
+    assert not any(answer.requires_grad for answer in answers(x))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"explain": True}, "explain: expected False within torch.compile"),
+        ({"method": "fast"}, "method: expected 'auto', 'certified' or 'dense', got 'fast'"),
+        ({"threads": -1}, "threads: expected a whole number of at least 1, got -1"),
+        ({"k": True}, "k: expected a whole number, got bool True"),
+        ({"k": 2.5}, "k: expected a whole number, got float 2.5"),
+        ({"k": -1}, "k: expected a number of at least 0, got -1"),
+        ({"normalize": "rows"}, "normalize: expected 'none' or 'row', got 'rows'"),
+    ],
+)
+def test_settings_are_checked_while_tracing(options, words):
+    search = torch.compile(
+        lambda x: rf.euclidean_topk(x, x, **{"k": 3, **options}), fullgraph=True, backend="aot_eager"
+    )
+    torch._dynamo.reset()
+    with pytest.raises(Exception, match=re.escape(words)):
+        search(features(9, 4))
 
 
 def test_what_does_not_fit_is_told_while_tracing():

@@ -1,5 +1,6 @@
 #include "kernels/cpu/isa.h"
 
+#include <algorithm>
 #include <stdexcept>
 
 #if defined(__x86_64__)
@@ -46,21 +47,35 @@ const CpuFeatures& cpu_features() {
     return features;
 }
 
+std::vector<Isa> compiled_isas() {
+#if defined(__x86_64__)
+    return {Isa::avx512, Isa::avx2, Isa::scalar};
+#elif defined(__aarch64__)
+    return {Isa::neon, Isa::scalar};
+#else
+    return {Isa::scalar};
+#endif
+}
+
+std::vector<Need> isa_needs(Isa isa) {
+#if defined(__x86_64__)
+    // It asks the processor, and the operating system whether it keeps the registers.
+#define NEED(name) {#name, __builtin_cpu_supports(#name) != 0},
+    if (isa == Isa::avx512) return {RSIR_NEEDS_avx512};
+    if (isa == Isa::avx2) return {RSIR_NEEDS_avx2};
+#undef NEED
+#else
+    (void)isa;
+#endif
+    return {};
+}
+
 std::vector<Isa> supported_isas() {
     std::vector<Isa> isas;
-#if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c") &&
-        __builtin_cpu_supports("popcnt")) {
-        if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")) {
-            isas.push_back(Isa::avx512);
-        }
-        isas.push_back(Isa::avx2);
+    for (const Isa isa : compiled_isas()) {
+        const std::vector<Need> needs = isa_needs(isa);
+        if (std::all_of(needs.begin(), needs.end(), [](const Need& need) { return need.met; })) isas.push_back(isa);
     }
-#elif defined(__aarch64__)
-    isas.push_back(Isa::neon);
-#endif
-    isas.push_back(Isa::scalar);
     return isas;
 }
 

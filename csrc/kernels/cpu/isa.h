@@ -18,10 +18,21 @@
 
 namespace rsir {
 
-// avx2: AVX2, FMA, F16C, POPCNT (Haswell, Zen and later). avx512: also AVX-512 F, BW, DQ, VL (Skylake-X, Zen 4 and
-// later). neon: every AArch64.
+// avx2: Haswell, Zen and later. avx512: Skylake-X, Zen 4 and later. neon: every AArch64. What exactly: CMakeLists.txt.
 const char* isa_name(Isa isa);
 
+// Something that the code of an instruction set is compiled with, and whether this machine and its system have it.
+struct Need {
+    const char* name;
+    bool met;
+};
+
+// What was compiled for this kind of processor, best first; the last is scalar, which needs nothing.
+std::vector<Isa> compiled_isas();
+
+std::vector<Need> isa_needs(Isa isa);
+
+// Those whose needs are all met.
 std::vector<Isa> supported_isas();
 
 // Instructions beyond those sets, each detected for itself.

@@ -5,6 +5,7 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <exception>
 #include <memory>
 #include <new>
@@ -55,7 +56,17 @@ class SignalsBlocked {
     sigset_t saved_;
 };
 
+constexpr std::size_t kThrowRoom = 1 << 14;  // far more than the runtime takes
+
 }  // namespace
+
+bool can_throw() {
+    void* room = std::malloc(kThrowRoom);
+    asm volatile("" : "+r"(room));  // or the compiler drops a pair of calls without use
+    if (room == nullptr) return false;
+    std::free(room);
+    return std::uncaught_exceptions() >= 0;  // takes the state, out of the room just left
+}
 
 class Worker {
   public:
@@ -94,7 +105,7 @@ class Worker {
   private:
     [[noreturn]] void serve() {
         const auto called = [this] { return job_ != nullptr; };
-        for (;;) {
+        for (bool able = false;;) {
             if (!spin_ || !spin_until(called)) {
                 std::unique_lock<std::mutex> lock(mutex_);
                 parked_ = true;  // before job_ is read, as assign() reads parked_ after it has set job_
@@ -103,7 +114,8 @@ class Worker {
             }
             Helpers* job = job_.exchange(nullptr);
             if (job == nullptr) continue;
-            job->help();
+            able = able || can_throw();
+            job->help(able);
             last_used_ = Clock::now();
         }
     }
@@ -197,9 +209,9 @@ void Helpers::wake_rest() {
     for (std::size_t i; (i = next_wake_.fetch_add(1)) < crew_.size();) crew_[i]->assign(this);
 }
 
-void Helpers::help() {
+void Helpers::help(bool able) {
     wake_rest();
-    work_();
+    if (able) work_();
     // Under the lock: the caller, who takes it too, destroys this object only when we have left it.
     const std::lock_guard<std::mutex> lock(mutex_);
     if (--running_ == 0) done_.notify_one();

@@ -16,12 +16,18 @@
 
 namespace rsir {
 
+// To be asked by a thread before it does what may throw. The first exception of a thread takes a few bytes for the
+// state that the C++ runtime keeps of it, and glibc ends the process where there are none: they are taken here, where
+// there is memory. False where there is none.
+bool can_throw();
+
 class Worker;
 
 // The threads lent for one job.
 class Helpers {
   public:
-    // Up to `wanted` >= 1 idle threads call work() once each, beginning at once; `work` must not throw.
+    // Up to `wanted` >= 1 idle threads call work() at most once each, beginning at once; `work` must not throw. A
+    // thread that has no memory to live on leaves its call out.
     Helpers(int wanted, std::function<void()> work);
     // Waits until finished() and returns the threads.
     ~Helpers();
@@ -34,7 +40,7 @@ class Helpers {
 
   private:
     friend class Worker;
-    void help();
+    void help(bool able);
     void wake_rest();
     void withdraw();
 

@@ -29,13 +29,14 @@ __all__ = [
     "move",
     "placing_folder",
     "remove",
+    "remove_empty",
     "replacing",
     "sweep",
     "sync_folder",
     "write_durably",
 ]
 
-LEFTOVER = re.compile(r"\.[0-9a-f]{16}\.part|\.report-\w+")
+LEFTOVER = re.compile(r"\.[0-9a-f]{16}\.part|\.report-[a-z0-9_]{8}")
 """Names of what an interrupted write can leave; older versions left folders of the second kind."""
 
 
@@ -93,7 +94,7 @@ def replacing(path: Path, *, keep: Path | None = None, size: int | None = None) 
         with written(path, size):
             os.fsync(part.fileno())
             if keep is not None and path.exists():
-                os.replace(path, keep)
+                _link(path, keep)
             os.replace(place, path)
     except BaseException:
         with contextlib.suppress(OSError):  # the first error is the one to tell
@@ -102,6 +103,15 @@ def replacing(path: Path, *, keep: Path | None = None, size: int | None = None) 
     finally:
         part.close()  # ends the lock
     sync_folder(path.parent)
+
+
+def _link(path: Path, keep: Path) -> None:
+    """Give a file a second name."""
+    keep.unlink(missing_ok=True)
+    try:
+        os.link(path, keep)
+    except OSError:
+        os.replace(path, keep)  # no links on this file system
 
 
 @contextmanager
@@ -241,7 +251,9 @@ def _sweep(path: Path) -> None:
     try:
         if _lock(file, fcntl.LOCK_EX | fcntl.LOCK_NB) and _is_at(file, path):
             if path.is_dir():
-                shutil.rmtree(path)
+                # A report's folder of an older version has nothing but these; whatever has more is somebody's own.
+                if path.suffix == ".part" or {inner.suffix for inner in path.iterdir()} <= {".json", ".svg", ".html"}:
+                    shutil.rmtree(path)
             else:
                 path.unlink()
     finally:
@@ -263,6 +275,24 @@ def remove(*paths: Path) -> None:
             folders[path.parent] = None
     for folder in folders:
         sync_folder(folder)
+
+
+def remove_empty(folder: Path) -> None:
+    """Remove a folder, if it is there and nothing is in it.
+
+    Raises
+    ------
+    MachineError
+        If it is empty and cannot be removed.
+    """
+    with written(folder):
+        try:
+            folder.rmdir()
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST, errno.EBUSY):
+                return
+            raise
+    sync_folder(folder.parent)
 
 
 def move(source: Path, place: Path) -> None:

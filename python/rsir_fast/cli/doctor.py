@@ -30,12 +30,17 @@ def doctor(
     ] = False,
     json: opt.Json = False,
 ) -> None:
-    """Show versions, instruction sets, devices, and where weights are or would come from."""
-    shown: Callable[[str], str] = str if paths else shared_path
+    """Show versions, instruction sets, devices, and where weights are or would come from.
+
+    Ends with 1, after all of it, where the compiled modules cannot be used as they are or as the environment says.
+    """
+    from rsir_fast.errors import RsirError
     from rsir_fast.ops._cores import cpu_quota
 
+    shown: Callable[[str], str] = str if paths else shared_path
+
     with reported_errors():
-        found = {
+        found: dict[str, Any] = {
             "rsir_fast": _ourselves(),
             "system": {
                 "python": platform.python_version(),
@@ -55,6 +60,8 @@ def doctor(
             print_json(found)
         else:
             print_result(_tables(found, every))
+        if problems := found["rsir_fast"].get("problems"):
+            raise RsirError("; ".join(problems))
 
 
 def _ourselves() -> dict[str, Any]:
@@ -63,19 +70,29 @@ def _ourselves() -> dict[str, Any]:
     from rsir_fast.ops import _dispatch
 
     info: dict[str, Any] = {"version": version("rsir-fast")}
+    problems: list[str] = []
+
+    def chosen(choose: Callable[[None], Any]) -> Any:
+        try:
+            return choose(None)
+        except ValueError as error:
+            problems.append(str(error))
+            return None
+
     try:
         info["cpu"] = dict(_dispatch.cpu().build_info())
-        info["cpu"]["isa"] = _dispatch.choose_isa(None)
         info["cpu"]["supported_isas"] = _dispatch.supported_isas()
-        info["cpu"]["threads"] = _dispatch.choose_threads(None)
-    except (ImportError, ValueError) as error:
-        info["problem"] = str(error)
+        info["cpu"]["isa"] = chosen(_dispatch.choose_isa)
+        info["cpu"]["threads"] = chosen(_dispatch.choose_threads)
+    except ImportError as error:
+        problems.append(str(error))
     try:
         compiled = _dispatch.cuda()
         info["cuda_kernels"] = None if compiled is None else dict(compiled.build_info())
     except ImportError as error:
         info["cuda_kernels"] = f"cannot be loaded: {error}"
-    return info
+        problems.append(f"cuda_kernels: {error}")
+    return {**info, "problems": problems} if problems else info
 
 
 def _packages() -> dict[str, str | None]:

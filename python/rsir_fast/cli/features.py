@@ -35,6 +35,14 @@ def features(
     resize: opt.ResizeMode = opt.Resize.whole,
     turns: opt.Turns = False,
     sizes: opt.Sizes = None,
+    each_turn: Annotated[
+        bool,
+        typer.Option(
+            "--each-turn",
+            help="Keep all eight turns, for `rsir train dhcnn --features`; search and evaluation take the first.",
+            rich_help_panel="Network",
+        ),
+    ] = False,
     batch_size: opt.BatchSize = 32,
     precision: opt.PrecisionMode = opt.Precision.float32,
     bands: opt.Bands = None,
@@ -63,8 +71,11 @@ def features(
         if model is not None:
             opt.refuse_beside_model(context)
         run_options = batch_size, precision, workers, device, decoder
-        network = opt.NetworkOptions(backbone, layer, weights, resize, *run_options, model, turns, sizes)
-        maker = opt.choose(context, descriptor, network, "device", "model", "turns", "sizes", quiet=quiet)
+        if each_turn:
+            why = "expected none beside --each-turn, which keeps the turns of a plain network"
+            opt.refuse_given(why, model=model, turns=turns or None, sizes=sizes)
+        network = opt.NetworkOptions(backbone, layer, weights, resize, *run_options, model, turns, sizes, each_turn)
+        maker = opt.choose(context, descriptor, network, "device", "model", "turns", "sizes", "each_turn", quiet=quiet)
         what = "backbone" if descriptor is None else "descriptor"
         download = download and not dry_run
         dataset, loaded = opt.open_both(

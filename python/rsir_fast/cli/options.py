@@ -202,10 +202,11 @@ class NetworkOptions:
     """A file of `rsir train dhcnn`, in place of a backbone."""
     turns: bool = False
     sizes: str | None = None
+    each_turn: bool = False
 
     def load(self) -> Backbone:
         """Load the network."""
-        from rsir_fast.backbones import averaged, load_backbone
+        from rsir_fast.backbones import all_turns, averaged, load_backbone
 
         keep_freed_memory()
         if self.model is not None:
@@ -216,7 +217,7 @@ class NetworkOptions:
                 return averaged(HashModel.load(self.model).as_backbone(self.model), turns=self.turns)
         sizes = _sizes(self.sizes)
         loaded = load_backbone(self.backbone, self.layer, self.weights, resize=self.resize.value)
-        return averaged(loaded, turns=self.turns, sizes=sizes)
+        return all_turns(loaded) if self.each_turn else averaged(loaded, turns=self.turns, sizes=sizes)
 
     def run(self) -> dict[str, Any]:
         """Return the keyword arguments for `rsir_fast.extraction.extract`."""

@@ -65,16 +65,19 @@ def search(
     """Find the images most similar to query images.
 
     The queries go through the same network, layer and preprocessing as the database, or the same descriptor with its
-    vocabulary; other weights are refused. They are read by the same bands and scale. Distances are Euclidean; equal
-    distances are ordered by item. --steps are fitted on the database and applied to it and to the queries.
+    vocabulary; other weights are refused. The network is run as for the database (batch size, precision, threads, kind
+    of device), so that an image of the database has a distance of exactly 0 to itself. They are read by the same bands
+    and scale. Distances are Euclidean; equal distances are ordered by item. --steps are fitted on the database and
+    applied to it and to the queries.
 
     Features made by `rsir features --model` are searched by hash code (Hamming distance), and every image comes with
     its predicted label and probability.
     """
     with reported_errors() as skipped:
-        from rsir_fast.extraction import Features, extract
+        from rsir_fast.extraction import Features
+        from rsir_fast.extraction.again import extract_like
 
-        database = _database(Features.load(features), root, k)
+        database = _database(Features.load(features).unturned(), root, k)
         made_by = database.provenance
         by_code = "hash" in made_by
         if by_code:
@@ -96,8 +99,9 @@ def search(
             found = describe_dataset(wanted, backbone, workers=0)
         else:
             backbone = same_model(database, model) if by_code else _same_backbone(database, weights)
-            precision = made_by.get("extraction", {}).get("precision", "float32")
-            found = extract(wanted, backbone, batch_size=1, workers=0, device=device, precision=precision)
+            found = extract_like(database, wanted, backbone, device=device)
+            for remark in found.notes:
+                note(f"note: {remark}")
         skipped += found.skipped
         if by_code:
             answers = rank_codes(database, found, k, rerank_codes, same_label, threads)

@@ -36,6 +36,13 @@ def dhcnn(
     ] = None,
     bits: Annotated[int, typer.Option(help="Hash length, 8 to 1024.")] = 64,
     freeze_backbone: rec.Frozen = False,
+    features: Annotated[
+        Path | None,
+        typer.Option(
+            "--features",
+            help="Folder of `rsir features --each-turn` with the network's features, in place of computing them.",
+        ),
+    ] = None,
     train: rec.TrainShare = 0.8,
     split: rec.SplitFile = None,
     seed: Annotated[
@@ -82,6 +89,7 @@ def dhcnn(
 
     with reported_errors(left) as skipped:
         from rsir_fast.datasets import Skipped, Split, stratified_split
+        from rsir_fast.extraction import Features
         from rsir_fast.hashing import train_dhcnn
         from rsir_fast.training import joined_processes
 
@@ -105,6 +113,8 @@ def dhcnn(
         ):
             what = f"{images}, {classes}; {loaded.provenance['description']}, {loaded.layer}"
             note(f"{dataset.name}: {what}", quiet or not first)
+            if freeze_backbone and features is None and chosen.augment:
+                note(_passes(data, target, len(drawn.train)), quiet or not first)
             model = train_dhcnn(
                 dataset,
                 loaded,
@@ -113,6 +123,7 @@ def dhcnn(
                 epochs=epochs,
                 split=drawn,
                 freeze_backbone=freeze_backbone,
+                features=None if features is None else Features.load(features),
                 seed=seed,
                 out=target,
                 resume=True,
@@ -133,6 +144,18 @@ def dhcnn(
             print_json({**summary, "training": model.training, "seconds": time.perf_counter() - start})
         else:
             typer.echo(f"model: {path.absolute()}")
+
+
+def _passes(data: Path, target: Path, images: int) -> str:
+    from rsir_fast.backbones import TURNS
+    from rsir_fast.extraction.stored import state_of
+
+    if state_of(target / "features") == "finished":
+        return f"the features of every image's {TURNS} turns are in {target / 'features'}"
+    return (
+        f"{TURNS} forward passes an image, for its {TURNS} turns ({images:,} images: {TURNS * images:,} passes); to "
+        f"make them once for several trainings: rsir features {data} --each-turn --out FOLDER, then --features FOLDER"
+    )
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import http.client
 import os
@@ -16,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from rsir_fast.base.durable import appending, make_folder, move, placing_folder, remove, replacing
+from rsir_fast.base.durable import appending, make_folder, move, placing_folder, remove, remove_empty, replacing
 from rsir_fast.base.machine import written
 from rsir_fast.base.text import printable
 from rsir_fast.errors import DatasetError
@@ -102,9 +101,8 @@ def download_ucmerced(
         else:
             failures = wanted.fetch_from_any(urls, part)
         if failures:
-            with contextlib.suppress(OSError):  # not empty: something was received, and is kept
-                for parent in missing:
-                    parent.rmdir()
+            for parent in missing:  # but not where something was received
+                remove_empty(parent)
             raise DatasetError(
                 f"UC Merced could not be downloaded ({'; '.join(failures)}). Without network, put the archive (SHA-256 "
                 f"{sha256}) at {printable(archive)} and call again, or put its unpacked content at {printable(folder)}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
@@ -83,7 +84,9 @@ def _foreign(head: bytes) -> str:
     return known
 
 
-def read_image(path: Path, reader: Reader = _DEFAULT, *, limits: Limits | None = None) -> Image.Image:
+def read_image(
+    path: Path, reader: Reader = _DEFAULT, *, max_pixels: int | None = None, limits: Limits | None = None
+) -> Image.Image:
     """Read a JPEG, PNG, TIFF (GeoTIFF, COG, BigTIFF), JPEG2000, BMP or WebP file as RGB, decoded in full.
 
     The content decides the format, not the name, and nothing but the file itself is read: no side files, no network. Of
@@ -109,6 +112,8 @@ def read_image(path: Path, reader: Reader = _DEFAULT, *, limits: Limits | None =
         The image file.
     reader
         Bands and scale.
+    max_pixels
+        In place of that of `limits`.
     limits
         What the image may cost; one that would cost more is refused before it is decoded, and the thread waits until
         the memory for it is free. None: those of the process, see `rsir_fast.datasets.set_limits`.
@@ -134,6 +139,8 @@ def read_image(path: Path, reader: Reader = _DEFAULT, *, limits: Limits | None =
     rsir_fast.errors.ImageError: nowhere.jpg: the file does not exist
     """
     limits = current_limits() if limits is None else limits
+    if max_pixels is not None:
+        limits = replace(limits, max_pixels=max_pixels)
     with opened(path) as source, contextlib.ExitStack() as held:
         try:
             return _decoded(source, reader, lambda cost: held.enter_context(limits.admitted(cost)))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import simplejpeg
 
-from rsir_fast.datasets.jpeg_markers import JpegMarkers, Scan, read_markers
+from rsir_fast.datasets.jpeg_markers import JpegMarkers, Scan, read_markers, zero_codes
 from rsir_fast.errors import ImageError
 
 __all__ = ["jpeg_damage", "refuse_damaged_jpeg"]
@@ -114,15 +114,17 @@ def _cannot_be_zeros(content: bytes, markers: JpegMarkers, scan: Scan) -> bool:
     """
     bits = 0
     blocks = []
-    for channel, (dc, ac) in zip(scan.components, scan.zeros, strict=True):
-        if dc is None or ac is None:
-            return False
+    try:
+        codes = zero_codes(content, markers, scan)
+    except (KeyError, IndexError):
+        return False
+    for channel, (dc, ac, step) in zip(scan.components, codes, strict=True):
         if ac.symbol:
             return True
         component = markers.components[channel]
         count = component.horizontal * component.vertical if len(scan.components) > 1 else 1
         bits += count * (dc.length + dc.symbol + ac.length)
-        blocks.append((count, ((1 << dc.symbol) - 1) * markers.steps.get(component.table, 1)))
+        blocks.append((count, ((1 << dc.symbol) - 1) * step))
     longest = 8 * max(len(run) for run in _runs(content, scan))
     return any(longest // bits * count * step > _DC_SPAN for count, step in blocks)
 
@@ -140,8 +142,7 @@ def _missing_scans(markers: JpegMarkers) -> str | None:
     """Say which channel lacks coefficients, or bits of them: a file cut between two scans has both ends."""
     low = [[16] * _BLOCK for _ in markers.components]
     for scan in markers.scans:
-        last = scan.last if markers.progressive else _BLOCK - 1
-        first, to = (scan.first, scan.low) if markers.progressive else (0, 0)
+        first, last, to = (scan.first, scan.last, scan.low) if markers.progressive else (0, _BLOCK - 1, 0)
         for channel in scan.components:
             low[channel][first : last + 1] = [to] * (last + 1 - first)
     for channel, bits in enumerate(low):

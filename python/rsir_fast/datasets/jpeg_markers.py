@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from rsir_fast.errors import ImageError
 
-__all__ = ["Code", "Component", "JpegMarkers", "Scan", "Segment", "read_markers"]
+__all__ = ["Code", "Component", "JpegMarkers", "Scan", "Segment", "read_markers", "zero_codes"]
 
 MAX_SEGMENTS = 10_000
 """More segments than any camera writes; a few bytes each, millions of them would keep a reader busy for minutes."""
@@ -59,8 +59,8 @@ class Scan:
         The lowest bit that is known after this scan; 0 is all of them.
     start, end
         Where the entropy-coded data lie.
-    zeros
-        For each channel what a row of zero bits means, first for DC, then for AC; None without a table.
+    tables
+        For each channel the numbers of its Huffman tables, four bits for DC and four for AC.
     """
 
     components: tuple[int, ...]
@@ -69,7 +69,7 @@ class Scan:
     low: int
     start: int
     end: int
-    zeros: tuple[tuple[Code | None, Code | None], ...]
+    tables: tuple[int, ...]
 
 
 @dataclass
@@ -86,8 +86,6 @@ class JpegMarkers:
         The channels.
     scans
         All scans, in order.
-    steps
-        The quantisation step of the DC coefficient, by number of the table.
     segments
         All segments, in order.
     ended
@@ -99,7 +97,6 @@ class JpegMarkers:
     height: int = 0
     components: tuple[Component, ...] = ()
     scans: list[Scan] = field(default_factory=list)
-    steps: dict[int, int] = field(default_factory=dict)
     segments: list[Segment] = field(default_factory=list)
     ended: bool = False
 
@@ -144,7 +141,6 @@ def read_markers(content: bytes) -> JpegMarkers | None:
     """
     found = JpegMarkers()
     names: list[int] = []
-    zeros: dict[int, Code] = {}
     try:
         for segment in _segments(content):
             if segment.code == _END:
@@ -153,15 +149,10 @@ def read_markers(content: bytes) -> JpegMarkers | None:
             found.segments.append(segment)
             if len(found.segments) > MAX_SEGMENTS:
                 raise ImageError(f"expected at most {MAX_SEGMENTS} segments in a JPEG file, found more; write it anew")
-            body = content[segment.start + 4 : segment.end]
             if segment.code in _FRAMES and not found.frame:
-                found.frame, names = segment.code, _frame(found, body)
-            elif segment.code == _HUFFMAN:
-                zeros.update(_huffman(body))
-            elif segment.code == _QUANTISATION:
-                found.steps.update(_quantisation(body))
+                found.frame, names = segment.code, _frame(found, content[segment.start + 4 : segment.end])
             elif segment.code == _SCAN:
-                found.scans.append(_scan(content, segment, names, zeros))
+                found.scans.append(_scan(content, segment, names))
     except ImageError:
         raise
     except (IndexError, ValueError):
@@ -206,17 +197,40 @@ def _quantisation(body: bytes) -> Iterator[tuple[int, int]]:
         at += 1 + 64 * size
 
 
-def _scan(content: bytes, segment: Segment, names: list[int], zeros: Mapping[int, Code]) -> Scan:
+def _scan(content: bytes, segment: Segment, names: list[int]) -> Scan:
     body = content[segment.start + 4 : segment.end]
     count = body[0]
-    channels = [(names.index(body[at]), body[at + 1]) for at in range(1, 1 + 2 * count, 2)]
     following = _MARKER.search(content, segment.end)
     return Scan(
-        components=tuple(number for number, _ in channels),
+        components=tuple([names.index(name) for name in body[1 : 1 + 2 * count : 2]]),
         first=body[1 + 2 * count],
         last=body[2 + 2 * count],
         low=body[3 + 2 * count] & 15,
         start=segment.end,
         end=following.start() if following else len(content),
-        zeros=tuple((zeros.get(tables >> 4), zeros.get(0x10 | (tables & 15))) for _, tables in channels),
+        tables=tuple(body[2 : 2 + 2 * count : 2]),
     )
+
+
+def zero_codes(content: bytes, markers: JpegMarkers, scan: Scan) -> list[tuple[Code, Code, int]]:
+    """Return for each channel of a scan what a row of zero bits means, for DC and for AC, and the step of DC.
+
+    Raises
+    ------
+    KeyError, IndexError
+        If the file lacks the tables.
+    """
+    codes: dict[int, Code] = {}
+    steps: dict[int, int] = {}
+    for segment in markers.segments:
+        if segment.start >= scan.start:
+            break
+        body = content[segment.start + 4 : segment.end]
+        if segment.code == _HUFFMAN:
+            codes.update(_huffman(body))
+        elif segment.code == _QUANTISATION:
+            steps.update(_quantisation(body))
+    return [
+        (codes[tables >> 4], codes[0x10 | (tables & 15)], steps[markers.components[channel].table])
+        for channel, tables in zip(scan.components, scan.tables, strict=True)
+    ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -70,7 +71,8 @@ class Limits:
     ----------
     image_memory
         Bytes that decoding may take in all threads together. A thread waits until its share is free; an image that
-        needs more alone is refused. None: a quarter of the machine's memory, or of what its container grants.
+        needs more alone is refused. None: a quarter of the machine's memory, or of what its container grants;
+        under torchrun shared by the processes of a machine.
     max_pixels
         Of an image.
     max_pixels_per_byte
@@ -106,7 +108,11 @@ class Limits:
     @property
     def total_memory(self) -> int:
         """Bytes for all threads."""
-        return machine_memory() // 4 if self.image_memory is None else self.image_memory
+        if self.image_memory is not None:
+            return self.image_memory
+        # torchrun says how many processes share this machine.
+        processes = os.environ.get("LOCAL_WORLD_SIZE", "")
+        return machine_memory() // 4 // (int(processes) if processes.isdecimal() and int(processes) else 1)
 
     def refusal(self, cost: Cost) -> str | None:
         """Say why an image is refused, and which option would have it read.

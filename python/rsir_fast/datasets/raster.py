@@ -17,9 +17,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rsir_fast.base.faults import is_machine_fault
 from rsir_fast.base.text import printable
 from rsir_fast.datasets.bands import chosen_bands
 from rsir_fast.datasets.costs import raster_cost
+from rsir_fast.datasets.jp2_boxes import refuse_bad_boxes
 from rsir_fast.datasets.limits import Cost
 from rsir_fast.datasets.samples import Samples
 from rsir_fast.datasets.source import Source
@@ -76,12 +78,13 @@ def read_raster(
         If GDAL found too little memory.
     """
     import rasterio
-    from rasterio.errors import RasterioError
     from rasterio.session import DummySession
 
     name = uuid.uuid4().hex
     if driver == "GTiff":
         refuse_many_pages(source.again())
+    elif driver == "JP2OpenJPEG":
+        refuse_bad_boxes(source.again())
     try:
         with (
             strict_decoders(),
@@ -100,7 +103,12 @@ def read_raster(
                 raise ImageError(f"damaged image ({_plain(damage[0], name)})")
             placed = dataset.crs is not None or not dataset.transform.is_identity or bool(dataset.gcps[0])
         return samples, tiff_orientation(source) if driver == "GTiff" and not placed else 1
-    except RasterioError as error:
+    except (ImageError, MemoryError):
+        raise
+    # What rasterio has no error of its own for comes as GDAL's, or as Python's.
+    except Exception as error:
+        if is_machine_fault(error):
+            raise
         causes = _causes(error)
         if any(type(cause).__name__ == "CPLE_OutOfMemoryError" for cause in causes):
             raise MemoryError(_plain(str(causes[-1]), name)) from None

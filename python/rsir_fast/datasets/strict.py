@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from PIL import Image, ImageFile
 
@@ -23,6 +25,11 @@ class _Held:
         self._lock = threading.Lock()
         self._users = 0
         self._set = contextlib.ExitStack()
+        self._thread = threading.local()
+
+    def here(self) -> bool:
+        """Whether this thread decodes."""
+        return bool(getattr(self._thread, "depth", 0))
 
     @contextlib.contextmanager
     def __call__(self) -> Iterator[None]:
@@ -30,9 +37,11 @@ class _Held:
             if self._users == 0:
                 self._set.enter_context(_strict())
             self._users += 1
+        self._thread.depth = getattr(self._thread, "depth", 0) + 1
         try:
             yield
         finally:
+            self._thread.depth -= 1
             with self._lock:
                 self._users -= 1
                 if self._users == 0:
@@ -42,16 +51,30 @@ class _Held:
 @contextlib.contextmanager
 def _strict() -> Iterator[None]:
     saved = ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS
+    hooks = sys.excepthook, sys.unraisablehook
     with warnings.catch_warnings():
         # Of tags nobody reads, and that an image without a place has no place.
         warnings.filterwarnings("ignore", module=r"PIL\.")
         warnings.filterwarnings("ignore", message="Dataset has no geotransform")
         # Pillow would turn a damaged file into a half-grey image without a word, and refuse whole satellite scenes.
         ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS = False, None
+        sys.excepthook, sys.unraisablehook = _all_but_garbled(hooks[0]), _all_but_garbled(hooks[1])
         try:
             yield
         finally:
             ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS = saved
+            sys.excepthook, sys.unraisablehook = hooks
+
+
+def _all_but_garbled(hook: Callable[..., Any]) -> Callable[..., None]:
+    """Keep from stderr that rasterio fails to log what GDAL says of a damaged tag, quoting bytes that are no UTF-8."""
+
+    def pass_on(first: Any, *more: Any) -> None:
+        kind = getattr(first, "exc_type", first)
+        if not (strict_decoders.here() and kind is UnicodeDecodeError):
+            hook(first, *more)
+
+    return pass_on
 
 
 strict_decoders = _Held()

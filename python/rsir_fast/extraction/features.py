@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,6 +68,10 @@ class Features(Shown):
     timing: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
+    instead_of_array: ClassVar[str] = (
+        "pass its .matrix, or rsir_fast.pack_codes(....matrix) where codes of a hash model are expected"
+    )
+
     def __post_init__(self) -> None:
         if not isinstance(self.matrix, np.ndarray) or self.matrix.ndim != 2 or self.matrix.dtype != np.float32:
             shape = f"{getattr(self.matrix, 'dtype', '')} {list(getattr(self.matrix, 'shape', []))}"
@@ -107,6 +111,24 @@ class Features(Shown):
     def dim(self) -> int:
         """Length of a feature vector."""
         return int(self.matrix.shape[1])
+
+    def unturned(self) -> Features:
+        """Return the features of the images as they are, where those of all eight turns are kept; else these.
+
+        What is searched, evaluated and compared: eight turns side by side are for training, no vector to rank by.
+
+        Examples
+        --------
+        >>> eight = np.arange(16, dtype=np.float32)[None]
+        >>> Features(eight, ("x.png",), None, (), "demo", provenance={"turns": 8}).unturned().matrix
+        array([[0., 1.]], dtype=float32)
+        """
+        turns = self.provenance.get("turns")
+        if turns is None:
+            return self
+        dim = self.dim // int(turns)
+        made = {key: value for key, value in self.provenance.items() if key != "turns"}
+        return replace(self, matrix=np.ascontiguousarray(self.matrix[:, :dim]), provenance={**made, "dim": dim})
 
     def as_dataset(self) -> Dataset:
         """Return the items as a data set, to look at the images.

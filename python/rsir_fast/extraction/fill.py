@@ -205,10 +205,7 @@ def _shard(
 
 def at_least(least: int, value: object, name: str) -> int:
     """Return a count, refused below `least`."""
-    count = as_count(value, name)
-    if count < least:
-        raise ValueError(f"{name}: expected at least {least}, got {count}")
-    return count
+    return as_count(value, name, least=least, noun="")
 
 
 class Meter:

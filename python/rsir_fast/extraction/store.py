@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import hashlib
 import io
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rsir_fast.base.durable import LEFTOVER, make_folder, remove, sweep, write_durably
+from rsir_fast.base.durable import LEFTOVER, make_folder, remove, remove_empty, sweep, write_durably
 from rsir_fast.base.machine import written
 from rsir_fast.base.text import printable, short
 from rsir_fast.errors import FeaturesError
@@ -37,6 +36,7 @@ __all__ = ["FeatureStore", "check_folder", "check_settings", "save"]
 
 # What may differ between a finished matrix and a request for it: the bits of a feature may depend on it, its worth not.
 MACHINE_KEYS = {
+    "padded",  # older versions left the last batch smaller
     "device",
     "cpu_threads",
     "cpu_capability",
@@ -258,10 +258,9 @@ class FeatureStore:
     def abandon(self) -> None:
         """Remove what was written, as there is nothing to keep; the folder too, if nothing else is in it."""
         self._start_anew()
-        (self.folder / SHARDS).rmdir()
-        (self.folder / PLAN).unlink()
-        with contextlib.suppress(OSError):
-            self.folder.rmdir()
+        remove_empty(self.folder / SHARDS)
+        remove(self.folder / PLAN)  # last: until then the folder is known to be ours
+        remove_empty(self.folder)
 
     def finish(
         self,

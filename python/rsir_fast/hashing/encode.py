@@ -9,7 +9,7 @@ import torch
 
 from rsir_fast.datasets import Reader
 from rsir_fast.extraction import Features
-from rsir_fast.hashing.inputs import check_network, check_reader, unturned
+from rsir_fast.hashing.inputs import check_network, check_reader
 from rsir_fast.hashing.model import HashModel
 
 __all__ = ["encode_features"]
@@ -44,7 +44,7 @@ def encode_features(model: HashModel, features: Features) -> Features:
     -----
     O(n dim bits), on the model's device.
     """
-    head, features = model.network.head, unturned(features)
+    head, features = model.network.head, features.unturned()
     if not model.training["freeze_backbone"]:
         raise ValueError("model: expected one with a frozen backbone, got one that trained it; use rsir_fast.extract")
     check_network(features, model.network.backbone)

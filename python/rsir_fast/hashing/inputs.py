@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,7 +18,7 @@ from rsir_fast.extraction import Features
 from rsir_fast.extraction.loader import batches, default_workers
 from rsir_fast.extraction.stamps import Stamps
 
-__all__ = ["Inputs", "check_network", "check_reader", "load_images", "network_of", "of_training_images", "unturned"]
+__all__ = ["Inputs", "check_network", "check_reader", "load_images", "network_of", "of_training_images"]
 
 MAX_IN_MEMORY = 4 << 30
 """Bytes of images beyond which they lie in a temporary file that is mapped into memory."""
@@ -39,9 +38,10 @@ def check_network(features: Features, backbone: Backbone) -> None:
     made, wanted = network_of(features.provenance), network_of(backbone.provenance)
     for key in wanted:
         if made[key] != wanted[key]:
+            remedy = "; make them by `rsir features --each-turn` (all_turns)" if key == "turns" and wanted[key] else ""
             raise FeaturesError(
                 f"features of {features.name}: expected those of the backbone, {key} {wanted[key] or 'none'}, "
-                f"found {made[key] or 'none'}"
+                f"found {made[key] or 'none'}{remedy}"
             )
 
 
@@ -97,16 +97,6 @@ def of_training_images(features: Features, train: Dataset, backbone: Backbone) -
     wanted = set(train.items)
     skipped = [entry for entry in features.skipped if entry.item in wanted]
     return Inputs(matrix, torch.from_numpy(train.require_labels()[kept]), skipped)
-
-
-def unturned(features: Features) -> Features:
-    """Return the features of the images as they are, where those of all turns were computed."""
-    turns = features.provenance.get("turns")
-    if turns is None:
-        return features
-    dim = features.dim // turns
-    made = {key: value for key, value in features.provenance.items() if key != "turns"}
-    return replace(features, matrix=np.ascontiguousarray(features.matrix[:, :dim]), provenance={**made, "dim": dim})
 
 
 def load_images(

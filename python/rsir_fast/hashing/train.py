@@ -78,7 +78,8 @@ def train_dhcnn(
         Only its training part is looked at. Default: 80 % of every class, drawn with `seed`.
     features : Features, optional
         Those of `backbone` as it is given, of all training images at least, computed before; of
-        ``rsir_fast.backbones.all_turns(backbone)`` where it stays frozen and the recipe augments. Default: computed
+        ``rsir_fast.backbones.all_turns(backbone)`` where it stays frozen and the recipe augments (`rsir features
+        --each-turn`). Extracted with the default settings they give the same model, bit for bit. Default: computed
         here, where they are needed.
     seed : int
         Of the split, the new weights, the order and the augmentation.
@@ -165,7 +166,8 @@ def train_dhcnn(
         """Return features and labels of the training images."""
         seen = all_turns(backbone) if turns else backbone
         run = {"device": target, "workers": workers, "progress": extraction_progress}
-        found = _extracted(train, seen, folder, run) if features is None else features
+        given = features if turns or features is None else features.unturned()
+        found = _extracted(train, seen, folder, run) if given is None else given
         return of_training_images(found, train, seen)
 
     codes = None

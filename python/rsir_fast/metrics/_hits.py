@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rsir_fast.metrics._inputs import as_counts, as_relevance
+from rsir_fast.metrics._inputs import MOST, as_counts, as_relevance
+from rsir_fast.ops._numbers import as_integers, as_numbers
 
 __all__ = ["RankedHits", "ratio_or_nan"]
 
@@ -54,16 +55,15 @@ class RankedHits:
     @classmethod
     def of_ranks(cls, ranks: ArrayLike, counts: ArrayLike, n_relevant: ArrayLike | None = None) -> RankedHits:
         """Take the `ranks` [h] of the relevant items, `counts` [m] of them in each list, increasing in each."""
-        found = np.asarray(counts)
+        found = as_numbers(counts, "counts")
         if found.ndim != 1:
             raise ValueError(f"counts: expected [m], one per query, got shape {found.shape}")
         found = as_counts(found, found.shape, "counts")
-        rank = np.asarray(ranks)
-        if rank.shape != (found.sum(),):
-            raise ValueError(f"ranks: expected {found.sum()}, the sum of counts, got shape {rank.shape}")
-        if rank.size and rank.dtype.kind not in "iu":
-            raise TypeError(f"ranks: expected integers, got {rank.dtype}; ranks are counted from 1")
-        rank = rank.astype(np.int64, copy=False)
+        rank = as_numbers(ranks, "ranks")
+        total = sum(found.tolist())  # Python's: two counts may already be more than int64
+        if rank.shape != (total,):
+            raise ValueError(f"ranks: expected {total}, the sum of counts, got shape {rank.shape}")
+        rank = as_integers(rank, "ranks", fix="ranks are counted from 1", most=MOST)
         query = np.repeat(np.arange(len(found), dtype=np.int64), found)
         lowest = np.zeros_like(rank)  # what each rank must exceed: 0 at the head of a list, else the rank before it
         np.multiply(rank[:-1], query[1:] == query[:-1], out=lowest[1:])

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rsir_fast.metrics._hits import RankedHits, ratio_or_nan
-from rsir_fast.metrics._inputs import as_counts, check_choice
+from rsir_fast.metrics._inputs import MOST, as_counts, check_choice
 from rsir_fast.metrics.means import mean_over_queries
+from rsir_fast.ops._arrays import as_count
 
 __all__ = ["RankLimit", "anmrr", "nmrr"]
 
@@ -38,7 +39,7 @@ def nmrr(
     k
         ``"2ng"``: K = 2 NG, as in the remote sensing literature (Ge et al. 2018); ``"mpeg7"``:
         K = min(4 NG, 2 max NG), equal to it where all classes are equally large; or K itself, one integer or [...],
-        at least NG for every query.
+        at least NG for every query and at most 2^53.
     max_relevant
         Largest NG over *all* queries, for ``"mpeg7"`` when only a part of them is passed. Default: largest given here.
 
@@ -105,8 +106,20 @@ def nmrr_of(hits: RankedHits, k: RankLimit | ArrayLike = "2ng", max_relevant: in
     found = hits.sum_by_query(within)
     rank_sum = hits.sum_by_query(np.where(within, hits.rank, 0))
     # Both sides of MRR / (1.25 K - (1 + NG) / 2), times 4 NG, are integers: exact in float64 up to 2^53.
-    mrr = 4 * rank_sum + 5 * limit * (ng - found) - 2 * ng * (1 + ng)
-    return ratio_or_nan(mrr, ng * (5 * limit - 2 * (1 + ng)))
+    small = 5.0 * limit * np.maximum(ng, 1) <= MOST
+    of, to = np.where(small, ng, 0), np.where(small, limit, 0)
+    mrr = 4 * rank_sum + 5 * to * (of - found) - 2 * of * (1 + of)
+    values = ratio_or_nan(mrr, of * (5 * to - 2 * (1 + of)))
+    for query in np.flatnonzero(~small & (ng > 0)):
+        values[query] = _nmrr_of_one(hits.rank[hits.query == query], int(ng[query]), int(limit[query]))
+    return values
+
+
+def _nmrr_of_one(ranks: NDArray[np.int64], ng: int, limit: int) -> float:
+    """Compute the same in Python's integers, whose quotient is correctly rounded at any size."""
+    within: list[int] = [rank for rank in ranks.tolist() if rank <= limit]
+    mrr = 4 * sum(within) + 5 * limit * (ng - len(within)) - 2 * ng * (1 + ng)
+    return mrr / (ng * (5 * limit - 2 * (1 + ng)))
 
 
 def rank_limits(hits: RankedHits, k: RankLimit | ArrayLike, max_relevant: int | None) -> NDArray[np.int64]:
@@ -114,6 +127,7 @@ def rank_limits(hits: RankedHits, k: RankLimit | ArrayLike, max_relevant: int | 
     ng = hits.n_relevant
     largest = int(ng.max(initial=0))
     if max_relevant is not None:
+        max_relevant = as_count(max_relevant, "max_relevant", most=MOST)
         if max_relevant < largest:
             raise ValueError(
                 f"max_relevant: expected the largest number of relevant items over all queries, got {max_relevant}, "

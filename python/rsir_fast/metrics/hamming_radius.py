@@ -8,9 +8,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rsir_fast.metrics._hits import ratio_or_nan
-from rsir_fast.metrics._inputs import as_counts, as_distances, as_relevance
+from rsir_fast.metrics._inputs import MOST, as_counts, as_distances, as_relevance
+from rsir_fast.ops._arrays import as_count
+from rsir_fast.ops._numbers import as_numbers
 
 __all__ = ["RadiusCurve", "precision_recall_by_radius", "radius_counts", "radius_curve"]
+
+MAX_BITS = 2**16 - 1
+"""The longest codes that `rsir_fast.hamming_topk` compares."""
 
 
 class RadiusCurve(NamedTuple):
@@ -45,7 +50,7 @@ def precision_recall_by_radius(distances: ArrayLike, relevant: ArrayLike, bits: 
     relevant
         [..., n] bool (or integers 0 and 1), the same order.
     bits
-        Length of the codes, 1 or more.
+        Length of the codes, 1 to 65535.
 
     Returns
     -------
@@ -94,18 +99,17 @@ def radius_counts(distances: ArrayLike, relevant: ArrayLike, bits: int) -> tuple
     >>> pairs.tolist(), relevant_pairs.tolist()
     ([0, 2, 1], [0, 1, 1])
     """
-    if bits < 1:
-        raise ValueError(f"bits: expected the code length, 1 or more, got {bits}")
+    bits = as_count(bits, "bits", least=1, most=MAX_BITS, noun="the code length, ")
     mask = as_relevance(relevant, "relevant")
     table = as_distances(distances, mask.shape)
     if table.size and table.dtype.kind == "f":
         raise TypeError(f"distances: expected integers (Hamming distances), got {table.dtype}")
-    whole = table.astype(np.int64)
-    if whole.size and (whole.min() < 0 or whole.max() > bits):
+    if table.size and (table.min() < 0 or table.max() > bits):
         raise ValueError(
-            f"distances: expected 0 to {bits} (the code length), got {whole.min()} to {whole.max()}; "
+            f"distances: expected 0 to {bits} (the code length), got {table.min()} to {table.max()}; "
             "pass the right number of bits, and no padding"
         )
+    whole = table.astype(np.int64)
     pairs = np.bincount(whole.ravel(), minlength=bits + 1)
     return pairs.astype(np.int64), np.bincount(whole[mask], minlength=bits + 1).astype(np.int64)
 
@@ -133,10 +137,12 @@ def radius_curve(pairs: ArrayLike, relevant_pairs: ArrayLike) -> RadiusCurve:
     >>> radius_curve([0, 2, 1], [0, 1, 1]).recall.tolist()
     [0.0, 0.5, 1.0]
     """
-    shape = (np.size(pairs),)
+    shape = (as_numbers(pairs, "pairs").size,)
     everything, right = as_counts(pairs, shape, "pairs"), as_counts(relevant_pairs, shape, "relevant_pairs")
     if (right > everything).any():
         raise ValueError("relevant_pairs: expected at most as many as pairs at each distance; were they swapped?")
+    if sum(everything.tolist()) > MOST:
+        raise ValueError(f"pairs: expected at most {MOST} (2^53) in all, which are counted exactly, got more")
     retrieved, found = np.cumsum(everything), np.cumsum(right)
     total = found[-1:] if len(found) else found
     return RadiusCurve(np.arange(len(retrieved)), ratio_or_nan(found, retrieved), ratio_or_nan(found, total))

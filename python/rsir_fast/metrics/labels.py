@@ -8,9 +8,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rsir_fast.metrics._hits import ratio_or_nan
-from rsir_fast.metrics._inputs import as_labels
+from rsir_fast.metrics._inputs import MOST, as_labels
+from rsir_fast.ops._arrays import as_count
+from rsir_fast.ops._numbers import as_integers, as_numbers
 
 __all__ = ["cohen_kappa", "confusion_matrix", "overall_accuracy", "per_class_accuracy"]
+
+MOST_CLASSES = 2**14
+"""Of a confusion matrix: 2 GiB."""
 
 
 def confusion_matrix(true: ArrayLike, predicted: ArrayLike, n_classes: int | None = None) -> NDArray[np.int64]:
@@ -21,7 +26,7 @@ def confusion_matrix(true: ArrayLike, predicted: ArrayLike, n_classes: int | Non
     true, predicted
         Each [n] integers from 0: class indices of the same images in the same order.
     n_classes
-        Number of classes; Default: one more than the largest index.
+        Number of classes, at most 16384. Default: one more than the largest index.
 
     Returns
     -------
@@ -38,12 +43,19 @@ def confusion_matrix(true: ArrayLike, predicted: ArrayLike, n_classes: int | Non
     >>> confusion_matrix([0, 0, 1, 1], [0, 1, 1, 1]).tolist()
     [[1, 1], [0, 2]]
     """
+    if n_classes is not None:
+        n_classes = as_count(n_classes, "n_classes", most=MOST_CLASSES)
     rows = as_labels(true, "true", n_classes)
     columns = as_labels(predicted, "predicted", n_classes)
     if len(rows) != len(columns):
         raise ValueError(f"predicted: expected as many labels as true ({len(rows)}), got {len(columns)}")
-    size = n_classes if n_classes is not None else 1 + max(rows.max(initial=-1), columns.max(initial=-1))
-    return np.bincount(rows * size + columns, minlength=size * size).reshape(size, size).astype(np.int64)
+    size = n_classes if n_classes is not None else 1 + int(max(rows.max(initial=-1), columns.max(initial=-1)))
+    if size > MOST_CLASSES:
+        raise ValueError(
+            f"true, predicted: expected class indices below {MOST_CLASSES}, whose matrix takes 2 GiB, got {size - 1}; "
+            "number the classes from 0 without gaps"
+        )
+    return np.bincount(rows * size + columns, minlength=size * size).reshape(size, size).astype(np.int64, copy=False)
 
 
 def overall_accuracy(confusion: ArrayLike) -> float:
@@ -137,11 +149,12 @@ def cohen_kappa(confusion: ArrayLike) -> float:
 
 
 def _as_confusion(confusion: ArrayLike) -> NDArray[np.int64]:
-    counts = np.asarray(confusion)
+    counts = as_numbers(confusion, "confusion")
     if counts.ndim != 2 or counts.shape[0] != counts.shape[1]:
         raise ValueError(f"confusion: expected a square matrix [c, c], got shape {counts.shape}; see confusion_matrix")
-    if counts.dtype.kind not in "iu" and counts.size:
-        raise TypeError(f"confusion: expected integer counts, got {counts.dtype}; do not normalise it first")
-    if counts.size and counts.min() < 0:
-        raise ValueError(f"confusion: expected counts of 0 or more, got {counts.min()}")
-    return counts.astype(np.int64)
+    whole = as_integers(
+        counts, "confusion", "counts", kind="integer counts", fix="do not normalise it first", least=0, most=MOST
+    )
+    if whole.sum(dtype=np.float64) > MOST:
+        raise ValueError(f"confusion: expected at most {MOST} (2^53) images in all, got more than are counted exactly")
+    return whole

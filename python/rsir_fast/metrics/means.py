@@ -8,6 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from rsir_fast.metrics._inputs import as_values
+
 __all__ = ["QueryMean", "mean_over_queries"]
 
 
@@ -45,12 +47,17 @@ def mean_over_queries(values: ArrayLike) -> QueryMean:
     QueryMean
         Mean, number of queries, and number of queries left out.
 
+    Raises
+    ------
+    TypeError, ValueError
+        The values are no floats, or one is infinite.
+
     Examples
     --------
     >>> mean_over_queries([1.0, 0.0, float("nan")])
     QueryMean(value=0.5, queries=3, queries_without_relevant=1)
     """
-    flat = np.asarray(values, dtype=np.float64).ravel()
+    flat = as_values(values, "values").ravel()
     present = flat[~np.isnan(flat)]
     value = math.fsum(present.tolist()) / len(present) if len(present) else math.nan
     return QueryMean(value, len(flat), len(flat) - len(present))

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rsir_fast.metrics._hits import RankedHits, ratio_or_nan
-from rsir_fast.metrics._inputs import as_cutoffs, as_relevance
+from rsir_fast.metrics._inputs import MOST, as_cutoffs, as_relevance
+from rsir_fast.ops._arrays import as_count
 
 __all__ = [
     "PrecisionRecallCurve",
@@ -165,8 +166,7 @@ def curve_points(length: int) -> NDArray[np.int64]:
     >>> curve_points(150)[98:].tolist()
     [99, 100, 112, 126, 141, 150]
     """
-    if length < 0:
-        raise ValueError(f"length: expected 0 or more, got {length}")
+    length = as_count(length, "length", most=MOST)
     points = list(range(1, min(length, 100) + 1))
     while points and points[-1] < length:
         points.append(min(points[-1] + points[-1] // 8, length))
@@ -185,7 +185,7 @@ def macro_curve(
     order = counted[np.argsort(n_relevant[counted], kind="stable")]
     sizes, first = np.unique(n_relevant[order], return_index=True)
     hits_by_size = np.add.reduceat(hits_within[order], first, axis=0, dtype=np.int64)
-    precision = hits_by_size.sum(axis=0) / (points * queries)
+    precision = hits_by_size.sum(axis=0) / (points.astype(np.float64) * queries)
     shares = hits_by_size / sizes[:, None]
     recall = np.array([math.fsum(column) for column in shares.T.tolist()]) / queries
     return PrecisionRecallCurve(points, precision, recall)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rsir_fast.metrics._inputs import as_relevance
+from rsir_fast.ops._numbers import as_numbers
 
 __all__ = ["drop_self", "ranked_relevance", "share_label"]
 
@@ -45,7 +46,7 @@ def drop_self(ids: NDArray[Integer], self_ids: ArrayLike) -> NDArray[Integer]:
     [[1, 2], [0, 2]]
     """
     table = _as_ids(ids)
-    own = np.asarray(self_ids)
+    own = as_numbers(self_ids, "self_ids")
     if own.shape != table.shape[:1]:
         raise ValueError(f"self_ids: expected one id per row of ids ({table.shape[0]}), got shape {own.shape}")
     if own.size == 0:
@@ -89,7 +90,7 @@ def share_label(query_labels: ArrayLike, item_labels: ArrayLike) -> NDArray[np.b
     >>> share_label([[1, 1, 0]], [[0, 1, 1], [0, 0, 1]]).tolist()
     [[True, False]]
     """
-    queries, items = np.asarray(query_labels), np.asarray(item_labels)
+    queries, items = as_numbers(query_labels, "query_labels"), as_numbers(item_labels, "item_labels")
     if queries.ndim != items.ndim or queries.ndim not in (1, 2) or queries.shape[1:] != items.shape[1:]:
         raise ValueError(
             f"labels: expected [q] and [n], or [q, c] and [n, c], got shapes {queries.shape} and {items.shape}"
@@ -151,7 +152,7 @@ def ranked_relevance(relevant: ArrayLike, ids: ArrayLike) -> NDArray[np.bool_]:
 
 
 def _as_ids(ids: ArrayLike) -> NDArray[Any]:
-    table: NDArray[Any] = np.asarray(ids)
+    table: NDArray[Any] = as_numbers(ids, "ids")
     if table.ndim != 2:
         raise ValueError(f"ids: expected [m, n], one ranking per row, got shape {table.shape}")
     if table.size and table.dtype.kind not in "iu":

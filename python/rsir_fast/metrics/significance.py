@@ -7,9 +7,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rsir_fast.metrics._inputs import as_values
+from rsir_fast.ops._arrays import as_count
+
 __all__ = ["Interval", "PairedComparison", "bootstrap_interval", "compare_paired"]
 
 RESAMPLES = 10_000
+MOST_RESAMPLES = 10_000_000
 _AT_ONCE = 1 << 22
 """Draws held in memory at a time."""
 
@@ -59,7 +63,7 @@ def bootstrap_interval(
         One value a query, such as AP; NaN (nothing relevant) is left out.
     level : float
         Share of resamples within the interval, above 0 and below 1.
-    resamples : int
+    resamples : int, 1 to 10 million
     seed : int, 0 to 2^32 - 1
         The same seed draws the same queries on every machine.
 
@@ -69,8 +73,8 @@ def bootstrap_interval(
 
     Raises
     ------
-    ValueError
-        If a setting is out of range, or `values` has another shape.
+    TypeError, ValueError
+        If a setting is out of range, a value is infinite, or `values` has another shape.
 
     Notes
     -----
@@ -82,8 +86,8 @@ def bootstrap_interval(
     >>> round(mean, 3), round(low, 3), round(high, 3)
     (0.5, 0.275, 0.775)
     """
-    given = _finite(_as_values(values, "values"))
-    _check(level, resamples)
+    level, resamples, seed = _settings(level, resamples, seed)
+    given = _present(_as_values(values, "values"))
     if given.size == 0:
         return Interval(float("nan"), float("nan"), float("nan"))
     return _interval(given, level, resamples, seed)
@@ -111,8 +115,8 @@ def compare_paired(
 
     Raises
     ------
-    ValueError
-        If a setting is out of range, or the two are not of one length.
+    TypeError, ValueError
+        If a setting is out of range, a value is infinite, or the two are not of one length.
 
     Notes
     -----
@@ -126,8 +130,8 @@ def compare_paired(
     one, other = _as_values(first, "first"), _as_values(second, "second")
     if len(one) != len(other):
         raise ValueError(f"second: expected {len(one)} values, one for each query of the first, got {len(other)}")
-    _check(level, resamples)
-    differences = _finite(other - one)
+    level, resamples, seed = _settings(level, resamples, seed)
+    differences = _present(other - one)
     if differences.size == 0:
         return PairedComparison(Interval(float("nan"), float("nan"), float("nan")), float("nan"), 0)
     draw = np.random.RandomState(seed)
@@ -155,18 +159,19 @@ def _blocks(resamples: int, size: int) -> list[int]:
 
 
 def _as_values(values: ArrayLike, name: str) -> NDArray[np.float64]:
-    found = np.asarray(values, dtype=np.float64)
+    found = as_values(values, name)
     if found.ndim != 1:
         raise ValueError(f"{name}: expected one value a query, [q], got shape {list(found.shape)}")
     return found
 
 
-def _finite(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    return values[np.isfinite(values)]
+def _present(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return values[~np.isnan(values)]
 
 
-def _check(level: float, resamples: int) -> None:
-    if not 0 < level < 1:
-        raise ValueError(f"level: expected a share between 0 and 1, got {level}")
-    if resamples < 1:
-        raise ValueError(f"resamples: expected at least 1, got {resamples}")
+def _settings(level: float, resamples: int, seed: int) -> tuple[float, int, int]:
+    """Return them, checked."""
+    if isinstance(level, bool) or not isinstance(level, (int, float, np.floating)) or not 0 < level < 1:
+        raise ValueError(f"level: expected a share between 0 and 1, got {level!r}")
+    count = as_count(resamples, "resamples", least=1, most=MOST_RESAMPLES, noun="")
+    return float(level), count, as_count(seed, "seed", most=2**32 - 1)

@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rsir_fast.metrics._hits import RankedHits
-from rsir_fast.metrics._inputs import as_cutoffs, as_labels, as_relevance, check_choice
+from rsir_fast.metrics._inputs import MOST, as_cutoffs, as_labels, as_relevance, check_choice
 from rsir_fast.metrics.anmrr import RankLimit, nmrr_of
 from rsir_fast.metrics.average_precision import average_precision_of
 from rsir_fast.metrics.means import mean_over_queries
 from rsir_fast.metrics.precision_recall import curve_points as default_curve_points
 from rsir_fast.metrics.precision_recall import macro_curve
+from rsir_fast.ops._arrays import as_count
 
 __all__ = ["RetrievalAccumulator"]
 
@@ -74,6 +75,8 @@ class RetrievalAccumulator:
         check_choice(anmrr_k, ("2ng", "mpeg7"), "anmrr_k")
         if anmrr_k == "mpeg7" and max_relevant is None:
             raise ValueError('max_relevant: needed for anmrr_k="mpeg7", whose K depends on all queries; got None')
+        if max_relevant is not None:
+            max_relevant = as_count(max_relevant, "max_relevant", most=MOST)
         self._classes = tuple(classes)
         self._cutoffs = np.unique(as_cutoffs(list(cutoffs), "cutoffs"))
         self._curve = (

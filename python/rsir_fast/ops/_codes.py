@@ -29,7 +29,7 @@ def code_length(width: int, bits: int | None) -> int:
 
 def check_same_codes(width: int, made_with: int, bits: int | None) -> None:
     """Raise ValueError unless queries of `width` bytes, and `bits` if given, fit prepared codes of `made_with` bits."""
-    if bits is not None and bits != made_with:
+    if bits is not None and as_count(bits, "bits") != made_with:
         raise ValueError(f"bits: expected {made_with}, the length of the prepared codes, got {bits}")
     if width != (made_with + 7) // 8:
         raise ValueError(

@@ -6,12 +6,13 @@ import functools
 import importlib
 from typing import Any
 
+from rsir_fast.base.text import printable
 from rsir_fast.ops._arrays import as_count
 from rsir_fast.ops._cores import available_cores
 
 MAX_THREADS = 1024
 
-__all__ = ["choose_isa", "choose_threads", "cpu", "cuda", "supported_isas"]
+__all__ = ["check_settings", "choose_isa", "choose_threads", "cpu", "cuda", "supported_isas"]
 
 
 @functools.cache
@@ -61,9 +62,9 @@ def choose_isa(isa: str | None) -> str:
         For a name that is unknown or that this machine cannot run: never a quiet fall-back.
     """
     supported = supported_isas()
-    name = isa or cpu().environment("RSIR_FORCE_ISA") or supported[0]
+    name = isa if isa is not None else cpu().environment("RSIR_FORCE_ISA") or supported[0]
     if name not in supported:
-        source = "isa" if isa else "RSIR_FORCE_ISA"
+        source = "RSIR_FORCE_ISA" if isa is None else "isa"
         raise ValueError(
             f"{source}: expected an instruction set that this machine runs ({', '.join(supported)}), got {name!r}; "
             "leave it unset to take the best one"
@@ -84,13 +85,21 @@ def choose_threads(threads: int | None, *, tiny: bool = False) -> int:
         For anything but a whole number of at least 1.
     """
     if threads is not None:
-        return _checked_threads("threads", as_count(threads, "threads"))
+        return min(as_count(threads, "threads", least=1, noun="a whole number of "), MAX_THREADS)
     text = (cpu().environment("RSIR_NUM_THREADS") or "").strip()
-    count = _checked_threads("RSIR_NUM_THREADS", int(text) if text.isdecimal() else text) if text else 0
-    return 1 if tiny else count or available_cores()
+    if not text:
+        return 1 if tiny else available_cores()
+    count = int(text) if text.isdecimal() and len(text) < 20 else 0
+    if count < 1:
+        raise ValueError(f"RSIR_NUM_THREADS: expected a whole number of at least 1, got {printable(text[:80])!r}")
+    return 1 if tiny else min(count, MAX_THREADS)
 
 
-def _checked_threads(source: str, count: int | str) -> int:
-    if isinstance(count, str) or count < 1:
-        raise ValueError(f"{source}: expected a whole number of at least 1, got {count!r}")
-    return min(count, MAX_THREADS)
+def check_settings(k: Any, threads: int | None, isa: str | None) -> None:
+    """Check, while torch traces a call, the plain numbers of its settings; those it does not know yet wait."""
+    if k is not None and type(k).__name__ != "SymInt":
+        as_count(k, "k")
+    if threads is not None:
+        as_count(threads, "threads", least=1, noun="a whole number of ")
+    if isa is not None and isa not in supported_isas():
+        choose_isa(isa)

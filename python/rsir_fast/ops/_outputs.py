@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from rsir_fast.ops._arrays import is_torch
+from rsir_fast.ops._arrays import Array, is_torch
 
-__all__ = ["delivered", "given_answer", "given_array", "host_views"]
+__all__ = ["delivered", "given_answer", "given_array", "host_views", "new_answer"]
 
 
 def given_answer(out: Any, inputs: tuple[Any, Any], k: int, dtype: str) -> tuple[Any, Any] | None:
@@ -56,6 +56,23 @@ def given_array(array: Any, name: str, inputs: tuple[Any, ...], shape: tuple[int
         if first < used[1] and used[0] < end:
             raise ValueError(f"{name}: expected memory of its own, got some that is read or written for this call")
     return array.detach() if is_torch(array) else array
+
+
+def new_answer(q: int, k: int, dtype: Any) -> tuple[Array, Array]:
+    """Return new arrays for distances and ids, [q, k].
+
+    Raises
+    ------
+    MemoryError
+        There is no memory for them.
+    """
+    try:
+        return np.empty((q, k), dtype), np.empty((q, k), np.int64)
+    except (MemoryError, ValueError):  # NumPy's for more than any memory has
+        raise MemoryError(
+            f"k: {q} queries x {k} neighbours of 12 bytes do not fit into memory; ask for fewer, or for "
+            "fewer queries at a time"
+        ) from None
 
 
 def host_views(given: tuple[Any, ...] | None) -> tuple[Any, ...] | None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["Method", "SearchPlan", "choose_pass", "is_tiny"]
+__all__ = ["METHODS", "Method", "SearchPlan", "choose_pass", "is_tiny"]
 
 Method = Literal["auto", "certified", "dense"]
+METHODS: tuple[Method, ...] = ("auto", "certified", "dense")
 
 
 @dataclass(frozen=True)
@@ -75,10 +76,8 @@ def choose_pass(
     Raises
     ------
     ValueError
-        For an unknown method, or one that these sizes do not allow.
+        For a method that these sizes do not allow.
     """
-    if method not in ("auto", "certified", "dense"):
-        raise ValueError(f"method: expected 'auto', 'certified' or 'dense', got {method!r}")
     impossible = ""
     if not 1 <= k <= n:
         impossible = f"k = {k} is not within 1 and n = {n}"

@@ -1,10 +1,13 @@
 """The ops as torch.library has them, so that torch.compile and torch.export keep a pipeline in one piece.
 
 The public functions call these by themselves while torch traces; otherwise they are ``torch.ops.rsir_fast.*``. They
-compute by the public functions, on the tensors' device, and have no gradient. Only imported where torch is.
+compute by the public functions, on the tensors' device. Their answers have no gradient: tensors that require one are
+taken for their values. Only imported where torch is.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -66,6 +69,15 @@ def _(u: Tensor) -> Tensor:
     _check_matrix("u", u)
     n, b = u.shape
     return torch.empty((n, (b + 7) // 8), dtype=torch.uint8, device=u.device)
+
+
+def _no_gradient(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+    ctx.mark_non_differentiable(*(output if isinstance(output, tuple) else (output,)))
+    ctx.inputs = len(inputs)
+
+
+for _op in (gaussian_normalize, euclidean_topk, hamming_topk, pack_codes):
+    _op.register_autograd(lambda ctx, *_: (None,) * ctx.inputs, setup_context=_no_gradient)
 
 
 def _answer(queries: Tensor, database: Tensor, k: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:

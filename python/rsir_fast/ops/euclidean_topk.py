@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from rsir_fast.ops._arrays import FloatRows, Restore, as_count, as_float, as_rows, traced, unchanged
 from rsir_fast.ops._device_topk import check_normalize, euclidean_operands
 from rsir_fast.ops._device_topk import euclidean_search as search_on_device
-from rsir_fast.ops._dispatch import choose_isa, choose_threads, cpu
-from rsir_fast.ops._outputs import delivered, given_answer, host_views
-from rsir_fast.ops._plan import Method, SearchPlan, choose_pass, is_tiny
+from rsir_fast.ops._dispatch import check_settings, choose_isa, choose_threads, cpu
+from rsir_fast.ops._outputs import delivered, given_answer, host_views, new_answer
+from rsir_fast.ops._plan import METHODS, Method, SearchPlan, choose_pass, is_tiny
 from rsir_fast.ops.prepare import MAX_WIDTH, PreparedDatabase, check_items, make_sidecar, normalized_rows, stored_rows
 from rsir_fast.ops.prepared_tensor import PreparedTensor
 from rsir_fast.ops.sharded import ShardedDatabase
@@ -117,9 +117,17 @@ def euclidean_topk(
         raise ValueError(f"exact: expected True or False, got {exact!r}")
     if nan not in ("last", "raise"):
         raise ValueError(f"nan: expected 'last' or 'raise', got {nan!r}")
+    if method not in METHODS:
+        raise ValueError(f"method: expected 'auto', 'certified' or 'dense', got {method!r}")
     if out is None and traced(queries, database):
         if nan == "raise":
             raise ValueError("nan='raise' looks at the numbers, which torch.compile and torch.export do not have yet")
+        if explain:
+            raise ValueError(
+                "explain: expected False within torch.compile and torch.export, which keep tensors only, got True; "
+                "ask for the plan outside of them"
+            )
+        check_settings(k, threads, isa)
         from rsir_fast.ops import _torch_ops
 
         answer: tuple[Any, ...] = _torch_ops.euclidean_topk(queries, database, k, normalize or "none")
@@ -152,8 +160,9 @@ def float_operands(
     """Return both sides as the kernels read them, normalised if asked, and the way back."""
     if isinstance(database, (PreparedTensor, ShardedDatabase)):
         raise ValueError(
-            f"database: expected one that the CPU can read, got a {type(database).__name__}, which only a search on "
-            "its device takes, without method and explain; pass its rows"
+            f"database: expected one that the CPU can read, got a {type(database).__name__}, which is searched on its "
+            "devices only, by euclidean_topk without method and explain and by rank_database; pass the matrix it was "
+            "made of"
         )
     rows, restore = as_rows(queries, "queries")
     if isinstance(database, PreparedDatabase):
@@ -193,7 +202,7 @@ def search(
         chosen, reason = choose_pass(q, n, d, k, prepared=prepared, max_width=MAX_WIDTH, wild=wild, method=method)
     if chosen == "dense":
         sidecar = None
-    distances, ids = out or (np.empty((q, k), np.float32), np.empty((q, k), np.int64))
+    distances, ids = out or new_answer(q, k, np.float32)
     count = choose_threads(threads, tiny=is_tiny(q, n, d, chosen))
     ran, candidates, decided, dense = cpu().euclidean_topk(
         queries.array,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from rsir_fast.ops._arrays import Array, as_float, as_host, is_torch, traced
 from rsir_fast.ops._device import device_module, dtype_name, plain_on_device, same_device, stream_of
-from rsir_fast.ops._dispatch import choose_isa, choose_threads, cpu
+from rsir_fast.ops._dispatch import check_settings, choose_isa, choose_threads, cpu
 
 __all__ = ["GaussianStatistics", "gaussian_normalize", "gaussian_statistics"]
 
@@ -92,6 +92,7 @@ def gaussian_normalize(
     if axis == "row" and statistics is not None:
         raise ValueError("statistics: expected None with axis='row', whose mean and deviation are each row's own")
     if traced(features) and out is None and statistics is None:
+        check_settings(None, threads, isa)
         from rsir_fast.ops import _torch_ops
 
         return _torch_ops.gaussian_normalize(features, axis)

@@ -11,8 +11,8 @@ from rsir_fast.ops._arrays import Restore, as_codes, as_count, check_rank, trace
 from rsir_fast.ops._codes import check_same_codes, code_length
 from rsir_fast.ops._device import device_module, dtype_name, same_device
 from rsir_fast.ops._device_topk import MOST_WORDS, hamming_on_device, whole_words
-from rsir_fast.ops._dispatch import choose_isa, choose_threads, cpu
-from rsir_fast.ops._outputs import delivered, given_answer, host_views
+from rsir_fast.ops._dispatch import check_settings, choose_isa, choose_threads, cpu
+from rsir_fast.ops._outputs import delivered, given_answer, host_views, new_answer
 from rsir_fast.ops.prepared_codes import PreparedCodes, check_items
 from rsir_fast.ops.sharded import ShardedCodes
 
@@ -85,6 +85,7 @@ def hamming_topk(
     (array([[0, 1, 3]], dtype=int32), array([[0, 1, 2]]))
     """
     if out is None and traced(queries, database):
+        check_settings(k, threads, isa)
         from rsir_fast.ops import _torch_ops
 
         answer: tuple[Any, Any] = _torch_ops.hamming_topk(queries, database, k, bits)
@@ -155,7 +156,7 @@ def search(
 ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
     """Run the kernel on checked operands."""
     q, n = len(queries), len(database)
-    distances, ids = out or (np.empty((q, k), np.int32), np.empty((q, k), np.int64))
+    distances, ids = out or new_answer(q, k, np.int32)
     if isinstance(database, PreparedCodes):
         kernel, items = cpu().hamming_topk_prepared, database.planes
     else:

@@ -9,7 +9,7 @@ import numpy as np
 
 from rsir_fast.ops._arrays import as_float, traced
 from rsir_fast.ops._device import device_module, dtype_name, plain_on_device, stream_of
-from rsir_fast.ops._dispatch import choose_isa, choose_threads, cpu
+from rsir_fast.ops._dispatch import check_settings, choose_isa, choose_threads, cpu
 from rsir_fast.ops._outputs import delivered, given_array, host_views
 
 __all__ = ["pack_codes"]
@@ -54,6 +54,7 @@ def pack_codes(u: Any, *, out: Any = None, threads: int | None = None, isa: str 
     array([[9]], dtype=uint8)
     """
     if out is None and traced(u):
+        check_settings(None, threads, isa)
         from rsir_fast.ops import _torch_ops
 
         return _torch_ops.pack_codes(u)

@@ -43,6 +43,10 @@ class PreparedDatabase:
         The integer copy; None where the matrix has no rows or no (or too many) columns for one.
     """
 
+    instead_of_array = (
+        "it is a database of euclidean_topk, rank_database and relevant_ranks; elsewhere pass the matrix it was made of"
+    )
+
     def __init__(self, rows: FloatRows, normalize: Literal["none", "row"], sidecar: Any) -> None:
         self.rows = rows
         self.normalize = normalize

@@ -31,6 +31,10 @@ class PreparedCodes:
         The same bytes on every machine; read-only.
     """
 
+    instead_of_array = (
+        "it is a database of hamming_topk and rank_database(metric='hamming'); elsewhere pass the codes it was made of"
+    )
+
     def __init__(self, planes: NDArray[np.uint8], n: int, bits: int) -> None:
         self.planes = planes
         self.n = n

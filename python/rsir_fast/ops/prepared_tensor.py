@@ -25,6 +25,8 @@ class PreparedTensor:
         ``"half"``, read for many queries, and ``"int8"``, read for up to 8, as blocks of bytes; either may be missing.
     """
 
+    instead_of_array = "it is a database of euclidean_topk, rank_database and relevant_ranks; elsewhere pass its rows"
+
     def __init__(self, rows: Any, normalize: Literal["none", "row"], copies: dict[str, Any]) -> None:
         self.rows = rows
         self.normalize = normalize

@@ -143,9 +143,11 @@ def rank_database(
 
     else:
         raise ValueError(f"metric: expected 'euclidean' or 'hamming', got {metric!r}")
-    size = max(1, BLOCK_BYTES // (12 * max(1, n))) if block is None else as_count(block, "block")
-    if size == 0:
-        raise ValueError("block: expected at least 1 query a block, got 0")
+    size = (
+        max(1, BLOCK_BYTES // (12 * max(1, n)))
+        if block is None
+        else as_count(block, "block", least=1, unit=" query a block")
+    )
 
     def blocks() -> Iterator[RankedBlock]:
         for start in range(0, len(wanted), size):

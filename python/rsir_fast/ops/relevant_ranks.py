@@ -9,9 +9,10 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rsir_fast.ops._arrays import FloatRows, as_count, as_host, is_torch, unchanged
+from rsir_fast.ops._arrays import FloatRows, as_count, unchanged
 from rsir_fast.ops._device_topk import Operands, euclidean_operands, euclidean_search
 from rsir_fast.ops._dispatch import choose_isa, choose_threads, cpu
+from rsir_fast.ops._numbers import as_integers, as_numbers
 from rsir_fast.ops.euclidean_topk import float_operands
 from rsir_fast.ops.prepare import stored_rows
 
@@ -232,9 +233,7 @@ def _ranks(
 
 
 def _block_size(block: int | None, by_default: int) -> int:
-    size = max(1, by_default) if block is None else as_count(block, "block")
-    if size == 0:
-        raise ValueError("block: expected at least 1 query a block, got 0")
+    size = max(1, by_default) if block is None else as_count(block, "block", least=1, unit=" query a block")
     return size
 
 
@@ -242,21 +241,19 @@ def _labels(
     query_labels: ArrayLike, item_labels: ArrayLike, self_ids: ArrayLike | None, q: int, n: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64] | None]:
     """Return labels and own items, checked."""
-    of_queries, of_items = _as_integers(query_labels, "query_labels", q), _as_integers(item_labels, "item_labels", n)
+    of_queries, of_items = _of_rows(query_labels, "query_labels", q), _of_rows(item_labels, "item_labels", n)
     return of_queries, of_items, None if self_ids is None else _as_rows(self_ids, q, n)
 
 
-def _as_integers(values: ArrayLike, name: str, length: int) -> NDArray[np.int64]:
-    array = as_host(values, name)[0] if is_torch(values) else np.asarray(values)
+def _of_rows(values: ArrayLike, name: str, length: int) -> NDArray[np.int64]:
+    array = as_numbers(values, name)
     if array.shape != (length,):
         raise ValueError(f"{name}: expected one for each of {length} rows, got shape {list(array.shape)}")
-    if array.size and array.dtype.kind not in "iu":
-        raise TypeError(f"{name}: expected integers, got {array.dtype}; number the classes")
-    return np.ascontiguousarray(array, dtype=np.int64)
+    return np.ascontiguousarray(as_integers(array, name, fix="number the classes"))
 
 
 def _as_rows(values: ArrayLike, length: int, n: int) -> NDArray[np.int64]:
-    ids = _as_integers(values, "self_ids", length)
+    ids = _of_rows(values, "self_ids", length)
     if ids.size and (ids.min() < 0 or ids.max() >= n):
         raise ValueError(f"self_ids: expected database rows 0 to {n - 1}, got {ids.min()} to {ids.max()}")
     return ids

@@ -93,6 +93,9 @@ class ShardedDatabase(Sharded):
     """
 
     shards: list[PreparedTensor]
+    instead_of_array = (
+        "it is a database of euclidean_topk and rank_database; elsewhere pass the matrix that it was made of"
+    )
 
     def __init__(
         self,
@@ -172,6 +175,8 @@ class ShardedCodes(Sharded):
     devices, shards, memory
         As of `ShardedDatabase`; the shards are tensors of codes, padded to 64-bit words.
     """
+
+    instead_of_array = "it is a database of hamming_topk and rank_database(metric='hamming'); elsewhere pass the codes"
 
     def __init__(self, source: HostRows | list[Any], bits: int, devices: list[Any], memory: int | None) -> None:
         super().__init__(source, devices, memory)

@@ -78,7 +78,8 @@ def compare_ge2018(
     for _, made in features:
         check_classes(made.name, made.labels)
     rows: list[dict[str, Any]] = []
-    for label, made in features:
+    for label, given in features:
+        made = given.unturned()
         for option in options:
             row: dict[str, Any] = {"features": label, "dim": made.dim, "steps": option.steps, "rerank": option.rerank}
             try:

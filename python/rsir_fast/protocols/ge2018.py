@@ -25,6 +25,7 @@ from rsir_fast.protocols.evaluation import (
     describe_timing,
 )
 from rsir_fast.protocols.hash_retrieval import number_or_none
+from rsir_fast.protocols.tied import describe_ties
 from rsir_fast.report import pick_queries
 from rsir_fast.retrieval import (
     Diffusion,
@@ -101,6 +102,9 @@ def evaluate_ge2018(
         ``result`` has ``settings``, ``query_excluded`` and ``query_included``, each with ``map``, ``anmrr``,
         ``precision_at``, ``recall_at``, ``pr_curve``, ``per_class`` and ``per_query``, the AP of every query (None
         where nothing is relevant) in the order of ``queries``: ``items`` and ``labels``, numbers of classes.
+        ``ties`` (not where rankings are diffused) has ``tied_share``, the share of the distances from 64 queries that
+        are tied, and ``map_expected_over_ties``: None, or from a share of 5 % on mAP expected over a random order of
+        ties, ``query_excluded`` and ``query_included``.
 
     Raises
     ------
@@ -126,6 +130,7 @@ def evaluate_ge2018(
     normalize = normalize or ("none" if steps else "row")
     if normalize not in ("row", "feature", "none"):
         raise ValueError(f"normalize: expected 'row', 'feature' or 'none', got {normalize!r}")
+    features = features.unturned()
     labels = check_classes(features.name, features.labels)
     start = time.perf_counter()
     n = len(features)
@@ -176,6 +181,7 @@ def evaluate_ge2018(
             place: {**figures[place], "per_query": [number_or_none(value) for value in values.tolist()]}
             for place, values in by_query.items()
         },
+        **({} if ranking.diffused else {"ties": describe_ties(ranking, labels)}),
         "timing": {
             **describe_timing(features, time.perf_counter() - start, threads),
             "device": torch.cuda.get_device_name(place) if place.type == "cuda" else place.type,

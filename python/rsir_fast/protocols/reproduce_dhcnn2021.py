@@ -21,7 +21,6 @@ from rsir_fast.extraction import Features, Progress, extract
 from rsir_fast.hashing import RECIPES, Recipe, TrainingProgress, train_dhcnn
 from rsir_fast.hashing.baselines import LinearHash, TooManyBitsError, iterative_quantization, random_projection
 from rsir_fast.hashing.encode import encode_features
-from rsir_fast.hashing.inputs import unturned
 from rsir_fast.hashing.network import MAX_BITS, MIN_BITS
 from rsir_fast.hashing.recipe import as_recipe
 from rsir_fast.hashing.train import MODEL
@@ -156,7 +155,7 @@ def reproduce_dhcnn2021(
         workers=workers,
         progress=extraction_progress,
     )
-    features = unturned(seen)
+    features = seen.unturned()
     settings = {
         "train": train,
         "freeze_backbone": freeze_backbone,

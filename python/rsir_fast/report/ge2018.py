@@ -15,7 +15,7 @@ from rsir_fast.report.format import count, counted, fraction, percent, shorten
 from rsir_fast.report.plots import per_class_bars, pr_curve, precision_at_n
 from rsir_fast.report.published import LAYERS, compare_with_published
 
-__all__ = ["context", "heading", "method_rows", "plots", "tables"]
+__all__ = ["context", "heading", "method_rows", "plots", "tables", "ties"]
 
 _NORMALIZE = {
     "row": "Gaussian, over the elements of each image's own vector: f* = (1 + (f − μ) / 3σ) / 2, not clipped (eq. 2)",
@@ -51,12 +51,28 @@ def context(result: Mapping[str, Any]) -> dict[str, Any]:
         "weights": weights_name(result["features"]),
         "excluded": result["query_excluded"],
         "included": result["query_included"],
+        "ties": ties(result),
         "classes": [(row, included.get(row["class"], {})) for row in result["query_excluded"]["per_class"]],
         "published": compare_with_published(result),
         "layers": LAYERS,
         "method": method_rows(result),
         "beyond": "; ".join(row.text for row in _beyond(result["settings"])),
     }
+
+
+def ties(result: Mapping[str, Any]) -> str | None:
+    """Say what ties mean for the figures; None where few distances are tied."""
+    found = result.get("ties") or {}
+    expected = found.get("map_expected_over_ties")
+    if expected is None:
+        return None
+    shares = {side: f"{percent(expected[side])} ({fraction(expected[side])})" for side in expected}
+    return (
+        f"{percent(found['tied_share'])} of the distances are tied (seen in the rankings of "
+        f"{counted(found['queries_looked_at'], 'query', 'queries')}), and the item index orders them. Expected over a "
+        f"random order of ties, mAP is {shares['query_excluded']} with the query excluded, "
+        f"{shares['query_included']} included."
+    )
 
 
 def method_rows(result: Mapping[str, Any]) -> list[Row]:
@@ -127,6 +143,8 @@ def heading(result: Mapping[str, Any]) -> list[str]:
 def tables(result: Mapping[str, Any], per_class: bool) -> list[RenderableType]:
     """Lay out the figures for a terminal."""
     parts: list[RenderableType] = [_headline(result)]
+    if (said := ties(result)) is not None:
+        parts.append(Text(said))
     if per_class and result["query_excluded"]["per_class"]:
         parts.append(_classes(result["query_excluded"]["per_class"]))
     return parts
@@ -139,6 +157,9 @@ def _headline(result: Mapping[str, Any]) -> Table:
     table.add_column("query excluded", justify="right", min_width=18)
     table.add_column("query included", justify="right", min_width=18)
     table.add_row("mAP", *(f"{percent(m['map'])} ({fraction(m['map'])})" for m in (excluded, included)))
+    if expected := (result.get("ties") or {}).get("map_expected_over_ties"):
+        sides = (expected["query_excluded"], expected["query_included"])
+        table.add_row("mAP, expected over ties", *(f"{percent(side)} ({fraction(side)})" for side in sides))
     table.add_row("ANMRR (0 is best)", *(fraction(m["anmrr"]) for m in (excluded, included)))
     for n in excluded["precision_at"]:
         table.add_row(f"precision at {n}", *(percent(m["precision_at"].get(n)) for m in (excluded, included)))

@@ -43,7 +43,7 @@ def concatenated(parts: Sequence[Features]) -> Features:
     >>> both.matrix.round(2).tolist(), both.provenance["layer"]
     ([[0.6000000238418579, 0.800000011920929, 1.0]], 'a + b')
     """
-    first, *others = parts
+    first, *others = [part.unturned() for part in parts]
     if not others:
         return first
     for other in others:
@@ -56,7 +56,7 @@ def concatenated(parts: Sequence[Features]) -> Features:
                 f"({len(first)} items) and {other.name} ({len(other)} items) differ; extract both from one folder"
             )
     return Features(
-        np.concatenate([_unit(part.matrix) for part in parts], axis=1),
+        np.concatenate([_unit(part.matrix) for part in (first, *others)], axis=1),
         first.items,
         first.labels,
         first.classes,

@@ -37,6 +37,11 @@ class Ranking:
         self.queries, self.database = queries, database
         self._diffusion, self._threads = diffusion, threads
 
+    @property
+    def diffused(self) -> bool:
+        """Whether the ranking is by diffusion, not by distance."""
+        return self._diffusion is not None
+
     def ranks(self, labels: NDArray[np.int64], block: int | None = None) -> Iterator[RelevantRanks]:
         """Yield the ranks of the relevant items, as `rsir_fast.relevant_ranks` with every item its own query."""
         if self._diffusion is not None:

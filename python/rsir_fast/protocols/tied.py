@@ -1,0 +1,95 @@
+"""How much of a ranking is left to the order of equal distances, and what mAP is then expected to be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsir_fast.metrics import expected_average_precision, mean_over_queries
+from rsir_fast.retrieval import Ranking
+
+__all__ = ["LARGE_SHARE", "describe_ties"]
+
+LARGE_SHARE = 0.05
+"""From this share of tied distances on, the expectation over ties stands beside the figures."""
+
+LOOKED_AT = 64
+"""Queries whose rankings are looked at for ties: evenly over all, every one where there are fewer."""
+
+AT_ONCE = 1 << 22
+"""Distances held at a time."""
+
+
+def describe_ties(ranking: Ranking, labels: NDArray[np.int64]) -> dict[str, Any]:
+    """Return the share of tied distances and, where it is large, mAP expected over a random order of ties.
+
+    A distance is tied if another image is at the same distance from the query, which itself is left out. NaN distances
+    are tied with each other.
+
+    Parameters
+    ----------
+    ranking
+        Every item in turn a query, by distance.
+    labels
+        Class of every item, int64 [n].
+
+    Returns
+    -------
+    dict
+        ``tied_share``, of the distances of ``queries_looked_at`` queries; ``map_expected_over_ties``, None or
+        ``query_excluded`` and ``query_included`` (all queries).
+
+    Notes
+    -----
+    O(n dim) time for each of 64 queries; where the share is large O(n^2 (dim + log n)), in blocks of 4 million
+    distances.
+    """
+    n = len(labels)
+    some = np.unique(np.linspace(0, n - 1, min(n, LOOKED_AT)).round().astype(np.int64))
+    tied = 0
+    for queries, distances, ids in _blocks(ranking, some, n):
+        tied += int(np.count_nonzero(_tied(_without(queries, ids, distances))))
+    share = tied / max(1, some.size * (n - 1))
+    expected = None
+    if share >= LARGE_SHARE:
+        expected = _expected(ranking, labels)
+    return {"tied_share": share, "queries_looked_at": int(some.size), "map_expected_over_ties": expected}
+
+
+def _expected(ranking: Ranking, labels: NDArray[np.int64]) -> dict[str, float | None]:
+    n = len(labels)
+    excluded, included = [], []
+    for queries, distances, ids in _blocks(ranking, np.arange(n), n):
+        relevant = labels[ids] == labels[queries, None]
+        included.append(expected_average_precision(distances, relevant))
+        others = _without(queries, ids, distances), _without(queries, ids, relevant)
+        excluded.append(expected_average_precision(others[0], others[1]))
+    means = (mean_over_queries(np.concatenate(parts)).value for parts in (excluded, included))
+    return dict(zip(("query_excluded", "query_included"), (None if m != m else m for m in means), strict=True))
+
+
+def _blocks(ranking: Ranking, queries: NDArray[np.int64], n: int) -> Iterator[tuple[Any, Any, Any]]:
+    """Yield queries, and distances and ids of all items [m, n] for them."""
+    size = max(1, AT_ONCE // n)
+    for start in range(0, len(queries), size):
+        block = queries[start : start + size]
+        yield block, *ranking.nearest(block, n)
+
+
+def _without(queries: NDArray[np.int64], ids: NDArray[np.int64], values: NDArray[Any]) -> NDArray[Any]:
+    """Return values [m, n - 1] of the items that are not the query itself."""
+    others: NDArray[Any] = values[ids != queries[:, None]].reshape(len(queries), -1)
+    return others
+
+
+def _tied(distances: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Tell which of sorted distances equal the one before or behind; by their bits, so that NaN equals NaN."""
+    bits = np.ascontiguousarray(distances).view(np.int32)
+    tied = np.zeros(bits.shape, dtype=np.bool_)
+    equal = bits[:, 1:] == bits[:, :-1]
+    tied[:, 1:] |= equal
+    tied[:, :-1] |= equal
+    return tied
