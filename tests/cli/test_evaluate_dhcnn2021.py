@@ -20,6 +20,7 @@ from scene_files import write_scenes
 
 TRAIN = ["--freeze-backbone", "-b", "squeezenet1_1", "-w", "random:0", "--bits", "8", "--epochs", "3", "--quiet"]
 FILES = {
+    "queries.csv",
     "report.html",
     "result.json",
     "confusion_matrix.svg",

@@ -114,8 +114,9 @@ def test_an_unreadable_query_is_listed(query, by_code, tmp_path):
     (tmp_path / "bad.jpg").write_text("x")
     assert "bad.jpg" in by_code(query, tmp_path / "bad.jpg", code=3).stderr
     for options in ([], ["--rerank-codes", 12], ["--same-label"]):
-        result = json.loads(by_code(tmp_path / "bad.jpg", *options, "--json", code=1).stdout)
-        assert result["queries"] == []
+        result = by_code(tmp_path / "bad.jpg", *options, "--json", code=1)
+        assert result.stdout == ""
+        assert "bad.jpg" in result.stderr
 
 
 def test_the_model_is_needed_and_no_other(folder, query, tmp_path):

@@ -134,8 +134,8 @@ def test_a_fault_of_the_machine_stops_the_run_and_the_next_ends_as_if_there_had_
 
 class TestSearch:
     @pytest.fixture
-    def features(self, scenes, tmp_path):
-        out = tmp_path / "features"
+    def features(self, scenes):
+        out = scenes.parent / "features"
         assert run(COMMANDS["features"], scenes, out).exit_code == 0
         return out
 

@@ -144,3 +144,18 @@ def test_what_cannot_be_evaluated(features):
     renamed = dataclasses.replace(features, items=tuple(f"x{i}" for i in range(N)))
     with pytest.raises(DatasetError, match=r"expected train images of the model's split, such as a/0.png"):
         rf.evaluate_dhcnn2021(renamed)
+
+
+def test_images_of_the_split_that_are_not_here_are_noted(features):
+    rows = np.delete(np.arange(N), [0, 1, TRAIN])
+    fewer = dataclasses.replace(
+        features,
+        matrix=features.matrix[rows],
+        items=tuple(features.items[row] for row in rows),
+        labels=features.labels[rows],
+    )
+    assert rf.evaluate_dhcnn2021(features).result["dataset"]["notes"] == []
+    assert rf.evaluate_dhcnn2021(fewer).result["dataset"]["notes"] == [
+        f"2 of the {TRAIN} training images of the model's split are not here, or could not be read",
+        f"1 of the {N - TRAIN} test images of the model's split are not here, or could not be read",
+    ]
