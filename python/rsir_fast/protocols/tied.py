@@ -14,8 +14,7 @@ from rsir_fast.retrieval import Ranking
 __all__ = ["LARGE_SHARE", "describe_ties"]
 
 LARGE_SHARE = 0.1
-"""From this share of tied distances on, the expectation over ties stands beside the figures; below, ties are accidents of
-float32 (2 % of 31,500 random vectors)."""
+"""From this share on, the expectation stands beside the figures. float32 alone ties 2 % of 31,500 random vectors."""
 
 LOOKED_AT = 64
 """Queries whose rankings are looked at for ties: evenly over all, every one where there are fewer."""
