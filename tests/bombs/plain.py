@@ -22,7 +22,7 @@ def _picture(mode: str, kind: str, **options: object) -> Callable[[], bytes]:
     def make() -> bytes:
         image = Image.fromarray(_pixels(3)).convert("RGB")
         if mode == "PA":
-            image = image.quantize(64)
+            image = image.convert("P")
             options["transparency"] = bytes(range(64))
         else:
             image = image.convert(mode)

@@ -34,7 +34,7 @@ def rsir(*arguments: object, **more):
 @pytest.fixture(scope="module")
 def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = write_scenes(tmp_path_factory.mktemp("limits") / "scenes", classes=2, per_class=3)
-    Image.new("L", (9000, 9000)).save(root / "class0" / "empty.png")
+    Image.new("I;16", (4200, 4200)).save(root / "class0" / "empty.png")  # each pixel counts as four
     return root
 
 

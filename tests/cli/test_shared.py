@@ -63,9 +63,9 @@ def test_of_every_command(place, rsir):
     quick = ["--freeze-backbone", "--epochs", 1, "--bits", 8]
     result = rsir("evaluate", "ge2018", scenes, "-o", out / "ge2018", *NETWORK, "--json", "-q")
     assert json.loads(result)["dataset"]["skipped"][0]["item"] == f"{ARABIC}/broken.jpg"
-    rsir("train", "dhcnn", scenes, f"--out={out / 'dhcnn'}", *NETWORK, *quick, "-q", code=0)
+    rsir("train", "dhcnn", scenes, f"--out={out / 'dhcnn'}", *NETWORK, *quick, "-q")
     result += rsir("evaluate", "dhcnn2021", scenes, "-m", model, "-o", out / "dhcnn2021", "--json", "-q")
-    result += rsir("compare", out / "ge2018/features", "--steps", "l2", "--json", "-q", code=0)
+    result += rsir("compare", out / "ge2018/features", "--steps", "l2", "--json", "-q")
     lbp = ["--descriptor", "lbp", "-b", "none"]
     result += rsir("reproduce", "ge2018", f"a={scenes}", scenes, *lbp, "-o", out / "tables", "--json", "-q")
     hashes = ["--seeds", 1, *quick]

@@ -119,6 +119,20 @@ def test_a_fault_at_any_read_is_the_machines(
                 assert str(caught.value).startswith(f"{path}: ")
 
 
+def test_boxes_of_jpeg2000_without_an_end(tmp_path: Path) -> None:
+    """GDAL goes through a box of length 0 within another for ever."""
+    path = tmp_path / "a.jp2"
+    WHOLE["a.jp2"](path)
+    content = path.read_bytes()
+    for kind, length in ((b"colr", 0), (b"ihdr", 0), (b"colr", 7), (b"colr", 2**31), (b"jp2h", 3)):
+        at = content.index(kind) - 4
+        path.write_bytes(content[:at] + length.to_bytes(4, "big") + content[at + 4 :])
+        script = f"import pathlib, rsir_fast.datasets as d; d.read_image(pathlib.Path({str(path)!r}))"
+        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+        assert "ImageError" in done.stderr, (kind, length, done)
+        assert "damaged JPEG2000 file (box" in done.stderr, (kind, length)
+
+
 def test_what_cannot_be_opened(tmp_path: Path) -> None:
     (tmp_path / "loop.tif").symlink_to("loop.tif")
     with pytest.raises(ImageError, match="a link that leads to itself"):

@@ -30,14 +30,16 @@ inline cudaError_t share_again(const int* queries, std::int64_t q, std::int64_t 
 // What a block of a scan has to do.
 struct Share {
     bool any;
-    std::int64_t query, row;  // the first query, and its row of keys
-    std::int64_t part, parts;
+    int query, row;  // the first query, and its row of keys
+    int part, parts;
 
     // Of a grid [queries / kQueries, parts]; or, again, of one [lists].
     template <int kQueries>
     static __device__ Share of(const Again& again) {
-        const std::int64_t first = static_cast<std::int64_t>(blockIdx.x) * kQueries;
-        if (again.queries == nullptr) return {true, first, first, blockIdx.y, gridDim.y};
+        const int first = static_cast<int>(blockIdx.x) * kQueries;
+        if (again.queries == nullptr) {
+            return {true, first, first, static_cast<int>(blockIdx.y), static_cast<int>(gridDim.y)};
+        }
         const int parts = again.parts();
         const int row = static_cast<int>(blockIdx.x) / parts;
         if (row >= again.queries[0]) return {false, 0, 0, 0, 1};

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import functools
 import os
 import threading
@@ -43,6 +44,15 @@ def memory_limit(root: str | Path = "/") -> int | None:
     names = ("memory.max", "memory.limit_in_bytes")  # version 2, version 1
     found = [" ".join(lines_of(folder / name)) for folder in folders for name in names]
     return min((limit for text in found if text.isdecimal() and (limit := int(text)) > 0), default=None)
+
+
+_LARGE = 1 << 26
+
+
+def _return_freed() -> None:
+    """Have the C library give back what is free: it keeps some for each thread, that others cannot use."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 class _OfThread(threading.local):
@@ -125,6 +135,8 @@ class MemoryBudget:
 
     def _give(self, size: int) -> None:
         self._own.held -= size
+        if size >= _LARGE:
+            _return_freed()
         with self._changed:
             self.used -= size
             self._changed.notify_all()

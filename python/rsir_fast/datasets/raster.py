@@ -21,6 +21,7 @@ from rsir_fast.base.faults import is_machine_fault
 from rsir_fast.base.text import printable
 from rsir_fast.datasets.bands import chosen_bands
 from rsir_fast.datasets.costs import raster_cost
+from rsir_fast.datasets.jp2_boxes import refuse_bad_boxes
 from rsir_fast.datasets.limits import Cost
 from rsir_fast.datasets.samples import Samples
 from rsir_fast.datasets.source import Source
@@ -82,6 +83,8 @@ def read_raster(
     name = uuid.uuid4().hex
     if driver == "GTiff":
         refuse_many_pages(source.again())
+    elif driver == "JP2OpenJPEG":
+        refuse_bad_boxes(source.again())
     try:
         with (
             strict_decoders(),

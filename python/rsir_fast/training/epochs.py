@@ -76,7 +76,7 @@ def read_checkpoint(out: Path | None, settings: dict[str, Any]) -> dict[str, Any
             state = _read(paths[1], settings)
         except _Damaged:
             raise damage from None
-        warnings.warn(f"{damage}; going on from the epoch before ({PREVIOUS})", RsirWarning, stacklevel=2)
+        warnings.warn(f"{paths[0]} is damaged; going on from the epoch before ({PREVIOUS})", RsirWarning, stacklevel=2)
         return state
 
 

@@ -126,18 +126,11 @@ CERTIFIED = [
         "test_cuda_certified_topk: few_queries",
     ),
     Fault(
-        "T of fewer than k items",
-        "certify.cu",
-        "if (most < kInfinity) {",
-        "if (true) {",
-        "test_cuda_certified_topk: few_queries",
-    ),
-    Fault(
         "what is no item measured as one",
         "certify.cu",
         "(key == kNoKey ? 0 : static_cast<std::int64_t>(key & 0xffffffffu))",
         "static_cast<std::int64_t>(key & 0xffffffffu)",
-        "test_cuda_certified_topk: few_queries",
+        "test_cuda_certified_topk: queries_with_nan",
     ),
     Fault(
         "a query with a NaN searched for like one that nothing is known of",
@@ -172,7 +165,7 @@ CERTIFIED = [
         "certify.cu",
         "open = first || state.failed[query] != 0;",
         "open = true;",
-        "test_cuda_certified_topk: half_precision_after_int8",
+        "test_cuda_certified_topk: queries_with_nan",
     ),
     Fault(
         "the queries of a fallback get eight blocks each, however few they are",
