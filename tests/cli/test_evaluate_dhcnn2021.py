@@ -147,9 +147,13 @@ def test_what_cannot_be_done_is_one_line(made, tmp_path):
         (
             [scenes, "--model", tmp_path / "none.safetensors"],
             1,
-            "expected a model of `rsir train dhcnn`, found no",
+            "expected a model of `rsir train dhcnn`, version 1, found no",
         ),
-        ([codes, "--model", tmp_path / "none.safetensors"], 1, "expected a model of `rsir train dhcnn`, found no"),
+        (
+            [codes, "--model", tmp_path / "none.safetensors"],
+            1,
+            "expected a model of `rsir train dhcnn`, version 1, found no",
+        ),
         ([codes, "--model", made["other"]], 1, "expected the model that made these features, model.safetensors (SHA-2"),
         ([plain], 1, "p: expected features of a hash model"),
         ([codes, "--batch-size", "4"], 2, "--batch-size: expected a folder of images to go with it"),
