@@ -56,7 +56,6 @@ def test_every_command_has_them(command: str) -> None:
         (["--max-pixels", "1600"], 1),
         (["--max-pixels", "1599", "--max-pixels-per-byte", "5000"], 7),
         (["--max-pixels-per-byte", "5000", "--image-seconds", "0.5"], 1),
-        (["--max-pixels-per-byte", "5000", "--image-memory", "8MB"], 1),
     ],
 )
 def test_they_decide_what_is_left_out(scenes: Path, tmp_path: Path, options: list[str], left_out: int) -> None:
@@ -64,6 +63,15 @@ def test_they_decide_what_is_left_out(scenes: Path, tmp_path: Path, options: lis
     assert done.exit_code in ({3} if left_out == 1 else {1, 3} if left_out else {0}), done.output
     assert done.output.count("pixels") >= left_out
     assert current_limits() == Limits()
+
+
+def test_too_little_memory_stops_the_run(scenes: Path, tmp_path: Path) -> None:
+    """Nothing is recorded that another machine would read, and the same command goes on with more."""
+    command = ["features", scenes, "--out", tmp_path / "out", *QUICK, "--max-pixels-per-byte", "5000"]
+    stopped = rsir(*command, "--image-memory", "8MB")
+    assert stopped.exit_code == 1, stopped.output
+    assert "raise --image-memory" in stopped.output
+    assert rsir(*command).exit_code == 0
 
 
 @pytest.mark.parametrize(

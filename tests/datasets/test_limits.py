@@ -12,7 +12,7 @@ from rsir_fast.base.memory import machine_memory
 from rsir_fast.datasets import Limits, current_limits, limits_of_images, open_dataset, read_image
 from rsir_fast.datasets.limits import MEMORY
 from rsir_fast.descriptors import ColourHistogram, describe_dataset
-from rsir_fast.errors import ImageError
+from rsir_fast.errors import MachineError
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,8 @@ def test_an_image_is_held_until_it_is_resized(scenes: Path) -> None:
     assert MEMORY.used == 0
 
 
-def test_what_is_refused_takes_nothing(scenes: Path) -> None:
-    with pytest.raises(ImageError, match=r"1\.png: 500 x 400 pixels need .* more than the limit of 1\.0 MiB"):
+def test_too_little_memory_is_no_fault_of_the_image(scenes: Path) -> None:
+    """What one machine refuses another reads: so it is not recorded as unreadable, the run stops."""
+    with pytest.raises(MachineError, match=r"1\.png: 500 x 400 pixels need .* more than the limit of 1\.0 MiB"):
         read_image(scenes / "1.png", limits=Limits(image_memory=2**20))
     assert MEMORY.used == 0

@@ -24,7 +24,7 @@ from rsir_fast.datasets.png_chunks import read_chunks, refuse_damaged_png
 from rsir_fast.datasets.raster import read_raster
 from rsir_fast.datasets.reader import Reader
 from rsir_fast.datasets.source import Source, opened
-from rsir_fast.errors import ImageError
+from rsir_fast.errors import ImageError, MachineError
 
 __all__ = ["IMAGE_SUFFIXES", "read_image"]
 
@@ -129,7 +129,7 @@ def read_image(
         One line with the path and the reason: missing, not a regular file, empty, no image, truncated, damaged, too
         large, or with other bands.
     MachineError
-        If the machine failed, not the image: permissions, disk, too many open files.
+        If the machine failed, not the image: permissions, disk, too many open files, too little memory granted.
 
     Examples
     --------
@@ -144,7 +144,7 @@ def read_image(
     with opened(path) as source, contextlib.ExitStack() as held:
         try:
             return _decoded(source, reader, lambda cost: held.enter_context(limits.admitted(cost)))
-        except ImageError as refused:
+        except (ImageError, MachineError) as refused:
             raise type(refused)(f"{printable(path)}: {refused}") from None
         except UnidentifiedImageError:
             reason = "damaged or unsupported image (its header cannot be understood)"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from rsir_fast.base.memory import MemoryBudget, machine_memory
-from rsir_fast.errors import ImageError
+from rsir_fast.errors import ImageError, MachineError
 
 __all__ = ["MAX_PIXELS", "MAX_SIDE", "MEMORY", "Cost", "Limits", "current_limits", "limits_of_images", "set_limits"]
 
@@ -115,7 +115,7 @@ class Limits:
         return machine_memory() // 4 // (int(processes) if processes.isdecimal() and int(processes) else 1)
 
     def refusal(self, cost: Cost) -> str | None:
-        """Say why an image is refused, and which option would have it read.
+        """Say why an image is refused, on every machine, and which option would have it read.
 
         Returns
         -------
@@ -139,12 +139,23 @@ class Limits:
                 f"{size}{why} take about {work / PIXELS_PER_SECOND:.0f} s to decode, more than the limit of "
                 f"{self.image_seconds:g} s; cut it into tiles, or raise --image-seconds"
             )
-        if cost.memory > self.total_memory:
-            return (
-                f"{size}{why} need {_amount(cost.memory)} of memory, more than the limit of "
-                f"{_amount(self.total_memory)}; cut it into tiles, or raise --image-memory"
-            )
         return None
+
+    def shortage(self, cost: Cost) -> str | None:
+        """Say that the memory granted here is too little for an image: true of this machine, not of the image.
+
+        Returns
+        -------
+        str or None
+            None: there is enough.
+        """
+        if cost.memory <= self.total_memory:
+            return None
+        why = f" ({cost.why})" if cost.why else ""
+        return (
+            f"{cost.width} x {cost.height} pixels{why} need {_amount(cost.memory)} of memory, more than the limit of "
+            f"{_amount(self.total_memory)}; cut it into tiles, or raise --image-memory"
+        )
 
     @contextlib.contextmanager
     def admitted(self, cost: Cost) -> Iterator[None]:
@@ -156,10 +167,14 @@ class Limits:
         ------
         ImageError
             If the image is refused; the message does not name it.
+        MachineError
+            If it needs more memory than all threads together are granted; nor does that message.
         """
-        refusal = self.refusal(cost)
+        refusal, shortage = self.refusal(cost), self.shortage(cost)
         if refusal is not None:
             raise ImageError(refusal)
+        if shortage is not None:
+            raise MachineError(shortage)
         with MEMORY.taken(cost.memory, total=self.total_memory, keep=4 * cost.pixels):
             yield
 

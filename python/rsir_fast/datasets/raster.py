@@ -28,7 +28,7 @@ from rsir_fast.datasets.source import Source
 from rsir_fast.datasets.strict import strict_decoders
 from rsir_fast.datasets.tiff_damage import refuse_damaged_tiff
 from rsir_fast.datasets.tiff_directories import refuse_many_pages
-from rsir_fast.errors import ImageError
+from rsir_fast.errors import ImageError, MachineError
 
 __all__ = ["read_raster"]
 
@@ -103,7 +103,7 @@ def read_raster(
                 raise ImageError(f"damaged image ({_plain(damage[0], name)})")
             placed = dataset.crs is not None or not dataset.transform.is_identity or bool(dataset.gcps[0])
         return samples, tiff_orientation(source) if driver == "GTiff" and not placed else 1
-    except (ImageError, MemoryError):
+    except (ImageError, MachineError, MemoryError):
         raise
     # What rasterio has no error of its own for comes as GDAL's, or as Python's.
     except Exception as error:

@@ -73,7 +73,8 @@ def read_jpeg(path: Path) -> EncodedJpeg | None:
             components = [layer[0] for layer in getattr(image, "layer", ())]
             plain = image.format == "JPEG" and image.mode == "RGB" and components == [1, 2, 3]
             plain &= image.info.get("adobe_transform", 1) == 1 and orientation_of(image) == 1
-            plain &= current_limits().refusal(picture_cost(image, len(content), markers)) is None
+            cost = picture_cost(image, len(content), markers)
+            plain &= current_limits().refusal(cost) is None and current_limits().shortage(cost) is None
             # A device fills in what is missing without a word.
             plain = plain and jpeg_damage(content, markers) is None
     except MachineError:
