@@ -182,7 +182,7 @@ def test_a_failure_leaves_an_earlier_report_whole(made, tmp_path):
     (tmp_path / "result.json").unlink()
     (tmp_path / "result.json").mkdir()
     done = evaluate(made["codes"], "--out", tmp_path, code=1)
-    assert "the report needs a folder it can write to" in done.stderr
+    assert "result.json: cannot be written: Is a directory (EISDIR)" in done.stderr
     assert {path.name for path in tmp_path.iterdir()} == FILES
     assert all((tmp_path / name).read_bytes() == before[name] for name in FILES - {"result.json"})
 

@@ -97,7 +97,7 @@ def test_unreadable_images_make_exit_code_3(tmp_path):
 def test_what_cannot_be_done_is_one_line(scenes, tmp_path):
     (tmp_path / "file").write_text("")
     for arguments, code, message in [
-        (["--bits", "7"], 2, "lengths: expected hash lengths of 8 to 1024, got 7"),
+        (["--bits", "7"], 2, "--bits: expected hash lengths of 8 to 1024, got 7"),
         (["--bits", "16;32"], 2, "--bits: expected hash lengths such as 16,32,64, got '16;32'"),
         (["--out", tmp_path / "file"], 1, "expected a folder for the tables, found a file"),
     ]:

@@ -13,6 +13,7 @@ from scene_files import write_scenes
 
 HUGE = "1" + "0" * 30
 COUNT = ["x", "1.5", "nan", "-1", HUGE]
+PATHS = ["--features", "--model", "--out", "--root", "--split", "--weights-folder", "--with"]
 NUMBER = ["x", "nan", "inf", "-1", "1e400"]
 CHAINS = ["x", "🛰", ",", "power:nan", "power:inf", "power:0", "pca", "pca:0", "pca:x", "whiten:-1", "l2:3"]
 STAGES = ["x", "expand", "expand:0", "expand:nan", "expand:5:nan", "augment:0", "diffuse:5:1", "diffuse:5:0.5:nan"]
@@ -37,6 +38,10 @@ WRONG = {
     "--learning-rate": ["0", *NUMBER],
     "--loss-weighting": ["x"],
     "--normalize": ["x"],
+    "--image-memory": ["x", "0", "-4GiB", "nan"],
+    "--image-seconds": ["0", "-1", *NUMBER],
+    "--max-pixels": ["0", *COUNT[:-1]],
+    "--max-pixels-per-byte": ["0", "-1", *NUMBER],
     "--patience": ["0", *COUNT],
     "--precision": ["float16"],
     "--recipe": ["x"],
@@ -58,7 +63,7 @@ WRONG = {
     "--width": ["0", "1.5", *NUMBER],
     "--workers": COUNT,
     "-k": ["0", "x", "-1", "nan"],
-    **{name: ["", "a\0b"] for name in ("--model", "--out", "--split", "--weights-folder", "--with")},
+    **{name: ["", "a\0b"] for name in PATHS},
 }
 """By option. A path that is merely not there is no wrong value: it ends with 1."""
 

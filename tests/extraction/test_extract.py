@@ -237,7 +237,7 @@ def test_a_foreign_folder_is_left_alone(scenes, backbone, tmp_path):
     with pytest.raises(FeaturesError, match=r"found 'thesis.tex' in it; choose another folder"):
         extract(scenes, backbone, out=tmp_path, force=True)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
-    with pytest.raises(FeaturesError, match="expected a folder that can be written"):
+    with pytest.raises(FeaturesError, match="expected a folder for the features, found a file"):
         extract(scenes, backbone, out=tmp_path / "thesis.tex")
 
 

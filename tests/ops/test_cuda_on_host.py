@@ -275,7 +275,7 @@ def test_relevant_ranks(n, normalize):
             assert same_bits(joined, getattr(expected, name))
     (without,) = rf.relevant_ranks(*tensors, normalize=normalize)
     assert without.self_ranks is None
-    with pytest.raises(ValueError, match="block: expected at least 1"):
+    with pytest.raises(ValueError, match="block: expected a number of at least 1"):
         rf.relevant_ranks(*tensors, block=0)
     with pytest.raises(ValueError, match="self_ids: expected database rows 0 to"):
         rf.relevant_ranks(*tensors, self_ids=tensors[2] + n)

@@ -55,7 +55,6 @@ def test_the_result_says_what_it_was_computed_from(features):
     result = rf.evaluate_dhcnn2021(features).result
     assert result["dataset"] == {
         "name": "demo",
-        "root": None,
         "items": N,
         "classes": list(CLASSES),
         "class_counts": [15, 15, 15],

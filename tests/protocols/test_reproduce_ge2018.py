@@ -12,7 +12,7 @@ import rsir_fast as rf
 from network_files import write_network
 from rsir_fast.backbones.weights import KnownFile
 from rsir_fast.descriptors import ColourHistogram, LocalBinaryPatterns, describe_dataset, load_descriptor
-from rsir_fast.errors import DatasetError, ImageError
+from rsir_fast.errors import DatasetError, ImageError, NoImageReadError
 from rsir_fast.metrics import bootstrap_interval, compare_paired
 from rsir_fast.protocols import sources
 from rsir_fast.protocols.methods import list_sources
@@ -243,8 +243,10 @@ def test_a_data_set_that_cannot_be_read_leaves_the_others(scenes, tmp_path):
     settings = {"backbones": [], "descriptors": ["lbp"], "device": "cpu", "out": tmp_path / "out"}
     result = reproduce_ge2018({"good": scenes, "bad": tmp_path / "bad"}, **settings)
     assert rows(result)["lbp"]["query_excluded"]["map"] > 0
-    assert "(2 images could not be read)" in rows(result, 1)["lbp"]["missing"]
+    assert "found none among 2" in rows(result, 1)["lbp"]["missing"]
     assert [one["item"] for one in result["datasets"][1]["dataset"]["skipped"]] == ["class0/x.jpg", "class1/x.jpg"]
+    with pytest.raises(NoImageReadError, match="bad: expected images that can be read, found none among 2"):
+        reproduce_ge2018({"bad": tmp_path / "bad"}, **settings)
 
 
 def test_queries_are_paired_by_image(scenes, tmp_path, monkeypatch):

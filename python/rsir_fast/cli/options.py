@@ -15,6 +15,8 @@ from rsir_fast.cli.choices import Normalize as Normalize
 from rsir_fast.cli.choices import Precision as Precision
 from rsir_fast.cli.choices import Resize as Resize
 from rsir_fast.cli.memory import keep_freed_memory
+from rsir_fast.cli.reader import Bands as Bands
+from rsir_fast.cli.reader import Scale as Scale
 from rsir_fast.cli.session import note
 from rsir_fast.errors import DatasetError, WeightFileError
 
@@ -43,7 +45,6 @@ MOST_IMAGES, MOST_THREADS, MOST_EPOCHS, MOST_RESULTS, LAST_SEED = 1 << 16, 1 << 
 
 _NETWORK = "Network"
 _RUN = "Run"
-_IMAGES = "Images"
 
 BackboneName = Annotated[
     str,
@@ -79,24 +80,6 @@ DescriptorName = Annotated[
         help="No network: bovw-150, bovw-15000 (or bovw-N), morphological-62, colour-histogram, hog, lbp.",
         autocompletion=values.complete_descriptor,
         rich_help_panel=_NETWORK,
-    ),
-]
-Bands = Annotated[
-    str | None,
-    typer.Option(
-        "--bands",
-        help="Bands that become red, green, blue (4,3,2), or one for grey, from 1. Default: as the file says.",
-        rich_help_panel=_IMAGES,
-        show_default=False,
-    ),
-]
-Scale = Annotated[
-    str | None,
-    typer.Option(
-        "--scale",
-        help="To 8 bits: 0:3000 (samples), minmax, or percentile:2,98 (of each image). Default: by the number of bits.",
-        rich_help_panel=_IMAGES,
-        show_default=False,
     ),
 ]
 BatchSize = Annotated[

@@ -11,6 +11,7 @@ import torch
 
 from rsir_fast.backbones import Backbone
 from rsir_fast.datasets import Dataset
+from rsir_fast.extraction.devices import usable_device
 from rsir_fast.extraction.extract import Decoder, extract
 from rsir_fast.extraction.features import Features
 
@@ -46,7 +47,7 @@ def extract_like(database: Features, dataset: Dataset, backbone: Backbone, *, de
     was_cpu = made.get("device", "cpu") == "cpu"
     if device is None:
         device = "cuda" if not was_cpu and torch.cuda.is_available() else "cpu" if was_cpu else None
-    on_cuda = device is None or torch.device(device).type == "cuda"
+    on_cuda = device is None or usable_device(device).type == "cuda"
     decoder: Decoder = "cuda" if "decoder" in made and on_cuda and torch.cuda.is_available() else "cpu"
     with _threads(made.get("cpu_threads")):
         found = extract(

@@ -247,9 +247,9 @@ class _Training(BaseModel):
 class _Made(BaseModel):
     """What features say of the model that made them."""
 
-    bits: Annotated[int, Field(ge=MIN_BITS, le=MAX_BITS)]
+    bits: Annotated[int, Field(ge=1, le=MAX_BITS)]
     classes: list[InstanceOf[str]]
-    training: _Training
+    training: _Training = _Training()
 
 
 class _Content(BaseModel):

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from rsir_fast.backbones.caffenets import NETWORKS
 from rsir_fast.base.shared import within
 from rsir_fast.datasets import Dataset, open_dataset
-from rsir_fast.errors import DatasetError
+from rsir_fast.errors import DatasetError, NoImageReadError
 from rsir_fast.extraction import Features, Progress
 from rsir_fast.metrics import bootstrap_interval, compare_paired
 from rsir_fast.ops import euclidean_topk, prepare
@@ -153,13 +153,16 @@ def reproduce_ge2018(
     maker = Maker(folder, download, batch_size, precision, device, workers, extraction_progress)
     runs: KeptRuns[Method] = KeptRuns(Path(out) / "runs", {"rsir_fast": version("rsir-fast"), "numpy": np.__version__})
     measured: list[dict[str, Any]] = []
+    unread: NoImageReadError | None = None
     for name, data in opened.items():
         rows = _Rows(methods, reference)
         for number, source in enumerate(sources, len(measured) * len(sources) + 1):
             if progress is not None:
                 progress(Stage(number, len(opened) * len(sources), f"{name}: {source}"))
             made = maker(source, data, Path(out) / "features" / places[name])
-            rows.skipped |= {} if made.found is None else {one.item: one.reason for one in made.found.skipped}
+            unread = unread or made.unread
+            read = made.found if made.unread is None else made.unread
+            rows.skipped |= {} if read is None else dict(read.skipped)
             for method in source.methods:
                 if method.layer in made.missing:
                     rows.missing[method] = made.missing[method.layer]
@@ -173,6 +176,8 @@ def reproduce_ge2018(
                 else:
                     rows.remarks[method] = made.remark
         measured.append({"name": name, "folder": places[name], "dataset": rows.dataset(data), **rows.table()})
+    if unread is not None and not any(row["missing"] is None for one in measured for row in one["rows"]):
+        raise unread
     return {
         "protocol": "reproduce ge2018",
         "rsir_fast": version("rsir-fast"),

@@ -17,7 +17,7 @@ from rsir_fast.backbones.weights import Located, local_weights, locate_weights, 
 from rsir_fast.base.shared import without_folders
 from rsir_fast.datasets import Dataset
 from rsir_fast.descriptors import describe_dataset, load_descriptor
-from rsir_fast.errors import DatasetError, WeightFileError
+from rsir_fast.errors import DatasetError, NoImageReadError, WeightFileError
 from rsir_fast.extraction import Features, Progress, extract
 from rsir_fast.extraction.stamps import fingerprint
 from rsir_fast.protocols.methods import Source
@@ -39,11 +39,14 @@ class Made:
         By layer, why it is not there.
     remark
         On what is there, such as a weight file that was passed over.
+    unread
+        Where no image could be read: says which, and why.
     """
 
     found: Features | None = None
     missing: dict[str, str] = field(default_factory=dict)
     remark: str = ""
+    unread: NoImageReadError | None = None
 
     def of_layer(self, layer: str) -> Features:
         """Return one layer, with the provenance of a network that is cut there."""
@@ -87,7 +90,10 @@ class Maker:
 
     def __call__(self, source: Source, data: Dataset, out: Path) -> Made:
         """Make the features of a data set, or take up those in a folder of their own in `out`."""
-        return self._extract(source, data, out) if source.layers else self._describe(source, data, out)
+        try:
+            return self._extract(source, data, out) if source.layers else self._describe(source, data, out)
+        except NoImageReadError as error:
+            return Made(missing=dict.fromkeys(source.layers or ("",), str(error)), unread=error)
 
     def _describe(self, source: Source, data: Dataset, out: Path) -> Made:
         try:
