@@ -208,7 +208,11 @@ TEST(half_precision_after_int8) {
             CHECK(tally.failed[0] == 0 && tally.decided[0] < 8000);
         });
     });
-    next_order([&] { CHECK(check_once(problem, expected, 10, Use::int8).decided[0] > 8000); });
+    next_order([&] {
+        // By int8 alone more are left than there is room for, or nearly so.
+        const Tally tally = check_once(problem, expected, 10, Use::int8);
+        CHECK(tally.failed[0] == 1 || tally.decided[0] > 8000);
+    });
 }
 
 // A row that a walk over n visits among the last, beyond the first phase if there is another.
