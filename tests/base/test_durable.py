@@ -59,19 +59,22 @@ def test_leftovers_of_the_dead_go_and_those_of_the_living_stay(tmp_path):
     (tmp_path / ".report-abc_12xy/plot.svg").write_text("half")
     (tmp_path / ".0123456789abcdef.part").write_text("of an older version")
     (tmp_path / ".mine.part").write_text("a user's")
+    (tmp_path / ".report-settings").write_text("a user's")
+    (tmp_path / ".00000000000000ab.part").symlink_to("nowhere")
     (tmp_path / ".report-december").mkdir()
     (tmp_path / ".report-december/thesis.tex").write_text("a user's")
+    kept = {".mine.part", ".report-december", ".report-settings", ".00000000000000ab.part", "other"}
     living = started(WRITER, tmp_path / "living")
     try:
         write_durably(tmp_path / "other", b"x")
         sweep(tmp_path)
         left = {path.name for path in tmp_path.iterdir()}
-        assert len(left) == 4
-        assert {".mine.part", ".report-december", "other"} < left
+        assert len(left) == len(kept) + 1
+        assert kept < left
     finally:
         killed(living)
     sweep(tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == {".mine.part", ".report-december", "other"}
+    assert {path.name for path in tmp_path.iterdir()} == kept
 
 
 def test_two_writers_of_one_file_take_turns(tmp_path):

@@ -9,6 +9,7 @@ import random
 import subprocess
 import sys
 import threading
+import warnings
 from collections import Counter
 from pathlib import Path
 
@@ -281,6 +282,62 @@ def test_an_application_that_silences_rasterio_hears_of_damage(tmp_path: Path) -
         test_every_cut_is_refused(tmp_path, "jpeg.tif")
     finally:
         logger.setLevel(before)
+
+
+def test_whatever_an_application_sets_damage_is_heard(tmp_path: Path) -> None:
+    """Of these codes GDAL only warns; ``dictConfig`` turns off the loggers that it does not know."""
+    path = tmp_path / "fax.tif"
+    scene = np.random.default_rng(0).integers(0, 2, (64, 64)).repeat(4, 0).astype(np.uint8)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        shape = {"width": 64, "height": 256, "count": 1, "dtype": "uint8"}
+        with rasterio.open(path, "w", driver="GTiff", nbits=1, compress="CCITTFAX3", **shape) as file:
+            file.write(scene, 1)
+    content = path.read_bytes()
+
+    def refused() -> set[int]:
+        found = set()
+        for at in range(300, len(content), 97):
+            changed = bytearray(content)
+            changed[at] ^= 0x10
+            path.write_bytes(changed)
+            if isinstance(read_or_reason(path), str):
+                found.add(at)
+        return found
+
+    wanted = refused()
+    assert len(wanted) > 3
+    rasterio_loggers = [logging.getLogger(f"rasterio.{name}") for name in ("_env", "_err", "_io", "_base")]
+    try:
+        logging.disable(logging.CRITICAL)
+        assert refused() == wanted
+        logging.disable(logging.NOTSET)
+        for logger in rasterio_loggers:
+            logger.disabled = True
+        assert refused() == wanted
+    finally:
+        logging.disable(logging.NOTSET)
+        for logger in rasterio_loggers:
+            logger.disabled = False
+
+
+def test_too_little_memory_to_read_is_the_machines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "lzw.tif"
+    WHOLE["deflate.tif"](path)
+    monkeypatch.setattr("rsir_fast.datasets.source._WHOLE", 0)
+    pread, calls = os.pread, 0
+
+    def failing_pread(*arguments: int) -> bytes:
+        nonlocal calls
+        calls += 1
+        if calls > 3:
+            raise MemoryError
+        return pread(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "pread", failing_pread)
+        with pytest.raises(MachineError, match="not enough memory"):
+            read_image(path)
 
 
 @pytest.mark.data

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -133,6 +134,17 @@ def test_interrupted_and_resumed_it_is_the_same(scenes, tmp_path):
         train(scenes, out=tmp_path, resume=True, seed=1)
     with pytest.raises(TrainingError, match="expected a new folder, found a training"):
         train(scenes, out=tmp_path)
+
+
+def test_other_images_of_the_same_names_are_not_gone_on_with(scenes, tmp_path):
+    copied = tmp_path / "scenes"
+    shutil.copytree(rf.open_dataset(scenes).root, copied)
+    with pytest.raises(TrainingError, match="stopped in epoch 3"):
+        train(copied, out=tmp_path / "out", progress=lambda p: p.epoch < 3)
+    first, second = (copied / item for item in rf.open_dataset(copied).items[:2])
+    shutil.copy(second, first)
+    with pytest.raises(TrainingError, match="found one with another images"):
+        train(copied, out=tmp_path / "out", resume=True)
 
 
 KILLED = """

@@ -25,6 +25,7 @@ from rsir_fast.base.machine import written
 __all__ = [
     "LEFTOVER",
     "appending",
+    "lock",
     "make_folder",
     "move",
     "placing_folder",
@@ -175,16 +176,24 @@ def placing_folder(folder: Path) -> Iterator[Path]:
     make_folder(folder.parent)
     workshop = folder.with_name(_hidden(folder.name))
     sweep(folder.parent)
-    make_folder(workshop)
-    with written(workshop):
-        held = os.open(workshop, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    held = _held(workshop)
     try:
-        with written(workshop):
-            _lock(held)
         yield workshop
     finally:
         shutil.rmtree(workshop, ignore_errors=True)
         os.close(held)
+
+
+def _held(folder: Path) -> int:
+    """Make a folder and lock it: anew where another writer, or a sweep, took it away meanwhile."""
+    while True:
+        make_folder(folder)
+        with written(folder), contextlib.suppress(FileNotFoundError):
+            held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            lock(held)
+            if _is_at(held, folder):
+                return held
+            os.close(held)
 
 
 def _hidden(name: str) -> str:
@@ -198,7 +207,7 @@ class _Locked(io.FileIO):
         self.target, self.size = target, size
         while True:
             super().__init__(place, "ab", opener=_opened)
-            _lock(self.fileno())
+            lock(self.fileno())
             if _is_at(self.fileno(), place):
                 break
             self.close()  # another writer moved it to its place, or a sweep removed it
@@ -213,7 +222,7 @@ def _opened(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
 
 
-def _lock(file: int, how: int = fcntl.LOCK_EX) -> bool:
+def lock(file: int, how: int = fcntl.LOCK_EX) -> bool:
     """Lock an open file; False on a file system without locks, where the user must see to it that one writes."""
     try:
         fcntl.flock(file, how)
@@ -232,7 +241,7 @@ def _is_at(file: int, place: Path) -> bool:
 
 
 def sweep(folder: Path) -> None:
-    """Remove what killed writers left in a folder; what a living one is at stays.
+    """Remove what killed writers left in a folder; what a living one is at, or another user's, stays.
 
     Raises
     ------
@@ -240,21 +249,31 @@ def sweep(folder: Path) -> None:
         If the folder cannot be read or changed.
     """
     with written(folder):
-        names = os.listdir(folder) if folder.is_dir() else []
+        names = os.listdir(folder) if os.path.isdir(folder) else []
         for path in [folder / name for name in names if LEFTOVER.fullmatch(name)]:
-            with contextlib.suppress(FileNotFoundError, BlockingIOError):
+            with _left_alone():
                 _sweep(path)
+
+
+@contextmanager
+def _left_alone() -> Iterator[None]:
+    """Pass over what is gone by now, held by a living writer, another user's, or a link that is no writer's."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.EAGAIN, errno.EACCES, errno.EPERM, errno.ELOOP):
+            raise
 
 
 def _sweep(path: Path) -> None:
     file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
-        if _lock(file, fcntl.LOCK_EX | fcntl.LOCK_NB) and _is_at(file, path):
+        if lock(file, fcntl.LOCK_EX | fcntl.LOCK_NB) and _is_at(file, path):
             if path.is_dir():
                 # A report's folder of an older version has nothing but these; whatever has more is somebody's own.
                 if path.suffix == ".part" or {inner.suffix for inner in path.iterdir()} <= {".json", ".svg", ".html"}:
                     shutil.rmtree(path)
-            else:
+            elif path.suffix == ".part":
                 path.unlink()
     finally:
         os.close(file)
@@ -318,7 +337,7 @@ def make_folder(folder: Path) -> None:
         If it cannot be made.
     """
     missing = []
-    while not folder.is_dir():
+    while not os.path.isdir(folder):
         missing.append(folder)
         folder = folder.parent
     for made in reversed(missing):

@@ -9,14 +9,13 @@ that rename the old files stay, after it the new ones come.
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from rsir_fast.base.durable import make_folder, move, remove, sweep, sync_folder, write_durably
+from rsir_fast.base.durable import lock, make_folder, move, remove, sweep, sync_folder, write_durably
 from rsir_fast.base.machine import written
 
 __all__ = ["replace_together", "settle"]
@@ -98,7 +97,7 @@ def _alone(folder: Path) -> Iterator[None]:
         opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         with written(folder):
-            fcntl.flock(opened, fcntl.LOCK_EX)
+            lock(opened)
         yield
     finally:
         os.close(opened)

@@ -50,7 +50,7 @@ def reported_errors(on_interrupt: Callable[[], str] | None = None) -> Iterator[l
     try:
         yield skipped
     except KeyboardInterrupt:
-        _end("interrupted" if on_interrupt is None else f"interrupted; {on_interrupt()}", INTERRUPTED)
+        _end(f"interrupted{_left(on_interrupt)}", INTERRUPTED)
     except BrokenPipeError:
         # The reader of stdout (`| head`) has gone: not an error, but nothing more may be printed.
         sys.stdout = None
@@ -60,7 +60,7 @@ def reported_errors(on_interrupt: Callable[[], str] | None = None) -> Iterator[l
         _end(f"error: {error}", FAILED)
     except MachineError as error:
         _list(skipped)
-        _end(f"error: {error}" if on_interrupt is None else f"error: {error}; {on_interrupt()}", FAILED)
+        _end(f"error: {error}{_left(on_interrupt)}", FAILED)
     except (RsirError, OSError, ImportError) as error:
         _list(skipped)
         _end(f"error: {spelled(str(error), leading=False)}", FAILED)
@@ -73,6 +73,14 @@ def reported_errors(on_interrupt: Callable[[], str] | None = None) -> Iterator[l
     if skipped:
         _list(skipped)
         raise typer.Exit(SKIPPED)
+
+
+def _left(on_interrupt: Callable[[], str] | None) -> str:
+    """Say what is left; nothing where the fault that ends the command keeps that from being read, too."""
+    try:
+        return "" if on_interrupt is None else f"; {on_interrupt()}"
+    except (RsirError, OSError, MemoryError):
+        return ""
 
 
 def _from_this_package(error: BaseException) -> bool:

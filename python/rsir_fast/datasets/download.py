@@ -153,7 +153,8 @@ class _Wanted:
                         file.truncate(0)
                         done = 0
                     done = self._receive(answer, file, done)
-            except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
+            # Of the network: what cannot be written is a MachineError.
+            except (OSError, http.client.HTTPException) as error:
                 raise _FetchError(printable(getattr(error, "reason", None) or error)) from error
         if done != self.size:
             raise _FetchError(f"expected {self.size} bytes, got {'more' if done > self.size else done}")

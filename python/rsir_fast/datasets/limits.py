@@ -71,7 +71,7 @@ class Limits:
     ----------
     image_memory
         Bytes that decoding may take in all threads together. A thread waits until its share is free; an image that
-        needs more alone is refused. None: a quarter of the machine's memory, or of what its container grants;
+        needs more alone stops the run. None: a quarter of the machine's memory, or of what its container grants;
         under torchrun shared by the processes of a machine.
     max_pixels
         Of an image.

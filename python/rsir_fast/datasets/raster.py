@@ -144,33 +144,44 @@ def _plain(message: str, name: str) -> str:
 # ---- what GDAL says on the side ---------------------------------------------------------------------------------
 
 
-class _Listener(logging.Filter):
-    """Keeps GDAL's warnings of this thread from the logs while it reads an image, and remembers them."""
+class _Listener:
+    """Keeps GDAL's warnings of this thread from the logs while it reads an image, and remembers them.
+
+    In front of the loggers' own methods: whatever an application sets (``logging.disable``, or ``dictConfig``, which
+    turns off the loggers that it does not know), damage must not pass unheard.
+    """
 
     def __init__(self) -> None:
-        super().__init__()
         self.of_thread = threading.local()
 
-    def filter(self, record: logging.LogRecord) -> bool:
-        heard: list[str] | None = getattr(self.of_thread, "heard", None)
-        if heard is None:
-            return True
-        if record.levelno >= logging.WARNING:
-            heard.append(record.getMessage())
-        return False
+    def stand_before(self, logger: logging.Logger) -> None:
+        """Hear what a logger is told."""
+        enabled, handle = logger.isEnabledFor, logger.handle
+
+        def is_enabled(level: int) -> bool:
+            return self.heard is not None or enabled(level)
+
+        def heard(record: logging.LogRecord) -> None:
+            if self.heard is None:
+                handle(record)
+            elif record.levelno >= logging.WARNING:
+                self.heard.append(record.getMessage())
+
+        logger.isEnabledFor, logger.handle = is_enabled, heard  # type: ignore[method-assign]
+
+    @property
+    def heard(self) -> list[str] | None:
+        """What this thread has heard since it began to read an image; None if it reads none."""
+        return getattr(self.of_thread, "heard", None)
 
 
 _listener = _Listener()
-_LOGGERS = tuple(logging.getLogger(f"rasterio.{name}") for name in ("_env", "_err", "_io", "_base", "_vsiopener"))
-for _logger in _LOGGERS:
-    _logger.addFilter(_listener)
+for _name in ("_env", "_err", "_io", "_base", "_vsiopener"):
+    _listener.stand_before(logging.getLogger(f"rasterio.{_name}"))
 
 
 @contextlib.contextmanager
 def _complaints() -> Iterator[list[str]]:
-    for logger in _LOGGERS:
-        if not logger.isEnabledFor(logging.WARNING):
-            logger.setLevel(logging.WARNING)  # else a quiet application would not hear of damage
     heard: list[str] = []
     _listener.of_thread.heard = heard
     try:

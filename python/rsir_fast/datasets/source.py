@@ -33,7 +33,7 @@ class _File:
 
     def __init__(self, number: int, size: int) -> None:
         self._number, self.size = number, size
-        self.fault: OSError | None = None
+        self.fault: OSError | MemoryError | None = None
         self._content: bytes | None = None
         if size <= _WHOLE:
             self._content = self.at(0, size)
@@ -46,7 +46,7 @@ class _File:
         while size > 0 and self.fault is None:
             try:
                 part = os.pread(self._number, min(size, _AT_ONCE), place)
-            except OSError as error:
+            except (OSError, MemoryError) as error:
                 self.fault = error
                 break
             if not part:
@@ -147,7 +147,7 @@ def opened(path: Path) -> Iterator[Source]:
             yield Source(file)
         except Exception as error:
             fault = file.fault or error
-            if isinstance(fault, OSError) and is_machine_fault(fault):
+            if isinstance(fault, OSError | MemoryError) and is_machine_fault(fault):
                 raise _of_machine(path, fault) from fault
             raise
         if file.fault is not None:
@@ -156,7 +156,7 @@ def opened(path: Path) -> Iterator[Source]:
         os.close(number)
 
 
-def _of_machine(path: Path, error: OSError) -> MachineError:
+def _of_machine(path: Path, error: OSError | MemoryError) -> MachineError:
     return MachineError(f"{printable(path)}: cannot be read: {said(error)}; {REMEDY}")
 
 

@@ -130,9 +130,9 @@ def fill(
             sink.keep(keep or {})
             if sink.is_complete:
                 finished = Features.load(sink.folder, verify=False)
-                # Of folders, what is true now.
+                # Where the images are, and of folders, what is true now.
                 unread = [entry for entry in finished.skipped if not entry.item.endswith("/")]
-                return replace(finished, skipped=(*data.unreadable, *unread))
+                return replace(finished, root=data.root, skipped=(*data.unreadable, *unread))
         todo = [first for first in range(0, len(data), shard) if first not in sink.shards]
         numbers = [i for first in todo for i in range(first, min(first + shard, len(data)))]
         meter = Meter(len(data), len(data) - len(numbers), progress)

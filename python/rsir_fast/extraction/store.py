@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rsir_fast.base.durable import LEFTOVER, make_folder, remove, remove_empty, sweep, write_durably
+from rsir_fast.base.durable import LEFTOVER, lock, make_folder, remove, remove_empty, sweep, write_durably
 from rsir_fast.base.machine import written
 from rsir_fast.base.text import printable, short
 from rsir_fast.errors import FeaturesError
@@ -145,7 +145,7 @@ class FeatureStore:
 
     def _take_lock(self) -> None:
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise FeaturesError(
                 f"{self.folder}: another process is writing features here; wait for it, or choose another folder"

@@ -16,6 +16,7 @@ from rsir_fast.datasets import Dataset, Split, open_dataset, stratified_split
 from rsir_fast.errors import TrainingError
 from rsir_fast.extraction import Features, Progress, extract
 from rsir_fast.extraction.devices import usable_device
+from rsir_fast.extraction.stamps import fingerprint
 from rsir_fast.hashing.inputs import Inputs, load_images, network_of, of_training_images
 from rsir_fast.hashing.model import HashModel
 from rsir_fast.hashing.network import DHCNN, HashHead
@@ -159,7 +160,7 @@ def train_dhcnn(
         "rsir_fast": version("rsir-fast"),
         **data.reader.provenance(),
     }
-    settings = {**training, "backbone": network_of(backbone.provenance)}
+    settings = {**training, "backbone": network_of(backbone.provenance), "images": fingerprint(train)}
     state = from_first(lambda: read_checkpoint(folder, settings))
 
     def computed(turns: bool) -> Inputs:

@@ -15,6 +15,7 @@ from rsir_fast.backbones.weights import PreTraining
 from rsir_fast.errors import TrainingError
 from rsir_fast.extraction.devices import usable_device
 from rsir_fast.extraction.loader import default_workers
+from rsir_fast.extraction.stamps import fingerprint
 from rsir_fast.pretraining.images import channel_means, open_images
 from rsir_fast.pretraining.network import Classifier, initialize
 from rsir_fast.pretraining.pretrained import Pretrained
@@ -146,7 +147,14 @@ def pretrain(
         "torch": str(torch.__version__),
         "rsir_fast": version("rsir-fast"),
     }
-    settings = {**training, "network": network, "width": width, "classes": list(images.train.classes)}
+    settings = {
+        **training,
+        "network": network,
+        "width": width,
+        "classes": list(images.train.classes),
+        # Not in the weight file: where and when the images were written decides nothing but whether they are the same.
+        "images": {"train": fingerprint(images.train), "validation": fingerprint(images.validation)},
+    }
     state = from_first(lambda: read_checkpoint(folder, settings))
     mean = (0.0, 0.0, 0.0)
     classifier = Classifier(table, len(images.train.classes))
