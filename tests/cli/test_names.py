@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
+import time
 from collections import defaultdict
 from typing import get_args, get_type_hints
 
@@ -12,6 +14,7 @@ import typer
 from typer.testing import CliRunner
 
 from rsir_fast.cli import app
+from scene_files import write_scenes
 
 
 def commands(group: typer.Typer = app, path: tuple[str, ...] = ()):
@@ -100,3 +103,39 @@ def test_python_m_rsir_fast_is_rsir():
     assert "Usage: rsir features" in done.stdout
     done = subprocess.run([sys.executable, "-m", "rsir_fast", "frobnicate"], capture_output=True, text=True)
     assert done.returncode == 2
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "features {}",
+        "evaluate ge2018 {}",
+        "evaluate dhcnn2021 {}",
+        "reproduce ge2018 {}",
+        "reproduce ge2018 mine={}",
+        "reproduce dhcnn2021 {}",
+        "train dhcnn {}",
+        "train pretrain {}",
+        "demo {}",
+    ],
+)
+def test_no_command_writes_among_what_it_reads(tmp_path, command):
+    (tmp_path / "forest").mkdir()
+    (tmp_path / "forest/a.jpg").write_bytes(b"kept")
+    done = CliRunner().invoke(app, [*command.format(tmp_path).split(), "--out", f"{tmp_path}/forest/.."])
+    assert done.exit_code == 2, done.output
+    assert "--out: expected a folder of its own" in done.stderr
+    assert [path.name for path in tmp_path.rglob("*")] == ["forest", "a.jpg"]
+
+
+@pytest.mark.parametrize("seconds", [0.5, 1.0, 2.0])
+def test_interrupted_while_it_starts_it_is_one_line(tmp_path, seconds):
+    write_scenes(tmp_path / "scenes")
+    command = [sys.executable, "-m", "rsir_fast", "features", tmp_path / "scenes", "-o", tmp_path / "out"]
+    started = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    time.sleep(seconds)
+    started.send_signal(signal.SIGINT)
+    said = started.communicate()[1]
+    assert started.returncode == 130, said
+    assert said.startswith("rsir: interrupted")
+    assert len(said.splitlines()) == 1

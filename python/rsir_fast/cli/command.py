@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -21,7 +22,7 @@ _RETIRED = {
         "--per-class": "it is --scenes-per-class",
     },
     "doctor": {"--all": "it is --all-networks"},
-    "search": {"--rerank": "it is --rerank-codes, as --rerank is that of features"},
+    "search": {"--rerank": "it is --rerank-codes; --rerank of `compare` and `evaluate` takes features"},
     "reproduce ge2018": {
         "--data": f"{_FOLDERS} rsir reproduce ge2018 FOLDER, or NAME=FOLDER, as many as there are",
         "--weights": "it is --weights-folder, as --weights is one file",
@@ -68,9 +69,23 @@ class Command(TyperCommand):
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command."""
+        """Run the command, unless it would write among what it reads."""
+        out = ctx.params.get("out")
+        for parameter in self.params:
+            given = ctx.params.get(str(parameter.name))
+            for source in given if isinstance(given, list | tuple) else [given]:
+                # NAME=FOLDER where a command takes several.
+                if out is not None and parameter.name != "out" and _same_folder(out, str(source).rpartition("=")[2]):
+                    _refuse(f"--out: expected a folder of its own, got {source}, which is read; choose another folder")
         with _spelled_as({str(p.name): _option(p) for p in self.params}):
             return super().invoke(ctx)
+
+
+def _same_folder(out: Any, source: str) -> bool:
+    try:
+        return os.path.isdir(source) and os.path.samefile(out, source)
+    except (OSError, ValueError):
+        return False
 
 
 _MAY_BE_EMPTY = ("--steps", "--rerank")

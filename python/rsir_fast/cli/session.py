@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from rsir_fast.base.interrupt import INTERRUPTED, begin_work
 from rsir_fast.cli.command import spelled
 from rsir_fast.errors import MachineError, NoImageReadError, RsirError
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from rsir_fast.datasets import Skipped
     from rsir_fast.extraction import Progress
 
-FAILED, WRONG_USAGE, SKIPPED, INTERRUPTED = 1, 2, 3, 130
+FAILED, WRONG_USAGE, SKIPPED = 1, 2, 3
 LOG_INTERVAL_S = 10.0
 AGAIN = "run the same command again to go on"
 """How to go on after an interruption, whichever the command."""
@@ -48,6 +49,7 @@ def reported_errors(on_interrupt: Callable[[], str] | None = None) -> Iterator[l
     """
     skipped: list[Skipped] = []
     try:
+        begin_work()
         yield skipped
     except KeyboardInterrupt:
         _end(f"interrupted{_left(on_interrupt)}", INTERRUPTED)
@@ -79,7 +81,7 @@ def _left(on_interrupt: Callable[[], str] | None) -> str:
     """Say what is left; nothing where the fault that ends the command keeps that from being read, too."""
     try:
         return "" if on_interrupt is None else f"; {on_interrupt()}"
-    except (RsirError, OSError, MemoryError):
+    except Exception:  # whatever it is: imports, too, may have been interrupted half-way
         return ""
 
 

@@ -73,7 +73,7 @@ def _expected(ranking: Ranking, labels: NDArray[np.int64]) -> dict[str, float | 
 
 def _blocks(ranking: Ranking, queries: NDArray[np.int64], n: int) -> Iterator[tuple[Any, Any, Any]]:
     """Yield queries, and distances and ids of all items [m, n] for them."""
-    size = max(1, AT_ONCE // n)
+    size = max(1, AT_ONCE // max(1, n))
     for start in range(0, len(queries), size):
         block = queries[start : start + size]
         yield block, *ranking.nearest(block, n)

@@ -19,7 +19,7 @@ from rsir_fast.backbones.weights.weightfile import WeightFile, refuse
 __all__ = ["NetworkShapes", "is_counter", "unwrapped"]
 
 # Written into state dicts by batch normalisation and by the profiler thop; they do nothing in eval mode.
-_COUNTERS = ("num_batches_tracked", "total_ops", "total_params")
+_COUNTERS = ("n_averaged", "num_batches_tracked", "total_ops", "total_params")
 
 
 @dataclass(frozen=True)
