@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
+from types import FrameType
 from typing import Any, NoReturn
 
 __all__ = ["INTERRUPTED", "begin_work", "expect_interrupt"]
@@ -18,9 +20,17 @@ def expect_interrupt() -> None:
 
 
 def begin_work() -> None:
-    """Have Ctrl-C raise KeyboardInterrupt from now on."""
+    """Have Ctrl-C raise KeyboardInterrupt from now on, but while torch is imported."""
     if signal.getsignal(signal.SIGINT) is _end:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGINT, _stop)
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    # A torch that is imported in part ends the process when it is imported again, or at exit.
+    spec = getattr(sys.modules.get("torch"), "__spec__", None)
+    if getattr(spec, "_initializing", False):
+        _end()
+    signal.default_int_handler(number, frame)
 
 
 def _end(*_: Any) -> NoReturn:
