@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rsir_fast.cli import checked
 from rsir_fast.cli import completion as values
 from rsir_fast.cli import options as opt
 from rsir_fast.cli.memory import keep_freed_memory
@@ -41,6 +42,7 @@ def ge2018(
         typer.Option(
             "--backbone",
             "-b",
+            callback=checked.known_backbones,
             help="Networks beside the paper's: NAME or NAME:LAYER, or none; repeat. "
             "\\[default: squeezenet1_1, mobilenet_v2]",
             autocompletion=values.complete_several_backbones,
@@ -52,6 +54,7 @@ def ge2018(
         list[str] | None,
         typer.Option(
             "--descriptor",
+            callback=checked.known_descriptors,
             help="Shallow descriptors, or none; repeat. \\[default: bovw-150, bovw-15000, morphological-62, "
             "colour-histogram, hog, lbp]",
             autocompletion=values.complete_several_descriptors,
@@ -75,6 +78,7 @@ def ge2018(
     steps: Annotated[
         str,
         typer.Option(
+            callback=checked.steps,
             help="Post-processing, as in `rsir evaluate ge2018`.",
             autocompletion=values.parts_of(values.STEPS),
             rich_help_panel=_BEYOND,
@@ -84,6 +88,7 @@ def ge2018(
     rerank: Annotated[
         str,
         typer.Option(
+            callback=checked.to_rerank,
             help="Re-ranking, as in `rsir evaluate ge2018`.",
             autocompletion=values.parts_of(values.STAGES),
             rich_help_panel=_BEYOND,
@@ -116,12 +121,14 @@ def ge2018(
     target: Path | None = out
     with reported_errors(lambda: left(target, "runs/*/*/result.json", "features/*/*")) as skipped:
         from rsir_fast.datasets import Skipped
-        from rsir_fast.protocols.methods import BASELINES, FURTHER
+        from rsir_fast.protocols.methods import BASELINES, FURTHER, list_methods, list_sources
         from rsir_fast.protocols.reproduce_ge2018 import reproduce_ge2018
         from rsir_fast.report.reproduction import reproduction_tables, write_reproduction
 
         keep_freed_memory()
         opt.check_device(device)
+        backbones, descriptors = _listed("backbone", backbone, FURTHER), _listed("descriptor", descriptor, BASELINES)
+        list_methods(list_sources(backbones, descriptors, turns=turns, steps=steps, rerank=rerank), reference)
         weights = None if weights_folder is None else weights_folder.expanduser()
         if weights is not None and not weights.is_dir():
             found = "a file" if weights.exists() else "nothing there"
@@ -134,8 +141,8 @@ def ge2018(
                 datasets,
                 out=target,
                 weights=weights,
-                backbones=_listed("backbone", backbone, FURTHER),
-                descriptors=_listed("descriptor", descriptor, BASELINES),
+                backbones=backbones,
+                descriptors=descriptors,
                 turns=turns,
                 steps=steps,
                 rerank=rerank,
