@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 from PIL import ExifTags, Image
 
+from rsir_fast.base.faults import is_machine_fault
 from rsir_fast.datasets.bands import chosen_bands
 from rsir_fast.datasets.costs import picture_cost
 from rsir_fast.datasets.jpeg_damage import refuse_damaged_jpeg
@@ -67,10 +68,19 @@ def to_rgb(image: Image.Image) -> Image.Image:
 def orientation_of(image: Image.Image) -> int:
     """Return the EXIF orientation, 1 to 8; 1 where there is none, or none that makes sense, as viewers do."""
     # EXIF is written by every camera its own way; damage in it is no damage to the image.
-    with contextlib.suppress(Exception):
+    with _damage_passed_over():
         found = image.getexif().get(ExifTags.Base.Orientation)
         return found if found in _TURNS else 1
     return 1
+
+
+@contextlib.contextmanager
+def _damage_passed_over() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        if is_machine_fault(error):
+            raise  # else the image would lie otherwise, for want of memory
 
 
 def upright(image: Image.Image, orientation: int) -> Image.Image:
@@ -116,7 +126,7 @@ def read_picture(source: Source, admit: Callable[[Cost], None], *, plain: bool =
 def png_orientation(source: Source) -> int:
     """Return the EXIF orientation of a PNG that another decoder reads."""
     source.seek(0)
-    with strict_decoders(), contextlib.suppress(Exception):
+    with strict_decoders(), _damage_passed_over():
         return orientation_of(Image.open(source, formats=("PNG",)))  # type: ignore[arg-type]
     return 1
 
