@@ -33,6 +33,8 @@ from typing import Any
 FAULTS = {"KILL": None, "ENOSPC": errno.ENOSPC, "EIO": errno.EIO, "EMFILE": errno.EMFILE}
 EVENTS = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "fcntl.flock"}
 LIMIT_S = 300
+DRAWN = re.compile(r"/\.report-[a-z0-9_]{8}")
+"""A name that is another in each process: the state must know a call again."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,7 @@ class Calls:
         if not place.startswith(self.folder):
             return
         self.count += 1
-        self.names.append(f"{name} {place.removeprefix(self.folder)}")
+        self.names.append(f"{name} {DRAWN.sub('/.report-*', place.removeprefix(self.folder))}")
         if self.count != self.number:
             return
         code = FAULTS[self.fault]
