@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -68,19 +67,13 @@ def to_rgb(image: Image.Image) -> Image.Image:
 def orientation_of(image: Image.Image) -> int:
     """Return the EXIF orientation, 1 to 8; 1 where there is none, or none that makes sense, as viewers do."""
     # EXIF is written by every camera its own way; damage in it is no damage to the image.
-    with _damage_passed_over():
-        found = image.getexif().get(ExifTags.Base.Orientation)
-        return found if found in _TURNS else 1
-    return 1
-
-
-@contextlib.contextmanager
-def _damage_passed_over() -> Iterator[None]:
     try:
-        yield
+        found = image.getexif().get(ExifTags.Base.Orientation)
     except Exception as error:
         if is_machine_fault(error):
             raise  # else the image would lie otherwise, for want of memory
+        return 1
+    return found if found in _TURNS else 1
 
 
 def upright(image: Image.Image, orientation: int) -> Image.Image:
@@ -126,9 +119,13 @@ def read_picture(source: Source, admit: Callable[[Cost], None], *, plain: bool =
 def png_orientation(source: Source) -> int:
     """Return the EXIF orientation of a PNG that another decoder reads."""
     source.seek(0)
-    with strict_decoders(), _damage_passed_over():
-        return orientation_of(Image.open(source, formats=("PNG",)))  # type: ignore[arg-type]
-    return 1
+    with strict_decoders():
+        try:
+            return orientation_of(Image.open(source, formats=("PNG",)))  # type: ignore[arg-type]
+        except Exception as error:
+            if is_machine_fault(error):
+                raise
+            return 1
 
 
 def samples_of(image: Image.Image, bands: tuple[int, ...] | None) -> Samples:
