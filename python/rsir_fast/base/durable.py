@@ -20,7 +20,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+from rsir_fast.base.looking import is_folder, is_there, no_name
 from rsir_fast.base.machine import written
+from rsir_fast.base.text import printable, short
+from rsir_fast.errors import MachineError
 
 __all__ = [
     "LEFTOVER",
@@ -94,7 +97,7 @@ def replacing(path: Path, *, keep: Path | None = None, size: int | None = None) 
         file.flush()
         with written(path, size):
             os.fsync(part.fileno())
-            if keep is not None and path.exists():
+            if keep is not None and is_there(path):
                 _link(path, keep)
             os.replace(place, path)
     except BaseException:
@@ -337,7 +340,16 @@ def make_folder(folder: Path) -> None:
         If it cannot be made.
     """
     missing = []
-    while not os.path.isdir(folder):
+    wanted = folder
+    why = no_name(folder)
+    if why:  # before any of its parents is made
+        raise MachineError(f"{short(folder)}: cannot be made: {why}; choose another")
+    while not is_folder(folder):
+        if os.path.lexists(folder):
+            what = "a file, not a folder" if is_there(folder) else "a link to nowhere"
+            raise MachineError(
+                f"{printable(wanted)}: cannot be made: {printable(folder)} is {what}; choose another place"
+            )
         missing.append(folder)
         folder = folder.parent
     for made in reversed(missing):

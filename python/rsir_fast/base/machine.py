@@ -22,6 +22,8 @@ _REMEDIES = {
     errno.EMFILE: f"raise the limit of open files (ulimit -n), then {AGAIN}",
     errno.ENFILE: f"close other programs, then {AGAIN}",
     errno.ENOMEM: f"free some memory, then {AGAIN}",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.ENOTDIR: "a part of its path is a file, not a folder: choose another place",
     errno.ESTALE: f"mount the network disk again, then {AGAIN}",
 }
 
@@ -40,10 +42,16 @@ def written(path: Path, size: int | None = None) -> Iterator[None]:
     Raises
     ------
     MachineError
-        In place of any `OSError`.
+        In place of any `OSError`, and of the `ValueError` of a name that no file can have.
     """
     try:
         yield
+    except ValueError as error:
+        if "\0" not in str(path) and not isinstance(error, UnicodeEncodeError):
+            raise
+        raise MachineError(
+            f"{printable(path)}: cannot be written: no file can have this name; choose another"
+        ) from None
     except OSError as error:
         raise MachineError(f"{printable(path)}: cannot be written: {_reason(error, path, size)}") from None
 
