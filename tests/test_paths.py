@@ -42,6 +42,7 @@ WHERE = {
     "below a file": "afile/x/y",
     "no rights": "locked/x",
 }
+PLAIN = ["--descriptor", "lbp", "--workers", "0"]
 NETWORK = ["-b", "squeezenet1_1", "-w", "random:0", "--workers", "0"]
 
 
@@ -116,9 +117,9 @@ def test_a_file_above_is_named(name: str, tmp_path: Path, made: Made) -> None:
 
 
 COMMANDS = {
-    "features": ["features", "BAD", "-o", "OUT", *NETWORK],
-    "features --out": ["features", "SCENES", "-o", "BAD", *NETWORK],
-    "features --dry-run": ["features", "SCENES", "-o", "BAD", "--dry-run", *NETWORK],
+    "features": ["features", "BAD", "-o", "OUT", *PLAIN],
+    "features --out": ["features", "SCENES", "-o", "BAD", *PLAIN],
+    "features --dry-run": ["features", "SCENES", "-o", "BAD", "--dry-run", *PLAIN],
     "features --weights": ["features", "SCENES", "-o", "OUT", "-w", "BAD"],
     "features --model": ["features", "SCENES", "-o", "OUT", "-m", "BAD"],
     "search": ["search", "BAD", "QUERY"],

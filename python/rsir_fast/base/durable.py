@@ -85,8 +85,8 @@ def replacing(path: Path, *, keep: Path | None = None, size: int | None = None) 
     MachineError
         If the folder or file cannot be written; nothing is left behind.
     """
+    place = _hidden(path)
     make_folder(path.parent)
-    place = path.with_name(_hidden(path.name))
     with written(path, size):
         part = _Locked(place, path, size)
     try:
@@ -139,6 +139,7 @@ def appending(path: Path) -> Iterator[BinaryIO]:
     MachineError
         If the file cannot be written.
     """
+    _refuse_no_name(path)
     make_folder(path.parent)
     with written(path):
         raw = _Locked(path, path)
@@ -176,8 +177,8 @@ def placing_folder(folder: Path) -> Iterator[Path]:
     MachineError
         If it cannot be made.
     """
+    workshop = _hidden(folder)
     make_folder(folder.parent)
-    workshop = folder.with_name(_hidden(folder.name))
     sweep(folder.parent)
     held = _held(workshop)
     try:
@@ -199,8 +200,16 @@ def _held(folder: Path) -> int:
             os.close(held)
 
 
-def _hidden(name: str) -> str:
-    return f".{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}.part"
+def _hidden(path: Path) -> Path:
+    """Return the place beside a file, or a folder, where it is made."""
+    _refuse_no_name(path)
+    return path.with_name(f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]}.part")
+
+
+def _refuse_no_name(path: Path) -> None:
+    why = no_name(path)
+    if why:  # before any of its parents is made
+        raise MachineError(f"{short(path)}: cannot be written: {why}; choose another")
 
 
 class _Locked(io.FileIO):
@@ -341,14 +350,12 @@ def make_folder(folder: Path) -> None:
     """
     missing = []
     wanted = folder
-    why = no_name(folder)
-    if why:  # before any of its parents is made
-        raise MachineError(f"{short(folder)}: cannot be made: {why}; choose another")
+    _refuse_no_name(folder)
     while not is_folder(folder):
         if os.path.lexists(folder):
             what = "a file, not a folder" if is_there(folder) else "a link to nowhere"
             raise MachineError(
-                f"{printable(wanted)}: cannot be made: {printable(folder)} is {what}; choose another place"
+                f"{printable(wanted)}: cannot be written: {printable(folder)} is {what}; choose another place"
             )
         missing.append(folder)
         folder = folder.parent

@@ -42,16 +42,10 @@ def written(path: Path, size: int | None = None) -> Iterator[None]:
     Raises
     ------
     MachineError
-        In place of any `OSError`, and of the `ValueError` of a name that no file can have.
+        In place of any `OSError`.
     """
     try:
         yield
-    except ValueError as error:
-        if "\0" not in str(path) and not isinstance(error, UnicodeEncodeError):
-            raise
-        raise MachineError(
-            f"{printable(path)}: cannot be written: no file can have this name; choose another"
-        ) from None
     except OSError as error:
         raise MachineError(f"{printable(path)}: cannot be written: {_reason(error, path, size)}") from None
 

@@ -86,7 +86,7 @@ def download_ucmerced(
     refuse_no_folder(folder, "UC Merced", DatasetError)
     if is_folder(folder) and any(folder.iterdir()):
         raise DatasetError(
-            f"expected no folder, or an empty one, at {printable(folder)} to download into, found other things; "
+            f"expected no folder, or an empty one, at {printable(folder)} to download into, found something else; "
             "choose another folder"
         )
     archive = folder.parent / _ARCHIVE
