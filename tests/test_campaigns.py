@@ -35,6 +35,24 @@ def test_a_command_killed_or_failing_at_a_call_can_be_run_again():
     assert len(re.findall(r"features.*: \d\d calls disturbed, 0 failed", said)) == 2
 
 
+PLANTED = """
+import os, sys
+sys.path.insert(0, sys.argv.pop(1))
+import crash
+from rsir_fast.base import durable
+durable._hidden = lambda name: f"{name}.{os.getpid()}"  # no later run knows it for what it is
+sys.exit(crash.main(["--short", "--fault", "KILL", "features"]))
+"""
+
+
+def test_the_campaign_notices_what_is_left_over():
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
+    command = [sys.executable, "-W", "ignore", "-c", PLANTED, str(TOOLS)]
+    ended = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert ended.returncode == 1, ended.stderr[-4000:]
+    assert re.search(r"FAILED features\|KILL\|.*\n(.*\n)*features: \d+ calls disturbed, [1-9]", ended.stdout)
+
+
 STRACE = ["strace", "-f", "-qq", "-e", "trace=fsync,rename,renameat,renameat2", "-y"]
 
 

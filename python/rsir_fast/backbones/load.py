@@ -41,6 +41,7 @@ from rsir_fast.backbones.weights import (
     unwrapped,
 )
 from rsir_fast.backbones.weights.matconvnet import open_matconvnet
+from rsir_fast.base.looking import is_there
 from rsir_fast.base.reading import unchanged
 from rsir_fast.errors import WeightFileError
 
@@ -171,7 +172,7 @@ def _trained(
 
 
 def _locate(name: str, weights: str | os.PathLike[str] | None) -> Located:
-    if isinstance(weights, str) and name not in NETWORKS and not Path(weights).exists():
+    if isinstance(weights, str) and name not in NETWORKS and not is_there(Path(weights)):
         for published in named_weights(name):
             if weights == published.label:
                 return locate_weights(name, None, [published.file])

@@ -20,7 +20,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+from rsir_fast.base.looking import is_folder, is_there, no_name
 from rsir_fast.base.machine import written
+from rsir_fast.base.text import printable, short
+from rsir_fast.errors import MachineError
 
 __all__ = [
     "LEFTOVER",
@@ -82,8 +85,8 @@ def replacing(path: Path, *, keep: Path | None = None, size: int | None = None) 
     MachineError
         If the folder or file cannot be written; nothing is left behind.
     """
+    place = _hidden(path)
     make_folder(path.parent)
-    place = path.with_name(_hidden(path.name))
     with written(path, size):
         part = _Locked(place, path, size)
     try:
@@ -94,7 +97,7 @@ def replacing(path: Path, *, keep: Path | None = None, size: int | None = None) 
         file.flush()
         with written(path, size):
             os.fsync(part.fileno())
-            if keep is not None and path.exists():
+            if keep is not None and is_there(path):
                 _link(path, keep)
             os.replace(place, path)
     except BaseException:
@@ -136,6 +139,7 @@ def appending(path: Path) -> Iterator[BinaryIO]:
     MachineError
         If the file cannot be written.
     """
+    _refuse_no_name(path)
     make_folder(path.parent)
     with written(path):
         raw = _Locked(path, path)
@@ -173,8 +177,8 @@ def placing_folder(folder: Path) -> Iterator[Path]:
     MachineError
         If it cannot be made.
     """
+    workshop = _hidden(folder)
     make_folder(folder.parent)
-    workshop = folder.with_name(_hidden(folder.name))
     sweep(folder.parent)
     held = _held(workshop)
     try:
@@ -196,8 +200,16 @@ def _held(folder: Path) -> int:
             os.close(held)
 
 
-def _hidden(name: str) -> str:
-    return f".{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}.part"
+def _hidden(path: Path) -> Path:
+    """Return the place beside a file, or a folder, where it is made."""
+    _refuse_no_name(path)
+    return path.with_name(f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]}.part")
+
+
+def _refuse_no_name(path: Path) -> None:
+    why = no_name(path)
+    if why:  # before any of its parents is made
+        raise MachineError(f"{short(path)}: cannot be written: {why}; choose another")
 
 
 class _Locked(io.FileIO):
@@ -337,7 +349,14 @@ def make_folder(folder: Path) -> None:
         If it cannot be made.
     """
     missing = []
-    while not os.path.isdir(folder):
+    wanted = folder
+    _refuse_no_name(folder)
+    while not is_folder(folder):
+        if os.path.lexists(folder):
+            what = "a file, not a folder" if is_there(folder) else "a link to nowhere"
+            raise MachineError(
+                f"{printable(wanted)}: cannot be written: {printable(folder)} is {what}; choose another place"
+            )
         missing.append(folder)
         folder = folder.parent
     for made in reversed(missing):

@@ -22,6 +22,8 @@ _REMEDIES = {
     errno.EMFILE: f"raise the limit of open files (ulimit -n), then {AGAIN}",
     errno.ENFILE: f"close other programs, then {AGAIN}",
     errno.ENOMEM: f"free some memory, then {AGAIN}",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.ENOTDIR: "a part of its path is a file, not a folder: choose another place",
     errno.ESTALE: f"mount the network disk again, then {AGAIN}",
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import functools
+import mmap
 import os
 import threading
 from collections import deque
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from rsir_fast.base.cgroups import group_folders, lines_of
 
-__all__ = ["MemoryBudget", "machine_memory", "memory_limit"]
+__all__ = ["MemoryBudget", "is_available", "machine_memory", "memory_limit"]
 
 
 @functools.cache
@@ -44,6 +45,23 @@ def memory_limit(root: str | Path = "/") -> int | None:
     names = ("memory.max", "memory.limit_in_bytes")  # version 2, version 1
     found = [" ".join(lines_of(folder / name)) for folder in folders for name in names]
     return min((limit for text in found if text.isdecimal() and (limit := int(text)) > 0), default=None)
+
+
+def is_available(size: int) -> bool:
+    """Whether the system grants this process so many bytes more, within its limits (``ulimit -v``, strict overcommit).
+
+    They are not touched, so that this costs next to nothing.
+
+    Examples
+    --------
+    >>> is_available(1 << 20), is_available(1 << 60)
+    (True, False)
+    """
+    try:
+        mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS).close()
+    except (OSError, MemoryError, OverflowError):
+        return False
+    return True
 
 
 _LARGE = 1 << 26

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rsir_fast.base.durable import lock, make_folder, move, remove, sweep, sync_folder, write_durably
+from rsir_fast.base.looking import is_folder
 from rsir_fast.base.machine import written
 
 __all__ = ["replace_together", "settle"]
@@ -43,7 +44,7 @@ def replace_together(folder: Path, contents: Mapping[str, bytes]) -> None:
         _settle(folder)
         for name in contents:
             with written(folder / name):
-                if (folder / name).is_dir():
+                if is_folder(folder / name):
                     raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         try:
             for name, content in contents.items():
@@ -63,16 +64,16 @@ def settle(folder: Path) -> None:
     MachineError
         If the folder cannot be changed.
     """
-    if folder.is_dir():
+    if is_folder(folder):
         with _alone(folder):
             _settle(folder)
 
 
 def _settle(folder: Path) -> None:
-    if (folder / DECIDED).is_dir():
+    if is_folder(folder / DECIDED):
         _bring_in(folder)
     with written(folder):
-        if (folder / COMING).is_dir():
+        if is_folder(folder / COMING):
             shutil.rmtree(folder / COMING)
     sweep(folder)
 

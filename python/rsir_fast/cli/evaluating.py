@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from rsir_fast.base.looking import refuse_no_folder
 from rsir_fast.base.shared import shared_command, within
 from rsir_fast.cli import options as opt
 from rsir_fast.cli.session import extraction_progress, note, plural, print_json, print_result
@@ -72,8 +73,7 @@ def placed(features: Features, root: Path | None, quiet: bool) -> Features:
 
 def check_out(out: Path) -> None:
     """Raise RsirError, before the work, if the report could not be written."""
-    if out.exists() and not out.is_dir():
-        raise RsirError(f"{out}: expected a folder for the report, found a file; choose another with --out")
+    refuse_no_folder(out, "the report", RsirError, "--out")
 
 
 def write_and_print(evaluation: Evaluation, features: Features, out: Path, *, per_class: bool, json: bool) -> Path:

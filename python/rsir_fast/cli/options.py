@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar
 
 import typer
 
+from rsir_fast.base.looking import is_file, is_there
 from rsir_fast.cli import checked
 from rsir_fast.cli import completion as values
 from rsir_fast.cli.choices import AnmrrK as AnmrrK
@@ -281,13 +282,13 @@ def open_both(
     device = getattr(network, "device", None)
     if device is not None:
         check_device(device)
-    ours = is_features_folder(path / "features") and (path / "report.html").is_file()
+    ours = is_features_folder(path / "features") and is_file(path / "report.html")
     if ours or is_features_folder(path):
         raise DatasetError(
             f"expected a folder of images, got {path}, which rsir wrote; to evaluate or search its features, "
             f"name {path / 'features' if ours else path}"
         )
-    if path.exists() or not download:
+    if is_there(path) or not download:
         dataset = open_dataset(path, all_items=all_items, bands=bands, scale=scale)
         loaded = network.load()
     else:
@@ -315,7 +316,7 @@ def check_device(device: str | None) -> None:
 
 def is_features_folder(path: Path) -> bool:
     """Tell whether a folder was written by ``rsir features``, looking at two file names first to stay light."""
-    if not any((path / name).is_file() for name in ("manifest.json", "extraction.json")):
+    if not any(is_file(path / name) for name in ("manifest.json", "extraction.json")):
         return False
     from rsir_fast.extraction.stored import state_of
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rsir_fast.base.looking import is_folder, is_there
 from rsir_fast.cli import checked
 from rsir_fast.cli import completion as values
 from rsir_fast.cli import options as opt
@@ -130,8 +131,8 @@ def ge2018(
         backbones, descriptors = _listed("backbone", backbone, FURTHER), _listed("descriptor", descriptor, BASELINES)
         list_methods(list_sources(backbones, descriptors, turns=turns, steps=steps, rerank=rerank), reference)
         weights = None if weights_folder is None else weights_folder.expanduser()
-        if weights is not None and not weights.is_dir():
-            found = "a file" if weights.exists() else "nothing there"
+        if weights is not None and not is_folder(weights):
+            found = "a file" if is_there(weights) else "nothing there"
             raise RsirError(f"{weights}: expected a folder of weight files, found {found}; check --weights-folder")
         datasets = _datasets(data, bands, scale, all_items, download, quiet)
         target = target or Path("runs") / "-".join(["reproduce", "ge2018", *datasets]).replace("/", "_")
@@ -173,13 +174,13 @@ def _datasets(
     found: dict[str, Dataset] = {}
     for text in given:
         # A folder may have a = in its own name.
-        name, told, folder = ("", "", text) if Path(text).exists() else text.partition("=")
+        name, told, folder = ("", "", text) if is_there(Path(text)) else text.partition("=")
         path = Path(folder if told else text).expanduser()
         if told and not (name and folder):
             raise ValueError(f"DATA: expected FOLDER or NAME=FOLDER, got {text!r}")
         if opt.is_features_folder(path):
             raise DatasetError(f"expected a folder of images, got {path}, which rsir wrote")
-        fetch = download and not path.exists()
+        fetch = download and not is_there(path)
         dataset = open_dataset(path, all_items=all_items, download=fetch, bands=bands, scale=scale)
         name = name if told else dataset.name
         if name in found:

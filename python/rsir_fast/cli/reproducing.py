@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from rsir_fast.base.looking import refuse_no_folder
 from rsir_fast.base.shared import shared_command
 from rsir_fast.cli.session import AGAIN, kept, note, plural, print_json, print_result
 from rsir_fast.errors import RsirError
@@ -22,8 +23,7 @@ if TYPE_CHECKING:
 
 def check_tables_folder(out: Path) -> None:
     """Raise RsirError, before the work, if the tables could not be written."""
-    if out.exists() and not out.is_dir():
-        raise RsirError(f"{out}: expected a folder for the tables, found a file; choose another with --out")
+    refuse_no_folder(out, "the tables", RsirError, "--out")
 
 
 def say(stage: Stage) -> None:

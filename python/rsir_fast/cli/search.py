@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rsir_fast.base.looking import is_folder
 from rsir_fast.cli import options as opt
 from rsir_fast.cli.evaluating import placed
 from rsir_fast.cli.search_codes import rank_codes, same_model
@@ -198,7 +199,7 @@ def _query_files(paths: list[Path], reader: Reader) -> Dataset:
     notes: list[str] = []
     unreadable: list[Skipped] = []
     for path in paths:
-        if path.is_dir():
+        if is_folder(path):
             folder = open_dataset(path, all_items=True)
             files += [str(Path(folder.root or path) / item) for item in folder.items]
             notes += folder.notes

@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from rsir_fast.base.durable import appending, make_folder, move, placing_folder, remove, remove_empty, replacing
+from rsir_fast.base.looking import is_file, is_folder, is_there, refuse_no_folder
 from rsir_fast.base.machine import written
 from rsir_fast.base.text import printable
 from rsir_fast.errors import DatasetError
@@ -80,18 +81,19 @@ def download_ucmerced(
         else, the disk is full, or `progress` cancelled.
     """
     folder = Path(os.path.abspath(folder))
-    if (folder / "Images").is_dir():
+    if is_folder(folder / "Images"):
         return folder
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    refuse_no_folder(folder, "UC Merced", DatasetError)
+    if is_folder(folder) and any(folder.iterdir()):
         raise DatasetError(
             f"expected no folder, or an empty one, at {printable(folder)} to download into, found something else; "
             "choose another folder"
         )
     archive = folder.parent / _ARCHIVE
     wanted = _Wanted(size, sha256, progress, timeout)
-    missing = [parent for parent in folder.parents if not parent.exists()]
+    missing = [parent for parent in folder.parents if not is_there(parent)]
     with written(folder):
-        if archive.is_file():
+        if is_file(archive):
             wanted.check(archive)
             _unpack(archive, folder)
             return folder
@@ -192,8 +194,8 @@ def _unpack(archive: Path, folder: Path) -> None:
         except (zipfile.BadZipFile, NotImplementedError, EOFError) as error:
             raise DatasetError(f"{printable(archive)} is no sound zip archive ({error}); download it again") from error
         inner = content / "UCMerced_LandUse"
-        content = inner if inner.is_dir() else content
-        if not (content / "Images").is_dir():
+        content = inner if is_folder(inner) else content
+        if not is_folder(content / "Images"):
             raise DatasetError(
                 f"{printable(archive)}: expected UCMerced_LandUse/Images/CLASS inside, found no folder Images"
             )

@@ -11,7 +11,8 @@ from PIL import Image, UnidentifiedImageError
 
 from rsir_fast.base.faults import is_machine_fault
 from rsir_fast.base.text import printable
-from rsir_fast.datasets.limits import Cost, Limits, current_limits
+from rsir_fast.datasets.doubt import Doubt
+from rsir_fast.datasets.limits import Cost, LimitError, Limits, current_limits
 from rsir_fast.datasets.pictures import (
     orientation_of,
     png_orientation,
@@ -129,7 +130,8 @@ def read_image(
         One line with the path and the reason: missing, not a regular file, empty, no image, truncated, damaged, too
         large, or with other bands.
     MachineError
-        If the machine failed, not the image: permissions, disk, too many open files, too little memory granted.
+        If the machine failed, not the image: permissions, disk, too many open files, too little memory granted or
+        there: no MemoryError leaves, and a decoder that failed with too little memory proves nothing of the image.
 
     Examples
     --------
@@ -142,19 +144,31 @@ def read_image(
     if max_pixels is not None:
         limits = replace(limits, max_pixels=max_pixels)
     with opened(path) as source, contextlib.ExitStack() as held:
+        doubt = Doubt(source)
+
+        def admit(cost: Cost) -> None:
+            held.enter_context(limits.admitted(cost))
+            doubt.admitted(cost)
+
         try:
-            return _decoded(source, reader, lambda cost: held.enter_context(limits.admitted(cost)))
-        except (ImageError, MachineError) as refused:
-            raise type(refused)(f"{printable(path)}: {refused}") from None
+            return _decoded(source, reader, admit)
+        except MachineError as fault:
+            raise MachineError(f"{printable(path)}: {fault}") from None
+        except LimitError as refused:
+            raise LimitError(f"{printable(path)}: {refused}") from None
+        except ImageError as refused:
+            kind, reason = type(refused), str(refused)
         except UnidentifiedImageError:
-            reason = "damaged or unsupported image (its header cannot be understood)"
+            kind, reason = ImageError, "damaged or unsupported image (its header cannot be understood)"
         # Pillow's decoders raise whatever a damaged header leads them to (OSError, SyntaxError, struct.error, KeyError
         # ...); one bad file must never end an extraction.
         except Exception as error:
             if is_machine_fault(error):
                 raise
-            reason = f"damaged or unsupported image ({printable(error) or type(error).__name__})"
-        raise ImageError(f"{printable(path)}: {reason}")
+            kind, reason = ImageError, f"damaged or unsupported image ({printable(error) or type(error).__name__})"
+        # The frames of the decoder are gone by now, and what they held.
+        doubt.settle()
+        raise kind(f"{printable(path)}: {reason}")
 
 
 def _decoded(source: Source, reader: Reader, admit: Callable[[Cost], None]) -> Image.Image:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from rsir_fast.base.looking import is_folder, is_there
 from rsir_fast.base.text import listed, printable
 from rsir_fast.datasets.dataset import Dataset
 from rsir_fast.datasets.folder_names import masks_among
@@ -63,7 +64,7 @@ def open_folder(folder: str | Path, *, name: str | None = None, all_items: bool 
         If the disk or the network failed.
     """
     folder = Path(folder)
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise DatasetError(_what_is_missing(folder))
     tree = Tree(folder)
     place = locate(tree)
@@ -236,7 +237,7 @@ def _nothing_in(folder: Path, found: _Found) -> str:
 
 
 def _what_is_missing(folder: Path) -> str:
-    if folder.exists():
+    if is_there(folder):
         return f"{printable(folder)} is a file, not a folder: {_EXPECTED}; unpack an archive first"
     message = f"no folder at {printable(folder)}: {_EXPECTED}"
     known = find_by_name(folder.name)

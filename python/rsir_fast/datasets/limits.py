@@ -11,7 +11,17 @@ from typing import Any
 from rsir_fast.base.memory import MemoryBudget, machine_memory
 from rsir_fast.errors import ImageError, MachineError
 
-__all__ = ["MAX_PIXELS", "MAX_SIDE", "MEMORY", "Cost", "Limits", "current_limits", "limits_of_images", "set_limits"]
+__all__ = [
+    "MAX_PIXELS",
+    "MAX_SIDE",
+    "MEMORY",
+    "Cost",
+    "LimitError",
+    "Limits",
+    "current_limits",
+    "limits_of_images",
+    "set_limits",
+]
 
 MAX_PIXELS = 2**28
 """Largest image read by default, in pixels: 16384 x 16384, more than a Sentinel-2 tile."""
@@ -27,6 +37,10 @@ PIXELS_PER_SECOND = 2**25
 
 MEMORY = MemoryBudget()
 """Shared by all threads of the process that read images."""
+
+
+class LimitError(ImageError):
+    """An image is refused by a limit, before it is decoded."""
 
 
 @dataclass(frozen=True)
@@ -165,14 +179,14 @@ class Limits:
 
         Raises
         ------
-        ImageError
+        LimitError
             If the image is refused; the message does not name it.
         MachineError
             If it needs more memory than all threads together are granted; nor does that message.
         """
         refusal, shortage = self.refusal(cost), self.shortage(cost)
         if refusal is not None:
-            raise ImageError(refusal)
+            raise LimitError(refusal)
         if shortage is not None:
             raise MachineError(shortage)
         with MEMORY.taken(cost.memory, total=self.total_memory, keep=4 * cost.pixels):

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
+from rsir_fast.base.looking import is_there
 from rsir_fast.datasets.bands import MissingBandError
 from rsir_fast.datasets.dataset import Dataset
 from rsir_fast.datasets.download import download_ucmerced
@@ -86,7 +87,7 @@ def _opened(source: Any, name: str | None, all_items: bool, download: bool) -> D
     if not isinstance(source, (str, os.PathLike)):
         return wrap_dataset(source, name=name)
     folder = Path(source)
-    if download and not folder.exists():
+    if download and not is_there(folder):
         known = find_by_name(folder.name)
         if known is not None and known.name == "UCMerced_LandUse":
             download_ucmerced(folder)

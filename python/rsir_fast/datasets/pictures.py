@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from PIL import ExifTags, Image
 
+from rsir_fast.base.faults import is_machine_fault
 from rsir_fast.datasets.bands import chosen_bands
 from rsir_fast.datasets.costs import picture_cost
 from rsir_fast.datasets.jpeg_damage import refuse_damaged_jpeg
@@ -67,10 +67,13 @@ def to_rgb(image: Image.Image) -> Image.Image:
 def orientation_of(image: Image.Image) -> int:
     """Return the EXIF orientation, 1 to 8; 1 where there is none, or none that makes sense, as viewers do."""
     # EXIF is written by every camera its own way; damage in it is no damage to the image.
-    with contextlib.suppress(Exception):
+    try:
         found = image.getexif().get(ExifTags.Base.Orientation)
-        return found if found in _TURNS else 1
-    return 1
+    except Exception as error:
+        if is_machine_fault(error):
+            raise  # else the image would lie otherwise, for want of memory
+        return 1
+    return found if found in _TURNS else 1
 
 
 def upright(image: Image.Image, orientation: int) -> Image.Image:
@@ -116,9 +119,13 @@ def read_picture(source: Source, admit: Callable[[Cost], None], *, plain: bool =
 def png_orientation(source: Source) -> int:
     """Return the EXIF orientation of a PNG that another decoder reads."""
     source.seek(0)
-    with strict_decoders(), contextlib.suppress(Exception):
-        return orientation_of(Image.open(source, formats=("PNG",)))  # type: ignore[arg-type]
-    return 1
+    with strict_decoders():
+        try:
+            return orientation_of(Image.open(source, formats=("PNG",)))  # type: ignore[arg-type]
+        except Exception as error:
+            if is_machine_fault(error):
+                raise
+            return 1
 
 
 def samples_of(image: Image.Image, bands: tuple[int, ...] | None) -> Samples:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rsir_fast.base.faults import REMEDY, is_machine_fault, said
+from rsir_fast.base.looking import no_name
 from rsir_fast.base.text import printable
 from rsir_fast.errors import ImageError, MachineError
 
@@ -133,6 +134,10 @@ def opened(path: Path) -> Iterator[Source]:
         # A named pipe would block for ever, so only regular files are opened; without blocking, if it just changed.
         _check_regular(path, os.stat(path))
         number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except ImageError:
+        raise
+    except ValueError:
+        raise ImageError(f"{printable(path)}: {no_name(path)}") from None
     except OSError as error:
         if is_machine_fault(error):
             raise _of_machine(path, error) from error

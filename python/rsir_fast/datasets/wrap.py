@@ -16,6 +16,7 @@ from PIL import Image
 from rsir_fast.base.faults import is_machine_fault
 from rsir_fast.base.text import printable
 from rsir_fast.datasets.dataset import Dataset
+from rsir_fast.datasets.doubt import Doubt
 from rsir_fast.datasets.images import IMAGE_SUFFIXES
 from rsir_fast.datasets.pictures import to_rgb
 from rsir_fast.datasets.samples import to_eight_bits
@@ -147,6 +148,7 @@ class _MapLoader:
             if is_machine_fault(error):
                 raise
             reason = f"{type(error).__name__}: {printable(error)}"
+        Doubt().settle()
         raise ImageError(f"{item} of {self.title}: {reason}")
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsir_fast.base.durable import LEFTOVER, lock, make_folder, remove, remove_empty, sweep, write_durably
+from rsir_fast.base.looking import is_file, is_folder, refuse_no_folder
 from rsir_fast.base.machine import written
 from rsir_fast.base.text import printable, short
 from rsir_fast.errors import FeaturesError
@@ -58,9 +59,8 @@ def check_folder(folder: Path, *, resume: bool = False, force: bool = False) -> 
     FeaturesError
         If it is a file; holds anything but features; or features, and neither `resume` nor `force` is given.
     """
-    if folder.exists() and not folder.is_dir():
-        raise FeaturesError(f"{folder}: expected a folder for the features, found a file; choose another path")
-    if not folder.is_dir():
+    refuse_no_folder(folder, "the features", FeaturesError)
+    if not is_folder(folder):
         return
     state = state_of(folder)
     foreign = foreign_files(folder)
@@ -218,7 +218,7 @@ class FeatureStore:
         """Write the files that belong to the features beside them; those of the same content are left as they are."""
         for name, content in files.items():
             path = self.folder / name
-            if not (path.is_file() and path.read_bytes() == content):
+            if not (is_file(path) and path.read_bytes() == content):
                 write_durably(path, content)
         if DESCRIPTOR not in files:
             remove(self.folder / DESCRIPTOR)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsir_fast.base.durable import LEFTOVER
+from rsir_fast.base.looking import is_folder
 from rsir_fast.base.reading import read_record, reading
 from rsir_fast.errors import FeaturesError
 from rsir_fast.extraction.features import Features, Skipped
@@ -49,13 +50,13 @@ def state_of(folder: Path) -> Literal["finished", "unfinished"] | None:
         return "finished"
     if found(Plan, folder / PLAN) is not None:
         return "unfinished"
-    return "unfinished" if (folder / SHARDS).is_dir() and not foreign_files(folder) else None
+    return "unfinished" if is_folder(folder / SHARDS) and not foreign_files(folder) else None
 
 
 def foreign_files(folder: Path) -> list[str]:
     """Names of what is in a folder, and in its folder of shards, beside features."""
     names = [name for name in os.listdir(folder) if name not in OURS and not LEFTOVER.fullmatch(name)]
-    if not (folder / SHARDS).is_dir():
+    if not is_folder(folder / SHARDS):
         return names
     inner = [name for name in os.listdir(folder / SHARDS) if not SHARD_FILES.fullmatch(name)]
     return names + [f"{SHARDS}/{name}" for name in inner if not LEFTOVER.fullmatch(name)]
@@ -75,7 +76,7 @@ def load(folder: Path, *, verify: bool = True) -> Features:
             f"{folder}: the features are unfinished or damaged; run the extraction again with resume (--resume)"
         )
     if state is None:
-        there = "other things" if folder.is_dir() else "no such folder"
+        there = "other things" if is_folder(folder) else "no such folder"
         raise FeaturesError(
             f"{folder}: expected a folder of features (with {MANIFEST}), found {there}; make it with `rsir features`"
         )

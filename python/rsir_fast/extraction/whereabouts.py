@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from rsir_fast.base.faults import named, patiently
+from rsir_fast.base.looking import is_folder
 from rsir_fast.base.text import printable
 from rsir_fast.datasets.places import locate
 from rsir_fast.datasets.scan import Tree
@@ -56,7 +57,7 @@ def moved_to(features: Features, root: Path) -> Features:
     """
     if features.root is None:
         raise FeaturesError(f"features of {features.name}: expected none in memory to have a root; leave --root out")
-    if not root.is_dir():
+    if not is_folder(root):
         raise FeaturesError(f"{printable(root)}: expected the folder that holds the images, found none; check --root")
     place = locate(Tree(root)).folder  # named by its outer folder, as for `rsir features`
     tried = [replace(features, root=root.absolute() / folder) for folder in dict.fromkeys((place, ""))]

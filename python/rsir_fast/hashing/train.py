@@ -25,8 +25,8 @@ from rsir_fast.hashing.training import Trainer
 from rsir_fast.training import (
     Precision,
     TrainingProgress,
+    check_place,
     from_first,
-    has_checkpoint,
     own_rank,
     read_checkpoint,
     run_epochs,
@@ -138,8 +138,7 @@ def train_dhcnn(
         )
     target = usable_device(device)
     folder = None if out is None else Path(out)
-    if not resume and has_checkpoint(folder):
-        raise TrainingError(f"{out}: expected a new folder, found a training; resume it, or choose another folder")
+    check_place(folder, resume=resume)
     data = open_dataset(dataset)
     data.require_labels()
     drawn = stratified_split(data, seed=seed) if split is None else split

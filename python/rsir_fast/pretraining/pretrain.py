@@ -12,7 +12,6 @@ import torch
 
 from rsir_fast.backbones.caffenets import NETWORKS
 from rsir_fast.backbones.weights import PreTraining
-from rsir_fast.errors import TrainingError
 from rsir_fast.extraction.devices import usable_device
 from rsir_fast.extraction.loader import default_workers
 from rsir_fast.extraction.stamps import fingerprint
@@ -24,8 +23,8 @@ from rsir_fast.pretraining.trainer import SPEED, PretrainingTrainer
 from rsir_fast.training import (
     Precision,
     TrainingProgress,
+    check_place,
     from_first,
-    has_checkpoint,
     own_rank,
     read_checkpoint,
     run_epochs,
@@ -132,8 +131,7 @@ def pretrain(
         raise ValueError(f"accumulate: expected at least 1, got {accumulate}")
     target = usable_device(device)
     folder = None if out is None else Path(out)
-    if not resume and has_checkpoint(folder):
-        raise TrainingError(f"{out}: expected a new folder, found a training; resume it, or choose another folder")
+    check_place(folder, resume=resume)
     images = open_images(dataset, validation, seed=seed)
     threads = default_workers() if workers is None else workers
     training = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rsir_fast.training.epochs import CHECKPOINT, LOG, has_checkpoint, read_checkpoint, run_epochs
+from rsir_fast.training.epochs import CHECKPOINT, LOG, check_place, has_checkpoint, read_checkpoint, run_epochs
 from rsir_fast.training.processes import from_first, gathered, joined_processes, own_rank
 from rsir_fast.training.progress import Precision, TrainingProgress
 
@@ -11,6 +11,7 @@ __all__ = [
     "LOG",
     "Precision",
     "TrainingProgress",
+    "check_place",
     "from_first",
     "gathered",
     "has_checkpoint",

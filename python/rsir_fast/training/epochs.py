@@ -13,12 +13,13 @@ from typing import Any, BinaryIO, Protocol
 import torch
 
 from rsir_fast.base.durable import replacing, sweep, write_durably
+from rsir_fast.base.looking import is_file, refuse_no_folder
 from rsir_fast.base.machine import written
 from rsir_fast.base.reading import parse_json, reading
 from rsir_fast.errors import MachineError, RsirWarning, TrainingError
 from rsir_fast.training.progress import TrainingProgress
 
-__all__ = ["CHECKPOINT", "LOG", "EpochTrainer", "has_checkpoint", "read_checkpoint", "run_epochs"]
+__all__ = ["CHECKPOINT", "LOG", "EpochTrainer", "check_place", "has_checkpoint", "read_checkpoint", "run_epochs"]
 
 CHECKPOINT, PREVIOUS, LOG, EVENTS = "checkpoint.pt", "checkpoint.previous.pt", "log.jsonl", "tensorboard"
 
@@ -51,7 +52,24 @@ class EpochTrainer(Protocol):
 
 def has_checkpoint(out: Path | None) -> bool:
     """Tell whether a folder holds a training that can be gone on with."""
-    return out is not None and any((out / name).is_file() for name in (CHECKPOINT, PREVIOUS))
+    return out is not None and any(is_file(out / name) for name in (CHECKPOINT, PREVIOUS))
+
+
+def check_place(out: Path | None, *, resume: bool) -> None:
+    """Check, changing nothing, that a folder may be written to.
+
+    Raises
+    ------
+    TrainingError
+        If it can be no folder, or holds a training that is not to be gone on with.
+    """
+    if out is None:
+        return
+    refuse_no_folder(out, "the training", TrainingError)
+    if not resume and has_checkpoint(out):
+        raise TrainingError(
+            f"{out}: expected a new folder, found a training; go on with it (resume=True), or choose another folder"
+        )
 
 
 def read_checkpoint(out: Path | None, settings: dict[str, Any]) -> dict[str, Any] | None:
@@ -66,7 +84,7 @@ def read_checkpoint(out: Path | None, settings: dict[str, Any]) -> dict[str, Any
     """
     if out is None or not has_checkpoint(out):
         return None
-    paths = [path for path in (out / CHECKPOINT, out / PREVIOUS) if path.is_file()]
+    paths = [path for path in (out / CHECKPOINT, out / PREVIOUS) if is_file(path)]
     try:
         return _read(paths[0], settings)
     except _Damaged as damage:
@@ -172,7 +190,7 @@ def _write_log(out: Path, lines: list[str]) -> None:
     """Write the log, unless it is there: a run killed after its last checkpoint left it one epoch short."""
     content = "".join(f"{line}\n" for line in lines).encode()
     path = out / LOG
-    if lines and not (path.is_file() and path.read_bytes() == content):
+    if lines and not (is_file(path) and path.read_bytes() == content):
         write_durably(path, content)
 
 

@@ -16,6 +16,7 @@ import torch.hub
 
 from rsir_fast.backbones.weights.weightfile import file_digest, refuse
 from rsir_fast.base.durable import replacing
+from rsir_fast.base.looking import is_file, is_there
 from rsir_fast.errors import WeightFileError
 
 __all__ = ["KnownFile", "Located", "find_weights", "local_weights", "locate_weights", "verify"]
@@ -70,7 +71,7 @@ def locate_weights(network: str, explicit: str | os.PathLike[str] | None, files:
     known = {file.name: file for file in files}
     if explicit is not None:
         path = Path(explicit).expanduser()
-        if not path.exists():
+        if not is_there(path):
             refuse(path, f"a weight file for {network}", "nothing there", "check the path given as weights")
         return Located(path, "explicit path", known.get(path.name))
     found = find_weights(files)
@@ -113,7 +114,7 @@ def local_weights(files: Sequence[KnownFile], folder: str | os.PathLike[str] | N
     given = [] if folder is None else [("the folder given", Path(folder).expanduser())]
     for source, place in [*given, *_folders()]:
         for file in files:
-            if place is not None and (place / file.name).is_file():
+            if place is not None and is_file(place / file.name):
                 yield Located(place / file.name, source, file)
     for file in files:
         path = _packaged(file.name)
@@ -142,7 +143,7 @@ def _packaged(name: str) -> Path | None:
     # The package is only asked where it lies: importing it would run code written for an ancient torch.
     spec = importlib.util.find_spec(package)
     places = list(spec.submodule_search_locations or []) if spec else []
-    return next((path for place in places if (path := Path(place) / folder / name).is_file()), None)
+    return next((path for place in places if is_file(path := Path(place) / folder / name)), None)
 
 
 def _attempts(files: Sequence[KnownFile]) -> list[str]:

@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rsir_fast.base.looking import is_folder
 from rsir_fast.errors import WeightFileError
 
 if TYPE_CHECKING:
@@ -166,7 +167,7 @@ def sniff(path: Path) -> str:
         "mat5", "hdf5", "zip", "pickle" or "safetensors" for what the readers understand; otherwise words for a
         message: "an empty file", "a web page", "a Git LFS pointer", "plain text", "unknown binary data".
     """
-    if path.is_dir():
+    if is_folder(path):
         return "a folder"
     try:
         with open(path, "rb") as file:

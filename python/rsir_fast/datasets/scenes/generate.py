@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from rsir_fast.base.durable import LEFTOVER, remove, sweep, write_durably
+from rsir_fast.base.looking import is_file, is_folder, refuse_no_folder
 from rsir_fast.base.reading import read_json, reading
 from rsir_fast.base.text import printable, short
 from rsir_fast.datasets.dataset import Dataset
@@ -92,7 +93,7 @@ def generate_scenes(
         if progress is not None and progress(done, len(items)) is False:
             raise DatasetError(f"cancelled after {done} of {len(items)} scenes; call again to continue")
         path = root / _path(name, index)
-        if not path.is_file() or path.stat().st_size == 0:
+        if not is_file(path) or path.stat().st_size == 0:
             buffer = io.BytesIO()
             draw_scene(name, index, size=size, seed=seed).save(buffer, "JPEG", quality=_QUALITY, subsampling=0)
             write_durably(path, buffer.getvalue())
@@ -127,13 +128,12 @@ def _class_names(classes: int | Sequence[str] | None) -> tuple[str, ...]:
 def _claim(root: Path, wanted: dict[str, object], force: bool) -> None:
     """Make the folder this function's own, so that every scene in it is of the wanted seed and size."""
     manifest = root / _MANIFEST
-    if root.exists() and not root.is_dir():
-        raise DatasetError(f"expected a folder at {printable(root)}, found a file; choose another place")
+    refuse_no_folder(root, "the scenes", DatasetError)
     found = _found(manifest)
     if found == wanted:
         return
     begun = isinstance(found, dict) and _REPLACING in found
-    others = [name for name in os.listdir(root) if not LEFTOVER.fullmatch(name)] if root.is_dir() else []
+    others = [name for name in os.listdir(root) if not LEFTOVER.fullmatch(name)] if is_folder(root) else []
     if not force and others and not begun:
         held = f"scenes made with {short(found, 200)}" if found else "other files"
         raise DatasetError(
@@ -148,7 +148,7 @@ def _claim(root: Path, wanted: dict[str, object], force: bool) -> None:
 
 
 def _found(manifest: Path) -> object:
-    if not manifest.is_file():
+    if not is_file(manifest):
         return None
     try:
         with reading(manifest, "the settings of synthetic scenes", "delete it", DatasetError):
