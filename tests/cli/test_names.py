@@ -159,12 +159,15 @@ def test_python_m_rsir_fast_is_rsir():
         "demo {}",
     ],
 )
-def test_no_command_writes_among_what_it_reads(tmp_path, command):
+def test_no_command_writes_among_what_it_reads(tmp_path, monkeypatch, command):
     (tmp_path / "forest").mkdir()
     (tmp_path / "forest/a.jpg").write_bytes(b"kept")
-    done = CliRunner().invoke(app, [*command.format(tmp_path).split(), "--out", f"{tmp_path}/forest/.."])
-    assert done.exit_code == 2, done.output
-    assert "--out: expected a folder of its own" in done.stderr
+    monkeypatch.chdir(tmp_path)
+    default = [[]] if "features" not in command else []
+    for out in (["--out", f"{tmp_path}/forest/.."], ["--out", f"{tmp_path}/forest/new"], *default):
+        done = CliRunner().invoke(app, [*command.format(tmp_path).split(), *out])
+        assert done.exit_code == 2, done.output
+        assert "--out: expected a folder of its own outside of" in done.stderr
     assert [path.name for path in tmp_path.rglob("*")] == ["forest", "a.jpg"]
 
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -74,13 +75,22 @@ class Command(TyperCommand):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command, unless it would write among what it reads."""
-        out = ctx.params.get("out")
-        for parameter in self.params:
-            given = ctx.params.get(str(parameter.name))
-            for source in given if isinstance(given, list | tuple) else [given]:
-                # NAME=FOLDER where a command takes several.
-                if out is not None and parameter.name != "out" and _same_folder(out, str(source).rpartition("=")[2]):
-                    _refuse(f"--out: expected a folder of its own, got {source}, which is read; choose another folder")
+        if "out" in ctx.params:
+            out = ctx.params["out"] or Path("runs")
+            read = [p for p in self.params if p.name != "out" and not str(p.name).startswith("weights")]
+            for parameter in read:
+                given = ctx.params.get(str(parameter.name))
+                for source in given if isinstance(given, list | tuple) else [given]:
+                    if not (isinstance(source, Path) or parameter.name == "data"):
+                        continue
+                    # NAME=FOLDER where a command takes several.
+                    folder = _around(out, {str(source), str(source).rpartition("=")[2]})
+                    if folder is not None:
+                        got = f"got {out}" if ctx.params["out"] else f"where {out}, the default, would be"
+                        _refuse(
+                            f"--out: expected a folder of its own outside of {source}, which is read, {got}; "
+                            f"choose another, such as --out {folder.parent / 'runs'}"
+                        )
         with _spelled_as({str(p.name): _option(p) for p in self.params}):
             return super().invoke(ctx)
 
@@ -127,11 +137,16 @@ def _commands(ctx: Any) -> dict[str, Any]:
     return found
 
 
-def _same_folder(out: Any, source: str) -> bool:
+def _around(out: Any, sources: set[str]) -> Path | None:
+    """Return the folder among some that holds another, or is it.
+
+    What is written there would be read by the same command the next time, or be taken for a class.
+    """
     try:
-        return os.path.isdir(source) and os.path.samefile(out, source)
+        folders = [Path(os.path.realpath(source)) for source in sources if source and os.path.isdir(source)]
+        return next((folder for folder in folders if Path(os.path.realpath(out)).is_relative_to(folder)), None)
     except (OSError, ValueError):
-        return False
+        return None
 
 
 _MAY_BE_EMPTY = ("--steps", "--rerank")
