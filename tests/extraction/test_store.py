@@ -49,7 +49,7 @@ def test_a_finished_matrix_is_taken_as_it_is(made, backbone):
 
 def test_changed_images_are_noticed(made, backbone):
     shutil.copy(made / "scenes/class0/class0_1.jpg", made / "scenes/class2/class2_0.jpg")
-    with pytest.raises(FeaturesError, match=r"made otherwise \(dataset.sha256 was"):
+    with pytest.raises(FeaturesError, match=r"made otherwise \(set of images: images were replaced"):
         resume(made, backbone)
 
 
