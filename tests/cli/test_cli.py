@@ -91,7 +91,7 @@ class TestFeatures:
 
     def test_bad_device(self, tmp_path, scenes):
         result = rsir("features", scenes, "--out", tmp_path / "f", *NETWORK, "--device", "foo", code=2)
-        assert "device: expected one that torch can use here, such as 'cpu', got 'foo'" in result.stderr
+        assert "--device: expected a device such as cpu, cuda or cuda:1, got 'foo'" in result.stderr
 
     def test_a_decoder_that_cannot_be(self, tmp_path, scenes):
         on_cpu = ["--device", "cpu", "--decoder", "cuda"]
@@ -161,7 +161,7 @@ class TestEvaluate:
         rsir("evaluate", "ge2018", features, "--out", tmp_path, "--quiet", "--device", "cpu")
         assert json.loads((tmp_path / "result.json").read_text())["timing"]["device"] == "cpu"
         result = rsir("evaluate", "ge2018", features, "--out", tmp_path, "--device", "foo", code=2)
-        assert "device: expected one that torch can use here" in result.stderr
+        assert "--device: expected a device such as cpu" in result.stderr
 
     def test_a_data_set_may_hold_a_manifest_of_its_own(self, tmp_path, scenes):
         data = shutil.copytree(scenes, tmp_path / "data")
@@ -298,7 +298,7 @@ class TestDemo:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["features"], 2, "Missing argument"),
+        (["features"], 2, "DATA: expected a value"),
         (["features", "x", "--out", "y", "--batch-size", "0"], 2, "--batch-size"),
         (["features", "nowhere", "--out", "y"], 1, "nowhere"),
         (["evaluate", "ge2018", "nowhere"], 1, "nowhere"),

@@ -66,7 +66,7 @@ def test_unreadable_images_are_listed_with_exit_code_3(tmp_path):
 @pytest.mark.parametrize(
     "option",
     [
-        "--backbone hog",
+        "--backbone cnn-m",
         "--layer fc6",
         "--weights w",
         "--batch-size 3",

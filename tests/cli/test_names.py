@@ -92,6 +92,46 @@ def test_an_old_name_says_the_new_one(tmp_path, monkeypatch, arguments, now):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [
+        ("features scenes -o x --data y", "rsir features FOLDER"),
+        ("features scenes -o x -d y", "rsir features FOLDER"),
+        ("search x y --data z", "rsir search FEATURES QUERIES"),
+        ("compare --data z", "rsir compare FEATURES"),
+        ("evaluate ge2018 x --resume", "the same command again"),
+        ("reproduce ge2018 x --resume", "the same command again"),
+        ("demo --resume", "the same command again"),
+        ("search x y --resume", "the same command again"),
+        ("evaluate ge2018 x -m y", "an option of `rsir features`, `rsir search` and `rsir evaluate dhcnn2021`"),
+        ("compare x -w y", "an option of `rsir demo`, "),
+        ("features x -o y --rerank expand:5", "`rsir compare`, `rsir evaluate ge2018` and `rsir reproduce ge2018`"),
+        ("train dhcnn x --lr 3", "it is --learning-rate"),
+        ("features x --output y", "it is --out"),
+        ("search x y --top-k 3", "it is -k"),
+        ("features x -o y --bacth-size 3", "did you mean --batch-size"),
+        ("train pretrain x --epoch 3", "did you mean --epochs"),
+        ("features x -o y --frobnicate", "`rsir features -h`"),
+        ("frobnicate", "there are compare, demo"),
+        ("extract x", "did you mean features?"),
+        ("evaluate ge2019 x", "did you mean ge2018?"),
+        ("features x", "--out: expected a value"),
+        ("search x", "QUERIES: expected a value"),
+        ("search x y -k many", "-k: expected a whole number, got 'many'"),
+        ("features x -o y --batch-size=many", "--batch-size: expected a whole number, got 'many'"),
+        ("features x -o y -b mobilnet_v2", "did you mean mobilenet_v2?"),
+    ],
+)
+def test_what_was_meant_is_said_in_one_line(tmp_path, monkeypatch, arguments, meant):
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, arguments.split())
+    assert done.exit_code == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("rsir: error: ")
+    assert meant in line
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_values_may_look_like_old_names():
     done = CliRunner().invoke(app, ["reproduce", "ge2018", "nowhere", "-o", "x", "--", "-w"])
     assert "no such option" not in done.stderr

@@ -61,7 +61,7 @@ def test_images_that_cannot_be_read_are_listed_at_the_end(tmp_path):
 
 def test_what_cannot_be_done_is_one_line(scenes, tmp_path):
     for arguments, code, message in [
-        ([scenes, *QUICK, "--width", 2], 2, "width: expected a share above 0 and at most 1, got 2.0"),
+        ([scenes, *QUICK, "--width", 2], 2, "--width: expected a number above 0 and of at most 1, got 2.0"),
         ([scenes, *QUICK, "--drops", "soon"], 2, "--drops: expected epochs such as 30,60,80, got 'soon'"),
         ([tmp_path / "none", *QUICK], 1, "no folder at"),
         ([write_scenes(tmp_path / "one", classes=1), *QUICK], 1, "expected training images of two classes or more"),

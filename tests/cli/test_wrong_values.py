@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
+import sys
 
 import pytest
 import typer
@@ -77,6 +80,11 @@ def place(tmp_path_factory):
     return place
 
 
+PYTHON = re.compile(
+    r"\w=(True|False|None)|\bNone\b|\b(as|load|list|from)_\w+|\brf\.|\brsir_fast\.\w|\w\(\)|from Python"
+)
+"""Names of Python, which say nothing to a user of the command line."""
+
 NETWORK = ["-b", "squeezenet1_1", "-w", "random:0", "--workers", "0"]
 OUT = ["-o", "out", "-q"]
 LEARN = ["--freeze-backbone", "--epochs", "1", "--bits", "8"]
@@ -112,13 +120,16 @@ def test_wrong_values(place, monkeypatch, command):
     for option in options_with_a_value(command):
         for value in WRONG[option][: 1 if option in tried else None]:
             given = [f"{option}={value}"] if option.startswith("--") else [option, value]
-            done = CliRunner().invoke(app, [*command.split(), *COMMANDS[command], *given])
+            words = [word for word in COMMANDS[command] if word != "-q"]  # a note that announces work would be seen
+            done = CliRunner().invoke(app, [*command.split(), *words, *given])
             assert done.exit_code == 2, (given, done.output, done.exception)
+            assert done.stderr.startswith("rsir: error: "), done.stderr
+            assert len(done.stderr.splitlines()) == 1, done.stderr
             assert not done.stdout, given
             assert "Traceback" not in done.stderr
-            said = re.sub(r"[\s│]+", " ", done.stderr)
-            stated = option in said or (option in STATED_BY and re.search(STATED_BY[option], said))
-            assert stated, (given, said)
+            assert not PYTHON.search(done.stderr), done.stderr
+            stated = option in done.stderr or (option in STATED_BY and re.search(STATED_BY[option], done.stderr))
+            assert stated, (given, done.stderr)
             assert sorted(path.name for path in place.iterdir()) == ["features", "scenes"], given
 
 
@@ -166,6 +177,44 @@ def test_what_is_not_there_ends_with_1(place, monkeypatch, arguments):
     done = CliRunner().invoke(app, arguments)
     assert done.exit_code == 1, done.output
     assert "nowhere" in done.stderr
+    assert not PYTHON.search(done.stderr), done.stderr
     assert "Traceback" not in done.stderr
     assert not done.stdout
+    assert sorted(path.name for path in place.iterdir()) == ["features", "scenes"]
+
+
+LATE = {"--layer": {"🛰", "fc9"}, "--device": {"cuda:99"}, "--reference": {"x"}, "--rerank-codes": {"0", "x"}}
+"""Values that only a network, a device, all rows or the features tell wrong."""
+
+TRIED = """
+import json, sys, time
+from typer.testing import CliRunner
+from rsir_fast.cli import app
+
+for arguments in json.load(sys.stdin):
+    start = time.process_time()
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 2, (arguments, done.output)
+    assert "torch" not in sys.modules, arguments
+    assert len(done.stderr.splitlines()) == 1 and done.stderr.startswith("rsir: error: "), (arguments, done.stderr)
+    assert time.process_time() - start < 1.5, arguments
+"""
+
+
+def test_what_can_be_told_at_once_is(place):
+    """Before torch is imported, which takes seconds, and before a note announces any work."""
+    tried, before = [], set()
+    for command in COMMANDS:
+        words = [word for word in COMMANDS[command] if word != "-q"]  # a note that announces work would be seen
+        for option in options_with_a_value(command):
+            for value in WRONG[option][: 1 if option in before else None]:
+                if value not in LATE.get(option, ()):
+                    given = [f"{option}={value}"] if option.startswith("--") else [option, value]
+                    tried.append([*command.split(), *words, *given])
+            before.add(option)
+    assert len(tried) > 300
+    done = subprocess.run(
+        [sys.executable, "-c", TRIED], input=json.dumps(tried), capture_output=True, text=True, cwd=place
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
     assert sorted(path.name for path in place.iterdir()) == ["features", "scenes"]

@@ -15,7 +15,7 @@ from rsir_fast.cli import app
 from rsir_fast.errors import FeaturesError
 from rsir_fast.extraction import Features, extract
 from rsir_fast.extraction.again import extract_like
-from rsir_fast.extraction.extract import _Run
+from rsir_fast.extraction.run import Run
 from scene_files import write_scenes
 
 NETWORKS = {
@@ -54,7 +54,7 @@ def threads():
 )
 def test_every_place_of_a_batch_gives_the_same_bits(threads, name, count, precision):
     threads(count)
-    run = _Run(network(name), torch.device("cpu"), precision, BATCH)
+    run = Run(network(name), torch.device("cpu"), precision, BATCH)
     batch = images(run.backbone, BATCH)
     whole = run.forward(batch)
     assert torch.equal(run.forward(batch[1:2])[0], whole[1])
@@ -69,7 +69,7 @@ def test_a_linear_layer_has_the_same_bits_at_every_place(threads, count):
     threads(count)
     layer, backbone = torch.nn.Linear(512, 12), network("squeezenet1_1")
     for batch_size in range(1, 34):
-        size = _Run(backbone, torch.device("cpu"), "float32", batch_size).size
+        size = Run(backbone, torch.device("cpu"), "float32", batch_size).size
         assert batch_size <= size < batch_size + 4
         rows = torch.rand(size, 512)
         assert all(torch.equal(layer(rows.roll(place, 0)).roll(-place, 0), layer(rows)) for place in range(size))

@@ -26,7 +26,7 @@ from rsir_fast.cli import (
     search,
     train,
 )
-from rsir_fast.cli.command import Command
+from rsir_fast.cli.command import Command, Group
 from rsir_fast.cli.limits import with_limits
 from rsir_fast.errors import RsirWarning
 
@@ -34,6 +34,7 @@ __all__ = ["main"]
 
 app = typer.Typer(
     name="rsir",
+    cls=Group,
     help="Exact, reproducible content-based retrieval of remote sensing images.",
     epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but some images were skipped, 130 interrupted.",
     no_args_is_help=True,
@@ -57,15 +58,15 @@ app.command("demo", cls=Command)(with_limits(demo.demo))
 app.command("doctor", cls=Command)(doctor.doctor)
 app.command("features", cls=Command)(with_limits(features.features))
 app.command("search", cls=Command)(with_limits(search.search))
-protocols = typer.Typer(no_args_is_help=True, help="Evaluate retrieval by a published protocol.")
+protocols = typer.Typer(cls=Group, no_args_is_help=True, help="Evaluate retrieval by a published protocol.")
 protocols.command("ge2018", cls=Command)(with_limits(evaluate_ge2018.ge2018))
 protocols.command("dhcnn2021", cls=Command)(with_limits(evaluate_dhcnn2021.dhcnn2021))
 app.add_typer(protocols, name="evaluate")
-tables = typer.Typer(no_args_is_help=True, help="Reproduce a paper's table: from images to every number.")
+tables = typer.Typer(cls=Group, no_args_is_help=True, help="Reproduce a paper's table: from images to every number.")
 tables.command("ge2018", cls=Command)(with_limits(reproduce_ge2018.ge2018))
 tables.command("dhcnn2021", cls=Command)(with_limits(reproduce_dhcnn2021.dhcnn2021))
 app.add_typer(tables, name="reproduce")
-trainings = typer.Typer(no_args_is_help=True, help="Train a network.")
+trainings = typer.Typer(cls=Group, no_args_is_help=True, help="Train a network.")
 trainings.command("dhcnn", cls=Command)(with_limits(train.dhcnn))
 trainings.command("pretrain", cls=Command)(with_limits(pretrain.pretrain))
 app.add_typer(trainings, name="train")

@@ -1,4 +1,4 @@
-"""What every command of `rsir` has: old names that say the new one, and errors in the words of the command line."""
+"""What every command of `rsir` has: errors in one line and in the words of the command line."""
 
 from __future__ import annotations
 
@@ -11,26 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
-__all__ = ["Command", "spelled"]
+from rsir_fast.cli.checked import check_layer
+from rsir_fast.cli.hints import hint, hint_of_command
 
-_FOLDERS = "name the folder itself, without the option:"
-_RETIRED = {
-    "demo": {
-        "--data": f"{_FOLDERS} rsir demo FOLDER",
-        "-d": f"{_FOLDERS} rsir demo FOLDER",
-        "--per-class": "it is --scenes-per-class",
-    },
-    "doctor": {"--all": "it is --all-networks"},
-    "search": {"--rerank": "it is --rerank-codes; --rerank of `compare` and `evaluate` takes features"},
-    "reproduce ge2018": {
-        "--data": f"{_FOLDERS} rsir reproduce ge2018 FOLDER, or NAME=FOLDER, as many as there are",
-        "--weights": "it is --weights-folder, as --weights is one file",
-        "-w": "it is --weights-folder, as -w is one file",
-    },
-}
-"""By command and option: what took its place. Only where the command has no option of that name any more."""
+__all__ = ["Command", "Group", "spelled"]
 
 _ALIASES = {
     "backbones": "backbone",
@@ -48,18 +34,10 @@ _spelling: ContextVar[Mapping[str, str] | None] = ContextVar("spelling", default
 
 
 class Command(TyperCommand):
-    """A command whose errors name its options, and which knows what they were called before."""
+    """A command whose errors name its options, and say which was meant."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read the arguments; refuse what cannot be meant before."""
-        given = args[: args.index("--")] if "--" in args else args
-        known = {name for parameter in self.params for name in parameter.opts}
-        retired = {"--all": "it is --all-items"} if "--all-items" in known else {}
-        retired |= next((old for command, old in _RETIRED.items() if ctx.command_path.endswith(f" {command}")), {})
-        for name, now in retired.items():
-            old = [arg for arg in given if arg == name or arg.startswith(name if len(name) == 2 else f"{name}=")]
-            if old and name not in known:
-                _refuse(f"{name}: there is no such option of `{ctx.command_path}` any more; {now}")
         for before, arg in zip(["", *args], args, strict=False):
             name, equals, value = arg.partition("=") if arg.startswith("--") else (before, "", arg)
             where = name if name.startswith("-") else "arguments"
@@ -67,7 +45,33 @@ class Command(TyperCommand):
                 _refuse(f"{where}: expected a value, got nothing; leave it out, or say which")
             if "\0" in arg:
                 _refuse(f"{where}: expected text, got a zero byte; leave it out")
-        return super().parse_args(ctx, args)
+        with self._refused_in_one_line(ctx, list(args)):
+            rest: list[str] = super().parse_args(ctx, args)
+            layer, backbone = ctx.params.get("layer"), ctx.params.get("backbone")
+            if not ctx.resilient_parsing and isinstance(backbone, str):
+                check_layer(backbone, layer)
+        return rest
+
+    @contextmanager
+    def _refused_in_one_line(self, ctx: Any, args: list[str]) -> Iterator[None]:
+        """Say what is wrong with the words of a command in one line, as any other error."""
+        try:
+            yield
+        except Exception as error:  # of typer's own click, or of click: by what they have
+            if getattr(error, "exit_code", None) != 2 or ctx.resilient_parsing:
+                raise
+            path = ctx.command_path.partition(" ")[2]
+            name: str | None = getattr(error, "option_name", None)
+            parameter = getattr(error, "param", None)
+            place = getattr(error, "param_hint", None) or (_option(parameter) if parameter is not None else None)
+            if name is not None and type(error).__name__ == "NoSuchOption":
+                message = f"{name}: there is no such option of `rsir {path}`; {hint(name, self, path, _commands(ctx))}"
+            elif type(error).__name__ == "MissingParameter":
+                message = f"{place}: expected a value, got nothing; `rsir {path} -h` says which"
+            else:
+                said = _said(error, parameter, args)
+                message = f"{name or place}: {said}" if name or place else said
+            _refuse(message)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command, unless it would write among what it reads."""
@@ -89,6 +93,48 @@ class Command(TyperCommand):
                         )
         with _spelled_as({str(p.name): _option(p) for p in self.params}):
             return super().invoke(ctx)
+
+
+class Group(TyperGroup):
+    """Commands; one that is not among them is refused in one line that says which was meant."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find the command."""
+        name = args[0]
+        if self.get_command(ctx, name) is None and not ctx.resilient_parsing and not name.startswith("-"):
+            names = self.list_commands(ctx)
+            _refuse(f"{name}: there is no such command of `{ctx.command_path}`; {hint_of_command(name, names)}")
+        return super().resolve_command(ctx, args)
+
+
+def _said(error: Exception, parameter: Any, args: list[str]) -> str:
+    """Return what is wrong with a value, the value named."""
+    said = str(getattr(error, "message", error)).rstrip(".")
+    kind = "whole number" if "integer" in said else "number"
+    if parameter is None or not said.startswith("Input should be"):
+        return said
+    for before, arg in zip(["", *args], args, strict=False):
+        name, _, value = arg.partition("=")
+        if name in parameter.opts and value:
+            return f"expected a {kind}, got {value!r}"
+        if before in parameter.opts:
+            return f"expected a {kind}, got {arg!r}"
+    return f"expected a {kind}"
+
+
+def _commands(ctx: Any) -> dict[str, Any]:
+    """Return all commands by their names behind ``rsir``."""
+    found: dict[str, Any] = {}
+
+    def look(group: Any, before: str) -> None:
+        for name, command in group.commands.items():
+            if hasattr(command, "commands"):
+                look(command, f"{before}{name} ")
+            else:
+                found[before + name] = command
+
+    look(ctx.find_root().command, "")
+    return found
 
 
 def _around(out: Any, sources: set[str]) -> Path | None:
@@ -127,10 +173,14 @@ def spelled(message: str, *, leading: bool = True) -> str:
     >>> with _spelled_as({"batch_size": "--batch-size", "decoder": "--decoder"}):
     ...     spelled("batch_size: expected at least 1, got 0"), spelled("use decoder='cpu'")
     ('--batch-size: expected at least 1, got 0', 'use --decoder cpu')
+    >>> with _spelled_as({"out": "--out"}):
+    ...     spelled("do it again (from Python: with resume=True)")
+    'do it again'
     """
     names = dict(_spelling.get() or {})
     if not names:
         return message
+    message = re.sub(r" \(from Python: [^()]*\)", "", message)
     names |= {alias: names[name] for alias, name in _ALIASES.items() if name in names and alias not in names}
     either = "|".join(sorted(names, key=len, reverse=True))
 

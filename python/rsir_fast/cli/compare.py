@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from rsir_fast.base.shared import shared_path
+from rsir_fast.cli import checked
 from rsir_fast.cli import completion as values
 from rsir_fast.cli import options as opt
 from rsir_fast.cli.session import note, print_json, print_result, reported_errors
@@ -29,6 +30,7 @@ def compare(
         list[str] | None,
         typer.Option(
             "--steps",
+            callback=checked.steps,
             help="Post-processing to try, as in `rsir evaluate ge2018`; repeat.",
             autocompletion=values.parts_of(values.STEPS),
         ),
@@ -37,6 +39,7 @@ def compare(
         list[str] | None,
         typer.Option(
             "--rerank",
+            callback=checked.to_rerank,
             help="Re-ranking to try, with each --steps and without; repeat.",
             autocompletion=values.parts_of(values.STAGES),
         ),
@@ -57,12 +60,8 @@ def compare(
         from rsir_fast.protocols.compare_ge2018 import OPTIONS, Option, compare_ge2018
         from rsir_fast.report.grid import to_csv, to_latex, to_markdown, to_terminal
         from rsir_fast.report.options import options_grid
-        from rsir_fast.retrieval import concatenated, parse_rerank, parse_steps
+        from rsir_fast.retrieval import concatenated
 
-        for chain in steps or []:
-            parse_steps(chain)
-        for chain in rerank or []:
-            parse_rerank(chain)
         opt.check_device(device)
         loaded = [(shared_path(str(folder)), Features.load(folder)) for folder in features]
         skipped += dict.fromkeys(entry for _, made in loaded for entry in made.skipped)

@@ -57,14 +57,14 @@ def dhcnn2021(
     """
     target: Path | None = out
     with reported_errors(lambda: kept((target or Path()) / "features", AGAIN)) as skipped:
-        from rsir_fast.protocols import check_split, evaluate_dhcnn2021
-
-        opt.check_device(device)
         if opt.is_features_folder(source):
+            opt.refuse_network_options(context, "device")
             from rsir_fast.extraction import Features
 
-            opt.refuse_network_options(context, "device")
             features = placed(Features.load(source), root, quiet)
+            from rsir_fast.hashing.model import made_by_model
+
+            made_by_model(features)
             if model is not None:
                 _check_model(features, model)
             made = features.provenance
@@ -78,6 +78,8 @@ def dhcnn2021(
         else:
             if root is not None:
                 raise ValueError("--root: expected a folder of features to go with it, got a folder of images")
+            from rsir_fast.protocols import check_split
+
             run = batch_size, precision, workers, device, decoder
             network = opt.NetworkOptions("dhcnn", None, None, opt.Resize.whole, *run, model, turns)
             dataset, loaded = opt.open_both(
@@ -88,6 +90,8 @@ def dhcnn2021(
             target = out or _default_out(dataset.name, loaded.name, loaded.layer, *(["turns"] if turns else []))
             features = extracted(dataset, loaded, network, target, force=force, quiet=quiet)
         skipped += features.skipped
+        from rsir_fast.protocols import evaluate_dhcnn2021
+
         note(f"rank: {len(features)} images", quiet)
         evaluation = evaluate_dhcnn2021(features, examples=examples, threads=threads)
         for remark in evaluation.result["dataset"]["notes"]:

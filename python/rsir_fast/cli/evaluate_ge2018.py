@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rsir_fast.cli import checked
 from rsir_fast.cli import completion as values
 from rsir_fast.cli import options as opt
 from rsir_fast.cli.evaluating import check_out, default_out, extracted, placed, write_and_print
@@ -50,6 +51,7 @@ def ge2018(
         str,
         typer.Option(
             "--rerank",
+            callback=checked.to_rerank,
             help="expand:K[:ALPHA], augment:K[:ALPHA], diffuse:K[:ALPHA[:GAMMA]]; parted by commas.",
             autocompletion=values.parts_of(values.STAGES),
             rich_help_panel=_BEYOND,
@@ -93,20 +95,17 @@ def ge2018(
     """
     target: Path | None = out
     with reported_errors(lambda: kept((target or Path()) / "features", AGAIN)) as skipped:
-        from rsir_fast.retrieval import concatenated, parse_rerank, parse_steps
-
-        # What is wrong with them is said before the work.
-        parse_steps(steps)
-        parse_rerank(rerank)
         normalize = normalize or (opt.Normalize.none if steps else opt.Normalize.row)
         run = batch_size, precision, workers, device, decoder
         network = opt.NetworkOptions(backbone, layer, weights, resize, *run, turns=turns, sizes=sizes)
         maker = opt.choose(context, descriptor, network, "turns", "sizes", quiet=quiet)
         told = [text for text in (steps, rerank, "turns" if turns else "", sizes or "") if text]
         if opt.is_features_folder(source):
-            from rsir_fast.extraction import Features
-
             opt.refuse_network_options(context, "descriptor")
+            opt.check_device(device)
+            from rsir_fast.extraction import Features
+            from rsir_fast.retrieval import concatenated
+
             features = concatenated([Features.load(folder) for folder in (source, *(beside or ()))])
             features = placed(features, root, quiet)
             made = features.provenance

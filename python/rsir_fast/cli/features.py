@@ -64,10 +64,6 @@ def features(
     be read are left out, listed at the end, and make the exit code 3.
     """
     with reported_errors(lambda: kept(out, AGAIN)) as left_out:
-        from rsir_fast.extraction.records import MANIFEST, Manifest
-        from rsir_fast.extraction.records import found as found_record
-        from rsir_fast.extraction.store import check_folder
-
         if model is not None:
             opt.refuse_beside_model(context)
         run_options = batch_size, precision, workers, device, decoder
@@ -76,6 +72,10 @@ def features(
             opt.refuse_given(why, model=model, turns=turns or None, sizes=sizes)
         network = opt.NetworkOptions(backbone, layer, weights, resize, *run_options, model, turns, sizes, each_turn)
         maker = opt.choose(context, descriptor, network, "device", "model", "turns", "sizes", "each_turn", quiet=quiet)
+        from rsir_fast.extraction.records import MANIFEST, Manifest
+        from rsir_fast.extraction.records import found as found_record
+        from rsir_fast.extraction.store import check_folder
+
         what = "backbone" if descriptor is None else "descriptor"
         download = download and not dry_run
         dataset, loaded = opt.open_both(

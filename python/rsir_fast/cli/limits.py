@@ -10,6 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
+from rsir_fast.cli.checked import number
+
 __all__ = ["with_limits"]
 
 _PANEL = "Images"
@@ -29,12 +31,6 @@ def amount(text: str) -> int:
     if size < 1:
         raise typer.BadParameter(f"expected an amount of memory such as 4GiB or 500MB, got {text!r}")
     return size
-
-
-def _positive(value: float | None) -> float | None:
-    if value is not None and not 0 < value < float("inf"):
-        raise typer.BadParameter(f"expected a number above 0, got {value}")
-    return value
 
 
 _OPTIONS: dict[str, Any] = {
@@ -61,7 +57,7 @@ _OPTIONS: dict[str, Any] = {
         float | None,
         typer.Option(
             "--max-pixels-per-byte",
-            callback=_positive,
+            callback=number(above=0),
             help="Images of more for each byte of the file, and of more than 2^26, are refused. Default: 128.",
             rich_help_panel=_PANEL,
         ),
@@ -70,7 +66,7 @@ _OPTIONS: dict[str, Any] = {
         float | None,
         typer.Option(
             "--image-seconds",
-            callback=_positive,
+            callback=number(above=0),
             help="Images whose header promises a longer decoding are refused. Default: 60.",
             rich_help_panel=_PANEL,
         ),

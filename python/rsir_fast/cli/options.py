@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar
 import typer
 
 from rsir_fast.base.looking import is_file, is_there
+from rsir_fast.cli import checked
 from rsir_fast.cli import completion as values
 from rsir_fast.cli.choices import AnmrrK as AnmrrK
 from rsir_fast.cli.choices import Decoder as Decoder
@@ -52,6 +53,7 @@ BackboneName = Annotated[
     typer.Option(
         "--backbone",
         "-b",
+        callback=checked.known_backbone,
         help="Network: cnn-alex, cnn-m, ..., or any of torchvision's.",
         autocompletion=values.complete_backbone,
         rich_help_panel=_NETWORK,
@@ -69,7 +71,13 @@ Layer = Annotated[
 ]
 Weights = Annotated[
     str | None,
-    typer.Option("--weights", "-w", help="Weight file. Default: see `rsir doctor`.", rich_help_panel=_NETWORK),
+    typer.Option(
+        "--weights",
+        "-w",
+        callback=checked.weights,
+        help="Weight file. Default: see `rsir doctor`.",
+        rich_help_panel=_NETWORK,
+    ),
 ]
 ResizeMode = Annotated[
     Resize, typer.Option(help="Whole image, or short side and centre crop.", rich_help_panel=_NETWORK)
@@ -78,6 +86,7 @@ DescriptorName = Annotated[
     str | None,
     typer.Option(
         "--descriptor",
+        callback=checked.known_descriptor,
         help="No network: bovw-150, bovw-15000 (or bovw-N), morphological-62, colour-histogram, hog, lbp.",
         autocompletion=values.complete_descriptor,
         rich_help_panel=_NETWORK,
@@ -92,6 +101,7 @@ PrecisionMode = Annotated[
 Device = Annotated[
     str | None,
     typer.Option(
+        callback=checked.device,
         help="cpu, cuda, cuda:1. Default: CUDA where there is one.",
         autocompletion=values.one_of(values.DEVICES),
         rich_help_panel=_RUN,
@@ -155,12 +165,18 @@ Turns = Annotated[
 ]
 Sizes = Annotated[
     str | None,
-    typer.Option("--sizes", help="Mean over input sizes, such as 224,320.", rich_help_panel=_NETWORK),
+    typer.Option(
+        "--sizes",
+        callback=checked.sizes,
+        help="Mean over input sizes, such as 224,320.",
+        rich_help_panel=_NETWORK,
+    ),
 ]
 Steps = Annotated[
     str,
     typer.Option(
         "--steps",
+        callback=checked.steps,
         help="Post-processing, in this order: power[:P], l2, cosine, center, pca:DIMS, whiten:DIMS; parted by commas.",
         autocompletion=values.parts_of(values.STEPS),
         rich_help_panel="Beyond the paper",
@@ -263,6 +279,9 @@ def open_both(
     """Open a data set and load a network or descriptor; what can fail at once comes before what takes long."""
     from rsir_fast.datasets import open_dataset
 
+    device = getattr(network, "device", None)
+    if device is not None:
+        check_device(device)
     ours = is_features_folder(path / "features") and is_file(path / "report.html")
     if ours or is_features_folder(path):
         raise DatasetError(

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from rsir_fast.cli import checked
 from rsir_fast.cli import options as opt
 from rsir_fast.cli.memory import keep_freed_memory
 from rsir_fast.cli.session import AGAIN, note, plural, print_json, reported_errors
@@ -50,12 +51,19 @@ def pretrain(
         typer.Option("--out", "-o", help="Folder for the weights. \\[default: runs/pretrain-DATA-NETWORK]"),
     ] = None,
     network: Annotated[NetworkName, typer.Option("--backbone", "-b", help="Network.")] = NetworkName.cnn_alex,
-    width: Annotated[float, typer.Option(help="Share of channels and units, for small experiments.")] = 1.0,
+    width: Annotated[
+        float,
+        typer.Option(
+            callback=checked.number(above=0, most=1), help="Share of channels and units, for small experiments."
+        ),
+    ] = 1.0,
     epochs: Annotated[int, typer.Option(min=1, max=opt.MOST_EPOCHS, rich_help_panel=_RECIPE)] = 90,
     batch_size: Annotated[
         int, typer.Option(min=1, max=opt.MOST_IMAGES, help="Images a step, of all processes.", rich_help_panel=_RECIPE)
     ] = 256,
-    learning_rate: Annotated[float, typer.Option(help="Of the first epochs.", rich_help_panel=_RECIPE)] = 0.01,
+    learning_rate: Annotated[
+        float, typer.Option(callback=checked.number(above=0), help="Of the first epochs.", rich_help_panel=_RECIPE)
+    ] = 0.01,
     schedule: Annotated[
         Schedule,
         typer.Option(help="A tenth at fixed epochs, or when top-1 has not improved.", rich_help_panel=_RECIPE),
@@ -102,6 +110,7 @@ def pretrain(
         return f"the last whole epoch is kept in {target}; {AGAIN}" if there else "nothing was finished"
 
     with reported_errors(left) as skipped:
+        dropping = _epochs(drops, epochs, schedule)
         from rsir_fast.pretraining import PretrainingRecipe
         from rsir_fast.pretraining import pretrain as run
         from rsir_fast.pretraining.images import open_images
@@ -112,7 +121,7 @@ def pretrain(
             batch_size=batch_size,
             learning_rate=learning_rate,
             schedule=schedule.value,
-            drops=_numbers(drops),
+            drops=dropping,
             patience=patience,
             initialization=init.value,
         )
@@ -153,8 +162,18 @@ def pretrain(
             typer.echo(f"weights: {path.absolute()}")
 
 
-def _numbers(text: str | None) -> tuple[int, ...] | None:
+def _epochs(drops: str | None, epochs: int, schedule: Schedule) -> tuple[int, ...] | None:
+    """Return the epochs of the drops, refused before anything heavy is imported."""
+    if drops is None:
+        return None
     try:
-        return None if text is None else tuple(int(part) for part in text.split(","))
+        found = tuple(int(part) for part in drops.split(","))
     except ValueError:
-        raise ValueError(f"--drops: expected epochs such as 30,60,80, got {text!r}") from None
+        raise ValueError(f"--drops: expected epochs such as 30,60,80, got {drops!r}") from None
+    rising = list(found) == sorted({drop for drop in found if 1 <= drop <= epochs})
+    if not rising or schedule is not Schedule.steps:
+        raise ValueError(
+            f"--drops: expected rising epochs from 1 to {epochs}, for --schedule steps, got {drops} for --schedule "
+            f"{schedule.value}"
+        )
+    return found

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rsir_fast.cli import checked
 from rsir_fast.cli.options import MOST_EPOCHS, MOST_IMAGES
 
 if TYPE_CHECKING:
@@ -58,17 +59,28 @@ Images = Annotated[
     ),
 ]
 LearningRate = Annotated[
-    float | None, typer.Option(help="Of the head, at its highest. Default: the recipe's.", rich_help_panel=_PANEL)
+    float | None,
+    typer.Option(
+        callback=checked.number(above=0),
+        help="Of the head, at its highest. Default: the recipe's.",
+        rich_help_panel=_PANEL,
+    ),
 ]
 Beta = Annotated[
     float | None,
     typer.Option(
+        callback=checked.number(least=0),
         help="Weight of the distance from binary. Default: the recipe's, 25 or 10; the authors took 10 for WHU-RS.",
         rich_help_panel=_PANEL,
     ),
 ]
 Eta = Annotated[
-    float | None, typer.Option(help="Weight of one of the losses, 0 to 1. Default: 0.2.", rich_help_panel=_PANEL)
+    float | None,
+    typer.Option(
+        callback=checked.number(least=0, most=1),
+        help="Weight of one of the losses, 0 to 1. Default: 0.2.",
+        rich_help_panel=_PANEL,
+    ),
 ]
 Weighting = Annotated[
     LossWeighting | None,
@@ -87,7 +99,11 @@ Accumulate = Annotated[
 ]
 TrainShare = Annotated[
     float,
-    typer.Option("--train", help="Share of every class to train on; in the paper 0.8 for UC Merced, 0.5 for AID."),
+    typer.Option(
+        "--train",
+        callback=checked.number(above=0, below=1),
+        help="Share of every class to train on; in the paper 0.8 for UC Merced, 0.5 for AID.",
+    ),
 ]
 SplitFile = Annotated[
     Path | None, typer.Option("--split", help="Split in a file, as `Split.save` writes it, in place of --train.")

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from rsir_fast.cli import checked
 from rsir_fast.cli import options as opt
 from rsir_fast.cli import recipes as rec
 from rsir_fast.cli.reproducing import check_tables_folder, conclude, left, say
@@ -32,7 +33,10 @@ def dhcnn2021(
     ] = None,
     bits: Annotated[
         list[str] | None,
-        typer.Option(help="Hash lengths, 8 to 1024: 16,32,64, or the option several times. \\[default: 16,32,64]"),
+        typer.Option(
+            callback=checked.lengths,
+            help="Hash lengths, 8 to 1024: 16,32,64, or the option several times. \\[default: 16,32,64]",
+        ),
     ] = None,
     seeds: Annotated[
         int, typer.Option(min=1, max=opt.MOST_RESULTS, help="How many, from 0 on: each draws split, weights and order.")
@@ -75,14 +79,14 @@ def dhcnn2021(
     """
     target: Path | None = out
     with reported_errors(lambda: left(target, "*/*/result.json", "features")) as skipped:
-        from rsir_fast.datasets import Skipped
-        from rsir_fast.protocols.reproduce_dhcnn2021 import reproduce_dhcnn2021
-        from rsir_fast.report.comparison import comparison_table, write_comparison
-
         if compare_weightings:
             rec.refuse_together(
                 context, "--compare-weightings", ("beta", "loss_weighting"), "takes those of both releases"
             )
+        from rsir_fast.datasets import Skipped
+        from rsir_fast.protocols.reproduce_dhcnn2021 import reproduce_dhcnn2021
+        from rsir_fast.report.comparison import comparison_table, write_comparison
+
         loss = beta, eta, loss_weighting, similarity_gradient
         chosen = rec.recipe_of(recipe, batch_size, learning_rate, *loss)
         lengths = _lengths(bits or ["16,32,64"])
@@ -123,8 +127,4 @@ def dhcnn2021(
 
 def _lengths(given: list[str]) -> list[int]:
     """Return the hash lengths that the options name, each once, the shortest first."""
-    texts = [part.strip() for text in given for part in text.split(",")]
-    wrong = [text for text in texts if not (text.isascii() and text.isdigit())]
-    if wrong:
-        raise ValueError(f"--bits: expected hash lengths such as 16,32,64, got {wrong[0]!r}")
-    return sorted({int(text) for text in texts})
+    return sorted({int(part) for text in given for part in text.split(",")})

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rsir_fast.base.looking import is_folder, is_there
+from rsir_fast.cli import checked
 from rsir_fast.cli import completion as values
 from rsir_fast.cli import options as opt
 from rsir_fast.cli.memory import keep_freed_memory
@@ -42,6 +43,7 @@ def ge2018(
         typer.Option(
             "--backbone",
             "-b",
+            callback=checked.known_backbones,
             help="Networks beside the paper's: NAME or NAME:LAYER, or none; repeat. "
             "\\[default: squeezenet1_1, mobilenet_v2]",
             autocompletion=values.complete_several_backbones,
@@ -53,6 +55,7 @@ def ge2018(
         list[str] | None,
         typer.Option(
             "--descriptor",
+            callback=checked.known_descriptors,
             help="Shallow descriptors, or none; repeat. \\[default: bovw-150, bovw-15000, morphological-62, "
             "colour-histogram, hog, lbp]",
             autocompletion=values.complete_several_descriptors,
@@ -76,6 +79,7 @@ def ge2018(
     steps: Annotated[
         str,
         typer.Option(
+            callback=checked.steps,
             help="Post-processing, as in `rsir evaluate ge2018`.",
             autocompletion=values.parts_of(values.STEPS),
             rich_help_panel=_BEYOND,
@@ -85,6 +89,7 @@ def ge2018(
     rerank: Annotated[
         str,
         typer.Option(
+            callback=checked.to_rerank,
             help="Re-ranking, as in `rsir evaluate ge2018`.",
             autocompletion=values.parts_of(values.STAGES),
             rich_help_panel=_BEYOND,
@@ -117,12 +122,14 @@ def ge2018(
     target: Path | None = out
     with reported_errors(lambda: left(target, "runs/*/*/result.json", "features/*/*")) as skipped:
         from rsir_fast.datasets import Skipped
-        from rsir_fast.protocols.methods import BASELINES, FURTHER
+        from rsir_fast.protocols.methods import BASELINES, FURTHER, list_methods, list_sources
         from rsir_fast.protocols.reproduce_ge2018 import reproduce_ge2018
         from rsir_fast.report.reproduction import reproduction_tables, write_reproduction
 
         keep_freed_memory()
         opt.check_device(device)
+        backbones, descriptors = _listed("backbone", backbone, FURTHER), _listed("descriptor", descriptor, BASELINES)
+        list_methods(list_sources(backbones, descriptors, turns=turns, steps=steps, rerank=rerank), reference)
         weights = None if weights_folder is None else weights_folder.expanduser()
         if weights is not None and not is_folder(weights):
             found = "a file" if is_there(weights) else "nothing there"
@@ -135,8 +142,8 @@ def ge2018(
                 datasets,
                 out=target,
                 weights=weights,
-                backbones=_listed("backbone", backbone, FURTHER),
-                descriptors=_listed("descriptor", descriptor, BASELINES),
+                backbones=backbones,
+                descriptors=descriptors,
                 turns=turns,
                 steps=steps,
                 rerank=rerank,

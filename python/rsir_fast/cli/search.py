@@ -75,17 +75,16 @@ def search(
     its predicted label and probability.
     """
     with reported_errors() as skipped:
+        if rerank_codes is not None and rerank_codes < k:
+            told = f"expected at least k ({k}) candidates to order, got {rerank_codes}"
+            raise ValueError(f"--rerank-codes: {told}; raise it, or lower k")
         from rsir_fast.extraction import Features
-        from rsir_fast.extraction.again import extract_like
 
         database = _database(Features.load(features).unturned(), root, k)
         made_by = database.provenance
         by_code = "hash" in made_by
         if by_code:
-            from rsir_fast.hashing.search import check_depth
-
             opt.refuse_given(_BESIDE_CODES, weights=weights, normalize=normalize, steps=steps or None)
-            check_depth(k, rerank_codes)
         else:
             opt.refuse_given(_BESIDE_FEATURES, model=model, rerank_codes=rerank_codes, same_label=same_label or None)
         wanted = _query_files(queries, _same_reader(database, bands, scale))
@@ -100,6 +99,8 @@ def search(
             found = describe_dataset(wanted, backbone, workers=0)
         else:
             backbone = same_model(database, model) if by_code else _same_backbone(database, weights)
+            from rsir_fast.extraction.again import extract_like
+
             found = extract_like(database, wanted, backbone, device=device)
             for remark in found.notes:
                 note(f"note: {remark}")

@@ -59,10 +59,10 @@ def reported_errors(on_interrupt: Callable[[], str] | None = None) -> Iterator[l
         raise typer.Exit(FAILED) from None
     except NoImageReadError as error:
         _list([entry for entry in error.skipped if entry not in skipped], at_most=_REASONS)
-        _end(f"error: {error}", FAILED)
+        _end(f"error: {spelled(str(error), leading=False)}", FAILED)
     except MachineError as error:
         _list(skipped)
-        _end(f"error: {error}{_left(on_interrupt)}", FAILED)
+        _end(f"error: {spelled(str(error), leading=False)}{_left(on_interrupt)}", FAILED)
     except (RsirError, OSError, ImportError) as error:
         _list(skipped)
         _end(f"error: {spelled(str(error), leading=False)}", FAILED)

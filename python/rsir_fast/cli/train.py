@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rsir_fast.cli import checked
 from rsir_fast.cli import options as opt
 from rsir_fast.cli import recipes as rec
 from rsir_fast.cli.session import (
@@ -34,7 +35,7 @@ def dhcnn(
         Path | None,
         typer.Option("--out", "-o", help="Folder for the model. \\[default: runs/dhcnn-DATA-NETWORK-LAYER-BITS]"),
     ] = None,
-    bits: Annotated[int, typer.Option(help="Hash length, 8 to 1024.")] = 64,
+    bits: Annotated[int, typer.Option(min=checked.SHORTEST, max=checked.LONGEST, help="Hash length.")] = 64,
     freeze_backbone: rec.Frozen = False,
     features: Annotated[
         Path | None,
@@ -88,13 +89,13 @@ def dhcnn(
         return kept((target or Path()) / "features", AGAIN)
 
     with reported_errors(left) as skipped:
+        if split is not None:
+            rec.refuse_together(context, "--split", ("train",), "says which images to train on")
         from rsir_fast.datasets import Skipped, Split, stratified_split
         from rsir_fast.extraction import Features
         from rsir_fast.hashing import train_dhcnn
         from rsir_fast.training import joined_processes
 
-        if split is not None:
-            rec.refuse_together(context, "--split", ("train",), "says which images to train on")
         loss = beta, eta, loss_weighting, similarity_gradient
         chosen = rec.recipe_of(recipe, batch_size, learning_rate, *loss)
         network = opt.NetworkOptions(backbone, layer, weights, resize, 32, precision, workers, device)

@@ -12,8 +12,9 @@ import torch
 from rsir_fast.backbones import Backbone
 from rsir_fast.datasets import Dataset
 from rsir_fast.extraction.devices import usable_device
-from rsir_fast.extraction.extract import Decoder, extract
+from rsir_fast.extraction.extract import extract
 from rsir_fast.extraction.features import Features
+from rsir_fast.extraction.run import Decoder
 
 __all__ = ["extract_like"]
 

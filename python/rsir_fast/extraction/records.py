@@ -161,7 +161,8 @@ def read_items(path: Path, rows: int) -> tuple[tuple[str, ...], NDArray[np.int64
     import pyarrow.parquet as pq
 
     with reading(path, "the items of features", AGAIN, FeaturesError):
-        table = pq.read_table(pa.BufferReader(path.read_bytes()))
+        # No threads: one that lets go of our bytes while the interpreter ends would abort it.
+        table = pq.ParquetFile(pa.BufferReader(path.read_bytes())).read(use_threads=False)
         items = tuple(os.fsdecode(item) for item in table["item"].to_pylist())
         labels = table["label"].to_numpy() if "label" in table.column_names else None
     if len(items) != rows:

@@ -174,7 +174,7 @@ def made_by_model(features: Features) -> dict[str, Any]:
             _Made.model_validate(made)
     if made is None:
         raise FeaturesError(
-            f"{features.name}: expected features of a hash model (HashModel.as_backbone; `rsir features --model`), "
+            f"{features.name}: expected features of a hash model, made by `rsir features --model`, "
             f"found those of {features.provenance.get('name', 'another network')}"
         )
     bits, classes = int(made["bits"]), len(made["classes"])

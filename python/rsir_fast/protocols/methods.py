@@ -170,3 +170,18 @@ def list_sources(
     if twice is not None:
         raise ValueError(f"expected each network and descriptor once, got {twice} twice; leave one out")
     return found
+
+
+def list_methods(sources: Sequence[Source], reference: str | None = None) -> list[Method]:
+    """List the rows of the tables in their order.
+
+    Raises
+    ------
+    ValueError
+        If none of them is called `reference`.
+    """
+    methods = [method for source in sources for method in source.methods]
+    methods.sort(key=lambda method: GROUPS.index(method.group))
+    if reference is not None and reference not in map(str, methods):
+        raise ValueError(f"reference: expected one of {'; '.join(map(str, methods))}; got {reference!r}")
+    return methods

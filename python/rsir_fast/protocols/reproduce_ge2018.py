@@ -26,7 +26,7 @@ from rsir_fast.ops import euclidean_topk, prepare
 from rsir_fast.ops._dispatch import choose_threads
 from rsir_fast.protocols.evaluation import Evaluation, describe_features
 from rsir_fast.protocols.ge2018 import Normalize, check_classes, evaluate_ge2018, normalized
-from rsir_fast.protocols.methods import BASELINES, FURTHER, GROUPS, Method, list_sources
+from rsir_fast.protocols.methods import BASELINES, FURTHER, Method, list_methods, list_sources
 from rsir_fast.protocols.runs import KeptRuns, Stage, digest, slug
 from rsir_fast.protocols.sources import Maker
 from rsir_fast.retrieval import parse_rerank, parse_steps
@@ -133,13 +133,9 @@ def reproduce_ge2018(
     parse_steps(steps)
     parse_rerank(rerank)
     sources = list_sources(backbones, descriptors, turns=turns, steps=steps, rerank=rerank)
-    methods = sorted(
-        (method for source in sources for method in source.methods), key=lambda method: GROUPS.index(method.group)
-    )
+    methods = list_methods(sources, reference)
     if not datasets:
         raise ValueError("datasets: expected at least one, got none")
-    if reference is not None and reference not in map(str, methods):
-        raise ValueError(f"reference: expected one of {'; '.join(map(str, methods))}; got {reference!r}")
     opened = {name: open_dataset(data) for name, data in datasets.items()}
     places = {name: slug(name)[:_LONGEST] for name in opened}
     if len(set(places.values()) - {""}) < len(places):

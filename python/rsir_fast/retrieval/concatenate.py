@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from rsir_fast.errors import FeaturesError
-from rsir_fast.extraction import Features
+
+if TYPE_CHECKING:
+    from rsir_fast.extraction import Features
 
 __all__ = ["concatenated"]
 
@@ -36,6 +38,7 @@ def concatenated(parts: Sequence[Features]) -> Features:
 
     Examples
     --------
+    >>> from rsir_fast.extraction import Features
     >>> one, two = np.array([[3, 4]], np.float32), np.array([[2]], np.float32)
     >>> a = Features(one, ("x.png",), None, (), "demo", provenance={"layer": "a"})
     >>> b = Features(two, ("x.png",), None, (), "demo", provenance={"layer": "b"})
@@ -55,7 +58,7 @@ def concatenated(parts: Sequence[Features]) -> Features:
                 f"expected features of the same images to put side by side, but those of {first.name} "
                 f"({len(first)} items) and {other.name} ({len(other)} items) differ; extract both from one folder"
             )
-    return Features(
+    return type(first)(
         np.concatenate([_unit(part.matrix) for part in (first, *others)], axis=1),
         first.items,
         first.labels,

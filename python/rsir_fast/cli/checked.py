@@ -1,0 +1,172 @@
+"""Values of options that are refused as they are read: before anything heavy is imported, opened or announced.
+
+What the library asks is asked of itself where that is light; the rest is stated here again, and a test compares both.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+import typer
+
+from rsir_fast.cli.completion import CAFFE, CAFFE_LAYERS, DESCRIPTORS, complete_backbone
+
+__all__ = [
+    "check_layer",
+    "device",
+    "known_backbone",
+    "known_backbones",
+    "known_descriptor",
+    "known_descriptors",
+    "lengths",
+    "number",
+    "sizes",
+    "steps",
+    "to_rerank",
+    "weights",
+]
+
+SHORTEST, LONGEST = 8, 1024
+"""Bits of a code."""
+_SMALLEST = 32
+"""Side of a network's input."""
+
+_DEVICE = re.compile(r"(cpu|mps|(cuda|xpu)(:\d{1,3})?)")
+_WORDS = re.compile(r"bovw-[1-9]\d{0,6}(-dense)?(-root)?")
+
+
+def number(
+    *,
+    above: float = -math.inf,
+    least: float = -math.inf,
+    below: float = math.inf,
+    most: float = math.inf,
+) -> Callable[[float | None], float | None]:
+    """Return a callback that takes finite numbers in a range."""
+    ends = [("above", above), ("of at least", least), ("below", below), ("of at most", most)]
+    told = " and ".join(f"{word} {end:g}" for word, end in ends if math.isfinite(end))
+
+    def check(value: float | None) -> float | None:
+        fits = value is None or (math.isfinite(value) and above < value < below and least <= value <= most)
+        if not fits:
+            raise typer.BadParameter(f"expected a number {told}, got {value}")
+        return value
+
+    return check
+
+
+def _near(name: str, names: Sequence[str]) -> str:
+    """Name what was meant, perhaps."""
+    near = get_close_matches(name.lower(), names, n=3, cutoff=0.7)
+    return f"; did you mean {' or '.join(near)}?" if near else ""
+
+
+def known_backbone(name: str) -> str:
+    """Refuse a network that is not known."""
+    names = complete_backbone("")
+    if name not in names:
+        near = _near(name, names) or "; `rsir doctor --all-networks` lists them"
+        raise typer.BadParameter(f"unknown network {name!r}{near}")
+    return name
+
+
+def known_backbones(given: list[str] | None) -> list[str] | None:
+    """Refuse a network, or one with its layer, that is not known."""
+    for text in given or []:
+        if text != "none":
+            check_layer(known_backbone(text.partition(":")[0]), text.partition(":")[2] or None)
+    return given
+
+
+def check_layer(backbone: str, layer: str | None) -> None:
+    """Refuse a layer that a network of the paper has not; those of others are nodes of a graph."""
+    if layer is not None and backbone in CAFFE and layer not in CAFFE_LAYERS:
+        raise typer.BadParameter(
+            f"{backbone!r} has no layer {layer!r}; expected one of {', '.join(CAFFE_LAYERS)}", param_hint="--layer"
+        )
+
+
+def known_descriptor(name: str | None) -> str | None:
+    """Refuse a descriptor that is not known."""
+    if name is not None and name not in DESCRIPTORS and not _WORDS.fullmatch(name):
+        raise typer.BadParameter(
+            f"expected one of {', '.join(DESCRIPTORS)} (or bovw-N for N words), got {name!r}{_near(name, DESCRIPTORS)}"
+        )
+    return name
+
+
+def known_descriptors(given: list[str] | None) -> list[str] | None:
+    """Refuse a descriptor that is not known, and is not ``none``."""
+    for name in given or []:
+        if name != "none":
+            known_descriptor(name)
+    return given
+
+
+def device(name: str | None) -> str | None:
+    """Refuse what is no device; whether it is here only torch can tell."""
+    if name is not None and not _DEVICE.fullmatch(name):
+        raise typer.BadParameter(f"expected a device such as cpu, cuda or cuda:1, got {name!r}")
+    return name
+
+
+def weights(text: str | None) -> str | None:
+    """Refuse random weights without a seed."""
+    if text is not None and text.startswith("random:"):
+        seed = text.removeprefix("random:")
+        if not seed.isdecimal() or int(seed) >= 1 << 63:
+            raise typer.BadParameter(f"expected random:SEED with a whole number below 2^63, got {text!r}")
+    return text
+
+
+def sizes(text: str | None) -> str | None:
+    """Refuse what are no sides of images, each once."""
+    try:
+        found = [int(part) for part in text.split(",")] if text else []
+    except ValueError:
+        raise typer.BadParameter(f"expected whole numbers parted by commas, got {text!r}") from None
+    if any(size < _SMALLEST for size in found) or len(set(found)) < len(found):
+        raise typer.BadParameter(f"expected different sizes of at least {_SMALLEST}, got {text}")
+    return text
+
+
+def lengths(given: list[str] | None) -> list[str] | None:
+    """Refuse what are no lengths of codes."""
+    for text in given or []:
+        for part in text.split(","):
+            length = part.strip()
+            if not (length.isascii() and length.isdigit()):
+                raise typer.BadParameter(f"expected hash lengths such as 16,32,64, got {length!r}")
+            if not SHORTEST <= int(length) <= LONGEST:
+                raise typer.BadParameter(f"expected hash lengths of {SHORTEST} to {LONGEST}, got {length}")
+    return given
+
+
+def steps(given: Any) -> Any:
+    """Refuse post-processing that cannot be understood; once, or several times."""
+    if given:
+        from rsir_fast.retrieval import parse_steps
+
+        _understand(parse_steps, given)
+    return given
+
+
+def to_rerank(given: Any) -> Any:
+    """Refuse re-ranking that cannot be understood; once, or several times."""
+    if given:
+        from rsir_fast.retrieval import parse_rerank
+
+        _understand(parse_rerank, given)
+    return given
+
+
+def _understand(parse: Callable[[str], object], given: str | list[str]) -> None:
+    try:
+        for text in [given] if isinstance(given, str) else given:
+            parse(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error).removeprefix("steps: ").removeprefix("rerank: ")) from None

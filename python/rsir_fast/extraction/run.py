@@ -1,0 +1,141 @@
+"""The network on its device, batch by batch."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Generator, Iterator
+from functools import partial
+from importlib.metadata import version
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from rsir_fast.backbones import Backbone
+from rsir_fast.extraction.fill import Rows
+from rsir_fast.extraction.jpeg import DeviceDecoder
+from rsir_fast.extraction.loader import Batch
+from rsir_fast.extraction.overlap import IN_FLIGHT, Streams, computed, fetch_at_once
+
+__all__ = ["Decoder", "Precision", "Run", "device_decoder"]
+
+Precision = Literal["float32", "bfloat16"]
+Decoder = Literal["cpu", "cuda"]
+Made = tuple[Batch, NDArray[np.float32] | None]
+
+
+def device_decoder(decoder: Decoder, backbone: Backbone, device: torch.device) -> DeviceDecoder | None:
+    """Return what decodes JPEG files on the device; None where the CPU does.
+
+    Raises
+    ------
+    ValueError
+        If the device is none of CUDA.
+    """
+    if decoder not in ("cpu", "cuda"):
+        raise ValueError(f"decoder: expected 'cpu' or 'cuda', got {decoder!r}")
+    if decoder == "cpu":
+        return None
+    if device.type != "cuda":
+        raise ValueError(f"decoder: 'cuda' expects to go with a CUDA device, got device {device}; use decoder='cpu'")
+    return DeviceDecoder(backbone.preprocessing, device)
+
+
+@contextlib.contextmanager
+def _full_precision() -> Iterator[None]:
+    """Float32 means float32: no TF32 or bfloat16 inside matrix products, no choice of algorithm by stopwatch."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
+            yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+class Run:
+    """The network on its device."""
+
+    def __init__(self, backbone: Backbone, device: torch.device, precision: Precision, batch_size: int) -> None:
+        self.backbone = backbone.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+        self.device = device
+        self.cuda = device.type == "cuda"
+        self.normalize = backbone.preprocessing.normalizer(device)
+        self.precision = precision
+        # Products of matrices of 5 to 7 and of 9 to 11 rows by several threads depend on a row's place.
+        self.size = batch_size if batch_size <= 4 else -(-batch_size // 4) * 4
+        self.largest: tuple[torch.Tensor, NDArray[np.float32]] | None = None
+        self.batches = self.on_device = self.on_cpu = 0
+
+    def describe(self) -> dict[str, Any]:
+        """Everything beside images and weights that can change a bit of a feature."""
+        return {
+            "precision": self.precision,
+            "device": torch.cuda.get_device_name(self.device) if self.cuda else self.device.type,
+            "cpu_threads": None if self.cuda else torch.get_num_threads(),
+            "cpu_capability": None if self.cuda else torch.backends.cpu.get_cpu_capability(),
+            "torch": str(torch.__version__),
+            "torchvision": version("torchvision"),
+            "pillow": version("pillow"),
+            "rsir_fast": version("rsir-fast"),
+        }
+
+    def features(self, loaded: Iterator[Batch]) -> Generator[Made, None, None]:
+        """Yield each batch with its features; on a CUDA device with the next one on its way."""
+        if self.cuda:
+            return computed(loaded, Streams(self.device, self.forward).queue, in_flight=IN_FLIGHT)
+        return computed(loaded, partial(fetch_at_once, forward=self.forward, device=self.device))
+
+    def rows(self, loaded: Generator[Batch, None, None]) -> Generator[Rows, None, None]:
+        """Yield the features of each batch."""
+        with contextlib.closing(loaded), contextlib.closing(self.features(loaded)) as made:
+            for batch, rows in made:
+                self.on_device += batch.on_device
+                self.on_cpu += batch.count - len(batch.skipped) - batch.on_device
+                if rows is not None:
+                    self.batches += 1
+                    if self.largest is None or len(rows) > len(self.largest[1]):
+                        self.largest = batch.images, rows
+                yield Rows(rows, batch.count, batch.skipped)
+
+    def forward(self, images: torch.Tensor, shift: int = 0) -> torch.Tensor:
+        """Return features, float32 [m, dim], of images on the device, uint8 [m, 3, H, W].
+
+        The pass always has `size` images: their number chooses kernels, and another kernel rounds otherwise. They are
+        at their places plus `shift`, around.
+        """
+        count = len(images)
+        black = images.new_zeros((self.size - count, *images.shape[1:]))
+        whole = torch.cat([images, black]).roll(shift, 0) if shift or len(black) else images
+        bfloat16 = self.precision == "bfloat16"
+        autocast = torch.autocast(self.device.type, torch.bfloat16, enabled=bfloat16)
+        with torch.inference_mode(), _full_precision(), autocast:
+            values = self.normalize(whole).contiguous(memory_format=torch.channels_last)
+            features: torch.Tensor = self.backbone(values)
+            return features.float().roll(-shift, 0)[:count]
+
+    def timing(self, decoder: Decoder) -> dict[str, Any]:
+        """Figures of the network, and of the decoders where there were two."""
+        decoded = {"decoded_on_device": self.on_device, "decoded_on_cpu": self.on_cpu}
+        return {**self.bare_passes(), **({} if decoder == "cpu" else decoded)}
+
+    def bare_passes(self) -> dict[str, Any]:
+        """Images a second of the forward pass alone, the batch in memory and the loader at rest, and a test by the way.
+
+        Best of up to three passes within a second or so, with the images at other places each time, which must not
+        change a bit. None for a single batch, which is not worth the time.
+        """
+        if self.largest is None or self.batches < 2:
+            return {"forward_images_per_s": None}
+        images, rows = self.largest
+        seconds: list[float] = []
+        same = True
+        while len(seconds) < 3 and sum(seconds) < 1.0:
+            shift = (self.size // 2, 1, self.size - 1)[len(seconds)]
+            start = time.perf_counter()
+            moved = self.forward(images.to(self.device), shift).cpu()
+            seconds.append(time.perf_counter() - start)
+            same &= moved.numpy().tobytes() == rows.tobytes()
+        return {"forward_images_per_s": self.size / min(seconds), "same_at_every_place": same}
