@@ -193,9 +193,8 @@ class TestEvaluate:
         assert "class2" in stdout
 
     def test_without_classes(self, tmp_path, scenes):
-        for path in scenes.glob("class0/*.jpg"):
-            shutil.copy(path, tmp_path)
-        result = rsir("evaluate", "ge2018", tmp_path, "--out", tmp_path / "run", *NETWORK, code=1)
+        shutil.copytree(scenes / "class0", tmp_path / "images")
+        result = rsir("evaluate", "ge2018", tmp_path / "images", "--out", tmp_path / "run", *NETWORK, code=1)
         assert "one folder per class" in result.stderr
         assert not (tmp_path / "run").exists()  # known before the first image is looked at
         assert "rsir search" in result.stderr

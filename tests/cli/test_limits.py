@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from rsir_fast.cli import app
 from rsir_fast.datasets import Limits, current_limits
+from rsir_fast.extraction import Features
 from scene_files import write_scenes
 
 COMMANDS = (
@@ -72,6 +73,25 @@ def test_too_little_memory_stops_the_run(scenes: Path, tmp_path: Path) -> None:
     assert stopped.exit_code == 1, stopped.output
     assert "raise --image-memory" in stopped.output
     assert rsir(*command).exit_code == 0
+
+
+def test_a_raised_limit_tries_again_what_was_refused(scenes: Path, tmp_path: Path) -> None:
+    """The same command with more: as if it had been given so at first. With less again, what was read stays."""
+    command = ["features", scenes, "--out", tmp_path / "out", *QUICK]
+    raised = [*command, "--max-pixels-per-byte", "5000"]
+    assert rsir(*command).exit_code == 3
+    before = (tmp_path / "out/manifest.json").read_bytes()
+    assert rsir(*command, "--image-seconds", "59").exit_code == 3
+    assert (tmp_path / "out/manifest.json").read_bytes() == before
+    assert rsir(*raised).exit_code == 0
+    assert rsir("features", scenes, "--out", tmp_path / "fresh", *raised[4:]).exit_code == 0
+    again, fresh = (Features.load(tmp_path / name) for name in ("out", "fresh"))
+    assert again.items == fresh.items
+    assert again.skipped == fresh.skipped == ()
+    assert again.matrix.tobytes() == fresh.matrix.tobytes()
+    done = rsir(*command)
+    assert done.exit_code == 0, done.output
+    assert len(Features.load(tmp_path / "out")) == 7
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import shutil
+import subprocess
 import sys
 
 import numpy as np
@@ -19,7 +20,7 @@ from rsir_fast.backbones import Preprocessing, load_backbone
 from rsir_fast.datasets import limits_of_images, open_dataset
 from rsir_fast.errors import FeaturesError
 from rsir_fast.extraction import Features, extract
-from rsir_fast.extraction.jpeg import DeviceDecoder, read_jpeg
+from rsir_fast.extraction.jpeg import DeviceDecoder, _of_memory, read_jpeg
 from rsir_fast.extraction.loader import batches
 from scene_files import write_broken, write_scenes
 
@@ -148,6 +149,65 @@ def test_one_bad_file_costs_no_other(folder, device):
     other_size = good._replace(height=91)
     assert decoder.decode([other_size]) == [None]
     assert decoder.decode([]) == []
+
+
+LITTLE = """
+import os, resource, sys, torch
+from pathlib import Path
+from rsir_fast.backbones import Preprocessing
+from rsir_fast.errors import MachineError
+from rsir_fast.extraction.jpeg import DeviceDecoder, _of_memory, read_jpeg
+torch.set_num_threads(1)
+big = read_jpeg(Path(sys.argv[1]))
+decoder = DeviceDecoder(Preprocessing(64), torch.device("cpu"))
+told = []
+for more in (1, 8, 20, 30, 40, 60, 80, 2000):
+    if (child := os.fork()) == 0:
+        room = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+        resource.setrlimit(resource.RLIMIT_AS, (room + (more << 20), resource.RLIM_INFINITY))
+        try:
+            code = 3 if None in decoder.decode([big, big]) else 0
+        except MachineError as error:
+            code = 1 if "not enough memory" in str(error) else 2
+        except BaseException:
+            code = 4
+        os._exit(code)
+    told.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+print(*told)
+"""
+
+
+def test_too_little_memory_is_not_left_to_the_cpu(tmp_path):
+    """Whose pixels differ: a matrix must not depend on what else took memory."""
+    Image.new("RGB", (3600, 3600), (9, 99, 200)).save(tmp_path / "big.jpg")
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", LITTLE, tmp_path / "big.jpg"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    told = done.stdout.split()
+    assert set(told) == {"0", "1"}, told
+    assert told[-1] == "0"
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("CUDA out of memory. Tried to allocate 20.00 MiB", True),
+        ("CUDA error: out of memory", True),
+        ("[enforce fail at alloc_cpu.cpp:121] DefaultCPUAllocator: can't allocate memory", True),
+        ("Error while decoding JPEG images: Failed to decode batch: 5", True),
+        ("Failed to create device buffer: 5", True),
+        ("Failed to decode jpeg stream: 3", False),
+        ("Failed to parse jpeg stream: 4", False),
+        ("Corrupt JPEG data", False),
+    ],
+)
+def test_what_a_decoder_says_of_memory(said, expected):
+    assert _of_memory(RuntimeError(said)) is expected
 
 
 def test_strips_are_refused_with_the_reason_of_the_cpu(tmp_path):

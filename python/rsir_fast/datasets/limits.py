@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -154,6 +154,27 @@ class Limits:
                 f"{self.image_seconds:g} s; cut it into tiles, or raise --image-seconds"
             )
         return None
+
+    def refusing(self) -> dict[str, float]:
+        """Return those that decide which images are refused.
+
+        Examples
+        --------
+        >>> Limits(max_pixels=10_000).refusing()
+        {'max_pixels': 10000, 'max_pixels_per_byte': 128.0, 'image_seconds': 60.0}
+        """
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "image_memory"}
+
+    def is_above(self, before: Mapping[str, float]) -> bool:
+        """Whether an image that was refused by other limits may be read by these.
+
+        Parameters
+        ----------
+        before
+            As of `refusing`; the default for what is not there.
+        """
+        default = Limits().refusing()
+        return any(value > before.get(name, default[name]) for name, value in self.refusing().items())
 
     def shortage(self, cost: Cost) -> str | None:
         """Say that the memory granted here is too little for an image: true of this machine, not of the image.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -92,6 +93,19 @@ def _content(path: Path) -> bytes | None:
         return start + source.read() if start == b"\xff\xd8" else None
 
 
+_NO_MEMORY = re.compile(
+    r"(?i)out of memory|not enough memory|insufficient memory|can't allocate|alloc(ation)?[ _]fail"
+    # What torchvision says of nvJPEG, by number: allocator, execution, internal; 3, 4 and 10 are of the file.
+    r"|failed to .*: [568]$",
+    re.MULTILINE,
+)
+
+
+def _of_memory(error: Exception) -> bool:
+    """Whether a decoder failed for want of memory, or of the device, whatever the bytes of the file."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or _NO_MEMORY.search(str(error)) is not None
+
+
 class DeviceDecoder:
     """Decodes and resizes JPEG images on a device, by torchvision: with nvJPEG on CUDA, with libjpeg on the CPU.
 
@@ -168,12 +182,15 @@ class DeviceDecoder:
             return []
         try:
             return [self._resized(pixels, image) for pixels, image in zip(self._decoded(images), images, strict=True)]
-        except RuntimeError as error:
+        except (RuntimeError, MemoryError) as error:
             # All or nothing: one damaged file, or too little memory for all at once.
             if len(images) == 1:
-                if isinstance(error, torch.OutOfMemoryError):
+                if _of_memory(error):
                     # The CPU would decode it, to other pixels: a matrix must not depend on what else took memory.
-                    raise MachineError(f"not enough memory on {self.device} to decode an image; run again") from error
+                    raise MachineError(
+                        f"not enough memory on {self.device} to decode an image of {images[0].width} x "
+                        f"{images[0].height} pixels; free some, or use decoder='cpu'"
+                    ) from error
                 return [None]
             return [made for image in images for made in self._decode([image])]
 

@@ -86,6 +86,8 @@ class ShardRecord(Record):
     sha256: str
     plan: str
     skipped: list[tuple[Count, str]]
+    limits: dict[str, float] = {}
+    """Of images, as they were where some were skipped: with higher ones these are tried again."""
 
     @property
     def stem(self) -> str:

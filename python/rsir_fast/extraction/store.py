@@ -18,6 +18,7 @@ from rsir_fast.base.durable import LEFTOVER, lock, make_folder, remove, remove_e
 from rsir_fast.base.looking import is_file, is_folder, refuse_no_folder
 from rsir_fast.base.machine import written
 from rsir_fast.base.text import printable
+from rsir_fast.datasets.limits import current_limits
 from rsir_fast.errors import FeaturesError
 from rsir_fast.extraction.features import Features, Skipped
 from rsir_fast.extraction.records import (
@@ -172,19 +173,28 @@ class FeatureStore:
             self._recognise(records)
         else:
             self._compare(before, ignored=MACHINE_KEYS if self.is_complete else set())
+        # What is learnt from the images would be learnt anew from more of them: that takes `force`.
+        learnt = is_file(self.folder / DESCRIPTOR)
+        again = {r.first for r in records if r.skipped and current_limits().is_above(r.limits) and not learnt}
         if self.is_complete:
-            try:
-                load(self.folder)
+            if not again and self._loads():
                 return
-            except FeaturesError:
-                if before is not None:
-                    self._compare(before, ignored=set())
-                remove(self.folder / MANIFEST)  # damaged
+            if before is not None:
+                self._compare(before, ignored=set())
+            remove(self.folder / MANIFEST)  # damaged, or images are tried again
         if before is None:
             self.plan.write(self.folder / PLAN)
-        self.shards = {r.first: r for r in records if r.plan == self.digest and self._is_whole(r)}
+        ours = [r for r in records if r.plan == self.digest and r.first not in again]
+        self.shards = {r.first: r for r in ours if self._is_whole(r)}
         kept = {record.stem for record in self.shards.values()}
         remove(*(path for path in [*self._shard_files(".json"), *self._shard_files(".npy")] if path.stem not in kept))
+
+    def _loads(self) -> bool:
+        try:
+            load(self.folder)
+        except FeaturesError:
+            return False
+        return True
 
     def _shard_files(self, suffix: str) -> list[Path]:
         return sorted((self.folder / SHARDS).glob(f"[0-9]*{suffix}"))
@@ -246,6 +256,7 @@ class FeatureStore:
             sha256=hashlib.sha256(content).hexdigest(),
             plan=self.digest,
             skipped=[(number, printable(reason)) for number, reason in skipped],
+            limits=current_limits().refusing() if skipped else {},
         )
         write_durably(self.folder / SHARDS / f"{record.stem}.npy", content)
         record.write(self.folder / SHARDS / f"{record.stem}.json")
