@@ -18,6 +18,9 @@ collect_ignore = ["kernels/simt"]
 settings.register_profile("rsir", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("rsir")
 
+# Tests start processes, and run beside each other, on the same cores: threads of OpenMP that wait must not spin there.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 # A shell's background job ignores Ctrl-C, and its children inherit that: the tests that press it need it heard.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
