@@ -104,7 +104,7 @@ class TestFeatures:
         result = rsir("features", scenes, "--out", copy, *NETWORK)
         assert "was finished already" in result.stderr
         result = rsir("features", scenes, "--out", copy, *NETWORK, "--batch-size", "5", code=1)
-        assert "--batch-size was 32, is 5" in result.stderr
+        assert "batch size: 32, now 5" in result.stderr
         assert result.stderr.count("finished") == 0  # one sentence, not two that contradict each other
         (copy / "manifest.json").unlink()
         rsir("features", scenes, "--out", copy, *NETWORK)  # unfinished: the same command goes on

@@ -47,7 +47,7 @@ def test_features(tmp_path, scenes):
     assert "was finished already" in again.stderr
     assert json.loads(again.stdout)["descriptor"]["descriptor"]["learnt"]["images"] == 12
     refused = rsir("features", scenes, "--descriptor", "bovw-13", "--out", tmp_path / "f", code=1)
-    assert "descriptor.parameters.words was 12, is 13" in refused.stderr
+    assert "descriptor: words 12, now 13" in refused.stderr
 
 
 def test_dry_run(tmp_path, scenes):

@@ -106,7 +106,7 @@ def test_features_follow_the_reader_and_record_it(scenes: Path, tmp_path: Path) 
     assert rsir("features", scenes, "--out", tmp_path / "made", *NETWORK, *READ).exit_code == 0
     other = rsir("features", scenes, "--out", tmp_path / "made", *NETWORK, "--bands", "4,3,2")
     assert other.exit_code == 1
-    assert "reader.scale was 0:3000, is None" in other.output
+    assert "scale: 0:3000, now by default" in other.output
     # And in Python.
     again = extract(
         open_dataset(scenes, bands=[4, 3, 2], scale="0:3000"), *loaded(), out=tmp_path / "made", resume=True

@@ -223,10 +223,10 @@ def test_killed_and_resumed_is_identical(tmp_path, backbone):
 
 def test_resume_refuses_other_settings(scenes, backbone, tmp_path):
     extract(scenes, backbone, out=tmp_path / "f", batch_size=4)
-    with pytest.raises(FeaturesError, match=r"made otherwise \(extraction.batch_size was 4, is 8\)"):
+    with pytest.raises(FeaturesError, match=r"made otherwise \(batch size: 4, now 8\)"):
         extract(scenes, backbone, out=tmp_path / "f", batch_size=8, resume=True)
     other = load_backbone("squeezenet1_1", weights="random:1")
-    with pytest.raises(FeaturesError, match="weights.file was random:0, is random:1"):
+    with pytest.raises(FeaturesError, match="weights: random:0, now random:1"):
         extract(scenes, other, out=tmp_path / "f", batch_size=4, resume=True)
     replaced = extract(scenes, other, out=tmp_path / "f", batch_size=4, force=True)
     assert replaced.provenance["weights"]["file"] == "random:1"

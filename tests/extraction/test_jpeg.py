@@ -245,7 +245,7 @@ def test_extraction_states_its_decoder_and_counts(folder, tmp_path):
     assert found.timing["decoded_on_device"] == len(FOR_DEVICE)
     assert found.timing["decoded_on_cpu"] == len(plain) - len(FOR_DEVICE)
     assert "decoded_on_cpu" not in plain.timing
-    with pytest.raises(FeaturesError, match="extraction.decoder.jpeg was None, is libjpeg"):
+    with pytest.raises(FeaturesError, match="decoder: by default, now libjpeg"):
         extract(folder, network, batch_size=4, device="cpu", decoder="cuda", out=tmp_path / "plain", resume=True)
 
 

@@ -176,7 +176,7 @@ def test_what_is_not_as_it_was_is_said(tmp_path, scenes):
     changed.save(tmp_path / "f")
     note = rsir("search", tmp_path / "f", scenes / "class1/class1_0.jpg", "-k", 1).stderr
     assert "no image's distance to itself need be exactly 0: the database is of an older version, whose last" in note
-    assert f"its torch was 1.0, is {torch.__version__}" in note
+    assert f"another version of torch (1.0, now {torch.__version__})" in note
 
 
 def test_an_interrupted_run_of_an_older_version_is_not_mixed(tmp_path, scenes):
@@ -190,7 +190,7 @@ def test_an_interrupted_run_of_an_older_version_is_not_mixed(tmp_path, scenes):
         path.write_text(json.dumps(record))
     assert len(extract(scenes, backbone, batch_size=3, out=tmp_path / "f", resume=True)) == 7
     (tmp_path / "f/manifest.json").unlink()
-    with pytest.raises(FeaturesError, match=r"extraction.padded was None, is True"):
+    with pytest.raises(FeaturesError, match=r"filling of the last batch: by default, now True"):
         extract(scenes, backbone, batch_size=3, out=tmp_path / "f", resume=True)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from rsir_fast.backbones import Backbone
+from rsir_fast.base.changes import changes
 from rsir_fast.datasets import Dataset
 from rsir_fast.extraction.devices import usable_device
 from rsir_fast.extraction.extract import extract
@@ -75,9 +76,10 @@ def _doubts(database: Features) -> Iterator[str]:
 
 
 def _differences(made: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
-    for key in ("device", "cpu_threads", "cpu_capability", "torch", "torchvision", "pillow", "decoder"):
-        if key in made and made[key] != now.get(key):
-            yield f"its {key} was {made[key]}, is {now.get(key)}"
+    keys = ("device", "cpu_threads", "cpu_capability", "torch", "torchvision", "pillow", "decoder")
+    there = [key for key in keys if key in made]
+    for words, detail in changes({key: made[key] for key in there}, {key: now.get(key) for key in there}).items():
+        yield f"another {words} ({detail})"
 
 
 @contextlib.contextmanager

@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rsir_fast.base.changes import IMAGES, changes, flat
 from rsir_fast.base.durable import LEFTOVER, lock, make_folder, remove, remove_empty, sweep, write_durably
 from rsir_fast.base.looking import is_file, is_folder, refuse_no_folder
 from rsir_fast.base.machine import written
-from rsir_fast.base.text import printable, short
+from rsir_fast.base.text import printable
 from rsir_fast.datasets.limits import current_limits
 from rsir_fast.errors import FeaturesError
 from rsir_fast.extraction.features import Features, Skipped
@@ -86,8 +87,8 @@ def check_settings(folder: Path, settings: dict[str, Any]) -> None:
     """
     before = found(Plan, folder / PLAN)
     if before is not None:
-        ours = _flat(settings)
-        _refuse_changes(folder, ours, _flat(before.settings), sorted(ours))
+        ours = flat(settings)
+        _refuse_changes(folder, ours, flat(before.settings), sorted(ours))
 
 
 class FeatureStore:
@@ -205,7 +206,7 @@ class FeatureStore:
             )
 
     def _compare(self, before: Plan, ignored: set[str]) -> None:
-        ours, theirs = _flat(self.plan.settings), _flat(before.settings)
+        ours, theirs = flat(self.plan.settings), flat(before.settings)
         ignored = {*ignored, "source"}  # of the weights: older folders have it
         keys = sorted(key for key in ours.keys() | theirs.keys() if key.rsplit(".", 1)[-1] not in ignored)
         _refuse_changes(self.folder, ours, theirs, keys)
@@ -346,22 +347,12 @@ def save(features: Features, folder: Path, *, force: bool = False) -> Path:
 
 
 def _refuse_changes(folder: Path, ours: dict[str, Any], theirs: dict[str, Any], keys: list[str]) -> None:
-    changes = [
-        f"{short(key)} was {short(theirs.get(key))}, is {short(ours.get(key))}"
-        for key in keys
-        if theirs.get(key) != ours.get(key)
-    ]
-    if changes:
-        more = f"; and {len(changes) - 4} more" if len(changes) > 4 else ""
+    told = changes({key: theirs.get(key) for key in keys}, {key: ours.get(key) for key in keys})
+    if told:
+        listed = [f"{words}: {detail}" if detail else words for words, detail in told.items()]
+        more = f"; and {len(listed) - 4} more" if len(listed) > 4 else ""
+        same = "put them back as they were" if set(told) == {IMAGES} else "use the same settings"
         raise FeaturesError(
-            f"{folder} holds features made otherwise ({'; '.join(changes[:4])}{more}): "
-            "use the same settings, choose another folder, delete this one, or replace it (force, --force)"
+            f"{folder} holds features made otherwise ({'; '.join(listed[:4])}{more}): "
+            f"{same}, choose another folder, delete this one, or replace it (force, --force)"
         )
-
-
-def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Turn ``{"a": {"b": 1}}`` into ``{"a.b": 1}``."""
-    flat: dict[str, Any] = {}
-    for key, value in settings.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return flat

@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, Protocol
 
 import torch
 
+from rsir_fast.base.changes import changes
 from rsir_fast.base.durable import replacing, sweep, write_durably
 from rsir_fast.base.looking import is_file, refuse_no_folder
 from rsir_fast.base.machine import written
@@ -114,19 +115,13 @@ def _read(path: Path, settings: dict[str, Any]) -> dict[str, Any]:
             raise ValueError("no settings, or no log")
     now = json.loads(json.dumps(settings))
     if before != now:
-        names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
+        told = [f"{words} ({detail})" if detail else words for words, detail in changes(before, now).items()]
         raise TrainingError(
-            f"{path}: expected a checkpoint of this training, found one with another "
-            f"{', '.join(_difference(name, before.get(name), now.get(name)) for name in names)}; "
-            "give the same settings, or choose another folder"
+            f"{path}: expected a checkpoint of this training, found one with another {', '.join(told)}; "
+            "give the same settings and images, or choose another folder"
         )
     kept: dict[str, Any] = state
     return kept
-
-
-def _difference(name: str, before: object, now: object) -> str:
-    plain = not any(isinstance(value, (dict, list)) for value in (before, now))
-    return f"{name} ({before}, now {now})" if plain else name
 
 
 def run_epochs(
