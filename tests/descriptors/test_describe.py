@@ -156,7 +156,7 @@ def test_other_settings_are_refused_before_anything_is_learnt(scenes, tmp_path):
     describe_dataset(scenes, BagOfVisualWords(words=12), out=tmp_path / "f")
     with pytest.raises(FeaturesError, match=r"descriptor: words 12, now 13"):
         describe_dataset(scenes, BagOfVisualWords(words=13), out=tmp_path / "f", resume=True, progress=pytest.fail)
-    with pytest.raises(FeaturesError, match="holds finished features: resume"):
+    with pytest.raises(FeaturesError, match="holds finished features: resume=True"):
         describe_dataset(scenes, BagOfVisualWords(words=13), out=tmp_path / "f", progress=pytest.fail)
     with pytest.raises(FeaturesError, match="made otherwise"):
         describe_dataset(scenes, ColourHistogram(), out=tmp_path / "f", resume=True)

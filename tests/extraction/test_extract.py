@@ -210,9 +210,9 @@ def test_killed_and_resumed_is_identical(tmp_path, backbone):
     assert process.wait() == -signal.SIGKILL
     done = len(list(out.glob("shards/*.json")))
     assert 3 <= done < 45, "the kill must come in the middle"
-    with pytest.raises(FeaturesError, match="unfinished or damaged; run the extraction again with resume"):
+    with pytest.raises(FeaturesError, match="unfinished or damaged; extract again: the same command"):
         Features.load(out)
-    with pytest.raises(FeaturesError, match="holds unfinished features: resume .* to go on, or force .* to replace"):
+    with pytest.raises(FeaturesError, match="holds unfinished features: resume=True goes on with them, force=True"):
         extract(scenes, backbone, out=out, batch_size=4, shard_size=4)
     resumed = extract(scenes, backbone, out=out, batch_size=4, shard_size=4, resume=True)
     straight = extract(scenes, backbone, batch_size=4, shard_size=4, out=tmp_path / "straight")

@@ -19,7 +19,7 @@ from rsir_fast.base.durable import lock, make_folder, move, remove, sweep, sync_
 from rsir_fast.base.looking import is_folder
 from rsir_fast.base.machine import written
 
-__all__ = ["replace_together", "settle"]
+__all__ = ["replace_together"]
 
 COMING, DECIDED = ".files-coming", ".files-decided"
 
@@ -56,20 +56,8 @@ def replace_together(folder: Path, contents: Mapping[str, bytes]) -> None:
         _bring_in(folder)
 
 
-def settle(folder: Path) -> None:
-    """End what a killed process began in a folder: files that belong together come, or go; leftovers are removed.
-
-    Raises
-    ------
-    MachineError
-        If the folder cannot be changed.
-    """
-    if is_folder(folder):
-        with _alone(folder):
-            _settle(folder)
-
-
 def _settle(folder: Path) -> None:
+    """End what a killed process began: its files come, or go; leftovers are removed."""
     if is_folder(folder / DECIDED):
         _bring_in(folder)
     with written(folder):

@@ -50,7 +50,7 @@ Name = InstanceOf[str]
 Count = Annotated[int, Field(ge=0, le=1 << 48)]
 Dim = Annotated[int, Field(ge=0, le=1 << 31)]
 
-AGAIN = "extract again with resume (--resume)"
+AGAIN = "extract again: the same command mends it (from Python: with resume=True)"
 
 
 class Record(BaseModel):
@@ -166,5 +166,5 @@ def read_items(path: Path, rows: int) -> tuple[tuple[str, ...], NDArray[np.int64
         items = tuple(os.fsdecode(item) for item in table["item"].to_pylist())
         labels = table["label"].to_numpy() if "label" in table.column_names else None
     if len(items) != rows:
-        raise FeaturesError(f"{path}: expected {rows} items, found {len(items)}; extract again with resume")
+        raise FeaturesError(f"{path}: expected {rows} items, found {len(items)}; {AGAIN}")
     return items, labels

@@ -74,9 +74,7 @@ def check_folder(folder: Path, *, resume: bool = False, force: bool = False) -> 
             "choose another folder"
         )
     if state is not None and not (resume or force):
-        raise FeaturesError(
-            f"{folder} holds {state} features: resume (--resume) to go on, or force (--force) to replace them"
-        )
+        raise FeaturesError(f"{folder} holds {state} features: resume=True goes on with them, force=True replaces them")
 
 
 def check_settings(folder: Path, settings: dict[str, Any]) -> None:

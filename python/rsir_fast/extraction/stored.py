@@ -72,9 +72,7 @@ def load(folder: Path, *, verify: bool = True) -> Features:
     """Read finished features; see `Features.load`."""
     state = state_of(folder)
     if state == "unfinished":
-        raise FeaturesError(
-            f"{folder}: the features are unfinished or damaged; run the extraction again with resume (--resume)"
-        )
+        raise FeaturesError(f"{folder}: the features are unfinished or damaged; {AGAIN}")
     if state is None:
         there = "other things" if is_folder(folder) else "no such folder"
         raise FeaturesError(
@@ -104,7 +102,7 @@ def _read_shard(folder: Path, record: ShardRecord, dim: int, verify: bool) -> ND
         with reading(path, "a shard of features", AGAIN, FeaturesError):
             digest = hashlib.sha256(path.read_bytes()).hexdigest()
         if digest != record.sha256:
-            raise FeaturesError(f"{path} is damaged (its SHA-256 is not that in {MANIFEST}); extract again with resume")
+            raise FeaturesError(f"{path} is damaged (its SHA-256 is not that in {MANIFEST}); {AGAIN}")
     with reading(path, "a shard of features", AGAIN, FeaturesError):
         matrix: NDArray[np.float32] = np.load(path, mmap_mode="r", allow_pickle=False)
         if matrix.shape != (record.rows, dim) or matrix.dtype != np.dtype("<f4"):
