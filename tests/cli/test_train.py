@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import subprocess
 import sys
@@ -57,7 +58,7 @@ def test_what_cannot_be_done_is_one_line(scenes, tmp_path):
         ([tmp_path / "none", *QUICK, "--no-download"], 1, "none"),
         ([scenes, *QUICK, "--train", "1.5"], 2, "--train: expected a number above 0 and below 1"),
         ([scenes, *QUICK, "--split", tmp_path / "no.json"], 1, "expected a split of images, found no such file"),
-        ([scenes, *QUICK, "--eta", "2"], 2, "eta: expected 0 to 1, got 2.0"),
+        ([scenes, *QUICK, "--eta", "2"], 2, "--eta: expected a number of at least 0 and of at most 1, got 2.0"),
     ]:
         done = run(*arguments, "--out", tmp_path / "run")
         assert done.exit_code == code, done.output
@@ -135,3 +136,15 @@ def test_two_processes_by_torchrun(scenes, tmp_path):
     assert two.training["processes"] == 2
     for a, b in zip(one.network.head.parameters(), two.network.head.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-5)
+
+
+def test_the_command_that_a_note_names_works_when_it_is_copied(scenes, tmp_path):
+    """With the same network, weights and reader: else its features are refused."""
+    train = [scenes, *QUICK, "--epochs", 1, "--resize", "short-side", "--bands", "1,1,1"]
+    told = run(*train, "--out", tmp_path / "first").stderr
+    command = shlex.split(re.search(r"(rsir features .*? --out FOLDER), then --features FOLDER", told)[1])
+    made = CliRunner().invoke(app, [*command[1:-1], str(tmp_path / "turns"), "-q"])
+    assert made.exit_code == 0, made.output
+    done = run(*train, "--features", tmp_path / "turns", "--out", tmp_path / "second")
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "second/model.safetensors").read_bytes() == (tmp_path / "first/model.safetensors").read_bytes()

@@ -61,6 +61,7 @@ def search(
     root: opt.Root = None,
     threads: opt.Threads = None,
     device: opt.Device = None,
+    quiet: opt.Quiet = False,
     json: opt.Json = False,
 ) -> None:
     """Find the images most similar to query images.
@@ -80,7 +81,7 @@ def search(
             raise ValueError(f"--rerank-codes: {told}; raise it, or lower k")
         from rsir_fast.extraction import Features
 
-        database = _database(Features.load(features).unturned(), root, k)
+        database = _database(Features.load(features).unturned(), root, k, quiet)
         made_by = database.provenance
         by_code = "hash" in made_by
         if by_code:
@@ -89,7 +90,7 @@ def search(
             opt.refuse_given(_BESIDE_FEATURES, model=model, rerank_codes=rerank_codes, same_label=same_label or None)
         wanted = _query_files(queries, _same_reader(database, bands, scale))
         for remark in wanted.notes:
-            note(f"note: {remark}")
+            note(f"note: {remark}", quiet)
         backbone: Backbone | Descriptor
         if "descriptor" in made_by:
             from rsir_fast.descriptors import describe_dataset, rebuild_descriptor
@@ -103,7 +104,7 @@ def search(
 
             found = extract_like(database, wanted, backbone, device=device)
             for remark in found.notes:
-                note(f"note: {remark}")
+                note(f"note: {remark}", quiet)
         skipped += found.skipped
         if by_code:
             answers = rank_codes(database, found, k, rerank_codes, same_label, threads)
@@ -135,7 +136,7 @@ def search(
             print_result(search_tables(answers, columns))
 
 
-def _database(features: Features, root: Path | None, k: int) -> Features:
+def _database(features: Features, root: Path | None, k: int, quiet: bool) -> Features:
     """Return features that can be searched, and whose images are where they say."""
     if not len(features):
         raise FeaturesError(
@@ -143,8 +144,8 @@ def _database(features: Features, root: Path | None, k: int) -> Features:
             f"({plural(len(features.skipped), 'image')} could not be read); make them of images that can be read"
         )
     if k > len(features):
-        note(f"note: the features are of {plural(len(features), 'image')}, fewer than the {k} results asked for")
-    return placed(features, root, quiet=False)
+        note(f"note: the features are of {plural(len(features), 'image')}, fewer than the {k} results asked for", quiet)
+    return placed(features, root, quiet)
 
 
 def _same_backbone(database: Features, weights: str | None) -> Backbone:
@@ -182,7 +183,8 @@ def _same_reader(database: Features, bands: str | None, scale: str | None) -> Re
             was = made.describe().get(name)
             raise ValueError(
                 f"{name}: expected the queries to be read as the images of the database, "
-                f"{'by default' if was is None else f'{name} {_text(was)}'}, got {_text(given)}; leave it out"
+                f"{'by default' if was is None else f'{name} {_text(was)}'}, got {_text(given)}; leave it out, "
+                f"or make the database anew: rsir features --{name} {_text(given)}"
             )
     return made
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -115,7 +116,7 @@ def dhcnn(
             what = f"{images}, {classes}; {loaded.provenance['description']}, {loaded.layer}"
             note(f"{dataset.name}: {what}", quiet or not first)
             if freeze_backbone and features is None and chosen.augment:
-                note(_passes(data, target, len(drawn.train)), quiet or not first)
+                note(_passes(_each_turn(context, data), target, len(drawn.train)), quiet or not first)
             model = train_dhcnn(
                 dataset,
                 loaded,
@@ -147,7 +148,18 @@ def dhcnn(
             typer.echo(f"model: {path.absolute()}")
 
 
-def _passes(data: Path, target: Path, images: int) -> str:
+def _each_turn(context: typer.Context, data: Path) -> str:
+    """Return the command that makes the features of every turn by the same network, reader and images."""
+    words = ["rsir", "features", str(data), "--each-turn"]
+    for name in ("backbone", "layer", "weights", "resize", "precision", "bands", "scale", "all_items", "device"):
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            value = context.params[name]
+            words += [f"--{name.replace('_', '-')}", *([] if value is True else [str(getattr(value, "value", value))])]
+    return shlex.join(words)
+
+
+def _passes(each_turn: str, target: Path, images: int) -> str:
     from rsir_fast.backbones import TURNS
     from rsir_fast.extraction.stored import state_of
 
@@ -155,7 +167,7 @@ def _passes(data: Path, target: Path, images: int) -> str:
         return f"the features of every image's {TURNS} turns are in {target / 'features'}"
     return (
         f"{TURNS} forward passes an image, for its {TURNS} turns ({images:,} images: {TURNS * images:,} passes); to "
-        f"make them once for several trainings: rsir features {data} --each-turn --out FOLDER, then --features FOLDER"
+        f"make them once for several trainings: {each_turn} --out FOLDER, then --features FOLDER"
     )
 
 
