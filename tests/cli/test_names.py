@@ -182,3 +182,21 @@ def test_interrupted_while_it_starts_it_is_one_line(tmp_path, seconds):
     assert started.returncode == 130, said
     assert said.startswith("rsir: interrupted")
     assert len(said.splitlines()) == 1
+
+
+@pytest.mark.parametrize("pause", [0.0, 0.05, 0.3])
+def test_interrupted_twice_it_is_one_line_as_well(tmp_path, pause):
+    write_scenes(tmp_path / "scenes", per_class=60)
+    command = [sys.executable, "-m", "rsir_fast", "features", tmp_path / "scenes", "-o", tmp_path / "out"]
+    command += ["--descriptor", "bovw-8"]
+    started = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    said = started.stderr.readline()  # at work
+    assert "vocabulary" in said
+    for _ in range(2):
+        if started.poll() is None:
+            started.send_signal(signal.SIGINT)
+        time.sleep(pause)
+    said = started.communicate()[1]
+    assert started.returncode == 130, said
+    assert said.startswith("rsir: interrupted")
+    assert len(said.splitlines()) == 1

@@ -19,7 +19,7 @@ from op_support import same_bits
 from rsir_fast.backbones import Preprocessing, load_backbone
 from rsir_fast.datasets import limits_of_images, open_dataset
 from rsir_fast.errors import FeaturesError
-from rsir_fast.extraction import Features, extract
+from rsir_fast.extraction import Features, extract, run
 from rsir_fast.extraction.jpeg import DeviceDecoder, _of_memory, read_jpeg
 from rsir_fast.extraction.loader import batches
 from scene_files import write_broken, write_scenes
@@ -224,8 +224,8 @@ def test_strips_are_refused_with_the_reason_of_the_cpu(tmp_path):
 def on_cpu(monkeypatch):
     """Let `extract(decoder="cuda")` decode on the CPU instead."""
     monkeypatch.setattr(
-        sys.modules[extract.__module__],
-        "_device_decoder",
+        run,
+        "device_decoder",
         lambda decoder, backbone, _: DeviceDecoder(backbone.preprocessing, CPU) if decoder == "cuda" else None,
     )
 

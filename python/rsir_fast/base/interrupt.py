@@ -8,7 +8,7 @@ import sys
 from types import FrameType
 from typing import Any, NoReturn
 
-__all__ = ["INTERRUPTED", "begin_work", "expect_interrupt"]
+__all__ = ["INTERRUPTED", "begin_work", "expect_interrupt", "interruption_told"]
 
 INTERRUPTED = 130
 
@@ -25,12 +25,24 @@ def begin_work() -> None:
         signal.signal(signal.SIGINT, _stop)
 
 
+def interruption_told() -> None:
+    """Have another Ctrl-C end the process without a word: the user has read one."""
+    if signal.getsignal(signal.SIGINT) is _end:
+        signal.signal(signal.SIGINT, _leave)
+
+
 def _stop(number: int, frame: FrameType | None) -> None:
     # A torch that is imported in part ends the process when it is imported again, or at exit.
     spec = getattr(sys.modules.get("torch"), "__spec__", None)
     if getattr(spec, "_initializing", False):
         _end()
+    # One who presses it again does not want to wait for what is being cleared up; the next run does that, too.
+    signal.signal(signal.SIGINT, _end)
     signal.default_int_handler(number, frame)
+
+
+def _leave(*_: Any) -> NoReturn:
+    os._exit(INTERRUPTED)
 
 
 def _end(*_: Any) -> NoReturn:

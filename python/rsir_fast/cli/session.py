@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from rsir_fast.base.interrupt import INTERRUPTED, begin_work
+from rsir_fast.base.interrupt import INTERRUPTED, begin_work, interruption_told
 from rsir_fast.cli.command import spelled
 from rsir_fast.errors import MachineError, NoImageReadError, RsirError
 
@@ -52,7 +52,9 @@ def reported_errors(on_interrupt: Callable[[], str] | None = None) -> Iterator[l
         begin_work()
         yield skipped
     except KeyboardInterrupt:
-        _end(f"interrupted{_left(on_interrupt)}", INTERRUPTED)
+        typer.echo(f"rsir: interrupted{_left(on_interrupt)}", err=True)
+        interruption_told()
+        raise typer.Exit(INTERRUPTED) from None
     except BrokenPipeError:
         # The reader of stdout (`| head`) has gone: not an error, but nothing more may be printed.
         sys.stdout = None
