@@ -156,3 +156,11 @@ def test_labels_are_checked():
         Features(matrix.astype(float), ("a", "b"), None, (), "bad")
     with pytest.raises(FeaturesError, match="expected 2 items, one per row, got 1"):
         Features(matrix, ("a",), None, (), "bad")
+
+
+def test_a_users_hidden_file_is_no_leftover(tmp_path):
+    """Of a name as older reports had: the folder is somebody's own."""
+    (tmp_path / ".report-settings").write_text("a user's")
+    with pytest.raises(FeaturesError, match="report-settings"):
+        check_folder(tmp_path)
+    assert (tmp_path / ".report-settings").read_text() == "a user's"
