@@ -13,6 +13,7 @@ from rsir_fast.backbones import load_backbone
 from rsir_fast.datasets import Dataset, open_dataset
 from rsir_fast.errors import FeaturesError
 from rsir_fast.extraction import Features, extract
+from rsir_fast.extraction.store import check_folder
 from scene_files import write_scenes
 
 
