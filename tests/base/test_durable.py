@@ -55,7 +55,7 @@ def test_a_killed_write_leaves_the_old_file_and_the_next_takes_its_place(tmp_pat
 
 def test_leftovers_of_the_dead_go_and_those_of_the_living_stay(tmp_path):
     killed(started(WRITER, tmp_path / "dead"))
-    (tmp_path / ".report-abc_12xy").mkdir()
+    (tmp_path / ".report-abc_12xy").mkdir(0o700)
     (tmp_path / ".report-abc_12xy/plot.svg").write_text("half")
     (tmp_path / ".0123456789abcdef.part").write_text("of an older version")
     (tmp_path / ".mine.part").write_text("a user's")
@@ -63,7 +63,9 @@ def test_leftovers_of_the_dead_go_and_those_of_the_living_stay(tmp_path):
     (tmp_path / ".00000000000000ab.part").symlink_to("nowhere")
     (tmp_path / ".report-december").mkdir()
     (tmp_path / ".report-december/thesis.tex").write_text("a user's")
-    kept = {".mine.part", ".report-december", ".report-settings", ".00000000000000ab.part", "other"}
+    (tmp_path / ".report-template").mkdir()
+    (tmp_path / ".report-template/mine.html").write_text("a user's")
+    kept = {".mine.part", ".report-december", ".report-template", ".report-settings", ".00000000000000ab.part", "other"}
     living = started(WRITER, tmp_path / "living")
     try:
         write_durably(tmp_path / "other", b"x")

@@ -250,10 +250,21 @@ def test_links_to_images_that_are_there_too_are_noted(tmp_path: Path) -> None:
     (root / "b/2.png").symlink_to(root / "a/1.png")
     (root / "b/3.png").symlink_to(touch(tmp_path / "elsewhere", "x.png") / "x.png")
     (root / "c").symlink_to(root / "a")
-    (note,) = open_dataset(root).notes
+    note, torn = open_dataset(root).notes
     assert (
         note == "4 images are links to other images of the data set, the first b/2.png: each counts as one of its own"
     )
+    assert torn == (
+        "4 images are in two classes by a link, the first as a/1.png and b/2.png: no ranking can be right for both; "
+        "remove one of them"
+    )
+
+
+def test_links_within_a_class_are_in_one(tmp_path: Path) -> None:
+    root = touch(tmp_path / "set", "a/{1-3}.png", "b/1.png")
+    (root / "a/4.png").symlink_to(root / "a/1.png")
+    (note,) = open_dataset(root).notes
+    assert note.startswith("1 image is a link to")
 
 
 @pytest.mark.parametrize("place", ["b/", "b/deep/"])

@@ -13,6 +13,7 @@ from rsir_fast.backbones import load_backbone
 from rsir_fast.datasets import Dataset, open_dataset
 from rsir_fast.errors import FeaturesError
 from rsir_fast.extraction import Features, extract
+from rsir_fast.extraction.store import check_folder
 from scene_files import write_scenes
 
 
@@ -156,3 +157,11 @@ def test_labels_are_checked():
         Features(matrix.astype(float), ("a", "b"), None, (), "bad")
     with pytest.raises(FeaturesError, match="expected 2 items, one per row, got 1"):
         Features(matrix, ("a",), None, (), "bad")
+
+
+def test_a_users_hidden_file_is_no_leftover(tmp_path):
+    """Of a name as older reports had: the folder is somebody's own."""
+    (tmp_path / ".report-settings").write_text("a user's")
+    with pytest.raises(FeaturesError, match="report-settings"):
+        check_folder(tmp_path)
+    assert (tmp_path / ".report-settings").read_text() == "a user's"

@@ -40,8 +40,11 @@ __all__ = [
     "write_durably",
 ]
 
-LEFTOVER = re.compile(r"\.[0-9a-f]{16}\.part|\.report-[a-z0-9_]{8}")
-"""Names of what an interrupted write can leave; older versions left folders of the second kind."""
+LEFTOVER = re.compile(r"\.[0-9a-f]{16}\.part")
+"""Names of what an interrupted write can leave."""
+
+_OLD_REPORT = re.compile(r"\.report-[a-z0-9_]{8}")
+"""Folders, of reports alone, that older versions left."""
 
 
 def write_durably(path: Path, content: bytes) -> None:
@@ -262,7 +265,7 @@ def sweep(folder: Path) -> None:
     """
     with written(folder):
         names = os.listdir(folder) if os.path.isdir(folder) else []
-        for path in [folder / name for name in names if LEFTOVER.fullmatch(name)]:
+        for path in [folder / name for name in names if LEFTOVER.fullmatch(name) or _OLD_REPORT.fullmatch(name)]:
             with _left_alone():
                 _sweep(path)
 
@@ -282,13 +285,18 @@ def _sweep(path: Path) -> None:
     try:
         if lock(file, fcntl.LOCK_EX | fcntl.LOCK_NB) and _is_at(file, path):
             if path.is_dir():
-                # A report's folder of an older version has nothing but these; whatever has more is somebody's own.
-                if path.suffix == ".part" or {inner.suffix for inner in path.iterdir()} <= {".json", ".svg", ".html"}:
+                if path.suffix == ".part" or _is_old_report(path):
                     shutil.rmtree(path)
             elif path.suffix == ".part":
                 path.unlink()
     finally:
         os.close(file)
+
+
+def _is_old_report(folder: Path) -> bool:
+    """Whether a folder has the rights of a temporary one and nothing but a report: what else there is is a user's."""
+    temporary = folder.stat().st_mode & 0o777 == 0o700
+    return temporary and {inner.suffix for inner in folder.iterdir()} <= {".json", ".svg", ".html"}
 
 
 def remove(*paths: Path) -> None:

@@ -93,7 +93,7 @@ def open_folder(folder: str | Path, *, name: str | None = None, all_items: bool 
     if not items:
         raise DatasetError(_nothing_in(folder, found))
     labels = np.repeat(np.arange(len(groups), dtype=np.int64), [len(group) for group in groups.values()])
-    notes += [*_left_out(tree, place, found), *_alike(groups), *_twice(tree, items, found.walk.linked)]
+    notes += [*_left_out(tree, place, found), *_alike(groups), *_twice(tree, items, groups, found.walk.linked)]
     root = place.folder if not place.parts else ""
     return Dataset(
         name=name or (known.name if known else os.path.basename(os.path.abspath(folder))) or "dataset",
@@ -209,23 +209,34 @@ def _alike(groups: _Groups) -> list[str]:
     ]
 
 
-def _twice(tree: Tree, items: list[str], linked: list[str]) -> list[str]:
-    """Say which images are links to others of the data set."""
+def _twice(tree: Tree, items: list[str], groups: _Groups, linked: list[str]) -> list[str]:
+    """Say which images are links to others of the data set, and which of them are of another class there."""
     links = set(linked).intersection(items)
     if not links:
         return []
     root = os.path.realpath(tree.root)
-    met = {os.path.join(root, item) for item in items if item not in links}
-    again = []
+    classes = {item: label for label, group in groups.items() for item in group}
+    met = {os.path.join(root, item): item for item in items if item not in links}
+    again, torn = [], []
     for item in (item for item in items if item in links):
-        real = os.path.realpath(tree.root / item)
-        if real in met:
+        first = met.setdefault(os.path.realpath(tree.root / item), item)
+        if first != item:
             again.append(item)
-        met.add(real)
+            if classes.get(first) != classes.get(item):
+                torn.append((first, item))
     if not again:
         return []
     what = f"{len(again)} images are links" if len(again) > 1 else "1 image is a link"
-    return [f"{what} to other images of the data set, the first {printable(again[0])}: each counts as one of its own"]
+    notes = [f"{what} to other images of the data set, the first {printable(again[0])}: each counts as one of its own"]
+    if torn:
+        what = (
+            f"{len(torn)} images are in two classes by a link"
+            if len(torn) > 1
+            else "1 image is in two classes by a link"
+        )
+        one, other = map(printable, torn[0])
+        notes.append(f"{what}, the first as {one} and {other}: no ranking can be right for both; remove one of them")
+    return notes
 
 
 def _nothing_in(folder: Path, found: _Found) -> str:
