@@ -110,16 +110,16 @@ class Group(TyperGroup):
 def _said(error: Exception, parameter: Any, args: list[str]) -> str:
     """Return what is wrong with a value, the value named."""
     said = str(getattr(error, "message", error)).rstrip(".")
-    kind = "whole number" if "integer" in said else "number"
     if parameter is None or not said.startswith("Input should be"):
         return said
+    kind = "whole number" if "integer" in said else "number"
+    kind = kind if "valid" in said else said.removeprefix("Input should be ")
+    given = [""]
     for before, arg in zip(["", *args], args, strict=False):
-        name, _, value = arg.partition("=")
-        if name in parameter.opts and value:
-            return f"expected a {kind}, got {value!r}"
-        if before in parameter.opts:
-            return f"expected a {kind}, got {arg!r}"
-    return f"expected a {kind}"
+        name, equals, value = arg.partition("=")
+        given += [value] if equals and name in parameter.opts else [arg] if before in parameter.opts else []
+    article = "a " if "valid" in said else ""
+    return f"expected {article}{kind}, got {given[-1]!r}"
 
 
 def _commands(ctx: Any) -> dict[str, Any]:
