@@ -18,6 +18,7 @@ from rsir_fast.base.text import listed
 from rsir_fast.datasets import Dataset
 from rsir_fast.errors import FeaturesError, NoImageReadError, RsirError
 from rsir_fast.extraction.features import Features, Skipped
+from rsir_fast.extraction.parts import Parts
 from rsir_fast.extraction.stamps import Stamps
 from rsir_fast.extraction.store import FeatureStore
 
@@ -148,7 +149,7 @@ def fill(
             reasons = [Skipped(data.items[number], reason) for number, reason in sink.unreadable]
             sink.abandon()
             raise NoImageReadError(data.name, [*data.unreadable, *reasons])
-        return sink.finish(
+        parts = sink.finish(
             items=data.items,
             labels=data.labels,
             classes=data.classes,
@@ -160,6 +161,7 @@ def fill(
             notes=(*data.notes, *_classes_lost(data, skipped)),
             before=data.unreadable,
         )
+        return Features(*parts)
 
 
 def _classes_lost(data: Dataset, skipped: list[int]) -> list[str]:
@@ -266,9 +268,9 @@ class _Memory:
         dim: int,
         before: tuple[Skipped, ...],
         **rest: Any,
-    ) -> Features:
+    ) -> Parts:
         kept = np.setdiff1d(np.arange(len(items)), [number for number, _ in self.unreadable])
-        return Features(
+        return Parts(
             matrix=np.concatenate([np.empty((0, dim), np.float32), *self.parts]),
             items=tuple(items[i] for i in kept),
             labels=None if labels is None else np.asarray(labels)[kept],

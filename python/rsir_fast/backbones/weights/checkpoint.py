@@ -20,7 +20,8 @@ from safetensors import safe_open
 from torch import Tensor
 
 from rsir_fast.backbones.weights.pretrained import PreTraining
-from rsir_fast.backbones.weights.weightfile import MAX_BYTES, WeightFile, damaged, refuse
+from rsir_fast.backbones.weights.refusing import damaged, refuse
+from rsir_fast.backbones.weights.weightfile import MAX_BYTES, WeightFile
 
 __all__ = ["open_checkpoint", "open_safetensors"]
 
