@@ -26,7 +26,7 @@ OURS = ("rsir_fast, prepared", "rsir_fast")
 
 
 def machine() -> dict[str, Any]:
-    from rsir_fast.ops._dispatch import cuda
+    from rsir_fast.base.compiled import cuda
 
     properties = torch.cuda.get_device_properties(0)
     return {

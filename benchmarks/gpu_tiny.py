@@ -151,7 +151,7 @@ def run(wanted: list[str], device: str = "cuda") -> int:
 
 
 def main(wanted: list[str]) -> int:
-    from rsir_fast.ops._dispatch import cuda
+    from rsir_fast.base.compiled import cuda
 
     if not torch.cuda.is_available():
         print("gpu_tiny: no CUDA device that torch can use", file=sys.stderr)

@@ -22,7 +22,7 @@ PACKAGES = ("rsir-fast", "faiss-cpu", "torch", "numpy", "scikit-learn", "usearch
 
 def provenance() -> dict[str, Any]:
     """Return command, commit, machine, versions and threads."""
-    import rsir_fast.ops._dispatch as dispatch
+    from rsir_fast.base.compiled import supported_isas
 
     return {
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -33,7 +33,7 @@ def provenance() -> dict[str, Any]:
             "cpu": cpu_name(),
             "architecture": platform.machine(),
             "cores": cores(),
-            "isas": dispatch.supported_isas(),
+            "isas": supported_isas(),
             "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
             "transparent_hugepages": _read("/sys/kernel/mm/transparent_hugepage/enabled"),
             "kernel": platform.release().split("-")[0],

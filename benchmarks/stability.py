@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 import cases
-import rsir_fast.ops._dispatch as dispatch
 from cases import Case
 from engines import Engine, cores, saved
 from machine import provenance, result_path
+from rsir_fast.base.compiled import supported_isas
 from run import log, parser, write
 from tables import markdown
 
@@ -30,7 +30,7 @@ Answer = tuple[NDArray[Any], NDArray[Any]]
 def instruction_sets(library: str) -> list[dict[str, str]]:
     """Return environments that make a library use older instructions, as an older machine would."""
     if library.startswith("rsir_fast"):
-        return [{"RSIR_FORCE_ISA": isa} for isa in dispatch.supported_isas()[1:]]
+        return [{"RSIR_FORCE_ISA": isa} for isa in supported_isas()[1:]]
     if library == "faiss":
         return [{"FAISS_OPT_LEVEL": "generic", "OPENBLAS_CORETYPE": "Nehalem"}, {"OPENBLAS_CORETYPE": "Haswell"}]
     if library == "torch":

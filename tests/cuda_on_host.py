@@ -16,8 +16,8 @@ from types import ModuleType
 
 import pytest
 
+from rsir_fast.base.arrays import is_torch
 from rsir_fast.ops import _device
-from rsir_fast.ops._arrays import is_torch
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -62,6 +62,29 @@ def imported_rooms(path: Path) -> set[str]:
     return found & set(ROOMS)
 
 
+def imported_names(path: Path) -> set[str]:
+    """Return what a file imports of the package, with its full names."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+    return {name for name in found if name.startswith("rsir_fast.")}
+
+
+def test_what_is_private_stays_in_its_room():
+    private = [
+        f"{path.relative_to(PACKAGE)} imports {name}"
+        for path in sorted(PACKAGE.rglob("*.py"))
+        for name in sorted(imported_names(path))
+        if any(part.startswith("_") for part in name.split("."))
+        and name.split(".")[1] != path.relative_to(PACKAGE).parts[0]
+    ]
+    print(f"private imports across rooms: {len(private)}")
+    assert private == []
+
+
 @pytest.mark.parametrize("room", ROOMS)
 def test_data_flows_one_way(room):
     above = set(ROOMS[ROOMS.index(room) + 1 :])

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rsir_fast.hashing import HashModel as HashModel
     from rsir_fast.hashing import search_codes as search_codes
     from rsir_fast.hashing import train_dhcnn as train_dhcnn
-    from rsir_fast.ops._plan import SearchPlan as SearchPlan
+    from rsir_fast.ops import SearchPlan as SearchPlan
     from rsir_fast.ops.euclidean_topk import euclidean_topk as euclidean_topk
     from rsir_fast.ops.gaussian_normalize import gaussian_normalize as gaussian_normalize
     from rsir_fast.ops.gaussian_normalize import gaussian_statistics as gaussian_statistics
@@ -68,7 +68,7 @@ _HOME = {
     "PreparedCodes": "ops.prepared_codes",
     "PreparedDatabase": "ops.prepare",
     "PreparedTensor": "ops.prepared_tensor",
-    "SearchPlan": "ops._plan",
+    "SearchPlan": "ops",
     "ShardedCodes": "ops.sharded",
     "ShardedDatabase": "ops.sharded",
     "Pretrained": "pretraining",

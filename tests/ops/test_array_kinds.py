@@ -13,7 +13,7 @@ import torch
 
 import rsir_fast as rf
 from op_support import same_bits
-from rsir_fast.ops._arrays import as_host, float_kind
+from rsir_fast.base.arrays import as_host, float_kind
 
 X = torch.from_numpy(np.random.default_rng(0).standard_normal((12, 33)).astype(np.float32)).bfloat16().float().numpy()
 """Numbers that bfloat16 holds exactly."""

@@ -16,14 +16,14 @@ import pytest
 
 import rsir_fast as rf
 from op_support import ends_by_ctrl_c
-from rsir_fast.ops import _dispatch
-from rsir_fast.ops._cores import cpu_quota
+from rsir_fast.base import compiled
+from rsir_fast.base.cores import choose_threads, cpu_quota
 
 
 def test_compiled_and_python_versions_agree():
-    assert _dispatch.cpu().build_info()["version"] == rf.__version__
-    if (compiled := _dispatch.cuda()) is not None:
-        assert compiled.build_info()["version"] == rf.__version__
+    assert compiled.cpu().build_info()["version"] == rf.__version__
+    if (kernels := compiled.cuda()) is not None:
+        assert kernels.build_info()["version"] == rf.__version__
 
 
 def test_the_forced_instruction_set_is_the_one_that_ran(isa):
@@ -31,7 +31,7 @@ def test_the_forced_instruction_set_is_the_one_that_ran(isa):
     x, codes = np.zeros((1, 8), np.float32), np.zeros((1, 1), np.uint8)
     floats, ints, ids = np.zeros((1, 8), np.float32), np.zeros((1, 1), np.int32), np.zeros((1, 1), np.int64)
     a, c, f, i, n = (array.ctypes.data for array in (x, codes, floats, ints, ids))
-    cpu = _dispatch.cpu()
+    cpu = compiled.cpu()
     assert cpu.pack_codes(a, 1, 8, "f4", c, 1, isa) == isa
     assert cpu.gaussian_normalize(a, 1, 8, "f4", f, 1, isa) == isa
     sidecar = cpu.Sidecar(a, 1, 8, "f4", "auto", 1, 1, isa)
@@ -45,7 +45,7 @@ def test_the_forced_instruction_set_is_the_one_that_ran(isa):
 
 def test_arrays_are_taken_by_their_memory():
     x, codes = np.full((2, 8), 1.0), np.zeros((2, 1), np.uint8)
-    pack = _dispatch.cpu().pack_codes
+    pack = compiled.cpu().pack_codes
     pack(x, 2, 8, "f8", codes, 1, "scalar")
     assert codes.tolist() == [[255], [255]]
     with pytest.raises(ValueError, match="not C-contiguous"):
@@ -59,7 +59,7 @@ def test_arrays_are_taken_by_their_memory():
 
 def test_environment_forces_the_instruction_set(monkeypatch):
     monkeypatch.setenv("RSIR_FORCE_ISA", "scalar")
-    assert _dispatch.choose_isa(None) == "scalar"
+    assert compiled.choose_isa(None) == "scalar"
     monkeypatch.setenv("RSIR_FORCE_ISA", "sse9")
     with pytest.raises(ValueError, match=r"RSIR_FORCE_ISA: expected an instruction set .*scalar.*got 'sse9'"):
         rf.pack_codes(np.zeros((1, 8)))
@@ -67,16 +67,16 @@ def test_environment_forces_the_instruction_set(monkeypatch):
 
 def test_threads(monkeypatch):
     monkeypatch.setenv("RSIR_NUM_THREADS", "3")
-    assert _dispatch.choose_threads(None) == 3
-    assert _dispatch.choose_threads(2) == _dispatch.choose_threads(2, tiny=True) == 2
-    assert _dispatch.choose_threads(None, tiny=True) == 1
+    assert choose_threads(None) == 3
+    assert choose_threads(2) == choose_threads(2, tiny=True) == 2
+    assert choose_threads(None, tiny=True) == 1
     for bad in ("0", "-1", "many"):
         monkeypatch.setenv("RSIR_NUM_THREADS", bad)
         for tiny in (False, True):
             with pytest.raises(ValueError, match=f"RSIR_NUM_THREADS: expected a whole number .*1, got '?{bad}"):
-                _dispatch.choose_threads(None, tiny=tiny)
+                choose_threads(None, tiny=tiny)
     monkeypatch.delenv("RSIR_NUM_THREADS")
-    assert _dispatch.choose_threads(None) == min(len(os.sched_getaffinity(0)), ceil(cpu_quota() or 1024))
+    assert choose_threads(None) == min(len(os.sched_getaffinity(0)), ceil(cpu_quota() or 1024))
     with pytest.raises(ValueError, match="threads: expected"):
         rf.pack_codes(np.zeros((1, 8)), threads=0)
     for bad in (2.5, "4"):
@@ -153,7 +153,7 @@ rf.euclidean_topk(x, x, 10, threads={threads})
 
 def test_an_instruction_set_is_taken_only_with_all_that_it_was_compiled_with():
     """The flags and what `supported_isas` asks for come from one table, in csrc/kernels/CMakeLists.txt."""
-    info = _dispatch.cpu().build_info()
+    info = compiled.cpu().build_info()
     needs = {name.removeprefix("needs_"): text.split() for name, text in info.items() if name.startswith("needs_")}
     if os.uname().machine != "x86_64":
         assert needs == {}
@@ -163,7 +163,7 @@ def test_an_instruction_set_is_taken_only_with_all_that_it_was_compiled_with():
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     flags = next(line.split(":")[1].split() for line in lines if line.startswith("flags"))
     expected = [isa for isa in ("avx512", "avx2") if set(needs[isa]) <= set(flags)]
-    assert list(_dispatch.supported_isas()) == [*expected, "scalar"]
+    assert list(compiled.supported_isas()) == [*expected, "scalar"]
 
 
 def test_no_file_is_compiled_with_more_than_the_table():

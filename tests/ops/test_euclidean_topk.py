@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 import rsir_fast as rf
 from op_support import DTYPES, matrices, same_bits, widen
+from rsir_fast.base.compiled import cuda
 from rsir_fast.ops import _device_topk, reference
-from rsir_fast.ops._dispatch import cuda
 from rsir_fast.testing import assert_topk_equivalent
 
 

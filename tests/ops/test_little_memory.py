@@ -11,7 +11,7 @@ import pytest
 WALK = """
 import json, os, resource, sys
 import numpy as np, rsir_fast as rf
-from rsir_fast.ops._dispatch import cpu
+from rsir_fast.base.compiled import cpu
 cpu()
 rng = np.random.default_rng(0)
 x = rng.standard_normal((4000, 128)).astype(np.float32)

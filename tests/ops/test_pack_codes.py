@@ -7,8 +7,8 @@ from hypothesis import given
 
 import rsir_fast as rf
 from op_support import matrices, same_bits
+from rsir_fast.base.compiled import cuda
 from rsir_fast.ops import reference
-from rsir_fast.ops._dispatch import cuda
 
 
 @given(u=matrices(hostile=True))

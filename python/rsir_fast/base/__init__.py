@@ -1,1 +1,1 @@
-"""Ground floor: durable writes, reading what may be damaged, printable text; imports neither torch nor pyarrow."""
+"""Ground floor: durable writes, careful reading, numbers, cores, printable text; needs neither torch nor pyarrow."""

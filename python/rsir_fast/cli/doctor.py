@@ -34,8 +34,8 @@ def doctor(
 
     Ends with 1, after all of it, where the compiled modules cannot be used as they are or as the environment says.
     """
+    from rsir_fast.base.cores import cpu_quota
     from rsir_fast.errors import RsirError
-    from rsir_fast.ops._cores import cpu_quota
 
     shown: Callable[[str], str] = str if paths else shared_path
 
@@ -67,7 +67,8 @@ def doctor(
 def _ourselves() -> dict[str, Any]:
     from importlib.metadata import version
 
-    from rsir_fast.ops import _dispatch
+    from rsir_fast.base import compiled
+    from rsir_fast.base.cores import choose_threads
 
     info: dict[str, Any] = {"version": version("rsir-fast")}
     problems: list[str] = []
@@ -80,15 +81,15 @@ def _ourselves() -> dict[str, Any]:
             return None
 
     try:
-        info["cpu"] = dict(_dispatch.cpu().build_info())
-        info["cpu"]["supported_isas"] = _dispatch.supported_isas()
-        info["cpu"]["isa"] = chosen(_dispatch.choose_isa)
-        info["cpu"]["threads"] = chosen(_dispatch.choose_threads)
+        info["cpu"] = dict(compiled.cpu().build_info())
+        info["cpu"]["supported_isas"] = compiled.supported_isas()
+        info["cpu"]["isa"] = chosen(compiled.choose_isa)
+        info["cpu"]["threads"] = chosen(choose_threads)
     except ImportError as error:
         problems.append(str(error))
     try:
-        compiled = _dispatch.cuda()
-        info["cuda_kernels"] = None if compiled is None else dict(compiled.build_info())
+        kernels = compiled.cuda()
+        info["cuda_kernels"] = None if kernels is None else dict(kernels.build_info())
     except ImportError as error:
         info["cuda_kernels"] = f"cannot be loaded: {error}"
         problems.append(f"cuda_kernels: {error}")

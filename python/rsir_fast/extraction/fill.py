@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rsir_fast.base.counts import as_count
 from rsir_fast.base.shared import within
 from rsir_fast.base.text import listed
 from rsir_fast.datasets import Dataset
@@ -19,7 +20,6 @@ from rsir_fast.errors import FeaturesError, NoImageReadError, RsirError
 from rsir_fast.extraction.features import Features, Skipped
 from rsir_fast.extraction.stamps import Stamps
 from rsir_fast.extraction.store import FeatureStore
-from rsir_fast.ops._arrays import as_count
 
 __all__ = ["Meter", "Progress", "Rows", "at_least", "check_resumable", "fill"]
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rsir_fast.base.counts import as_count
 from rsir_fast.base.shown import Shown, counted
 from rsir_fast.errors import FeaturesError
 from rsir_fast.extraction import Features
 from rsir_fast.hashing.model import made_by_model, split_hash_features
 from rsir_fast.ops import euclidean_topk, hamming_topk, pack_codes
-from rsir_fast.ops._arrays import as_count
 
 __all__ = ["CodeMatches", "check_depth", "search_codes"]
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rsir_fast.base.numbers import as_integers, as_numbers
 from rsir_fast.metrics._inputs import MOST, as_counts, as_relevance
-from rsir_fast.ops._numbers import as_integers, as_numbers
 
 __all__ = ["RankedHits", "ratio_or_nan"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rsir_fast.ops._arrays import as_count
-from rsir_fast.ops._numbers import MOST, as_integers, as_numbers
+from rsir_fast.base.counts import as_count
+from rsir_fast.base.numbers import MOST, as_integers, as_numbers
 
 __all__ = [
     "MOST",

@@ -7,10 +7,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rsir_fast.base.counts import as_count
 from rsir_fast.metrics._hits import RankedHits, ratio_or_nan
 from rsir_fast.metrics._inputs import MOST, as_counts, check_choice
 from rsir_fast.metrics.means import mean_over_queries
-from rsir_fast.ops._arrays import as_count
 
 __all__ = ["RankLimit", "anmrr", "nmrr"]
 

@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rsir_fast.base.counts import as_count
+from rsir_fast.base.numbers import as_numbers
 from rsir_fast.metrics._hits import ratio_or_nan
 from rsir_fast.metrics._inputs import MOST, as_counts, as_distances, as_relevance
-from rsir_fast.ops._arrays import as_count
-from rsir_fast.ops._numbers import as_numbers
 
 __all__ = ["RadiusCurve", "precision_recall_by_radius", "radius_counts", "radius_curve"]
 

@@ -7,10 +7,10 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rsir_fast.base.counts import as_count
+from rsir_fast.base.numbers import as_integers, as_numbers
 from rsir_fast.metrics._hits import ratio_or_nan
 from rsir_fast.metrics._inputs import MOST, as_labels
-from rsir_fast.ops._arrays import as_count
-from rsir_fast.ops._numbers import as_integers, as_numbers
 
 __all__ = ["cohen_kappa", "confusion_matrix", "overall_accuracy", "per_class_accuracy"]
 

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rsir_fast.base.counts import as_count
 from rsir_fast.metrics._hits import RankedHits, ratio_or_nan
 from rsir_fast.metrics._inputs import MOST, as_cutoffs, as_relevance
-from rsir_fast.ops._arrays import as_count
 
 __all__ = [
     "PrecisionRecallCurve",

@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rsir_fast.base.numbers import as_numbers
 from rsir_fast.metrics._inputs import as_relevance
-from rsir_fast.ops._numbers import as_numbers
 
 __all__ = ["drop_self", "ranked_relevance", "share_label"]
 

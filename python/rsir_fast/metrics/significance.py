@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rsir_fast.base.counts import as_count
 from rsir_fast.metrics._inputs import as_values
-from rsir_fast.ops._arrays import as_count
 
 __all__ = ["Interval", "PairedComparison", "bootstrap_interval", "compare_paired"]
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rsir_fast.base.counts import as_count
 from rsir_fast.metrics._hits import RankedHits
 from rsir_fast.metrics._inputs import MOST, as_cutoffs, as_labels, as_relevance, check_choice
 from rsir_fast.metrics.anmrr import RankLimit, nmrr_of
@@ -15,7 +16,6 @@ from rsir_fast.metrics.average_precision import average_precision_of
 from rsir_fast.metrics.means import mean_over_queries
 from rsir_fast.metrics.precision_recall import curve_points as default_curve_points
 from rsir_fast.metrics.precision_recall import macro_curve
-from rsir_fast.ops._arrays import as_count
 
 __all__ = ["RetrievalAccumulator"]
 

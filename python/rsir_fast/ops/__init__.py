@@ -1,5 +1,6 @@
 """The kernels' Python face: normalisation, exact search, binary codes. Any array kind in, the same kind out."""
 
+from rsir_fast.ops._plan import SearchPlan
 from rsir_fast.ops.euclidean_topk import euclidean_topk
 from rsir_fast.ops.gaussian_normalize import GaussianStatistics, gaussian_normalize, gaussian_statistics
 from rsir_fast.ops.hamming_topk import hamming_topk
@@ -18,6 +19,7 @@ __all__ = [
     "PreparedTensor",
     "RankedBlock",
     "RelevantRanks",
+    "SearchPlan",
     "ShardedCodes",
     "ShardedDatabase",
     "euclidean_topk",

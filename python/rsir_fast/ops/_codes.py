@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rsir_fast.ops._arrays import as_count
-from rsir_fast.ops._dispatch import cpu
+from rsir_fast.base.compiled import cpu
+from rsir_fast.base.counts import as_count
 
 __all__ = ["check_same_codes", "code_length"]
 

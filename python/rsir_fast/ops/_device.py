@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from rsir_fast.base.compiled import cuda
 from rsir_fast.ops._arrays import check_rank, is_cuda_tensor
-from rsir_fast.ops._dispatch import cuda
 
 __all__ = ["Made", "device_module", "dtype_name", "plain_on_device", "same_device", "stream_of"]
 

@@ -6,7 +6,8 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from rsir_fast.ops._arrays import Array, Restore, as_float, is_torch, unchanged
+from rsir_fast.base.arrays import Array, Restore, is_torch, unchanged
+from rsir_fast.ops._arrays import as_float
 from rsir_fast.ops._device import device_module, dtype_name, plain_on_device, same_device, stream_of
 from rsir_fast.ops.gaussian_normalize import gaussian_normalize
 from rsir_fast.ops.prepared_tensor import CODES, PreparedTensor, make_copies

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rsir_fast.ops._arrays import Array, is_torch
+from rsir_fast.base.arrays import Array, is_torch
 
 __all__ = ["delivered", "given_answer", "given_array", "host_views", "new_answer"]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from rsir_fast.ops._arrays import Array, is_torch
+from rsir_fast.base.arrays import Array, is_torch
 
 __all__ = ["HostRows", "blocks", "queue_copy", "streams"]
 

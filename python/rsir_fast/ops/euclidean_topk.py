@@ -8,12 +8,16 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from rsir_fast.ops._arrays import FloatRows, Restore, as_count, as_float, as_rows, traced, unchanged
+from rsir_fast.base.arrays import Restore, unchanged
+from rsir_fast.base.compiled import choose_isa, cpu
+from rsir_fast.base.cores import choose_threads
+from rsir_fast.base.counts import as_count
+from rsir_fast.ops._arrays import FloatRows, as_float, as_rows, traced
 from rsir_fast.ops._device_topk import check_normalize, euclidean_operands
 from rsir_fast.ops._device_topk import euclidean_search as search_on_device
-from rsir_fast.ops._dispatch import check_settings, choose_isa, choose_threads, cpu
 from rsir_fast.ops._outputs import delivered, given_answer, host_views, new_answer
 from rsir_fast.ops._plan import METHODS, Method, SearchPlan, choose_pass, is_tiny
+from rsir_fast.ops._settings import check_settings
 from rsir_fast.ops.prepare import MAX_WIDTH, PreparedDatabase, check_items, make_sidecar, normalized_rows, stored_rows
 from rsir_fast.ops.prepared_tensor import PreparedTensor
 from rsir_fast.ops.sharded import ShardedDatabase

@@ -9,9 +9,12 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rsir_fast.ops._arrays import Array, as_float, as_host, is_torch, traced
+from rsir_fast.base.arrays import Array, as_host, is_torch
+from rsir_fast.base.compiled import choose_isa, cpu
+from rsir_fast.base.cores import choose_threads
+from rsir_fast.ops._arrays import as_float, traced
 from rsir_fast.ops._device import device_module, dtype_name, plain_on_device, same_device, stream_of
-from rsir_fast.ops._dispatch import check_settings, choose_isa, choose_threads, cpu
+from rsir_fast.ops._settings import check_settings
 
 __all__ = ["GaussianStatistics", "gaussian_normalize", "gaussian_statistics"]
 

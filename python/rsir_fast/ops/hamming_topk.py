@@ -7,12 +7,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rsir_fast.ops._arrays import Restore, as_codes, as_count, check_rank, traced
+from rsir_fast.base.arrays import Restore
+from rsir_fast.base.compiled import choose_isa, cpu
+from rsir_fast.base.cores import choose_threads
+from rsir_fast.base.counts import as_count
+from rsir_fast.ops._arrays import as_codes, check_rank, traced
 from rsir_fast.ops._codes import check_same_codes, code_length
 from rsir_fast.ops._device import device_module, dtype_name, same_device
 from rsir_fast.ops._device_topk import MOST_WORDS, hamming_on_device, whole_words
-from rsir_fast.ops._dispatch import check_settings, choose_isa, choose_threads, cpu
 from rsir_fast.ops._outputs import delivered, given_answer, host_views, new_answer
+from rsir_fast.ops._settings import check_settings
 from rsir_fast.ops.prepared_codes import PreparedCodes, check_items
 from rsir_fast.ops.sharded import ShardedCodes
 

@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from rsir_fast.base.compiled import choose_isa, cpu
+from rsir_fast.base.cores import choose_threads
 from rsir_fast.ops._arrays import as_float, traced
 from rsir_fast.ops._device import device_module, dtype_name, plain_on_device, stream_of
-from rsir_fast.ops._dispatch import check_settings, choose_isa, choose_threads, cpu
 from rsir_fast.ops._outputs import delivered, given_array, host_views
+from rsir_fast.ops._settings import check_settings
 
 __all__ = ["pack_codes"]
 

@@ -6,9 +6,10 @@ from typing import Any, Literal
 
 import numpy as np
 
+from rsir_fast.base.compiled import choose_isa, cpu
+from rsir_fast.base.cores import choose_threads
 from rsir_fast.ops._arrays import FloatRows, as_rows
 from rsir_fast.ops._device import device_module
-from rsir_fast.ops._dispatch import choose_isa, choose_threads, cpu
 from rsir_fast.ops.gaussian_normalize import gaussian_normalize
 from rsir_fast.ops.prepared_tensor import PreparedTensor, prepare_tensor
 from rsir_fast.ops.sharded import ShardedDatabase, shard_features

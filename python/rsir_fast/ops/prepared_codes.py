@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rsir_fast.base.compiled import choose_isa, cpu
+from rsir_fast.base.cores import choose_threads
 from rsir_fast.ops._arrays import as_codes
 from rsir_fast.ops._codes import code_length
-from rsir_fast.ops._dispatch import choose_isa, choose_threads, cpu
 from rsir_fast.ops.prepare import MAX_ITEMS, check_resident
 from rsir_fast.ops.sharded import ShardedCodes, shard_codes
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple
 
-from rsir_fast.ops._arrays import Restore, as_count, unchanged
+from rsir_fast.base.arrays import Restore, unchanged
+from rsir_fast.base.counts import as_count
 from rsir_fast.ops._device_topk import euclidean_operands, hamming_on_device
 from rsir_fast.ops._device_topk import euclidean_search as euclidean_search_on_device
 from rsir_fast.ops.euclidean_topk import float_operands

@@ -9,10 +9,13 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rsir_fast.ops._arrays import FloatRows, as_count, unchanged
+from rsir_fast.base.arrays import unchanged
+from rsir_fast.base.compiled import choose_isa, cpu
+from rsir_fast.base.cores import choose_threads
+from rsir_fast.base.counts import as_count
+from rsir_fast.base.numbers import as_integers, as_numbers
+from rsir_fast.ops._arrays import FloatRows
 from rsir_fast.ops._device_topk import Operands, euclidean_operands, euclidean_search
-from rsir_fast.ops._dispatch import choose_isa, choose_threads, cpu
-from rsir_fast.ops._numbers import as_integers, as_numbers
 from rsir_fast.ops.euclidean_topk import float_operands
 from rsir_fast.ops.prepare import stored_rows
 

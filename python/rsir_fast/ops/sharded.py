@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, Literal
 
-from rsir_fast.ops._arrays import Restore, as_codes, as_count, as_float, as_rows, check_rank, is_torch
+from rsir_fast.base.arrays import Restore, is_torch
+from rsir_fast.base.counts import as_count
+from rsir_fast.ops._arrays import as_codes, as_float, as_rows, check_rank
 from rsir_fast.ops._codes import check_same_codes, code_length
 from rsir_fast.ops._device import Made, device_module, dtype_name, plain_on_device
 from rsir_fast.ops._device_topk import (

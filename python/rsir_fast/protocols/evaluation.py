@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rsir_fast.base.cores import choose_threads
 from rsir_fast.base.shared import within
 from rsir_fast.base.shown import Shown, counted
 from rsir_fast.extraction import Features
-from rsir_fast.ops._dispatch import choose_threads
 
 __all__ = ["Evaluation", "describe_dataset", "describe_features", "describe_queries", "describe_timing"]
 

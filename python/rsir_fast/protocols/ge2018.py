@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from rsir_fast.base.compiled import cuda
 from rsir_fast.errors import DatasetError
 from rsir_fast.extraction import Features
 from rsir_fast.extraction.devices import usable_device
 from rsir_fast.metrics import RankLimit, RetrievalAccumulator
 from rsir_fast.ops import gaussian_normalize
-from rsir_fast.ops._dispatch import cuda
 from rsir_fast.protocols.evaluation import (
     Evaluation,
     describe_dataset,

@@ -17,13 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsir_fast.backbones.caffenets import NETWORKS
+from rsir_fast.base.cores import choose_threads
 from rsir_fast.base.shared import within
 from rsir_fast.datasets import Dataset, open_dataset
 from rsir_fast.errors import DatasetError, NoImageReadError
 from rsir_fast.extraction import Features, Progress
 from rsir_fast.metrics import bootstrap_interval, compare_paired
 from rsir_fast.ops import euclidean_topk, prepare
-from rsir_fast.ops._dispatch import choose_threads
 from rsir_fast.protocols.evaluation import Evaluation, describe_features
 from rsir_fast.protocols.ge2018 import Normalize, check_classes, evaluate_ge2018, normalized
 from rsir_fast.protocols.methods import BASELINES, FURTHER, Method, list_methods, list_sources

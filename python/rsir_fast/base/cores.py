@@ -1,4 +1,7 @@
-"""How many cores this process may use: its affinity, and the quota of processor time that a container sets."""
+"""How many cores this process may use, and how many threads a call runs.
+
+The cores are those of its affinity, within the quota of processor time that a container sets.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,36 @@ import os
 from pathlib import Path
 
 from rsir_fast.base.cgroups import group_folders, lines_of
+from rsir_fast.base.compiled import cpu
+from rsir_fast.base.counts import as_count
+from rsir_fast.base.text import printable
 
-__all__ = ["available_cores", "cpu_quota"]
+__all__ = ["MAX_THREADS", "available_cores", "choose_threads", "cpu_quota"]
+
+MAX_THREADS = 1024
+
+
+def choose_threads(threads: int | None, *, tiny: bool = False) -> int:
+    """Return the thread count: the argument, else ``RSIR_NUM_THREADS``, else the cores this process may use.
+
+    The cores are those of its affinity, no more than the CPU quota of its control group rounded up. Never more than
+    1024: more than any machine has cores. Where there is no argument, work that is done before another thread is awake
+    (`tiny`) is left to the caller alone.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For anything but a whole number of at least 1.
+    """
+    if threads is not None:
+        return min(as_count(threads, "threads", least=1, noun="a whole number of "), MAX_THREADS)
+    text = (cpu().environment("RSIR_NUM_THREADS") or "").strip()
+    if not text:
+        return 1 if tiny else available_cores()
+    count = int(text) if text.isdecimal() and len(text) < 20 else 0
+    if count < 1:
+        raise ValueError(f"RSIR_NUM_THREADS: expected a whole number of at least 1, got {printable(text[:80])!r}")
+    return 1 if tiny else min(count, MAX_THREADS)
 
 
 def available_cores() -> int:

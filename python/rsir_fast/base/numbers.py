@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rsir_fast.base.arrays import Array, as_host, float_kind, is_torch
 from rsir_fast.base.text import printable
-from rsir_fast.ops._arrays import Array, as_host, float_kind, is_torch
 
 __all__ = ["MOST", "as_integers", "as_numbers"]
 

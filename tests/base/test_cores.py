@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from rsir_fast.ops import _cores, _dispatch
+from rsir_fast.base import cores
 
 V2 = "30 23 0:26 {top} /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate\n"
 V1 = (
@@ -46,7 +46,7 @@ def machine(tmp_path):
 )
 def test_version_2(machine, group, top, files, expected):
     root = machine(f"0::{group}\n", V2.format(top=top), {f"sys/fs/cgroup/{name}": text for name, text in files.items()})
-    assert _cores.cpu_quota(root) == expected
+    assert cores.cpu_quota(root) == expected
 
 
 @pytest.mark.parametrize(
@@ -66,20 +66,20 @@ def test_version_1(machine, group, top, files, expected):
         V1.format(top=top),
         {f"{place}/{name}": text for name, text in files.items()},
     )
-    assert _cores.cpu_quota(root) == expected
+    assert cores.cpu_quota(root) == expected
 
 
 def test_no_control_groups(machine, tmp_path):
-    assert _cores.cpu_quota(tmp_path) is None
-    assert _cores.cpu_quota(machine("0::/\n", "of another form\n", {})) is None
-    assert _cores.cpu_quota(machine("of another form\n", "", {})) is None
+    assert cores.cpu_quota(tmp_path) is None
+    assert cores.cpu_quota(machine("0::/\n", "of another form\n", {})) is None
+    assert cores.cpu_quota(machine("of another form\n", "", {})) is None
 
 
 @pytest.mark.parametrize(("quota", "expected"), [(None, 8), (0.2, 1), (1.0, 1), (1.5, 2), (7.01, 8), (64.0, 8)])
 def test_the_quota_is_rounded_up(monkeypatch, quota, expected):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
-    monkeypatch.setattr(_cores, "_own_quota", lambda: quota)
+    monkeypatch.setattr(cores, "_own_quota", lambda: quota)
     monkeypatch.delenv("RSIR_NUM_THREADS", raising=False)
-    assert _dispatch.choose_threads(None) == expected
+    assert cores.choose_threads(None) == expected
     monkeypatch.setenv("RSIR_NUM_THREADS", "12")  # who asks for more gets more
-    assert _dispatch.choose_threads(None) == 12
+    assert cores.choose_threads(None) == 12

@@ -1,4 +1,4 @@
-"""The compiled modules, the instruction set and the thread count of a call."""
+"""The compiled modules and the instruction set of a call."""
 
 from __future__ import annotations
 
@@ -6,13 +6,7 @@ import functools
 import importlib
 from typing import Any
 
-from rsir_fast.base.text import printable
-from rsir_fast.ops._arrays import as_count
-from rsir_fast.ops._cores import available_cores
-
-MAX_THREADS = 1024
-
-__all__ = ["check_settings", "choose_isa", "choose_threads", "cpu", "cuda", "supported_isas"]
+__all__ = ["choose_isa", "cpu", "cuda", "supported_isas"]
 
 
 @functools.cache
@@ -70,36 +64,3 @@ def choose_isa(isa: str | None) -> str:
             "leave it unset to take the best one"
         )
     return name
-
-
-def choose_threads(threads: int | None, *, tiny: bool = False) -> int:
-    """Return the thread count: the argument, else ``RSIR_NUM_THREADS``, else the cores this process may use.
-
-    The cores are those of its affinity, no more than the CPU quota of its control group rounded up. Never more than
-    1024: more than any machine has cores. Where there is no argument, work that is done before another thread is awake
-    (`tiny`) is left to the caller alone.
-
-    Raises
-    ------
-    TypeError, ValueError
-        For anything but a whole number of at least 1.
-    """
-    if threads is not None:
-        return min(as_count(threads, "threads", least=1, noun="a whole number of "), MAX_THREADS)
-    text = (cpu().environment("RSIR_NUM_THREADS") or "").strip()
-    if not text:
-        return 1 if tiny else available_cores()
-    count = int(text) if text.isdecimal() and len(text) < 20 else 0
-    if count < 1:
-        raise ValueError(f"RSIR_NUM_THREADS: expected a whole number of at least 1, got {printable(text[:80])!r}")
-    return 1 if tiny else min(count, MAX_THREADS)
-
-
-def check_settings(k: Any, threads: int | None, isa: str | None) -> None:
-    """Check, while torch traces a call, the plain numbers of its settings; those it does not know yet wait."""
-    if k is not None and type(k).__name__ != "SymInt":
-        as_count(k, "k")
-    if threads is not None:
-        as_count(threads, "threads", least=1, noun="a whole number of ")
-    if isa is not None and isa not in supported_isas():
-        choose_isa(isa)
