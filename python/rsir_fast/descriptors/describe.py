@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
+from rsir_fast.base.progress import OnProgress
 from rsir_fast.base.reading import as_record, reading
 from rsir_fast.datasets import Dataset, open_dataset
 from rsir_fast.descriptors.descriptor import Descriptor, Learnt
 from rsir_fast.descriptors.ordered import in_order
 from rsir_fast.errors import FeaturesError, ImageError
-from rsir_fast.extraction import Features, Progress
+from rsir_fast.extraction import Features
 from rsir_fast.extraction.fill import Rows, at_least, check_resumable, fill
 from rsir_fast.extraction.loader import default_workers
 from rsir_fast.extraction.records import DESCRIPTOR
@@ -38,7 +39,7 @@ def describe_dataset(
     shard_size: int = 128,
     resume: bool = False,
     force: bool = False,
-    progress: Callable[[Progress], bool | None] | None = None,
+    progress: OnProgress | None = None,
 ) -> Features:
     """Describe every readable image, at its full size.
 
