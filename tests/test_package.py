@@ -90,3 +90,25 @@ def test_data_flows_one_way(room):
     above = set(ROOMS[ROOMS.index(room) + 1 :])
     for path in (PACKAGE / room).rglob("*.py"):
         assert not imported_rooms(path) & above, f"{path} imports upwards"
+
+
+def imported_files(path: Path) -> set[Path]:
+    """Return the files of the package that a file imports, within functions as well."""
+    found = set()
+    for name in imported_names(path):
+        parts = name.split(".")[1:]
+        for at in (PACKAGE.joinpath(*parts), PACKAGE.joinpath(*parts[:-1])):
+            module = at.with_suffix(".py")
+            if parts and module.is_file():
+                found.add(module)
+                break
+    return found - {path}
+
+
+def test_no_file_of_the_ops_imports_itself_in_a_circle():
+    """Engines below the one choice, the operators of torch above it, faces on top."""
+    left = {path: imported_files(path) for path in (PACKAGE / "ops").rglob("*.py")}
+    while free := [path for path, below in left.items() if not below & left.keys()]:
+        for path in free:
+            del left[path]
+    assert sorted(str(path.relative_to(PACKAGE)) for path in left) == []
