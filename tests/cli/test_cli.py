@@ -303,7 +303,7 @@ class TestDemo:
         (["features", "nowhere", "--out", "y"], 1, "nowhere"),
         (["evaluate", "ge2018", "nowhere"], 1, "nowhere"),
         (["search", "nowhere", "q.jpg"], 1, "expected a folder of features"),
-        (["frobnicate"], 2, "No such command"),
+        (["frobnicate"], 2, "there is no such command"),
     ],
 )
 def test_wrong_usage_and_missing_inputs(tmp_path, monkeypatch, arguments, code, message):
