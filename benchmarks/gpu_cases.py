@@ -13,7 +13,7 @@ import rsir_fast as rf
 from gpu_peers import cuvs_euclidean, faiss_euclidean, faiss_hamming
 from gpu_reference import euclidean_answer, hamming_answer, rows_to_check
 from rsir_fast.ops import reference
-from rsir_fast.ops._device_topk import euclidean_operands, euclidean_search, hamming_on_device
+from rsir_fast.ops.engines import device
 
 DEVICE = "cuda"
 
@@ -176,8 +176,7 @@ def hamming_topk(q: int, n: int, bits: int, k: int, target: float | None) -> Cas
         assert torch.equal(answer[1][rows], expected[1])
 
     def counted(queries: torch.Tensor, database: torch.Tensor, report: Any) -> None:
-        compiled = rf.ops._device.device_module(queries)
-        hamming_on_device(compiled, queries, database, k, bits, None, report)
+        device.hamming(queries, database, bits).topk(k, report=report)
 
     def floor(limits: Limits) -> float:
         reading = n * bits / 8 / limits["read GB/s"] / 1e6
@@ -222,9 +221,7 @@ def euclidean_topk(q: int, n: int, d: int, k: int, target: float | None, wild: b
         return queries, features(n, d, 1)
 
     def counted(queries: torch.Tensor, database: Any, report: Any) -> None:
-        operands = euclidean_operands(queries, database, None)
-        assert operands is not None
-        euclidean_search(operands, k, None, report)
+        device.euclidean(queries, database, None).topk(k, report=report)
 
     def by_torch_tf32(queries: torch.Tensor, database: torch.Tensor) -> Any:
         torch.backends.cuda.matmul.allow_tf32 = True

@@ -17,7 +17,7 @@ from types import ModuleType
 import pytest
 
 from rsir_fast.base.arrays import is_torch
-from rsir_fast.ops import _device
+from rsir_fast.ops.engines import tensors
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -44,8 +44,8 @@ def host_module() -> ModuleType:
 def on_host(patch: pytest.MonkeyPatch) -> ModuleType:
     """Take tensors in host memory for CUDA tensors as long as `patch` is in force."""
     module = host_module()
-    patch.setattr(_device, "cuda", lambda: module)
-    patch.setattr(_device, "is_cuda_tensor", is_torch)
+    patch.setattr(tensors, "cuda", lambda: module)
+    patch.setattr(tensors, "is_cuda_tensor", is_torch)
     for name, part in list(sys.modules.items()):
         if name.startswith("rsir_fast.ops") and hasattr(part, "stream_of"):
             patch.setattr(part, "stream_of", lambda x: (0, 0))

@@ -22,7 +22,8 @@ from cuda_on_host import on_host, pretend
 from gpu_reference import euclidean_answer, hamming_answer, rows_to_check
 from gpu_timing import Timing, rates
 from op_support import same_bits
-from rsir_fast.ops import _device_topk, reference
+from rsir_fast.ops import reference
+from rsir_fast.ops.engines import device_euclidean, device_hamming
 
 ROOT = Path(__file__).parents[1]
 SCRIPT = ROOT / "benchmarks/gpu_session.sh"
@@ -32,8 +33,8 @@ SCRIPT = ROOT / "benchmarks/gpu_session.sh"
 def _hopper(monkeypatch):
     """The device is one of sm_90, played by the host; searches take the paths of large inputs."""
     on_host(monkeypatch)
-    for name in ("MANY_ITEMS", "CERTIFY_ELEMENTS"):
-        monkeypatch.setattr(_device_topk, name, 0)
+    monkeypatch.setattr(device_hamming, "MANY_ITEMS", 0)
+    monkeypatch.setattr(device_euclidean, "CERTIFY_ELEMENTS", 0)
     pretend(9)
     yield
     pretend(8)

@@ -30,15 +30,15 @@ if TYPE_CHECKING:
     from rsir_fast.ops.gaussian_normalize import gaussian_statistics as gaussian_statistics
     from rsir_fast.ops.hamming_topk import hamming_topk as hamming_topk
     from rsir_fast.ops.pack_codes import pack_codes as pack_codes
+    from rsir_fast.ops.prepare import PreparedCodes as PreparedCodes
     from rsir_fast.ops.prepare import PreparedDatabase as PreparedDatabase
+    from rsir_fast.ops.prepare import PreparedTensor as PreparedTensor
+    from rsir_fast.ops.prepare import ShardedCodes as ShardedCodes
+    from rsir_fast.ops.prepare import ShardedDatabase as ShardedDatabase
     from rsir_fast.ops.prepare import prepare as prepare
-    from rsir_fast.ops.prepared_codes import PreparedCodes as PreparedCodes
-    from rsir_fast.ops.prepared_codes import prepare_codes as prepare_codes
-    from rsir_fast.ops.prepared_tensor import PreparedTensor as PreparedTensor
+    from rsir_fast.ops.prepare import prepare_codes as prepare_codes
     from rsir_fast.ops.rank_database import rank_database as rank_database
     from rsir_fast.ops.relevant_ranks import relevant_ranks as relevant_ranks
-    from rsir_fast.ops.sharded import ShardedCodes as ShardedCodes
-    from rsir_fast.ops.sharded import ShardedDatabase as ShardedDatabase
     from rsir_fast.pretraining import Pretrained as Pretrained
     from rsir_fast.pretraining import PretrainingRecipe as PretrainingRecipe
     from rsir_fast.pretraining import pretrain as pretrain
@@ -66,17 +66,17 @@ _HOME = {
     "load_descriptor": "descriptors",
     "open_dataset": "datasets",
     "pack_codes": "ops.pack_codes",
-    "PreparedCodes": "ops.prepared_codes",
+    "PreparedCodes": "ops.prepare",
     "PreparedDatabase": "ops.prepare",
-    "PreparedTensor": "ops.prepared_tensor",
+    "PreparedTensor": "ops.prepare",
     "SearchPlan": "ops",
-    "ShardedCodes": "ops.sharded",
-    "ShardedDatabase": "ops.sharded",
+    "ShardedCodes": "ops.prepare",
+    "ShardedDatabase": "ops.prepare",
     "Pretrained": "pretraining",
     "PretrainingRecipe": "pretraining",
     "Progress": "base.progress",
     "prepare": "ops.prepare",
-    "prepare_codes": "ops.prepared_codes",
+    "prepare_codes": "ops.prepare",
     "pretrain": "pretraining",
     "rank_database": "ops.rank_database",
     "relevant_ranks": "ops.relevant_ranks",

@@ -12,7 +12,7 @@ import torch
 import rsir_fast as rf
 from cuda_on_host import on_host, pretend
 from op_support import copied_rows, same_bits
-from rsir_fast.ops import _device, _device_topk, prepared_tensor
+from rsir_fast.ops.engines import device_euclidean, device_hamming, device_prepared, tensors
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +29,7 @@ def _capability(request):
 
 @pytest.fixture
 def _certified(monkeypatch):
-    monkeypatch.setattr(_device_topk, "CERTIFY_ELEMENTS", 0)
+    monkeypatch.setattr(device_euclidean, "CERTIFY_ELEMENTS", 0)
 
 
 def numbers(n: int, d: int, seed: int = 0) -> np.ndarray:
@@ -102,7 +102,7 @@ def test_by_feature_without_rows_or_features():
 
 def test_torch_op_by_feature():
     x = numbers(40, 6)
-    op = importlib.import_module("rsir_fast.ops._torch_ops").gaussian_normalize
+    op = importlib.import_module("rsir_fast.torch_ops").gaussian_normalize
     assert same_bits(op(tensor(x), "feature").numpy(), rf.gaussian_normalize(x, "feature"))
 
 
@@ -120,12 +120,12 @@ def test_codes():
     ("_capability", "counts"), [(7, False), (8, True), (9, True), (12, False)], indirect=["_capability"]
 )
 def test_codes_of_many_queries(monkeypatch, counts):
-    monkeypatch.setattr(_device_topk, "MANY_ITEMS", 300)
-    monkeypatch.setattr(_device_topk, "MANY_AT_ONCE", 13)
+    monkeypatch.setattr(device_hamming, "MANY_ITEMS", 300)
+    monkeypatch.setattr(device_hamming, "MANY_AT_ONCE", 13)
     u = numbers(400, 130)
     codes = rf.pack_codes(u)
     searched = []
-    module = _device_topk.device_module(tensor(u))
+    module = tensors.device_module(tensor(u))
     many = module.hamming_many
     monkeypatch.setattr(module, "hamming_many", lambda *args: searched.append(args[1]) or many(*args))
     cases = [(20, 400, 7, [13, 7]), (20, 299, 7, []), (15, 400, 7, []), (20, 400, 2049, []), (20, 400, 0, [])]
@@ -172,6 +172,16 @@ def test_prepared(precision, q, d):
     brought = rf.euclidean_topk(queries, prepared, 3)  # NumPy in, NumPy out
     assert isinstance(brought[0], np.ndarray)
     assert same_answer(brought, rf.euclidean_topk(queries, x, 3))
+
+
+@pytest.mark.usefixtures("_certified")
+@pytest.mark.parametrize("precision", ["int8", "int16"])
+def test_queries_are_certified_a_block_at_a_time(monkeypatch, precision):
+    monkeypatch.setattr(device_euclidean, "CERTIFIED_QUERIES", 3)
+    x = numbers(300, 20)
+    queries = x[:8] + np.float32(0.01)
+    prepared = rf.prepare(tensor(x), precision=precision)
+    assert same_answer(rf.euclidean_topk(tensor(queries), prepared, 5), rf.euclidean_topk(queries, x, 5))
 
 
 @pytest.mark.usefixtures("_certified")
@@ -286,8 +296,8 @@ def test_memory_is_kept_for_searches_on_other_streams(monkeypatch):
     """Only the word to torch's allocator is replaced: the host has one stream, and no memory that is handed on."""
     kept: list[int] = []
     stream = [0]
-    monkeypatch.setattr(_device, "record_use", lambda held: kept.append(held.data_ptr()))
-    for module in (_device, _device_topk, prepared_tensor):
+    monkeypatch.setattr(tensors, "record_use", lambda held: kept.append(held.data_ptr()))
+    for module in (tensors, device_euclidean, device_hamming, device_prepared):
         monkeypatch.setattr(module, "stream_of", lambda x: (0, stream[0]))
     x = numbers(60, 8)
     prepared = rf.prepare(tensor(x))
@@ -310,7 +320,7 @@ def test_memory_is_kept_for_searches_on_other_streams(monkeypatch):
 @pytest.mark.usefixtures("_capability")
 @pytest.mark.parametrize("_capability", [7], indirect=True)
 def test_no_copy_is_made_that_the_device_cannot_read(monkeypatch):
-    monkeypatch.setattr(_device_topk, "CERTIFY_ELEMENTS", 0)
+    monkeypatch.setattr(device_euclidean, "CERTIFY_ELEMENTS", 0)
     x = numbers(60, 8)
     held = {
         precision: sorted(rf.prepare(tensor(x), precision=precision).copies) for precision in ("auto", "int16", "int8")
@@ -323,13 +333,13 @@ def test_no_copy_is_made_that_the_device_cannot_read(monkeypatch):
 @pytest.mark.usefixtures("_certified")
 def test_few_queries_take_half_precision_where_int8_leaves_too_many(monkeypatch):
     """One large element a row hides all others from int8; on a device that has no use for halves nothing does."""
-    monkeypatch.setattr(_device_topk, "SECOND_ELEMENTS", 0)
+    monkeypatch.setattr(device_euclidean, "SECOND_ELEMENTS", 0)
     x = numbers(17_000, 33) / 256
     x[:, 0] = 1
     counted: list[torch.Tensor] = []
     for precision, enough in (("auto", True), ("int8", False)):
-        operands = _device_topk.euclidean_operands(tensor(x[:1]), rf.prepare(tensor(x), precision=precision), None)
-        answer = _device_topk.euclidean_search(operands, 5, None, counted.append)
+        search = device_euclidean.euclidean(tensor(x[:1]), rf.prepare(tensor(x), precision=precision), None)
+        answer = search.topk(5, report=counted.append)
         assert same_answer(answer, rf.euclidean_topk(x[:1], x, 5))
         candidates, failed = counted.pop().flatten().tolist()
         assert failed == 0

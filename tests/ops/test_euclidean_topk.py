@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 import rsir_fast as rf
 from op_support import DTYPES, matrices, same_bits, widen
 from rsir_fast.base.compiled import cuda
-from rsir_fast.ops import _device_topk, reference
+from rsir_fast.ops import reference
+from rsir_fast.ops.engines import device_euclidean
 from rsir_fast.testing import assert_topk_equivalent
 
 
@@ -213,8 +214,8 @@ def test_cuda_dtypes_streams_and_normalised_rows():
 
 @pytest.fixture
 def _certified(monkeypatch):
-    monkeypatch.setattr(_device_topk, "CERTIFY_ELEMENTS", 0)
-    monkeypatch.setattr(_device_topk, "SECOND_ELEMENTS", 0)
+    monkeypatch.setattr(device_euclidean, "CERTIFY_ELEMENTS", 0)
+    monkeypatch.setattr(device_euclidean, "SECOND_ELEMENTS", 0)
     if not cuda().certifies(torch.cuda.current_device()):
         pytest.skip("the tensor cores of this device are too old")
 

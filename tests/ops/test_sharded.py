@@ -9,9 +9,9 @@ import torch
 import rsir_fast as rf
 from cuda_on_host import on_host
 from op_support import same_bits
-from rsir_fast.ops import _device_topk, sharded
-from rsir_fast.ops._shards import Part, search_parts
-from rsir_fast.ops._streams import blocks
+from rsir_fast.ops.engines import device_euclidean, sharded
+from rsir_fast.ops.engines.shards import Part, search_parts
+from rsir_fast.ops.engines.streams import blocks
 
 MEMORY = [None, 1000]
 """None: the shards stay on their devices; else a few rows fit into a block."""
@@ -117,7 +117,7 @@ def test_more_neighbours_than_can_be_selected(memory):
 @pytest.mark.parametrize("memory", [None, 30_000])
 @pytest.mark.parametrize("q", [1, 11])
 def test_certified(monkeypatch, q, memory):
-    monkeypatch.setattr(_device_topk, "CERTIFY_ELEMENTS", 0)
+    monkeypatch.setattr(device_euclidean, "CERTIFY_ELEMENTS", 0)
     x = numbers(300, 20)
     queries = x[:q] + np.float32(0.01)
     for normalize in ("none", "row"):
@@ -192,6 +192,19 @@ def test_rank_database(memory):
 
 
 @pytest.mark.parametrize("memory", MEMORY)
+def test_relevant_ranks(memory):
+    x, labels = numbers(50, 6), np.arange(50) % 7
+    asked = (labels[:9], labels)
+    (expected,) = rf.relevant_ranks(x[:9], x, *asked, self_ids=range(9), normalize="row")
+    database = rf.prepare(x, "row", devices=["cpu"] * 3, memory=memory)
+    for queries in (x[:9], tensor(x[:9])):
+        found = list(rf.relevant_ranks(queries, database, *asked, self_ids=range(9), block=4))
+        assert [part.start for part in found] == [0, 4, 8]
+        for name in ("counts", "ranks", "self_ranks"):
+            assert same_bits(np.concatenate([getattr(part, name) for part in found]), getattr(expected, name))
+
+
+@pytest.mark.parametrize("memory", MEMORY)
 @pytest.mark.parametrize("normalize", ["none", "row"])
 def test_nan_is_refused(normalize, memory):
     x = numbers(50, 6)
@@ -221,7 +234,7 @@ def test_more_rows_than_32_bits_count():
 @pytest.mark.parametrize("asked", [torch.float16, torch.float32, torch.float64])
 def test_blocks_fit_into_memory(monkeypatch, module, asked, normalize):
     """Two blocks, what is made of one to be searched, and its copy in half precision."""
-    monkeypatch.setattr(_device_topk, "CERTIFY_ELEMENTS", 0)
+    monkeypatch.setattr(device_euclidean, "CERTIFY_ELEMENTS", 0)
     d, memory = 20, 200_000
     x = numbers(1500, d)
     database = rf.prepare(x, normalize, devices=["cpu"], memory=memory)
@@ -232,7 +245,7 @@ def test_blocks_fit_into_memory(monkeypatch, module, asked, normalize):
             sizes.append(len(block))
             yield first, block
 
-    monkeypatch.setattr("rsir_fast.ops.sharded.blocks", seen)
+    monkeypatch.setattr("rsir_fast.ops.engines.sharded.blocks", seen)
     sidecar_bytes = module.sidecar_bytes
     monkeypatch.setattr(module, "sidecar_bytes", lambda *a: copies.append(sidecar_bytes(*a)) or copies[-1])
     queries = tensor(x[:9]).to(asked)
@@ -291,8 +304,6 @@ def test_errors(monkeypatch):
         rf.rank_database(np.repeat(codes, 2, axis=1), prepared, metric="hamming")
     with pytest.raises(ValueError, match="can read, got a ShardedDatabase"):
         rf.euclidean_topk(x, features, 3, explain=True)
-    with pytest.raises(ValueError, match="can read, got a ShardedDatabase"):
-        rf.relevant_ranks(x, features, [0] * 20, [0] * 20)
     with pytest.raises(TypeError, match="ShardedCodes"):
         rf.euclidean_topk(x, prepared, 3)
     with pytest.raises(TypeError, match="ShardedDatabase"):

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from rsir_fast.ops import _streams
-from rsir_fast.ops._streams import HostRows, blocks
+from rsir_fast.ops.engines import streams
+from rsir_fast.ops.engines.streams import HostRows, blocks
 
 SEEDS = range(40)
 
@@ -88,8 +88,8 @@ def modelled(monkeypatch):
 
         stream.add(work)
 
-    monkeypatch.setattr(_streams, "streams", lambda device: (made[-1].current, made[-1].side))
-    monkeypatch.setattr(_streams, "queue_copy", queue_copy)
+    monkeypatch.setattr(streams, "streams", lambda device: (made[-1].current, made[-1].side))
+    monkeypatch.setattr(streams, "queue_copy", queue_copy)
     return lambda seed: made.append(Device(seed)) or made[-1]
 
 
@@ -104,7 +104,7 @@ def host_rows(n: int, pinned: bool) -> HostRows:
 @pytest.mark.parametrize("pinned", [False, True])
 @pytest.mark.parametrize(("size", "staged_rows"), [(4, 4), (4, 1), (7, 3), (3, 100), (100, 5)])
 def test_every_row_is_there_when_it_is_searched(modelled, monkeypatch, size, staged_rows, pinned):
-    monkeypatch.setattr(_streams, "STAGED_BYTES", 12 * staged_rows)
+    monkeypatch.setattr(streams, "STAGED_BYTES", 12 * staged_rows)
     rows = host_rows(41, pinned)
     for seed in SEEDS:
         device, seen = modelled(seed), []
@@ -120,8 +120,8 @@ def test_every_row_is_there_when_it_is_searched(modelled, monkeypatch, size, sta
 
 def test_nothing_is_copied_into_memory_given_back(modelled, monkeypatch):
     """Ctrl-C after each of the copies of which a block is made: the next user of the memory comes after all of them."""
-    monkeypatch.setattr(_streams, "STAGED_BYTES", 12)
-    queue_copy = _streams.queue_copy
+    monkeypatch.setattr(streams, "STAGED_BYTES", 12)
+    queue_copy = streams.queue_copy
     for seed in SEEDS:
         device, queued = modelled(seed), []
 
@@ -131,7 +131,7 @@ def test_nothing_is_copied_into_memory_given_back(modelled, monkeypatch):
             if len(queued) == last:
                 raise KeyboardInterrupt
 
-        monkeypatch.setattr(_streams, "queue_copy", interrupted)
+        monkeypatch.setattr(streams, "queue_copy", interrupted)
         with pytest.raises(KeyboardInterrupt):
             list(blocks(host_rows(10, False), torch.device("cpu"), 3, 0, 10))
         device.current.record_event().synchronize()

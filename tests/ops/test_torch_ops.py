@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ import torch
 
 import rsir_fast as rf
 from op_support import same_bits
-from rsir_fast.ops import _torch_ops
+from rsir_fast.ops import torch_ops
 
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)]
 
@@ -21,12 +23,12 @@ def features(n: int, d: int, device: str = "cpu", dtype: torch.dtype = torch.flo
 
 
 CALLS = {
-    "gaussian_normalize": lambda x: (_torch_ops.gaussian_normalize, (x,)),
-    "gaussian_normalize by feature": lambda x: (_torch_ops.gaussian_normalize, (x, "feature")),
-    "euclidean_topk": lambda x: (_torch_ops.euclidean_topk, (x[:3], x, 5)),
-    "euclidean_topk normalized": lambda x: (_torch_ops.euclidean_topk, (x[:3], x, 5, "row")),
-    "hamming_topk": lambda x: (_torch_ops.hamming_topk, (rf.pack_codes(x[:3]), rf.pack_codes(x), 5, 30)),
-    "pack_codes": lambda x: (_torch_ops.pack_codes, (x,)),
+    "gaussian_normalize": lambda x: (torch_ops.gaussian_normalize, (x,)),
+    "gaussian_normalize by feature": lambda x: (torch_ops.gaussian_normalize, (x, "feature")),
+    "euclidean_topk": lambda x: (torch_ops.euclidean_topk, (x[:3], x, 5)),
+    "euclidean_topk normalized": lambda x: (torch_ops.euclidean_topk, (x[:3], x, 5, "row")),
+    "hamming_topk": lambda x: (torch_ops.hamming_topk, (rf.pack_codes(x[:3]), rf.pack_codes(x), 5, 30)),
+    "pack_codes": lambda x: (torch_ops.pack_codes, (x,)),
 }
 
 
@@ -75,6 +77,51 @@ def test_exported():
     assert "rsir_fast.euclidean_topk" in str(program.graph)
     for answer, wanted in zip(program.module()(queries), module(queries), strict=True):
         assert same_bits(answer, wanted)
+
+
+IN_A_FRESH_PROCESS = {
+    "the first call is compiled": """
+import torch, rsir_fast as rf
+search = torch.compile(lambda q, x: rf.euclidean_topk(q, x, 3), fullgraph=True, backend="aot_eager")
+print(search(*torch.load(sys.argv[1]))[1].tolist())
+""",
+    "a program saved elsewhere is loaded": """
+import torch, rsir_fast.torch_ops
+print(torch.export.load(sys.argv[2]).module()(*torch.load(sys.argv[1]))[1].tolist())
+""",
+    "a call with a tensor registers the operators": """
+import torch, rsir_fast as rf
+rf.pack_codes(torch.zeros(1, 8))
+print(torch.ops.rsir_fast.euclidean_topk(*torch.load(sys.argv[1]), 3)[1].tolist())
+""",
+}
+
+
+@pytest.mark.parametrize("program", IN_A_FRESH_PROCESS)
+def test_in_a_fresh_process(program, tmp_path):
+    class Search(torch.nn.Module):
+        def forward(self, queries, database):
+            return rf.euclidean_topk(queries, database, 3)
+
+    given = features(6, 8), features(40, 8)
+    torch.save(given, tmp_path / "given.pt")
+    torch.export.save(torch.export.export(Search(), given), tmp_path / "search.pt2")
+    command = [sys.executable, "-c", "import sys" + IN_A_FRESH_PROCESS[program]]
+    found = subprocess.check_output([*command, tmp_path / "given.pt", tmp_path / "search.pt2"], text=True)
+    assert found.strip() == str(rf.euclidean_topk(*given, 3)[1].tolist())
+
+
+def test_a_prepared_database_is_refused_while_tracing():
+    x, codes = features(9, 4), rf.pack_codes(features(9, 8))
+    held, planes = rf.prepare(x), rf.prepare_codes(codes)
+    calls = {
+        "PreparedDatabase": lambda x, codes: rf.euclidean_topk(x, held, 2),
+        "PreparedCodes": lambda x, codes: rf.hamming_topk(codes, planes, 2),
+    }
+    for name, call in calls.items():
+        torch._dynamo.reset()
+        with pytest.raises(Exception, match=f"database: expected a tensor within torch.compile .* got a {name}; pass"):
+            torch.compile(call, fullgraph=True, backend="aot_eager")(x, codes)
 
 
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")  # opcheck's own

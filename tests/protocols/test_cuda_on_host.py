@@ -12,7 +12,7 @@ import rsir_fast as rf
 from cuda_on_host import on_host
 from op_support import same_bits
 from rsir_fast import metrics
-from rsir_fast.ops import _device_topk
+from rsir_fast.ops.engines import device_euclidean
 from rsir_fast.protocols import ge2018
 from rsir_fast.report import result_json
 
@@ -45,7 +45,7 @@ def test_map_and_anmrr_have_the_same_bits(features, monkeypatch):
     expected = next(iter(rf.rank_database(matrix, matrix, normalize="row")))
     nearest = rf.euclidean_topk(matrix, matrix, 10, normalize="row")
     on_host(monkeypatch)
-    monkeypatch.setattr(_device_topk, "CERTIFY_ELEMENTS", 0)
+    monkeypatch.setattr(device_euclidean, "CERTIFY_ELEMENTS", 0)
     distances, ids = by_tensors(matrix)
     assert same_bits(distances, expected.distances)
     assert same_bits(ids, expected.ids)
@@ -77,7 +77,7 @@ def test_an_evaluation_on_the_device_writes_the_same_bytes(features, monkeypatch
 
     on_host(monkeypatch)
     monkeypatch.setattr(ge2018, "_moved", move)
-    monkeypatch.setattr(_device_topk, "CERTIFY_ELEMENTS", 0)
+    monkeypatch.setattr(device_euclidean, "CERTIFY_ELEMENTS", 0)
     found = rf.evaluate_ge2018(hostile, device="cpu", **settings)
     assert len(moved) == 1
     assert result_json(without_timing(found.result)) == result_json(without_timing(expected.result))

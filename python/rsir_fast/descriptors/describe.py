@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from rsir_fast.base.progress import OnProgress
 from rsir_fast.base.reading import as_record, reading
+from rsir_fast.base.sealed import checked, checksums, seal
 from rsir_fast.datasets import Dataset, open_dataset
 from rsir_fast.descriptors.descriptor import Descriptor, Learnt
 from rsir_fast.descriptors.ordered import in_order
@@ -158,10 +159,8 @@ class _Stored(BaseModel):
 
 
 def _written(learnt: Learnt, recipe: dict[str, Any]) -> bytes:
-    from safetensors.numpy import save
-
     content = json.dumps({"recipe": recipe, "facts": learnt.facts}, sort_keys=True)
-    return save({name: np.ascontiguousarray(values) for name, values in learnt.arrays.items()}, {_METADATA: content})
+    return seal(learnt.arrays, {_METADATA: content})
 
 
 def read_learnt(folder: Path, recipe: dict[str, Any] | None = None) -> Learnt | None:
@@ -190,7 +189,8 @@ def read_learnt(folder: Path, recipe: dict[str, Any] | None = None) -> Learnt | 
             stored = as_record(_Stored, file.metadata()[_METADATA])
             if recipe is not None and stored.recipe != recipe:
                 return None
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+            table = checksums(file.metadata())
+            arrays = {name: checked(name, file.get_tensor(name), table) for name in file.keys()}  # noqa: SIM118
             return Learnt(arrays, stored.facts)
     except FeaturesError:
         return None

@@ -5,12 +5,17 @@ from rsir_fast.ops.euclidean_topk import euclidean_topk
 from rsir_fast.ops.gaussian_normalize import GaussianStatistics, gaussian_normalize, gaussian_statistics
 from rsir_fast.ops.hamming_topk import hamming_topk
 from rsir_fast.ops.pack_codes import pack_codes
-from rsir_fast.ops.prepare import PreparedDatabase, prepare
-from rsir_fast.ops.prepared_codes import PreparedCodes, prepare_codes
-from rsir_fast.ops.prepared_tensor import PreparedTensor
+from rsir_fast.ops.prepare import (
+    PreparedCodes,
+    PreparedDatabase,
+    PreparedTensor,
+    ShardedCodes,
+    ShardedDatabase,
+    prepare,
+    prepare_codes,
+)
 from rsir_fast.ops.rank_database import RankedBlock, rank_database
 from rsir_fast.ops.relevant_ranks import RelevantRanks, relevant_ranks
-from rsir_fast.ops.sharded import ShardedCodes, ShardedDatabase
 
 __all__ = [
     "GaussianStatistics",

@@ -21,15 +21,9 @@ from rsir_fast.base.arrays import (
 )
 from rsir_fast.base.foreign import remedy_for
 
-__all__ = ["FloatRows", "as_codes", "as_float", "as_rows", "check_rank", "is_cuda_tensor", "traced"]
+__all__ = ["FloatRows", "as_codes", "as_float", "as_rows", "check_rank", "is_cuda_tensor"]
 
 _CODE = np.dtype(np.uint8)
-
-
-def traced(*operands: object) -> bool:
-    """Tell whether torch is tracing (torch.compile, torch.export) and all `operands` are its tensors."""
-    torch = sys.modules.get("torch")
-    return torch is not None and torch.compiler.is_compiling() and all(isinstance(x, torch.Tensor) for x in operands)
 
 
 def is_cuda_tensor(x: object) -> bool:

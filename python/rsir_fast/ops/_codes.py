@@ -5,7 +5,7 @@ from __future__ import annotations
 from rsir_fast.base.compiled import cpu
 from rsir_fast.base.counts import as_count
 
-__all__ = ["check_same_codes", "code_length"]
+__all__ = ["check_same_codes", "code_length", "common_length"]
 
 
 def code_length(width: int, bits: int | None) -> int:
@@ -25,6 +25,21 @@ def code_length(width: int, bits: int | None) -> int:
     if length > most:
         raise ValueError(f"bits: expected codes of at most {most} bits, got {length}; use shorter codes")
     return length
+
+
+def common_length(queries: int, database: int, bits: int | None) -> int:
+    """Return the length in bits of codes of both sides, of so many bytes each.
+
+    Raises
+    ------
+    ValueError
+        They differ, or as `code_length`.
+    """
+    if queries != database:
+        raise ValueError(
+            f"queries have {queries} bytes a code, the database has {database}; expected codes of one length"
+        )
+    return code_length(queries, bits)
 
 
 def check_same_codes(width: int, made_with: int, bits: int | None) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from rsir_fast.base.arrays import Array, is_torch
 
-__all__ = ["delivered", "given_answer", "given_array", "host_views", "new_answer"]
+__all__ = ["delivered", "given_answer", "given_array", "given_codes", "host_views", "new_answer"]
 
 
 def given_answer(out: Any, inputs: tuple[Any, Any], k: int, dtype: str) -> tuple[Any, Any] | None:
@@ -56,6 +56,12 @@ def given_array(array: Any, name: str, inputs: tuple[Any, ...], shape: tuple[int
         if first < used[1] and used[0] < end:
             raise ValueError(f"{name}: expected memory of its own, got some that is read or written for this call")
     return array.detach() if is_torch(array) else array
+
+
+def given_codes(out: Any, u: Any) -> Any:
+    """Check what a caller gives to be written with the packed codes of `u`, and return it."""
+    n, b = u.shape
+    return given_array(out, "out", (u,), (n, (b + 7) // 8), "uint8")
 
 
 def new_answer(q: int, k: int, dtype: Any) -> tuple[Array, Array]:

@@ -2,25 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
-from rsir_fast.base.arrays import Restore, unchanged
-from rsir_fast.base.compiled import choose_isa, cpu
-from rsir_fast.base.cores import choose_threads
-from rsir_fast.base.counts import as_count
-from rsir_fast.ops._arrays import FloatRows, as_float, as_rows, traced
-from rsir_fast.ops._device_topk import check_normalize, euclidean_operands
-from rsir_fast.ops._device_topk import euclidean_search as search_on_device
-from rsir_fast.ops._outputs import delivered, given_answer, host_views, new_answer
-from rsir_fast.ops._plan import METHODS, Method, SearchPlan, choose_pass, is_tiny
-from rsir_fast.ops._settings import check_settings
-from rsir_fast.ops.prepare import MAX_WIDTH, PreparedDatabase, check_items, make_sidecar, normalized_rows, stored_rows
-from rsir_fast.ops.prepared_tensor import PreparedTensor
-from rsir_fast.ops.sharded import ShardedDatabase
+from rsir_fast.ops._engine import engine_for, refuse_not_finite
+from rsir_fast.ops._plan import METHODS, Method
+from rsir_fast.ops._tracing import operators_if_traced
+from rsir_fast.ops.engines.search import answer
 
 __all__ = ["euclidean_topk"]
 
@@ -123,7 +110,8 @@ def euclidean_topk(
         raise ValueError(f"nan: expected 'last' or 'raise', got {nan!r}")
     if method not in METHODS:
         raise ValueError(f"method: expected 'auto', 'certified' or 'dense', got {method!r}")
-    if out is None and traced(queries, database):
+    traced = operators_if_traced(queries, database, k=k, threads=threads, isa=isa) if out is None else None
+    if traced is not None:
         if nan == "raise":
             raise ValueError("nan='raise' looks at the numbers, which torch.compile and torch.export do not have yet")
         if explain:
@@ -131,125 +119,12 @@ def euclidean_topk(
                 "explain: expected False within torch.compile and torch.export, which keep tensors only, got True; "
                 "ask for the plan outside of them"
             )
-        check_settings(k, threads, isa)
-        from rsir_fast.ops import _torch_ops
-
-        answer: tuple[Any, ...] = _torch_ops.euclidean_topk(queries, database, k, normalize or "none")
-        return answer
+        found: tuple[Any, ...] = traced.euclidean_topk(queries, database, k, normalize or "none")
+        return found
     if nan == "raise":
-        _refuse_nan(queries, "queries")
-        _refuse_nan(database, "database")
-    if isinstance(database, ShardedDatabase) and method == "auto" and not explain:
-        on_device, restore = database.bring(queries, normalize)
-        k = as_count(k, "k")
-        given_answer(out, (queries, database), k, "float32")
-        distances, ids = database.topk(on_device, k)
-        return delivered(out, None, (restore(distances), restore(ids)))
-    if method == "auto" and not explain and (operands := euclidean_operands(queries, database, normalize)) is not None:
-        k = as_count(k, "k")
-        given = given_answer(out, (queries, database), k, "float32")
-        written = given if operands.restore is unchanged else None
-        return delivered(out, written, search_on_device(operands, k, written))
-    wanted, items, restore = float_operands(queries, database, normalize, threads=threads, isa=isa)
-    k = as_count(k, "k")
-    written = host_views(given_answer(out, (queries, database), k, "float32"))
-    distances, ids, plan = search(wanted, items, k, method=method, out=written, threads=threads, isa=isa)
-    answer = delivered(out, written, (restore(distances), restore(ids)))
-    return (*answer, plan()) if explain else answer
-
-
-def float_operands(
-    queries: Any, database: Any, normalize: str | None, *, threads: int | None, isa: str | None
-) -> tuple[FloatRows, PreparedDatabase | FloatRows, Restore]:
-    """Return both sides as the kernels read them, normalised if asked, and the way back."""
-    if isinstance(database, (PreparedTensor, ShardedDatabase)):
-        raise ValueError(
-            f"database: expected one that the CPU can read, got a {type(database).__name__}, which is searched on its "
-            "devices only, by euclidean_topk without method and explain and by rank_database; pass the matrix it was "
-            "made of"
-        )
-    rows, restore = as_rows(queries, "queries")
-    if isinstance(database, PreparedDatabase):
-        check_normalize(database.normalize, normalize)
-        _check_width(rows, database.rows)
-        return normalized_rows(rows, queries, database.normalize, threads=threads, isa=isa), database, restore
-    items = rows if database is queries else as_rows(database, "database")[0]
-    _check_width(rows, items)
-    check_items(items)
-    normalize = "none" if normalize is None else normalize
-    wanted = normalized_rows(rows, queries, normalize, threads=threads, isa=isa)
-    same = items is rows
-    return wanted, wanted if same else normalized_rows(items, database, normalize, threads=threads, isa=isa), restore
-
-
-def search(
-    queries: FloatRows,
-    database: PreparedDatabase | FloatRows,
-    k: int,
-    *,
-    method: Method = "auto",
-    out: tuple[Any, Any] | None = None,
-    threads: int | None,
-    isa: str | None,
-) -> tuple[NDArray[np.float32], NDArray[np.int64], Callable[[], SearchPlan]]:
-    """Run the kernel on checked operands; the plan is made only when asked for."""
-    prepared = isinstance(database, PreparedDatabase)
-    rows = stored_rows(database)
-    q, d = queries.array.shape
-    n = rows.array.shape[0]
-    sidecar = database.sidecar if isinstance(database, PreparedDatabase) else None
-    wild = 0 if sidecar is None else sidecar.wild
-    chosen, reason = choose_pass(q, n, d, k, prepared=prepared, max_width=MAX_WIDTH, wild=wild, method=method)
-    if chosen == "certified" and sidecar is None:
-        sidecar = make_sidecar(rows, k=k, threads=threads, isa=isa)
-        wild = sidecar.wild  # known only now
-        chosen, reason = choose_pass(q, n, d, k, prepared=prepared, max_width=MAX_WIDTH, wild=wild, method=method)
-    if chosen == "dense":
-        sidecar = None
-    distances, ids = out or new_answer(q, k, np.float32)
-    count = choose_threads(threads, tiny=is_tiny(q, n, d, chosen))
-    ran, candidates, decided, dense = cpu().euclidean_topk(
-        queries.array,
-        q,
-        queries.dtype,
-        rows.array,
-        n,
-        rows.dtype,
-        d,
-        sidecar,
-        k,
-        distances,
-        ids,
-        count,
-        choose_isa(isa),
-    )
-    return distances, ids, lambda: SearchPlan(chosen, reason, prepared, ran, count, candidates, decided, dense)
-
-
-def _check_width(queries: FloatRows, items: FloatRows) -> None:
-    if queries.array.shape[1] != items.array.shape[1]:
-        raise ValueError(
-            f"queries have {queries.array.shape[1]} features, the database has {items.array.shape[1]}; "
-            "expected both from the same backbone and layer"
-        )
-
-
-def _refuse_nan(vectors: Any, name: str) -> None:
-    if isinstance(vectors, ShardedDatabase):
-        rows = vectors.not_finite().numpy()
-    else:
-        if isinstance(vectors, PreparedTensor):
-            vectors = vectors.rows
-        values = _widened(vectors.rows) if isinstance(vectors, PreparedDatabase) else as_float(vectors, name)[0]
-        rows = np.flatnonzero(~np.isfinite(values).all(axis=1))
-    if rows.size:
-        raise ValueError(
-            f"{name}: expected finite values (nan='raise'), found NaN or infinity in {rows.size} rows, "
-            f"first in row {rows[0]}; drop these rows, or use nan='last'"
-        )
-
-
-def _widened(rows: FloatRows) -> Any:
-    if rows.dtype != "bf2":
-        return rows.array
-    return (rows.array.astype(np.uint32) << 16).view(np.float32)
+        refuse_not_finite(queries, "queries")
+        refuse_not_finite(database, "database")
+    engine = engine_for(queries, database, on_host=explain or method != "auto")
+    search: Any = engine.euclidean(queries, database, normalize, method=method, threads=threads, isa=isa)
+    nearest = answer(search, k, out, (queries, database))
+    return (*nearest, search.plan()) if explain else nearest

@@ -2,34 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
-from rsir_fast.base.arrays import Array, as_host, is_torch
-from rsir_fast.base.compiled import choose_isa, cpu
-from rsir_fast.base.cores import choose_threads
-from rsir_fast.ops._arrays import as_float, traced
-from rsir_fast.ops._device import device_module, dtype_name, plain_on_device, same_device, stream_of
-from rsir_fast.ops._settings import check_settings
+from rsir_fast.ops._engine import engine_for
+from rsir_fast.ops._tracing import operators_if_traced
+from rsir_fast.ops.engines.statistics import GaussianStatistics
 
 __all__ = ["GaussianStatistics", "gaussian_normalize", "gaussian_statistics"]
-
-
-class GaussianStatistics(NamedTuple):
-    """Mean and population standard deviation of each feature over a database.
-
-    Attributes
-    ----------
-    mean, std : numpy.ndarray, or torch.Tensor on the device of a CUDA database
-        Shape [l], float64.
-    """
-
-    mean: Any
-    std: Any
 
 
 def gaussian_normalize(
@@ -94,31 +73,11 @@ def gaussian_normalize(
         raise ValueError(f"axis: expected 'row' or 'feature', got {axis!r}")
     if axis == "row" and statistics is not None:
         raise ValueError("statistics: expected None with axis='row', whose mean and deviation are each row's own")
-    if traced(features) and out is None and statistics is None:
-        check_settings(None, threads, isa)
-        from rsir_fast.ops import _torch_ops
-
-        return _torch_ops.gaussian_normalize(features, axis)
-    if (compiled := device_module(features)) is not None and features.is_floating_point():
-        return _normalize_on_device(features, axis, out, statistics, compiled)
-    values, restore = as_float(features, "features")
-    result, target = _output(out, values)
-    n, d = values.shape
-    settings = choose_threads(threads), choose_isa(isa)
-    dtype = values.dtype.str[1:]
-    if axis == "row":
-        cpu().gaussian_normalize(values, n, d, dtype, result, *settings)
-    else:
-        if n == 0 and statistics is None:
-            return restore(result) if target is None else out
-        given = gaussian_statistics(values, threads=threads, isa=isa) if statistics is None else statistics
-        mean, std = _checked(given, d, _on_host)
-        cpu().gaussian_apply(values, n, d, dtype, mean, std, result, *settings)
-    if target is None:
-        return restore(result)
-    if target is not result:
-        target[...] = result
-    return out
+    if out is None and statistics is None:
+        operators = operators_if_traced(features, threads=threads, isa=isa)
+        if operators is not None:
+            return operators.gaussian_normalize(features, axis)
+    return engine_for(features).normalize(features, axis, out, statistics, threads=threads, isa=isa)
 
 
 def gaussian_statistics(features: Any, *, threads: int | None = None, isa: str | None = None) -> GaussianStatistics:
@@ -154,132 +113,4 @@ def gaussian_statistics(features: Any, *, threads: int | None = None, isa: str |
     >>> rf.gaussian_statistics(np.array([[1.0, 10.0], [3.0, 10.0]]))
     GaussianStatistics(mean=array([ 2., 10.]), std=array([1., 0.]))
     """
-    if (compiled := device_module(features)) is not None and features.is_floating_point():
-        return _statistics_on_device(plain_on_device(features, "features", "d"), compiled)
-    values, _ = as_float(features, "features")
-    n, d = values.shape
-    _check_rows(n, d)
-    mean, std = np.empty(d), np.empty(d)
-    cpu().gaussian_statistics(
-        values,
-        n,
-        d,
-        values.dtype.str[1:],
-        mean,
-        std,
-        choose_threads(threads),
-        choose_isa(isa),
-    )
-    return GaussianStatistics(mean, std)
-
-
-def _check_rows(n: int, d: int) -> None:
-    if n == 0:
-        raise ValueError("features: expected at least one row to take statistics of, got shape " + str([n, d]))
-
-
-def _checked(statistics: GaussianStatistics, d: int, take: Callable[[Any], Any]) -> GaussianStatistics:
-    """Return given statistics as `take` makes float64 arrays of them, where the features are."""
-    try:
-        mean, std = (take(values) for values in statistics)
-    except (TypeError, ValueError):
-        raise TypeError(
-            f"statistics: expected what gaussian_statistics returns, got {type(statistics).__name__}"
-        ) from None
-    for name, values in (("mean", mean), ("std", std)):
-        if tuple(values.shape) != (d,):
-            raise ValueError(
-                f"statistics.{name}: expected shape [{d}], one value per feature, got {list(values.shape)}; "
-                "take them from a database with as many features"
-            )
-    return GaussianStatistics(mean, std)
-
-
-def _on_host(values: Any) -> NDArray[np.float64]:
-    return np.ascontiguousarray(as_host(values, "statistics")[0] if is_torch(values) else values, dtype=np.float64)
-
-
-def _on_device(values: Any, device: Any) -> Any:
-    torch = sys.modules["torch"]
-    given = values.detach().resolve_neg() if is_torch(values) else torch.from_numpy(np.array(values, dtype=np.float64))
-    return given.to(device, torch.float64).contiguous()
-
-
-def _output(out: Any, values: Array) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-    """Return (where the kernel writes, the caller's array or None); the two differ where the kernel cannot write."""
-    if out is None:
-        return np.empty(values.shape, dtype=np.float32), None
-    plain = isinstance(out, np.ndarray)
-    if not (plain or (is_torch(out) and str(out.device) == "cpu" and str(out.dtype) == "torch.float32")):
-        kind = f"{type(out).__name__} {getattr(out, 'dtype', '')} {getattr(out, 'device', '')}".strip()
-        raise TypeError(f"out: expected a NumPy array or a float32 torch tensor in host memory, got {kind}")
-    target, _ = as_host(out, "out")
-    if target.shape != values.shape or target.dtype.name != "float32":
-        raise ValueError(
-            f"out: expected float32 of shape {list(values.shape)}, got {target.dtype.name} of shape "
-            f"{list(target.shape)}"
-        )
-    if not target.flags.writeable:
-        raise ValueError("out: expected a writable array, got a read-only one")
-    in_place = target.ctypes.data == values.ctypes.data and values.dtype == np.float32
-    apart = in_place or not np.may_share_memory(target, values)
-    direct = apart and target.flags.c_contiguous and target.flags.aligned and target.dtype.isnative
-    return (target if direct else np.empty(values.shape, dtype=np.float32)), target
-
-
-def _normalize_on_device(
-    features: Any, axis: str, out: Any, statistics: GaussianStatistics | None, compiled: Any
-) -> Any:
-    torch = sys.modules["torch"]
-    values = plain_on_device(features, "features", "d")
-    n, d = values.shape
-    if out is not None:
-        if not same_device(features, out) or out.dtype != torch.float32:
-            kind = f"{type(out).__name__} {getattr(out, 'dtype', '')} {getattr(out, 'device', '')}".strip()
-            raise TypeError(f"out: expected a float32 torch tensor on {features.device}, as features is, got {kind}")
-        if out.shape != values.shape:
-            raise ValueError(
-                f"out: expected float32 of shape {list(values.shape)}, got float32 of shape {list(out.shape)}"
-            )
-    given = None
-    if axis == "feature":
-        if statistics is not None:
-            given = _checked(statistics, d, lambda x: _on_device(x, values.device))
-        elif n > 0:
-            given = _statistics_on_device(values, compiled)
-    # The kernels read what they write before they write it, so that they may work in place; any other overlap could be
-    # overwritten.
-    direct = out is not None and out.is_contiguous() and (_in_place(values, out) or not _overlap(values, out))
-    target = out.detach() if direct else torch.empty((n, d), dtype=torch.float32, device=features.device)
-    matrix = values.data_ptr(), n, d, dtype_name(values)
-    if axis == "row":
-        compiled.gaussian_normalize(*matrix, target.data_ptr(), *stream_of(features))
-    elif given is not None:
-        scale = torch.empty_like(given.mean)
-        places = (x.data_ptr() for x in (*given, scale, target))
-        compiled.gaussian_apply(*matrix, *places, *stream_of(features))
-    if out is None:
-        return target
-    if not direct:
-        out.detach().copy_(target)
-    return out
-
-
-def _statistics_on_device(values: Any, compiled: Any) -> GaussianStatistics:
-    torch = sys.modules["torch"]
-    n, d = values.shape
-    _check_rows(n, d)
-    workspace = torch.empty(compiled.gaussian_statistics_bytes(d), dtype=torch.uint8, device=values.device)
-    mean, std = (torch.empty(d, dtype=torch.float64, device=values.device) for _ in range(2))
-    places = (x.data_ptr() for x in (workspace, mean, std))
-    compiled.gaussian_statistics(values.data_ptr(), n, d, dtype_name(values), *places, *stream_of(values))
-    return GaussianStatistics(mean, std)
-
-
-def _in_place(values: Any, out: Any) -> bool:
-    return bool(values.data_ptr() == out.data_ptr() and values.dtype == out.dtype)
-
-
-def _overlap(a: Any, b: Any) -> bool:
-    ends = a.data_ptr() + a.numel() * a.element_size(), b.data_ptr() + b.numel() * b.element_size()
-    return bool(a.data_ptr() < ends[1] and b.data_ptr() < ends[0])
+    return engine_for(features).statistics(features, threads=threads, isa=isa)

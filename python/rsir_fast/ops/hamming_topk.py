@@ -4,28 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from rsir_fast.base.arrays import Restore
-from rsir_fast.base.compiled import choose_isa, cpu
-from rsir_fast.base.cores import choose_threads
-from rsir_fast.base.counts import as_count
-from rsir_fast.ops._arrays import as_codes, check_rank, traced
-from rsir_fast.ops._codes import check_same_codes, code_length
-from rsir_fast.ops._device import device_module, dtype_name, same_device
-from rsir_fast.ops._device_topk import MOST_WORDS, hamming_on_device, whole_words
-from rsir_fast.ops._outputs import delivered, given_answer, host_views, new_answer
-from rsir_fast.ops._settings import check_settings
-from rsir_fast.ops.prepared_codes import PreparedCodes, check_items
-from rsir_fast.ops.sharded import ShardedCodes
+from rsir_fast.ops._engine import engine_for
+from rsir_fast.ops._tracing import operators_if_traced
+from rsir_fast.ops.engines.search import answer
 
 __all__ = ["hamming_topk"]
-
-Codes = NDArray[np.uint8]
-
-TINY = 1 << 22
-"""Bits of queries times codes: less is done before another thread is awake."""
 
 
 def hamming_topk(
@@ -88,83 +71,9 @@ def hamming_topk(
     >>> rf.hamming_topk(codes[:1], codes, k=3, bits=3)
     (array([[0, 1, 3]], dtype=int32), array([[0, 1, 2]]))
     """
-    if out is None and traced(queries, database):
-        check_settings(k, threads, isa)
-        from rsir_fast.ops import _torch_ops
-
-        answer: tuple[Any, Any] = _torch_ops.hamming_topk(queries, database, k, bits)
-        return answer
-    if isinstance(database, ShardedCodes):
-        on_device, restore = database.bring(queries, bits)
-        k = as_count(k, "k")
-        given_answer(out, (queries, database), k, "int32")
-        distances, ids = database.topk(on_device, k)
-        return delivered(out, None, (restore(distances), restore(ids)))
-    if (found := device_operands(queries, database, bits)) is not None:
-        compiled, wanted, items, length = found
-        k = as_count(k, "k")
-        given = given_answer(out, (queries, database), k, "int32")
-        return delivered(out, given, hamming_on_device(compiled, wanted, items, k, length, given))
-    wanted, items, length, restore = code_operands(queries, database, bits)
-    k = as_count(k, "k")
-    written = host_views(given_answer(out, (queries, database), k, "int32"))
-    distances, ids = search(wanted, items, k, length, out=written, threads=threads, isa=isa)
-    return delivered(out, written, (restore(distances), restore(ids)))
-
-
-def code_operands(queries: Any, database: Any, bits: int | None) -> tuple[Codes, Codes | PreparedCodes, int, Restore]:
-    """Return both sides as the kernel takes them, the code length, and the way back."""
-    wanted, restore = as_codes(queries, "queries")
-    width = wanted.shape[1]
-    if isinstance(database, PreparedCodes):
-        check_same_codes(width, database.bits, bits)
-        return wanted, database, database.bits, restore
-    items = wanted if database is queries else as_codes(database, "database")[0]
-    return wanted, items, _common_length(width, items.shape, bits), restore
-
-
-def _common_length(width: int, database: tuple[int, ...], bits: int | None) -> int:
-    if database[1] != width:
-        raise ValueError(
-            f"queries have {width} bytes a code, the database has {database[1]}; expected codes of one length"
-        )
-    length = code_length(width, bits)
-    check_items(database[0], "database")
-    return length
-
-
-def device_operands(queries: Any, database: Any, bits: int | None) -> tuple[Any, Any, Any, int] | None:
-    """Return the CUDA module, both sides as it reads them, and the code length; None where that is the CPU's work."""
-    if (compiled := device_module(queries)) is None or not same_device(queries, database):
-        return None
-    if dtype_name(queries) != "uint8" or dtype_name(database) != "uint8":
-        return None
-    check_rank(queries, "queries", "bytes")
-    check_rank(database, "database", "bytes")
-    if queries.shape[1] > 8 * MOST_WORDS:
-        return None
-    length = _common_length(queries.shape[1], database.shape, bits)
-    wanted = whole_words(queries)
-    return compiled, wanted, wanted if database is queries else whole_words(database), length
-
-
-def search(
-    queries: Codes,
-    database: Codes | PreparedCodes,
-    k: int,
-    bits: int,
-    *,
-    out: tuple[Any, Any] | None = None,
-    threads: int | None,
-    isa: str | None,
-) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """Run the kernel on checked operands."""
-    q, n = len(queries), len(database)
-    distances, ids = out or new_answer(q, k, np.int32)
-    if isinstance(database, PreparedCodes):
-        kernel, items = cpu().hamming_topk_prepared, database.planes
-    else:
-        kernel, items = cpu().hamming_topk, database
-    count = choose_threads(threads, tiny=q * n * bits < TINY)
-    kernel(queries, q, items, n, bits, k, distances, ids, count, choose_isa(isa))
-    return distances, ids
+    traced = operators_if_traced(queries, database, k=k, threads=threads, isa=isa) if out is None else None
+    if traced is not None:
+        found: tuple[Any, Any] = traced.hamming_topk(queries, database, k, bits)
+        return found
+    engine = engine_for(queries, database, elements="uint8")
+    return answer(engine.hamming(queries, database, bits, threads=threads, isa=isa), k, out, (queries, database))

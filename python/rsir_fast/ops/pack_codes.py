@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
-import numpy as np
-
-from rsir_fast.base.compiled import choose_isa, cpu
-from rsir_fast.base.cores import choose_threads
-from rsir_fast.ops._arrays import as_float, traced
-from rsir_fast.ops._device import device_module, dtype_name, plain_on_device, stream_of
-from rsir_fast.ops._outputs import delivered, given_array, host_views
-from rsir_fast.ops._settings import check_settings
+from rsir_fast.ops._engine import engine_for
+from rsir_fast.ops._tracing import operators_if_traced
 
 __all__ = ["pack_codes"]
 
@@ -55,25 +48,7 @@ def pack_codes(u: Any, *, out: Any = None, threads: int | None = None, isa: str 
     >>> rf.pack_codes(np.array([[0.3, -2.0, 0.0, 1.0]]))
     array([[9]], dtype=uint8)
     """
-    if out is None and traced(u):
-        check_settings(None, threads, isa)
-        from rsir_fast.ops import _torch_ops
-
-        return _torch_ops.pack_codes(u)
-    if (compiled := device_module(u)) is not None and u.is_floating_point():
-        values = plain_on_device(u, "u", "b")
-        n, b = values.shape
-        codes = values.new_empty((n, (b + 7) // 8), dtype=sys.modules["torch"].uint8) if out is None else _given(out, u)
-        compiled.pack_codes(values.data_ptr(), n, b, dtype_name(values), codes.data_ptr(), *stream_of(u))
-        return codes if out is None else out
-    values, restore = as_float(u, "u")
-    n, b = values.shape
-    written = None if out is None else host_views((_given(out, u),))
-    (codes,) = written or (np.empty((n, (b + 7) // 8), dtype=np.uint8),)
-    cpu().pack_codes(values, n, b, values.dtype.str[1:], codes, choose_threads(threads), choose_isa(isa))
-    return delivered(None if out is None else (out,), written, (restore(codes),))[0]
-
-
-def _given(out: Any, u: Any) -> Any:
-    n, b = u.shape
-    return given_array(out, "out", (u,), (n, (b + 7) // 8), "uint8")
+    operators = operators_if_traced(u, threads=threads, isa=isa) if out is None else None
+    if operators is not None:
+        return operators.pack_codes(u)
+    return engine_for(u).pack(u, out, threads=threads, isa=isa)

@@ -4,85 +4,22 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-import numpy as np
-
-from rsir_fast.base.compiled import choose_isa, cpu
-from rsir_fast.base.cores import choose_threads
-from rsir_fast.ops._arrays import FloatRows, as_rows
-from rsir_fast.ops._device import device_module
-from rsir_fast.ops.gaussian_normalize import gaussian_normalize
-from rsir_fast.ops.prepared_tensor import PreparedTensor, prepare_tensor
-from rsir_fast.ops.sharded import ShardedDatabase, shard_features
+from rsir_fast.ops._engine import engine_for
+from rsir_fast.ops.engines import host, sharded
+from rsir_fast.ops.engines.device_prepared import PreparedTensor
+from rsir_fast.ops.engines.host_euclidean import PreparedDatabase
+from rsir_fast.ops.engines.host_hamming import PreparedCodes
+from rsir_fast.ops.engines.sharded import ShardedCodes, ShardedDatabase
 
 __all__ = [
-    "MAX_ITEMS",
-    "MAX_WIDTH",
+    "PreparedCodes",
     "PreparedDatabase",
-    "check_resident",
-    "make_sidecar",
-    "normalized_rows",
+    "PreparedTensor",
+    "ShardedCodes",
+    "ShardedDatabase",
     "prepare",
-    "stored_rows",
+    "prepare_codes",
 ]
-
-MAX_ITEMS = 2**32 - 1
-"""Item ids take 32 bits of a 64-bit sort key."""
-
-MAX_WIDTH = 65_536
-"""Columns of an int8 copy: beyond, a dot product of codes could overflow 32 bits."""
-
-
-class PreparedDatabase:
-    """A feature matrix with the integer copy that certified search reads; made by `prepare`.
-
-    Attributes
-    ----------
-    rows : FloatRows
-        The matrix, normalised if asked, as it is stored.
-    normalize : {"none", "row"}
-    sidecar : object or None
-        The integer copy; None where the matrix has no rows or no (or too many) columns for one.
-    """
-
-    instead_of_array = (
-        "it is a database of euclidean_topk, rank_database and relevant_ranks; elsewhere pass the matrix it was made of"
-    )
-
-    def __init__(self, rows: FloatRows, normalize: Literal["none", "row"], sidecar: Any) -> None:
-        self.rows = rows
-        self.normalize = normalize
-        self.sidecar = sidecar
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Rows and columns."""
-        n, d = self.rows.array.shape
-        return n, d
-
-    @property
-    def precision(self) -> Literal["int8", "int16"] | None:
-        """Size of the codes of the integer copy."""
-        return None if self.sidecar is None else self.sidecar.precision
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes held: the matrix and its integer copy."""
-        return int(self.rows.array.nbytes) + (0 if self.sidecar is None else int(self.sidecar.nbytes))
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __repr__(self) -> str:
-        n, d = self.shape
-        stored = {"f2": "float16", "bf2": "bfloat16", "f4": "float32", "f8": "float64"}[self.rows.dtype]
-        return (
-            f"PreparedDatabase({n} x {d} {stored}, normalize={self.normalize!r}, precision={self.precision!r}, "
-            f"{self.nbytes / 2**20:.1f} MiB)"
-        )
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        # The integer copy is quicker to make again than to store.
-        return _from_rows, (self.rows, self.normalize, self.precision)
 
 
 def prepare(
@@ -174,58 +111,79 @@ def prepare(
     if normalize not in ("none", "row"):
         raise ValueError(f"normalize: expected 'none' or 'row', got {normalize!r}")
     if devices is not None:
-        return shard_features(database, normalize, precision, copy, devices, memory)
-    check_resident(memory)
-    if device_module(database) is not None and database.is_floating_point():
-        return prepare_tensor(database, normalize, precision, copy)
-    rows, _ = as_rows(database, "database")
-    ready = normalized_rows(rows, database, normalize, threads=threads, isa=isa)
-    if copy and ready is rows:
-        ready = FloatRows(ready.array.copy(), ready.dtype)
-    if ready is not rows:
-        ready.array.flags.writeable = False  # a change would not reach the integer copy
-    check_items(ready)
-    return PreparedDatabase(ready, normalize, make_sidecar(ready, precision=precision, threads=threads, isa=isa))
+        return sharded.prepare(database, normalize, precision, copy, devices, memory)
+    _check_resident(memory)
+    prepared: PreparedDatabase | PreparedTensor = engine_for(database).prepare(
+        database, normalize, precision, copy, threads=threads, isa=isa
+    )
+    return prepared
 
 
-def check_resident(memory: object) -> None:
+def prepare_codes(
+    codes: Any,
+    bits: int | None = None,
+    *,
+    devices: Any = None,
+    memory: int | None = None,
+    threads: int | None = None,
+    isa: str | None = None,
+) -> PreparedCodes | ShardedCodes:
+    """Transpose codes into bit planes, the form that `hamming_topk` searches fastest.
+
+    A search adds up, for 512 codes at a time, the planes of the bits in which a query is 1 (or 0, if those are fewer),
+    and so reads no more than half of the database. Unprepared codes are transposed in every search.
+
+    Parameters
+    ----------
+    codes : array, shape [n, bytes], uint8
+        Codes as made by `pack_codes`: a NumPy array, a torch tensor (any device) or a DLPack array.
+    bits : int, optional
+        Length of a code, by default all ``8 * bytes`` bits; bits beyond it are ignored.
+    devices, memory : optional
+        As in `prepare`: put consecutive codes on each of several CUDA devices, or send them there in each search.
+    threads, isa : optional
+        As in `gaussian_normalize`; they never change a byte of the result.
+
+    Returns
+    -------
+    PreparedCodes, or ShardedCodes with `devices`
+        PreparedCodes hold no reference to `codes`, which may be deleted: the planes alone answer a search.
+
+    Raises
+    ------
+    TypeError
+        The codes are no uint8 array.
+    ValueError
+        The shape is not [n, bytes], `bits` does not fit into the bytes given or is more than 65535, or `devices` or
+        `memory` are not as in `prepare`.
+
+    Notes
+    -----
+    O(n bits) time. The planes take ``(bits + log2(bits) + 1) / 8`` bytes a code, that is 8.9 for 64 bits, for n rounded
+    up to 4096 codes (512, if n is smaller); nothing more is needed to make them. On devices
+    the codes lie as they are, padded to 64-bit words; a search that sends them keeps two blocks on each device, and,
+    where codes are no whole words, a padded one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import rsir_fast as rf
+    >>> codes = np.arange(100, dtype=np.uint8)[:, None]
+    >>> database = rf.prepare_codes(codes)
+    >>> database
+    PreparedCodes(n=100, bits=8, nbytes=768)
+    >>> rf.hamming_topk(codes[7:8], database, k=3)
+    (array([[0, 1, 1]], dtype=int32), array([[7, 3, 5]]))
+    """
+    if devices is not None:
+        return sharded.prepare_codes(codes, bits, devices, memory)
+    _check_resident(memory)
+    return host.prepare_codes(codes, bits, threads=threads, isa=isa)
+
+
+def _check_resident(memory: object) -> None:
     """Refuse `memory` where there are no devices that it would be of."""
     if memory is not None:
         raise ValueError(
             f"memory: expected None without devices, got {memory!r}; it is for blocks on the devices named by devices="
         )
-
-
-def stored_rows(database: PreparedDatabase | FloatRows) -> FloatRows:
-    """Return the matrix of a database, prepared or not."""
-    return database.rows if isinstance(database, PreparedDatabase) else database
-
-
-def check_items(rows: FloatRows) -> None:
-    """Refuse more rows than ids can name."""
-    if rows.array.shape[0] > MAX_ITEMS:
-        raise ValueError(f"database: expected at most {MAX_ITEMS} rows, got {rows.array.shape[0]}; search it in parts")
-
-
-def normalized_rows(rows: FloatRows, source: Any, normalize: str, *, threads: int | None, isa: str | None) -> FloatRows:
-    """Return `rows` themselves, or what `gaussian_normalize` makes of the array `source` they were read from."""
-    if normalize not in ("none", "row"):
-        raise ValueError(f"normalize: expected 'none' or 'row', got {normalize!r}")
-    if normalize == "none":
-        return rows
-    values = source if rows.dtype == "bf2" else rows.array
-    return FloatRows(np.asarray(gaussian_normalize(values, threads=threads, isa=isa)), "f4")
-
-
-def make_sidecar(
-    rows: FloatRows, *, precision: str = "auto", k: int = 100, threads: int | None, isa: str | None
-) -> Any:
-    """Return the integer copy of a matrix, or None where there can be none."""
-    n, d = rows.array.shape
-    if n == 0 or not 1 <= d <= MAX_WIDTH:
-        return None
-    return cpu().Sidecar(rows.array, n, d, rows.dtype, precision, k, choose_threads(threads), choose_isa(isa))
-
-
-def _from_rows(rows: FloatRows, normalize: Literal["none", "row"], precision: str | None) -> PreparedDatabase:
-    return PreparedDatabase(rows, normalize, make_sidecar(rows, precision=precision or "auto", threads=None, isa=None))

@@ -5,16 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple
 
-from rsir_fast.base.arrays import Restore, unchanged
 from rsir_fast.base.counts import as_count
-from rsir_fast.ops._device_topk import euclidean_operands, hamming_on_device
-from rsir_fast.ops._device_topk import euclidean_search as euclidean_search_on_device
-from rsir_fast.ops.euclidean_topk import float_operands
-from rsir_fast.ops.euclidean_topk import search as euclidean_search
-from rsir_fast.ops.hamming_topk import code_operands, device_operands
-from rsir_fast.ops.hamming_topk import search as hamming_search
-from rsir_fast.ops.prepare import stored_rows
-from rsir_fast.ops.sharded import ShardedCodes, ShardedDatabase
+from rsir_fast.ops._engine import engine_for
+from rsir_fast.ops.engines.search import Search
 
 __all__ = ["RankedBlock", "rank_database"]
 
@@ -93,57 +86,20 @@ def rank_database(
     0 [[0, 2, 1], [1, 2, 0]]
     2 [[2, 0, 1]]
     """
-    wanted: Any
-    restore: Restore
+    search: Search
     if metric == "euclidean":
         if bits is not None:
             raise ValueError("bits: expected None with metric='euclidean'; it is the length of a Hamming code")
-        if isinstance(database, ShardedDatabase):
-            wanted, restore = database.bring(queries, normalize)
-            n, search_shards = len(database), database.topk
-
-            def rank(rows: Any) -> tuple[Any, Any]:
-                return search_shards(rows, n)
-
-        elif (operands := euclidean_operands(queries, database, normalize)) is not None:
-            wanted, n, restore = operands.queries, len(operands.database), unchanged
-
-            def rank(rows: Any) -> tuple[Any, Any]:
-                return euclidean_search_on_device(operands._replace(queries=rows), n)
-
-        else:
-            wanted, items, restore = float_operands(queries, database, normalize, threads=threads, isa=isa)
-            n = len(stored_rows(items))
-
-            def rank(rows: Any) -> tuple[Any, Any]:
-                return euclidean_search(rows, items, n, threads=threads, isa=isa)[:2]
-
+        engine = engine_for(queries, database)
+        search = engine.euclidean(queries, database, normalize, threads=threads, isa=isa)
     elif metric == "hamming":
         if normalize not in (None, "none"):
             raise ValueError(f"normalize: expected 'none' with metric='hamming', got {normalize!r}")
-        if isinstance(database, ShardedCodes):
-            wanted, restore = database.bring(queries, bits)
-            n, search_shards = len(database), database.topk
-
-            def rank(rows: Any) -> tuple[Any, Any]:
-                return search_shards(rows, n)
-
-        elif (found := device_operands(queries, database, bits)) is not None:
-            compiled, wanted, items, length = found
-            n, restore = len(items), unchanged
-
-            def rank(rows: Any) -> tuple[Any, Any]:
-                return hamming_on_device(compiled, rows, items, n, length)
-
-        else:
-            wanted, codes, length, restore = code_operands(queries, database, bits)
-            n = len(codes)
-
-            def rank(rows: Any) -> tuple[Any, Any]:
-                return hamming_search(rows, codes, n, length, threads=threads, isa=isa)
-
+        engine = engine_for(queries, database, elements="uint8")
+        search = engine.hamming(queries, database, bits, threads=threads, isa=isa)
     else:
         raise ValueError(f"metric: expected 'euclidean' or 'hamming', got {metric!r}")
+    n = search.n
     size = (
         max(1, BLOCK_BYTES // (12 * max(1, n)))
         if block is None
@@ -151,8 +107,8 @@ def rank_database(
     )
 
     def blocks() -> Iterator[RankedBlock]:
-        for start in range(0, len(wanted), size):
-            distances, ids = rank(wanted[start : start + size])
-            yield RankedBlock(start, restore(distances), restore(ids))
+        for start in range(0, search.q, size):
+            distances, ids = search.topk(n, rows=slice(start, start + size))
+            yield RankedBlock(start, search.restore(distances), search.restore(ids))
 
     return blocks()

@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rsir_fast.base.arrays import unchanged
-from rsir_fast.base.compiled import choose_isa, cpu
-from rsir_fast.base.cores import choose_threads
 from rsir_fast.base.counts import as_count
 from rsir_fast.base.numbers import as_integers, as_numbers
-from rsir_fast.ops._arrays import FloatRows
-from rsir_fast.ops._device_topk import Operands, euclidean_operands, euclidean_search
-from rsir_fast.ops.euclidean_topk import float_operands
-from rsir_fast.ops.prepare import stored_rows
+from rsir_fast.ops._engine import engine_for
+from rsir_fast.ops.engines.search import Labels
 
 __all__ = ["RelevantRanks", "relevant_ranks"]
-
-BLOCK_RANKS = 2**20
-"""Default number of ranks in a block: 8 MiB."""
-
-DEVICE_PAIRS = 2**25
-"""Default number of queries times items in a block on a CUDA device: their rankings take some 1.3 GiB for a moment."""
 
 
 class RelevantRanks(NamedTuple):
@@ -134,118 +122,16 @@ def relevant_ranks(
     >>> found.ranks.tolist(), found.drop_self().ranks.tolist()
     ([1, 4, 1, 3, 1, 3, 1, 4], [3, 2, 2, 3])
     """
-    if (operands := euclidean_operands(queries, database, normalize)) is not None:
-        labels = _labels(query_labels, item_labels, self_ids, len(operands.queries), len(operands.database))
-        return _on_device(operands, *labels, block)
-    wanted, prepared, _ = float_operands(queries, database, normalize, threads=threads, isa=isa)
-    items = stored_rows(prepared)
-    of_queries, of_items, own = _labels(query_labels, item_labels, self_ids, len(wanted), len(items))
-    relevant = _Members.find(of_queries, of_items)
-    size = _block_size(block, BLOCK_RANKS * len(wanted) // max(1, int(relevant.counts.sum())))
-
-    def blocks() -> Iterator[RelevantRanks]:
-        for start in range(0, len(wanted), size):
-            rows = slice(start, start + size)
-            part = None if own is None else own[rows]
-            yield _ranks(start, wanted[rows], items, relevant.of(rows), part, threads=threads, isa=isa)
-
-    return blocks()
+    search = engine_for(queries, database).euclidean(queries, database, normalize, threads=threads, isa=isa)
+    labels = _labels(query_labels, item_labels, self_ids, search.q, search.n)
+    size = None if block is None else as_count(block, "block", least=1, unit=" query a block")
+    return (RelevantRanks(*part) for part in search.ranks(labels, size))
 
 
-def _on_device(
-    operands: Operands,
-    query_labels: NDArray[np.int64],
-    item_labels: NDArray[np.int64],
-    own: NDArray[np.int64] | None,
-    block: int | None,
-) -> Iterator[RelevantRanks]:
-    """Rank on the device and read there where the relevant items stand: only their ranks come to the host."""
-    torch = sys.modules["torch"]
-    queries, n = operands.queries, len(operands.database)
-    size = _block_size(block, DEVICE_PAIRS // max(1, n))
-    of_queries, of_items = (torch.from_numpy(labels).to(queries.device) for labels in (query_labels, item_labels))
-    selves = None if own is None else torch.from_numpy(own).to(queries.device)
-
-    def blocks() -> Iterator[RelevantRanks]:
-        for start in range(0, len(queries), size):
-            rows = slice(start, start + size)
-            ids = euclidean_search(operands._replace(queries=queries[rows], restore=unchanged), n)[1]
-            relevant = of_items[ids] == of_queries[rows, None]
-            self_ranks = None if selves is None else (ids == selves[rows, None]).nonzero()[:, 1] + 1
-            yield RelevantRanks(
-                start,
-                relevant.sum(1).cpu().numpy(),
-                (relevant.nonzero()[:, 1] + 1).cpu().numpy(),
-                None if self_ranks is None else self_ranks.cpu().numpy(),
-            )
-
-    return blocks()
-
-
-class _Members(NamedTuple):
-    """The relevant items of every query: `counts` [q] of `items` from `first` [q] on."""
-
-    items: NDArray[np.int64]
-    first: NDArray[np.int64]
-    counts: NDArray[np.int64]
-
-    @classmethod
-    def find(cls, query_labels: NDArray[np.int64], item_labels: NDArray[np.int64]) -> _Members:
-        items = np.argsort(item_labels, kind="stable").astype(np.int64, copy=False)
-        by_label = item_labels[items]
-        first = np.searchsorted(by_label, query_labels, side="left").astype(np.int64, copy=False)
-        return cls(items, first, np.searchsorted(by_label, query_labels, side="right") - first)
-
-    def of(self, rows: slice) -> _Members:
-        return _Members(self.items, self.first[rows], self.counts[rows])
-
-
-def _ranks(
-    start: int,
-    queries: FloatRows,
-    database: FloatRows,
-    relevant: _Members,
-    own: NDArray[np.int64] | None,
-    *,
-    threads: int | None,
-    isa: str | None,
-) -> RelevantRanks:
-    """Run the kernel on checked operands."""
-    q, d = queries.array.shape
-    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(relevant.counts, dtype=np.int64)])
-    ranks = np.empty(offsets[-1], dtype=np.int64)
-    self_ranks = None if own is None else np.empty(q, dtype=np.int64)
-    cpu().relevant_ranks(
-        queries.array,
-        q,
-        queries.dtype,
-        database.array,
-        len(database),
-        database.dtype,
-        d,
-        relevant.items,
-        relevant.first,
-        offsets,
-        0 if own is None else own,
-        ranks,
-        0 if self_ranks is None else self_ranks,
-        choose_threads(threads),
-        choose_isa(isa),
-    )
-    return RelevantRanks(start, relevant.counts, ranks, self_ranks)
-
-
-def _block_size(block: int | None, by_default: int) -> int:
-    size = max(1, by_default) if block is None else as_count(block, "block", least=1, unit=" query a block")
-    return size
-
-
-def _labels(
-    query_labels: ArrayLike, item_labels: ArrayLike, self_ids: ArrayLike | None, q: int, n: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64] | None]:
+def _labels(query_labels: ArrayLike, item_labels: ArrayLike, self_ids: ArrayLike | None, q: int, n: int) -> Labels:
     """Return labels and own items, checked."""
     of_queries, of_items = _of_rows(query_labels, "query_labels", q), _of_rows(item_labels, "item_labels", n)
-    return of_queries, of_items, None if self_ids is None else _as_rows(self_ids, q, n)
+    return Labels(of_queries, of_items, None if self_ids is None else _as_rows(self_ids, q, n))
 
 
 def _of_rows(values: ArrayLike, name: str, length: int) -> NDArray[np.int64]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from typing import Any, Literal
 
-from rsir_fast.ops._device import Made, device_module, dtype_name, plain_on_device, stream_of
+from rsir_fast.ops.engines.tensors import Made, device_module, dtype_name, plain_on_device, stream_of
 
-__all__ = ["PreparedTensor", "make_copies", "prepare_tensor"]
+__all__ = ["CODES", "PreparedTensor", "make_copies", "prepare"]
 
 CODES = {"auto": ("half", "int8"), "int16": ("half",), "int8": ("int8",)}
 """Copies of a database by the precision asked for: half precision for many queries at once, int8 for few."""
@@ -37,6 +37,10 @@ class PreparedTensor:
         """Keep the memory, without this object too, until what the caller's current stream has queued is done."""
         self._made.used_here()
 
+    def not_finite(self) -> Any:
+        """Return the rows with a NaN or an infinity, in host memory; waits for the device."""
+        return (~self.rows.isfinite().all(dim=1)).nonzero()[:, 0].cpu().numpy()
+
     @property
     def shape(self) -> tuple[int, int]:
         """Rows and columns."""
@@ -63,8 +67,16 @@ class PreparedTensor:
         return PreparedTensor, (self.rows, self.normalize, self.copies)
 
 
-def prepare_tensor(database: Any, normalize: Literal["none", "row"], precision: str, copy: bool) -> PreparedTensor:
-    """Make a CUDA tensor ready; see `rsir_fast.prepare`."""
+def prepare(
+    database: Any,
+    normalize: Literal["none", "row"],
+    precision: str,
+    copy: bool,
+    *,
+    threads: int | None = None,
+    isa: str | None = None,
+) -> PreparedTensor:
+    """Make a CUDA tensor ready; see `rsir_fast.prepare`. `threads` and `isa` mean nothing here."""
     compiled = device_module(database)
     matrix = plain_on_device(database, "database", "d")
     wanted = CODES[precision] if matrix.numel() > 0 else ()

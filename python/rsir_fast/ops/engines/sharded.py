@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any, Literal
 
@@ -11,24 +11,18 @@ from rsir_fast.base.arrays import Restore, is_torch
 from rsir_fast.base.counts import as_count
 from rsir_fast.ops._arrays import as_codes, as_float, as_rows, check_rank
 from rsir_fast.ops._codes import check_same_codes, code_length
-from rsir_fast.ops._device import Made, device_module, dtype_name, plain_on_device
-from rsir_fast.ops._device_topk import (
-    INT32_MAX,
-    MAX_ITEMS,
-    bring,
-    check_normalize,
-    check_width,
-    euclidean_search,
-    hamming_on_device,
-    prepared_operands,
-    whole_words,
-)
-from rsir_fast.ops._shards import Part, as_devices, bounds, search_parts
-from rsir_fast.ops._streams import ROOM, HostRows, blocks, streams
-from rsir_fast.ops.gaussian_normalize import gaussian_normalize
-from rsir_fast.ops.prepared_tensor import PreparedTensor, prepare_tensor
+from rsir_fast.ops.engines.device_answers import bring, ranks_by_rankings
+from rsir_fast.ops.engines.device_euclidean import of_prepared
+from rsir_fast.ops.engines.device_hamming import INT32_MAX, DeviceHamming, whole_words
+from rsir_fast.ops.engines.device_normalize import normalized
+from rsir_fast.ops.engines.device_prepared import PreparedTensor
+from rsir_fast.ops.engines.device_prepared import prepare as prepare_tensor
+from rsir_fast.ops.engines.search import ALL, MAX_ITEMS, Labels, Ranks, check_normalize, check_width
+from rsir_fast.ops.engines.shards import Part, as_devices, bounds, search_parts
+from rsir_fast.ops.engines.streams import ROOM, HostRows, blocks, streams
+from rsir_fast.ops.engines.tensors import Made, device_module, dtype_name, plain_on_device
 
-__all__ = ["ShardedCodes", "ShardedDatabase", "shard_codes", "shard_features"]
+__all__ = ["ShardedCodes", "ShardedDatabase", "euclidean", "hamming", "prepare", "prepare_codes"]
 
 UPLOADED_BYTES = 1 << 26
 """Size of each of the two blocks by which rows come to a device to stay."""
@@ -96,7 +90,7 @@ class ShardedDatabase(Sharded):
 
     shards: list[PreparedTensor]
     instead_of_array = (
-        "it is a database of euclidean_topk and rank_database; elsewhere pass the matrix that it was made of"
+        "it is a database of euclidean_topk, rank_database and relevant_ranks; elsewhere pass the matrix it was made of"
     )
 
     def __init__(
@@ -118,33 +112,23 @@ class ShardedDatabase(Sharded):
         n, d = self.shape
         return f"ShardedDatabase({n} x {d} {dtype_name(self._stored)}, normalize={self.normalize!r}, {self._where()})"
 
-    def bring(self, queries: Any, normalize: str | None) -> tuple[Any, Restore]:
-        """Check queries and return them on the device where answers are merged, and the way back."""
-        check_normalize(self.normalize, normalize)
-        if is_torch(queries) and not queries.is_floating_point():
-            raise TypeError(f"queries: expected floating point elements, got {queries.dtype}; convert them to float32")
-        wanted, restore = bring(queries, _home(queries, self.devices), as_float)
-        check_rank(wanted, "queries", "d")
-        check_width(wanted, self)
-        return wanted.detach(), restore
-
     def topk(self, queries: Any, k: int) -> tuple[Any, Any]:
-        """Search for queries that `bring` has returned."""
+        """Search for queries on the device where answers are merged."""
 
         def search(here: Any, block: Any, depth: int) -> tuple[Any, Any]:
-            return euclidean_search(prepared_operands(here, self._ready(block)), depth)
+            return of_prepared(here, self._ready(block)).topk(depth)
 
         parts = self._parts(self.row_bytes(queries.dtype))
         return search_parts(parts, queries, k, len(self), float("inf"), search)
 
     def not_finite(self) -> Any:
-        """Return the rows with a NaN or an infinity, as an int64 tensor in host memory; waits for the devices."""
+        """Return the rows with a NaN or an infinity, in host memory; waits for the devices."""
         torch = sys.modules["torch"]
         found = [torch.empty(0, dtype=torch.int64)]
         for part in self._parts(self.row_bytes(self._stored.dtype)):
             for first, block in part.blocks():
                 found.append((~self._ready(block).rows.isfinite().all(dim=1)).nonzero()[:, 0].cpu() + first)
-        return torch.cat(found)
+        return torch.cat(found).numpy()
 
     def row_bytes(self, queries: Any) -> int:
         """Return the bytes that a row of a sent block takes on its device, by the dtype of the queries."""
@@ -164,7 +148,7 @@ class ShardedDatabase(Sharded):
     def _ready(self, block: Any) -> PreparedTensor:
         if isinstance(block, PreparedTensor):
             return block
-        return PreparedTensor(gaussian_normalize(block) if self.normalize == "row" else block, self.normalize, {})
+        return PreparedTensor(normalized(block) if self.normalize == "row" else block, self.normalize, {})
 
 
 class ShardedCodes(Sharded):
@@ -188,18 +172,6 @@ class ShardedCodes(Sharded):
     def __repr__(self) -> str:
         return f"ShardedCodes(n={len(self)}, bits={self.bits}, {self._where()})"
 
-    def bring(self, queries: Any, bits: int | None) -> tuple[Any, Restore]:
-        """Check queries and return them on the device where answers are merged, and the way back."""
-        if is_torch(queries) and dtype_name(queries) != "uint8":
-            raise TypeError(
-                f"queries: expected packed codes of dtype uint8, got {queries.dtype}; make them with "
-                "rsir_fast.pack_codes"
-            )
-        wanted, restore = bring(queries, _home(queries, self.devices), as_codes)
-        check_rank(wanted, "queries", "bytes")
-        check_same_codes(wanted.shape[1], self.bits, bits)
-        return wanted, restore
-
     @property
     def row_bytes(self) -> int:
         """Bytes that a code of a sent block takes on its device."""
@@ -207,10 +179,10 @@ class ShardedCodes(Sharded):
         return ROOM * width + (width + -width % 8 if width % 8 else 0)
 
     def topk(self, queries: Any, k: int) -> tuple[Any, Any]:
-        """Search for queries that `bring` has returned."""
+        """Search for queries on the device where answers are merged."""
 
         def search(here: Any, block: Any, depth: int) -> tuple[Any, Any]:
-            return hamming_on_device(device_module(block), here, whole_words(block), depth, self.bits)
+            return DeviceHamming(here, whole_words(block), self.bits).topk(depth)
 
         for made in self._made:
             made.used_here()
@@ -218,7 +190,69 @@ class ShardedCodes(Sharded):
         return search_parts(parts, whole_words(queries), k, len(self), INT32_MAX, search)
 
 
-def shard_features(
+class ShardedSearch:
+    """A search whose queries lie on the device where answers are merged."""
+
+    def __init__(
+        self, database: ShardedDatabase | ShardedCodes, queries: Any, restore: Restore, distances: str
+    ) -> None:
+        self.database = database
+        self.queries = queries
+        self.restore = restore
+        self.distances = distances
+
+    @property
+    def q(self) -> int:
+        return len(self.queries)
+
+    @property
+    def n(self) -> int:
+        return len(self.database)
+
+    def direct(self, given: tuple[Any, Any] | None) -> None:
+        """Nothing is written in place: answers come from several devices."""
+
+    def topk(self, k: int, out: tuple[Any, Any] | None = None, rows: slice = ALL) -> tuple[Any, Any]:
+        return self.database.topk(self.queries[rows], k)
+
+    def ranks(self, labels: Labels, block: int | None) -> Iterator[Ranks]:
+        return ranks_by_rankings(self, labels, block)
+
+
+def euclidean(
+    queries: Any,
+    database: Any,
+    normalize: str | None,
+    *,
+    method: str = "auto",
+    threads: int | None = None,
+    isa: str | None = None,
+) -> ShardedSearch:
+    """Check queries of any kind and bring them to where answers are merged; what is of the host means nothing."""
+    check_normalize(database.normalize, normalize)
+    if is_torch(queries) and not queries.is_floating_point():
+        raise TypeError(f"queries: expected floating point elements, got {queries.dtype}; convert them to float32")
+    wanted, restore = bring(queries, _home(queries, database.devices), as_float)
+    check_rank(wanted, "queries", "d")
+    check_width(wanted.shape[1], database.shape[1])
+    return ShardedSearch(database, wanted.detach(), restore, "float32")
+
+
+def hamming(
+    queries: Any, database: Any, bits: int | None, *, threads: int | None = None, isa: str | None = None
+) -> ShardedSearch:
+    """Check queries of codes likewise."""
+    if is_torch(queries) and dtype_name(queries) != "uint8":
+        raise TypeError(
+            f"queries: expected packed codes of dtype uint8, got {queries.dtype}; make them with rsir_fast.pack_codes"
+        )
+    wanted, restore = bring(queries, _home(queries, database.devices), as_codes)
+    check_rank(wanted, "queries", "bytes")
+    check_same_codes(wanted.shape[1], database.bits, bits)
+    return ShardedSearch(database, wanted, restore, "int32")
+
+
+def prepare(
     database: Any, normalize: Literal["none", "row"], precision: str, copy: bool, devices: Any, memory: int | None
 ) -> ShardedDatabase:
     """Place a feature matrix; see `rsir_fast.prepare`."""
@@ -240,7 +274,7 @@ def shard_features(
     return streamed
 
 
-def shard_codes(codes: Any, bits: int | None, devices: Any, memory: int | None) -> ShardedCodes:
+def prepare_codes(codes: Any, bits: int | None, devices: Any, memory: int | None) -> ShardedCodes:
     """Place codes; see `rsir_fast.prepare_codes`."""
     places = as_devices(devices)
     source: Any = codes

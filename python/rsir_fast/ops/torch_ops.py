@@ -1,8 +1,8 @@
 """The ops as torch.library has them, so that torch.compile and torch.export keep a pipeline in one piece.
 
 The public functions call these by themselves while torch traces; otherwise they are ``torch.ops.rsir_fast.*``. They
-compute by the public functions, on the tensors' device. Their answers have no gradient: tensors that require one are
-taken for their values. Only imported where torch is.
+compute by the engines, on the tensors' device, and return plain tuples. Their answers have no gradient: tensors that
+require one are taken for their values. Only imported where torch is.
 """
 
 from __future__ import annotations
@@ -12,10 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rsir_fast.ops.euclidean_topk import euclidean_topk as _euclidean
-from rsir_fast.ops.gaussian_normalize import gaussian_normalize as _gaussian
-from rsir_fast.ops.hamming_topk import hamming_topk as _hamming
-from rsir_fast.ops.pack_codes import pack_codes as _pack
+from rsir_fast.ops._engine import engine_for
+from rsir_fast.ops.engines.search import answer
 
 __all__ = ["euclidean_topk", "gaussian_normalize", "hamming_topk", "pack_codes"]
 
@@ -23,28 +21,27 @@ __all__ = ["euclidean_topk", "gaussian_normalize", "hamming_topk", "pack_codes"]
 @torch.library.custom_op("rsir_fast::gaussian_normalize", mutates_args=())
 def gaussian_normalize(features: Tensor, axis: str = "row") -> Tensor:
     """`rsir_fast.gaussian_normalize`, without ``out`` and ``statistics``."""
-    result: Tensor = _gaussian(features, axis=axis)  # type: ignore[arg-type]
+    result: Tensor = engine_for(features).normalize(features, axis, None, None, threads=None, isa=None)
     return result
 
 
 @torch.library.custom_op("rsir_fast::euclidean_topk", mutates_args=())
 def euclidean_topk(queries: Tensor, database: Tensor, k: int, normalize: str = "none") -> tuple[Tensor, Tensor]:
     """`rsir_fast.euclidean_topk` of two tensors."""
-    distances, ids = _euclidean(queries, database, k, normalize=normalize)  # type: ignore[arg-type]
-    return distances, ids
+    return answer(engine_for(queries, database).euclidean(queries, database, normalize), k, None, (queries, database))
 
 
 @torch.library.custom_op("rsir_fast::hamming_topk", mutates_args=())
 def hamming_topk(queries: Tensor, database: Tensor, k: int, bits: int | None = None) -> tuple[Tensor, Tensor]:
     """`rsir_fast.hamming_topk` of two tensors."""
-    distances, ids = _hamming(queries, database, k, bits)
-    return distances, ids
+    search = engine_for(queries, database, elements="uint8").hamming(queries, database, bits)
+    return answer(search, k, None, (queries, database))
 
 
 @torch.library.custom_op("rsir_fast::pack_codes", mutates_args=())
 def pack_codes(u: Tensor) -> Tensor:
     """`rsir_fast.pack_codes`."""
-    result: Tensor = _pack(u)
+    result: Tensor = engine_for(u).pack(u, None, threads=None, isa=None)
     return result
 
 

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import zip_longest
 from typing import Any, NamedTuple
 
-from rsir_fast.ops._device import device_module
+from rsir_fast.ops.engines.tensors import device_module
 
-__all__ = ["Part", "Search", "as_devices", "bounds", "search_parts"]
+__all__ = ["BlockSearch", "Part", "as_devices", "bounds", "search_parts"]
 
-Search = Callable[[Any, Any, int], tuple[Any, Any]]
+BlockSearch = Callable[[Any, Any, int], tuple[Any, Any]]
 """Takes the queries on a device, a block of the database there and k; returns distances and ids within the block."""
 
 
@@ -50,7 +50,7 @@ class Nearest:
 
 
 def search_parts(
-    parts: Sequence[Part], queries: Any, k: int, n: int, missing: float, search: Search
+    parts: Sequence[Part], queries: Any, k: int, n: int, missing: float, search: BlockSearch
 ) -> tuple[Any, Any]:
     """Search parts that follow each other in row order; queues the work of all devices and waits for none.
 

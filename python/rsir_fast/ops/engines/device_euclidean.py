@@ -1,0 +1,176 @@
+"""Euclidean search of CUDA tensors on the caller's stream: memory from torch's allocator, nothing waits."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rsir_fast.base.arrays import Restore, unchanged
+from rsir_fast.ops._arrays import as_float
+from rsir_fast.ops.engines.device_answers import Report, bring, new_answer, ranks_by_rankings, sort_all, tallies
+from rsir_fast.ops.engines.device_normalize import normalized
+from rsir_fast.ops.engines.device_prepared import CODES, PreparedTensor, make_copies
+from rsir_fast.ops.engines.search import ALL, Labels, Ranks, check_items, check_normalize, check_width, chosen
+from rsir_fast.ops.engines.tensors import device_module, dtype_name, plain_on_device, stream_of
+
+__all__ = ["DeviceEuclidean", "euclidean", "of_prepared"]
+
+CERTIFY_ELEMENTS = 1 << 20
+"""Elements of the database from which on several queries are certified in half precision before they are decided."""
+
+SECOND_ELEMENTS = 1 << 24
+"""Elements of the database from which on few queries, in whose case int8 leaves too many items, are certified in half
+precision as well: it takes a dozen launches, whether or not there is such a query."""
+
+CERTIFIED_QUERIES = 4096
+"""Queries that are certified at a time: 128 KiB of workspace each, and a copy of them."""
+
+
+class DeviceEuclidean:
+    """A search whose operands are contiguous, of one float dtype, on one CUDA device.
+
+    Attributes
+    ----------
+    queries, database : torch.Tensor
+    restore : callable
+        Turns an answer into the kind of array that the queries are.
+    prepared : PreparedTensor or None
+        To which the database belongs.
+    copies : mapping
+        What `prepare` made of the database.
+    """
+
+    distances = "float32"
+
+    def __init__(
+        self, queries: Any, database: Any, restore: Restore = unchanged, prepared: PreparedTensor | None = None
+    ) -> None:
+        self.queries = queries
+        self.database = database
+        self.restore = restore
+        self.prepared = prepared
+        copied = prepared is not None and database is prepared.rows
+        self.copies: Mapping[str, Any] = prepared.copies if prepared is not None and copied else {}
+
+    @property
+    def q(self) -> int:
+        """Queries."""
+        return len(self.queries)
+
+    @property
+    def n(self) -> int:
+        """Items."""
+        return len(self.database)
+
+    def direct(self, given: tuple[Any, Any] | None) -> tuple[Any, Any] | None:
+        """Return what the kernels can write of the caller's arrays."""
+        return given if self.restore is unchanged else None
+
+    def topk(
+        self, k: int, out: tuple[Any, Any] | None = None, rows: slice = ALL, report: Report | None = None
+    ) -> tuple[Any, Any]:
+        """Search for some consecutive queries."""
+        torch = sys.modules["torch"]
+        queries, database = self.queries[rows], self.database
+        compiled: Any = device_module(queries)
+        (q, d), n = queries.shape, database.shape[0]
+        place = stream_of(queries)
+        if self.prepared is not None:
+            self.prepared.used_here()
+        size = queries.element_size()
+
+        def sides(first: int, count: int) -> tuple[Any, ...]:
+            return queries.data_ptr() + first * d * size, count, database.data_ptr(), n, d, dtype_name(queries)
+
+        distances, ids = out or new_answer(q, k, torch.float32, queries.device)
+        if k > compiled.most_selected:
+            distances.fill_(float("inf"))
+            sort_all(
+                q,
+                n,
+                distances.view(torch.int32),
+                ids,
+                lambda first, count, to: compiled.euclidean_keys(*sides(first, count), to, *place),
+            )
+        elif codes := self._codes(compiled, q, k):
+            copies = self.copies if codes[0] in self.copies else make_copies(compiled, database, codes)
+            read = [copies[name].data_ptr() if name in codes else 0 for name in CODES["auto"]]
+            block = min(q, CERTIFIED_QUERIES)
+            needed = compiled.certify_bytes(*read, block, n, d, k)
+            workspace = torch.empty(needed, dtype=torch.uint8, device=queries.device)
+            for first in range(0, q, block):
+                part = slice(first, min(first + block, q))
+                memory = workspace.data_ptr(), distances[part].data_ptr(), ids[part].data_ptr()
+                compiled.certified_topk(*sides(first, part.stop - first), k, *read, *memory, *place)
+                if report is not None:
+                    report(tallies(workspace, part.stop - first))
+        else:
+            parts = compiled.euclidean_parts(q, n, k, place[0])
+            keys = torch.empty((q, k, parts), dtype=torch.int64, device=queries.device)
+            outputs = keys.data_ptr(), distances.data_ptr(), ids.data_ptr()
+            compiled.euclidean_topk(*sides(0, q), k, parts, *outputs, *place)
+        return distances, ids
+
+    def ranks(self, labels: Labels, block: int | None) -> Iterator[Ranks]:
+        """Tell where the relevant items stand, a block of queries at a time."""
+        return ranks_by_rankings(self, labels, block)
+
+    def _codes(self, compiled: Any, q: int, k: int) -> tuple[str, ...]:
+        """Return the copies by which to certify, or none where measuring every item is sooner done.
+
+        The second one is for queries in whose case the first leaves too many items.
+        """
+        database, copies = self.database, self.copies
+        if k == 0 or q == 0 or self.n == 0 or database.numel() < CERTIFY_ELEMENTS:
+            return ()
+        halves = compiled.certifies(stream_of(database)[0])
+        if "int8" in copies and q <= compiled.most_streamed:
+            second = "half" in copies and halves and database.numel() >= SECOND_ELEMENTS
+            return ("int8", "half") if second else ("int8",)
+        return ("half",) if q > 1 and halves else ()
+
+
+def euclidean(
+    queries: Any,
+    database: Any,
+    normalize: str | None,
+    *,
+    method: str = "auto",
+    threads: int | None = None,
+    isa: str | None = None,
+) -> DeviceEuclidean:
+    """Check two tensors of a device, or queries of any kind and a prepared one; what is of the host means nothing."""
+    if isinstance(database, PreparedTensor):
+        check_normalize(database.normalize, normalize)
+        return of_prepared(queries, database)
+    by = chosen(normalize)
+    wanted = plain_on_device(queries, "queries", "d")
+    items = wanted if database is queries else plain_on_device(database, "database", "d")
+    check_width(wanted.shape[1], items.shape[1])
+    check_items(len(items))
+    if by == "row":
+        rows = normalized(wanted)
+        return DeviceEuclidean(rows, rows if items is wanted else normalized(items))
+    return DeviceEuclidean(*_one_dtype(wanted, items))
+
+
+def of_prepared(queries: Any, database: PreparedTensor) -> DeviceEuclidean:
+    """Check queries, on any device, and return their search of a prepared database."""
+    rows = database.rows
+    brought, restore = bring(queries, rows.device, as_float)
+    wanted = plain_on_device(brought, "queries", "d")
+    check_width(wanted.shape[1], rows.shape[1])
+    if database.normalize == "row":
+        wanted = normalized(wanted)
+    database.used_here()  # where the dtypes differ, rows are read now
+    return DeviceEuclidean(*_one_dtype(wanted, rows), restore, database)
+
+
+def _one_dtype(queries: Any, database: Any) -> tuple[Any, Any]:
+    """Widen either side where the dtypes differ; float16 and bfloat16 have no common type but float32."""
+    torch = sys.modules["torch"]
+    if queries.dtype == database.dtype:
+        return queries, database
+    wide = torch.float64 if torch.float64 in (queries.dtype, database.dtype) else torch.float32
+    return queries.to(wide), database.to(wide)

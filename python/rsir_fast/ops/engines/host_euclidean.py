@@ -1,0 +1,243 @@
+"""Euclidean search on the host's cores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsir_fast.base.arrays import Restore
+from rsir_fast.base.compiled import choose_isa, cpu
+from rsir_fast.base.cores import choose_threads
+from rsir_fast.ops._arrays import FloatRows, as_rows
+from rsir_fast.ops._outputs import host_views, new_answer
+from rsir_fast.ops._plan import Method, SearchPlan, choose_pass, is_tiny
+from rsir_fast.ops.engines.host_normalize import normalized_rows
+from rsir_fast.ops.engines.host_ranks import ranks_of_labels
+from rsir_fast.ops.engines.search import (
+    ALL,
+    Labels,
+    Ranks,
+    check_items,
+    check_normalize,
+    check_width,
+    chosen,
+)
+
+__all__ = ["MAX_WIDTH", "HostEuclidean", "PreparedDatabase", "euclidean", "prepare"]
+
+MAX_WIDTH = 65_536
+"""Columns of an int8 copy: beyond, a dot product of codes could overflow 32 bits."""
+
+
+class PreparedDatabase:
+    """A feature matrix with the integer copy that certified search reads; made by `prepare`.
+
+    Attributes
+    ----------
+    rows : FloatRows
+        The matrix, normalised if asked, as it is stored.
+    normalize : {"none", "row"}
+    sidecar : object or None
+        The integer copy; None where the matrix has no rows or no (or too many) columns for one.
+    """
+
+    instead_of_array = (
+        "it is a database of euclidean_topk, rank_database and relevant_ranks; elsewhere pass the matrix it was made of"
+    )
+
+    def __init__(self, rows: FloatRows, normalize: Literal["none", "row"], sidecar: Any) -> None:
+        self.rows = rows
+        self.normalize = normalize
+        self.sidecar = sidecar
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        n, d = self.rows.array.shape
+        return n, d
+
+    @property
+    def precision(self) -> Literal["int8", "int16"] | None:
+        """Size of the codes of the integer copy."""
+        return None if self.sidecar is None else self.sidecar.precision
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held: the matrix and its integer copy."""
+        return int(self.rows.array.nbytes) + (0 if self.sidecar is None else int(self.sidecar.nbytes))
+
+    def not_finite(self) -> NDArray[np.int64]:
+        """Return the rows with a NaN or an infinity."""
+        rows = self.rows
+        values = (rows.array.astype(np.uint32) << 16).view(np.float32) if rows.dtype == "bf2" else rows.array
+        return np.flatnonzero(~np.isfinite(values).all(axis=1))
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __repr__(self) -> str:
+        n, d = self.shape
+        stored = {"f2": "float16", "bf2": "bfloat16", "f4": "float32", "f8": "float64"}[self.rows.dtype]
+        return (
+            f"PreparedDatabase({n} x {d} {stored}, normalize={self.normalize!r}, precision={self.precision!r}, "
+            f"{self.nbytes / 2**20:.1f} MiB)"
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The integer copy is quicker to make again than to store.
+        return _from_rows, (self.rows, self.normalize, self.precision)
+
+
+class HostEuclidean:
+    """A search whose operands lie in host memory.
+
+    Attributes
+    ----------
+    queries : FloatRows
+    items : FloatRows
+        The database; normalised as the queries are.
+    prepared : PreparedDatabase or None
+    plan : callable
+        Tells how the last `topk` was done.
+    """
+
+    plan: Callable[[], SearchPlan]
+    distances = "float32"
+
+    def __init__(
+        self,
+        queries: FloatRows,
+        database: PreparedDatabase | FloatRows,
+        restore: Restore,
+        method: Method,
+        threads: int | None,
+        isa: str | None,
+    ) -> None:
+        self.queries = queries
+        self.prepared = database if isinstance(database, PreparedDatabase) else None
+        self.items = database.rows if isinstance(database, PreparedDatabase) else database
+        self.restore = restore
+        self.method = method
+        self.threads = threads
+        self.isa = isa
+
+    @property
+    def q(self) -> int:
+        """Queries."""
+        return len(self.queries)
+
+    @property
+    def n(self) -> int:
+        """Items."""
+        return len(self.items)
+
+    def direct(self, given: tuple[Any, Any] | None) -> tuple[Any, ...] | None:
+        """Return what the kernels can write of the caller's arrays."""
+        return host_views(given)
+
+    def topk(
+        self, k: int, out: tuple[Any, Any] | None = None, rows: slice = ALL
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Search for some consecutive queries."""
+        queries, items, isa = self.queries[rows], self.items, self.isa
+        q, d = queries.array.shape
+        n, prepared = len(items), self.prepared is not None
+        sidecar = None if self.prepared is None else self.prepared.sidecar
+
+        def chosen_pass(wild: int) -> tuple[Literal["certified", "dense"], str]:
+            sizes = {"prepared": prepared, "max_width": MAX_WIDTH, "wild": wild}
+            return choose_pass(q, n, d, k, **sizes, method=self.method)  # type: ignore[arg-type]
+
+        taken, reason = chosen_pass(0 if sidecar is None else sidecar.wild)
+        if taken == "certified" and sidecar is None:
+            sidecar = make_sidecar(items, k=k, threads=self.threads, isa=isa)
+            taken, reason = chosen_pass(sidecar.wild)  # known only now
+        if taken == "dense":
+            sidecar = None
+        distances, ids = out or new_answer(q, k, np.float32)
+        count = choose_threads(self.threads, tiny=is_tiny(q, n, d, taken))
+        ran, candidates, decided, dense = cpu().euclidean_topk(
+            queries.array,
+            q,
+            queries.dtype,
+            items.array,
+            n,
+            items.dtype,
+            d,
+            sidecar,
+            k,
+            distances,
+            ids,
+            count,
+            choose_isa(isa),
+        )
+        self.plan = lambda: SearchPlan(taken, reason, prepared, ran, count, candidates, decided, dense)
+        return distances, ids
+
+    def ranks(self, labels: Labels, block: int | None) -> Iterator[Ranks]:
+        """Tell where the relevant items stand, a block of queries at a time."""
+        return ranks_of_labels(self.queries, self.items, labels, block, threads=self.threads, isa=self.isa)
+
+
+def euclidean(
+    queries: Any,
+    database: Any,
+    normalize: str | None,
+    *,
+    method: Method = "auto",
+    threads: int | None = None,
+    isa: str | None = None,
+) -> HostEuclidean:
+    """Check both sides, and read and normalise them as the kernels take them."""
+    rows, restore = as_rows(queries, "queries")
+    width = rows.array.shape[1]
+    if isinstance(database, PreparedDatabase):
+        check_normalize(database.normalize, normalize)
+        check_width(width, database.shape[1])
+        wanted = normalized_rows(rows, queries, database.normalize, threads=threads, isa=isa)
+        return HostEuclidean(wanted, database, restore, method, threads, isa)
+    items = rows if database is queries else as_rows(database, "database")[0]
+    check_width(width, items.array.shape[1])
+    check_items(len(items))
+    by = chosen(normalize)
+    wanted = normalized_rows(rows, queries, by, threads=threads, isa=isa)
+    same = items is rows
+    found = wanted if same else normalized_rows(items, database, by, threads=threads, isa=isa)
+    return HostEuclidean(wanted, found, restore, method, threads, isa)
+
+
+def prepare(
+    database: Any,
+    normalize: Literal["none", "row"],
+    precision: str,
+    copy: bool,
+    *,
+    threads: int | None = None,
+    isa: str | None = None,
+) -> PreparedDatabase:
+    """See `rsir_fast.prepare`."""
+    rows, _ = as_rows(database, "database")
+    ready = normalized_rows(rows, database, normalize, threads=threads, isa=isa)
+    if copy and ready is rows:
+        ready = FloatRows(ready.array.copy(), ready.dtype)
+    if ready is not rows:
+        ready.array.flags.writeable = False  # a change would not reach the integer copy
+    check_items(len(ready))
+    return PreparedDatabase(ready, normalize, make_sidecar(ready, precision=precision, threads=threads, isa=isa))
+
+
+def make_sidecar(
+    rows: FloatRows, *, precision: str = "auto", k: int = 100, threads: int | None, isa: str | None
+) -> Any:
+    """Return the integer copy of a matrix, or None where there can be none."""
+    n, d = rows.array.shape
+    if n == 0 or not 1 <= d <= MAX_WIDTH:
+        return None
+    return cpu().Sidecar(rows.array, n, d, rows.dtype, precision, k, choose_threads(threads), choose_isa(isa))
+
+
+def _from_rows(rows: FloatRows, normalize: Literal["none", "row"], precision: str | None) -> PreparedDatabase:
+    return PreparedDatabase(rows, normalize, make_sidecar(rows, precision=precision or "auto", threads=None, isa=None))

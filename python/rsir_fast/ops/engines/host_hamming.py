@@ -1,0 +1,154 @@
+"""Binary codes on the host's cores: packed, prepared, searched."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsir_fast.base.arrays import Restore
+from rsir_fast.base.compiled import choose_isa, cpu
+from rsir_fast.base.cores import choose_threads
+from rsir_fast.ops._arrays import as_codes, as_float
+from rsir_fast.ops._codes import check_same_codes, code_length, common_length
+from rsir_fast.ops._outputs import delivered, given_codes, host_views, new_answer
+from rsir_fast.ops.engines.search import ALL, check_items
+
+__all__ = ["HostHamming", "PreparedCodes", "hamming", "pack", "prepare_codes"]
+
+Codes = NDArray[np.uint8]
+
+TINY = 1 << 22
+"""Bits of queries times codes: less is done before another thread is awake."""
+
+
+class PreparedCodes:
+    """Binary codes in bit planes, as made by `prepare_codes`: a database for `hamming_topk`.
+
+    Attributes
+    ----------
+    n : int
+        Codes; also ``len(...)``.
+    bits : int
+        Length of a code.
+    nbytes : int
+        Size in memory.
+    planes : numpy.ndarray, shape [nbytes], uint8
+        The same bytes on every machine; read-only.
+    """
+
+    instead_of_array = (
+        "it is a database of hamming_topk and rank_database(metric='hamming'); elsewhere pass the codes it was made of"
+    )
+
+    def __init__(self, planes: NDArray[np.uint8], n: int, bits: int) -> None:
+        self.planes = planes
+        self.n = n
+        self.bits = bits
+
+    @property
+    def nbytes(self) -> int:
+        """Size in memory."""
+        return self.planes.nbytes
+
+    def __len__(self) -> int:
+        return self.n
+
+    def __repr__(self) -> str:
+        return f"PreparedCodes(n={self.n}, bits={self.bits}, nbytes={self.nbytes})"
+
+
+class HostHamming:
+    """A search of codes in host memory."""
+
+    distances = "int32"
+
+    def __init__(
+        self,
+        queries: Codes,
+        database: Codes | PreparedCodes,
+        bits: int,
+        restore: Restore,
+        threads: int | None,
+        isa: str | None,
+    ) -> None:
+        self.queries = queries
+        self.database = database
+        self.bits = bits
+        self.restore = restore
+        self.threads = threads
+        self.isa = isa
+
+    @property
+    def q(self) -> int:
+        """Queries."""
+        return len(self.queries)
+
+    @property
+    def n(self) -> int:
+        """Items."""
+        return len(self.database)
+
+    def direct(self, given: tuple[Any, Any] | None) -> tuple[Any, ...] | None:
+        """Return what the kernels can write of the caller's arrays."""
+        return host_views(given)
+
+    def topk(
+        self, k: int, out: tuple[Any, Any] | None = None, rows: slice = ALL
+    ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        """Search for some consecutive queries."""
+        queries, database = self.queries[rows], self.database
+        q, n = len(queries), len(database)
+        distances, ids = out or new_answer(q, k, np.int32)
+        if isinstance(database, PreparedCodes):
+            kernel, items = cpu().hamming_topk_prepared, database.planes
+        else:
+            kernel, items = cpu().hamming_topk, database
+        count = choose_threads(self.threads, tiny=q * n * self.bits < TINY)
+        kernel(queries, q, items, n, self.bits, k, distances, ids, count, choose_isa(self.isa))
+        return distances, ids
+
+
+def hamming(
+    queries: Any, database: Any, bits: int | None, *, threads: int | None = None, isa: str | None = None
+) -> HostHamming:
+    """Check both sides, and read them as the kernels take them."""
+    wanted, restore = as_codes(queries, "queries")
+    width = wanted.shape[1]
+    if isinstance(database, PreparedCodes):
+        check_same_codes(width, database.bits, bits)
+        return HostHamming(wanted, database, database.bits, restore, threads, isa)
+    items = wanted if database is queries else as_codes(database, "database")[0]
+    length = common_length(width, items.shape[1], bits)
+    check_items(len(items))
+    return HostHamming(wanted, items, length, restore, threads, isa)
+
+
+def prepare_codes(codes: Any, bits: int | None, *, threads: int | None = None, isa: str | None = None) -> PreparedCodes:
+    """See `rsir_fast.prepare_codes`."""
+    items, _ = as_codes(codes, "codes")
+    n = len(items)
+    length = code_length(items.shape[1], bits)
+    check_items(n, "codes")
+    planes = _aligned(cpu().hamming_planes_bytes(n, length))
+    cpu().hamming_prepare(items, n, length, planes, choose_threads(threads), choose_isa(isa))
+    planes.flags.writeable = False
+    return PreparedCodes(planes, n, length)
+
+
+def pack(u: Any, out: Any, *, threads: int | None, isa: str | None) -> Any:
+    """See `rsir_fast.pack_codes`."""
+    values, restore = as_float(u, "u")
+    n, b = values.shape
+    written = None if out is None else host_views((given_codes(out, u),))
+    (codes,) = written or (np.empty((n, (b + 7) // 8), dtype=np.uint8),)
+    cpu().pack_codes(values, n, b, values.dtype.str[1:], codes, choose_threads(threads), choose_isa(isa))
+    return delivered(None if out is None else (out,), written, (restore(codes),))[0]
+
+
+def _aligned(size: int, boundary: int = 64) -> NDArray[np.uint8]:
+    # One vector of a plane is then one cache line.
+    room = np.empty(size + boundary, dtype=np.uint8)
+    start = -room.ctypes.data % boundary
+    return room[start : start + size]

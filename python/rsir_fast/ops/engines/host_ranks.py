@@ -1,0 +1,89 @@
+"""Ranks of relevant items on the host's cores, without the rankings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsir_fast.base.compiled import choose_isa, cpu
+from rsir_fast.base.cores import choose_threads
+from rsir_fast.ops._arrays import FloatRows
+from rsir_fast.ops.engines.search import Labels, Ranks
+
+__all__ = ["ranks_of_labels"]
+
+BLOCK_RANKS = 2**20
+"""Default number of ranks in a block: 8 MiB."""
+
+
+def ranks_of_labels(
+    queries: FloatRows,
+    database: FloatRows,
+    labels: Labels,
+    block: int | None,
+    *,
+    threads: int | None,
+    isa: str | None,
+) -> Iterator[Ranks]:
+    """Yield the ranks of the relevant items, a block of queries at a time."""
+    relevant = _Members.find(labels.of_queries, labels.of_items)
+    size = block or max(1, BLOCK_RANKS * len(queries) // max(1, int(relevant.counts.sum())))
+    for start in range(0, len(queries), size):
+        rows = slice(start, start + size)
+        own = None if labels.own is None else labels.own[rows]
+        yield start, *_ranks(queries[rows], database, relevant.of(rows), own, threads=threads, isa=isa)
+
+
+class _Members(NamedTuple):
+    """The relevant items of every query: `counts` [q] of `items` from `first` [q] on."""
+
+    items: NDArray[np.int64]
+    first: NDArray[np.int64]
+    counts: NDArray[np.int64]
+
+    @classmethod
+    def find(cls, query_labels: NDArray[np.int64], item_labels: NDArray[np.int64]) -> _Members:
+        items = np.argsort(item_labels, kind="stable").astype(np.int64, copy=False)
+        by_label = item_labels[items]
+        first = np.searchsorted(by_label, query_labels, side="left").astype(np.int64, copy=False)
+        return cls(items, first, np.searchsorted(by_label, query_labels, side="right") - first)
+
+    def of(self, rows: slice) -> _Members:
+        return _Members(self.items, self.first[rows], self.counts[rows])
+
+
+def _ranks(
+    queries: FloatRows,
+    database: FloatRows,
+    relevant: _Members,
+    own: NDArray[np.int64] | None,
+    *,
+    threads: int | None,
+    isa: str | None,
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64] | None]:
+    """Run the kernel on checked operands."""
+    q, d = queries.array.shape
+    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(relevant.counts, dtype=np.int64)])
+    ranks = np.empty(offsets[-1], dtype=np.int64)
+    self_ranks = None if own is None else np.empty(q, dtype=np.int64)
+    cpu().relevant_ranks(
+        queries.array,
+        q,
+        queries.dtype,
+        database.array,
+        len(database),
+        database.dtype,
+        d,
+        relevant.items,
+        relevant.first,
+        offsets,
+        0 if own is None else own,
+        ranks,
+        0 if self_ranks is None else self_ranks,
+        choose_threads(threads),
+        choose_isa(isa),
+    )
+    return relevant.counts, ranks, self_ranks
