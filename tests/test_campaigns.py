@@ -35,6 +35,11 @@ def test_a_command_killed_or_failing_at_a_call_can_be_run_again():
     assert len(re.findall(r"features.*: \d\d calls disturbed, 0 failed", said)) == 2
 
 
+def test_a_training_or_evaluation_killed_at_a_call_can_be_run_again():
+    said = run(str(TOOLS / "crash.py"), "--short", "--fault", "KILL", "train", "evaluate")
+    assert len(re.findall(r"(train|evaluate): \d calls disturbed, 0 failed", said)) == 2
+
+
 PLANTED = """
 import os, sys
 sys.path.insert(0, sys.argv.pop(1))

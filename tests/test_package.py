@@ -53,62 +53,89 @@ def test_unknown_name():
         _ = rsir_fast.indices
 
 
-def imported_rooms(path: Path) -> set[str]:
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        modules = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-        modules += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-        found |= {module.split(".")[1] for module in modules if module.startswith("rsir_fast.")}
-    return found & set(ROOMS)
+def files() -> dict[str, Path]:
+    """Return the files of the package by the names of their modules."""
+    found = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
 
 
 def imported_names(path: Path) -> set[str]:
-    """Return what a file imports of the package, with its full names."""
+    """Return what a file imports of the package, anywhere in it, with full names."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: expected imports by full names"
             found |= {f"{node.module}.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
-    return {name for name in found if name.startswith("rsir_fast.")}
+    return {name for name in found if f"{name}.".startswith("rsir_fast.")}
+
+
+def imports() -> dict[str, set[str]]:
+    """Return of each module those that it imports, whether at the start, in a function or for types only."""
+    modules = files()
+    graph: dict[str, set[str]] = {}
+    for module, path in modules.items():
+        graph[module] = set()
+        for name in imported_names(path):
+            while name not in modules:
+                name = name.rpartition(".")[0]
+            graph[module].add(name)
+        graph[module].discard(module)  # a name that its own package defines
+    del graph["rsir_fast"]  # it loads its names on first use
+    return graph
+
+
+def within_reach(graph: dict[str, set[str]], start: str) -> set[str]:
+    reached: set[str] = set()
+    waiting = [start]
+    while waiting:
+        new = graph.get(waiting.pop(), set()) - reached
+        reached |= new
+        waiting += new
+    return reached
+
+
+def room(module: str) -> str:
+    return module.split(".")[1]
+
+
+def test_no_circle_of_files():
+    graph = imports()
+    in_circles = [module for module in graph if module in within_reach(graph, module)]
+    print(f"files in circles of imports: {len(in_circles)}")
+    assert in_circles == []
+
+
+def test_a_circle_is_seen():
+    graph = {"a": {"b"}, "b": {"c"}, "c": {"a", "d"}, "d": {"e"}, "e": set()}
+    assert [module for module in graph if module in within_reach(graph, module)] == ["a", "b", "c"]
+
+
+def test_data_flows_one_way():
+    upward = [
+        f"{module} imports {name}"
+        for module, names in imports().items()
+        for name in sorted(names)
+        if room(module) in ROOMS and room(f"{name}.") in ROOMS and ROOMS.index(room(name)) > ROOMS.index(room(module))
+    ]
+    print(f"upward imports: {len(upward)}")
+    assert upward == []
+
+
+def test_every_room_has_its_place():
+    assert {path.parent.name for path in PACKAGE.glob("*/__init__.py")} == set(ROOMS)
 
 
 def test_what_is_private_stays_in_its_room():
     private = [
-        f"{path.relative_to(PACKAGE)} imports {name}"
-        for path in sorted(PACKAGE.rglob("*.py"))
+        f"{module} imports {name}"
+        for module, path in files().items()
         for name in sorted(imported_names(path))
-        if any(part.startswith("_") for part in name.split("."))
-        and name.split(".")[1] != path.relative_to(PACKAGE).parts[0]
+        if any(part.startswith("_") for part in name.split(".")) and room(name) != room(f"{module}.")
     ]
     print(f"private imports across rooms: {len(private)}")
     assert private == []
-
-
-@pytest.mark.parametrize("room", ROOMS)
-def test_data_flows_one_way(room):
-    above = set(ROOMS[ROOMS.index(room) + 1 :])
-    for path in (PACKAGE / room).rglob("*.py"):
-        assert not imported_rooms(path) & above, f"{path} imports upwards"
-
-
-def imported_files(path: Path) -> set[Path]:
-    """Return the files of the package that a file imports, within functions as well."""
-    found = set()
-    for name in imported_names(path):
-        parts = name.split(".")[1:]
-        for at in (PACKAGE.joinpath(*parts), PACKAGE.joinpath(*parts[:-1])):
-            module = at.with_suffix(".py")
-            if parts and module.is_file():
-                found.add(module)
-                break
-    return found - {path}
-
-
-def test_no_file_of_the_ops_imports_itself_in_a_circle():
-    """Engines below the one choice, the operators of torch above it, faces on top."""
-    left = {path: imported_files(path) for path in (PACKAGE / "ops").rglob("*.py")}
-    while free := [path for path, below in left.items() if not below & left.keys()]:
-        for path in free:
-            del left[path]
-    assert sorted(str(path.relative_to(PACKAGE)) for path in left) == []

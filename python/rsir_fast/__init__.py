@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rsir_fast.backbones import Backbone as Backbone
     from rsir_fast.backbones import load_backbone as load_backbone
+    from rsir_fast.base.progress import Progress as Progress
     from rsir_fast.datasets import Dataset as Dataset
     from rsir_fast.datasets import generate_scenes as generate_scenes
     from rsir_fast.datasets import open_dataset as open_dataset
@@ -64,6 +65,7 @@ _HOME = {
     "SearchPlan": "ops",
     "Pretrained": "pretraining",
     "PretrainingRecipe": "pretraining",
+    "Progress": "base.progress",
     "prepare": "ops.prepare",
     "pretrain": "pretraining",
     "rank_database": "ops.rank_database",

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from rsir_fast.base.progress import Progress
 from rsir_fast.datasets import SCENE_CLASSES, draw_scene, generate_scenes, open_dataset
 from rsir_fast.errors import DatasetError
 
@@ -66,11 +67,11 @@ def test_rerun_completes_and_gives_the_same_bytes(tmp_path: Path) -> None:
 
 def test_cancelled_run_is_completed(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="cancelled after 2 of 4"):
-        generate_scenes(tmp_path, classes=2, per_class=2, size=48, progress=lambda done, total: done < 2)
+        generate_scenes(tmp_path, classes=2, per_class=2, size=48, progress=lambda at: at.done < 2)
     assert len(files(tmp_path)) == 3
-    seen: list[tuple[int, int]] = []
-    generate_scenes(tmp_path, classes=2, per_class=2, size=48, progress=lambda *at: seen.append(at))
-    assert seen[-1] == (4, 4)
+    seen: list[Progress] = []
+    generate_scenes(tmp_path, classes=2, per_class=2, size=48, progress=seen.append)
+    assert seen[-1] == Progress("draw", 4, 4)
     assert len(files(tmp_path)) == 5
 
 
@@ -111,7 +112,7 @@ def test_force_interrupted_leaves_no_old_scene_behind(tmp_path: Path) -> None:
     before = {item: (tmp_path / item).read_bytes() for item in old.items}
     with pytest.raises(DatasetError, match="cancelled"):
         generate_scenes(
-            tmp_path, classes=["forest"], per_class=3, size=32, seed=1, force=True, progress=lambda done, _: done < 1
+            tmp_path, classes=["forest"], per_class=3, size=32, seed=1, force=True, progress=lambda at: at.done < 1
         )
     new = generate_scenes(tmp_path, classes=["forest"], per_class=3, size=32, seed=1)
     assert all((tmp_path / item).read_bytes() != before[item] for item in new.items)

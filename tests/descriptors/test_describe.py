@@ -145,7 +145,8 @@ def test_a_damaged_vocabulary_is_made_again(scenes, tmp_path):
     content = path.read_bytes()
     describe_dataset(scenes, BagOfVisualWords(words=12, seed=1), out=tmp_path / "other")
     of_another_seed = (tmp_path / "other/descriptor.safetensors").read_bytes()
-    for damaged in (content[:-9], b"", of_another_seed):
+    flipped = content[:-5] + bytes([content[-5] ^ 1]) + content[-4:]
+    for damaged in (content[:-9], b"", of_another_seed, flipped):
         path.write_bytes(damaged)
         again = describe_dataset(scenes, BagOfVisualWords(words=12), out=tmp_path / "f", resume=True)
         assert len(again) == 12

@@ -103,7 +103,7 @@ def test_the_whole_network_taken_up_is_the_same(scenes, tmp_path, network):
         return train_dhcnn(scenes, backbone, **given)
 
     def second_epoch(progress):
-        return not (progress.stage == "network" and progress.epoch == 2)
+        return not (progress.stage == "train network" and progress.epoch == 2)
 
     with pytest.raises(TrainingError, match=r"stopped in epoch 2; .*checkpoint.pt holds epoch 1"):
         run(out=tmp_path, progress=second_epoch)
@@ -253,7 +253,8 @@ def test_the_head_comes_first(scenes):
     seen = []
     recipe = replace(RECIPES["modern"], epochs=1, augment=False)
     model = train(scenes, freeze_backbone=False, recipe=recipe, progress=lambda p: seen.append(p))
-    assert [p.epochs for p in seen[:: len(seen) - 1]] == [60, 1]
+    assert [p.stage for p in seen][:: len(seen) - 1] == ["extract", "train network"]
+    assert {(p.stage, p.epochs) for p in seen} == {("extract", 0), ("train head", 60), ("train network", 1)}
     unprepared = []
     train(scenes, freeze_backbone=False, recipe=replace(recipe, head_epochs=0), progress=lambda p: unprepared.append(p))
     assert seen[-1].terms["label"] < 0.8 * unprepared[-1].terms["label"]

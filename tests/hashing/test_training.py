@@ -96,7 +96,7 @@ def test_progress_is_told_and_can_stop():
     seen = []
     run = trainer()
     run.train_epoch(seen.append)
-    assert [p.images for p in seen] == [16, 32, 48, 57]
+    assert [p.done for p in seen] == [16, 32, 48, 57]
     assert seen[-1].epoch == 1
     assert seen[-1].terms["total"] > 0
     with pytest.raises(TrainingError, match="stopped in epoch 2"):

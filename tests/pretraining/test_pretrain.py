@@ -18,6 +18,7 @@ from safetensors import safe_open
 
 import rsir_fast as rf
 from rsir_fast.backbones.caffenets import NETWORKS
+from rsir_fast.backbones.weights import open_state_dict
 from rsir_fast.errors import TrainingError, WeightFileError
 from rsir_fast.pretraining import Pretrained, PretrainingRecipe, pretrain
 from scene_files import write_scenes
@@ -110,6 +111,28 @@ def test_files_that_are_asked_for_what_they_are_not(scenes, tmp_path):
     with pytest.raises(WeightFileError, match="expected weights of cnn-f of width 0.1; found those of .* width 0.05"):
         rf.load_backbone("cnn-f", "fc7", path, width=0.1)
     assert rf.load_backbone("cnn-f", "fc7", path, width=0.05).dim == 204
+
+
+def flip(path: Path) -> None:
+    """Change the lowest bits of a number, as a disk may: it is as good a number as before."""
+    content = bytearray(path.read_bytes())
+    content[-4] ^= 1
+    path.write_bytes(content)
+
+
+def test_a_flipped_bit_is_noticed(scenes, tmp_path):
+    train(scenes, "cnn-f", recipe=replace(QUICK, epochs=1), out=tmp_path)
+    path, model = tmp_path / "weights.safetensors", tmp_path / "model.safetensors"
+    backbone = rf.load_backbone("cnn-f", "fc7", path)
+    rf.train_dhcnn(scenes, backbone, bits=8, epochs=1, freeze_backbone=True, device="cpu").save(model)
+    rf.HashModel.load(model)
+    flip(model)
+    with pytest.raises(WeightFileError, match="other bytes than were written.*train it again"):
+        rf.HashModel.load(model)
+    flip(path)
+    weights = open_state_dict(path, "safetensors")
+    with pytest.raises(WeightFileError, match="other bytes than were written"):
+        list(map(weights.read, weights.shapes))
 
 
 def test_hash_models_of_reduced_width_are_saved_and_loaded(scenes, tmp_path):

@@ -158,10 +158,10 @@ def test_progress_is_told_and_can_stop(scenes):
     run = trainer(scenes)
     total = len(run.images.train)
     log = run.train_epoch(seen.append)
-    assert [p.images for p in seen] == [7, 14, 19] == [7, 14, total]
+    assert [p.done for p in seen] == [7, 14, 19] == [7, 14, total]
     assert set(seen[-1].terms) == {"loss", "top1"}
     assert seen[-1].terms["loss"] == log["loss"]
-    assert seen[-1].images_per_s > 0
+    assert seen[-1].rate > 0
     assert seen[0].eta_s > seen[-1].eta_s > 0
     assert log["images_per_s"] > 0
     assert 0 < log["waiting"] < 1

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from rsir_fast.base.faults import is_machine_fault, said
+from rsir_fast.base.looking import is_folder
 from rsir_fast.base.machine import AGAIN
 from rsir_fast.base.text import printable, short
 from rsir_fast.errors import MachineError, RsirError
@@ -62,6 +63,8 @@ recursion depth exceeded); extract again
     except FileNotFoundError:
         raise error(f"{printable(path)}: expected {expected}, found no such file; {remedy}") from None
     except Exception as found:
+        if is_folder(path):
+            raise error(f"{printable(path)}: expected {expected}, found a folder; name the file in it") from None
         if is_machine_fault(found):
             raise MachineError(f"{printable(path)}: cannot be read: {said(found)}; mend that, then {AGAIN}") from None
         raise error(

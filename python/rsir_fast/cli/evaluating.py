@@ -14,7 +14,8 @@ import typer
 from rsir_fast.base.looking import refuse_no_folder
 from rsir_fast.base.shared import shared_command, within
 from rsir_fast.cli import options as opt
-from rsir_fast.cli.session import extraction_progress, note, plural, print_json, print_result
+from rsir_fast.cli.progress import shown_progress
+from rsir_fast.cli.session import note, plural, print_json, print_result
 from rsir_fast.errors import ImageError, RsirError
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def extracted(
     check_out(out)
     images, classes = plural(len(dataset), "image"), plural(len(dataset.classes), "class")
     note(f"{dataset.name}: {images}, {classes}; {backbone.provenance['description']}, {backbone.layer}", quiet)
-    with extraction_progress(quiet) as progress:
+    with shown_progress(quiet) as progress:
         where = {"out": out / "features", "resume": True, "force": force}
         made = maker.features(dataset, backbone, progress=progress, **where)
     say_more(dataset, made, quiet)

@@ -9,9 +9,9 @@ import typer
 
 from rsir_fast.cli import options as opt
 from rsir_fast.cli.evaluating import say_more
+from rsir_fast.cli.progress import shown_progress
 from rsir_fast.cli.session import (
     AGAIN,
-    extraction_progress,
     kept,
     note,
     plural,
@@ -91,7 +91,7 @@ def features(
             # The same request again is answered by what is there; a different one is refused.
             before = None if force else found_record(Manifest, out / MANIFEST)
             where = {"out": out, "resume": True, "force": force}
-            with extraction_progress(quiet) as progress:
+            with shown_progress(quiet) as progress:
                 result = maker.features(dataset, loaded, progress=progress, **where)
             left_out += result.skipped
             say_more(dataset, result, quiet)

@@ -12,8 +12,8 @@ import typer
 from rsir_fast.cli import checked
 from rsir_fast.cli import options as opt
 from rsir_fast.cli.memory import keep_freed_memory
+from rsir_fast.cli.progress import shown_progress
 from rsir_fast.cli.session import AGAIN, note, plural, print_json, reported_errors
-from rsir_fast.cli.train import training_progress
 
 
 class NetworkName(str, Enum):
@@ -130,7 +130,7 @@ def pretrain(
         parts = f"{plural(len(images.train), 'image')} to train on, {len(images.validation)} to validate on"
         classes = plural(len(images.train.classes), "class")
         start = time.perf_counter()
-        with joined_processes(device) as (place, first), training_progress(quiet or not first) as progress:
+        with joined_processes(device) as (place, first), shown_progress(quiet or not first) as progress:
             note(f"{images.train.name}: {parts}, {classes}; {network.value}", quiet or not first)
             for remark in dict.fromkeys((*images.train.notes, *images.validation.notes)):
                 note(f"note: {remark}", quiet or not first)

@@ -10,14 +10,13 @@ import typer
 from rsir_fast.cli import checked
 from rsir_fast.cli import options as opt
 from rsir_fast.cli import recipes as rec
-from rsir_fast.cli.reproducing import check_tables_folder, conclude, left, say
+from rsir_fast.cli.progress import shown_progress
+from rsir_fast.cli.reproducing import check_tables_folder, conclude, left
 from rsir_fast.cli.session import (
-    extraction_progress,
     note,
     plural,
     reported_errors,
 )
-from rsir_fast.cli.train import training_progress
 
 
 def dhcnn2021(
@@ -100,7 +99,7 @@ def dhcnn2021(
         check_tables_folder(target)
         images, classes = plural(len(dataset), "image"), plural(len(dataset.classes), "class")
         note(f"{dataset.name}: {images}, {classes}; {loaded.provenance['description']}, {loaded.layer}", quiet)
-        with extraction_progress(quiet) as extracting, training_progress(quiet) as training:
+        with shown_progress(quiet) as progress:
             result = reproduce_dhcnn2021(
                 dataset,
                 network.load,
@@ -117,9 +116,7 @@ def dhcnn2021(
                 accumulate=accumulate,
                 workers=workers,
                 threads=threads,
-                progress=None if quiet else say,
-                extraction_progress=extracting,
-                training_progress=training,
+                progress=progress,
             )
         skipped += [Skipped(**entry) for entry in result["dataset"]["skipped"]]
         conclude(result, comparison_table, write_comparison, target, all_rows=all_rows, json=json)

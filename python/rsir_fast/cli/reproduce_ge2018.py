@@ -12,8 +12,9 @@ from rsir_fast.cli import checked
 from rsir_fast.cli import completion as values
 from rsir_fast.cli import options as opt
 from rsir_fast.cli.memory import keep_freed_memory
-from rsir_fast.cli.reproducing import check_tables_folder, conclude, left, say
-from rsir_fast.cli.session import extraction_progress, note, plural, reported_errors
+from rsir_fast.cli.progress import shown_progress
+from rsir_fast.cli.reproducing import check_tables_folder, conclude, left
+from rsir_fast.cli.session import note, plural, reported_errors
 from rsir_fast.errors import DatasetError, RsirError
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ def ge2018(
         datasets = _datasets(data, bands, scale, all_items, download, quiet)
         target = target or Path("runs") / "-".join(["reproduce", "ge2018", *datasets]).replace("/", "_")
         check_tables_folder(target)
-        with extraction_progress(quiet) as extracting:
+        with shown_progress(quiet) as progress:
             result = reproduce_ge2018(
                 datasets,
                 out=target,
@@ -154,8 +155,7 @@ def ge2018(
                 device=device,
                 workers=workers,
                 threads=threads,
-                progress=None if quiet else say,
-                extraction_progress=extracting,
+                progress=progress,
             )
         for entry in result["datasets"]:
             for row in entry["rows"]:

@@ -12,23 +12,16 @@ import typer
 
 from rsir_fast.base.looking import refuse_no_folder
 from rsir_fast.base.shared import shared_command
-from rsir_fast.cli.session import AGAIN, kept, note, plural, print_json, print_result
+from rsir_fast.cli.session import AGAIN, kept, plural, print_json, print_result
 from rsir_fast.errors import RsirError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from rsir_fast.protocols.runs import Stage
-
 
 def check_tables_folder(out: Path) -> None:
     """Raise RsirError, before the work, if the tables could not be written."""
     refuse_no_folder(out, "the tables", RsirError, "--out")
-
-
-def say(stage: Stage) -> None:
-    """Name the run that begins."""
-    note(f"{stage.number} of {stage.total}: {stage.what}")
 
 
 def conclude(

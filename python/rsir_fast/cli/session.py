@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -20,10 +19,8 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from rsir_fast.datasets import Skipped
-    from rsir_fast.extraction import Progress
 
 FAILED, WRONG_USAGE, SKIPPED = 1, 2, 3
-LOG_INTERVAL_S = 10.0
 AGAIN = "run the same command again to go on"
 """How to go on after an interruption, whichever the command."""
 _REASONS = 10
@@ -150,53 +147,3 @@ def _list(skipped: Sequence[tuple[str, str]], at_most: int | None = None) -> Non
         typer.echo(f"  {reason if item in reason else f'{item}: {reason}'}", err=True)
     if at_most is not None and len(skipped) > at_most:
         typer.echo(f"  and {len(skipped) - at_most} more", err=True)
-
-
-@contextmanager
-def extraction_progress(quiet: bool) -> Iterator[Callable[[Progress], None] | None]:
-    """Show images, rate and time left: a bar on a terminal, elsewhere a line every ten seconds."""
-    if quiet:
-        yield None
-    elif sys.stderr.isatty():
-        yield from _bar()
-    else:
-        yield _log()
-
-
-def _log() -> Callable[[Progress], None]:
-    last = time.monotonic()
-
-    def log(progress: Progress) -> None:
-        nonlocal last
-        if progress.eta_s is None or (time.monotonic() - last < LOG_INTERVAL_S and progress.done < progress.total):
-            return
-        last = time.monotonic()
-        note(
-            f"extract: {progress.done}/{progress.total} images, {progress.images_per_s:.1f} images/s, "
-            f"{progress.eta_s:.0f} s left"
-        )
-
-    return log
-
-
-def _bar() -> Iterator[Callable[[Progress], None]]:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
-    from rich.progress import Progress as Bar
-
-    columns = [
-        TextColumn("extract"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]:.1f} images/s"),
-        TimeElapsedColumn(),
-        TextColumn("ETA {task.fields[eta]}"),
-    ]
-    with Bar(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task("extract", total=None, rate=0.0, eta="?")
-
-        def show(progress: Progress) -> None:
-            eta = "?" if progress.eta_s is None else f"{progress.eta_s:.0f} s"
-            bar.update(task, completed=progress.done, total=progress.total, rate=progress.images_per_s, eta=eta)
-
-        yield show

@@ -4,29 +4,23 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from rsir_fast.cli import checked
 from rsir_fast.cli import options as opt
 from rsir_fast.cli import recipes as rec
+from rsir_fast.cli.progress import shown_progress
 from rsir_fast.cli.session import (
     AGAIN,
-    LOG_INTERVAL_S,
-    extraction_progress,
     kept,
     note,
     plural,
     print_json,
     reported_errors,
 )
-
-if TYPE_CHECKING:
-    from rsir_fast.training import TrainingProgress
 
 
 def dhcnn(
@@ -110,8 +104,7 @@ def dhcnn(
         drawn = Split.load(split, dataset) if split else stratified_split(dataset, train=train, seed=seed)
         with (
             joined_processes(device) as (place, first),
-            extraction_progress(quiet or not first) as extracting,
-            training_progress(quiet or not first) as progress,
+            shown_progress(quiet or not first) as progress,
         ):
             what = f"{images}, {classes}; {loaded.provenance['description']}, {loaded.layer}"
             note(f"{dataset.name}: {what}", quiet or not first)
@@ -133,7 +126,6 @@ def dhcnn(
                 precision=precision.value,
                 accumulate=accumulate,
                 workers=workers,
-                extraction_progress=extracting,
                 progress=progress,
             )
         if not first:
@@ -169,24 +161,3 @@ def _passes(each_turn: str, target: Path, images: int) -> str:
         f"{TURNS} forward passes an image, for its {TURNS} turns ({images:,} images: {TURNS * images:,} passes); to "
         f"make them once for several trainings: {each_turn} --out FOLDER, then --features FOLDER"
     )
-
-
-@contextmanager
-def training_progress(quiet: bool) -> Iterator[Callable[[TrainingProgress], None] | None]:
-    """Say on stderr, every ten seconds and at the end of the training, how far it is."""
-    last = time.monotonic()
-
-    def log(progress: TrainingProgress) -> None:
-        nonlocal last
-        ended = progress.epoch == progress.epochs and progress.images == progress.total
-        if time.monotonic() - last < LOG_INTERVAL_S and not ended:
-            return
-        last = time.monotonic()
-        terms = ", ".join(f"{name} {value:.4f}" for name, value in progress.terms.items())
-        note(
-            f"train {progress.stage}: epoch {progress.epoch}/{progress.epochs}, "
-            f"{progress.images}/{progress.total} images, {terms}, rate {progress.learning_rate:.2g}, "
-            f"{progress.images_per_s:.0f} images/s, {progress.eta_s:.0f} s left"
-        )
-
-    yield None if quiet else log

@@ -9,6 +9,9 @@ from rsir_fast.errors import ImageError
 __all__ = ["MissingBandError", "chosen_bands"]
 
 
+_ALL_ALIKE = "a data set's images are all read alike: keep images of other bands in a folder of their own"
+
+
 class MissingBandError(ImageError):
     """An image has not the band that was asked for."""
 
@@ -47,7 +50,7 @@ def chosen_bands(meanings: Sequence[str], alpha: int | None, bands: tuple[int, .
     has = f"has {count} band{'' if count == 1 else 's'}"
     if bands is not None:
         if max(bands) > count:
-            raise MissingBandError(f"{has}, not the band {max(bands)} that was asked for")
+            raise MissingBandError(f"{has}, not the band {max(bands)} that was asked for; {_ALL_ALIKE}")
         return bands
     colours = [number for number in range(1, count + 1) if number != alpha]
     if len(colours) == 1:
@@ -56,7 +59,7 @@ def chosen_bands(meanings: Sequence[str], alpha: int | None, bands: tuple[int, .
         example = "1" if len(colours) == 2 else "4,3,2"
         raise ImageError(
             f"{has}: expected 1, 3 or 4 beside alpha; name three, or one for grey, with the option bands, "
-            f"for example --bands {example}"
+            f"for example --bands {example}; {_ALL_ALIKE}"
         )
     named = [meanings.index(colour) + 1 for colour in ("red", "green", "blue") if meanings.count(colour) == 1]
     return tuple(named) if len(named) == 3 else tuple(colours[:3])

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from rsir_fast.base.progress import OnProgress
 from rsir_fast.datasets import Dataset
-from rsir_fast.descriptors.descriptor import Descriptor, Learnt, OnProgress, grey, require
+from rsir_fast.descriptors.descriptor import Descriptor, Learnt, grey, require
 from rsir_fast.descriptors.kmeans import kmeans, nearest
 from rsir_fast.descriptors.ordered import in_order
 from rsir_fast.descriptors.sampling import Reservoir
@@ -190,7 +191,7 @@ class BagOfVisualWords(Descriptor):
         """
         self.check()
         reservoir = Reservoir(self._sample, SIFT_LENGTH, self.seed)
-        meter = Meter(len(dataset), 0, progress)
+        meter = Meter("learn", len(dataset), 0, progress)
 
         def local(number: int) -> NDArray[np.uint8] | str:
             try:

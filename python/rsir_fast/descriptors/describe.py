@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
+from rsir_fast.base.progress import OnProgress
 from rsir_fast.base.reading import as_record, reading
+from rsir_fast.base.sealed import checked, checksums, seal
 from rsir_fast.datasets import Dataset, open_dataset
 from rsir_fast.descriptors.descriptor import Descriptor, Learnt
 from rsir_fast.descriptors.ordered import in_order
 from rsir_fast.errors import FeaturesError, ImageError
-from rsir_fast.extraction import Features, Progress
+from rsir_fast.extraction import Features
 from rsir_fast.extraction.fill import Rows, at_least, check_resumable, fill
 from rsir_fast.extraction.loader import default_workers
 from rsir_fast.extraction.records import DESCRIPTOR
@@ -38,7 +40,7 @@ def describe_dataset(
     shard_size: int = 128,
     resume: bool = False,
     force: bool = False,
-    progress: Callable[[Progress], bool | None] | None = None,
+    progress: OnProgress | None = None,
 ) -> Features:
     """Describe every readable image, at its full size.
 
@@ -157,10 +159,8 @@ class _Stored(BaseModel):
 
 
 def _written(learnt: Learnt, recipe: dict[str, Any]) -> bytes:
-    from safetensors.numpy import save
-
     content = json.dumps({"recipe": recipe, "facts": learnt.facts}, sort_keys=True)
-    return save({name: np.ascontiguousarray(values) for name, values in learnt.arrays.items()}, {_METADATA: content})
+    return seal(learnt.arrays, {_METADATA: content})
 
 
 def read_learnt(folder: Path, recipe: dict[str, Any] | None = None) -> Learnt | None:
@@ -189,7 +189,8 @@ def read_learnt(folder: Path, recipe: dict[str, Any] | None = None) -> Learnt | 
             stored = as_record(_Stored, file.metadata()[_METADATA])
             if recipe is not None and stored.recipe != recipe:
                 return None
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+            table = checksums(file.metadata())
+            arrays = {name: checked(name, file.get_tensor(name), table) for name in file.keys()}  # noqa: SIM118
             return Learnt(arrays, stored.facts)
     except FeaturesError:
         return None

@@ -6,7 +6,6 @@ import hashlib
 import importlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from importlib.metadata import version
 from typing import Any, ClassVar
@@ -15,12 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from rsir_fast.base.progress import OnProgress
 from rsir_fast.datasets import Dataset
-from rsir_fast.extraction import Progress
 
 __all__ = ["Descriptor", "Learnt", "grey", "require"]
-
-OnProgress = Callable[[Progress], bool | None]
 
 
 @dataclass(frozen=True)

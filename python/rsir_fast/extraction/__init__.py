@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from rsir_fast.base.progress import Progress
 from rsir_fast.extraction.extract import extract
 from rsir_fast.extraction.features import Features, Skipped
-from rsir_fast.extraction.fill import Progress
 
 __all__ = ["Features", "Progress", "Skipped", "extract"]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rsir_fast.base.progress import OnProgress
 from rsir_fast.datasets import Reader, open_dataset
 from rsir_fast.extraction.features import Features
-from rsir_fast.extraction.fill import Progress, Rows, at_least, fill
+from rsir_fast.extraction.fill import Rows, at_least, fill
 
 if TYPE_CHECKING:
     import torch
@@ -33,7 +34,7 @@ def extract(
     shard_size: int = 128,
     resume: bool = False,
     force: bool = False,
-    progress: Callable[[Progress], bool | None] | None = None,
+    progress: OnProgress | None = None,
 ) -> Features:
     """Compute the features of every readable image.
 

@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from rsir_fast.base.shown import Shown, counted
 from rsir_fast.datasets import Dataset, Reader, Skipped
 from rsir_fast.errors import FeaturesError
+from rsir_fast.extraction.parts import fitting_labels
+from rsir_fast.extraction.store import FeatureStore
+from rsir_fast.extraction.stored import load
 
 __all__ = ["Features", "Skipped"]
 
@@ -73,26 +76,8 @@ class Features(Shown):
     )
 
     def __post_init__(self) -> None:
-        if not isinstance(self.matrix, np.ndarray) or self.matrix.ndim != 2 or self.matrix.dtype != np.float32:
-            shape = f"{getattr(self.matrix, 'dtype', '')} {list(getattr(self.matrix, 'shape', []))}"
-            raise FeaturesError(
-                f"features of {self.name}: expected a NumPy float32 matrix [n, dim], "
-                f"got {type(self.matrix).__name__} {shape}"
-            )
-        n = len(self.matrix)
-        if len(self.items) != n:
-            raise FeaturesError(f"features of {self.name}: expected {n} items, one per row, got {len(self.items)}")
-        if self.labels is None:
-            return
-        labels = np.asarray(self.labels)
-        fits = labels.shape == (n,) and (labels.dtype.kind in "iu" or n == 0)
-        if not fits or (n and (labels.min() < 0 or labels.max() >= len(self.classes))):
-            raise FeaturesError(
-                f"features of {self.name}: expected {n} integer labels, 0 to {len(self.classes) - 1} for "
-                f"{len(self.classes)} classes, got {labels.dtype} {list(labels.shape)}"
-                + (f" from {labels.min()} to {labels.max()}" if labels.size else "")
-            )
-        object.__setattr__(self, "labels", labels.astype(np.int64, copy=False))
+        labels = fitting_labels(self.name, self.matrix, self.items, self.labels, self.classes)
+        object.__setattr__(self, "labels", labels)
 
     def __len__(self) -> int:
         return len(self.matrix)
@@ -163,9 +148,21 @@ class Features(Shown):
         FeaturesError
             If the folder holds something else, or features and not `force`.
         """
-        from rsir_fast.extraction.store import save
-
-        return save(self, Path(folder), force=force)
+        with FeatureStore(Path(folder), {"saved": self.name}, force=force) as store:
+            store.add_shard(0, len(self), self.matrix, [])
+            store.finish(
+                items=self.items,
+                labels=self.labels,
+                classes=self.classes,
+                name=self.name,
+                root=self.root,
+                dim=self.dim,
+                provenance=self.provenance,
+                timing=self.timing,
+                notes=self.notes,
+                before=self.skipped,
+            )
+        return Path(folder)
 
     @classmethod
     def load(cls, folder: str | Path, *, verify: bool = True) -> Features:
@@ -183,6 +180,4 @@ class Features(Shown):
         FeaturesError
             If the folder is missing, unfinished or damaged.
         """
-        from rsir_fast.extraction.stored import load
-
-        return load(Path(folder), verify=verify)
+        return cls(*load(Path(folder), verify=verify))

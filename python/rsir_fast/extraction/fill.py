@@ -13,15 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsir_fast.base.counts import as_count
+from rsir_fast.base.progress import OnProgress, Progress, Stage, is_stopped
 from rsir_fast.base.shared import within
 from rsir_fast.base.text import listed
 from rsir_fast.datasets import Dataset
 from rsir_fast.errors import FeaturesError, NoImageReadError, RsirError
 from rsir_fast.extraction.features import Features, Skipped
+from rsir_fast.extraction.parts import Parts
 from rsir_fast.extraction.stamps import Stamps
 from rsir_fast.extraction.store import FeatureStore
 
-__all__ = ["Meter", "Progress", "Rows", "at_least", "check_resumable", "fill"]
+__all__ = ["Meter", "Rows", "at_least", "check_resumable", "fill"]
 
 
 @dataclass(frozen=True)
@@ -43,29 +45,6 @@ class Rows:
     skipped: list[tuple[int, str]]
 
 
-@dataclass(frozen=True)
-class Progress:
-    """How far an extraction is.
-
-    Attributes
-    ----------
-    done, total
-        Images, readable or not; `done` includes those of an earlier, interrupted run.
-    skipped
-        Unreadable ones so far in this run.
-    images_per_s
-        Rate of this run; 0 before its first batch.
-    eta_s
-        Seconds left at that rate; None before the first batch.
-    """
-
-    done: int
-    total: int
-    skipped: int = 0
-    images_per_s: float = 0.0
-    eta_s: float | None = None
-
-
 def fill(
     data: Dataset,
     rows: Callable[[Sequence[int]], Generator[Rows, None, None]],
@@ -76,7 +55,7 @@ def fill(
     out: Path | None = None,
     resume: bool = False,
     force: bool = False,
-    progress: Callable[[Progress], bool | None] | None = None,
+    progress: OnProgress | None = None,
     timing: Callable[[], dict[str, Any]] = dict,
     keep: Mapping[str, bytes] | None = None,
 ) -> Features:
@@ -135,7 +114,7 @@ def fill(
                 return replace(finished, root=data.root, skipped=(*data.unreadable, *unread))
         todo = [first for first in range(0, len(data), shard) if first not in sink.shards]
         numbers = [i for first in todo for i in range(first, min(first + shard, len(data)))]
-        meter = Meter(len(data), len(data) - len(numbers), progress)
+        meter = Meter("extract", len(data), len(data) - len(numbers), progress)
         with contextlib.closing(rows(numbers)) as made:
             for first in todo:
                 images = min(shard, len(data) - first)
@@ -148,7 +127,7 @@ def fill(
             reasons = [Skipped(data.items[number], reason) for number, reason in sink.unreadable]
             sink.abandon()
             raise NoImageReadError(data.name, [*data.unreadable, *reasons])
-        return sink.finish(
+        parts = sink.finish(
             items=data.items,
             labels=data.labels,
             classes=data.classes,
@@ -160,6 +139,7 @@ def fill(
             notes=(*data.notes, *_classes_lost(data, skipped)),
             before=data.unreadable,
         )
+        return Features(*parts)
 
 
 def _classes_lost(data: Dataset, skipped: list[int]) -> list[str]:
@@ -211,12 +191,12 @@ def at_least(least: int, value: object, name: str) -> int:
 class Meter:
     """Counts images and tells the caller."""
 
-    def __init__(self, total: int, before: int, progress: Callable[[Progress], bool | None] | None) -> None:
-        self.total, self.before, self.progress = total, before, progress
+    def __init__(self, stage: Stage, total: int, before: int, progress: OnProgress | None) -> None:
+        self.stage, self.total, self.before, self.progress = stage, total, before, progress
         self.images = self.skipped = 0
         self.start = time.perf_counter()
         self.seconds = 0.0
-        self.report(Progress(before, total))
+        self.report(Progress(stage, before, total))
 
     def add(self, images: int, skipped: int) -> None:
         """Count some images of this run."""
@@ -224,12 +204,12 @@ class Meter:
         self.skipped += skipped
         self.seconds = time.perf_counter() - self.start
         done, rate = self.before + self.images, self.images / self.seconds
-        self.report(Progress(done, self.total, self.skipped, rate, (self.total - done) / rate))
+        self.report(Progress(self.stage, done, self.total, rate, (self.total - done) / rate, self.skipped))
 
-    def report(self, progress: Progress) -> None:
+    def report(self, at: Progress) -> None:
         """Tell the caller, who may stop the run."""
-        if self.progress is not None and self.progress(progress) is False:
-            raise RsirError(f"extraction stopped after {progress.done} of {progress.total} images")
+        if is_stopped(self.progress, at):
+            raise RsirError(f"extraction stopped after {at.done} of {at.total} images")
 
     def timing(self) -> dict[str, Any]:
         """Figures of this run."""
@@ -266,9 +246,9 @@ class _Memory:
         dim: int,
         before: tuple[Skipped, ...],
         **rest: Any,
-    ) -> Features:
+    ) -> Parts:
         kept = np.setdiff1d(np.arange(len(items)), [number for number, _ in self.unreadable])
-        return Features(
+        return Parts(
             matrix=np.concatenate([np.empty((0, dim), np.float32), *self.parts]),
             items=tuple(items[i] for i in kept),
             labels=None if labels is None else np.asarray(labels)[kept],

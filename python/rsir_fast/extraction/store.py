@@ -19,8 +19,9 @@ from rsir_fast.base.looking import is_file, is_folder, refuse_no_folder
 from rsir_fast.base.machine import written
 from rsir_fast.base.text import printable
 from rsir_fast.datasets.limits import current_limits
+from rsir_fast.datasets.skipped import Skipped
 from rsir_fast.errors import FeaturesError
-from rsir_fast.extraction.features import Features, Skipped
+from rsir_fast.extraction.parts import Parts
 from rsir_fast.extraction.records import (
     DESCRIPTOR,
     ITEMS,
@@ -35,7 +36,7 @@ from rsir_fast.extraction.records import (
 )
 from rsir_fast.extraction.stored import foreign_files, load, state_of
 
-__all__ = ["FeatureStore", "check_folder", "check_settings", "save"]
+__all__ = ["FeatureStore", "check_folder", "check_settings"]
 
 # What may differ between a finished matrix and a request for it: the bits of a feature may depend on it, its worth not.
 MACHINE_KEYS = {
@@ -285,8 +286,8 @@ class FeatureStore:
         timing: dict[str, Any],
         notes: tuple[str, ...],
         before: tuple[Skipped, ...] = (),
-    ) -> Features:
-        """Write the item table and the manifest of all shards, and return the features.
+    ) -> Parts:
+        """Write the item table and the manifest of all shards, and return what is in the folder now.
 
         Parameters
         ----------
@@ -325,25 +326,6 @@ class FeatureStore:
             timing=timing,
         ).write(self.folder / MANIFEST)
         return load(self.folder, verify=False)
-
-
-def save(features: Features, folder: Path, *, force: bool = False) -> Path:
-    """Write features to a folder; see `Features.save`."""
-    with FeatureStore(folder, {"saved": features.name}, force=force) as store:
-        store.add_shard(0, len(features), features.matrix, [])
-        store.finish(
-            items=features.items,
-            labels=features.labels,
-            classes=features.classes,
-            name=features.name,
-            root=features.root,
-            dim=features.dim,
-            provenance=features.provenance,
-            timing=features.timing,
-            notes=features.notes,
-            before=features.skipped,
-        )
-    return folder
 
 
 def _refuse_changes(folder: Path, ours: dict[str, Any], theirs: dict[str, Any], keys: list[str]) -> None:

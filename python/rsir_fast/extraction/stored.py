@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from rsir_fast.base.durable import LEFTOVER
 from rsir_fast.base.looking import is_folder
 from rsir_fast.base.reading import read_record, reading
+from rsir_fast.datasets.skipped import Skipped
 from rsir_fast.errors import FeaturesError
-from rsir_fast.extraction.features import Features, Skipped
+from rsir_fast.extraction.parts import Parts, fitting_labels
 from rsir_fast.extraction.records import (
     AGAIN,
     DESCRIPTOR,
@@ -68,7 +69,7 @@ def images_kept(folder: Path) -> int:
     return sum(record.images for record in records if record is not None)
 
 
-def load(folder: Path, *, verify: bool = True) -> Features:
+def load(folder: Path, *, verify: bool = True) -> Parts:
     """Read finished features; see `Features.load`."""
     state = state_of(folder)
     if state == "unfinished":
@@ -82,11 +83,13 @@ def load(folder: Path, *, verify: bool = True) -> Features:
     parts = [_read_shard(folder / SHARDS, shard, manifest.dim, verify) for shard in manifest.shards]
     empty = np.empty((0, manifest.dim), dtype=np.float32)
     items, labels = read_items(folder / ITEMS, manifest.rows)
-    return Features(
-        matrix=parts[0] if len(parts) == 1 else np.concatenate([empty, *parts]),
+    matrix = parts[0] if len(parts) == 1 else np.concatenate([empty, *parts])
+    classes = tuple(manifest.classes)
+    return Parts(
+        matrix=matrix,
         items=items,
-        labels=labels,
-        classes=tuple(manifest.classes),
+        labels=fitting_labels(manifest.dataset, matrix, items, labels, classes),
+        classes=classes,
         name=manifest.dataset,
         root=None if manifest.root is None else Path(manifest.root),
         provenance=manifest.provenance,

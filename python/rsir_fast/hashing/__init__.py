@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rsir_fast.base.renamed import former_names
 from rsir_fast.hashing.loss import HashLoss, LossTerms
 from rsir_fast.hashing.model import HashModel, made_by_model, split_hash_features
 from rsir_fast.hashing.network import DHCNN, HashHead, HashOutput
@@ -9,7 +10,6 @@ from rsir_fast.hashing.recipe import RECIPES, Recipe
 from rsir_fast.hashing.search import CodeMatches, search_codes
 from rsir_fast.hashing.train import train_dhcnn
 from rsir_fast.hashing.training import Trainer
-from rsir_fast.training import TrainingProgress
 
 __all__ = [
     "DHCNN",
@@ -22,9 +22,10 @@ __all__ = [
     "LossTerms",
     "Recipe",
     "Trainer",
-    "TrainingProgress",
     "made_by_model",
     "search_codes",
     "split_hash_features",
     "train_dhcnn",
 ]
+
+__getattr__ = former_names(__name__, {"TrainingProgress": "rsir_fast.Progress"})

@@ -13,13 +13,13 @@ import torch
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, InstanceOf
 from safetensors import safe_open
-from safetensors.torch import save
 from torch import Tensor, nn
 
 from rsir_fast.backbones import Backbone, Preprocessing, load_backbone
 from rsir_fast.backbones.weights import file_digest
 from rsir_fast.base.durable import write_durably
 from rsir_fast.base.reading import parse_json, reading
+from rsir_fast.base.sealed import checked, checksums, seal
 from rsir_fast.base.shown import Shown, counted
 from rsir_fast.datasets import Reader
 from rsir_fast.errors import FeaturesError, WeightFileError
@@ -110,10 +110,10 @@ class HashModel(Shown):
             "backbone": trunk.provenance,
             "training": self.training,
         }
-        tensors = {name: value.detach().cpu().contiguous() for name, value in self.network.state_dict().items()}
+        tensors = {name: value.detach().cpu() for name, value in self.network.state_dict().items()}
         if trunk.preprocessing.mean_image is not None:
             tensors[MEAN_IMAGE] = torch.from_numpy(trunk.preprocessing.mean_image.copy())
-        write_durably(Path(path), save(tensors, {"rsir_fast": json.dumps(content)}))
+        write_durably(Path(path), seal(tensors, {"rsir_fast": json.dumps(content)}))
 
     @classmethod
     def load(cls, path: str | Path) -> HashModel:
@@ -130,9 +130,10 @@ class HashModel(Shown):
             If the file is missing, damaged, no such model, or its tensors do not fit its description.
         """
         path = Path(path)
-        remedy = "train it again, or use the rsir_fast version that wrote it"
-        content, tensors = _read(path)
+        remedy = "copy it again, train it again, or use the rsir_fast version that wrote it"
+        content, read, written = _read(path)
         with reading(path, "the tensors of the network that the file describes", remedy, WeightFileError):
+            tensors = {name: checked(name, tensor, written) for name, tensor in read.items()}
             described = content.backbone
             trunk = _Trunk.model_validate(described)
             steps = trunk.preprocessing.steps(tensors.pop(MEAN_IMAGE, None))
@@ -265,7 +266,8 @@ class _Content(BaseModel):
     training: dict[str, Any]
 
 
-def _read(path: Path) -> tuple[_Content, dict[str, Tensor]]:
+def _read(path: Path) -> tuple[_Content, dict[str, Tensor], dict[str, str]]:
+    """Return what the file says of itself, its tensors as they are, and their checksums."""
     remedy = "give the model.safetensors that it wrote; a network's own weights go to --weights"
     expected = "a model of `rsir train dhcnn`, version 1"
     with reading(path, expected, remedy, WeightFileError), safe_open(path, framework="pt") as file:
@@ -274,4 +276,5 @@ def _read(path: Path) -> tuple[_Content, dict[str, Tensor]]:
             raise WeightFileError(f"{path}: expected {expected}, found other safetensors; {remedy}")
         described = _Content.model_validate(content)
         _Training.model_validate(described.training)
-        return described, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+        return described, tensors, checksums(file.metadata())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -12,9 +11,11 @@ import torch
 from torch import Tensor
 
 from rsir_fast.backbones import Backbone, all_turns
+from rsir_fast.base.progress import OnProgress
+from rsir_fast.base.renamed import former_arguments
 from rsir_fast.datasets import Dataset, Split, open_dataset, stratified_split
 from rsir_fast.errors import TrainingError
-from rsir_fast.extraction import Features, Progress, extract
+from rsir_fast.extraction import Features, extract
 from rsir_fast.extraction.devices import usable_device
 from rsir_fast.extraction.stamps import fingerprint
 from rsir_fast.hashing.inputs import Inputs, load_images, network_of, of_training_images
@@ -24,7 +25,6 @@ from rsir_fast.hashing.recipe import Recipe, as_recipe
 from rsir_fast.hashing.training import Trainer
 from rsir_fast.training import (
     Precision,
-    TrainingProgress,
     check_place,
     from_first,
     own_rank,
@@ -37,6 +37,7 @@ __all__ = ["train_dhcnn"]
 MODEL = "model.safetensors"
 
 
+@former_arguments(extraction_progress="progress")
 def train_dhcnn(
     dataset: Any,
     backbone: Backbone,
@@ -54,8 +55,7 @@ def train_dhcnn(
     precision: Precision = "float32",
     accumulate: int = 1,
     workers: int | None = None,
-    extraction_progress: Callable[[Progress], bool | None] | None = None,
-    progress: Callable[[TrainingProgress], bool | None] | None = None,
+    progress: OnProgress | None = None,
 ) -> HashModel:
     """Train DHCNN (Song et al. 2021): hash codes and semantic labels in one network.
 
@@ -98,10 +98,9 @@ def train_dhcnn(
         Parts in which a batch is passed through the network.
     workers : int, optional
         Threads that decode images. Default: one a core, at most 32.
-    extraction_progress : callable, optional
-        As `progress` of `rsir_fast.extract`, while features are computed.
     progress : callable, optional
-        Called with a `TrainingProgress` after every step; returning False stops the run (the last checkpoint stays).
+        Called with a `rsir_fast.Progress` after every batch of features (stage ``"extract"``) and every step of
+        training (``"train head"``, ``"train network"``); returning False stops the run (the last checkpoint stays).
 
     Returns
     -------
@@ -165,7 +164,7 @@ def train_dhcnn(
     def computed(turns: bool) -> Inputs:
         """Return features and labels of the training images."""
         seen = all_turns(backbone) if turns else backbone
-        run = {"device": target, "workers": workers, "progress": extraction_progress}
+        run = {"device": target, "workers": workers, "progress": progress}
         given = features if turns or features is None else features.unturned()
         found = _extracted(train, seen, folder, run) if given is None else given
         return of_training_images(found, train, seen)
@@ -220,7 +219,7 @@ def _train_head(
     inputs: Inputs,
     recipe: Recipe,
     seed: int,
-    progress: Callable[[TrainingProgress], bool | None] | None,
+    progress: OnProgress | None,
 ) -> Tensor:
     """Train hash layer and classifier alone; return the codes u [n, bits] that they give."""
     alone = as_recipe(recipe, frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -11,11 +10,12 @@ from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from rsir_fast.backbones import TURNS, turned
+from rsir_fast.base.progress import OnProgress, Progress, Stage, is_stopped
 from rsir_fast.errors import TrainingError
 from rsir_fast.hashing.loss import LossTerms
 from rsir_fast.hashing.network import HashOutput
 from rsir_fast.hashing.recipe import Recipe
-from rsir_fast.training import Precision, TrainingProgress, own_rank
+from rsir_fast.training import Precision, own_rank
 
 __all__ = ["Trainer"]
 
@@ -68,7 +68,7 @@ class Trainer:
         self.inputs = inputs
         self.labels = labels.to(self.device)
         head: Any = getattr(network, "head", network)
-        self.stage = "network" if hasattr(network, "head") else "head"
+        self.stage: Stage = "train network" if hasattr(network, "head") else "train head"
         self.bank = torch.zeros(len(labels), head.bits, device=self.device)
         self.optimizer = recipe.make_optimizer(head, getattr(network, "backbone", None))
         self.epoch = 0
@@ -81,7 +81,7 @@ class Trainer:
         """Epochs in all."""
         return self.recipe.epochs
 
-    def train_epoch(self, progress: Callable[[TrainingProgress], bool | None] | None = None) -> dict[str, float]:
+    def train_epoch(self, progress: OnProgress | None = None) -> dict[str, float]:
         """Train for one epoch.
 
         Returns
@@ -120,8 +120,18 @@ class Trainer:
                 speed = seen / (time.perf_counter() - start)
                 left = (total - seen + (self.recipe.epochs - self.epoch - 1) * total) / speed
                 means = dict(zip(LossTerms._fields, (sums / seen).tolist(), strict=True))
-                position = (self.epoch + 1, self.recipe.epochs, seen, total)
-                if progress(TrainingProgress(*position, means, rate, speed, left, self.stage)) is False:
+                at = Progress(
+                    self.stage,
+                    seen,
+                    total,
+                    speed,
+                    left,
+                    epoch=self.epoch + 1,
+                    epochs=self.recipe.epochs,
+                    terms=means,
+                    learning_rate=rate,
+                )
+                if is_stopped(progress, at):
                     raise TrainingError(f"training stopped in epoch {self.epoch + 1}")
         if not all(parameter.isfinite().all() for parameter in self.network.parameters()):
             raise TrainingError(

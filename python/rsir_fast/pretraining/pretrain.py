@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -12,6 +11,7 @@ import torch
 
 from rsir_fast.backbones.caffenets import NETWORKS
 from rsir_fast.backbones.weights import PreTraining
+from rsir_fast.base.progress import OnProgress
 from rsir_fast.extraction.devices import usable_device
 from rsir_fast.extraction.loader import default_workers
 from rsir_fast.extraction.stamps import fingerprint
@@ -22,7 +22,6 @@ from rsir_fast.pretraining.recipe import PretrainingRecipe
 from rsir_fast.pretraining.trainer import SPEED, PretrainingTrainer
 from rsir_fast.training import (
     Precision,
-    TrainingProgress,
     check_place,
     from_first,
     own_rank,
@@ -49,7 +48,7 @@ def pretrain(
     precision: Precision = "float32",
     accumulate: int = 1,
     workers: int | None = None,
-    progress: Callable[[TrainingProgress], bool | None] | None = None,
+    progress: OnProgress | None = None,
 ) -> Pretrained:
     """Train one of the paper's networks from nothing (Ge et al. 2018, section 2.2, step 1).
 
@@ -83,7 +82,7 @@ def pretrain(
     workers : int, optional
         Threads that decode and cut images. Default: one a core, at most 32.
     progress : callable, optional
-        Called with a `TrainingProgress` after every step; returning False stops the run (the last checkpoint stays).
+        Called with a `rsir_fast.Progress` after every step; returning False stops the run (the last checkpoint stays).
 
     Returns
     -------

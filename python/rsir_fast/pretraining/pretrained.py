@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save
-
 from rsir_fast.backbones.weights import PreTraining
 from rsir_fast.base.durable import write_durably
+from rsir_fast.base.sealed import seal
 from rsir_fast.base.shown import Shown, counted
 from rsir_fast.extraction.features import Skipped
 from rsir_fast.pretraining.network import Classifier
@@ -63,5 +62,5 @@ class Pretrained(Shown):
         path
             File to write; its folder is made if need be.
         """
-        tensors = {name: value.detach().cpu().contiguous() for name, value in self.network.state_dict().items()}
-        write_durably(Path(path), save(tensors, self.made.metadata()))
+        tensors = {name: value.detach().cpu() for name, value in self.network.state_dict().items()}
+        write_durably(Path(path), seal(tensors, self.made.metadata()))

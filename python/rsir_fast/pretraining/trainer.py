@@ -14,6 +14,7 @@ from torch.nn import functional
 from torch.nn.parallel import DistributedDataParallel
 
 from rsir_fast.backbones import Preprocessing
+from rsir_fast.base.progress import OnProgress, Progress, is_stopped
 from rsir_fast.datasets import Dataset
 from rsir_fast.errors import NoImageReadError, TrainingError
 from rsir_fast.extraction.features import Skipped
@@ -22,7 +23,7 @@ from rsir_fast.extraction.stamps import Stamps
 from rsir_fast.pretraining.images import TrainingImages, cutter
 from rsir_fast.pretraining.network import Classifier
 from rsir_fast.pretraining.recipe import PretrainingRecipe
-from rsir_fast.training import Precision, TrainingProgress, gathered, own_rank
+from rsir_fast.training import Precision, gathered, own_rank
 
 __all__ = ["SPEED", "PretrainingTrainer"]
 
@@ -104,7 +105,7 @@ class PretrainingTrainer:
     def _in_order(self) -> list[tuple[str, int]]:
         return sorted(self._skipped)
 
-    def train_epoch(self, progress: Callable[[TrainingProgress], bool | None] | None = None) -> dict[str, float]:
+    def train_epoch(self, progress: OnProgress | None = None) -> dict[str, float]:
         """Train for one epoch, then validate.
 
         Returns
@@ -157,8 +158,18 @@ class PretrainingTrainer:
                 if progress is not None:
                     speed = seen / (time.perf_counter() - start)
                     left = (total - seen + (self.epochs - self.epoch - 1) * total) / speed
-                    position = (self.epoch + 1, self.epochs, seen, total)
-                    if progress(TrainingProgress(*position, _means(sums), rate, speed, left)) is False:
+                    at = Progress(
+                        "train network",
+                        seen,
+                        total,
+                        speed,
+                        left,
+                        epoch=self.epoch + 1,
+                        epochs=self.epochs,
+                        terms=_means(sums),
+                        learning_rate=rate,
+                    )
+                    if is_stopped(progress, at):
                         raise TrainingError(f"training stopped in epoch {self.epoch + 1}")
         finally:
             loaded.close()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from rsir_fast.base.progress import OnProgress, Progress, is_stopped
+from rsir_fast.errors import RsirError
 from rsir_fast.extraction import Features
 from rsir_fast.protocols.evaluation import describe_dataset
 from rsir_fast.protocols.ge2018 import check_classes, evaluate_ge2018
@@ -50,7 +52,7 @@ def compare_ge2018(
     *,
     threads: int | None = None,
     device: Any = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: OnProgress | None = None,
 ) -> dict[str, Any]:
     """Evaluate options beyond the paper on features of one data set.
 
@@ -62,7 +64,7 @@ def compare_ge2018(
     threads, device : optional
         As in `rsir_fast.evaluate_ge2018`.
     progress : callable, optional
-        Called with (evaluations done, evaluations in all).
+        Called with a `rsir_fast.Progress` of the stage ``"compare"`` after every evaluation; returning False stops.
 
     Returns
     -------
@@ -92,6 +94,7 @@ def compare_ge2018(
                 for key in ("query_excluded", "query_included"):
                     row[key] = {measure: result[key][measure] for measure in ("map", "anmrr")}
             rows.append(row)
-            if progress is not None:
-                progress(len(rows), len(features) * len(options))
+            total = len(features) * len(options)
+            if is_stopped(progress, Progress("compare", len(rows), total)):
+                raise RsirError(f"comparison stopped after {len(rows)} of {total} evaluations")
     return {"protocol": "ge2018", "dataset": describe_dataset(features[0][1]), "rows": rows}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any, Literal
 
@@ -12,7 +12,8 @@ import torch
 from numpy.typing import NDArray
 
 from rsir_fast.base.compiled import cuda
-from rsir_fast.errors import DatasetError
+from rsir_fast.base.progress import OnProgress, Progress, is_stopped
+from rsir_fast.errors import DatasetError, RsirError
 from rsir_fast.extraction import Features
 from rsir_fast.extraction.devices import usable_device
 from rsir_fast.metrics import RankLimit, RetrievalAccumulator
@@ -57,7 +58,7 @@ def evaluate_ge2018(
     block: int | None = None,
     threads: int | None = None,
     device: str | torch.device | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: OnProgress | None = None,
 ) -> Evaluation:
     """Evaluate retrieval by the protocol of Ge et al. 2018.
 
@@ -94,7 +95,7 @@ def evaluate_ge2018(
         images come back. Default: CUDA where there is a device. Never changes a figure; the CPU does it where
         rsir_fast was built without CUDA. ``timing["device"]`` names the one that did.
     progress : callable, optional
-        Called with (queries done, queries in all).
+        Called with a `rsir_fast.Progress` of the stage ``"rank"`` after every block of queries; returning False stops.
 
     Returns
     -------
@@ -155,8 +156,8 @@ def evaluate_ge2018(
         others = found.drop_self()
         included.add_ranks(found.ranks, found.counts, own)
         excluded.add_ranks(others.ranks, others.counts, own)
-        if progress is not None:
-            progress(done, n)
+        if is_stopped(progress, Progress("rank", done, n)):
+            raise RsirError(f"evaluation stopped after {done} of {n} queries")
     average_precision = excluded.average_precision()
     chosen = pick_queries(average_precision, labels, features.classes) if examples else []
     shown = _examples(features, ranking, average_precision, chosen, examples)

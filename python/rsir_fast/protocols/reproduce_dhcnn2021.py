@@ -15,10 +15,12 @@ import torch
 from numpy.typing import NDArray
 
 from rsir_fast.backbones import Backbone, all_turns
+from rsir_fast.base.progress import OnProgress
+from rsir_fast.base.renamed import former_arguments
 from rsir_fast.datasets import Dataset, Split, open_dataset, stratified_split
 from rsir_fast.errors import DatasetError
-from rsir_fast.extraction import Features, Progress, extract
-from rsir_fast.hashing import RECIPES, Recipe, TrainingProgress, train_dhcnn
+from rsir_fast.extraction import Features, extract
+from rsir_fast.hashing import RECIPES, Recipe, train_dhcnn
 from rsir_fast.hashing.baselines import LinearHash, TooManyBitsError, iterative_quantization, random_projection
 from rsir_fast.hashing.encode import encode_features
 from rsir_fast.hashing.network import MAX_BITS, MIN_BITS
@@ -30,7 +32,7 @@ from rsir_fast.protocols.dhcnn2021 import evaluate_dhcnn2021
 from rsir_fast.protocols.evaluation import describe_dataset, describe_features
 from rsir_fast.protocols.ge2018 import check_classes
 from rsir_fast.protocols.hash_retrieval import TIE_RULES, evaluate_codes, number_or_none
-from rsir_fast.protocols.runs import KeptRuns, Stage, digest, slug
+from rsir_fast.protocols.runs import KeptRuns, digest, slug
 from rsir_fast.training import Precision
 
 __all__ = ["MEASURES", "reproduce_dhcnn2021"]
@@ -63,6 +65,7 @@ class Run:
         return "-".join([f"seed{self.seed}", *bits, slug(self.method)])
 
 
+@former_arguments(extraction_progress="progress", training_progress="progress")
 def reproduce_dhcnn2021(
     dataset: Any,
     load: Callable[[], Backbone],
@@ -80,9 +83,7 @@ def reproduce_dhcnn2021(
     accumulate: int = 1,
     workers: int | None = None,
     threads: int | None = None,
-    progress: Callable[[Stage], None] | None = None,
-    extraction_progress: Callable[[Progress], bool | None] | None = None,
-    training_progress: Callable[[TrainingProgress], bool | None] | None = None,
+    progress: OnProgress | None = None,
 ) -> dict[str, Any]:
     """Train and evaluate DHCNN for every hash length and seed, beside ITQ, random projection, and no hashing at all.
 
@@ -114,9 +115,8 @@ def reproduce_dhcnn2021(
     threads : int, optional
         Of the search. Never changes a figure.
     progress : callable, optional
-        Called with a `Stage` before each run.
-    extraction_progress, training_progress : callable, optional
-        As `progress` of `rsir_fast.extract` and of `rsir_fast.train_dhcnn`.
+        Called with a `rsir_fast.Progress` of the stage ``"run"`` before each run, and within it as by
+        `rsir_fast.extract` and `rsir_fast.train_dhcnn`; returning False stops.
 
     Returns
     -------
@@ -153,7 +153,7 @@ def reproduce_dhcnn2021(
         resume=True,
         device=device,
         workers=workers,
-        progress=extraction_progress,
+        progress=progress,
     )
     features = seen.unturned()
     settings = {
@@ -182,13 +182,15 @@ def reproduce_dhcnn2021(
             precision=precision,
             accumulate=accumulate,
             workers=workers,
-            progress=training_progress,
+            progress=progress,
         )
         if freeze_backbone:
             encoded = encode_features(model, features)
         else:
             whole = model.as_backbone(place / MODEL)
-            encoded = extract(data, whole, out=place / "features", resume=True, device=device, workers=workers)
+            encoded = extract(
+                data, whole, out=place / "features", resume=True, device=device, workers=workers, progress=progress
+            )
         result = evaluate_dhcnn2021(encoded, examples=0, threads=threads).result
         return {key: result[key] for key in ("test_vs_train", "test_vs_test", "labels")}
 

@@ -6,7 +6,7 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import version
@@ -18,16 +18,18 @@ from numpy.typing import NDArray
 
 from rsir_fast.backbones.caffenets import NETWORKS
 from rsir_fast.base.cores import choose_threads
+from rsir_fast.base.progress import OnProgress
+from rsir_fast.base.renamed import former_arguments
 from rsir_fast.base.shared import within
 from rsir_fast.datasets import Dataset, open_dataset
 from rsir_fast.errors import DatasetError, NoImageReadError
-from rsir_fast.extraction import Features, Progress
+from rsir_fast.extraction import Features
 from rsir_fast.metrics import bootstrap_interval, compare_paired
 from rsir_fast.ops import euclidean_topk, prepare
 from rsir_fast.protocols.evaluation import Evaluation, describe_features
 from rsir_fast.protocols.ge2018 import Normalize, check_classes, evaluate_ge2018, normalized
 from rsir_fast.protocols.methods import BASELINES, FURTHER, Method, list_methods, list_sources
-from rsir_fast.protocols.runs import KeptRuns, Stage, digest, slug
+from rsir_fast.protocols.runs import KeptRuns, check_run, digest, slug
 from rsir_fast.protocols.sources import Maker
 from rsir_fast.retrieval import parse_rerank, parse_steps
 from rsir_fast.training import Precision
@@ -47,6 +49,7 @@ _PER_FEATURE = ("morphological",)
 """Descriptors whose values differ in scale: normalised each over the database; vectors of one kind of value, by row."""
 
 
+@former_arguments(extraction_progress="progress")
 def reproduce_ge2018(
     datasets: Mapping[str, Any],
     *,
@@ -64,8 +67,7 @@ def reproduce_ge2018(
     device: Any = None,
     workers: int | None = None,
     threads: int | None = None,
-    progress: Callable[[Stage], None] | None = None,
-    extraction_progress: Callable[[Progress], bool | None] | None = None,
+    progress: OnProgress | None = None,
 ) -> dict[str, Any]:
     """Evaluate every row of the paper's tables, and what is put beside them, on every data set.
 
@@ -98,9 +100,8 @@ def reproduce_ge2018(
     threads : int, optional
         Of the search. Never changes a figure, but times.
     progress : callable, optional
-        Called with a `Stage` before each pass over the images of a data set.
-    extraction_progress : callable, optional
-        As `progress` of `rsir_fast.extract`.
+        Called with a `rsir_fast.Progress` of the stage ``"run"`` before each pass over the images of a data set, and
+        within it as by `rsir_fast.extract`; returning False stops.
 
     Returns
     -------
@@ -146,15 +147,14 @@ def reproduce_ge2018(
     for name, data in opened.items():
         check_classes(name, data.labels)
     folder = None if weights is None else Path(weights)
-    maker = Maker(folder, download, batch_size, precision, device, workers, extraction_progress)
+    maker = Maker(folder, download, batch_size, precision, device, workers, progress)
     runs: KeptRuns[Method] = KeptRuns(Path(out) / "runs", {"rsir_fast": version("rsir-fast"), "numpy": np.__version__})
     measured: list[dict[str, Any]] = []
     unread: NoImageReadError | None = None
     for name, data in opened.items():
         rows = _Rows(methods, reference)
-        for number, source in enumerate(sources, len(measured) * len(sources) + 1):
-            if progress is not None:
-                progress(Stage(number, len(opened) * len(sources), f"{name}: {source}"))
+        for number, source in enumerate(sources, len(measured) * len(sources)):
+            check_run(progress, number, len(opened) * len(sources), f"{name}: {source}")
             made = maker(source, data, Path(out) / "features" / places[name])
             unread = unread or made.unread
             read = made.found if made.unread is None else made.unread

@@ -6,30 +6,22 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
 
 from rsir_fast.base.durable import sweep, write_durably
+from rsir_fast.base.progress import OnProgress, Progress, is_stopped
 from rsir_fast.base.reading import read_json, reading
-from rsir_fast.errors import DatasetError
+from rsir_fast.errors import DatasetError, RsirError
 from rsir_fast.extraction import Features
 from rsir_fast.report import result_json
 
-__all__ = ["KeptRuns", "Run", "Stage", "digest", "slug"]
+__all__ = ["KeptRuns", "Run", "check_run", "digest", "slug"]
 
 RESULT, TIMING = "result.json", "timing.json"
-
-
-@dataclass(frozen=True)
-class Stage:
-    """What is about to be done: number `number` of `total`, counted from 1."""
-
-    number: int
-    total: int
-    what: str
 
 
 class Run(Protocol):
@@ -63,6 +55,18 @@ def digest(features: Features) -> str:
     return found.hexdigest()
 
 
+def check_run(progress: OnProgress | None, done: int, total: int, what: str) -> None:
+    """Say which run begins.
+
+    Raises
+    ------
+    RsirError
+        If `progress` returned False.
+    """
+    if is_stopped(progress, Progress("run", done, total, what=what)):
+        raise RsirError(f"stopped after {done} of {total} runs, before {what}; call again to go on")
+
+
 class KeptRuns(Generic[R]):
     """Does run after run, or takes what a former call with the same settings left.
 
@@ -76,7 +80,7 @@ class KeptRuns(Generic[R]):
     total : int
         Runs in all, for `progress`.
     progress : callable, optional
-        Called with a `Stage` before each run.
+        Called with a `rsir_fast.Progress` of the stage ``"run"`` before each run; returning False stops.
 
     Attributes
     ----------
@@ -89,7 +93,7 @@ class KeptRuns(Generic[R]):
         folder: Path,
         settings: Mapping[str, Any],
         total: int = 0,
-        progress: Callable[[Stage], None] | None = None,
+        progress: OnProgress | None = None,
     ) -> None:
         self.folder, self.settings, self.total, self.progress = folder, settings, total, progress
         self.results: dict[R, dict[str, Any]] = {}
@@ -97,8 +101,7 @@ class KeptRuns(Generic[R]):
 
     def do(self, run: R, kind: str, compute: Callable[[Path], dict[str, Any]], **settings: Any) -> dict[str, Any]:
         """Do one run and return its result: `compute` is given its folder; `settings` are those of its own."""
-        if self.progress is not None:
-            self.progress(Stage(len(self.results) + 1, self.total, str(run)))
+        check_run(self.progress, len(self.results), self.total, str(run))
         place = self.folder / kind / run.folder
         sweep(place)
         described = json.loads(json.dumps({**self.settings, **settings, **asdict(run)}))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,12 @@ import numpy as np
 from rsir_fast.backbones import Backbone, averaged, every_layer, load_backbone
 from rsir_fast.backbones.catalogue import known_files
 from rsir_fast.backbones.weights import Located, local_weights, locate_weights, verify
+from rsir_fast.base.progress import OnProgress
 from rsir_fast.base.shared import without_folders
 from rsir_fast.datasets import Dataset
 from rsir_fast.descriptors import describe_dataset, load_descriptor
 from rsir_fast.errors import DatasetError, NoImageReadError, WeightFileError
-from rsir_fast.extraction import Features, Progress, extract
+from rsir_fast.extraction import Features, extract
 from rsir_fast.extraction.stamps import fingerprint
 from rsir_fast.protocols.methods import Source
 from rsir_fast.protocols.runs import slug
@@ -86,7 +86,7 @@ class Maker:
     precision: Precision = "float32"
     device: Any = None
     workers: int | None = None
-    progress: Callable[[Progress], bool | None] | None = None
+    progress: OnProgress | None = None
 
     def __call__(self, source: Source, data: Dataset, out: Path) -> Made:
         """Make the features of a data set, or take up those in a folder of their own in `out`."""

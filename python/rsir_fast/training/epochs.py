@@ -6,7 +6,7 @@ import importlib.util
 import json
 import warnings
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
@@ -16,9 +16,9 @@ from rsir_fast.base.changes import changes
 from rsir_fast.base.durable import replacing, sweep, write_durably
 from rsir_fast.base.looking import is_file, refuse_no_folder
 from rsir_fast.base.machine import written
+from rsir_fast.base.progress import OnProgress
 from rsir_fast.base.reading import parse_json, reading
 from rsir_fast.errors import MachineError, RsirWarning, TrainingError
-from rsir_fast.training.progress import TrainingProgress
 
 __all__ = ["CHECKPOINT", "LOG", "EpochTrainer", "check_place", "has_checkpoint", "read_checkpoint", "run_epochs"]
 
@@ -41,7 +41,7 @@ class EpochTrainer(Protocol):
     def epochs(self) -> int:
         """Epochs in all."""
 
-    def train_epoch(self, progress: Callable[[TrainingProgress], bool | None] | None = None) -> dict[str, float]:
+    def train_epoch(self, progress: OnProgress | None = None) -> dict[str, float]:
         """Train for one epoch; return the numbers to log."""
 
     def state(self) -> dict[str, Any]:
@@ -129,7 +129,7 @@ def run_epochs(
     out: Path | None,
     settings: dict[str, Any],
     state: dict[str, Any] | None,
-    progress: Callable[[TrainingProgress], bool | None] | None,
+    progress: OnProgress | None,
 ) -> list[dict[str, Any]]:
     """Train the epochs that are left; after each, write a checkpoint, the log, and events for TensorBoard.
 

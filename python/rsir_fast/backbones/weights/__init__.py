@@ -8,9 +8,11 @@ from pathlib import Path
 from rsir_fast.backbones.weights.checkpoint import open_checkpoint, open_safetensors
 from rsir_fast.backbones.weights.fill import fill
 from rsir_fast.backbones.weights.locate import KnownFile, Located, find_weights, local_weights, locate_weights, verify
+from rsir_fast.backbones.weights.normalization import Normalization
 from rsir_fast.backbones.weights.npz import open_npz
 from rsir_fast.backbones.weights.pretrained import PreTraining
-from rsir_fast.backbones.weights.weightfile import Normalization, WeightFile, damaged, file_digest, refuse, sniff
+from rsir_fast.backbones.weights.refusing import damaged, refuse
+from rsir_fast.backbones.weights.weightfile import WeightFile, file_digest, sniff
 from rsir_fast.backbones.weights.wrapped import NetworkShapes, is_counter, unwrapped
 
 __all__ = [

@@ -20,7 +20,9 @@ from safetensors import safe_open
 from torch import Tensor
 
 from rsir_fast.backbones.weights.pretrained import PreTraining
-from rsir_fast.backbones.weights.weightfile import MAX_BYTES, WeightFile, damaged, refuse
+from rsir_fast.backbones.weights.refusing import damaged, refuse
+from rsir_fast.backbones.weights.weightfile import MAX_BYTES, WeightFile
+from rsir_fast.base.sealed import checked, checksums
 
 __all__ = ["open_checkpoint", "open_safetensors"]
 
@@ -157,13 +159,14 @@ def open_safetensors(path: Path) -> WeightFile:
     with damaged(path, "a safetensors file", fix), safe_open(path, framework="pt") as file:
         shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
         made = PreTraining.read(path, file.metadata())
+        table = checksums(file.metadata()) if made is not None else {}
     if os.path.getsize(path) > MAX_BYTES:
         refuse(path, f"at most {MAX_BYTES} bytes", f"{os.path.getsize(path)} bytes", fix)
 
     def read(name: str) -> Tensor:
         with safe_open(path, framework="pt") as file:
             tensor: Tensor = file.get_tensor(name)
-            return torch.clone(tensor)
+            return torch.clone(checked(name, tensor, table))
 
     if made is None:
         return WeightFile(path, shapes, read, "safetensors")

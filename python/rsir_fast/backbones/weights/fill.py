@@ -11,7 +11,8 @@ from typing import NoReturn
 import torch
 from torch import Tensor, nn
 
-from rsir_fast.backbones.weights.weightfile import WeightFile, damaged, refuse
+from rsir_fast.backbones.weights.refusing import damaged, refuse
+from rsir_fast.backbones.weights.weightfile import WeightFile
 from rsir_fast.backbones.weights.wrapped import NetworkShapes, is_counter
 
 __all__ = ["fill"]

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import torch.hub
 
-from rsir_fast.backbones.weights.weightfile import file_digest, refuse
+from rsir_fast.backbones.weights.refusing import refuse
+from rsir_fast.backbones.weights.weightfile import file_digest
 from rsir_fast.base.durable import replacing
 from rsir_fast.base.looking import is_file, is_there
 from rsir_fast.errors import WeightFileError

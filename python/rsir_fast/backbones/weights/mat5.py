@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsir_fast.backbones.weights.mat_budget import Budget
-from rsir_fast.backbones.weights.weightfile import refuse
+from rsir_fast.backbones.weights.refusing import refuse
 
 __all__ = ["read_mat5"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rsir_fast.backbones.weights.weightfile import refuse
+from rsir_fast.backbones.weights.refusing import refuse
 
 __all__ = ["Budget"]
 

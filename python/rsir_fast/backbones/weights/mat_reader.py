@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from rsir_fast.backbones.weights.mat5 import read_mat5
 from rsir_fast.backbones.weights.mat_budget import Budget
-from rsir_fast.backbones.weights.weightfile import damaged, refuse, tensor_bytes
+from rsir_fast.backbones.weights.refusing import damaged, refuse
+from rsir_fast.backbones.weights.weightfile import tensor_bytes
 
 __all__ = ["MatValue", "read_mat"]
 

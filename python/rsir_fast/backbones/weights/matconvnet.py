@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from rsir_fast.backbones.caffenets import Conv, Network, Pool
 from rsir_fast.backbones.weights.mat_reader import MatValue, read_mat
-from rsir_fast.backbones.weights.weightfile import Normalization, WeightFile, as_float32, refuse
+from rsir_fast.backbones.weights.normalization import Normalization
+from rsir_fast.backbones.weights.refusing import refuse
+from rsir_fast.backbones.weights.weightfile import WeightFile, as_float32
 
 __all__ = ["open_matconvnet"]
 

@@ -12,15 +12,9 @@ import torch
 from numpy.lib import format as npy
 from torch import Tensor
 
-from rsir_fast.backbones.weights.weightfile import (
-    MAX_BYTES,
-    Normalization,
-    WeightFile,
-    as_float32,
-    damaged,
-    refuse,
-    tensor_bytes,
-)
+from rsir_fast.backbones.weights.normalization import Normalization
+from rsir_fast.backbones.weights.refusing import damaged, refuse
+from rsir_fast.backbones.weights.weightfile import MAX_BYTES, WeightFile, as_float32, tensor_bytes
 
 __all__ = ["open_npz"]
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rsir_fast.backbones.weights.weightfile import Normalization, refuse
+from rsir_fast.backbones.weights.normalization import Normalization
+from rsir_fast.backbones.weights.refusing import refuse
 
 __all__ = ["PreTraining"]
 

@@ -2,45 +2,29 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import math
 import os
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, NoReturn
+from typing import BinaryIO
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rsir_fast.backbones.weights.normalization import Normalization
+from rsir_fast.backbones.weights.pretrained import PreTraining
+from rsir_fast.backbones.weights.refusing import damaged, refuse
 from rsir_fast.base.looking import is_folder
-from rsir_fast.errors import WeightFileError
 
-if TYPE_CHECKING:
-    from rsir_fast.backbones.weights.pretrained import PreTraining
-
-__all__ = ["MAX_BYTES", "Normalization", "WeightFile", "damaged", "file_digest", "refuse", "sniff", "tensor_bytes"]
+__all__ = ["MAX_BYTES", "WeightFile", "as_float32", "file_digest", "sniff", "tensor_bytes"]
 
 # The largest classification network of torchvision (regnet_y_128gf) is 2.6 GB; anything beyond twice that is no
 # weight file of ours, whatever its header promises.
 MAX_BYTES = 6 << 30
-
-_SUMMARY = re.compile(r"\s+")
-
-
-@dataclass(frozen=True)
-class Normalization:
-    """Preprocessing facts that a weight file carries or that belong to its format (see `Preprocessing`)."""
-
-    channel_order: str
-    divisor: float
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
-    mean_image: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)
@@ -97,46 +81,6 @@ class WeightFile:
         """Return the tensors whose names begin with `prefix`, which is taken off."""
         names = {name: name[len(prefix) :] for name in self.shapes if name.startswith(prefix)}
         return replace(self, shapes={name: self.shapes[name] for name in names}).renamed(names)
-
-
-def refuse(path: Path, expected: str, found: object, fix: str) -> NoReturn:
-    """Raise the one-line `WeightFileError` that every reader uses."""
-    line = _SUMMARY.sub(" ", f"{path}: expected {expected}; found {found}; {fix}").strip()
-    raise WeightFileError(line)
-
-
-@contextlib.contextmanager
-def damaged(path: Path, expected: str, fix: str = "download the file again") -> Iterator[None]:
-    """Turn whatever a format's library raises inside the ``with`` into the one-line `WeightFileError`.
-
-    A flipped byte can make zipfile, torch, numpy, h5py and safetensors fail with almost any type of error, and the
-    list changes with their versions; all of them mean the same to the user. Sizes that are too large for this machine
-    or process (MemoryError, RecursionError) come from the file too.
-
-    Raises
-    ------
-    WeightFileError
-        In place of any `Exception`.
-
-    Examples
-    --------
-    >>> with damaged(Path("model.npz"), "an .npz archive"):
-    ...     raise KeyError("conv1")
-    Traceback (most recent call last):
-        ...
-    rsir_fast.errors.WeightFileError: model.npz: expected an .npz archive; found a damaged one (KeyError: 'conv1'); \
-download the file again
-    """
-    try:
-        yield
-    except WeightFileError:
-        raise
-    except (MemoryError, RecursionError) as error:
-        refuse(path, expected, f"impossible sizes ({type(error).__name__})", fix)
-    except Exception as error:
-        # Messages of torch run over many lines; the first one says what happened.
-        text = next(iter(str(error).splitlines()), "")[:200]
-        refuse(path, expected, f"a damaged one ({type(error).__name__}{': ' if text else ''}{text})", fix)
 
 
 def tensor_bytes(shape: tuple[int, ...], itemsize: int) -> int:

@@ -14,7 +14,8 @@ from typing import NoReturn
 
 import torch
 
-from rsir_fast.backbones.weights.weightfile import WeightFile, refuse
+from rsir_fast.backbones.weights.refusing import refuse
+from rsir_fast.backbones.weights.weightfile import WeightFile
 
 __all__ = ["NetworkShapes", "is_counter", "unwrapped"]
 

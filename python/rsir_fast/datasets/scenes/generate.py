@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from rsir_fast.base.durable import LEFTOVER, remove, sweep, write_durably
 from rsir_fast.base.looking import is_file, is_folder, refuse_no_folder
+from rsir_fast.base.progress import OnProgress, Progress, is_stopped
 from rsir_fast.base.reading import read_json, reading
 from rsir_fast.base.text import printable, short
 from rsir_fast.datasets.dataset import Dataset
@@ -35,7 +36,7 @@ def generate_scenes(
     size: int = 256,
     seed: int = 0,
     force: bool = False,
-    progress: Callable[[int, int], object] | None = None,
+    progress: OnProgress | None = None,
 ) -> Dataset:
     """Make a data set of synthetic scenes: ``ROOT/CLASS/CLASS_000.jpg``.
 
@@ -59,7 +60,8 @@ def generate_scenes(
     force
         Write into a folder that holds other things or other scenes; files of the same names are replaced, others stay.
     progress
-        Called with (images done, images in all); returning False cancels.
+        Called with a `rsir_fast.Progress` of the stage ``"draw"`` before every image and at the end; returning False
+        cancels.
 
     Returns
     -------
@@ -90,15 +92,14 @@ def generate_scenes(
         sweep(root / name)
     items = [(name, index) for name in names for index in range(per_class)]
     for done, (name, index) in enumerate(items):
-        if progress is not None and progress(done, len(items)) is False:
+        if is_stopped(progress, Progress("draw", done, len(items))):
             raise DatasetError(f"cancelled after {done} of {len(items)} scenes; call again to continue")
         path = root / _path(name, index)
         if not is_file(path) or path.stat().st_size == 0:
             buffer = io.BytesIO()
             draw_scene(name, index, size=size, seed=seed).save(buffer, "JPEG", quality=_QUALITY, subsampling=0)
             write_durably(path, buffer.getvalue())
-    if progress is not None:
-        progress(len(items), len(items))
+    is_stopped(progress, Progress("draw", len(items), len(items)))  # too late to stop
     return Dataset(
         name="synthetic scenes",
         root=root,
