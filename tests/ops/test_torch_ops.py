@@ -97,18 +97,26 @@ print(torch.ops.rsir_fast.euclidean_topk(*torch.load(sys.argv[1]), 3)[1].tolist(
 }
 
 
-@pytest.mark.parametrize("program", IN_A_FRESH_PROCESS)
-def test_in_a_fresh_process(program, tmp_path):
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """Inputs, and a program that torch.export has saved."""
+
     class Search(torch.nn.Module):
         def forward(self, queries, database):
             return rf.euclidean_topk(queries, database, 3)
 
-    given = features(6, 8), features(40, 8)
-    torch.save(given, tmp_path / "given.pt")
-    torch.export.save(torch.export.export(Search(), given), tmp_path / "search.pt2")
+    folder, given = tmp_path_factory.mktemp("saved"), (features(6, 8), features(40, 8))
+    torch.save(given, folder / "given.pt")
+    torch.export.save(torch.export.export(Search(), given), folder / "search.pt2")
+    return folder, str(rf.euclidean_topk(*given, 3)[1].tolist())
+
+
+@pytest.mark.parametrize("program", IN_A_FRESH_PROCESS)
+def test_in_a_fresh_process(program, saved):
+    folder, expected = saved
     command = [sys.executable, "-c", "import sys" + IN_A_FRESH_PROCESS[program]]
-    found = subprocess.check_output([*command, tmp_path / "given.pt", tmp_path / "search.pt2"], text=True)
-    assert found.strip() == str(rf.euclidean_topk(*given, 3)[1].tolist())
+    found = subprocess.check_output([*command, folder / "given.pt", folder / "search.pt2"], text=True)
+    assert found.strip() == expected
 
 
 def test_a_prepared_database_is_refused_while_tracing():
