@@ -103,7 +103,7 @@ def euclidean_usearch(database: Any) -> Call:
 def hamming_rsir(database: Any) -> Call:
     import rsir_fast as rf
 
-    prepared = rf.prepare_codes(database)
+    prepared = rf.prepare(database, metric="hamming")
     return lambda queries, k: rf.hamming_topk(queries, prepared, k)
 
 

@@ -34,7 +34,7 @@ def matrices(draw: st.DrawFn, rows: int = 12, width: int | None = None, hostile:
 
 
 def copied_rows(copy: Any, codes: str, n: int, d: int) -> list[bytes]:
-    """Codes, scales, norms and residuals of a PreparedTensor's copy, without the memory that pads them."""
+    """Codes, scales, norms and residuals of a database's copy on a device, without the memory that pads them."""
     width, rows = -(-d // 64) * 64, -(-n // 256) * 256
     row = width * (2 if codes == "half" else 1)
     block, parts, first = copy.cpu().numpy().tobytes(), [], 0

@@ -25,18 +25,13 @@ if TYPE_CHECKING:
     from rsir_fast.hashing import search_codes as search_codes
     from rsir_fast.hashing import train_dhcnn as train_dhcnn
     from rsir_fast.ops import SearchPlan as SearchPlan
+    from rsir_fast.ops.database import Database as Database
     from rsir_fast.ops.euclidean_topk import euclidean_topk as euclidean_topk
     from rsir_fast.ops.gaussian_normalize import gaussian_normalize as gaussian_normalize
     from rsir_fast.ops.gaussian_normalize import gaussian_statistics as gaussian_statistics
     from rsir_fast.ops.hamming_topk import hamming_topk as hamming_topk
     from rsir_fast.ops.pack_codes import pack_codes as pack_codes
-    from rsir_fast.ops.prepare import PreparedCodes as PreparedCodes
-    from rsir_fast.ops.prepare import PreparedDatabase as PreparedDatabase
-    from rsir_fast.ops.prepare import PreparedTensor as PreparedTensor
-    from rsir_fast.ops.prepare import ShardedCodes as ShardedCodes
-    from rsir_fast.ops.prepare import ShardedDatabase as ShardedDatabase
     from rsir_fast.ops.prepare import prepare as prepare
-    from rsir_fast.ops.prepare import prepare_codes as prepare_codes
     from rsir_fast.ops.rank_database import rank_database as rank_database
     from rsir_fast.ops.relevant_ranks import relevant_ranks as relevant_ranks
     from rsir_fast.pretraining import Pretrained as Pretrained
@@ -49,6 +44,7 @@ if TYPE_CHECKING:
 # Public name -> the module that defines it.
 _HOME = {
     "Backbone": "backbones",
+    "Database": "ops.database",
     "Dataset": "datasets",
     "Features": "extraction",
     "HashModel": "hashing",
@@ -66,17 +62,11 @@ _HOME = {
     "load_descriptor": "descriptors",
     "open_dataset": "datasets",
     "pack_codes": "ops.pack_codes",
-    "PreparedCodes": "ops.prepare",
-    "PreparedDatabase": "ops.prepare",
-    "PreparedTensor": "ops.prepare",
     "SearchPlan": "ops",
-    "ShardedCodes": "ops.prepare",
-    "ShardedDatabase": "ops.prepare",
     "Pretrained": "pretraining",
     "PretrainingRecipe": "pretraining",
     "Progress": "base.progress",
     "prepare": "ops.prepare",
-    "prepare_codes": "ops.prepare",
     "pretrain": "pretraining",
     "rank_database": "ops.rank_database",
     "relevant_ranks": "ops.relevant_ranks",
@@ -84,6 +74,15 @@ _HOME = {
     "search_codes": "hashing",
     "stratified_split": "datasets",
     "train_dhcnn": "hashing",
+}
+# Names that there were -> what does it now.
+_GONE = {
+    "PreparedCodes": "Database",
+    "PreparedDatabase": "Database",
+    "PreparedTensor": "Database",
+    "ShardedCodes": "Database",
+    "ShardedDatabase": "Database",
+    "prepare_codes": "prepare(codes, metric='hamming', bits=...)",
 }
 _ROOMS = (
     "backbones",
@@ -115,6 +114,8 @@ def __getattr__(name: str) -> Any:
         value = getattr(importlib.import_module(f"rsir_fast.{_HOME[name]}"), name)
         globals()[name] = value
         return value
+    if name in _GONE:
+        raise AttributeError(f"rsir_fast.{name} is now rsir_fast.{_GONE[name]}")
     raise AttributeError(f"module 'rsir_fast' has no attribute {name!r}")
 
 

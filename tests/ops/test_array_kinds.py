@@ -251,24 +251,27 @@ FEATURES = rf.Features(X, tuple(map(str, range(12))), LABELS, ("a", "b", "c"), "
 CODES = rf.pack_codes(X)
 KINDS = {
     "Features": (FEATURES, "pass its .matrix"),
-    "PreparedDatabase": (rf.prepare(X), "it is a database of euclidean_topk, rank_database and relevant_ranks"),
-    "PreparedCodes": (rf.prepare_codes(CODES), "it is a database of hamming_topk and rank_database(metric='hamming')"),
+    "vectors": (rf.prepare(X), "it is a database of euclidean_topk, rank_database and relevant_ranks"),
+    "codes": (
+        rf.prepare(CODES, metric="hamming"),
+        "it is a database of hamming_topk and rank_database(metric='hamming')",
+    ),
 }
 PLACES = {
     **OPS,
     "hamming_topk queries": lambda x: rf.hamming_topk(x, CODES, 1),
     "hamming_topk database": lambda x: rf.hamming_topk(CODES, x, 1),
-    "prepare_codes": lambda x: rf.prepare_codes(x),
+    "prepare codes": lambda x: rf.prepare(x, metric="hamming"),
     "rank_database database": lambda x: rf.rank_database(X, x),
     "rank_database codes": lambda x: rf.rank_database(CODES, x, metric="hamming"),
     "relevant_ranks database": lambda x: rf.relevant_ranks(X, x, LABELS, LABELS),
 }
 RIGHT = {
-    ("euclidean_topk database", "PreparedDatabase"),
-    ("rank_database database", "PreparedDatabase"),
-    ("relevant_ranks database", "PreparedDatabase"),
-    ("hamming_topk database", "PreparedCodes"),
-    ("rank_database codes", "PreparedCodes"),
+    ("euclidean_topk database", "vectors"),
+    ("rank_database database", "vectors"),
+    ("relevant_ranks database", "vectors"),
+    ("hamming_topk database", "codes"),
+    ("rank_database codes", "codes"),
 }
 
 
@@ -281,4 +284,4 @@ def test_what_is_for_another_op_is_told_its_own(place, kind):
         return
     with pytest.raises(TypeError, match=re.escape(words)) as caught:
         PLACES[place](given)
-    assert f"got {kind}; " in str(caught.value)
+    assert f"got {type(given).__name__}; " in str(caught.value)

@@ -16,7 +16,11 @@ CASES = {
     "k of euclidean_topk": ("k", 0, lambda v: rf.euclidean_topk(X[:2], X, v)),
     "k of hamming_topk": ("k", 0, lambda v: rf.hamming_topk(CODES[:2], CODES, v)),
     "bits": ("bits", 0, lambda v: rf.hamming_topk(CODES[:2], CODES, 1, bits=v)),
-    "bits of prepared": ("bits", 0, lambda v: rf.hamming_topk(CODES[:2], rf.prepare_codes(CODES), 1, bits=v)),
+    "bits of prepared": (
+        "bits",
+        0,
+        lambda v: rf.hamming_topk(CODES[:2], rf.prepare(CODES, metric="hamming"), 1, bits=v),
+    ),
     "block of rank_database": ("block", 1, lambda v: list(rf.rank_database(X, X, block=v))),
     "block of relevant_ranks": ("block", 1, lambda v: list(rf.relevant_ranks(X, X, range(6), range(6), block=v))),
     **{
@@ -28,7 +32,7 @@ CASES = {
             "gaussian_normalize": lambda v: rf.gaussian_normalize(X, threads=v),
             "gaussian_statistics": lambda v: rf.gaussian_statistics(X, threads=v),
             "prepare": lambda v: rf.prepare(X, threads=v),
-            "prepare_codes": lambda v: rf.prepare_codes(CODES, threads=v),
+            "prepare codes": lambda v: rf.prepare(CODES, metric="hamming", threads=v),
         }.items()
     },
 }

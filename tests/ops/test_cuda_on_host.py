@@ -197,8 +197,8 @@ def test_prepared_and_normalized():
         rf.euclidean_topk(tensor(x[:9]), prepared, 5, normalize="none")
     with pytest.raises(ValueError, match="queries have 39 features, the database has 40"):
         rf.euclidean_topk(tensor(x[:9, 1:]), prepared, 5)
-    with pytest.raises(ValueError, match="PreparedTensor"):
-        rf.euclidean_topk(tensor(x[:9]), prepared, 5, explain=True)
+    with pytest.raises(ValueError, match="database: expected one in host memory, where a method is chosen"):
+        prepared.plan(tensor(x[:9]), 5)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
@@ -207,11 +207,11 @@ def test_copies_made_together_are_those_made_alone(dtype, d):
     """Normalised and copied in one pass over the matrix, where rows are short, or in several."""
     x = tensor(numbers(21, d)).to(dtype)
     x[3], x[4, d // 2] = 0.1, float("inf")
-    together = rf.prepare(x, normalize="row")
+    together = rf.prepare(x, normalize="row").held
     assert same_bits(together.rows.numpy(), rf.gaussian_normalize(x).numpy())
     assert sorted(together.copies) == ["half", "int8"]
     for precision, codes in (("int16", "half"), ("int8", "int8")):
-        alone = rf.prepare(together.rows, precision=precision)
+        alone = rf.prepare(together.rows, precision=precision).held
         assert list(alone.copies) == [codes]
         assert copied_rows(together.copies[codes], codes, 21, d) == copied_rows(alone.copies[codes], codes, 21, d)
 
@@ -219,15 +219,15 @@ def test_copies_made_together_are_those_made_alone(dtype, d):
 def test_prepared_is_normalized_where_there_can_be_no_copies():
     x = torch.rand(2, 65_600)
     prepared = rf.prepare(x, normalize="row", precision="int8")
-    assert prepared.copies == {}
-    assert same_bits(prepared.rows.numpy(), rf.gaussian_normalize(x.numpy()))
+    assert prepared.held.copies == {}
+    assert same_bits(prepared.held.rows.numpy(), rf.gaussian_normalize(x.numpy()))
 
 
 def test_prepared_is_a_copy_of_its_own():
     x = tensor(numbers(50, 8))
     prepared, shared = rf.prepare(x), rf.prepare(x, copy=False)
-    assert shared.rows.data_ptr() == x.data_ptr()
-    assert prepared.rows.data_ptr() != x.data_ptr()
+    assert shared.held.rows.data_ptr() == x.data_ptr()
+    assert prepared.held.rows.data_ptr() != x.data_ptr()
     assert prepared.nbytes > 50 * 8 * 4
     assert "50 x 8 float32" in repr(prepared)
     for empty in (torch.empty(0, 8), torch.empty(5, 0)):
@@ -301,20 +301,20 @@ def test_memory_is_kept_for_searches_on_other_streams(monkeypatch):
         monkeypatch.setattr(module, "stream_of", lambda x: (0, stream[0]))
     x = numbers(60, 8)
     prepared = rf.prepare(tensor(x))
-    codes = rf.prepare_codes(rf.pack_codes(x), devices=["cpu", "cpu"])
+    codes = rf.prepare(rf.pack_codes(x), metric="hamming", devices=["cpu", "cpu"])
     expected = rf.euclidean_topk(x[:3], x, 5)
     assert same_answer(rf.euclidean_topk(tensor(x[:3]), prepared, 5), expected)
     rf.hamming_topk(rf.pack_codes(x[:3]), codes, 5)
     assert kept == []
     stream[0] = 7
     assert same_answer(rf.euclidean_topk(tensor(x[:3]), prepared, 5), expected)
-    assert set(kept) == {held.data_ptr() for held in (prepared.rows, *prepared.copies.values())}
+    assert set(kept) == {held.data_ptr() for held in (prepared.held.rows, *prepared.held.copies.values())}
     kept.clear()
     list(rf.rank_database(tensor(x[:3]), prepared))
     assert len(set(kept)) == 3
     kept.clear()
     rf.hamming_topk(rf.pack_codes(x[:3]), codes, 5)
-    assert kept == [shard.data_ptr() for shard in codes.shards]
+    assert kept == [shard.data_ptr() for shard in codes.held.shards]
 
 
 @pytest.mark.usefixtures("_capability")
@@ -323,7 +323,8 @@ def test_no_copy_is_made_that_the_device_cannot_read(monkeypatch):
     monkeypatch.setattr(device_euclidean, "CERTIFY_ELEMENTS", 0)
     x = numbers(60, 8)
     held = {
-        precision: sorted(rf.prepare(tensor(x), precision=precision).copies) for precision in ("auto", "int16", "int8")
+        precision: sorted(rf.prepare(tensor(x), precision=precision).held.copies)
+        for precision in ("auto", "int16", "int8")
     }
     assert held == {"auto": ["int8"], "int16": [], "int8": ["int8"]}
     for q in (2, 9):
@@ -338,7 +339,7 @@ def test_few_queries_take_half_precision_where_int8_leaves_too_many(monkeypatch)
     x[:, 0] = 1
     counted: list[torch.Tensor] = []
     for precision, enough in (("auto", True), ("int8", False)):
-        search = device_euclidean.euclidean(tensor(x[:1]), rf.prepare(tensor(x), precision=precision), None)
+        search = device_euclidean.euclidean(tensor(x[:1]), rf.prepare(tensor(x), precision=precision).held, None)
         answer = search.topk(5, report=counted.append)
         assert same_answer(answer, rf.euclidean_topk(x[:1], x, 5))
         candidates, failed = counted.pop().flatten().tolist()

@@ -291,7 +291,7 @@ def test_cuda_memory_of_a_prepared_database_is_not_handed_on_too_early():
         with torch.cuda.stream(other):
             torch.cuda._sleep(200_000_000)
             distances, ids = rf.euclidean_topk(queries, prepared, 10)
-        sizes = [held.numel() * held.element_size() for held in (prepared.rows, *prepared.copies.values())]
+        sizes = [held.numel() * held.element_size() for held in (prepared.held.rows, *prepared.held.copies.values())]
         del prepared
         overwritten = [torch.full((size,), 77, dtype=torch.uint8, device="cuda") for size in sizes]
         other.synchronize()

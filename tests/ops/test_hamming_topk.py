@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pickle
 import subprocess
 import sys
 
@@ -48,7 +49,7 @@ def test_large_database_any_batch_and_threads(isa, bits):
 def check(queries, database, k, bits, **options):
     """Assert that raw and prepared codes give the answer of the reference."""
     expected = reference.hamming_topk(queries, database, k, bits)
-    for items in (database, rf.prepare_codes(database, bits, **options)):
+    for items in (database, rf.prepare(database, metric="hamming", bits=bits, **options)):
         distances, ids = rf.hamming_topk(queries, items, k, bits=bits, **options)
         assert same_bits(distances, expected[0])
         assert same_bits(ids, expected[1])
@@ -90,7 +91,7 @@ def test_ties_across_ranges_of_threads(isa, order, bits, q):
     }[order]
     database = np.packbits(np.arange(bits) < ones[:, None], axis=1, bitorder="little")
     queries = np.zeros((q, database.shape[1]), np.uint8)
-    prepared = rf.prepare_codes(database, bits, isa=isa)
+    prepared = rf.prepare(database, metric="hamming", bits=bits, isa=isa)
     nearest = np.lexsort((np.arange(n), ones))
     for k in (1, 100, 20_000, 30_000):
         for threads in (1, 2, 3, 8):
@@ -103,18 +104,25 @@ def test_ties_across_ranges_of_threads(isa, order, bits, q):
 def test_prepared_codes_are_the_same_bytes_everywhere(isa):
     for bits in (5, 64, 100):
         codes = np.random.default_rng(bits).integers(0, 256, (9000, (bits + 7) // 8), dtype=np.uint8)
-        one, many = rf.prepare_codes(codes, bits, isa=isa, threads=3), rf.prepare_codes(codes, bits, isa="scalar")
-        assert same_bits(one.planes, many.planes)
-        assert (one.n, one.bits, len(one)) == (9000, bits, 9000)
+        one = rf.prepare(codes, metric="hamming", bits=bits, isa=isa, threads=3)
+        many = rf.prepare(codes, metric="hamming", bits=bits, isa="scalar")
+        assert same_bits(one.held.planes, many.held.planes)
+        assert (one.metric, one.bits, one.normalize, one.shape) == ("hamming", bits, "none", (9000, (bits + 7) // 8))
         assert one.nbytes == 3 * 512 * (bits + bits.bit_length())
-        assert repr(one) == f"PreparedCodes(n=9000, bits={bits}, nbytes={one.nbytes})"
-        assert not one.planes.flags.writeable
+        assert repr(one) == f"Database(9000 codes of {bits} bits, {one.nbytes / 2**20:.1f} MiB)"
+        again = pickle.loads(pickle.dumps(one))
+        assert repr(again) == repr(one)
+        for held in (one.held.planes, again.held.planes):
+            assert not held.flags.writeable
+            assert held.ctypes.data % 64 == 0
+        expected = rf.hamming_topk(codes[:3], codes, 9, bits)
+        assert all(same_bits(a, b) for a, b in zip(again.topk(codes[:3], 9), expected, strict=True))
 
 
 def test_prepared_codes_outlive_their_origin_and_rank_in_full(isa):
     codes = np.random.default_rng(0).integers(0, 256, (700, 3), dtype=np.uint8)
     expected = reference.hamming_topk(codes[:9], codes, 700, 24)
-    prepared, queries = rf.prepare_codes(codes, isa=isa), codes[:9].copy()
+    prepared, queries = rf.prepare(codes, metric="hamming", isa=isa), codes[:9].copy()
     codes[:] = 0
     blocks = list(rf.rank_database(queries, prepared, metric="hamming", block=4, isa=isa))
     assert same_bits(np.concatenate([block.distances for block in blocks]), expected[0])
@@ -123,14 +131,16 @@ def test_prepared_codes_outlive_their_origin_and_rank_in_full(isa):
 
 def test_codes_without_bits_or_rows(isa):
     none, empty = np.zeros((3, 0), np.uint8), np.zeros((0, 2), np.uint8)
-    for items in (none, rf.prepare_codes(none, isa=isa)):
+    for items in (none, rf.prepare(none, metric="hamming", isa=isa)):
         for k in (2, 3):
             distances, ids = rf.hamming_topk(none[:1], items, k, isa=isa)
             assert (distances == 0).all()
             assert ids.tolist() == [[0, 1, 2][:k]]
-    distances, ids = rf.hamming_topk(np.zeros((1, 2), np.uint8), rf.prepare_codes(empty, isa=isa), 1, isa=isa)
+    distances, ids = rf.hamming_topk(
+        np.zeros((1, 2), np.uint8), rf.prepare(empty, metric="hamming", isa=isa), 1, isa=isa
+    )
     assert (distances.tolist(), ids.tolist()) == ([[2**31 - 1]], [[-1]])
-    assert rf.hamming_topk(empty, rf.prepare_codes(empty), 5, isa=isa)[0].shape == (0, 5)
+    assert rf.hamming_topk(empty, rf.prepare(empty, metric="hamming"), 5, isa=isa)[0].shape == (0, 5)
 
 
 def test_memory_of_a_search_does_not_grow_with_the_database():
@@ -170,15 +180,15 @@ def test_errors_name_expected_got_and_fix():
         rf.hamming_topk(codes, codes, 1, bits=24)
     with pytest.raises(TypeError, match="expected packed codes of dtype uint8, got float32; make them with"):
         rf.hamming_topk(codes.astype(np.float32), codes, 1)
-    prepared = rf.prepare_codes(codes)
+    prepared = rf.prepare(codes, metric="hamming")
     with pytest.raises(ValueError, match="queries have 5 bytes a code, the database has 4"):
         rf.hamming_topk(np.zeros((3, 5), np.uint8), prepared, 1)
     with pytest.raises(ValueError, match="bits: expected 32, the length of the prepared codes, got 31"):
         rf.hamming_topk(codes, prepared, 1, bits=31)
     with pytest.raises(ValueError, match="bits: expected codes of at most 65535 bits, got 65536"):
-        rf.prepare_codes(np.zeros((1, 8192), np.uint8))
-    with pytest.raises(TypeError, match="codes: expected packed codes of dtype uint8, got float64"):
-        rf.prepare_codes(np.zeros((1, 8)))
+        rf.prepare(np.zeros((1, 8192), np.uint8), metric="hamming")
+    with pytest.raises(TypeError, match="database: expected packed codes of dtype uint8, got float64"):
+        rf.prepare(np.zeros((1, 8)), metric="hamming")
 
 
 @pytest.mark.gpu

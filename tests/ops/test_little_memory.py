@@ -22,7 +22,7 @@ calls = {
     "hamming_topk": lambda t: rf.hamming_topk(codes[:400], codes, 10, threads=t),
     "hamming_topk few": lambda t: rf.hamming_topk(codes[:2], codes, 1000, threads=t),
     "hamming_topk deep": lambda t: rf.hamming_topk(codes[:4], codes, 50_000, threads=t),
-    "prepare_codes": lambda t: [rf.prepare_codes(codes, threads=t).planes],
+    "prepare codes": lambda t: [rf.prepare(codes, metric="hamming", threads=t).held.planes],
     "euclidean_topk": lambda t: rf.euclidean_topk(x[:200], x, 10, threads=t),
     "euclidean_topk dense": lambda t: rf.euclidean_topk(x[:200], x, 2000, threads=t),
     "euclidean_topk row": lambda t: rf.euclidean_topk(half[:200], half, 10, normalize="row", threads=t),

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 import rsir_fast as rf
 from op_support import copied_rows, ends_by_ctrl_c, matrices, same_bits
 from rsir_fast.ops import reference
+from rsir_fast.ops.engines import host
 
 RNG = np.random.default_rng(11)
 DATABASE = RNG.standard_normal((1500, 48)).astype(np.float32)
@@ -79,8 +80,12 @@ def test_sizes_at_which_the_pass_changes(isa, n):
 def test_plan_tells_the_pass_and_why():
     prepared = rf.prepare(DATABASE)
 
-    def plan(*args, **options):
-        return rf.euclidean_topk(*args, explain=True, **options)[2]
+    def plan(queries, database, k, *, method="auto", **options):
+        if isinstance(database, rf.Database):
+            return database.plan(queries, k, method=method, **options)
+        search = host.euclidean(queries, database, None, method=method, **options)
+        search.topk(k)
+        return search.plan()
 
     found = plan(QUERIES, prepared, 10, threads=2, isa="scalar")
     assert (found.method, found.prepared, found.isa, found.threads) == ("certified", True, "scalar", 2)
@@ -107,6 +112,57 @@ def test_plan_tells_the_pass_and_why():
     assert plan(QUERIES, equal, 3, method="certified").dense_queries == len(QUERIES)
 
 
+@pytest.mark.parametrize("normalize", ["none", "row"])
+def test_a_database_answers_by_itself(normalize):
+    database = rf.prepare(DATABASE, normalize)
+    assert (database.metric, database.normalize, database.bits) == ("euclidean", normalize, None)
+    expected = rf.euclidean_topk(QUERIES, DATABASE, 10, normalize)
+    assert same_answer(database.topk(QUERIES, 10, threads=2), expected)
+    labels = np.arange(len(DATABASE)) % 9
+    asked = (labels[: len(QUERIES)], labels)
+    (found,) = database.ranks(QUERIES, *asked, self_ids=range(len(QUERIES)))
+    (wanted,) = rf.relevant_ranks(QUERIES, DATABASE, *asked, self_ids=range(len(QUERIES)), normalize=normalize)
+    assert all(same_bits(a, b) for a, b in zip(found, wanted, strict=True))
+
+
+def test_codes_answer_by_themselves():
+    codes = rf.pack_codes(DATABASE)
+    database = rf.prepare(codes, metric="hamming", bits=48)
+    assert same_answer(database.topk(codes[:5], 10), rf.hamming_topk(codes[:5], codes, 10, 48))
+    for what, call in (
+        ("ranks", lambda: database.ranks(codes, [0], [0])),
+        ("plan", lambda: database.plan(codes, 1)),
+    ):
+        with pytest.raises(ValueError, match=f"{what}: expected a database of vectors, got one of codes"):
+            call()
+
+
+def test_what_does_not_fit_the_metric_is_refused():
+    codes = rf.pack_codes(DATABASE)
+    for options in ({"normalize": "row"}, {"precision": "int8"}):
+        with pytest.raises(ValueError, match="normalize, precision: expected 'none' and 'auto' with metric='hamming'"):
+            rf.prepare(codes, metric="hamming", **options)
+    with pytest.raises(ValueError, match="bits: expected None with metric='euclidean'"):
+        rf.prepare(DATABASE, bits=8)
+    with pytest.raises(ValueError, match="metric: expected 'euclidean' or 'hamming', got 'cosine'"):
+        rf.prepare(DATABASE, metric="cosine")
+
+
+def test_what_there_was_says_what_does_it_now():
+    for name in ("PreparedDatabase", "PreparedTensor", "PreparedCodes", "ShardedDatabase", "ShardedCodes"):
+        with pytest.raises(AttributeError, match=f"rsir_fast.{name} is now rsir_fast.Database"):
+            getattr(rf, name)
+    with pytest.raises(AttributeError, match=r"prepare_codes is now rsir_fast.prepare\(codes, metric='hamming'"):
+        _ = rf.prepare_codes
+    for option, words in (
+        ("explain", r"prepare\(database\).plan"),
+        ("exact", "every answer is exact"),
+        ("kk", "see help"),
+    ):
+        with pytest.raises(TypeError, match=f"{option}: expected no such option, got {option}=; .*{words}"):
+            rf.euclidean_topk(QUERIES, DATABASE, 1, **{option: True})
+
+
 def test_methods_that_cannot_be_used_are_refused():
     for arguments, reason in (
         ((QUERIES, DATABASE, 0), "k = 0"),
@@ -128,7 +184,7 @@ def test_widest_and_wider_vectors(isa):
     for d in (65_536, 65_537):
         rows = np.ascontiguousarray(wide[:, :d])
         prepared = rf.prepare(rows, isa=isa)
-        assert (prepared.sidecar is None) == (d > 65_536)
+        assert (prepared.held.sidecar is None) == (d > 65_536)
         method = "certified" if d == 65_536 else "auto"
         expected = rf.euclidean_topk(rows[:2], rows, 5, method="dense", isa="scalar")
         assert same_answer(rf.euclidean_topk(rows[:2], prepared, 5, method=method, isa=isa), expected)
@@ -151,7 +207,7 @@ def test_options_must_fit_the_prepared_database():
 def test_a_copy_is_kept_of_what_may_change():
     changing = DATABASE.copy()
     prepared, view = rf.prepare(changing), rf.prepare(changing, copy=False)
-    assert view.rows.array is changing or np.shares_memory(view.rows.array, changing)
+    assert view.held.rows.array is changing or np.shares_memory(view.held.rows.array, changing)
     expected = rf.euclidean_topk(QUERIES, DATABASE, 5)
     changing[:] = 0
     assert same_answer(rf.euclidean_topk(QUERIES, prepared, 5), expected)
@@ -174,18 +230,18 @@ def test_size_and_description():
     for precision, code in (("int8", 1), ("int16", 2)):
         prepared = rf.prepare(DATABASE.astype(np.float16), precision=precision)
         assert (len(prepared), prepared.shape) == (1500, (1500, 48))
-        assert prepared.sidecar.precision == precision
+        assert prepared.held.sidecar.precision == precision
         stored, codes, numbers = 1500 * 48 * 2, 1504 * 48 * code, 1504 * 12
         assert 0 <= prepared.nbytes - stored - codes - numbers <= 48 * 4
         mib = f"{prepared.nbytes / 2**20:.1f}"
         described = f"1500 x 48 float16, normalize='none', precision={precision!r}, {mib} MiB"
-        assert repr(prepared) == f"PreparedDatabase({described})"
+        assert repr(prepared) == f"Database({described})"
 
 
 def test_empty_and_degenerate_shapes(isa):
     for n, d in ((0, 3), (4, 0), (0, 0)):
         prepared = rf.prepare(np.zeros((n, d), np.float32), isa=isa)
-        assert (prepared.sidecar, prepared.nbytes) == (None, 0)
+        assert (prepared.held.sidecar, prepared.nbytes) == (None, 0)
         ids = rf.euclidean_topk(np.zeros((2, d), np.float32), prepared, 2, isa=isa)[1]
         assert ids.tolist() == [[0, 1] if n else [-1, -1]] * 2
     prepared = rf.prepare(DATABASE, isa=isa)
@@ -201,7 +257,7 @@ def test_wild_rows_and_queries(isa):
     queries[[1, 4, 17], [3, 0, 9]] = [np.inf, 1e300, np.nan]
     expected = rf.euclidean_topk(queries, database, 1500, method="dense", isa="scalar")
     prepared = rf.prepare(database, isa=isa)
-    assert prepared.sidecar.wild == 4
+    assert prepared.held.sidecar.wild == 4
     for k in (1, 10, 1500):
         answer = rf.euclidean_topk(queries, prepared, k, method="certified", isa=isa)
         assert same_answer(answer, (expected[0][:, :k], expected[1][:, :k]))
@@ -288,8 +344,8 @@ def test_cuda_copies_made_together_are_those_made_alone(dtype, d):
     """Normalised and copied in one pass over the matrix, where rows are short, or in several."""
     x = torch.from_numpy(np.random.default_rng(d).gamma(0.3, size=(300, d))).to(getattr(torch, dtype))
     x[5], x[6, d // 2], x[7] = 0.1, float("nan"), 0
-    together = rf.prepare(x.cuda(), normalize="row")
+    together = rf.prepare(x.cuda(), normalize="row").held
     assert same_bits(together.rows.cpu().numpy(), rf.gaussian_normalize(x).numpy())
     for precision, codes in (("int16", "half"), ("int8", "int8")):
-        alone = rf.prepare(together.rows, precision=precision)
+        alone = rf.prepare(together.rows, precision=precision).held
         assert copied_rows(together.copies[codes], codes, 300, d) == copied_rows(alone.copies[codes], codes, 300, d)

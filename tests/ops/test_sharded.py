@@ -47,7 +47,7 @@ def test_euclidean_topk(monkeypatch, shards, q, memory):
     queries[0] += 0.5
     database = rf.prepare(x, devices=["cpu"] * shards, memory=memory)
     assert database.shape == (43, 5)
-    assert len(database.devices) == shards
+    assert len(database.held.devices) == shards
     for k in (0, 1, 5, 9, 30, 43, 50):  # 9: as many as a shard of five has
         expected = rf.euclidean_topk(queries, x, k)
         assert same_answer(rf.euclidean_topk(tensor(queries), database, k), expected)
@@ -83,11 +83,11 @@ def test_fewer_rows_than_devices(shape, memory):
     x = np.ones(shape, np.float32)
     queries = np.zeros((2, shape[1]), np.float32)
     database = rf.prepare(x, devices=["cpu"] * 4, memory=memory)
-    assert len(database.devices) == max(1, min(4, shape[0]))
+    assert len(database.held.devices) == max(1, min(4, shape[0]))
     assert same_answer(rf.euclidean_topk(tensor(queries), database, 3), rf.euclidean_topk(queries, x, 3))
     if memory is None:
         codes = np.ones(shape, np.uint8)
-        prepared = rf.prepare_codes(codes, devices=["cpu"] * 4)
+        prepared = rf.prepare(codes, metric="hamming", devices=["cpu"] * 4)
         expected = rf.hamming_topk(queries.astype(np.uint8), codes, 3)
         assert same_answer(rf.hamming_topk(tensor(queries.astype(np.uint8)), prepared, 3), expected)
 
@@ -99,7 +99,7 @@ def test_hamming_topk(bits, blocks_of):
     codes[::3, -1] |= 0x80 if bits % 8 else 0  # beyond the code: to be ignored
     memory = blocks_of and blocks_of * 4 * (bits // 64 + 1) * 8
     for shards in (1, 3):
-        database = rf.prepare_codes(codes, bits, devices=["cpu"] * shards, memory=memory)
+        database = rf.prepare(codes, metric="hamming", bits=bits, devices=["cpu"] * shards, memory=memory)
         for k in (0, 1, 17, 43, 50):
             expected = rf.hamming_topk(codes[:4], codes, k, bits)
             assert same_answer(rf.hamming_topk(tensor(codes[:4]), database, k), expected)
@@ -132,17 +132,17 @@ def test_a_tensor_on_a_device_is_spread():
     database, shared = rf.prepare(given, devices=["cpu"] * 2), rf.prepare(given, copy=False, devices=["cpu"] * 2)
     codes = rf.pack_codes(numbers(30, 64))
     tensor_of_codes = tensor(codes)
-    spread = rf.prepare_codes(tensor_of_codes, devices=["cpu"] * 2)
-    assert shared.shards[1].rows.data_ptr() == given[15:].data_ptr()
+    spread = rf.prepare(tensor_of_codes, metric="hamming", devices=["cpu"] * 2)
+    assert shared.held.shards[1].rows.data_ptr() == given[15:].data_ptr()
     expected = rf.euclidean_topk(x[:3], x, 8)
     assert same_answer(rf.euclidean_topk(x[:3], shared, 8), expected)
     given.zero_()
     tensor_of_codes.zero_()
     assert same_answer(rf.euclidean_topk(x[:3], database, 8), expected)
     assert same_answer(rf.hamming_topk(codes[:3], spread, 8), rf.hamming_topk(codes[:3], codes, 8))
-    for call in (rf.prepare, rf.prepare_codes):
+    for data, metric in ((given, "euclidean"), (tensor_of_codes, "hamming")):
         with pytest.raises(ValueError, match="memory: expected None for a tensor on cpu"):
-            call(tensor_of_codes if call is rf.prepare_codes else given, devices=["cpu"], memory=10**6)
+            rf.prepare(data, metric=metric, devices=["cpu"], memory=10**6)
 
 
 def test_arrays_that_cannot_be_written(tmp_path):
@@ -162,7 +162,7 @@ def test_out(memory):
     x = numbers(40, 7)
     codes = rf.pack_codes(x)
     features = rf.prepare(x, devices=["cpu"] * 2, memory=memory)
-    prepared = rf.prepare_codes(codes, 7, devices=["cpu"] * 2, memory=memory)
+    prepared = rf.prepare(codes, metric="hamming", bits=7, devices=["cpu"] * 2, memory=memory)
     for search, queries, database, dtype in (
         (rf.euclidean_topk, x[:3], features, torch.float32),
         (rf.hamming_topk, codes[:3], prepared, torch.int32),
@@ -183,7 +183,7 @@ def test_rank_database(memory):
         hamming = "metric" in settings
         items = codes if hamming else x
         place = {"devices": ["cpu"] * 3, "memory": memory}
-        database = rf.prepare_codes(codes, 12, **place) if hamming else rf.prepare(x, "row", **place)
+        database = rf.prepare(codes, metric="hamming", bits=12, **place) if hamming else rf.prepare(x, "row", **place)
         expected = list(rf.rank_database(items[:7], items, block=3, **settings))
         found = list(rf.rank_database(tensor(items[:7]), database, block=3, **settings))
         assert [part.start for part in found] == [0, 3, 6]
@@ -260,34 +260,34 @@ def test_errors(monkeypatch):
     x = numbers(20, 4)
     codes = rf.pack_codes(x)
     place = {"devices": ["cpu"] * 2}
-    features, prepared = rf.prepare(x, "row", **place), rf.prepare_codes(codes, 4, **place)
-    assert repr(features).startswith("ShardedDatabase(20 x 4 float32, normalize='row', on cpu, cpu, ")
-    assert repr(prepared) == "ShardedCodes(n=20, bits=4, on cpu, cpu, 0.0 MiB)"
+    features, prepared = rf.prepare(x, "row", **place), rf.prepare(codes, metric="hamming", bits=4, **place)
+    assert repr(features).startswith("Database(20 x 4 float32, normalize='row', on cpu, cpu, ")
+    assert repr(prepared) == "Database(20 codes of 4 bits, on cpu, cpu, 0.0 MiB)"
     streamed = rf.prepare(x, devices=["cpu"], memory=1000)
-    assert repr(streamed) == "ShardedDatabase(20 x 4 float32, normalize='none', on cpu, streamed, memory=1000)"
+    assert repr(streamed) == "Database(20 x 4 float32, normalize='none', on cpu, streamed, memory=1000)"
     assert streamed.nbytes == 0
-    assert features.nbytes == sum(shard.nbytes for shard in features.shards) > x.nbytes
+    assert features.nbytes == sum(shard.nbytes for shard in features.held.shards) > x.nbytes
     for wrong, message in (
         ([], "at least one CUDA device, got none"),
         (["nowhere"], "such as 'cuda:0', or 'all'; got 'nowhere'"),
     ):
-        for call, data in ((rf.prepare, x), (rf.prepare_codes, codes)):
+        for data, metric in ((x, "euclidean"), (codes, "hamming")):
             with pytest.raises(ValueError, match=message):
-                call(data, devices=wrong)
-    for call, data in ((rf.prepare, x), (rf.prepare_codes, codes)):
+                rf.prepare(data, metric=metric, devices=wrong)
+    for data, metric in ((x, "euclidean"), (codes, "hamming")):
         with pytest.raises(ValueError, match="memory: expected None without devices, got 5"):
-            call(data, memory=5)
+            rf.prepare(data, metric=metric, memory=5)
         with pytest.raises(ValueError, match="memory: expected at least the .* bytes that a row takes"):
-            call(data, devices=["cpu"], memory=1)
+            rf.prepare(data, metric=metric, devices=["cpu"], memory=1)
         with pytest.raises(TypeError, match="memory: expected a whole number"):
-            call(data, devices=["cpu"], memory=1e9)
+            rf.prepare(data, metric=metric, devices=["cpu"], memory=1e9)
     with pytest.raises(TypeError, match="database: expected floating point elements, got torch.int32"):
         rf.prepare(tensor(x).int(), **place)
     with pytest.raises(TypeError, match="database: expected float16, bfloat16, float32 or float64"):
         rf.prepare(x.astype(np.int32), **place)
     for wrong_codes in (x, tensor(x)):
-        with pytest.raises(TypeError, match="codes: expected packed codes of dtype uint8"):
-            rf.prepare_codes(wrong_codes, **place)
+        with pytest.raises(TypeError, match="database: expected packed codes of dtype uint8"):
+            rf.prepare(wrong_codes, metric="hamming", **place)
         with pytest.raises(TypeError, match="queries: expected packed codes of dtype uint8"):
             rf.hamming_topk(wrong_codes, prepared, 3)
     with pytest.raises(TypeError, match="queries: expected floating point elements"):
@@ -302,11 +302,12 @@ def test_errors(monkeypatch):
         rf.hamming_topk(codes, prepared, 3, bits=5)
     with pytest.raises(ValueError, match="queries have 2 bytes a code, the database has 1"):
         rf.rank_database(np.repeat(codes, 2, axis=1), prepared, metric="hamming")
-    with pytest.raises(ValueError, match="can read, got a ShardedDatabase"):
-        rf.euclidean_topk(x, features, 3, explain=True)
-    with pytest.raises(TypeError, match="ShardedCodes"):
+    for call in (lambda: rf.euclidean_topk(x, features, 3, method="dense"), lambda: features.plan(x, 3)):
+        with pytest.raises(ValueError, match="database: expected one in host memory, where a method is chosen"):
+            call()
+    with pytest.raises(TypeError, match="got Database; it is a database of hamming_topk"):
         rf.euclidean_topk(x, prepared, 3)
-    with pytest.raises(TypeError, match="ShardedDatabase"):
+    with pytest.raises(TypeError, match="got Database; it is a database of euclidean_topk"):
         rf.hamming_topk(codes, features, 3)
     monkeypatch.undo()
     with pytest.raises(ValueError, match="got 'cpu': it is no CUDA device"):
@@ -315,4 +316,4 @@ def test_errors(monkeypatch):
         with pytest.raises(ValueError, match="at least one CUDA device, got none from 'all'; leave it out"):
             rf.prepare(x, devices="all")
         with pytest.raises(ValueError, match="such as 'cuda:0', or 'all'; got 'cuda:0'"):
-            rf.prepare_codes(codes, devices="cuda:0")
+            rf.prepare(codes, metric="hamming", devices="cuda:0")

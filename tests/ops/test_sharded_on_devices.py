@@ -65,7 +65,7 @@ def test_bfloat16_and_all_devices():
     for memory in (None, MIB):
         for source in (x, x.pin_memory()):
             database = rf.prepare(source, devices="all", memory=memory)
-            assert len(database.devices) == torch.cuda.device_count()
+            assert len(database.held.devices) == torch.cuda.device_count()
             assert same_answer(rf.euclidean_topk(x[:9].cuda(), database, 50), expected)
 
 
@@ -76,7 +76,7 @@ def test_codes(bits, memory):
     expected = rf.hamming_topk(codes[:20], codes, 100, bits)
     for source in (codes, torch.from_numpy(codes).pin_memory()):
         for places in devices():
-            database = rf.prepare_codes(source, bits, devices=places, memory=memory)
+            database = rf.prepare(source, metric="hamming", bits=bits, devices=places, memory=memory)
             for q in (1, 20):
                 answer = rf.hamming_topk(torch.from_numpy(codes[:q]).cuda(), database, 100)
                 assert same_answer(answer, (expected[0][:q], expected[1][:q]))

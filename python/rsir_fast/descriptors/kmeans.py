@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsir_fast.errors import DatasetError
-from rsir_fast.ops import euclidean_topk
-from rsir_fast.ops.prepare import PreparedDatabase
+from rsir_fast.ops import Database, euclidean_topk
 
 __all__ = ["Clusters", "kmeans", "nearest"]
 
@@ -91,7 +90,7 @@ def kmeans(points: NDArray[np.float32], k: int, *, iterations: int = 50, threads
 
 
 def nearest(
-    points: NDArray[np.float32], centres: NDArray[np.float32] | PreparedDatabase, threads: int | None = None
+    points: NDArray[np.float32], centres: NDArray[np.float32] | Database, threads: int | None = None
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Return squared distance, float32 [n], and index, int64 [n], of each point's nearest centre.
 

@@ -8,10 +8,10 @@ import numpy as np
 
 from rsir_fast.ops._arrays import as_float
 from rsir_fast.ops.engines import device, host, sharded
-from rsir_fast.ops.engines.device_prepared import PreparedTensor
-from rsir_fast.ops.engines.host_euclidean import PreparedDatabase
+from rsir_fast.ops.engines.device_prepared import DeviceMatrix
+from rsir_fast.ops.engines.host_euclidean import HostMatrix
 from rsir_fast.ops.engines.search import RankedSearch, Search
-from rsir_fast.ops.engines.sharded import ShardedCodes, ShardedDatabase
+from rsir_fast.ops.engines.sharded import ShardedCodes, ShardedMatrix
 from rsir_fast.ops.engines.statistics import GaussianStatistics
 from rsir_fast.ops.engines.tensors import device_module, dtype_name, same_device
 
@@ -70,8 +70,8 @@ class Engine(SearchEngine, Protocol):
 Elements = Literal["float", "uint8"]
 
 _OF_HELD: dict[tuple[type, Elements], SearchEngine] = {
-    (PreparedTensor, "float"): device,
-    (ShardedDatabase, "float"): sharded,
+    (DeviceMatrix, "float"): device,
+    (ShardedMatrix, "float"): sharded,
     (ShardedCodes, "uint8"): sharded,
 }
 """Prepared databases that are not the host's."""
@@ -109,9 +109,8 @@ def engine_for(*operands: Any, elements: Elements = "float", on_host: bool = Fal
     if held is not None:
         if on_host:
             raise ValueError(
-                f"database: expected one that the CPU can read, got a {type(operands[-1]).__name__}, which is searched "
-                "on its devices only, by euclidean_topk without method and explain, rank_database and relevant_ranks; "
-                "pass the matrix it was made of"
+                "database: expected one in host memory, where a method is chosen and a plan told, got one on CUDA "
+                "devices; leave the method out, or prepare the matrix in host memory"
             )
         return held
     first, *others = operands
@@ -122,8 +121,8 @@ def engine_for(*operands: Any, elements: Elements = "float", on_host: bool = Fal
 
 
 def refuse_not_finite(vectors: Any, name: str) -> None:
-    """Raise ValueError for vectors with a NaN or an infinity; they may be a prepared database."""
-    if isinstance(vectors, (PreparedDatabase, PreparedTensor, ShardedDatabase)):
+    """Raise ValueError for vectors with a NaN or an infinity; they may be what an engine keeps."""
+    if isinstance(vectors, (HostMatrix, DeviceMatrix, ShardedMatrix)):
         rows = vectors.not_finite()
     else:
         rows = np.flatnonzero(~np.isfinite(as_float(vectors, name)[0]).all(axis=1))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["METHODS", "Method", "SearchPlan", "choose_pass", "is_tiny"]
+__all__ = ["METHODS", "Method", "SearchPlan", "check_method", "choose_pass", "is_tiny"]
 
 Method = Literal["auto", "certified", "dense"]
 METHODS: tuple[Method, ...] = ("auto", "certified", "dense")
@@ -13,7 +13,7 @@ METHODS: tuple[Method, ...] = ("auto", "certified", "dense")
 
 @dataclass(frozen=True)
 class SearchPlan:
-    """How a search was done; from ``euclidean_topk(..., explain=True)``.
+    """How a search was done; from `Database.plan`.
 
     Attributes
     ----------
@@ -57,6 +57,12 @@ WILD_SHARE = 16
 
 MIN_PLAIN_QUERIES = 6
 """Quantising a database costs about as much as so many dense queries."""
+
+
+def check_method(method: str) -> None:
+    """Raise ValueError for no such method."""
+    if method not in METHODS:
+        raise ValueError(f"method: expected 'auto', 'certified' or 'dense', got {method!r}")
 
 
 TINY = {"certified": 1 << 22, "dense": 1 << 16}

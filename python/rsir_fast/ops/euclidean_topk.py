@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any, Literal, NoReturn
 
 from rsir_fast.ops._engine import engine_for, refuse_not_finite
-from rsir_fast.ops._plan import METHODS, Method
+from rsir_fast.ops._plan import Method, check_method
 from rsir_fast.ops._tracing import operators_if_traced
+from rsir_fast.ops.database import unwrapped
 from rsir_fast.ops.engines.search import answer
 
 __all__ = ["euclidean_topk"]
@@ -17,41 +19,37 @@ def euclidean_topk(
     database: Any,
     k: int,
     normalize: Literal["none", "row"] | None = None,
-    exact: bool = True,
     *,
     nan: Literal["last", "raise"] = "last",
     method: Method = "auto",
-    explain: bool = False,
     out: tuple[Any, Any] | None = None,
     threads: int | None = None,
     isa: str | None = None,
-) -> tuple[Any, ...]:
+    **removed: NoReturn,
+) -> tuple[Any, Any]:
     """Return the k nearest database rows of every query, by squared Euclidean distance.
 
     Parameters
     ----------
     queries : array, shape [q, d], float16, bfloat16, float32 or float64
-    database : array, shape [n, d], same kinds, or PreparedDatabase, PreparedTensor or ShardedDatabase
+    database : array, shape [n, d], same kinds, or Database
         NumPy arrays, torch tensors (any device) or DLPack arrays; need not be contiguous (then copied once). The two
         may differ in dtype: every distance is taken between the exact stored values. For repeated searches make a
-        `PreparedDatabase` once with `prepare`. Two tensors on one CUDA device, or any queries of a `PreparedTensor` (a
-        CUDA tensor made ready by `prepare`), are searched there, on the caller's stream, where rsir_fast was
-        built with CUDA (not with a `method` or ``explain=True``, which are of the CPU). Several devices, or a database
-        larger than their memory: ``prepare(database, devices=..., memory=...)`` makes a `ShardedDatabase`. CUDA queries
-        of any other database in host memory are searched by the CPU.
+        `Database` once with `prepare`. Two tensors on one CUDA device, or any queries of a CUDA tensor made ready by
+        `prepare`, are searched there, on the caller's stream, where rsir_fast was built with CUDA (not with a `method`,
+        which is of the CPU). Several devices, or a database larger than their memory:
+        ``prepare(database, devices=..., memory=...)``. CUDA queries of any other database in host memory are searched
+        by the CPU.
     k : int
         Neighbours a query, at least 0. Slots beyond n hold distance +inf and id -1.
     normalize : {"none", "row"}, optional
         ``"row"``: Gaussian-normalise every vector first (`gaussian_normalize`); the ranking is then that of the
         Pearson correlation. Default: what the database was prepared with, else ``"none"``.
-    exact : bool
-        False permits, but does not require, a faster search with approximate answers. Today all answers are exact.
     nan : {"last", "raise"}
         NaN distances rank after +inf; or vectors with a NaN or an infinity, from which they come, are refused.
     method : {"auto", "certified", "dense"}
-        Which pass to take; see Notes. Like `threads` and `isa` it never changes a bit of the answer.
-    explain : bool
-        True: return a `SearchPlan` as well.
+        Which pass to take; see Notes. Like `threads` and `isa` it never changes a bit of the answer. `Database.plan`
+        tells which one is taken, and why.
     out : (distances, ids), optional
         Where to write the answer: contiguous arrays of its shapes and dtypes, of the kind and on the device of
         `queries`, in memory of their own. They are returned.
@@ -64,8 +62,6 @@ def euclidean_topk(
         **Squared** Euclidean distances, increasing.
     ids : array, shape [q, k], int64
         Database rows; equal distances are ordered by id. Both are of the kind and on the device of `queries`.
-    plan : SearchPlan
-        Only with ``explain=True``: the pass taken and why, and how many candidates it had to decide.
 
     Raises
     ------
@@ -104,27 +100,31 @@ def euclidean_topk(
     >>> rf.euclidean_topk(database[:1], database, k=4)
     (array([[ 0.,  0., 25., inf]], dtype=float32), array([[ 0,  2,  1, -1]]))
     """
-    if exact not in (True, False):
-        raise ValueError(f"exact: expected True or False, got {exact!r}")
+    if removed:
+        refuse_removed(removed)
     if nan not in ("last", "raise"):
         raise ValueError(f"nan: expected 'last' or 'raise', got {nan!r}")
-    if method not in METHODS:
-        raise ValueError(f"method: expected 'auto', 'certified' or 'dense', got {method!r}")
+    check_method(method)
     traced = operators_if_traced(queries, database, k=k, threads=threads, isa=isa) if out is None else None
     if traced is not None:
         if nan == "raise":
             raise ValueError("nan='raise' looks at the numbers, which torch.compile and torch.export do not have yet")
-        if explain:
-            raise ValueError(
-                "explain: expected False within torch.compile and torch.export, which keep tensors only, got True; "
-                "ask for the plan outside of them"
-            )
-        found: tuple[Any, ...] = traced.euclidean_topk(queries, database, k, normalize or "none")
+        found: tuple[Any, Any] = traced.euclidean_topk(queries, database, k, normalize or "none")
         return found
+    held = unwrapped(database, "euclidean")
     if nan == "raise":
         refuse_not_finite(queries, "queries")
-        refuse_not_finite(database, "database")
-    engine = engine_for(queries, database, on_host=explain or method != "auto")
-    search: Any = engine.euclidean(queries, database, normalize, method=method, threads=threads, isa=isa)
-    nearest = answer(search, k, out, (queries, database))
-    return (*nearest, search.plan()) if explain else nearest
+        refuse_not_finite(held, "database")
+    engine = engine_for(queries, held, on_host=method != "auto")
+    search = engine.euclidean(queries, held, normalize, method=method, threads=threads, isa=isa)
+    return answer(search, k, out, (queries, database))
+
+
+def refuse_removed(options: Mapping[str, Any]) -> None:
+    """Raise TypeError for options that there are not, or not any more."""
+    instead = {
+        "exact": "every answer is exact; leave it out",
+        "explain": "use rsir_fast.prepare(database).plan(queries, k)",
+    }
+    name = next(iter(options))
+    raise TypeError(f"{name}: expected no such option, got {name}=; {instead.get(name, 'see help(euclidean_topk)')}")

@@ -6,6 +6,7 @@ from typing import Any
 
 from rsir_fast.ops._engine import engine_for
 from rsir_fast.ops._tracing import operators_if_traced
+from rsir_fast.ops.database import unwrapped
 from rsir_fast.ops.engines.search import answer
 
 __all__ = ["hamming_topk"]
@@ -27,10 +28,10 @@ def hamming_topk(
     ----------
     queries : array, shape [q, bytes], uint8
         Codes as made by `pack_codes`: a NumPy array, a torch tensor (any device) or a DLPack array.
-    database : array, shape [n, bytes], uint8, or PreparedCodes or ShardedCodes
-        The same, or what `prepare_codes` made of it: faster where one database is searched more than once.
-        Two tensors on one CUDA device are searched there, on the caller's stream, where rsir_fast was built with CUDA;
-        any queries of `ShardedCodes` on their devices, each on its current stream.
+    database : array, shape [n, bytes], uint8, or Database
+        The same, or what ``prepare(codes, metric="hamming")`` made of it: faster where one database is searched more
+        than once. Two tensors on one CUDA device are searched there, on the caller's stream, where rsir_fast was built
+        with CUDA; any queries of a database on several devices there, each on its current stream.
     k : int
         Neighbours a query, at least 0. Slots beyond n hold distance 2147483647 (the int32 maximum) and id -1.
     bits : int, optional
@@ -75,5 +76,6 @@ def hamming_topk(
     if traced is not None:
         found: tuple[Any, Any] = traced.hamming_topk(queries, database, k, bits)
         return found
-    engine = engine_for(queries, database, elements="uint8")
-    return answer(engine.hamming(queries, database, bits, threads=threads, isa=isa), k, out, (queries, database))
+    held = unwrapped(database, "hamming")
+    engine = engine_for(queries, held, elements="uint8")
+    return answer(engine.hamming(queries, held, bits, threads=threads, isa=isa), k, out, (queries, database))

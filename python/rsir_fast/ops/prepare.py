@@ -5,46 +5,44 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from rsir_fast.ops._engine import engine_for
+from rsir_fast.ops.database import Database, Metric
 from rsir_fast.ops.engines import host, sharded
-from rsir_fast.ops.engines.device_prepared import PreparedTensor
-from rsir_fast.ops.engines.host_euclidean import PreparedDatabase
-from rsir_fast.ops.engines.host_hamming import PreparedCodes
-from rsir_fast.ops.engines.sharded import ShardedCodes, ShardedDatabase
 
-__all__ = [
-    "PreparedCodes",
-    "PreparedDatabase",
-    "PreparedTensor",
-    "ShardedCodes",
-    "ShardedDatabase",
-    "prepare",
-    "prepare_codes",
-]
+__all__ = ["prepare"]
 
 
 def prepare(
     database: Any,
     normalize: Literal["none", "row"] = "none",
     *,
+    metric: Metric = "euclidean",
+    bits: int | None = None,
     copy: bool = True,
     precision: Literal["auto", "int8", "int16"] = "auto",
     devices: Any = None,
     memory: int | None = None,
     threads: int | None = None,
     isa: str | None = None,
-) -> PreparedDatabase | PreparedTensor | ShardedDatabase:
-    """Make a database ready for many searches: `euclidean_topk` then reads a quarter of the bytes, and less often.
+) -> Database:
+    """Make a database ready for many searches: they then read a quarter of the bytes, and less often.
+
+    Codes are transposed into bit planes: a search adds up, for 512 codes at a time, the planes of the bits in which a
+    query is 1 (or 0, if those are fewer), and so reads no more than half of the database.
 
     Parameters
     ----------
-    database : array, shape [n, d], float16, bfloat16, float32 or float64
+    database : array, shape [n, d], float16, bfloat16, float32 or float64; or [n, bytes], uint8
         NumPy array, torch tensor (any device) or DLPack array. Half precision stays as it is stored; answers are exact
-        with respect to the stored values.
+        with respect to the stored values. With ``metric="hamming"``: codes as made by `pack_codes`.
     normalize : {"none", "row"}
         ``"row"``: Gaussian-normalise every vector first, and every query later (`gaussian_normalize`).
+    metric : {"euclidean", "hamming"}
+        What is searched by: vectors by their Euclidean distance, or binary codes by their Hamming distance.
+    bits : int, optional
+        With ``metric="hamming"``: length of a code, by default all ``8 * bytes`` bits; bits beyond it are ignored.
     copy : bool
-        False: keep a reference to `database` where it can be read as it is; it must then not be changed as long as
-        the result is in use.
+        False: keep a reference to a matrix `database` where it can be read as it is; it must then not be changed as
+        long as the result is in use.
     precision : {"auto", "int8", "int16"}
         Codes of the integer copy. ``"int8"``: half the memory and the work. ``"int16"``: next to nothing left to
         decide; sooner done for wide vectors without structure. ``"auto"``: the cheaper of the two for searches of about
@@ -62,20 +60,23 @@ def prepare(
 
     Returns
     -------
-    PreparedDatabase, or PreparedTensor for a CUDA tensor where rsir_fast was built with CUDA
-        What `euclidean_topk` and `rank_database` take as their database. It can be pickled. A PreparedTensor stays on
-        its device, whatever the queries lie on; ``threads`` and ``isa`` mean nothing for it, and ``precision`` which
-        copies it holds: ``"int8"`` for up to 8 queries at a time, half precision (``"int16"``, compute capability 8.0
-        and newer) for more, both by default. It may be searched on any stream that has waited for the one it was made
-        on, and deleted while searches go on.
-    ShardedDatabase
-        With `devices`: the same of several devices, or, with `memory`, of none. Its answers come on the device of the
+    Database
+        What `euclidean_topk`, `hamming_topk`, `rank_database` and `relevant_ranks` take as their database; it also
+        answers by itself (`Database.topk`). It can be pickled, unless it is of several devices. Of codes only the
+        planes are kept.
+
+        Vectors of a CUDA tensor stay on its device where rsir_fast was built with CUDA, whatever the queries lie on;
+        ``threads`` and ``isa`` mean nothing then, and ``precision`` which copies are held: ``"int8"`` for up to 8
+        queries at a time, half precision (``"int16"``, compute capability 8.0 and newer) for more, both by default. It
+        may be searched on any stream that has waited for the one it was made on, and deleted while searches go on.
+
+        With `devices`: the same of several devices, or, with `memory`, of none. Answers come on the device of the
         queries; queries in host memory are merged on the first device.
 
     Raises
     ------
     TypeError, ValueError
-        As `euclidean_topk`; no such CUDA device, or less `memory` than a row takes.
+        As `euclidean_topk` and `hamming_topk`; no such CUDA device, or less `memory` than a row takes.
 
     Notes
     -----
@@ -92,6 +93,11 @@ def prepare(
     searched, the next is copied; rows that are not pinned pass through 128 MiB of pinned host memory a device, and the
     host waits for these copies.
 
+    Codes take O(n bits) time. Their planes take ``(bits + log2(bits) + 1) / 8`` bytes a code, 8.9 for 64 bits, for
+    n rounded up to 4096 codes (512, if n is smaller); nothing more is needed to make them. On devices the codes lie as
+    they are, padded to 64-bit words; a search that sends them keeps two blocks on each device, and, where codes are no
+    whole words, a padded one.
+
     Examples
     --------
     >>> import numpy as np
@@ -100,6 +106,15 @@ def prepare(
     >>> prepared = rf.prepare(database)
     >>> rf.euclidean_topk(database[1:], prepared, k=1)
     (array([[0.]], dtype=float32), array([[1]]))
+
+    Codes:
+
+    >>> codes = np.arange(100, dtype=np.uint8)[:, None]
+    >>> found = rf.prepare(codes, metric="hamming")
+    >>> found
+    Database(100 codes of 8 bits, 0.0 MiB)
+    >>> rf.hamming_topk(codes[7:8], found, k=3)
+    (array([[0, 1, 1]], dtype=int32), array([[7, 3, 5]]))
 
     On all CUDA devices of a machine, and streamed to one of them, 8 GiB at a time:
 
@@ -110,71 +125,25 @@ def prepare(
         raise ValueError(f"precision: expected 'auto', 'int8' or 'int16', got {precision!r}")
     if normalize not in ("none", "row"):
         raise ValueError(f"normalize: expected 'none' or 'row', got {normalize!r}")
+    if metric == "hamming":
+        if normalize != "none" or precision != "auto":
+            raise ValueError(
+                f"normalize, precision: expected 'none' and 'auto' with metric='hamming', got {normalize!r} and "
+                f"{precision!r}; leave them out"
+            )
+        return Database(_codes(database, bits, devices, memory, threads, isa), metric)
+    if metric != "euclidean":
+        raise ValueError(f"metric: expected 'euclidean' or 'hamming', got {metric!r}")
+    if bits is not None:
+        raise ValueError("bits: expected None with metric='euclidean'; it is the length of a Hamming code")
     if devices is not None:
-        return sharded.prepare(database, normalize, precision, copy, devices, memory)
+        return Database(sharded.prepare(database, normalize, precision, copy, devices, memory), metric)
     _check_resident(memory)
-    prepared: PreparedDatabase | PreparedTensor = engine_for(database).prepare(
-        database, normalize, precision, copy, threads=threads, isa=isa
-    )
-    return prepared
+    engine = engine_for(database)
+    return Database(engine.prepare(database, normalize, precision, copy, threads=threads, isa=isa), metric)
 
 
-def prepare_codes(
-    codes: Any,
-    bits: int | None = None,
-    *,
-    devices: Any = None,
-    memory: int | None = None,
-    threads: int | None = None,
-    isa: str | None = None,
-) -> PreparedCodes | ShardedCodes:
-    """Transpose codes into bit planes, the form that `hamming_topk` searches fastest.
-
-    A search adds up, for 512 codes at a time, the planes of the bits in which a query is 1 (or 0, if those are fewer),
-    and so reads no more than half of the database. Unprepared codes are transposed in every search.
-
-    Parameters
-    ----------
-    codes : array, shape [n, bytes], uint8
-        Codes as made by `pack_codes`: a NumPy array, a torch tensor (any device) or a DLPack array.
-    bits : int, optional
-        Length of a code, by default all ``8 * bytes`` bits; bits beyond it are ignored.
-    devices, memory : optional
-        As in `prepare`: put consecutive codes on each of several CUDA devices, or send them there in each search.
-    threads, isa : optional
-        As in `gaussian_normalize`; they never change a byte of the result.
-
-    Returns
-    -------
-    PreparedCodes, or ShardedCodes with `devices`
-        PreparedCodes hold no reference to `codes`, which may be deleted: the planes alone answer a search.
-
-    Raises
-    ------
-    TypeError
-        The codes are no uint8 array.
-    ValueError
-        The shape is not [n, bytes], `bits` does not fit into the bytes given or is more than 65535, or `devices` or
-        `memory` are not as in `prepare`.
-
-    Notes
-    -----
-    O(n bits) time. The planes take ``(bits + log2(bits) + 1) / 8`` bytes a code, that is 8.9 for 64 bits, for n rounded
-    up to 4096 codes (512, if n is smaller); nothing more is needed to make them. On devices
-    the codes lie as they are, padded to 64-bit words; a search that sends them keeps two blocks on each device, and,
-    where codes are no whole words, a padded one.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import rsir_fast as rf
-    >>> codes = np.arange(100, dtype=np.uint8)[:, None]
-    >>> database = rf.prepare_codes(codes)
-    >>> database
-    PreparedCodes(n=100, bits=8, nbytes=768)
-    >>> rf.hamming_topk(codes[7:8], database, k=3)
-    (array([[0, 1, 1]], dtype=int32), array([[7, 3, 5]]))
-    """
+def _codes(codes: Any, bits: int | None, devices: Any, memory: int | None, threads: int | None, isa: str | None) -> Any:
     if devices is not None:
         return sharded.prepare_codes(codes, bits, devices, memory)
     _check_resident(memory)

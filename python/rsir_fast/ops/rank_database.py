@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 from rsir_fast.base.counts import as_count
 from rsir_fast.ops._engine import engine_for
+from rsir_fast.ops.database import unwrapped
 from rsir_fast.ops.engines.search import Search
 
 __all__ = ["RankedBlock", "rank_database"]
@@ -49,7 +50,7 @@ def rank_database(
     Parameters
     ----------
     queries, database : array, shapes [q, d] and [n, d]
-        As in `euclidean_topk`, or packed or prepared codes as in `hamming_topk`; sharded ones too.
+        As in `euclidean_topk`, or codes as in `hamming_topk`; or the database of either made by `prepare`.
     metric : {"euclidean", "hamming"}
     normalize : {"none", "row"}
         As in `euclidean_topk`; only for the Euclidean metric.
@@ -90,13 +91,14 @@ def rank_database(
     if metric == "euclidean":
         if bits is not None:
             raise ValueError("bits: expected None with metric='euclidean'; it is the length of a Hamming code")
-        engine = engine_for(queries, database)
-        search = engine.euclidean(queries, database, normalize, threads=threads, isa=isa)
+        held = unwrapped(database, metric)
+        search = engine_for(queries, held).euclidean(queries, held, normalize, threads=threads, isa=isa)
     elif metric == "hamming":
         if normalize not in (None, "none"):
             raise ValueError(f"normalize: expected 'none' with metric='hamming', got {normalize!r}")
-        engine = engine_for(queries, database, elements="uint8")
-        search = engine.hamming(queries, database, bits, threads=threads, isa=isa)
+        held = unwrapped(database, metric)
+        engine = engine_for(queries, held, elements="uint8")
+        search = engine.hamming(queries, held, bits, threads=threads, isa=isa)
     else:
         raise ValueError(f"metric: expected 'euclidean' or 'hamming', got {metric!r}")
     n = search.n

@@ -3,60 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from rsir_fast.base.counts import as_count
-from rsir_fast.base.numbers import as_integers, as_numbers
 from rsir_fast.ops._engine import engine_for
-from rsir_fast.ops.engines.search import Labels
+from rsir_fast.ops._relevant import RelevantRanks, ranked
+from rsir_fast.ops.database import unwrapped
 
 __all__ = ["RelevantRanks", "relevant_ranks"]
-
-
-class RelevantRanks(NamedTuple):
-    """The ranks of the relevant items of some consecutive queries.
-
-    Attributes
-    ----------
-    start : int
-        Number of the first query of the block.
-    counts : array, shape [m], int64
-        Relevant items of each query.
-    ranks : array, shape [sum of counts], int64
-        Their ranks in the ranking of the whole database, counted from 1; query after query, increasing in each.
-    self_ranks : array, shape [m], int64, or None
-        The rank of each query's own item, where `relevant_ranks` was told which that is.
-    """
-
-    start: int
-    counts: NDArray[np.int64]
-    ranks: NDArray[np.int64]
-    self_ranks: NDArray[np.int64] | None
-
-    def drop_self(self) -> RelevantRanks:
-        """Take each query's own item out of its ranking, as `rsir_fast.metrics.drop_self` does.
-
-        Returns
-        -------
-        RelevantRanks
-            Items behind it are one rank better; it is no longer among the relevant ones. O(len(ranks)).
-
-        Raises
-        ------
-        ValueError
-            If the own items are not known.
-        """
-        if self.self_ranks is None:
-            raise ValueError("self_ranks: expected the rank of each query's own item, got None; pass self_ids")
-        own = np.repeat(self.self_ranks, self.counts)
-        is_self = self.ranks == own
-        query = np.repeat(np.arange(len(self.counts)), self.counts)
-        dropped = np.bincount(query[is_self], minlength=len(self.counts))
-        ranks = (self.ranks - (self.ranks > own))[~is_self]
-        return RelevantRanks(self.start, self.counts - dropped, ranks, None)
 
 
 def relevant_ranks(
@@ -122,27 +77,6 @@ def relevant_ranks(
     >>> found.ranks.tolist(), found.drop_self().ranks.tolist()
     ([1, 4, 1, 3, 1, 3, 1, 4], [3, 2, 2, 3])
     """
+    database = unwrapped(database, "euclidean")
     search = engine_for(queries, database).euclidean(queries, database, normalize, threads=threads, isa=isa)
-    labels = _labels(query_labels, item_labels, self_ids, search.q, search.n)
-    size = None if block is None else as_count(block, "block", least=1, unit=" query a block")
-    return (RelevantRanks(*part) for part in search.ranks(labels, size))
-
-
-def _labels(query_labels: ArrayLike, item_labels: ArrayLike, self_ids: ArrayLike | None, q: int, n: int) -> Labels:
-    """Return labels and own items, checked."""
-    of_queries, of_items = _of_rows(query_labels, "query_labels", q), _of_rows(item_labels, "item_labels", n)
-    return Labels(of_queries, of_items, None if self_ids is None else _as_rows(self_ids, q, n))
-
-
-def _of_rows(values: ArrayLike, name: str, length: int) -> NDArray[np.int64]:
-    array = as_numbers(values, name)
-    if array.shape != (length,):
-        raise ValueError(f"{name}: expected one for each of {length} rows, got shape {list(array.shape)}")
-    return np.ascontiguousarray(as_integers(array, name, fix="number the classes"))
-
-
-def _as_rows(values: ArrayLike, length: int, n: int) -> NDArray[np.int64]:
-    ids = _of_rows(values, "self_ids", length)
-    if ids.size and (ids.min() < 0 or ids.max() >= n):
-        raise ValueError(f"self_ids: expected database rows 0 to {n - 1}, got {ids.min()} to {ids.max()}")
-    return ids
+    return ranked(search, query_labels, item_labels, self_ids, block)

@@ -10,7 +10,7 @@ from rsir_fast.base.arrays import Restore, unchanged
 from rsir_fast.ops._arrays import as_float
 from rsir_fast.ops.engines.device_answers import Report, bring, new_answer, ranks_by_rankings, sort_all, tallies
 from rsir_fast.ops.engines.device_normalize import normalized
-from rsir_fast.ops.engines.device_prepared import CODES, PreparedTensor, make_copies
+from rsir_fast.ops.engines.device_prepared import CODES, DeviceMatrix, make_copies
 from rsir_fast.ops.engines.search import ALL, Labels, Ranks, check_items, check_normalize, check_width, chosen
 from rsir_fast.ops.engines.tensors import device_module, dtype_name, plain_on_device, stream_of
 
@@ -35,7 +35,7 @@ class DeviceEuclidean:
     queries, database : torch.Tensor
     restore : callable
         Turns an answer into the kind of array that the queries are.
-    prepared : PreparedTensor or None
+    prepared : DeviceMatrix or None
         To which the database belongs.
     copies : mapping
         What `prepare` made of the database.
@@ -44,7 +44,7 @@ class DeviceEuclidean:
     distances = "float32"
 
     def __init__(
-        self, queries: Any, database: Any, restore: Restore = unchanged, prepared: PreparedTensor | None = None
+        self, queries: Any, database: Any, restore: Restore = unchanged, prepared: DeviceMatrix | None = None
     ) -> None:
         self.queries = queries
         self.database = database
@@ -141,7 +141,7 @@ def euclidean(
     isa: str | None = None,
 ) -> DeviceEuclidean:
     """Check two tensors of a device, or queries of any kind and a prepared one; what is of the host means nothing."""
-    if isinstance(database, PreparedTensor):
+    if isinstance(database, DeviceMatrix):
         check_normalize(database.normalize, normalize)
         return of_prepared(queries, database)
     by = chosen(normalize)
@@ -155,7 +155,7 @@ def euclidean(
     return DeviceEuclidean(*_one_dtype(wanted, items))
 
 
-def of_prepared(queries: Any, database: PreparedTensor) -> DeviceEuclidean:
+def of_prepared(queries: Any, database: DeviceMatrix) -> DeviceEuclidean:
     """Check queries, on any device, and return their search of a prepared database."""
     rows = database.rows
     brought, restore = bring(queries, rows.device, as_float)

@@ -7,14 +7,14 @@ from typing import Any, Literal
 
 from rsir_fast.ops.engines.tensors import Made, device_module, dtype_name, plain_on_device, stream_of
 
-__all__ = ["CODES", "PreparedTensor", "make_copies", "prepare"]
+__all__ = ["CODES", "DeviceMatrix", "make_copies", "prepare"]
 
 CODES = {"auto": ("half", "int8"), "int16": ("half",), "int8": ("int8",)}
 """Copies of a database by the precision asked for: half precision for many queries at once, int8 for few."""
 
 
-class PreparedTensor:
-    """A feature matrix on a CUDA device with the copies that certified search reads; made by `prepare`.
+class DeviceMatrix:
+    """A feature matrix on a CUDA device with the copies that certified search reads.
 
     Attributes
     ----------
@@ -24,8 +24,6 @@ class PreparedTensor:
     copies : dict of str to torch.Tensor
         ``"half"``, read for many queries, and ``"int8"``, read for up to 8, as blocks of bytes; either may be missing.
     """
-
-    instead_of_array = "it is a database of euclidean_topk, rank_database and relevant_ranks; elsewhere pass its rows"
 
     def __init__(self, rows: Any, normalize: Literal["none", "row"], copies: dict[str, Any]) -> None:
         self.rows = rows
@@ -56,15 +54,15 @@ class PreparedTensor:
     def __len__(self) -> int:
         return self.shape[0]
 
-    def __repr__(self) -> str:
+    def __str__(self) -> str:
         n, d = self.shape
         return (
-            f"PreparedTensor({n} x {d} {dtype_name(self.rows)} on {self.rows.device}, normalize={self.normalize!r}, "
-            f"copies={sorted(self.copies)}, {self.nbytes / 2**20:.1f} MiB)"
+            f"{n} x {d} {dtype_name(self.rows)} on {self.rows.device}, normalize={self.normalize!r}, "
+            f"copies={sorted(self.copies)}, {self.nbytes / 2**20:.1f} MiB"
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return PreparedTensor, (self.rows, self.normalize, self.copies)
+        return DeviceMatrix, (self.rows, self.normalize, self.copies)
 
 
 def prepare(
@@ -75,7 +73,7 @@ def prepare(
     *,
     threads: int | None = None,
     isa: str | None = None,
-) -> PreparedTensor:
+) -> DeviceMatrix:
     """Make a CUDA tensor ready; see `rsir_fast.prepare`. `threads` and `isa` mean nothing here."""
     compiled = device_module(database)
     matrix = plain_on_device(database, "database", "d")
@@ -87,9 +85,9 @@ def prepare(
     wanted = tuple(codes for codes in wanted if readable[codes])
     if normalize == "row":
         rows = sys.modules["torch"].empty_like(matrix, dtype=sys.modules["torch"].float32)
-        return PreparedTensor(rows, normalize, make_copies(compiled, matrix, wanted, rows))
+        return DeviceMatrix(rows, normalize, make_copies(compiled, matrix, wanted, rows))
     rows = matrix.clone() if copy and matrix.data_ptr() == database.data_ptr() else matrix
-    return PreparedTensor(rows, normalize, make_copies(compiled, rows, wanted))
+    return DeviceMatrix(rows, normalize, make_copies(compiled, rows, wanted))
 
 
 def make_copies(compiled: Any, matrix: Any, wanted: tuple[str, ...], normalized: Any = None) -> dict[str, Any]:

@@ -26,14 +26,14 @@ from rsir_fast.ops.engines.search import (
     chosen,
 )
 
-__all__ = ["MAX_WIDTH", "HostEuclidean", "PreparedDatabase", "euclidean", "prepare"]
+__all__ = ["MAX_WIDTH", "HostEuclidean", "HostMatrix", "euclidean", "prepare"]
 
 MAX_WIDTH = 65_536
 """Columns of an int8 copy: beyond, a dot product of codes could overflow 32 bits."""
 
 
-class PreparedDatabase:
-    """A feature matrix with the integer copy that certified search reads; made by `prepare`.
+class HostMatrix:
+    """A feature matrix in host memory with the integer copy that certified search reads.
 
     Attributes
     ----------
@@ -43,10 +43,6 @@ class PreparedDatabase:
     sidecar : object or None
         The integer copy; None where the matrix has no rows or no (or too many) columns for one.
     """
-
-    instead_of_array = (
-        "it is a database of euclidean_topk, rank_database and relevant_ranks; elsewhere pass the matrix it was made of"
-    )
 
     def __init__(self, rows: FloatRows, normalize: Literal["none", "row"], sidecar: Any) -> None:
         self.rows = rows
@@ -78,12 +74,12 @@ class PreparedDatabase:
     def __len__(self) -> int:
         return self.shape[0]
 
-    def __repr__(self) -> str:
+    def __str__(self) -> str:
         n, d = self.shape
         stored = {"f2": "float16", "bf2": "bfloat16", "f4": "float32", "f8": "float64"}[self.rows.dtype]
         return (
-            f"PreparedDatabase({n} x {d} {stored}, normalize={self.normalize!r}, precision={self.precision!r}, "
-            f"{self.nbytes / 2**20:.1f} MiB)"
+            f"{n} x {d} {stored}, normalize={self.normalize!r}, precision={self.precision!r}, "
+            f"{self.nbytes / 2**20:.1f} MiB"
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -99,7 +95,7 @@ class HostEuclidean:
     queries : FloatRows
     items : FloatRows
         The database; normalised as the queries are.
-    prepared : PreparedDatabase or None
+    prepared : HostMatrix or None
     plan : callable
         Tells how the last `topk` was done.
     """
@@ -110,15 +106,15 @@ class HostEuclidean:
     def __init__(
         self,
         queries: FloatRows,
-        database: PreparedDatabase | FloatRows,
+        database: HostMatrix | FloatRows,
         restore: Restore,
         method: Method,
         threads: int | None,
         isa: str | None,
     ) -> None:
         self.queries = queries
-        self.prepared = database if isinstance(database, PreparedDatabase) else None
-        self.items = database.rows if isinstance(database, PreparedDatabase) else database
+        self.prepared = database if isinstance(database, HostMatrix) else None
+        self.items = database.rows if isinstance(database, HostMatrix) else database
         self.restore = restore
         self.method = method
         self.threads = threads
@@ -194,7 +190,7 @@ def euclidean(
     """Check both sides, and read and normalise them as the kernels take them."""
     rows, restore = as_rows(queries, "queries")
     width = rows.array.shape[1]
-    if isinstance(database, PreparedDatabase):
+    if isinstance(database, HostMatrix):
         check_normalize(database.normalize, normalize)
         check_width(width, database.shape[1])
         wanted = normalized_rows(rows, queries, database.normalize, threads=threads, isa=isa)
@@ -217,7 +213,7 @@ def prepare(
     *,
     threads: int | None = None,
     isa: str | None = None,
-) -> PreparedDatabase:
+) -> HostMatrix:
     """See `rsir_fast.prepare`."""
     rows, _ = as_rows(database, "database")
     ready = normalized_rows(rows, database, normalize, threads=threads, isa=isa)
@@ -226,7 +222,7 @@ def prepare(
     if ready is not rows:
         ready.array.flags.writeable = False  # a change would not reach the integer copy
     check_items(len(ready))
-    return PreparedDatabase(ready, normalize, make_sidecar(ready, precision=precision, threads=threads, isa=isa))
+    return HostMatrix(ready, normalize, make_sidecar(ready, precision=precision, threads=threads, isa=isa))
 
 
 def make_sidecar(
@@ -239,5 +235,5 @@ def make_sidecar(
     return cpu().Sidecar(rows.array, n, d, rows.dtype, precision, k, choose_threads(threads), choose_isa(isa))
 
 
-def _from_rows(rows: FloatRows, normalize: Literal["none", "row"], precision: str | None) -> PreparedDatabase:
-    return PreparedDatabase(rows, normalize, make_sidecar(rows, precision=precision or "auto", threads=None, isa=None))
+def _from_rows(rows: FloatRows, normalize: Literal["none", "row"], precision: str | None) -> HostMatrix:
+    return HostMatrix(rows, normalize, make_sidecar(rows, precision=precision or "auto", threads=None, isa=None))

@@ -15,7 +15,7 @@ from rsir_fast.ops._codes import check_same_codes, code_length, common_length
 from rsir_fast.ops._outputs import delivered, given_codes, host_views, new_answer
 from rsir_fast.ops.engines.search import ALL, check_items
 
-__all__ = ["HostHamming", "PreparedCodes", "hamming", "pack", "prepare_codes"]
+__all__ = ["HostCodes", "HostHamming", "hamming", "pack", "prepare_codes"]
 
 Codes = NDArray[np.uint8]
 
@@ -23,8 +23,8 @@ TINY = 1 << 22
 """Bits of queries times codes: less is done before another thread is awake."""
 
 
-class PreparedCodes:
-    """Binary codes in bit planes, as made by `prepare_codes`: a database for `hamming_topk`.
+class HostCodes:
+    """Binary codes in bit planes, in host memory.
 
     Attributes
     ----------
@@ -37,10 +37,6 @@ class PreparedCodes:
     planes : numpy.ndarray, shape [nbytes], uint8
         The same bytes on every machine; read-only.
     """
-
-    instead_of_array = (
-        "it is a database of hamming_topk and rank_database(metric='hamming'); elsewhere pass the codes it was made of"
-    )
 
     def __init__(self, planes: NDArray[np.uint8], n: int, bits: int) -> None:
         self.planes = planes
@@ -55,8 +51,16 @@ class PreparedCodes:
     def __len__(self) -> int:
         return self.n
 
-    def __repr__(self) -> str:
-        return f"PreparedCodes(n={self.n}, bits={self.bits}, nbytes={self.nbytes})"
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _from_planes, (self.planes, self.n, self.bits)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Codes and bytes of each."""
+        return self.n, (self.bits + 7) // 8
+
+    def __str__(self) -> str:
+        return f"{self.n} codes of {self.bits} bits, {self.nbytes / 2**20:.1f} MiB"
 
 
 class HostHamming:
@@ -67,7 +71,7 @@ class HostHamming:
     def __init__(
         self,
         queries: Codes,
-        database: Codes | PreparedCodes,
+        database: Codes | HostCodes,
         bits: int,
         restore: Restore,
         threads: int | None,
@@ -101,7 +105,7 @@ class HostHamming:
         queries, database = self.queries[rows], self.database
         q, n = len(queries), len(database)
         distances, ids = out or new_answer(q, k, np.int32)
-        if isinstance(database, PreparedCodes):
+        if isinstance(database, HostCodes):
             kernel, items = cpu().hamming_topk_prepared, database.planes
         else:
             kernel, items = cpu().hamming_topk, database
@@ -116,7 +120,7 @@ def hamming(
     """Check both sides, and read them as the kernels take them."""
     wanted, restore = as_codes(queries, "queries")
     width = wanted.shape[1]
-    if isinstance(database, PreparedCodes):
+    if isinstance(database, HostCodes):
         check_same_codes(width, database.bits, bits)
         return HostHamming(wanted, database, database.bits, restore, threads, isa)
     items = wanted if database is queries else as_codes(database, "database")[0]
@@ -125,16 +129,16 @@ def hamming(
     return HostHamming(wanted, items, length, restore, threads, isa)
 
 
-def prepare_codes(codes: Any, bits: int | None, *, threads: int | None = None, isa: str | None = None) -> PreparedCodes:
-    """See `rsir_fast.prepare_codes`."""
-    items, _ = as_codes(codes, "codes")
+def prepare_codes(database: Any, bits: int | None, *, threads: int | None = None, isa: str | None = None) -> HostCodes:
+    """See `rsir_fast.prepare`."""
+    items, _ = as_codes(database, "database")
     n = len(items)
     length = code_length(items.shape[1], bits)
-    check_items(n, "codes")
+    check_items(n)
     planes = _aligned(cpu().hamming_planes_bytes(n, length))
     cpu().hamming_prepare(items, n, length, planes, choose_threads(threads), choose_isa(isa))
     planes.flags.writeable = False
-    return PreparedCodes(planes, n, length)
+    return HostCodes(planes, n, length)
 
 
 def pack(u: Any, out: Any, *, threads: int | None, isa: str | None) -> Any:
@@ -145,6 +149,13 @@ def pack(u: Any, out: Any, *, threads: int | None, isa: str | None) -> Any:
     (codes,) = written or (np.empty((n, (b + 7) // 8), dtype=np.uint8),)
     cpu().pack_codes(values, n, b, values.dtype.str[1:], codes, choose_threads(threads), choose_isa(isa))
     return delivered(None if out is None else (out,), written, (restore(codes),))[0]
+
+
+def _from_planes(planes: NDArray[np.uint8], n: int, bits: int) -> HostCodes:
+    held = _aligned(planes.nbytes)
+    held[...] = planes
+    held.flags.writeable = False
+    return HostCodes(held, n, bits)
 
 
 def _aligned(size: int, boundary: int = 64) -> NDArray[np.uint8]:

@@ -15,14 +15,14 @@ from rsir_fast.ops.engines.device_answers import bring, ranks_by_rankings
 from rsir_fast.ops.engines.device_euclidean import of_prepared
 from rsir_fast.ops.engines.device_hamming import INT32_MAX, DeviceHamming, whole_words
 from rsir_fast.ops.engines.device_normalize import normalized
-from rsir_fast.ops.engines.device_prepared import PreparedTensor
+from rsir_fast.ops.engines.device_prepared import DeviceMatrix
 from rsir_fast.ops.engines.device_prepared import prepare as prepare_tensor
 from rsir_fast.ops.engines.search import ALL, MAX_ITEMS, Labels, Ranks, check_normalize, check_width
 from rsir_fast.ops.engines.shards import Part, as_devices, bounds, search_parts
 from rsir_fast.ops.engines.streams import ROOM, HostRows, blocks, streams
 from rsir_fast.ops.engines.tensors import Made, device_module, dtype_name, plain_on_device
 
-__all__ = ["ShardedCodes", "ShardedDatabase", "euclidean", "hamming", "prepare", "prepare_codes"]
+__all__ = ["ShardedCodes", "ShardedMatrix", "euclidean", "hamming", "prepare", "prepare_codes"]
 
 UPLOADED_BYTES = 1 << 26
 """Size of each of the two blocks by which rows come to a device to stay."""
@@ -75,8 +75,8 @@ class Sharded:
         return f"on {places}, {held}"
 
 
-class ShardedDatabase(Sharded):
-    """A feature matrix on several CUDA devices, or streamed to one or more; made by `prepare` with ``devices``.
+class ShardedMatrix(Sharded):
+    """A feature matrix on several CUDA devices, or streamed to one or more.
 
     Attributes
     ----------
@@ -84,18 +84,15 @@ class ShardedDatabase(Sharded):
     shape : (int, int)
         Rows and columns.
     devices, shards, memory
-        Where the rows are searched, what lies there (`PreparedTensor`), and, if they stay in host memory, the bytes on
+        Where the rows are searched, what lies there (`DeviceMatrix`), and, if they stay in host memory, the bytes on
         each device for the blocks of a search.
     """
 
-    shards: list[PreparedTensor]
-    instead_of_array = (
-        "it is a database of euclidean_topk, rank_database and relevant_ranks; elsewhere pass the matrix it was made of"
-    )
+    shards: list[DeviceMatrix]
 
     def __init__(
         self,
-        source: HostRows | list[PreparedTensor],
+        source: HostRows | list[DeviceMatrix],
         normalize: Literal["none", "row"],
         devices: list[Any],
         memory: int | None,
@@ -108,9 +105,9 @@ class ShardedDatabase(Sharded):
         """Rows and columns."""
         return len(self), self._stored.shape[1]
 
-    def __repr__(self) -> str:
+    def __str__(self) -> str:
         n, d = self.shape
-        return f"ShardedDatabase({n} x {d} {dtype_name(self._stored)}, normalize={self.normalize!r}, {self._where()})"
+        return f"{n} x {d} {dtype_name(self._stored)}, normalize={self.normalize!r}, {self._where()}"
 
     def topk(self, queries: Any, k: int) -> tuple[Any, Any]:
         """Search for queries on the device where answers are merged."""
@@ -145,32 +142,35 @@ class ShardedDatabase(Sharded):
     def _stored(self) -> Any:
         return self.shards[0].rows if self.rows is None else self.rows
 
-    def _ready(self, block: Any) -> PreparedTensor:
-        if isinstance(block, PreparedTensor):
+    def _ready(self, block: Any) -> DeviceMatrix:
+        if isinstance(block, DeviceMatrix):
             return block
-        return PreparedTensor(normalized(block) if self.normalize == "row" else block, self.normalize, {})
+        return DeviceMatrix(normalized(block) if self.normalize == "row" else block, self.normalize, {})
 
 
 class ShardedCodes(Sharded):
-    """Binary codes on several CUDA devices, or streamed to one or more; made by `prepare_codes` with ``devices``.
+    """Binary codes on several CUDA devices, or streamed to one or more.
 
     Attributes
     ----------
     bits : int
         Length of a code.
     devices, shards, memory
-        As of `ShardedDatabase`; the shards are tensors of codes, padded to 64-bit words.
+        As of `ShardedMatrix`; the shards are tensors of codes, padded to 64-bit words.
     """
-
-    instead_of_array = "it is a database of hamming_topk and rank_database(metric='hamming'); elsewhere pass the codes"
 
     def __init__(self, source: HostRows | list[Any], bits: int, devices: list[Any], memory: int | None) -> None:
         super().__init__(source, devices, memory)
         self.bits = bits
         self._made = [Made(shard) for shard in self.shards]
 
-    def __repr__(self) -> str:
-        return f"ShardedCodes(n={len(self)}, bits={self.bits}, {self._where()})"
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Codes and bytes of each."""
+        return len(self), (self.bits + 7) // 8
+
+    def __str__(self) -> str:
+        return f"{len(self)} codes of {self.bits} bits, {self._where()}"
 
     @property
     def row_bytes(self) -> int:
@@ -193,9 +193,7 @@ class ShardedCodes(Sharded):
 class ShardedSearch:
     """A search whose queries lie on the device where answers are merged."""
 
-    def __init__(
-        self, database: ShardedDatabase | ShardedCodes, queries: Any, restore: Restore, distances: str
-    ) -> None:
+    def __init__(self, database: ShardedMatrix | ShardedCodes, queries: Any, restore: Restore, distances: str) -> None:
         self.database = database
         self.queries = queries
         self.restore = restore
@@ -254,7 +252,7 @@ def hamming(
 
 def prepare(
     database: Any, normalize: Literal["none", "row"], precision: str, copy: bool, devices: Any, memory: int | None
-) -> ShardedDatabase:
+) -> ShardedMatrix:
     """Place a feature matrix; see `rsir_fast.prepare`."""
     places = as_devices(devices)
     source: Any = database
@@ -268,24 +266,24 @@ def prepare(
     places = places[: len(bounds(len(source), len(places)))]
     if memory is None:
         shards = [prepare_tensor(rows, normalize, precision, False) for rows in _placed(source, places, copy)]
-        return ShardedDatabase(shards, normalize, places, None)
-    streamed = ShardedDatabase(_in_host_memory(source), normalize, places, as_count(memory, "memory"))
+        return ShardedMatrix(shards, normalize, places, None)
+    streamed = ShardedMatrix(_in_host_memory(source), normalize, places, as_count(memory, "memory"))
     _check_memory(memory, streamed.row_bytes(source.dtype))
     return streamed
 
 
-def prepare_codes(codes: Any, bits: int | None, devices: Any, memory: int | None) -> ShardedCodes:
-    """Place codes; see `rsir_fast.prepare_codes`."""
+def prepare_codes(database: Any, bits: int | None, devices: Any, memory: int | None) -> ShardedCodes:
+    """Place codes; see `rsir_fast.prepare`."""
     places = as_devices(devices)
-    source: Any = codes
-    if device_module(codes) is None:
-        source = HostRows(as_codes(codes, "codes")[0], codes, sys.modules["torch"].uint8)
-    elif dtype_name(codes) != "uint8":
+    source: Any = database
+    if device_module(database) is None:
+        source = HostRows(as_codes(database, "database")[0], database, sys.modules["torch"].uint8)
+    elif dtype_name(database) != "uint8":
         raise TypeError(
-            f"codes: expected packed codes of dtype uint8, got {codes.dtype}; make them with rsir_fast.pack_codes"
+            f"database: expected packed codes of dtype uint8, got {database.dtype}; make them with rsir_fast.pack_codes"
         )
     else:
-        check_rank(codes, "codes", "bytes")
+        check_rank(database, "database", "bytes")
     length = code_length(source.shape[1], bits)
     places = places[: len(bounds(len(source), len(places)))]
     if memory is None:
