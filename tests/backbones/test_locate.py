@@ -139,13 +139,11 @@ def test_download_into_the_cache(tmp_path, server):
 def test_failed_downloads_leave_nothing_behind(tmp_path, server):
     put(tmp_path / "www")
     cache = Path(torch.hub.get_dir()) / "checkpoints"
-    with pytest.raises(WeightFileError, match=r"\(5\) download from .*absent.pth: (File n|N)ot (F|f)ound"):
+    with pytest.raises(WeightFileError, match=r"\(5\) download: .*absent.pth: 404 (File n|N)ot (F|f)ound"):
         locate_weights("net", None, [KnownFile("absent.pth", f"{server}/absent.pth")])
     with pytest.raises(WeightFileError, match="expected the published file"):
         locate_weights("net", None, [KnownFile("net.pth", f"{server}/net.pth", md5="0" * 32)])
-    with pytest.raises(
-        WeightFileError, match=r"\(5\) download from .*cut.pth: connection closed after 20 of 1000 bytes"
-    ):
+    with pytest.raises(WeightFileError, match=r"\(5\) download: .*cut.pth: connection closed after 20 of 1000 bytes"):
         locate_weights("net", None, [KnownFile("cut.pth", f"{server}/cut.pth")])
     assert list(cache.iterdir()) == []
 
@@ -153,7 +151,7 @@ def test_failed_downloads_leave_nothing_behind(tmp_path, server):
 def test_refused_connection_is_one_line(monkeypatch):
     monkeypatch.delenv("RSIR_OFFLINE")
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    with pytest.raises(WeightFileError, match=r"\(5\) download from http://127.0.0.1:1/net.pth: .*refused") as caught:
+    with pytest.raises(WeightFileError, match=r"\(5\) download: http://127.0.0.1:1/net.pth: .*refused") as caught:
         locate_weights("net", None, [KnownFile("net.pth", "http://127.0.0.1:1/net.pth")])
     assert "\n" not in str(caught.value)
 

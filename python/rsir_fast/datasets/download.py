@@ -1,23 +1,19 @@
-"""Download UC Merced: checked, resumable, and in place in one step."""
+"""Download UC Merced, and unpack it in one step."""
 
 from __future__ import annotations
 
-import hashlib
-import http.client
 import os
 import shutil
 import stat
-import urllib.error
-import urllib.request
 import zipfile
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
 
-from rsir_fast.base.durable import appending, make_folder, move, placing_folder, remove, remove_empty, replacing
+from rsir_fast.base.download import Content, DownloadError, download
+from rsir_fast.base.durable import make_folder, move, placing_folder, remove, remove_empty, replacing
 from rsir_fast.base.looking import is_file, is_folder, is_there, refuse_no_folder
 from rsir_fast.base.machine import written
+from rsir_fast.base.progress import OnProgress
 from rsir_fast.base.text import printable
 from rsir_fast.errors import DatasetError
 
@@ -30,14 +26,8 @@ UCMERCED_URLS = (
 UCMERCED_BYTES = 332_468_434
 UCMERCED_SHA256 = "06c539ef28703a58fb07bd2837991ac7c48b813b00bb12ac197efd813a18daeb"
 
-Progress = Callable[[int, int], object]
-
 _ARCHIVE = "UCMerced_LandUse.zip"
 _CHUNK = 1 << 20
-
-
-class _FetchError(Exception):
-    """One address failed; the next one may not."""
 
 
 def download_ucmerced(
@@ -46,7 +36,7 @@ def download_ucmerced(
     urls: Sequence[str] = UCMERCED_URLS,
     size: int = UCMERCED_BYTES,
     sha256: str = UCMERCED_SHA256,
-    progress: Progress | None = None,
+    progress: OnProgress | None = None,
     timeout: float = 30.0,
 ) -> Path:
     """Put the UC Merced Land Use data set into a folder: ``FOLDER/Images/CLASS/*.tif``.
@@ -65,7 +55,8 @@ def download_ucmerced(
     size, sha256
         What the archive must be, in bytes and as a hexadecimal digest.
     progress
-        Called with (bytes so far, bytes in all); returning False cancels, and the next call continues.
+        Called with a `rsir_fast.Progress` of the stage ``"download"``, in bytes; returning False cancels, and the next
+        call continues.
     timeout
         Seconds without an answer until an address is given up.
 
@@ -90,97 +81,29 @@ def download_ucmerced(
             "choose another folder"
         )
     archive = folder.parent / _ARCHIVE
-    wanted = _Wanted(size, sha256, progress, timeout)
+    content = Content(size, sha256)
     missing = [parent for parent in folder.parents if not is_there(parent)]
     with written(folder):
         if is_file(archive):
-            wanted.check(archive)
+            if found := content.mismatch(archive):
+                raise DatasetError(
+                    f"{printable(archive)}: expected {content}, got {found}; delete the file and download it again"
+                )
             _unpack(archive, folder)
             return folder
         part = archive.with_name(archive.name + ".part")
-        if os.environ.get("RSIR_OFFLINE", "") not in ("", "0"):
-            failures = ["switched off by RSIR_OFFLINE=1"]
-        else:
-            failures = wanted.fetch_from_any(urls, part)
-        if failures:
+        try:
+            download(urls, part, content, part=part, progress=progress, timeout=timeout)
+        except DownloadError as error:
             for parent in missing:  # but not where something was received
                 remove_empty(parent)
             raise DatasetError(
-                f"UC Merced could not be downloaded ({'; '.join(failures)}). Without network, put the archive (SHA-256 "
-                f"{sha256}) at {printable(archive)} and call again, or put its unpacked content at {printable(folder)}"
-            )
+                f"UC Merced could not be downloaded ({error}). Without network, put the archive (SHA-256 {sha256}) at "
+                f"{printable(archive)} and call again, or put its unpacked content at {printable(folder)}"
+            ) from error
         _unpack(part, folder)
         remove(part)
     return folder
-
-
-@dataclass(frozen=True)
-class _Wanted:
-    """The archive to get, and how."""
-
-    size: int
-    sha256: str
-    progress: Progress | None
-    timeout: float
-
-    def fetch_from_any(self, urls: Sequence[str], part: Path) -> list[str]:
-        """Make `part` the wanted archive; returns no failures, or one of each address."""
-        failures = []
-        for url in urls:
-            try:
-                self._fetch(url, part)
-            except _FetchError as error:
-                failures.append(f"{url}: {error}")
-                continue
-            try:
-                self.check(part)
-            except DatasetError as error:
-                remove(part)  # continuing wrong bytes could never give the right digest
-                failures.append(f"{url}: {error}")
-                continue
-            return []
-        return failures or ["no address given"]
-
-    def _fetch(self, url: str, part: Path) -> None:
-        """Continue `part` until it has all bytes."""
-        with appending(part) as file:
-            done = file.tell()
-            if done >= self.size:
-                return
-            headers = {"User-Agent": "rsir_fast"} | ({"Range": f"bytes={done}-"} if done else {})
-            request = urllib.request.Request(url, headers=headers)
-            try:
-                with urllib.request.urlopen(request, timeout=self.timeout) as answer:
-                    if not answer.headers.get("Content-Range", "").startswith(f"bytes {done}-"):
-                        file.truncate(0)
-                        done = 0
-                    done = self._receive(answer, file, done)
-            # Of the network: what cannot be written is a MachineError.
-            except (OSError, http.client.HTTPException) as error:
-                raise _FetchError(printable(getattr(error, "reason", None) or error)) from error
-        if done != self.size:
-            raise _FetchError(f"expected {self.size} bytes, got {'more' if done > self.size else done}")
-
-    def _receive(self, answer: http.client.HTTPResponse, file: BinaryIO, done: int) -> int:
-        # read1 gives what has arrived, so a cut connection loses at most one buffer.
-        while done <= self.size and (chunk := answer.read1(_CHUNK)):
-            file.write(chunk)
-            done += len(chunk)
-            if self.progress is not None and self.progress(done, self.size) is False:
-                raise DatasetError(f"download cancelled after {done} of {self.size} bytes; call again to continue")
-        return done
-
-    def check(self, archive: Path) -> None:
-        """Raise a DatasetError unless the file is the wanted one."""
-        digest = hashlib.sha256()
-        with archive.open("rb") as file:
-            while chunk := file.read(_CHUNK):
-                digest.update(chunk)
-        if digest.hexdigest() != self.sha256.lower():
-            raise DatasetError(
-                f"{printable(archive)}: expected {self.size} bytes with SHA-256 {self.sha256}, got "
-                f"{archive.stat().st_size} bytes with {digest.hexdigest()}; delete the file and download it again"
-            )
 
 
 def _unpack(archive: Path, folder: Path) -> None:

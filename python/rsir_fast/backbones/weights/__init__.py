@@ -12,8 +12,9 @@ from rsir_fast.backbones.weights.normalization import Normalization
 from rsir_fast.backbones.weights.npz import open_npz
 from rsir_fast.backbones.weights.pretrained import PreTraining
 from rsir_fast.backbones.weights.refusing import damaged, refuse
-from rsir_fast.backbones.weights.weightfile import WeightFile, file_digest, sniff
+from rsir_fast.backbones.weights.weightfile import WeightFile, sniff
 from rsir_fast.backbones.weights.wrapped import NetworkShapes, is_counter, unwrapped
+from rsir_fast.base.digests import file_digest
 
 __all__ = [
     "KnownFile",

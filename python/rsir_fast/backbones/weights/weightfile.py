@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import os
 from collections.abc import Callable, Mapping
@@ -20,7 +19,7 @@ from rsir_fast.backbones.weights.pretrained import PreTraining
 from rsir_fast.backbones.weights.refusing import damaged, refuse
 from rsir_fast.base.looking import is_folder
 
-__all__ = ["MAX_BYTES", "WeightFile", "as_float32", "file_digest", "sniff", "tensor_bytes"]
+__all__ = ["MAX_BYTES", "WeightFile", "as_float32", "sniff", "tensor_bytes"]
 
 # The largest classification network of torchvision (regnet_y_128gf) is 2.6 GB; anything beyond twice that is no
 # weight file of ours, whatever its header promises.
@@ -90,16 +89,6 @@ def tensor_bytes(shape: tuple[int, ...], itemsize: int) -> int:
     150994944
     """
     return math.prod(shape) * itemsize
-
-
-def file_digest(path: Path, algorithm: str = "sha256") -> str:
-    """Hexadecimal digest of a file's content, read in pieces of 1 MiB."""
-    # MD5 only compares with published checksums of known files; SHA-256 is what provenance records.
-    digest = hashlib.new(algorithm, usedforsecurity=False)
-    with open(path, "rb") as file:
-        while piece := file.read(1 << 20):
-            digest.update(piece)
-    return digest.hexdigest()
 
 
 def sniff(path: Path) -> str:
