@@ -138,14 +138,13 @@ class HostEuclidean:
         self, k: int, out: tuple[Any, Any] | None = None, rows: slice = ALL
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Search for some consecutive queries."""
-        queries, items, isa = self.queries[rows], self.items, self.isa
+        queries, items, isa = self.queries if rows is ALL else self.queries[rows], self.items, self.isa
         q, d = queries.array.shape
         n, prepared = len(items), self.prepared is not None
         sidecar = None if self.prepared is None else self.prepared.sidecar
 
         def chosen_pass(wild: int) -> tuple[Literal["certified", "dense"], str]:
-            sizes = {"prepared": prepared, "max_width": MAX_WIDTH, "wild": wild}
-            return choose_pass(q, n, d, k, **sizes, method=self.method)  # type: ignore[arg-type]
+            return choose_pass(q, n, d, k, prepared=prepared, max_width=MAX_WIDTH, wild=wild, method=self.method)
 
         taken, reason = chosen_pass(0 if sidecar is None else sidecar.wild)
         if taken == "certified" and sidecar is None:

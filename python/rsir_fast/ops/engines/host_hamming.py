@@ -102,7 +102,7 @@ class HostHamming:
         self, k: int, out: tuple[Any, Any] | None = None, rows: slice = ALL
     ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
         """Search for some consecutive queries."""
-        queries, database = self.queries[rows], self.database
+        queries, database = self.queries if rows is ALL else self.queries[rows], self.database
         q, n = len(queries), len(database)
         distances, ids = out or new_answer(q, k, np.int32)
         if isinstance(database, HostCodes):
