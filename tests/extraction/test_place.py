@@ -207,7 +207,8 @@ def test_turns_kept_for_training(tmp_path, scenes):
     told = rsir(*train, "--out", tmp_path / "one").stderr
     # 80 % of 4 images of each of two classes.
     assert "8 forward passes an image, for its 8 turns (6 images: 48 passes); to make them once for several" in told
-    assert f"rsir features {scenes} --each-turn --out FOLDER, then --features FOLDER" in told
+    again = f"rsir features {scenes} --each-turn --backbone squeezenet1_1 --weights random:0 --device cpu --out FOLDER"
+    assert f"{again}, then --features FOLDER" in told
     told = rsir(*train, "--features", tmp_path / "turns", "--out", tmp_path / "two").stderr
     assert "forward passes" not in told
     one, two = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("one", "two"))
