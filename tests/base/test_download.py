@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
+import random
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +15,7 @@ from rsir_fast.base.download import Content, DownloadError, download
 from rsir_fast.base.progress import Progress
 from rsir_fast.errors import MachineError
 
-DATA = os.urandom(300_000)
+DATA = random.Random(1).randbytes(300_000)
 KNOWN = Content(sha256=hashlib.sha256(DATA).hexdigest())
 
 
