@@ -35,6 +35,7 @@ _WORDS = (
     (r"(?:extraction\.)?padded", "filling of the last batch"),
     (r"processes", "number of processes"),
     (r"(?:\w+\.)*(?P<name>\w+)", ""),
+    (r"(?P<name>.*)", ""),  # of a damaged record
 )
 """Of a flat key: the words for it; `name` is put behind them, or is the words."""
 
@@ -85,7 +86,7 @@ def _words(key: str, before: object, now: object) -> tuple[str, str]:
     words, name = next(
         (words, (found.groupdict().get("name") or ""))
         for pattern, words in _WORDS
-        if (found := re.fullmatch(pattern, key)) is not None
+        if (found := re.fullmatch(pattern, key, re.DOTALL)) is not None
     )
     name = name if words == "version of" else name.replace("_", " ")
     if words == IMAGES:
