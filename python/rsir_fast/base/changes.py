@@ -88,7 +88,7 @@ def _words(key: str, before: object, now: object) -> tuple[str, str]:
         for pattern, words in _WORDS
         if (found := re.fullmatch(pattern, key, re.DOTALL)) is not None
     )
-    name = name if words == "version of" else name.replace("_", " ")
+    name = short(name if words == "version of" else name.replace("_", " "), 60)
     if words == IMAGES:
         return words, "images were replaced, added, removed, moved or touched"
     if "sha256" in key:
