@@ -8,8 +8,8 @@ from pathlib import Path, PurePosixPath
 __all__ = ["group_folders", "lines_of"]
 
 
-def group_folders(controller: str, root: Path = Path("/")) -> Iterator[Path]:
-    """Yield every folder, from the mounted top down to its group, whose limits bind this process.
+def group_folders(controller: str, root: Path = Path("/")) -> list[Path]:
+    """Return every folder, from the mounted top down to its group, whose limits bind this process.
 
     Parameters
     ----------
@@ -18,11 +18,18 @@ def group_folders(controller: str, root: Path = Path("/")) -> Iterator[Path]:
     root
         The root of the file system that holds ``proc`` and the mounted control groups.
 
-    Raises
-    ------
-    ValueError
-        If the files of ``proc`` are of another form.
+    Returns
+    -------
+    list of Path
+        Nothing where the files of ``proc`` are of another form.
     """
+    try:
+        return list(_folders(controller, root))
+    except ValueError:
+        return []
+
+
+def _folders(controller: str, root: Path) -> Iterator[Path]:
     groups: dict[str, PurePosixPath] = {}  # by controller; "" is version 2
     for line in lines_of(root / "proc/self/cgroup"):  # 4:cpu,cpuacct:/a/b, or 0::/a/b
         _, controllers, path = line.split(":", 2)

@@ -68,10 +68,7 @@ def cpu_quota(root: str | Path = "/") -> float | None:
     float or None
         The smallest quota of its group and of all groups above; None where there is none.
     """
-    try:
-        folders = list(group_folders("cpu", Path(root)))
-    except ValueError:  # files of another form
-        return None
+    folders = group_folders("cpu", Path(root))
     return min((quota for folder in folders if (quota := _quota(folder)) is not None), default=None)
 
 

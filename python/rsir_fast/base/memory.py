@@ -38,12 +38,8 @@ def memory_limit(root: str | Path = "/") -> int | None:
     int or None
         The smallest limit of its group and of all groups above; None where there is none.
     """
-    try:
-        folders = list(group_folders("memory", Path(root)))
-    except ValueError:  # files of another form
-        return None
     names = ("memory.max", "memory.limit_in_bytes")  # version 2, version 1
-    found = [" ".join(lines_of(folder / name)) for folder in folders for name in names]
+    found = [" ".join(lines_of(folder / name)) for folder in group_folders("memory", Path(root)) for name in names]
     return min((limit for text in found if text.isdecimal() and (limit := int(text)) > 0), default=None)
 
 

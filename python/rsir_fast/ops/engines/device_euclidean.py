@@ -11,7 +11,7 @@ from rsir_fast.ops._arrays import as_float
 from rsir_fast.ops.engines.device_answers import Report, bring, new_answer, ranks_by_rankings, sort_all, tallies
 from rsir_fast.ops.engines.device_normalize import normalized
 from rsir_fast.ops.engines.device_prepared import CODES, DeviceMatrix, make_copies
-from rsir_fast.ops.engines.search import ALL, Labels, Ranks, check_items, check_normalize, check_width, chosen
+from rsir_fast.ops.engines.search import ALL, Labels, Ranks, Sides, check_items, check_normalize, check_width, chosen
 from rsir_fast.ops.engines.tensors import device_module, dtype_name, plain_on_device, stream_of
 
 __all__ = ["DeviceEuclidean", "euclidean", "of_prepared"]
@@ -27,7 +27,7 @@ CERTIFIED_QUERIES = 4096
 """Queries that are certified at a time: 128 KiB of workspace each, and a copy of them."""
 
 
-class DeviceEuclidean:
+class DeviceEuclidean(Sides[Any, Any]):
     """A search whose operands are contiguous, of one float dtype, on one CUDA device.
 
     Attributes
@@ -52,16 +52,6 @@ class DeviceEuclidean:
         self.prepared = prepared
         copied = prepared is not None and database is prepared.rows
         self.copies: Mapping[str, Any] = prepared.copies if prepared is not None and copied else {}
-
-    @property
-    def q(self) -> int:
-        """Queries."""
-        return len(self.queries)
-
-    @property
-    def n(self) -> int:
-        """Items."""
-        return len(self.database)
 
     def direct(self, given: tuple[Any, Any] | None) -> tuple[Any, Any] | None:
         """Return what the kernels can write of the caller's arrays."""

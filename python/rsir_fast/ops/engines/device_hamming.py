@@ -9,7 +9,7 @@ from rsir_fast.ops._arrays import check_rank
 from rsir_fast.ops._codes import common_length
 from rsir_fast.ops._outputs import given_codes
 from rsir_fast.ops.engines.device_answers import Report, new_answer, sort_all, tallies
-from rsir_fast.ops.engines.search import ALL, check_items
+from rsir_fast.ops.engines.search import ALL, Sides, check_items
 from rsir_fast.ops.engines.tensors import device_module, dtype_name, plain_on_device, stream_of
 
 __all__ = ["DeviceHamming", "hamming", "pack", "whole_words"]
@@ -23,7 +23,7 @@ MANY_AT_ONCE = 4096
 INT32_MAX = 2**31 - 1
 
 
-class DeviceHamming:
+class DeviceHamming(Sides[Any, Any]):
     """A search of codes on one CUDA device.
 
     Attributes
@@ -39,16 +39,6 @@ class DeviceHamming:
         self.queries = queries
         self.database = database
         self.bits = bits
-
-    @property
-    def q(self) -> int:
-        """Queries."""
-        return len(self.queries)
-
-    @property
-    def n(self) -> int:
-        """Items."""
-        return len(self.database)
 
     def restore(self, part: Any) -> Any:
         """Return what is on the device already."""

@@ -20,6 +20,7 @@ from rsir_fast.ops.engines.search import (
     ALL,
     Labels,
     Ranks,
+    Sides,
     check_items,
     check_normalize,
     check_width,
@@ -87,14 +88,14 @@ class HostMatrix:
         return _from_rows, (self.rows, self.normalize, self.precision)
 
 
-class HostEuclidean:
+class HostEuclidean(Sides[FloatRows, FloatRows]):
     """A search whose operands lie in host memory.
 
     Attributes
     ----------
     queries : FloatRows
-    items : FloatRows
-        The database; normalised as the queries are.
+    database : FloatRows
+        Normalised as the queries are.
     prepared : HostMatrix or None
     plan : callable
         Tells how the last `topk` was done.
@@ -114,21 +115,11 @@ class HostEuclidean:
     ) -> None:
         self.queries = queries
         self.prepared = database if isinstance(database, HostMatrix) else None
-        self.items = database.rows if isinstance(database, HostMatrix) else database
+        self.database = database.rows if isinstance(database, HostMatrix) else database
         self.restore = restore
         self.method = method
         self.threads = threads
         self.isa = isa
-
-    @property
-    def q(self) -> int:
-        """Queries."""
-        return len(self.queries)
-
-    @property
-    def n(self) -> int:
-        """Items."""
-        return len(self.items)
 
     def direct(self, given: tuple[Any, Any] | None) -> tuple[Any, ...] | None:
         """Return what the kernels can write of the caller's arrays."""
@@ -138,7 +129,7 @@ class HostEuclidean:
         self, k: int, out: tuple[Any, Any] | None = None, rows: slice = ALL
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Search for some consecutive queries."""
-        queries, items, isa = self.queries if rows is ALL else self.queries[rows], self.items, self.isa
+        queries, items, isa = self.queries if rows is ALL else self.queries[rows], self.database, self.isa
         q, d = queries.array.shape
         n, prepared = len(items), self.prepared is not None
         sidecar = None if self.prepared is None else self.prepared.sidecar
@@ -174,7 +165,7 @@ class HostEuclidean:
 
     def ranks(self, labels: Labels, block: int | None) -> Iterator[Ranks]:
         """Tell where the relevant items stand, a block of queries at a time."""
-        return ranks_of_labels(self.queries, self.items, labels, block, threads=self.threads, isa=self.isa)
+        return ranks_of_labels(self.queries, self.database, labels, block, threads=self.threads, isa=self.isa)
 
 
 def euclidean(

@@ -13,7 +13,7 @@ from rsir_fast.base.cores import choose_threads
 from rsir_fast.ops._arrays import as_codes, as_float
 from rsir_fast.ops._codes import check_same_codes, code_length, common_length
 from rsir_fast.ops._outputs import delivered, given_codes, host_views, new_answer
-from rsir_fast.ops.engines.search import ALL, check_items
+from rsir_fast.ops.engines.search import ALL, Sides, check_items
 
 __all__ = ["HostCodes", "HostHamming", "hamming", "pack", "prepare_codes"]
 
@@ -63,7 +63,7 @@ class HostCodes:
         return f"{self.n} codes of {self.bits} bits, {self.nbytes / 2**20:.1f} MiB"
 
 
-class HostHamming:
+class HostHamming(Sides[Codes, "Codes | HostCodes"]):
     """A search of codes in host memory."""
 
     distances = "int32"
@@ -83,16 +83,6 @@ class HostHamming:
         self.restore = restore
         self.threads = threads
         self.isa = isa
-
-    @property
-    def q(self) -> int:
-        """Queries."""
-        return len(self.queries)
-
-    @property
-    def n(self) -> int:
-        """Items."""
-        return len(self.database)
 
     def direct(self, given: tuple[Any, Any] | None) -> tuple[Any, ...] | None:
         """Return what the kernels can write of the caller's arrays."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Iterator, Sized
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ __all__ = [
     "RankedSearch",
     "Ranks",
     "Search",
+    "Sides",
     "answer",
     "check_items",
     "check_normalize",
@@ -53,6 +54,27 @@ class Search(Protocol):
 
     def topk(self, k: int, out: tuple[Any, Any] | None = None, rows: slice = ALL) -> tuple[Any, Any]:
         """Return distances and ids, [q, k], of some consecutive queries, in the engine's own arrays."""
+
+
+Q = TypeVar("Q", bound=Sized)
+D = TypeVar("D", bound=Sized)
+
+
+class Sides(Generic[Q, D]):
+    """The two sides of a search, as every engine keeps them."""
+
+    queries: Q
+    database: D
+
+    @property
+    def q(self) -> int:
+        """Queries."""
+        return len(self.queries)
+
+    @property
+    def n(self) -> int:
+        """Items."""
+        return len(self.database)
 
 
 class Labels(NamedTuple):

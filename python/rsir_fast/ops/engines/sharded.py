@@ -17,7 +17,7 @@ from rsir_fast.ops.engines.device_hamming import INT32_MAX, DeviceHamming, whole
 from rsir_fast.ops.engines.device_normalize import normalized
 from rsir_fast.ops.engines.device_prepared import DeviceMatrix
 from rsir_fast.ops.engines.device_prepared import prepare as prepare_tensor
-from rsir_fast.ops.engines.search import ALL, MAX_ITEMS, Labels, Ranks, check_normalize, check_width
+from rsir_fast.ops.engines.search import ALL, MAX_ITEMS, Labels, Ranks, Sides, check_normalize, check_width
 from rsir_fast.ops.engines.shards import Part, as_devices, bounds, search_parts
 from rsir_fast.ops.engines.streams import ROOM, HostRows, blocks, streams
 from rsir_fast.ops.engines.tensors import Made, device_module, dtype_name, plain_on_device
@@ -190,7 +190,7 @@ class ShardedCodes(Sharded):
         return search_parts(parts, whole_words(queries), k, len(self), INT32_MAX, search)
 
 
-class ShardedSearch:
+class ShardedSearch(Sides[Any, ShardedMatrix | ShardedCodes]):
     """A search whose queries lie on the device where answers are merged."""
 
     def __init__(self, database: ShardedMatrix | ShardedCodes, queries: Any, restore: Restore, distances: str) -> None:
@@ -198,14 +198,6 @@ class ShardedSearch:
         self.queries = queries
         self.restore = restore
         self.distances = distances
-
-    @property
-    def q(self) -> int:
-        return len(self.queries)
-
-    @property
-    def n(self) -> int:
-        return len(self.database)
 
     def direct(self, given: tuple[Any, Any] | None) -> None:
         """Nothing is written in place: answers come from several devices."""
