@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import random
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -151,7 +152,7 @@ def test_what_is_no_image_is_for_the_decoder(damage: str | bytes) -> None:
 
 
 def test_arithmetic_code(tmp_path: Path) -> None:
-    pytest.importorskip("shutil").which("cjpeg") or pytest.skip("cjpeg (libjpeg-turbo-progs) is not installed")
+    shutil.which("cjpeg") or pytest.skip("cjpeg (libjpeg-turbo-progs) is not installed")
     good = tool(scene(5), "cjpeg", "-arithmetic")
     assert jpeg_damage(good) is None
     for cut in (1, 2, 10, 1000):
