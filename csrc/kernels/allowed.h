@@ -6,8 +6,8 @@
 
 namespace rsir {
 
-// Row i is allowed if bit first + i of `bits` is 1, least significant bit of a byte first. Parts of a database share one
-// bitmap, so `first` need not be a multiple of 8; nothing is read beyond the byte of the last row.
+// Row i is allowed if bit first + i of `bits` is 1, least significant bit of a byte first. Parts of a database share
+// one bitmap, so `first` need not be a multiple of 8; nothing is read beyond the byte of the last row.
 //
 // Always inlined: a copy compiled for one instruction set must not become the one that all files call.
 struct Allowed {

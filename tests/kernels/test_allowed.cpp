@@ -1,9 +1,8 @@
 // Bits of allowed rows, at every offset, without a look beyond the last byte.
-#include "kernels/allowed.h"
-
 #include <vector>
 
 #include "check.h"
+#include "kernels/allowed.h"
 
 using namespace rsir;
 using namespace rsir::test;
