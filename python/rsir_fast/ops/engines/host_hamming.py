@@ -105,9 +105,17 @@ class HostHamming(Sides[Codes, "Codes | HostCodes"]):
 
 
 def hamming(
-    queries: Any, database: Any, bits: int | None, *, threads: int | None = None, isa: str | None = None
+    queries: Any,
+    database: Any,
+    bits: int | None,
+    *,
+    where: Any = None,
+    threads: int | None = None,
+    isa: str | None = None,
 ) -> HostHamming:
     """Check both sides, and read them as the kernels take them."""
+    if where is not None:
+        raise ValueError("where: expected None for a search of codes, which reads all of them")
     wanted, restore = as_codes(queries, "queries")
     width = wanted.shape[1]
     if isinstance(database, HostCodes):
