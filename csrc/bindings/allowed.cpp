@@ -1,0 +1,13 @@
+#include "kernels/allowed.h"
+
+#include "bindings/cpu.h"
+
+namespace rsir::bindings {
+
+void register_allowed(py::module_& m) {
+    m.def("count_allowed", [](Memory<const std::uint8_t> bits, std::int64_t first, std::int64_t n) {
+        return Allowed{bits.data, first, n}.count(0, n);
+    });
+}
+
+}  // namespace rsir::bindings
