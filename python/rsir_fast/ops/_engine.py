@@ -33,7 +33,14 @@ class SearchEngine(Protocol):
     ) -> RankedSearch: ...
 
     def hamming(
-        self, queries: Any, database: Any, bits: int | None, *, threads: int | None = None, isa: str | None = None
+        self,
+        queries: Any,
+        database: Any,
+        bits: int | None,
+        *,
+        where: Any = None,
+        threads: int | None = None,
+        isa: str | None = None,
     ) -> Search: ...
 
 

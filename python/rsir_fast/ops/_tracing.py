@@ -14,7 +14,7 @@ __all__ = ["operators_if_traced"]
 
 
 def operators_if_traced(
-    *operands: Any, k: Any = None, threads: int | None = None, isa: str | None = None
+    *operands: Any, k: Any = None, where: Any = None, threads: int | None = None, isa: str | None = None
 ) -> Any | None:
     """Return the operators that torch knows while it traces a call with these operands, else None.
 
@@ -24,7 +24,7 @@ def operators_if_traced(
     Raises
     ------
     TypeError
-        An operand is a prepared database, which torch cannot trace.
+        An operand is a prepared database, or `where` no tensor, which torch cannot trace.
     TypeError, ValueError
         A setting does not fit.
     """
@@ -46,6 +46,11 @@ def operators_if_traced(
             )
     if len(tensors) < len(operands):
         return None
+    if where is not None and not isinstance(where, torch.Tensor):
+        raise TypeError(
+            "where: expected a tensor within torch.compile and torch.export, which keep tensors only, got a "
+            f"{type(where).__name__}; pass torch.as_tensor(where)"
+        )
     if k is not None and type(k).__name__ != "SymInt":
         as_count(k, "k")
     if threads is not None:

@@ -85,6 +85,7 @@ class Database:
         queries: Any,
         k: int,
         *,
+        where: Any = None,
         out: tuple[Any, Any] | None = None,
         threads: int | None = None,
         isa: str | None = None,
@@ -95,8 +96,8 @@ class Database:
         ----------
         queries : array, shape [q, d] or [q, bytes]
         k : int
-        out, threads, isa : optional
-            As there.
+        where, out, threads, isa : optional
+            As there. `where` so far only of codes.
 
         Returns
         -------
@@ -107,8 +108,8 @@ class Database:
         TypeError, ValueError
             As there.
         """
-        operators_if_traced(queries, self)
-        return answer(self._search(queries, threads=threads, isa=isa), k, out, (queries, self))
+        operators_if_traced(queries, self, where=where)
+        return answer(self._search(queries, where=where, threads=threads, isa=isa), k, out, (queries, self))
 
     def ranks(
         self,
@@ -180,11 +181,13 @@ class Database:
         found: SearchPlan = search.plan()
         return found
 
-    def _search(self, queries: Any, *, threads: int | None, isa: str | None) -> Any:
+    def _search(self, queries: Any, *, where: Any, threads: int | None, isa: str | None) -> Any:
         if self.metric == "euclidean":
+            if where is not None:
+                raise ValueError("where: expected None for a database of vectors")
             return engine_for(queries, self.held).euclidean(queries, self.held, None, threads=threads, isa=isa)
         engine = engine_for(queries, self.held, elements="uint8")
-        return engine.hamming(queries, self.held, None, threads=threads, isa=isa)
+        return engine.hamming(queries, self.held, None, where=where, threads=threads, isa=isa)
 
     def _check_euclidean(self, what: str) -> None:
         if self.metric != "euclidean":

@@ -24,6 +24,7 @@ __all__ = [
     "check_normalize",
     "check_width",
     "chosen",
+    "refuse_where",
 ]
 
 ALL = slice(None)
@@ -45,6 +46,10 @@ class Search(Protocol):
     @property
     def n(self) -> int:
         """Items."""
+
+    @property
+    def allowed(self) -> int:
+        """Items that may be answered with."""
 
     def restore(self, part: Any) -> Any:
         """Return distances or ids as the kind of array that the queries are, on their device."""
@@ -75,6 +80,11 @@ class Sides(Generic[Q, D]):
     def n(self) -> int:
         """Items."""
         return len(self.database)
+
+    @property
+    def allowed(self) -> int:
+        """Items that may be answered with."""
+        return self.n
 
 
 class Labels(NamedTuple):
@@ -135,6 +145,12 @@ def check_width(queries: int, database: int) -> None:
             f"queries have {queries} features, the database has {database}; "
             "expected both from the same backbone and layer"
         )
+
+
+def refuse_where(where: object) -> None:
+    """Raise ValueError for `where` on an engine that cannot leave rows out yet."""
+    if where is not None:
+        raise ValueError("where: expected None on CUDA devices; search in host memory, or leave it out")
 
 
 def check_items(n: int, name: str = "database") -> None:

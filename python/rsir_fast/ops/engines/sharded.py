@@ -17,7 +17,16 @@ from rsir_fast.ops.engines.device_hamming import INT32_MAX, DeviceHamming, whole
 from rsir_fast.ops.engines.device_normalize import normalized
 from rsir_fast.ops.engines.device_prepared import DeviceMatrix
 from rsir_fast.ops.engines.device_prepared import prepare as prepare_tensor
-from rsir_fast.ops.engines.search import ALL, MAX_ITEMS, Labels, Ranks, Sides, check_normalize, check_width
+from rsir_fast.ops.engines.search import (
+    ALL,
+    MAX_ITEMS,
+    Labels,
+    Ranks,
+    Sides,
+    check_normalize,
+    check_width,
+    refuse_where,
+)
 from rsir_fast.ops.engines.shards import Part, as_devices, bounds, search_parts
 from rsir_fast.ops.engines.streams import ROOM, HostRows, blocks, streams
 from rsir_fast.ops.engines.tensors import Made, device_module, dtype_name, plain_on_device
@@ -229,9 +238,16 @@ def euclidean(
 
 
 def hamming(
-    queries: Any, database: Any, bits: int | None, *, threads: int | None = None, isa: str | None = None
+    queries: Any,
+    database: Any,
+    bits: int | None,
+    *,
+    where: Any = None,
+    threads: int | None = None,
+    isa: str | None = None,
 ) -> ShardedSearch:
     """Check queries of codes likewise."""
+    refuse_where(where)
     if is_torch(queries) and dtype_name(queries) != "uint8":
         raise TypeError(
             f"queries: expected packed codes of dtype uint8, got {queries.dtype}; make them with rsir_fast.pack_codes"
