@@ -40,7 +40,7 @@ void check_nearest_survives(const std::vector<float>& query, std::vector<float> 
         const Code code = quantizer.run(rows_of(query.data(), kWidth), 0, certify.int8.query_limit);
         std::vector<std::int8_t> codes(kWidth);
         quantizer.store_query(codes.data(), 4, sidecar.steps());
-        CandidateSearch search(code, 1, sidecar, certify);
+        CandidateSearch search(code, 1, sidecar.n, sidecar, certify);
         Candidates* state = &search.state();
         certify.int8.tile(sidecar.panels.get(), 1, sidecar.steps(), codes.data(), 1, &state, sidecar.scale.data(),
                           sidecar.excess.data(), sidecar.radius.data(), 0);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from rsir_fast.base.text import short
@@ -36,8 +37,14 @@ _WORDS = {
 _OF_DESCRIPTOR = {"network": "descriptor", "share of channels": "length"}
 
 
-def differences(before: Spec, now: Spec) -> dict[str, str]:
+def differences(before: Spec, now: Spec, ignoring: Collection[str] = ()) -> dict[str, str]:
     """Say in words in what two encoders differ, so that their vectors must not be compared.
+
+    Parameters
+    ----------
+    before, now : Spec
+    ignoring : collection of str
+        Keys of the spec that may differ here, such as ``reader``.
 
     Returns
     -------
@@ -54,7 +61,7 @@ def differences(before: Spec, now: Spec) -> dict[str, str]:
     """
     if before.kind != now.kind or type(before) is not type(now):
         return {"encoder": f"{before.kind} {before.title}, now {now.kind} {now.title}"}
-    found = _changed(before.model_dump(), now.model_dump(), {"spec", "kind", "descriptor"})
+    found = _changed(before.model_dump(), now.model_dump(), {"spec", "kind", "descriptor", *ignoring})
     if isinstance(now, DescriptorSpec):
         found = {
             ("descriptor" if words in ("network", "share of channels") else words): how for words, how in found.items()
@@ -62,23 +69,30 @@ def differences(before: Spec, now: Spec) -> dict[str, str]:
     return found
 
 
-def run_differences(before: EncoderRun, now: EncoderRun) -> dict[str, str]:
-    """Say in words in what two runs differ, so that the last bits may.
+def run_differences(before: EncoderRun, now: EncoderRun, ignoring: Collection[str] = ()) -> dict[str, str]:
+    """Say in words in what two runs differ, so that the last bits may; what the first does not tell is passed over.
+
+    Parameters
+    ----------
+    before, now : EncoderRun
+    ignoring : collection of str
+        Keys and names of libraries that may differ.
 
     Examples
     --------
     >>> run_differences(EncoderRun(threads=2, versions={"torch": "2.5"}), EncoderRun(threads=4, versions={}))
     {'number of threads': '2, now 4', 'version of torch': '2.5, now none'}
     """
-    found = _changed(before.model_dump(exclude={"versions"}), now.model_dump(exclude={"versions"}), set())
-    for name in sorted(before.versions.keys() | now.versions.keys()):
-        old, new = before.versions.get(name), now.versions.get(name)
+    untold = {key for key, value in before if value is None}
+    found = _changed(before.model_dump(), now.model_dump(), {"versions", *ignoring, *untold})
+    for name in sorted(before.versions.keys() - set(ignoring)):
+        old, new = before.versions[name], now.versions.get(name)
         if old != new:
-            found[f"version of {name}"] = f"{_said(old)}, now {_said(new)}"
+            found[f"version of {name}"] = f"{old}, now {_said(new)}"
     return found
 
 
-def _changed(before: dict[str, Any], now: dict[str, Any], ignored: set[str]) -> dict[str, str]:
+def _changed(before: dict[str, Any], now: dict[str, Any], ignored: Collection[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for key in [key for key in before if key not in ignored and before[key] != now[key]]:
         if not isinstance(before[key], dict):

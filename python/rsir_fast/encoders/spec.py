@@ -114,16 +114,14 @@ class Spec(Frozen, ABC):
     def _fields(self) -> list[FieldSpec]:
         """Return the fields, without their encoder."""
 
-    def _alone(self, field: FieldSpec) -> dict[str, Any]:
-        """Return what is left of the meaning if only one field is made."""
-        return self.meaning()
+    def alone(self, name: str) -> Spec:
+        """Return the encoder that makes one field alone, and means the same by it."""
+        return self
 
     @property
     def fields(self) -> tuple[FieldSpec, ...]:
         """What is written of an image, in order."""
-        return tuple(
-            field.model_copy(update={"encoder": canonical_digest(self._alone(field))}) for field in self._fields()
-        )
+        return tuple(field.model_copy(update={"encoder": self.alone(field.name).digest()}) for field in self._fields())
 
     def field(self, name: str) -> FieldSpec:
         """Return a field by its name.
@@ -200,15 +198,15 @@ class _Layered(_Seeing):
         turns = ("", *(f"@{turn}" for turn in range(1, TURNS))) if self.view.turns == "each" else ("",)
         return [
             FieldSpec(name=f"{layer.name}{turn}", kind="vector", dtype=self.dtype, width=layer.width)
-            for layer in self.layers
             for turn in turns
+            for layer in self.layers
         ]
 
-    def _alone(self, field: FieldSpec) -> dict[str, Any]:
-        # A turn that is kept beside others is what it would be alone, and the first is the image as it is.
-        layer = next(layer for layer in self.layers if layer.name == field.name.partition("@")[0])
+    def alone(self, name: str) -> Spec:
+        """Return the network cut at one layer, which sees the image as it is where each turn was kept."""
+        layer = next(layer for layer in self.layers if layer.name == name.partition("@")[0])
         view = self.view.model_copy(update={"turns": "upright"}) if self.view.turns == "each" else self.view
-        return self.model_copy(update={"layers": (layer,), "view": view}).meaning()
+        return self.model_copy(update={"layers": (layer,), "view": view})
 
 
 class NetworkSpec(_Layered):

@@ -19,7 +19,10 @@ __all__ = ["Engine", "SearchEngine", "engine_for", "refuse_not_finite"]
 
 
 class SearchEngine(Protocol):
-    """A module that searches: it checks both sides and returns a search ready to run."""
+    """A module that searches: it checks both sides and returns a search ready to run.
+
+    `where` comes as the caller gave it, so that it is read on the device on which it lies.
+    """
 
     def euclidean(
         self,
@@ -27,6 +30,7 @@ class SearchEngine(Protocol):
         database: Any,
         normalize: str | None,
         *,
+        where: Any = None,
         method: Literal["auto", "certified", "dense"] = "auto",
         threads: int | None = None,
         isa: str | None = None,

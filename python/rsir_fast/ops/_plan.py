@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["METHODS", "Method", "SearchPlan", "check_method", "choose_pass", "is_tiny"]
+__all__ = ["METHODS", "Method", "SearchPlan", "check_method", "choose_pass", "is_tiny", "read_rows"]
 
 Method = Literal["auto", "certified", "dense"]
 METHODS: tuple[Method, ...] = ("auto", "certified", "dense")
@@ -59,6 +59,13 @@ MIN_PLAIN_QUERIES = 6
 """Quantising a database costs about as much as so many dense queries."""
 
 
+FEW_ROWS = 256
+"""Where no more than n / FEW_ROWS rows are allowed, they are decided before the codes of the others are passed over."""
+
+PANEL = 16
+"""Rows whose codes are read together."""
+
+
 def check_method(method: str) -> None:
     """Raise ValueError for no such method."""
     if method not in METHODS:
@@ -74,19 +81,35 @@ def is_tiny(q: int, n: int, d: int, method: Literal["certified", "dense"]) -> bo
     return q * n * d < TINY[method]
 
 
+def read_rows(n: int, allowed: int, method: Literal["certified", "dense"]) -> int:
+    """Return how many of n rows a pass may have to read where so many are allowed."""
+    return allowed if method == "dense" else min(n, PANEL * allowed)
+
+
 def choose_pass(
-    q: int, n: int, d: int, k: int, *, prepared: bool, max_width: int, wild: int = 0, method: Method = "auto"
+    q: int,
+    n: int,
+    d: int,
+    k: int,
+    *,
+    allowed: int,
+    prepared: bool,
+    max_width: int,
+    wild: int = 0,
+    method: Method = "auto",
 ) -> tuple[Literal["certified", "dense"], str]:
     """Return the pass for q queries, n rows of width d (some of them wild) and k neighbours, and the reason.
+
+    Only `allowed` rows can be answers: all n, or fewer.
 
     Raises
     ------
     ValueError
         For a method that these sizes do not allow.
     """
-    impossible = ""
-    if not 1 <= k <= n:
-        impossible = f"k = {k} is not within 1 and n = {n}"
+    impossible, few = "", f"the {allowed} allowed rows" if allowed < n else f"n = {n}"
+    if not 1 <= k <= allowed:
+        impossible = f"k = {k} is not within 1 and {few}"
     elif not 1 <= d <= max_width:
         impossible = f"d = {d} is not within 1 and {max_width}"
     if method == "dense":
@@ -99,10 +122,12 @@ def choose_pass(
         return "dense", impossible
     if n < MIN_CERTIFIED_ROWS:
         return "dense", f"n = {n} is below {MIN_CERTIFIED_ROWS}: little to exclude"
-    if DENSE_DEPTH * k > n:
-        return "dense", f"k = {k} is more than 1/{DENSE_DEPTH} of n = {n}: little to exclude"
-    if WILD_SHARE * wild > n:
+    if DENSE_DEPTH * k > allowed:
+        return "dense", f"k = {k} is more than 1/{DENSE_DEPTH} of {few}: little to exclude"
+    if FEW_ROWS * allowed <= n:
+        return "dense", f"{few} are at most 1/{FEW_ROWS} of n = {n}: sooner decided than looked for among the others"
+    if WILD_SHARE * wild > allowed:
         return "dense", f"{wild} of {n} rows have elements that no bound covers (not finite, or beyond 2^40)"
-    if not prepared and q < MIN_PLAIN_QUERIES:
+    if not prepared and q * allowed < MIN_PLAIN_QUERIES * n:
         return "dense", f"{q} queries are too few to quantise the database for; prepare it for repeated searches"
     return "certified", "excludes most rows at a quarter of the cost"

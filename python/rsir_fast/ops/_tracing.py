@@ -10,11 +10,11 @@ import numpy as np
 from rsir_fast.base.compiled import choose_isa, supported_isas
 from rsir_fast.base.counts import as_count
 
-__all__ = ["operators_if_traced"]
+__all__ = ["check_traced_where", "operators_if_traced"]
 
 
 def operators_if_traced(
-    *operands: Any, k: Any = None, where: Any = None, threads: int | None = None, isa: str | None = None
+    *operands: Any, k: Any = None, threads: int | None = None, isa: str | None = None
 ) -> Any | None:
     """Return the operators that torch knows while it traces a call with these operands, else None.
 
@@ -24,7 +24,7 @@ def operators_if_traced(
     Raises
     ------
     TypeError
-        An operand is a prepared database, or `where` no tensor, which torch cannot trace.
+        An operand is a prepared database, which torch cannot trace.
     TypeError, ValueError
         A setting does not fit.
     """
@@ -46,11 +46,6 @@ def operators_if_traced(
             )
     if len(tensors) < len(operands):
         return None
-    if where is not None and not isinstance(where, torch.Tensor):
-        raise TypeError(
-            "where: expected a tensor within torch.compile and torch.export, which keep tensors only, got a "
-            f"{type(where).__name__}; pass torch.as_tensor(where)"
-        )
     if k is not None and type(k).__name__ != "SymInt":
         as_count(k, "k")
     if threads is not None:
@@ -58,3 +53,12 @@ def operators_if_traced(
     if isa is not None and isa not in supported_isas():
         choose_isa(isa)
     return torch_ops
+
+
+def check_traced_where(where: object) -> None:
+    """Raise TypeError for allowed rows that torch cannot trace."""
+    if where is not None and not isinstance(where, sys.modules["torch"].Tensor):
+        raise TypeError(
+            "where: expected a tensor within torch.compile and torch.export, which keep tensors only, got a "
+            f"{type(where).__name__}; use torch.as_tensor(where)"
+        )

@@ -97,7 +97,7 @@ class Database:
         queries : array, shape [q, d] or [q, bytes]
         k : int
         where, out, threads, isa : optional
-            As there. `where` so far only of codes.
+            As there.
 
         Returns
         -------
@@ -108,8 +108,8 @@ class Database:
         TypeError, ValueError
             As there.
         """
-        operators_if_traced(queries, self, where=where)
-        return answer(self._search(queries, where=where, threads=threads, isa=isa), k, out, (queries, self))
+        operators_if_traced(queries, self)
+        return answer(self._search(queries, where, threads=threads, isa=isa), k, out, (queries, self))
 
     def ranks(
         self,
@@ -118,6 +118,7 @@ class Database:
         item_labels: ArrayLike,
         *,
         self_ids: ArrayLike | None = None,
+        where: Any = None,
         block: int | None = None,
         threads: int | None = None,
         isa: str | None = None,
@@ -127,7 +128,7 @@ class Database:
         Parameters
         ----------
         queries : array, shape [q, d]
-        query_labels, item_labels, self_ids, block, threads, isa
+        query_labels, item_labels, self_ids, where, block, threads, isa
             As there.
 
         Returns
@@ -140,7 +141,8 @@ class Database:
             As there, or the metric is not the Euclidean one.
         """
         self._check_euclidean("ranks")
-        search = engine_for(queries, self.held).euclidean(queries, self.held, None, threads=threads, isa=isa)
+        engine = engine_for(queries, self.held)
+        search = engine.euclidean(queries, self.held, None, where=where, threads=threads, isa=isa)
         return ranked(search, query_labels, item_labels, self_ids, block)
 
     def plan(
@@ -148,6 +150,7 @@ class Database:
         queries: Any,
         k: int,
         *,
+        where: Any = None,
         method: Method = "auto",
         threads: int | None = None,
         isa: str | None = None,
@@ -156,7 +159,7 @@ class Database:
 
         Parameters
         ----------
-        queries, k, method, threads, isa
+        queries, k, where, method, threads, isa
             As in `euclidean_topk`.
 
         Raises
@@ -176,16 +179,15 @@ class Database:
         self._check_euclidean("plan")
         check_method(method)
         engine = engine_for(queries, self.held, on_host=True)
-        search: Any = engine.euclidean(queries, self.held, None, method=method, threads=threads, isa=isa)
+        search: Any = engine.euclidean(queries, self.held, None, where=where, method=method, threads=threads, isa=isa)
         answer(search, k, None, (queries, self))
         found: SearchPlan = search.plan()
         return found
 
-    def _search(self, queries: Any, *, where: Any, threads: int | None, isa: str | None) -> Any:
+    def _search(self, queries: Any, where: Any, *, threads: int | None, isa: str | None) -> Any:
         if self.metric == "euclidean":
-            if where is not None:
-                raise ValueError("where: expected None for a database of vectors")
-            return engine_for(queries, self.held).euclidean(queries, self.held, None, threads=threads, isa=isa)
+            engine = engine_for(queries, self.held)
+            return engine.euclidean(queries, self.held, None, where=where, threads=threads, isa=isa)
         engine = engine_for(queries, self.held, elements="uint8")
         return engine.hamming(queries, self.held, None, where=where, threads=threads, isa=isa)
 

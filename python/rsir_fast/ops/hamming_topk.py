@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rsir_fast.ops._engine import engine_for
-from rsir_fast.ops._tracing import operators_if_traced
+from rsir_fast.ops._tracing import check_traced_where, operators_if_traced
 from rsir_fast.ops.database import unwrapped
 from rsir_fast.ops.engines.search import answer
 
@@ -38,8 +38,8 @@ def hamming_topk(
         id -1.
     bits : int, optional
         Length of a code, by default that of prepared codes or all ``8 * bytes`` bits; bits beyond it are ignored.
-    where : optional
-        The only rows to answer with, as in `euclidean_topk`; by default all.
+    where : array, optional
+        As in `euclidean_topk`: only these rows can be answers.
     out : (distances, ids), optional
         Where to write the answer: contiguous arrays of its shapes and dtypes, of the kind and on the device of
         `queries`, in memory of their own. They are returned.
@@ -82,11 +82,12 @@ def hamming_topk(
     >>> rf.hamming_topk(codes[:1], codes, k=2, bits=3, where=[2, 1])
     (array([[1, 3]], dtype=int32), array([[1, 2]]))
     """
-    settings = {"where": where, "threads": threads, "isa": isa}
-    traced = operators_if_traced(queries, database, k=k, **settings) if out is None else None
+    traced = operators_if_traced(queries, database, k=k, threads=threads, isa=isa) if out is None else None
     if traced is not None:
+        check_traced_where(where)
         found: tuple[Any, Any] = traced.hamming_topk(queries, database, k, bits, where)
         return found
     held = unwrapped(database, "hamming")
     engine = engine_for(queries, held, elements="uint8")
-    return answer(engine.hamming(queries, held, bits, **settings), k, out, (queries, database))
+    search = engine.hamming(queries, held, bits, where=where, threads=threads, isa=isa)
+    return answer(search, k, out, (queries, database))

@@ -23,10 +23,10 @@ class RankedBlock(NamedTuple):
     ----------
     start : int
         Number of the first query of the block.
-    distances : array, shape [m, n]; with `where`, [m, allowed rows]
+    distances : array, shape [m, n], or [m, allowed rows]
         Increasing; float32 squared Euclidean, or int32 Hamming.
-    ids : array, of the same shape, int64
-        Rows of the whole database from nearest to farthest; equal distances are ordered by id.
+    ids : array, shape [m, n] or [m, allowed rows], int64
+        Database rows from nearest to farthest; equal distances are ordered by id.
     """
 
     start: int
@@ -57,8 +57,8 @@ def rank_database(
         As in `euclidean_topk`; only for the Euclidean metric.
     bits : int, optional
         As in `hamming_topk`; only for the Hamming metric.
-    where : optional
-        The only rows to rank, as in `euclidean_topk`; by default all. So far only for the Hamming metric.
+    where : array, optional
+        As in `euclidean_topk`: only these rows are ranked.
     block : int, optional
         Queries a block; by default as many as fill 64 MiB of answers. Never changes an answer.
     threads, isa : optional
@@ -67,9 +67,9 @@ def rank_database(
     Returns
     -------
     iterator of RankedBlock
-        In query order; each ranking holds the id of every row allowed once. The arguments are checked at once, not at
-        the first block. The answers are those of `euclidean_topk` or `hamming_topk` with k the number of rows allowed,
-        bit for bit.
+        In query order; each ranking holds every (allowed) database id once. The arguments are checked at once, not at
+        the first block. The answers are those of `euclidean_topk` or `hamming_topk` with ``k = n``, or as many as are
+        allowed, bit for bit.
 
     Raises
     ------
@@ -95,10 +95,8 @@ def rank_database(
     if metric == "euclidean":
         if bits is not None:
             raise ValueError("bits: expected None with metric='euclidean'; it is the length of a Hamming code")
-        if where is not None:
-            raise ValueError("where: expected None with metric='euclidean'")
         held = unwrapped(database, metric)
-        search = engine_for(queries, held).euclidean(queries, held, normalize, threads=threads, isa=isa)
+        search = engine_for(queries, held).euclidean(queries, held, normalize, where=where, threads=threads, isa=isa)
     elif metric == "hamming":
         if normalize not in (None, "none"):
             raise ValueError(f"normalize: expected 'none' with metric='hamming', got {normalize!r}")

@@ -26,9 +26,12 @@ def gaussian_normalize(features: Tensor, axis: str = "row") -> Tensor:
 
 
 @torch.library.custom_op("rsir_fast::euclidean_topk", mutates_args=())
-def euclidean_topk(queries: Tensor, database: Tensor, k: int, normalize: str = "none") -> tuple[Tensor, Tensor]:
+def euclidean_topk(
+    queries: Tensor, database: Tensor, k: int, normalize: str = "none", where: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """`rsir_fast.euclidean_topk` of two tensors."""
-    return answer(engine_for(queries, database).euclidean(queries, database, normalize), k, None, (queries, database))
+    search = engine_for(queries, database).euclidean(queries, database, normalize, where=where)
+    return answer(search, k, None, (queries, database))
 
 
 @torch.library.custom_op("rsir_fast::hamming_topk", mutates_args=())
@@ -54,7 +57,9 @@ def _(features: Tensor, axis: str = "row") -> Tensor:
 
 
 @euclidean_topk.register_fake
-def _(queries: Tensor, database: Tensor, k: int, normalize: str = "none") -> tuple[Tensor, Tensor]:
+def _(
+    queries: Tensor, database: Tensor, k: int, normalize: str = "none", where: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     return _answer(queries, database, k, torch.float32)
 
 

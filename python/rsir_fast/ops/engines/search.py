@@ -24,7 +24,7 @@ __all__ = [
     "check_normalize",
     "check_width",
     "chosen",
-    "refuse_where",
+    "no_where",
 ]
 
 ALL = slice(None)
@@ -49,7 +49,7 @@ class Search(Protocol):
 
     @property
     def allowed(self) -> int:
-        """Items that may be answered with."""
+        """Items that can be answers: those that `where` names."""
 
     def restore(self, part: Any) -> Any:
         """Return distances or ids as the kind of array that the queries are, on their device."""
@@ -83,7 +83,7 @@ class Sides(Generic[Q, D]):
 
     @property
     def allowed(self) -> int:
-        """Items that may be answered with."""
+        """Items that can be answers: all, where an engine has no `where`."""
         return self.n
 
 
@@ -96,7 +96,8 @@ class Labels(NamedTuple):
 
 
 Ranks = tuple[int, NDArray[np.int64], NDArray[np.int64], NDArray[np.int64] | None]
-"""The first query of a block; relevant items of each query; their ranks; the ranks of the queries' own items."""
+"""The first query of a block; relevant items of each query; their ranks; the ranks of the queries' own items,
+0 for those that are not allowed."""
 
 
 class RankedSearch(Search, Protocol):
@@ -138,6 +139,15 @@ def check_normalize(made_with: str, normalize: str | None) -> None:
         )
 
 
+def no_where(where: object) -> None:
+    """Raise ValueError for the rows that a caller allows, on an engine that cannot tell them apart."""
+    if where is not None:
+        raise ValueError(
+            "where: expected None for a search on CUDA devices, which reads all rows; search a database in host "
+            "memory, or the matrix of the allowed rows"
+        )
+
+
 def check_width(queries: int, database: int) -> None:
     """Raise ValueError unless both sides have as many columns."""
     if queries != database:
@@ -145,12 +155,6 @@ def check_width(queries: int, database: int) -> None:
             f"queries have {queries} features, the database has {database}; "
             "expected both from the same backbone and layer"
         )
-
-
-def refuse_where(where: object) -> None:
-    """Raise ValueError for `where` on an engine that cannot leave rows out yet."""
-    if where is not None:
-        raise ValueError("where: expected None on CUDA devices; search in host memory, or leave it out")
 
 
 def check_items(n: int, name: str = "database") -> None:
