@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from rsir_fast.ops.prepare import prepare as prepare
     from rsir_fast.ops.rank_database import rank_database as rank_database
     from rsir_fast.ops.relevant_ranks import relevant_ranks as relevant_ranks
+    from rsir_fast.ops.sidecar import Sidecar as Sidecar
     from rsir_fast.pretraining import Pretrained as Pretrained
     from rsir_fast.pretraining import PretrainingRecipe as PretrainingRecipe
     from rsir_fast.pretraining import pretrain as pretrain
@@ -49,6 +50,7 @@ _HOME = {
     "Features": "extraction",
     "HashModel": "hashing",
     "RsirError": "errors",
+    "Sidecar": "ops.sidecar",
     "describe_dataset": "descriptors",
     "euclidean_topk": "ops.euclidean_topk",
     "evaluate_dhcnn2021": "protocols",
