@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 import rsir_fast
 from machine_faults import no_rights
-from rsir_fast import extract, load_backbone, train_dhcnn
+from rsir_fast import load_backbone, train_dhcnn
 from rsir_fast.base.together import replace_together
 from rsir_fast.cli import app
 from rsir_fast.datasets import (
@@ -26,7 +26,7 @@ from rsir_fast.datasets import (
     stratified_split,
 )
 from rsir_fast.errors import RsirError
-from rsir_fast.extraction import Features
+from rsir_fast.extraction import Features, encode
 from rsir_fast.extraction.store import check_folder
 from rsir_fast.extraction.whereabouts import moved_to
 from rsir_fast.hashing import HashModel
@@ -57,7 +57,7 @@ def of(place: Path) -> dict[str, object]:
     scenes = write_scenes(place / "scenes")
     data = open_dataset(scenes)
     backbone = load_backbone("squeezenet1_1", weights="random:0")
-    features = extract(data, backbone, out=scenes.parent / "features", workers=0)
+    features = encode(data, backbone, out=scenes.parent / "features", workers=0)
     return {"scenes": data, "backbone": backbone, "features": features, "place": scenes.parent}
 
 
@@ -85,7 +85,7 @@ READ: dict[str, Callable[[Path, Made], object]] = {
     "load_backbone by name": lambda path, made: load_backbone("resnet18", weights=str(path)),
 }
 WRITE: dict[str, Callable[[Path, Made], object]] = {
-    "extract": lambda path, made: extract(made["scenes"], made["backbone"], out=path, workers=0),  # type: ignore[arg-type]
+    "extract": lambda path, made: encode(made["scenes"], made["backbone"], out=path, workers=0),  # type: ignore[arg-type]
     "check_folder": lambda path, made: check_folder(path),
     "Features.save": lambda path, made: made["features"].save(path),  # type: ignore[attr-defined]
     "Split.save": lambda path, made: stratified_split(made["scenes"], seed=0).save(path),  # type: ignore[arg-type]

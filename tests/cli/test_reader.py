@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from rsir_fast.cli import app
 from rsir_fast.datasets import Reader, open_dataset
 from rsir_fast.errors import DatasetError
-from rsir_fast.extraction import Features, extract
+from rsir_fast.extraction import Features, encode
 
 NETWORK = ["-b", "squeezenet1_1", "-w", "random:0"]
 QUICK = ["--descriptor", "colour-histogram"]
@@ -108,9 +108,7 @@ def test_features_follow_the_reader_and_record_it(scenes: Path, tmp_path: Path) 
     assert other.exit_code == 1
     assert "scale: 0:3000, now by default" in other.output
     # And in Python.
-    again = extract(
-        open_dataset(scenes, bands=[4, 3, 2], scale="0:3000"), *loaded(), out=tmp_path / "made", resume=True
-    )
+    again = encode(open_dataset(scenes, bands=[4, 3, 2], scale="0:3000"), *loaded(), out=tmp_path / "made", resume=True)
     np.testing.assert_array_equal(again.matrix, made.matrix)
     assert np.asarray(made.as_dataset()[0]).tolist() == np.asarray(hand.as_dataset()[0]).tolist()
 

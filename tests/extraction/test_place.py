@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 from rsir_fast.backbones import Backbone, load_backbone
 from rsir_fast.cli import app
 from rsir_fast.errors import FeaturesError
-from rsir_fast.extraction import Features, extract
-from rsir_fast.extraction.again import extract_like
+from rsir_fast.extraction import Features, encode
+from rsir_fast.extraction.again import encode_like
 from rsir_fast.extraction.run import Run
 from scene_files import write_scenes
 
@@ -85,12 +85,12 @@ class _ByPlace(torch.nn.Module):
 def test_an_engine_whose_bits_depend_on_the_place_says_so(tmp_path, monkeypatch):
     scenes = write_scenes(tmp_path / "scenes", classes=2, per_class=4)
     backbone = network("squeezenet1_1")
-    assert extract(scenes, backbone, batch_size=3).timing["same_at_every_place"] is True
+    assert encode(scenes, backbone, batch_size=3).timing["same_at_every_place"] is True
     backbone._modules = {"network": _ByPlace()}
     backbone.dim = 3
-    database = extract(scenes, backbone, batch_size=3, out=tmp_path / "f")
+    database = encode(scenes, backbone, batch_size=3, out=tmp_path / "f")
     assert database.timing["same_at_every_place"] is False
-    found = extract_like(Features.load(tmp_path / "f"), database.as_dataset(), backbone)
+    found = encode_like(Features.load(tmp_path / "f"), database.as_dataset(), backbone)
     assert "the bits of the database depend on an image's place in the batch" in found.notes[-1]
 
 
@@ -161,7 +161,7 @@ def test_codes_of_a_database_image_have_distance_0(tmp_path, scenes):
 
 def test_what_is_not_as_it_was_is_said(tmp_path, scenes):
     backbone = network("squeezenet1_1")
-    database = extract(scenes, backbone, batch_size=3, device="cpu")
+    database = encode(scenes, backbone, batch_size=3, device="cpu")
     made = database.provenance["extraction"]
     older = {key: value for key, value in made.items() if key != "padded"} | {"torch": "1.0"}
     changed = Features(
@@ -182,16 +182,16 @@ def test_what_is_not_as_it_was_is_said(tmp_path, scenes):
 def test_an_interrupted_run_of_an_older_version_is_not_mixed(tmp_path, scenes):
     """Its last batch would have been smaller; a finished one stays what it is."""
     backbone = network("squeezenet1_1")
-    extract(scenes, backbone, batch_size=3, out=tmp_path / "f")
+    encode(scenes, backbone, batch_size=3, out=tmp_path / "f")
     for name in ("extraction.json", "manifest.json"):
         path = tmp_path / "f" / name
         record = json.loads(path.read_text())
         del record["settings" if name == "extraction.json" else "provenance"]["extraction"]["padded"]
         path.write_text(json.dumps(record))
-    assert len(extract(scenes, backbone, batch_size=3, out=tmp_path / "f", resume=True)) == 7
+    assert len(encode(scenes, backbone, batch_size=3, out=tmp_path / "f", resume=True)) == 7
     (tmp_path / "f/manifest.json").unlink()
     with pytest.raises(FeaturesError, match=r"filling of the last batch: by default, now True"):
-        extract(scenes, backbone, batch_size=3, out=tmp_path / "f", resume=True)
+        encode(scenes, backbone, batch_size=3, out=tmp_path / "f", resume=True)
 
 
 def test_turns_kept_for_training(tmp_path, scenes):

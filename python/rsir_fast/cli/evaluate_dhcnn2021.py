@@ -62,7 +62,7 @@ def dhcnn2021(
             from rsir_fast.extraction import Features
 
             features = placed(Features.load(source), root, quiet)
-            from rsir_fast.hashing.model import made_by_model
+            from rsir_fast.hashing.coded import made_by_model
 
             made_by_model(features)
             if model is not None:

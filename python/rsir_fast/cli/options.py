@@ -23,9 +23,8 @@ from rsir_fast.cli.session import note
 from rsir_fast.errors import DatasetError, WeightFileError
 
 if TYPE_CHECKING:
-    from rsir_fast.backbones import Backbone
     from rsir_fast.datasets import Dataset
-    from rsir_fast.descriptors import Descriptor
+    from rsir_fast.encoders.encoder import Encoder
     from rsir_fast.extraction import Features
 
 
@@ -39,7 +38,7 @@ class Maker(Protocol[Loaded]):
         """Load it."""
 
     def features(self, dataset: Dataset, loaded: Any, **where: Any) -> Features:
-        """Make them; `where` as for `rsir_fast.extract`."""
+        """Make them; `where` as for `rsir_fast.encode`."""
 
 
 MOST_IMAGES, MOST_THREADS, MOST_EPOCHS, MOST_RESULTS, LAST_SEED = 1 << 16, 1 << 10, 1_000_000, 1000, (1 << 40) - 1
@@ -204,9 +203,10 @@ class NetworkOptions:
     sizes: str | None = None
     each_turn: bool = False
 
-    def load(self) -> Backbone:
+    def load(self) -> Encoder:
         """Load the network."""
         from rsir_fast.backbones import all_turns, averaged, load_backbone
+        from rsir_fast.encoders.encoder import Encoder
 
         keep_freed_memory()
         if self.model is not None:
@@ -214,16 +214,17 @@ class NetworkOptions:
             from rsir_fast.hashing import HashModel
 
             with unchanged(self.model, WeightFileError):
-                return averaged(HashModel.load(self.model).as_backbone(self.model), turns=self.turns)
+                whole = HashModel.load(self.model).as_backbone(self.model)
+                return Encoder(averaged(whole, turns=self.turns), self.precision.value)
         sizes = _sizes(self.sizes)
         loaded = load_backbone(self.backbone, self.layer, self.weights, resize=self.resize.value)
-        return all_turns(loaded) if self.each_turn else averaged(loaded, turns=self.turns, sizes=sizes)
+        made = all_turns(loaded) if self.each_turn else averaged(loaded, turns=self.turns, sizes=sizes)
+        return Encoder(made, self.precision.value)
 
     def run(self) -> dict[str, Any]:
-        """Return the keyword arguments for `rsir_fast.extraction.extract`."""
+        """Return the keyword arguments for `rsir_fast.encode`."""
         return {
             "batch_size": self.batch_size,
-            "precision": self.precision.value,
             "workers": self.workers,
             "device": self.device,
             "decoder": self.decoder.value,
@@ -231,9 +232,9 @@ class NetworkOptions:
 
     def features(self, dataset: Dataset, loaded: Any, **where: Any) -> Features:
         """Extract."""
-        from rsir_fast.extraction import extract
+        from rsir_fast.extraction import encode
 
-        return extract(dataset, loaded, **self.run(), **where)
+        return encode(dataset, loaded, **self.run(), **where)
 
 
 @dataclass(frozen=True)
@@ -244,19 +245,19 @@ class DescriptorOptions:
     workers: int | None
     quiet: bool
 
-    def load(self) -> Descriptor:
+    def load(self) -> Encoder:
         """Load the descriptor."""
-        from rsir_fast.descriptors import load_descriptor
+        from rsir_fast.encoders.load import load_encoder
 
-        return load_descriptor(self.name)
+        return load_encoder(self.name)
 
     def features(self, dataset: Dataset, loaded: Any, **where: Any) -> Features:
         """Describe."""
-        from rsir_fast.descriptors import describe_dataset
+        from rsir_fast.extraction import encode
 
-        if not loaded.fitted:
+        if not loaded.runs.fitted:
             note(f"{loaded.name}: every image is read twice, first for the vocabulary", self.quiet)
-        return describe_dataset(dataset, loaded, workers=self.workers, **where)
+        return encode(dataset, loaded, workers=self.workers, **where)
 
 
 def _sizes(text: str | None) -> tuple[int, ...]:
@@ -339,7 +340,7 @@ def refuse_beside_model(context: typer.Context) -> None:
 
 def choose(
     context: typer.Context, descriptor: str | None, network: NetworkOptions, *more: str, quiet: bool
-) -> Maker[Backbone | Descriptor]:
+) -> Maker[Encoder]:
     """Return the options of the network, or of the descriptor if one is named.
 
     Raises

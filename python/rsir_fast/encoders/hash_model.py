@@ -20,11 +20,10 @@ from rsir_fast.base.reading import parse_json, reading
 from rsir_fast.base.sealed import checked, checksums, seal
 from rsir_fast.base.shown import Shown, counted
 from rsir_fast.datasets import Reader
-from rsir_fast.errors import FeaturesError, WeightFileError
-from rsir_fast.extraction import Features
-from rsir_fast.hashing.network import DHCNN, MAX_BITS, MIN_BITS, HashHead
+from rsir_fast.encoders.hash_network import DHCNN, MAX_BITS, MIN_BITS, HashHead
+from rsir_fast.errors import WeightFileError
 
-__all__ = ["HashModel", "made_by_model"]
+__all__ = ["HashModel", "Training"]
 
 _MARK = {"format": "rsir_fast dhcnn", "version": 1}
 MEAN_IMAGE = "preprocessing.mean_image"
@@ -62,7 +61,7 @@ class HashModel(Shown):
         }
 
     def as_backbone(self, file: Path | None = None) -> Backbone:
-        """Return the network as one for `rsir_fast.extract`: a feature row is u, then the labels' probabilities.
+        """Return the network as one for `rsir_fast.encode`: a feature row is u, then the labels' probabilities.
 
         Parameters
         ----------
@@ -158,33 +157,6 @@ class _Encoder(nn.Module):
         return torch.cat([u, logits.softmax(1)], dim=1)
 
 
-def made_by_model(features: Features) -> dict[str, Any]:
-    """Return what features say of the model that made them: ``bits``, ``classes``, ``training``.
-
-    Raises
-    ------
-    FeaturesError
-        If a network made them that gives no codes, or their rows are of another length.
-    """
-    made: dict[str, Any] | None = features.provenance.get("hash")
-    if made is not None:
-        remedy = "make them again with `rsir features --model`"
-        with reading(Path(features.name), "what a hash model says of its features", remedy, FeaturesError):
-            _Made.model_validate(made)
-    if made is None:
-        raise FeaturesError(
-            f"{features.name}: expected features of a hash model, made by `rsir features --model`, "
-            f"found those of {features.provenance.get('name', 'another network')}"
-        )
-    bits, classes = int(made["bits"]), len(made["classes"])
-    if features.dim != bits + classes:
-        raise FeaturesError(
-            f"{features.name}: expected rows of {bits} values of the hash layer and {classes} probabilities, "
-            f"found {features.dim} values"
-        )
-    return made
-
-
 class _Steps(BaseModel):
     """Preprocessing as a model file describes it."""
 
@@ -232,18 +204,10 @@ class _Split(BaseModel):
     test: list[InstanceOf[str]]
 
 
-class _Training(BaseModel):
+class Training(BaseModel):
     """How a model came to be, as far as something depends on it."""
 
     split: _Split | None = None
-
-
-class _Made(BaseModel):
-    """What features say of the model that made them."""
-
-    bits: Annotated[int, Field(ge=1, le=MAX_BITS)]
-    classes: list[InstanceOf[str]]
-    training: _Training = _Training()
 
 
 class _Content(BaseModel):
@@ -268,6 +232,6 @@ def _read(path: Path) -> tuple[_Content, dict[str, Tensor], dict[str, str]]:
         if not isinstance(content, dict) or any(content.get(key) != value for key, value in _MARK.items()):
             raise WeightFileError(f"{path}: expected {expected}, found other safetensors; {remedy}")
         described = _Content.model_validate(content)
-        _Training.model_validate(described.training)
+        Training.model_validate(described.training)
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
         return described, tensors, checksums(file.metadata())
