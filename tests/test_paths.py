@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 
 import rsir_fast
 from machine_faults import no_rights
-from rsir_fast import load_backbone, train_dhcnn
+from rsir_fast import train_dhcnn
+from rsir_fast.backbones import load_backbone
 from rsir_fast.base.together import replace_together
 from rsir_fast.cli import app
 from rsir_fast.datasets import (
@@ -42,8 +43,8 @@ WHERE = {
     "below a file": "afile/x/y",
     "no rights": "locked/x",
 }
-PLAIN = ["--descriptor", "lbp", "--workers", "0"]
-NETWORK = ["-b", "squeezenet1_1", "-w", "random:0", "--workers", "0"]
+PLAIN = ["-e", "lbp", "--workers", "0"]
+NETWORK = ["-e", "squeezenet1_1", "-w", "random:0", "--workers", "0"]
 
 
 @pytest.fixture(scope="module")
@@ -121,16 +122,16 @@ COMMANDS = {
     "features --out": ["features", "SCENES", "-o", "BAD", *PLAIN],
     "features --dry-run": ["features", "SCENES", "-o", "BAD", "--dry-run", *PLAIN],
     "features --weights": ["features", "SCENES", "-o", "OUT", "-w", "BAD"],
-    "features --model": ["features", "SCENES", "-o", "OUT", "-m", "BAD"],
+    "features --encoder": ["features", "SCENES", "-o", "OUT", "-e", "BAD"],
     "search": ["search", "BAD", "QUERY"],
-    "search QUERY": ["search", "FEATURES", "BAD", *NETWORK[:4]],
-    "search --root": ["search", "FEATURES", "QUERY", "--root", "BAD", *NETWORK[:4]],
+    "search QUERY": ["search", "FEATURES", "BAD", *NETWORK[2:4]],
+    "search --root": ["search", "FEATURES", "QUERY", "--root", "BAD", *NETWORK[2:4]],
     "evaluate ge2018": ["evaluate", "ge2018", "BAD"],
     "evaluate ge2018 --out": ["evaluate", "ge2018", "FEATURES", "-o", "BAD"],
     "evaluate ge2018 --root": ["evaluate", "ge2018", "FEATURES", "-o", "OUT", "--root", "BAD"],
     "evaluate ge2018 --with": ["evaluate", "ge2018", "FEATURES", "-o", "OUT", "--with", "BAD"],
     "evaluate dhcnn2021": ["evaluate", "dhcnn2021", "BAD"],
-    "evaluate dhcnn2021 --model": ["evaluate", "dhcnn2021", "SCENES", "-m", "BAD"],
+    "evaluate dhcnn2021 --encoder": ["evaluate", "dhcnn2021", "SCENES", "-e", "BAD"],
     "train dhcnn": ["train", "dhcnn", "BAD", "-o", "OUT"],
     "train dhcnn --out": ["train", "dhcnn", "SCENES", "-o", "BAD", *NETWORK],
     "train dhcnn --split": ["train", "dhcnn", "SCENES", "-o", "OUT", "--split", "BAD", *NETWORK],

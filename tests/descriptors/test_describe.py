@@ -121,6 +121,7 @@ def test_stopped_and_resumed_is_identical(scenes, tmp_path):
 KILLED = """
 import sys
 from rsir_fast.descriptors import BagOfVisualWords
+from rsir_fast.extraction import encode
 encode(sys.argv[1], BagOfVisualWords(words=12), out=sys.argv[2], shard_size=2, workers=1)
 """
 

@@ -16,6 +16,7 @@ from op_support import same_bits
 from rsir_fast.backbones import load_backbone
 from rsir_fast.datasets import Dataset, open_dataset
 from rsir_fast.descriptors import ColourHistogram
+from rsir_fast.encoders.encoder import Encoder
 from rsir_fast.errors import DatasetError, FeaturesError, MachineError, NoImageReadError, RsirError
 from rsir_fast.extraction import Features, encode
 from scene_files import write_broken, write_scenes
@@ -275,7 +276,7 @@ def test_notes_of_the_data_set_travel(scenes, backbone, tmp_path):
 
 def test_bfloat16_is_close_and_named(scenes, backbone):
     exact = encode(scenes, backbone, workers=0)
-    fast = encode(scenes, backbone, workers=0, precision="bfloat16")
+    fast = encode(scenes, Encoder(backbone, "bfloat16"), workers=0)
     assert fast.matrix.dtype == np.float32
     assert fast.provenance["extraction"]["precision"] == "bfloat16"
     assert not same_bits(fast.matrix, exact.matrix)
@@ -300,8 +301,8 @@ def test_bad_settings(scenes, backbone, tmp_path):
             encode(scenes, backbone, **{setting: 0})
     with pytest.raises(TypeError, match="batch_size: expected a whole number, got float 2.5"):
         encode(scenes, backbone, batch_size=2.5)
-    with pytest.raises(ValueError, match="precision: expected 'float32' or 'bfloat16', got 'int8'"):
-        encode(scenes, backbone, precision="int8")
+    with pytest.raises(ValueError, match="encoder: expected precision=float32 or bfloat16, got 'int8'"):
+        encode(scenes, "squeezenet1_1,precision=int8")
     for device in ("foo", "meta", "cuda:99"):
         with pytest.raises(ValueError, match=f"device: expected one that torch can use here.*got '{device}'"):
             encode(scenes, backbone, device=device)

@@ -127,7 +127,7 @@ def test_a_disk_that_is_full_for_a_while(tmp_path):
     if os.getuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode != 0:
         pytest.skip("needs the right to mount a small file system")
     write_scenes(tmp_path / "scenes", per_class=3)
-    command = ["features", tmp_path / "scenes", "--descriptor", "lbp", "--workers", "0", "--quiet", "--out"]
+    command = ["features", tmp_path / "scenes", "-e", "lbp", "--workers", "0", "--quiet", "--out"]
     rsir = [sys.executable, "-c", "from rsir_fast.cli import main; main()", *command]
     try:
         (disk / "ballast").write_bytes(bytes(244 * 1024))

@@ -133,9 +133,9 @@ def test_tensorboard_sees_each_epoch_once(scenes, tmp_path):
 
 KILLED = """
 import sys
-from rsir_fast import load_backbone
+from rsir_fast import load_encoder
 from rsir_fast.hashing import train_dhcnn
-train_dhcnn(sys.argv[1], load_backbone("squeezenet1_1", weights="random:0"), bits=16, freeze_backbone=True,
+train_dhcnn(sys.argv[1], load_encoder("squeezenet1_1", weights="random:0"), bits=16, freeze_backbone=True,
             device="cpu", epochs=200000, out=sys.argv[2])
 """
 
@@ -177,7 +177,7 @@ def test_images_that_cannot_be_read_are_left_out(scenes, tmp_path):
 def test_features_over_turns_are_no_backbone(scenes):
     for made in (all_turns(backbone()), averaged(backbone(), turns=True)):
         with pytest.raises(
-            ValueError, match="backbone: expected squeezenet1_1 itself, got one of features over several"
+            ValueError, match="encoder: expected squeezenet1_1 itself, got one of features over several"
         ):
             train_dhcnn(scenes, made, freeze_backbone=True, device="cpu")
     of_turns = rf.encode(scenes, averaged(backbone(), turns=True), device="cpu")

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 def extracted(
     dataset: Dataset,
     backbone: Encoder,
-    maker: opt.Maker[Encoder],
+    maker: opt.EncoderOptions,
     out: Path,
     *,
     force: bool,

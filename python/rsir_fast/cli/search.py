@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rsir_fast.base.looking import is_folder
+from rsir_fast.base.looking import is_file, is_folder
 from rsir_fast.cli import options as opt
 from rsir_fast.cli.evaluating import placed
 from rsir_fast.cli.search_codes import rank_codes
@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 _CODES = "Features of a trained model"
 
 _BESIDE_CODES = "expected no such option for features of a trained model, whose network and codes are fixed"
-_BESIDE_FEATURES = "expected no such option for these features, which are of no trained model (`rsir features --model`)"
-
-_BESIDE_DESCRIPTOR = "expected no such option for features of a shallow descriptor, which runs no network"
+_BESIDE_FEATURES = "expected no such option for these features, which are of no trained model"
 
 
 def search(
@@ -37,10 +35,7 @@ def search(
     ] = None,
     steps: opt.Steps = "",
     weights: opt.Weights = None,
-    model: Annotated[
-        Path | None,
-        typer.Option("--model", "-m", help="model.safetensors that made the features.", rich_help_panel=_CODES),
-    ] = None,
+    field: opt.FieldName = None,
     rerank_codes: Annotated[
         int | None,
         typer.Option(
@@ -70,8 +65,8 @@ def search(
     and scale. Distances are Euclidean; equal distances are ordered by item. --steps are fitted on the database and
     applied to it and to the queries.
 
-    Features made by `rsir features --model` are searched by hash code (Hamming distance), and every image comes with
-    its predicted label and probability.
+    Features that a trained model made (--weights names its file) are searched by hash code (Hamming distance), and
+    every image comes with its predicted label and probability.
     """
     with reported_errors() as skipped:
         if rerank_codes is not None and rerank_codes < k:
@@ -81,19 +76,18 @@ def search(
         from rsir_fast.extraction.records import DESCRIPTOR
 
         loaded = Features.load(features)
-        database = _database(loaded if "hash" in loaded.provenance else loaded.field(), root, k, quiet)
+        database = _database(loaded if "hash" in loaded.provenance else loaded.field(field), root, k, quiet)
         made_by = database.provenance
         by_code = "hash" in made_by
         if by_code:
-            opt.refuse_given(_BESIDE_CODES, weights=weights, normalize=normalize, steps=steps or None)
+            opt.refuse_given(_BESIDE_CODES, field=field, normalize=normalize, steps=steps or None)
         else:
-            opt.refuse_given(_BESIDE_FEATURES, model=model, rerank_codes=rerank_codes, same_label=same_label or None)
+            opt.refuse_given(_BESIDE_FEATURES, rerank_codes=rerank_codes, same_label=same_label or None)
         wanted = _query_files(queries, _same_reader(database, bands, scale))
         for remark in wanted.notes:
             note(f"note: {remark}", quiet)
-        file: Path | str | None = model or weights
-        if "descriptor" in made_by:
-            opt.refuse_given(_BESIDE_DESCRIPTOR, weights=weights, device=device)
+        file: Path | str | None = weights
+        if file is None and is_file(features / DESCRIPTOR):
             file = features / DESCRIPTOR
         from rsir_fast.extraction.again import encode_like, encoder_of
 

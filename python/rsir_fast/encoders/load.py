@@ -110,6 +110,8 @@ def _model(path: Path) -> Backbone:
 
 def _of_spec(spec: Spec, weights: str | os.PathLike[str] | None) -> Encoder:
     if isinstance(spec, DescriptorSpec):
+        if weights is not None and spec.learnt is None:
+            raise ValueError(f"weights: expected none for {spec.name}, which learns nothing; leave it out")
         file = None if weights is None else Path(weights)
         stated = dict(spec.parameters), dict(spec.choices)
         return Encoder(rebuild_descriptor(spec.descriptor, *stated, spec.learnt, file))

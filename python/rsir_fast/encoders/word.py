@@ -49,7 +49,7 @@ class Word(Frozen):
     @property
     def is_model(self) -> bool:
         """Whether it is the path of a hash model."""
-        return self.name.endswith(".safetensors")
+        return _is_path(self.name)
 
     @property
     def is_descriptor(self) -> bool:
@@ -66,6 +66,10 @@ def is_descriptor(name: str) -> bool:
     (True, True, False)
     """
     return name in DESCRIPTORS or _WORDS.fullmatch(name) is not None
+
+
+def _is_path(name: str) -> bool:
+    return name.endswith(".safetensors") or "/" in name
 
 
 def parse_word(text: str) -> Word:
@@ -89,7 +93,7 @@ def parse_word(text: str) -> Word:
     found = _OPTIONS.fullmatch(text)
     assert found is not None  # an empty name and no options fit anything
     name, options = found["name"], [part.partition("=") for part in found["options"].split(",")[1:]]
-    if not name.endswith(".safetensors") and "," in name:
+    if not _is_path(name) and "," in name:
         raise ValueError(
             "encoder: expected resize=, turns=, precision=, sizes= or width= after the comma, got "
             f"{name.partition(',')[2]!r}"
@@ -100,7 +104,7 @@ def parse_word(text: str) -> Word:
         raise ValueError(f"encoder: expected {twice} once, got it twice in {text!r}")
     given = {key: _value(key, value) for key, _, value in options}
     layers: tuple[str, ...] = ()
-    if not name.endswith(".safetensors"):
+    if not _is_path(name):
         name, colon, rest = name.partition(":")
         layers = tuple(rest.split("+")) if colon else ()
     if not name or "" in layers:

@@ -6,10 +6,10 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from rsir_fast.datasets import Dataset
 from rsir_fast.descriptors import Descriptor
 from rsir_fast.encoders.differences import run_differences
 from rsir_fast.encoders.encoder import Encoder
@@ -44,14 +44,14 @@ def encoder_of(database: Features, weights: str | Path | None = None) -> Encoder
     if "hash" in database.provenance and isinstance(made, dict) and not made.get("sha256"):
         raise FeaturesError(
             f"the features of {database.name} were made by a model in memory, which cannot be known again; "
-            "make them by a file with `rsir features --model`"
+            "make them by a file with `rsir features --encoder model.safetensors`"
         )
     raise FeaturesError(
         f"{database.name}: expected features that say which encoder made them; make them with `rsir features`"
     )
 
 
-def encode_like(database: Features, dataset: Dataset, encoder: Encoder, *, device: str | None = None) -> Features:
+def encode_like(database: Features, dataset: Any, encoder: Any, *, device: str | None = None) -> Features:
     """Compute features of other images exactly as those of a database were computed.
 
     With its batch size, number of threads, decoder and kind of device an image of the database has the bits of its row
@@ -61,9 +61,9 @@ def encode_like(database: Features, dataset: Dataset, encoder: Encoder, *, devic
     ----------
     database : Features
         From `rsir_fast.encode`.
-    dataset : Dataset
-    encoder : Encoder
-        That of the database: ``load_encoder(database.spec)``.
+    dataset : Dataset, or whatever `rsir_fast.encode` takes
+    encoder : Encoder, or whatever `rsir_fast.load_encoder` takes
+        That of the database: `encoder_of`.
     device : str, optional
         In place of the kind that the database was made on; none for a descriptor.
 
@@ -76,6 +76,7 @@ def encode_like(database: Features, dataset: Dataset, encoder: Encoder, *, devic
     -----
     A single image costs a whole batch.
     """
+    encoder = load_encoder(encoder)
     if isinstance(encoder.runs, Descriptor):
         return encode(dataset, encoder, device=device, workers=0)
     made = database.provenance.get("extraction") or {}

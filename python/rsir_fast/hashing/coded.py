@@ -26,12 +26,12 @@ def made_by_model(features: Features) -> dict[str, Any]:
     """
     made: dict[str, Any] | None = features.provenance.get("hash")
     if made is not None:
-        remedy = "make them again with `rsir features --model`"
+        remedy = "make them again with `rsir features --encoder model.safetensors`"
         with reading(Path(features.name), "what a hash model says of its features", remedy, FeaturesError):
             _Made.model_validate(made)
     if made is None:
         raise FeaturesError(
-            f"{features.name}: expected features of a hash model, made by `rsir features --model`, "
+            f"{features.name}: expected features of a hash model, made by `rsir features --encoder model.safetensors`, "
             f"found those of {features.provenance.get('name', 'another network')}"
         )
     bits, classes = int(made["bits"]), len(made["classes"])

@@ -47,7 +47,7 @@ def check_network(features: Features, backbone: Backbone, reader: Reader) -> Non
     found = differences(features.spec, wanted, ignoring=ignored)
     if found:
         turns = found.get("turns", "").endswith("each")
-        each = "; make them by `rsir features --each-turn` (all_turns)" if turns else ""
+        each = "; make them by `rsir features --encoder NAME,turns=each`" if turns else ""
         raise FeaturesError(
             f"features of {features.name}: expected those of the network that is trained, {wanted.title}, found others "
             f"({told(found)}){each}"

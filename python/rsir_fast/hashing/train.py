@@ -79,10 +79,9 @@ def train_dhcnn(
     split : Split, optional
         Only its training part is looked at. Default: 80 % of every class, drawn with `seed`.
     features : Features, optional
-        Those of `backbone` as it is given, of all training images at least, computed before; of
-        ``load_encoder("NAME:LAYER,turns=each")`` where it stays frozen and the recipe augments (`rsir features
-        --each-turn`). Extracted with the default settings they give the same model, bit for bit. Default: computed
-        here, where they are needed.
+        Those of the encoder as it is given, of all training images at least, computed before; of
+        ``load_encoder("NAME:LAYER,turns=each")`` where it stays frozen and the recipe augments. Made with the default
+        settings they give the same model, bit for bit. Default: computed here, where they are needed.
     seed : int
         Of the split, the new weights, the order and the augmentation.
     out : path, optional
