@@ -119,9 +119,9 @@ void check_pairs(const Stored& queries, std::int64_t q, const Stored& database, 
                         search.lower(without_rounding(square * (1 + slack)));
                         state->count = 0;
                         const std::int64_t group = y / Sidecar::kGroup, row = group * Sidecar::kGroup;
-                        codes_of.tile(sidecar.panels.get() + group * steps * Sidecar::kGroup * 4, 1, steps,
-                                      codes.data(), 1, &state, sidecar.scale.data() + row, sidecar.excess.data() + row,
-                                      sidecar.radius.data() + row, static_cast<std::uint32_t>(row));
+                        const auto panel = static_cast<std::uint32_t>(group);
+                        codes_of.tile({sidecar.panels.get(), steps, sidecar.scale.data(), sidecar.radius.data()},
+                                      &panel, 1, sidecar.excess.data() + row, codes.data(), 1, &state);
                         const auto has_row = [&] {
                             return std::find(state->ids, state->ids + state->count, static_cast<std::uint32_t>(y)) !=
                                    state->ids + state->count;

@@ -35,9 +35,11 @@ def euclidean_topk(
 
 
 @torch.library.custom_op("rsir_fast::hamming_topk", mutates_args=())
-def hamming_topk(queries: Tensor, database: Tensor, k: int, bits: int | None = None) -> tuple[Tensor, Tensor]:
+def hamming_topk(
+    queries: Tensor, database: Tensor, k: int, bits: int | None = None, where: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """`rsir_fast.hamming_topk` of two tensors."""
-    search = engine_for(queries, database, elements="uint8").hamming(queries, database, bits)
+    search = engine_for(queries, database, elements="uint8").hamming(queries, database, bits, where=where)
     return answer(search, k, None, (queries, database))
 
 
@@ -62,7 +64,9 @@ def _(
 
 
 @hamming_topk.register_fake
-def _(queries: Tensor, database: Tensor, k: int, bits: int | None = None) -> tuple[Tensor, Tensor]:
+def _(
+    queries: Tensor, database: Tensor, k: int, bits: int | None = None, where: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     return _answer(queries, database, k, torch.int32)
 
 

@@ -15,8 +15,8 @@ ALLOWED = [
     Fault(
         "a panel with one allowed row left out",
         "../cpu/allowed_panels.cpp",
-        "= rows != 0;",
-        "= (rows & (rows - 1)) != 0;",
+        "if (rows == 0) continue;",
+        "if ((rows & (rows - 1)) == 0) continue;",
         "test_allowed_topk: every_share_at_every_offset",
     ),
     Fault(
@@ -39,5 +39,40 @@ ALLOWED = [
         "row = stretch * kStretch;\n    }",
         "row = (stretch + 1) * kStretch;\n    }",
         "test_allowed_topk: allowed_rows_by_their_places",
+    ),
+    Fault(
+        "Hamming's first limit counted from codes that are not allowed",
+        "../cpu/hamming_topk.cpp",
+        "query.sliced(), mask.bits(from), hits + found",
+        "query.sliced(), nullptr, hits + found",
+        "test_hamming_topk: nearest_codes_are_not_allowed",
+    ),
+    Fault(
+        "codes that are not allowed offered by the scan of planes",
+        "../cpu/hamming_topk_sliced.h",
+        "if (kMasked) near",
+        "if (false) near",
+        "test_hamming_topk: nearest_codes_are_not_allowed",
+    ),
+    Fault(
+        "a group of codes passed over whose first 64 are not allowed",
+        "../cpu/hamming_topk_allowed.cpp",
+        "if (any == 0) groups_",
+        "if (words[0] == 0) groups_",
+        "test_hamming_topk: nearest_codes_are_not_allowed",
+    ),
+    Fault(
+        "codes that were copied named by their places in the copy",
+        "../cpu/hamming_topk.cpp",
+        "*id = numbers[static_cast<std::size_t>(*id)];",
+        "static_cast<void>(numbers);",
+        "test_hamming_topk: allowed_codes",
+    ),
+    Fault(
+        "rows near the query offered though they are not allowed",
+        "../cpu/hamming_topk.cpp",
+        "if (search.allowed.has(row + hit->row)) selector",
+        "selector",
+        "test_hamming_topk: nearest_codes_are_not_allowed",
     ),
 ]
