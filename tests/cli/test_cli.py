@@ -234,13 +234,13 @@ class TestSearch:
     def test_other_weights_are_refused(self, features, scenes):
         query = scenes / "class0/class0_0.jpg"
         result = rsir("search", features, query, "--weights", "random:5", code=1)
-        assert "expected the weights of the database, random:0" in result.stderr
+        assert "expected the encoder that is recorded, squeezenet1_1:gap, found another with random:5" in result.stderr
         assert "found random:5" in result.stderr
 
     def test_features_without_provenance(self, tmp_path, scenes):
         Features(np.zeros((1, 512), np.float32), ("a",), None, (), "plain").save(tmp_path / "f")
         result = rsir("search", tmp_path / "f", scenes / "class0/class0_0.jpg", code=1)
-        assert "expected features that say by which network they were made" in result.stderr
+        assert "expected features that say which encoder made them" in result.stderr
 
 
 @pytest.mark.parametrize("closed", ["stdout", "stderr"])

@@ -13,7 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, InstanceOf
 from safetensors import safe_open
 from torch import Tensor, nn
 
-from rsir_fast.backbones import Backbone, Preprocessing, load_backbone
+from rsir_fast.backbones import Backbone, Preprocessing
+from rsir_fast.backbones.load import empty_backbone
 from rsir_fast.backbones.weights import file_digest
 from rsir_fast.base.durable import write_durably
 from rsir_fast.base.reading import parse_json, reading
@@ -134,11 +135,15 @@ class HashModel(Shown):
             described = content.backbone
             trunk = _Trunk.model_validate(described)
             steps = trunk.preprocessing.steps(tensors.pop(MEAN_IMAGE, None))
-            backbone = load_backbone(trunk.name, trunk.layer, "random:0", resize=steps.resize, width=trunk.width)
-            backbone.preprocessing, backbone.provenance = steps, described
-            head = HashHead(backbone.dim, content.bits, len(content.classes))
-            network = DHCNN(backbone, head)
-            network.load_state_dict(tensors)
+            dim = len(tensors["head.mean"])
+            backbone = empty_backbone(
+                trunk.name, trunk.layer, dim=dim, preprocessing=steps, provenance=described, width=trunk.width
+            )
+            network = DHCNN(backbone, HashHead(dim, content.bits, len(content.classes)))
+            # Copies: what the file gives is mapped to it, and may begin anywhere.
+            kinds = {key: value.dtype for key, value in network.state_dict().items()}
+            copies = {key: value.to(kinds.get(key, value.dtype), copy=True) for key, value in tensors.items()}
+            network.load_state_dict(copies, assign=True)
             wrong = next((key for key, value in network.state_dict().items() if not value.isfinite().all()), None)
             if wrong is not None:
                 raise ValueError(f"NaN or infinite values in {wrong}")
