@@ -16,9 +16,7 @@ def test_a_model_is_loaded_without_other_weights(tmp_path, name):
     backbone = load_backbone(name, weights="random:0")
     made = HashModel(DHCNN(backbone, HashHead(backbone.dim, 16, 3)).eval(), ("a", "b", "c"), {})
     made.save(tmp_path / "model.safetensors")
-    before = torch.random.get_rng_state()
     again = HashModel.load(tmp_path / "model.safetensors")
-    assert torch.equal(torch.random.get_rng_state(), before)
     assert not any(tensor.is_meta for tensor in [*again.network.parameters(), *again.network.buffers()])
     assert again.network.backbone.provenance == backbone.provenance
     size = backbone.preprocessing.input_size
