@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from rsir_fast.backbones import Backbone, Preprocessing
 from rsir_fast.backbones.load import empty_backbone
+from rsir_fast.backbones.preprocessing import PICTURE
 from rsir_fast.backbones.weights import file_digest
 from rsir_fast.base.durable import write_durably
 from rsir_fast.base.reading import parse_json, reading
@@ -169,8 +170,10 @@ class _Steps(BaseModel):
     resize: Literal["whole", "short-side"]
     channel_order: Literal["RGB", "BGR"]
     divisor: float
-    mean: tuple[float, float, float] | str
-    std: tuple[float, float, float]
+    mean: tuple[float, ...] | str
+    std: tuple[float, ...]
+    bands: tuple[str, ...] = PICTURE
+    dtype: Literal["uint8", "uint16", "float32"] = "uint8"
 
     def steps(self, mean_image: Tensor | None) -> Preprocessing:
         return Preprocessing(
@@ -178,9 +181,11 @@ class _Steps(BaseModel):
             resize=self.resize,
             channel_order=self.channel_order,
             divisor=self.divisor,
-            mean=(math.nan,) * 3 if isinstance(self.mean, str) else self.mean,
+            mean=(math.nan,) * len(self.std) if isinstance(self.mean, str) else self.mean,
             std=self.std,
             mean_image=None if mean_image is None else mean_image.numpy(),
+            bands=self.bands,
+            dtype=self.dtype,
         )
 
 

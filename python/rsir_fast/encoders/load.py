@@ -167,7 +167,7 @@ def _of_module(module: nn.Module) -> Backbone:
     parameter = next(module.parameters(), None)
     device = torch.device("cpu") if parameter is None else parameter.device
     with torch.inference_mode():
-        seen = module(torch.zeros(1, len(steps.std), steps.input_size, steps.input_size, device=device))
+        seen = module(torch.zeros(1, *steps.shape, device=device))
     if not isinstance(seen, torch.Tensor) or len(seen) != 1:
         raise ValueError(f"encoder: expected {name} to give one tensor [n, ...] for images [n, ...], got another thing")
     return Backbone(

@@ -155,6 +155,11 @@ def _by_network(
     target = usable_device(how["device"])
     on_device = device_decoder(decoder, backbone, target)
     data = open_dataset(dataset)
+    if data.root is not None and not backbone.preprocessing.is_picture:
+        raise ValueError(
+            f"{data.name}: expected arrays [h, w, {len(backbone.preprocessing.bands)}] in memory for {backbone.name}, "
+            f"whose bands are {', '.join(backbone.preprocessing.bands)}; image files are read as RGB of 8 bits"
+        )
     if data.root is not None:
         # A model sees images as those it was trained on were read, unless the data set says otherwise.
         data = replace(data, reader=data.reader.or_else(Reader.of(backbone.provenance)))
