@@ -19,4 +19,5 @@ def test_a_fault_changes_the_source_and_names_its_test(fault):
     assert fault.old in source
     assert source.replace(fault.old, fault.new) != source
     program, _, test = fault.test.partition(": ")
-    assert f"TEST({test})" in (SIMT / program.replace("test_cuda_", "test_")).with_suffix(".cpp").read_text()
+    place = SIMT / program.replace("test_cuda_", "test_") if program.startswith("test_cuda_") else SIMT.parent / program
+    assert f"TEST({test})" in place.with_suffix(".cpp").read_text()

@@ -18,6 +18,7 @@ ROOMS = [
     "metrics",
     "datasets",
     "backbones",
+    "encoders",
     "extraction",
     "retrieval",
     "descriptors",

@@ -71,6 +71,7 @@ inline Rows rows_from(Memory<const void> memory, std::int64_t d, const std::stri
     return {memory.data, element, d};
 }
 
+void register_allowed(py::module_& m);
 void register_gaussian_normalize(py::module_& m);
 void register_euclidean_topk(py::module_& m);
 void register_hamming_topk(py::module_& m);

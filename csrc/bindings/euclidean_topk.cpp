@@ -24,17 +24,17 @@ void register_euclidean_topk(py::module_& m) {
         .def_property_readonly("centred", [](const Sidecar& sidecar) { return !sidecar.mean.empty(); });
 
     // Returns the instruction set that ran, and the counts of candidates, decided pairs and dense queries.
-    m.def("euclidean_topk",
-          [](Memory<const void> queries, std::int64_t q, const std::string& query_dtype, Memory<const void> database,
-             std::int64_t n, const std::string& dtype, std::int64_t d, const Sidecar* sidecar, std::int64_t k,
-             Memory<float> distances, Memory<std::int64_t> ids, int threads, const std::string& isa) {
-              SearchCounts counts;
-              const std::string ran = run(threads, isa, [&](const Context& context) {
-                  return euclidean_topk(rows_from(queries, d, query_dtype), q, rows_from(database, d, dtype), n,
-                                        sidecar, k, distances.data, ids.data, counts, context);
-              });
-              return py::make_tuple(ran, counts.candidates, counts.decided, counts.dense);
-          });
+    m.def("euclidean_topk", [](Memory<const void> queries, std::int64_t q, const std::string& query_dtype,
+                               Memory<const void> database, std::int64_t n, const std::string& dtype, std::int64_t d,
+                               Memory<const std::uint8_t> where, const Sidecar* sidecar, std::int64_t k,
+                               Memory<float> distances, Memory<std::int64_t> ids, int threads, const std::string& isa) {
+        SearchCounts counts;
+        const std::string ran = run(threads, isa, [&](const Context& context) {
+            return euclidean_topk(rows_from(queries, d, query_dtype), q, rows_from(database, d, dtype),
+                                  Allowed{where.data, 0, n}, sidecar, k, distances.data, ids.data, counts, context);
+        });
+        return py::make_tuple(ran, counts.candidates, counts.decided, counts.dense);
+    });
 }
 
 }  // namespace rsir::bindings

@@ -5,16 +5,17 @@
 namespace rsir::bindings {
 namespace {
 
-// hamming_topk or hamming_topk_prepared: the same but for what the database is.
+// hamming_topk or hamming_topk_prepared: the same but for what the database is. `where`: a bitmap, or 0 for all rows.
 using Search = Status (*)(const std::uint8_t*, std::int64_t, const std::uint8_t*, std::int64_t, std::int64_t,
-                          std::int64_t, std::int32_t*, std::int64_t*, const Context&);
+                          const Allowed&, std::int64_t, std::int32_t*, std::int64_t*, const Context&);
 
 template <Search kSearch>
 std::string search(Memory<const std::uint8_t> queries, std::int64_t q, Memory<const std::uint8_t> database,
-                   std::int64_t n, std::int64_t bits, std::int64_t k, Memory<std::int32_t> distances,
-                   Memory<std::int64_t> ids, int threads, const std::string& isa) {
+                   std::int64_t n, std::int64_t bits, Memory<const std::uint8_t> where, std::int64_t k,
+                   Memory<std::int32_t> distances, Memory<std::int64_t> ids, int threads, const std::string& isa) {
+    const Allowed allowed{where.data, 0, n};
     return run(threads, isa, [&](const Context& context) {
-        return kSearch(queries.data, q, database.data, n, bits, k, distances.data, ids.data, context);
+        return kSearch(queries.data, q, database.data, n, bits, allowed, k, distances.data, ids.data, context);
     });
 }
 

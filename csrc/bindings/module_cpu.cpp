@@ -50,6 +50,7 @@ PYBIND11_MODULE(_cpu, m) {
     m.def("build_info", &build_info);
     m.def("environment", &environment);
     m.def("supported_isas", &supported_isa_names, "Instruction sets this machine runs, best first.");
+    register_allowed(m);
     register_gaussian_normalize(m);
     register_euclidean_topk(m);
     register_hamming_topk(m);

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "kernels/allowed.h"
 #include "kernels/context.h"
 #include "kernels/rows.h"
 #include "kernels/sidecar.h"
@@ -16,16 +17,18 @@ struct SearchCounts {
     std::int64_t dense = 0;       // queries answered by the dense pass
 };
 
-// queries [q, d], database [n, d] of the same d; n < 2^32.
+// queries [q, d], database [n, d] of the same d; n = allowed.n < 2^32. Only allowed rows are answers: distances and ids
+// are those of a search of these rows alone, but for the ids, which are rows of the whole database.
 // distances [q, k] float and ids [q, k] int64, ordered by (distance, id).
 //
 // Canonical distance: the sum of (q_i - x_i)^2 in float64, without fused multiply-add, in the lane order of
 // kernels/cpu/lanes.h, rounded once to float. NaN distances are stored as the one quiet NaN 0x7fc00000 and rank after
-// infinity. Slots beyond n hold distance +inf and id -1.
+// infinity. Slots beyond the allowed rows
+// hold distance +inf and id -1.
 //
 // sidecar: made from the same database, or null. It decides how fast the answer comes, never what it is.
-Status euclidean_topk(const Rows& queries, std::int64_t q, const Rows& database, std::int64_t n, const Sidecar* sidecar,
-                      std::int64_t k, float* distances, std::int64_t* ids, SearchCounts& counts,
+Status euclidean_topk(const Rows& queries, std::int64_t q, const Rows& database, const Allowed& allowed,
+                      const Sidecar* sidecar, std::int64_t k, float* distances, std::int64_t* ids, SearchCounts& counts,
                       const Context& context);
 
 }  // namespace rsir

@@ -201,8 +201,8 @@ def test_turns_kept_for_training(tmp_path, scenes):
     rsir("features", scenes, *network, "--device", "cpu", "--quiet", "--out", tmp_path / "plain", code=3)
     kept, plain = Features.load(tmp_path / "turns"), Features.load(tmp_path / "plain")
     assert (kept.dim, kept.provenance["turns"]) == (8 * plain.dim, 8)
-    assert np.array_equal(kept.unturned().matrix, plain.matrix)
-    assert kept.unturned().provenance == plain.provenance
+    assert np.array_equal(kept.field().matrix, plain.matrix)
+    assert kept.field().provenance == plain.provenance
     train = ["train", "dhcnn", scenes, *network, "--device", "cpu", "--freeze-backbone", "--bits", 8, "--epochs", 2]
     told = rsir(*train, "--out", tmp_path / "one").stderr
     # 80 % of 4 images of each of two classes.
@@ -214,7 +214,7 @@ def test_turns_kept_for_training(tmp_path, scenes):
     one, two = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("one", "two"))
     assert one == two
     told = rsir(*train, "--features", tmp_path / "plain", "--out", tmp_path / "three", code=1).stderr
-    assert "expected those of the backbone, turns 8, found none; make them by `rsir features --each-turn`" in told
+    assert "found others (turns: upright, now each); make them by `rsir features --each-turn`" in told
     results = [
         json.loads(rsir("search", tmp_path / name, scenes / "class1/class1_0.jpg", "--json").stdout)["queries"]
         for name in ("turns", "plain")

@@ -10,7 +10,7 @@ import pytest
 import rsir_fast as rf
 from rsir_fast.backbones import all_turns
 from rsir_fast.errors import FeaturesError
-from rsir_fast.hashing import split_hash_features, train_dhcnn
+from rsir_fast.hashing import train_dhcnn
 from rsir_fast.hashing.encode import encode_features
 from scene_files import write_scenes
 
@@ -21,15 +21,15 @@ def test_the_head_alone_gives_what_the_whole_model_gives(tmp_path):
     features = rf.extract(scenes, all_turns(backbone), device="cpu")
     model = train_dhcnn(scenes, backbone, bits=16, freeze_backbone=True, epochs=20, features=features, device="cpu")
     found = encode_features(model, features)
-    assert np.array_equal(encode_features(model, features.unturned()).matrix, found.matrix)
+    assert np.array_equal(encode_features(model, features.field()).table, found.table)
     whole = rf.extract(scenes, model.as_backbone(), device="cpu")
-    for ours, theirs in zip(*(split_hash_features(f.matrix, 16) for f in (found, whole)), strict=True):
+    for ours, theirs in zip(*((f["u"], f["probabilities"]) for f in (found, whole)), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
     assert found.items == whole.items
     assert found.provenance["hash"] == whole.provenance["hash"]
-    assert (rf.evaluate_dhcnn2021(found).result["bits"], found.matrix.dtype) == (16, np.float32)
-    other = replace(features.unturned(), provenance={**features.provenance, "turns": None, "layer": "other"})
-    with pytest.raises(FeaturesError, match="expected those of the backbone, layer gap, found other"):
+    assert (rf.evaluate_dhcnn2021(found).result["bits"], found.table.dtype) == (16, np.float32)
+    other = replace(features.field(), provenance={**features.field().provenance, "layer": "other"})
+    with pytest.raises(FeaturesError, match="that is trained, .*:gap, found others .layer: other, now gap"):
         encode_features(model, other)
     model.training["freeze_backbone"] = False
     with pytest.raises(ValueError, match="expected one with a frozen backbone"):

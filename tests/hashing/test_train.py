@@ -18,7 +18,7 @@ import torch
 import rsir_fast as rf
 from rsir_fast.backbones import all_turns, averaged
 from rsir_fast.errors import DatasetError, FeaturesError, TrainingError, WeightFileError
-from rsir_fast.hashing import RECIPES, HashModel, split_hash_features, train_dhcnn
+from rsir_fast.hashing import RECIPES, HashModel, train_dhcnn
 from scene_files import write_broken, write_scenes
 
 NETWORK = ("squeezenet1_1", None, "random:0")
@@ -55,7 +55,7 @@ def test_a_model_is_saved_loaded_and_used(scenes, tmp_path):
     assert (again.classes, again.bits, again.training) == (model.classes, 16, json.loads(json.dumps(model.training)))
 
     features = rf.extract(scenes, again.as_backbone(), device="cpu")
-    u, probabilities = split_hash_features(features.matrix, again.bits)
+    u, probabilities = features["u"], features["probabilities"]
     assert u.shape == (18, 16)
     np.testing.assert_allclose(probabilities.sum(1), 1, rtol=1e-5)
     assert (probabilities.argmax(1) == features.labels).mean() > 0.9
@@ -182,7 +182,7 @@ def test_features_over_turns_are_no_backbone(scenes):
             train_dhcnn(scenes, made, freeze_backbone=True, device="cpu")
     of_turns = rf.extract(scenes, averaged(backbone(), turns=True), device="cpu")
     recipe = replace(RECIPES["modern"], augment=False)
-    with pytest.raises(FeaturesError, match="expected those of the backbone, averaged none, found"):
+    with pytest.raises(FeaturesError, match="squeezenet1_1:gap, found others .turns: mean, now upright"):
         train(scenes, features=of_turns, recipe=recipe)
 
 
@@ -232,18 +232,18 @@ def test_features_computed_before_are_taken(scenes):
     split = rf.stratified_split(rf.open_dataset(scenes))
     given = train(scenes, features=features, split=split, epochs=3)
     rows = [features.items.index(item) for item in split.train]
-    seen = torch.from_numpy(features.matrix[rows]).view(-1, 512)
+    seen = torch.from_numpy(features.table[rows]).view(-1, 512)
     torch.testing.assert_close(given.network.head.mean, seen.mean(0))
     assert given.training["split"]["train"] == list(split.train)
     with pytest.raises(FeaturesError, match=r"expected those of all training images, 14 are missing, first class0"):
-        train(scenes, features=replace(features, matrix=features.matrix[:1], items=features.items[:1], labels=None))
-    with pytest.raises(FeaturesError, match=r"expected those of the backbone, weights .* found"):
-        train(scenes, features=replace(features, provenance={**features.provenance, "weights": {"sha256": "0"}}))
-    with pytest.raises(FeaturesError, match=r"expected those of the backbone, turns 8, found none"):
-        train(scenes, features=features.unturned())
+        train(scenes, features=replace(features, table=features.table[:1], items=features.items[:1], labels=None))
+    with pytest.raises(FeaturesError, match=r"found others .weights: random:1, now random:0."):
+        train(scenes, features=replace(features, provenance={**features.provenance, "weights": {"file": "random:1"}}))
+    with pytest.raises(FeaturesError, match=r"found others .turns: upright, now each.; make them by"):
+        train(scenes, features=features.field())
     whole = {"freeze_backbone": False, "recipe": replace(RECIPES["modern"], epochs=1, head_epochs=2)}
     # Of all images at once: other batches, other last bits.
-    found, expected = (train(scenes, features=given, **whole) for given in (features.unturned(), None))
+    found, expected = (train(scenes, features=given, **whole) for given in (features.field(), None))
     for a, b in zip(found.network.head.parameters(), expected.network.head.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-2, atol=1e-3)
 

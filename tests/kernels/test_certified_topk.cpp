@@ -29,7 +29,8 @@ void check_problem(const Problem& problem, std::int64_t k, bool nothing_is_decid
     const Rows wanted = rows_of(exact_queries.data(), d), rows = rows_of(exact_database.data(), d);
     std::vector<float> expected(static_cast<std::size_t>(q * k));
     std::vector<std::int64_t> expected_ids(expected.size());
-    dense_topk(wanted, nullptr, q, rows, n, k, expected.data(), expected_ids.data(), Context{});
+    dense_topk(wanted, nullptr, q, rows, AllowedRows({nullptr, 0, n}), k, expected.data(), expected_ids.data(),
+               Context{});
     each_context([&](const Context& context) {
         for (const Precision precision : {Precision::int8, Precision::int16}) {
             const Case codes("bytes of a code=", precision == Precision::int8 ? 1 : 2);
@@ -40,8 +41,8 @@ void check_problem(const Problem& problem, std::int64_t k, bool nothing_is_decid
             Output<float> part(q * k), distances(q * k);
             Output<std::int64_t> part_ids(q * k), ids(q * k);
             const Output<float> untouched(k);
-            CHECK(certified_topk(wanted, q, rows, sidecar, k, part.data(), part_ids.data(), undecided, counts,
-                                 context) == Status::ok);
+            CHECK(certified_topk(wanted, q, rows, AllowedRows({nullptr, 0, n}), sidecar, k, part.data(),
+                                 part_ids.data(), undecided, counts, context) == Status::ok);
             CHECK(counts.dense == static_cast<std::int64_t>(undecided.size()));
             CHECK(std::is_sorted(undecided.begin(), undecided.end()));
             if (nothing_is_decided) CHECK(counts.dense == q);
@@ -57,8 +58,8 @@ void check_problem(const Problem& problem, std::int64_t k, bool nothing_is_decid
                 }
             }
             CHECK(part.sentinels_intact() && part_ids.sentinels_intact());
-            CHECK(euclidean_topk(wanted, q, rows, n, &sidecar, k, distances.data(), ids.data(), counts, context) ==
-                  Status::ok);
+            CHECK(euclidean_topk(wanted, q, rows, {nullptr, 0, n}, &sidecar, k, distances.data(), ids.data(), counts,
+                                 context) == Status::ok);
             CHECK_BITS(distances, expected);
             CHECK_BITS(ids, expected_ids);
         }
@@ -181,8 +182,8 @@ double survivors(Precision precision, std::int64_t n, std::int64_t d, bool recti
     Floats distances(kQueries * 10);
     std::vector<std::int64_t> ids(distances.size()), undecided;
     SearchCounts counts;
-    CHECK(certified_topk(queries, kQueries, rows, sidecar, 10, distances.data(), ids.data(), undecided, counts,
-                         context) == Status::ok);
+    CHECK(certified_topk(queries, kQueries, rows, AllowedRows({nullptr, 0, n}), sidecar, 10, distances.data(),
+                         ids.data(), undecided, counts, context) == Status::ok);
     CHECK(undecided.empty());
     return 100.0 * static_cast<double>(counts.candidates) / static_cast<double>(n * kQueries);
 }

@@ -111,7 +111,7 @@ void check_pairs(const Stored& queries, std::int64_t q, const Stored& database, 
                 const Code code = quantizer.run(queries.rows(), i, codes_of.query_limit);
                 CHECK(!code.wild);
                 quantizer.store_query(codes.data(), 4, steps);
-                CandidateSearch search(code, 1, sidecar, certify);
+                CandidateSearch search(code, 1, sidecar.n, sidecar, certify);
                 Candidates* state = &search.state();
                 for (const std::int64_t y : order) {
                     const long double square = squares[static_cast<std::size_t>(y)];
@@ -119,9 +119,9 @@ void check_pairs(const Stored& queries, std::int64_t q, const Stored& database, 
                         search.lower(without_rounding(square * (1 + slack)));
                         state->count = 0;
                         const std::int64_t group = y / Sidecar::kGroup, row = group * Sidecar::kGroup;
-                        codes_of.tile(sidecar.panels.get() + group * steps * Sidecar::kGroup * 4, 1, steps,
-                                      codes.data(), 1, &state, sidecar.scale.data() + row, sidecar.excess.data() + row,
-                                      sidecar.radius.data() + row, static_cast<std::uint32_t>(row));
+                        const auto panel = static_cast<std::uint32_t>(group);
+                        codes_of.tile({sidecar.panels.get(), steps, sidecar.scale.data(), sidecar.radius.data()},
+                                      &panel, 1, sidecar.excess.data() + row, codes.data(), 1, &state);
                         const auto has_row = [&] {
                             return std::find(state->ids, state->ids + state->count, static_cast<std::uint32_t>(y)) !=
                                    state->ids + state->count;
@@ -287,7 +287,7 @@ namespace {
 CandidateSearch search_of(const Sidecar& sidecar, const Certify& certify, std::int64_t k) {
     const std::vector<float> query(static_cast<std::size_t>(sidecar.d), 0.5f);
     Quantizer quantizer(sidecar.d, sidecar.mean, sidecar.precision, certify);
-    return {quantizer.run(rows_of(query.data(), sidecar.d), 0, 63), k, sidecar, certify};
+    return {quantizer.run(rows_of(query.data(), sidecar.d), 0, 63), k, sidecar.n, sidecar, certify};
 }
 
 }  // namespace
@@ -316,7 +316,8 @@ TEST(merge_takes_the_candidates_of_both_and_the_smaller_bound) {
         CHECK(a.state().reach == smaller.reach);
         CHECK(a.state().count == 6 && a.state().ids[2] == 2 && a.state().ids[3] == 10 && a.state().estimates[5] == 2);
     }
-    CandidateSearch a = search_of(sidecar, certify_scalar, 2), wild({0, 0, 0, 0, true}, 2, sidecar, certify_scalar);
+    CandidateSearch a = search_of(sidecar, certify_scalar, 2),
+                    wild({0, 0, 0, 0, true}, 2, sidecar.n, sidecar, certify_scalar);
     CHECK(wild.overflowed());
     a.merge(wild);
     CHECK(a.overflowed() && a.state().count == 0);

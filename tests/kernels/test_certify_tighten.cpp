@@ -40,10 +40,11 @@ void check_nearest_survives(const std::vector<float>& query, std::vector<float> 
         const Code code = quantizer.run(rows_of(query.data(), kWidth), 0, certify.int8.query_limit);
         std::vector<std::int8_t> codes(kWidth);
         quantizer.store_query(codes.data(), 4, sidecar.steps());
-        CandidateSearch search(code, 1, sidecar, certify);
+        CandidateSearch search(code, 1, sidecar.n, sidecar, certify);
         Candidates* state = &search.state();
-        certify.int8.tile(sidecar.panels.get(), 1, sidecar.steps(), codes.data(), 1, &state, sidecar.scale.data(),
-                          sidecar.excess.data(), sidecar.radius.data(), 0);
+        const std::uint32_t panel = 0;
+        certify.int8.tile({sidecar.panels.get(), sidecar.steps(), sidecar.scale.data(), sidecar.radius.data()}, &panel,
+                          1, sidecar.excess.data(), codes.data(), 1, &state);
         CHECK(state->count == Sidecar::kGroup && state->estimates[0] < state->estimates[kNearest]);
         search.tighten();
         const std::uint32_t* end = state->ids + state->count;

@@ -30,8 +30,8 @@ void check_search(const std::vector<T>& queries, std::int64_t q, const std::vect
             Output<float> distances(q * k);
             Output<std::int64_t> ids(q * k);
             SearchCounts counts;
-            CHECK(euclidean_topk(wanted, q, rows, n, nullptr, k, distances.data(), ids.data(), counts, context) ==
-                  Status::ok);
+            CHECK(euclidean_topk(wanted, q, rows, {nullptr, 0, n}, nullptr, k, distances.data(), ids.data(), counts,
+                                 context) == Status::ok);
             CHECK_BITS(distances, expected_distances);
             CHECK_BITS(ids, expected_ids);
             CHECK(counts.dense == q);
@@ -42,8 +42,8 @@ void check_search(const std::vector<T>& queries, std::int64_t q, const std::vect
                 CHECK(build_sidecar(rows, n, precision, k, sidecar, context) == Status::ok);
                 Output<float> again(q * k);
                 Output<std::int64_t> same(q * k);
-                CHECK(euclidean_topk(wanted, q, rows, n, &sidecar, k, again.data(), same.data(), counts, context) ==
-                      Status::ok);
+                CHECK(euclidean_topk(wanted, q, rows, {nullptr, 0, n}, &sidecar, k, again.data(), same.data(), counts,
+                                     context) == Status::ok);
                 CHECK_BITS(again, expected_distances);
                 CHECK_BITS(same, expected_ids);
             }
@@ -107,7 +107,7 @@ TEST(forced_isa) {
         float distance;
         std::int64_t id;
         SearchCounts counts;
-        euclidean_topk(rows_of(x, 8), 1, rows_of(x, 8), 1, nullptr, 1, &distance, &id, counts, context);
+        euclidean_topk(rows_of(x, 8), 1, rows_of(x, 8), {nullptr, 0, 1}, nullptr, 1, &distance, &id, counts, context);
     });
     check_forced_isa([](const Context& context) {
         const float x[8] = {};
@@ -116,6 +116,6 @@ TEST(forced_isa) {
         SearchCounts counts;
         Sidecar sidecar;
         build_sidecar(rows_of(x, 8), 1, Precision::automatic, 1, sidecar, context);
-        euclidean_topk(rows_of(x, 8), 1, rows_of(x, 8), 1, &sidecar, 1, &distance, &id, counts, context);
+        euclidean_topk(rows_of(x, 8), 1, rows_of(x, 8), {nullptr, 0, 1}, &sidecar, 1, &distance, &id, counts, context);
     });
 }

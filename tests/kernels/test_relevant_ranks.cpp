@@ -42,13 +42,13 @@ void check_ranks(const std::vector<T>& database, std::int64_t q, std::int64_t n,
     const Case here("q=", q, " n=", n, " d=", d, " classes=", classes, " bytes=", sizeof(T));
     each_context([&](const Context& context) {
         Output<std::int64_t> ranks(offsets.back()), self_ranks(q);
-        CHECK(relevant_ranks(rows, q, rows, n, members.data(), first.data(), offsets.data(), self.data(), ranks.data(),
-                             self_ranks.data(), context) == Status::ok);
+        CHECK(relevant_ranks(rows, q, rows, {nullptr, 0, n}, members.data(), first.data(), offsets.data(), self.data(),
+                             ranks.data(), self_ranks.data(), context) == Status::ok);
         CHECK_BITS(ranks, expected);
         CHECK_BITS(self_ranks, expected_self);
         Output<std::int64_t> again(offsets.back());
-        CHECK(relevant_ranks(rows, q, rows, n, members.data(), first.data(), offsets.data(), nullptr, again.data(),
-                             nullptr, context) == Status::ok);
+        CHECK(relevant_ranks(rows, q, rows, {nullptr, 0, n}, members.data(), first.data(), offsets.data(), nullptr,
+                             again.data(), nullptr, context) == Status::ok);
         CHECK_BITS(again, expected);
     });
 }
@@ -83,6 +83,7 @@ TEST(forced_isa) {
         const float x[2] = {0.0f, 1.0f};
         const std::int64_t members[2] = {0, 1}, first[1] = {0}, offsets[2] = {0, 2};
         std::int64_t ranks[2];
-        relevant_ranks(rows_of(x, 1), 1, rows_of(x, 1), 2, members, first, offsets, nullptr, ranks, nullptr, context);
+        relevant_ranks(rows_of(x, 1), 1, rows_of(x, 1), {nullptr, 0, 2}, members, first, offsets, nullptr, ranks,
+                       nullptr, context);
     });
 }

@@ -15,8 +15,8 @@ BITS, N, TRAIN = 8, 45, 30
 
 @pytest.fixture
 def coded(hash_features):
-    bits = hash_features.matrix[:, :BITS] > 0
-    return bits, rf.pack_codes(hash_features.matrix[:, :BITS]), hash_features.labels
+    bits = hash_features.table[:, :BITS] > 0
+    return bits, rf.pack_codes(hash_features.table[:, :BITS]), hash_features.labels
 
 
 def by_hand(bits, labels, queries, database):

@@ -20,11 +20,12 @@ constexpr double kTiny = 0x1p-140;
 
 std::int64_t candidate_room(std::int64_t k) { return std::max(kLeastCapacity, 2 * k + std::min(6 * k, kMostSpare)); }
 
-CandidateSearch::CandidateSearch(const Code& query, std::int64_t k, const Sidecar& sidecar, const Certify& certify)
+CandidateSearch::CandidateSearch(const Code& query, std::int64_t k, std::int64_t rows, const Sidecar& sidecar,
+                                 const Certify& certify)
     : sidecar_(&sidecar),
       certify_(&certify),
       k_(k),
-      limit_(std::min(sidecar.n / 2, kMostCandidates) + 4 * k),
+      limit_(std::min(rows / 2, kMostCandidates) + 4 * k),
       norm_(query.norm),
       radius_(static_cast<double>(query.radius)),
       squared_bound_(std::numeric_limits<double>::infinity()) {

@@ -16,7 +16,9 @@ std::int64_t candidate_room(std::int64_t k);
 class CandidateSearch {
   public:
     CandidateSearch() = default;
-    CandidateSearch(const Code& query, std::int64_t k, const Sidecar& sidecar, const Certify& certify);
+    // Of `rows` of the database, which alone are appended: 1 <= k <= rows.
+    CandidateSearch(const Code& query, std::int64_t k, std::int64_t rows, const Sidecar& sidecar,
+                    const Certify& certify);
 
     // What tiles append to.
     Candidates& state() { return state_; }

@@ -18,12 +18,13 @@ constexpr std::int64_t kTasksPerThread = 4;
 }  // namespace
 
 Decision::Decision(const Rows& queries, std::int64_t first, CandidateSearch* searches, std::int64_t count,
-                   const Rows& database, const Sidecar& sidecar, std::int64_t k, const Certify& certify,
-                   const CanonicalDistance& canonical, const Context& context)
+                   const Rows& database, const Sidecar& sidecar, const std::vector<std::uint32_t>& wild, std::int64_t k,
+                   const Certify& certify, const CanonicalDistance& canonical, const Context& context)
     : queries_(queries),
       first_(first),
       database_(database),
       sidecar_(sidecar),
+      wild_(wild),
       k_(k),
       certify_(certify),
       canonical_(canonical),
@@ -100,11 +101,11 @@ void Decision::take_nearest(Query& query) const {
     const Candidates& state = query.search->state();
     query.nearest =
         state.count > k_ ? certify_.select(state.estimates, state.count, k_) : std::numeric_limits<float>::infinity();
-    query.rows.reserve(sidecar_.wild.size() + static_cast<std::size_t>(k_ + k_ / 8 + 8));
+    query.rows.reserve(wild_.size() + static_cast<std::size_t>(k_ + k_ / 8 + 8));
     for (std::int32_t i = 0; i < state.count; ++i) {
         if (state.estimates[i] <= query.nearest) query.rows.push_back(state.ids[i]);
     }
-    const auto measured = query.rows.insert(query.rows.end(), sidecar_.wild.begin(), sidecar_.wild.end());
+    const auto measured = query.rows.insert(query.rows.end(), wild_.begin(), wild_.end());
     std::inplace_merge(query.rows.begin(), measured, query.rows.end());
 }
 

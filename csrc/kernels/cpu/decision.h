@@ -17,10 +17,10 @@ namespace rsir {
 // queries cover it: they are measured chunk of rows by chunk of rows, each read from memory once for all of them.
 class Decision {
   public:
-    // searches: of queries first, first + 1, ...
+    // searches: of queries first, first + 1, ... wild: rows without a bound that can be answers, increasing.
     Decision(const Rows& queries, std::int64_t first, CandidateSearch* searches, std::int64_t count,
-             const Rows& database, const Sidecar& sidecar, std::int64_t k, const Certify& certify,
-             const CanonicalDistance& canonical, const Context& context);
+             const Rows& database, const Sidecar& sidecar, const std::vector<std::uint32_t>& wild, std::int64_t k,
+             const Certify& certify, const CanonicalDistance& canonical, const Context& context);
 
     // Writes row first + j of distances and ids [.., k] for every search that has not overflowed, and adds to `decided`
     // how many canonical distances it took.
@@ -44,6 +44,7 @@ class Decision {
     const std::int64_t first_;
     const Rows& database_;
     const Sidecar& sidecar_;
+    const std::vector<std::uint32_t>& wild_;
     const std::int64_t k_;
     const Certify& certify_;
     const CanonicalDistance& canonical_;

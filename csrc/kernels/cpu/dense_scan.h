@@ -1,5 +1,5 @@
-// The distances of a block of queries to all rows of a database by register tiles: the dense pass that every exact
-// answer may fall back to, in canonical float64 or, to certify, in float32.
+// The distances of a block of queries to all (allowed) rows of a database by register tiles: the dense pass that every
+// exact answer may fall back to, in canonical float64 or, to certify, in float32.
 #pragma once
 
 #include <algorithm>
@@ -7,7 +7,9 @@
 #include <memory>
 #include <new>
 #include <type_traits>
+#include <vector>
 
+#include "kernels/cpu/allowed_rows.h"
 #include "kernels/cpu/canonical_distance.h"
 #include "kernels/cpu/lanes.h"
 #include "kernels/cpu/parallel.h"
@@ -42,6 +44,81 @@ std::int64_t dense_query_block(const Distance& distance, std::int64_t d) {
     return round_up(std::clamp<std::int64_t>((4 << 20) / bytes, 1, kMost), distance.queries);
 }
 
+// A block of consecutive rows, as DenseScan asks for them.
+class EveryRow {
+  public:
+    explicit EveryRow(const Rows& database) : database_(database) {}
+
+    // The block of `count` rows from `place` on, behind which `coming` will be asked for.
+    void begin(std::int64_t place, std::int64_t count, std::int64_t coming) {
+        place_ = place;
+        count_ = count;
+        next_ = static_cast<const char*>(database_.from(place + count).data);
+        next_end_ = static_cast<const char*>(database_.from(place + count + coming).data);
+        coming_bytes_ = next_end_ - next_;
+    }
+    // For CanonicalDistance::pack: the r-th row of the block is row first(r) of ids().
+    const std::int64_t* ids() const { return nullptr; }
+    std::int64_t first(std::int64_t r) const { return place_ + r; }
+    std::int64_t row(std::int64_t r) const { return place_ + r; }
+    std::int64_t coming_bytes() const { return coming_bytes_; }
+    // Fetches some more lines of what is coming.
+    void prefetch(std::int64_t lines) {
+        for (; lines > 0 && next_ < next_end_; --lines, next_ += 64) __builtin_prefetch(next_, 0, 2);
+    }
+    template <class Distance>
+    void gather(const Distance& distance, const double* query, double* squared) const {
+        distance.gather(query, database_.from(place_), nullptr, count_, 0, squared);
+    }
+
+  private:
+    const Rows& database_;
+    std::int64_t place_ = 0, count_ = 0, coming_bytes_ = 0;
+    const char* next_ = nullptr;
+    const char* next_end_ = nullptr;
+};
+
+// The same of allowed rows only, which lie apart from each other.
+class ChosenRows {
+  public:
+    ChosenRows(const Rows& database, const AllowedRows& rows, std::int64_t block)
+        : database_(database), rows_(rows), ids_(static_cast<std::size_t>(2 * block)), narrow_(ids_.size()) {}
+
+    void begin(std::int64_t place, std::int64_t count, std::int64_t coming) {
+        count_ = count;
+        coming_ = coming;
+        rows_.take(place, count + coming, ids_.data());
+        std::transform(ids_.begin(), ids_.begin() + count + coming, narrow_.begin(),
+                       [](std::int64_t id) { return static_cast<std::uint32_t>(id); });
+        next_ = count;
+        next_byte_ = 0;
+    }
+    const std::int64_t* ids() const { return ids_.data(); }
+    std::int64_t first(std::int64_t r) const { return r; }
+    std::int64_t row(std::int64_t r) const { return ids_[static_cast<std::size_t>(r)]; }
+    std::int64_t coming_bytes() const { return coming_ * database_.row_bytes(); }
+    void prefetch(std::int64_t lines) {
+        for (; lines > 0 && next_ < count_ + coming_; --lines) {
+            __builtin_prefetch(static_cast<const char*>(database_.from(row(next_)).data) + next_byte_, 0, 2);
+            next_byte_ += 64;
+            if (next_byte_ < database_.row_bytes()) continue;
+            next_byte_ = 0;
+            ++next_;
+        }
+    }
+    template <class Distance>
+    void gather(const Distance& distance, const double* query, double* squared) const {
+        distance.gather(query, database_, narrow_.data(), count_, coming_, squared);
+    }
+
+  private:
+    const Rows& database_;
+    const AllowedRows& rows_;
+    std::vector<std::int64_t> ids_;      // of this block, then of the next
+    std::vector<std::uint32_t> narrow_;  // the same
+    std::int64_t count_ = 0, coming_ = 0, next_ = 0, next_byte_ = 0;
+};
+
 // Some queries, widened and packed once. Distance is CanonicalDistance or SingleDistance. Full tiles of queries are
 // compared by tiles; a canonical few that are left, one by one.
 template <class Distance>
@@ -73,47 +150,15 @@ class DenseScan {
         }
     }
 
-    // Calls sink(j, row, squared) for every query j < count and every row in [first, last) of the database; for each
-    // query, rows come in increasing order. Returns early when poll.stop() is true.
+    // Calls sink(j, row, squared) for every query j < count and the rows at places first, ..., last - 1 of those
+    // allowed; for each query, rows come in increasing order. Returns early when poll.stop() is true.
     template <class Sink>
-    void run(const Rows& database, std::int64_t first, std::int64_t last, Poll& poll, const Sink& sink) const {
-        Numbers<Number> panels(tiled_ > 0 ? block_rows_ * size_ : 0);
-        Numbers<Number> squared(std::max<std::int64_t>(block_rows_, distance_.capacity));
-        for (std::int64_t row = first; row < last; row += block_rows_) {
-            const std::int64_t count = std::min(block_rows_, last - row);
-            for (std::int64_t r = 0; tiled_ > 0 && r < count; r += distance_.rows) {
-                distance_.pack(database, nullptr, row + r, std::min<std::int64_t>(distance_.rows, count - r),
-                               distance_.rows, panels.data() + r * size_);
-            }
-            // The rows of the next block come from memory while the tiles of this one are computed.
-            const char* next = static_cast<const char*>(database.from(row + count).data);
-            const char* next_end =
-                static_cast<const char*>(database.from(std::min(row + count + block_rows_, last)).data);
-            const std::int64_t lines = 1 + (next_end - next) * distance_.rows * distance_.queries / 64 /
-                                               std::max<std::int64_t>(1, tiled_ * count);
-            for (std::int64_t query = 0; query < tiled_; query += distance_.queries) {
-                if (poll.stop()) return;
-                const std::int64_t height = std::min<std::int64_t>(distance_.queries, tiled_ - query);
-                for (std::int64_t r = 0; r < count; r += distance_.rows) {
-                    for (std::int64_t line = 0; line < lines && next < next_end; ++line, next += 64) {
-                        __builtin_prefetch(next, 0, 2);
-                    }
-                    distance_.tile(packed_.data() + query * size_, panels.data() + r * size_, size_, squared.data());
-                    const std::int64_t width = std::min<std::int64_t>(distance_.rows, count - r);
-                    for (std::int64_t i = 0; i < height; ++i) {
-                        const Number* results = squared.data() + i * distance_.rows;
-                        for (std::int64_t j = 0; j < width; ++j) sink(query + i, row + r + j, results[j]);
-                    }
-                }
-            }
-            if constexpr (kOneByOne) {
-                for (std::int64_t query = tiled_; query < count_; ++query) {
-                    if (poll.stop()) return;
-                    distance_.gather(wide_.data() + (query - tiled_) * size_, database.from(row), nullptr, count, 0,
-                                     squared.data());
-                    for (std::int64_t j = 0; j < count; ++j) sink(query, row + j, squared.data()[j]);
-                }
-            }
+    void run(const Rows& database, const AllowedRows& rows, std::int64_t first, std::int64_t last, Poll& poll,
+             const Sink& sink) const {
+        if (rows.all()) {
+            scan(database, EveryRow(database), first, last, poll, sink);
+        } else {
+            scan(database, ChosenRows(database, rows, block_rows_), first, last, poll, sink);
         }
     }
 
@@ -121,6 +166,44 @@ class DenseScan {
     static constexpr bool kOneByOne = std::is_same_v<Distance, CanonicalDistance>;
     // Of a block of rows: with a tile of queries they stay in the second-level cache.
     static constexpr std::int64_t kRowNumbers = (192 << 10) / static_cast<std::int64_t>(sizeof(Number));
+
+    template <class Block, class Sink>
+    void scan(const Rows& database, Block rows, std::int64_t first, std::int64_t last, Poll& poll,
+              const Sink& sink) const {
+        Numbers<Number> panels(tiled_ > 0 ? block_rows_ * size_ : 0);
+        Numbers<Number> squared(std::max<std::int64_t>(block_rows_, distance_.capacity));
+        for (std::int64_t place = first; place < last; place += block_rows_) {
+            const std::int64_t count = std::min(block_rows_, last - place);
+            rows.begin(place, count, std::min(block_rows_, last - place - count));
+            for (std::int64_t r = 0; tiled_ > 0 && r < count; r += distance_.rows) {
+                distance_.pack(database, rows.ids(), rows.first(r), std::min<std::int64_t>(distance_.rows, count - r),
+                               distance_.rows, panels.data() + r * size_);
+            }
+            // The rows of the next block come from memory while the tiles of this one are computed.
+            const std::int64_t lines = 1 + rows.coming_bytes() * distance_.rows * distance_.queries / 64 /
+                                               std::max<std::int64_t>(1, tiled_ * count);
+            for (std::int64_t query = 0; query < tiled_; query += distance_.queries) {
+                if (poll.stop()) return;
+                const std::int64_t height = std::min<std::int64_t>(distance_.queries, tiled_ - query);
+                for (std::int64_t r = 0; r < count; r += distance_.rows) {
+                    rows.prefetch(lines);
+                    distance_.tile(packed_.data() + query * size_, panels.data() + r * size_, size_, squared.data());
+                    const std::int64_t width = std::min<std::int64_t>(distance_.rows, count - r);
+                    for (std::int64_t i = 0; i < height; ++i) {
+                        const Number* results = squared.data() + i * distance_.rows;
+                        for (std::int64_t j = 0; j < width; ++j) sink(query + i, rows.row(r + j), results[j]);
+                    }
+                }
+            }
+            if constexpr (kOneByOne) {
+                for (std::int64_t query = tiled_; query < count_; ++query) {
+                    if (poll.stop()) return;
+                    rows.gather(distance_, wide_.data() + (query - tiled_) * size_, squared.data());
+                    for (std::int64_t j = 0; j < count; ++j) sink(query, rows.row(j), squared.data()[j]);
+                }
+            }
+        }
+    }
 
     const Distance& distance_;
     std::int64_t size_;

@@ -10,8 +10,9 @@
 
 namespace rsir {
 
-Status dense_topk(const Rows& queries, const std::int64_t* ids, std::int64_t q, const Rows& database, std::int64_t n,
-                  std::int64_t k, float* distances, std::int64_t* ids_out, const Context& context) {
+Status dense_topk(const Rows& queries, const std::int64_t* ids, std::int64_t q, const Rows& database,
+                  const AllowedRows& rows, std::int64_t k, float* distances, std::int64_t* ids_out,
+                  const Context& context) {
     const CanonicalDistance& distance = canonical_distance(context.isa);
     context.report(distance.isa);
 
@@ -19,7 +20,7 @@ Status dense_topk(const Rows& queries, const std::int64_t* ids, std::int64_t q, 
                           std::vector<KeySelector>& selectors, Poll& poll) {
         const DenseScan<CanonicalDistance> dense(distance, queries, ids, query,
                                                  static_cast<std::int64_t>(selectors.size()));
-        dense.run(database, first, last, poll, [&](std::int64_t j, std::int64_t row, double squared) {
+        dense.run(database, rows, first, last, poll, [&](std::int64_t j, std::int64_t row, double squared) {
             selectors[static_cast<std::size_t>(j)].push(make_key(distance_bits(squared), row));
         });
     };
@@ -31,7 +32,7 @@ Status dense_topk(const Rows& queries, const std::int64_t* ids, std::int64_t q, 
         std::transform(keys.begin(), keys.end(), out, [](Key key) { return distance_from_bits(key_distance(key)); });
         std::transform(keys.begin(), keys.end(), ids_out + place, key_id);
     };
-    return search(q, n, k, context, scan, store, dense_query_block(distance, queries.d));
+    return search(q, rows.count(), k, context, scan, store, dense_query_block(distance, queries.d));
 }
 
 }  // namespace rsir

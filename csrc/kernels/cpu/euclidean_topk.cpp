@@ -7,18 +7,20 @@
 
 namespace rsir {
 
-Status euclidean_topk(const Rows& queries, std::int64_t q, const Rows& database, std::int64_t n, const Sidecar* sidecar,
-                      std::int64_t k, float* distances, std::int64_t* ids, SearchCounts& counts,
+Status euclidean_topk(const Rows& queries, std::int64_t q, const Rows& database, const Allowed& allowed,
+                      const Sidecar* sidecar, std::int64_t k, float* distances, std::int64_t* ids, SearchCounts& counts,
                       const Context& context) {
-    if (sidecar == nullptr || k == 0 || k > n) {
+    const AllowedRows rows(allowed);
+    if (sidecar == nullptr || k == 0 || k > rows.count()) {
         counts.dense = q;
-        return dense_topk(queries, nullptr, q, database, n, k, distances, ids, context);
+        return dense_topk(queries, nullptr, q, database, rows, k, distances, ids, context);
     }
     std::vector<std::int64_t> undecided;
-    const Status status = certified_topk(queries, q, database, *sidecar, k, distances, ids, undecided, counts, context);
+    const Status status =
+        certified_topk(queries, q, database, rows, *sidecar, k, distances, ids, undecided, counts, context);
     if (status != Status::ok || undecided.empty()) return status;
-    return dense_topk(queries, undecided.data(), static_cast<std::int64_t>(undecided.size()), database, n, k, distances,
-                      ids, context);
+    return dense_topk(queries, undecided.data(), static_cast<std::int64_t>(undecided.size()), database, rows, k,
+                      distances, ids, context);
 }
 
 }  // namespace rsir

@@ -6,6 +6,7 @@
 #include <numeric>
 #include <vector>
 
+#include "kernels/cpu/hamming_topk_allowed.h"
 #include "kernels/cpu/hamming_topk_planes.h"
 #include "kernels/cpu/hamming_topk_rank.h"
 #include "kernels/cpu/hamming_topk_select.h"
@@ -18,6 +19,9 @@ constexpr std::int64_t kQueryBlock = 512;
 constexpr std::int64_t kSelectorBytes = std::int64_t{1} << 24;  // a thread
 constexpr std::int64_t kRangeCodes = std::int64_t{1} << 15;     // shorter ranges are not worth a merge
 constexpr std::int64_t kFewQueries = 3;  // whose blocks are scanned in steps, as they wait for memory
+constexpr std::int64_t kGathered = 4;    // not more than one of so many codes is copied, for memory
+constexpr std::int64_t kReadBack = 32;   // queries from which on a group of planes is sooner read back than scanned
+constexpr std::int64_t kFewRows = 128;   // one in so many rows, and as much again for each query, is sooner copied
 constexpr std::int64_t kRows = 4096;
 constexpr std::int64_t kRowBytes = std::int64_t{1} << 17;
 constexpr std::int64_t kPollPlanes = std::int64_t{1} << 20;  // vectors of 512 bits between two polls: below a ms
@@ -25,24 +29,25 @@ constexpr std::int64_t kPollPlanes = std::int64_t{1} << 20;  // vectors of 512 b
 struct Search {
     const std::uint8_t* queries;
     std::int64_t q;
-    const std::uint8_t* rows;  // null where the database is prepared
+    const std::uint8_t* rows;  // null where planes are scanned
+    bool few_rows;             // of them are allowed
     const PlaneSource& source;
-    std::int64_t k;  // at most n
+    const Allowed& allowed;
+    std::int64_t k;  // at most the allowed
 };
 
 constexpr int kFew = 6;  // up to so many of 64 codes, each is read from the counters by itself
 
 int lowest_bit(std::uint64_t x) { return __builtin_ctzll(x); }
 
-// The codes of the hits in a block whose first code is `first`.
-void offer_hits(const SlicedHit* hits, std::int64_t found, const PlaneQuery& query, std::int64_t first, std::int64_t n,
+// The codes of the hits in groups of which the first begins with the code `first`.
+void offer_hits(const SlicedHit* hits, std::int64_t found, const PlaneQuery& query, std::int64_t first,
                 CountingSelector& selector) {
     for (const SlicedHit* hit = hits; hit != hits + found; ++hit) {
         for (int word = 0; word < 8; ++word) {
             std::uint64_t mask = hit->mask[word];
             if (mask == 0) continue;
             const std::int64_t id = first + hit->group * kGroupCodes + word * 64;
-            if (n - id < 64) mask &= n > id ? ~std::uint64_t{0} >> (64 - (n - id)) : 0;
             std::uint64_t rest = mask;
             for (int i = 0; i < kFew; ++i) rest &= rest - 1;
             if (rest != 0) {
@@ -58,12 +63,17 @@ void offer_hits(const SlicedHit* hits, std::int64_t found, const PlaneQuery& que
     }
 }
 
-// A limit from the whole groups of one block: the smallest below which they have k codes.
-std::uint32_t first_limit(const std::uint8_t* block, std::int64_t whole_groups, const PlaneQuery& query,
-                          std::int64_t bits, std::int64_t k, SlicedHit* hits, const HammingKernels& kernels) {
+// A limit from the allowed codes of one block: the smallest below which they are k.
+std::uint32_t first_limit(const std::uint8_t* block, const BlockMask& mask, std::int64_t groups,
+                          const PlaneQuery& query, std::int64_t bits, std::int64_t k, SlicedHit* hits,
+                          const HammingKernels& kernels) {
     auto high = static_cast<std::uint32_t>(bits) + 1;
-    if (whole_groups * kGroupCodes < k) return high;
-    const std::int64_t found = kernels.scan(block, whole_groups, query.sliced(), hits);
+    if (groups * kGroupCodes < k) return high;
+    std::int64_t found = 0;
+    mask.each_run(0, groups, [&](std::int64_t from, std::int64_t to) {
+        found += kernels.scan(block + from * kGroupBytes, to - from, query.sliced(), mask.bits(from), hits + found);
+    });
+    if (query.count_nearer(hits, found, high, kernels) < k) return high;
     for (std::uint32_t low = 0; high - low > 1;) {
         const std::uint32_t middle = (low + high) / 2;
         (query.count_nearer(hits, found, middle, kernels) >= k ? high : low) = middle;
@@ -89,12 +99,18 @@ class Prefetcher {
         }
     }
 
-    // One of the steps in which a block is fetched.
-    void fetch(const std::uint8_t* block, std::int64_t step) const {
+    // One of the steps in which a block is fetched: those of its groups that are wanted.
+    void fetch(const std::uint8_t* block, std::uint32_t wanted, std::int64_t step) const {
         const auto planes = static_cast<std::int64_t>(planes_.size());
         for (std::int64_t i = planes * step / steps_; i < planes * (step + 1) / steps_; ++i) {
             const std::uint8_t* plane = block + planes_[static_cast<std::size_t>(i)];
-            for (std::int64_t at = 0; at < stride_; at += kGroupBytes) __builtin_prefetch(plane + at, 0, 2);
+            if (wanted == kAllGroups) {
+                for (std::int64_t at = 0; at < stride_; at += kGroupBytes) __builtin_prefetch(plane + at, 0, 2);
+            } else {
+                for (std::uint32_t rest = wanted; rest != 0; rest &= rest - 1) {
+                    __builtin_prefetch(plane + lowest_bit(rest) * kGroupBytes, 0, 2);
+                }
+            }
         }
         asm volatile("");  // GCC takes a function that only prefetches for one without effect, and drops the call
     }
@@ -128,9 +144,24 @@ void scan_blocks(const Search& search, std::int64_t first_query, std::vector<Cou
     const auto hits = std::make_unique<SlicedHit[]>(kBlockGroups);
     PlaneSource::Scratch scratch;
     std::int64_t work = 0;
-    for (std::int64_t b = first; b < last; ++b) {
-        const std::uint8_t* block = search.source.block(b, scratch);
-        const std::uint8_t* next = search.source.is_prepared() && b + 1 < last ? block + layout.block_bytes() : nullptr;
+    // The first block from b on that has an allowed code; last if none has.
+    const auto find = [&](std::int64_t b, BlockMask& mask) {
+        for (; b < last; ++b) {
+            mask.read(search.allowed, layout, b);
+            if (mask.groups() != 0) break;
+        }
+        return b;
+    };
+    BlockMask masks[2];
+    int turn = 0;
+    bool is_first = true;
+    for (std::int64_t b = find(first, masks[0]), next = b; b < last; b = next, turn ^= 1, is_first = false) {
+        const BlockMask& mask = masks[turn];
+        BlockMask& next_mask = masks[turn ^ 1];
+        next = find(b + 1, next_mask);
+        const std::uint8_t* block = search.source.block(b, mask.groups(), scratch);
+        const std::uint8_t* next_block =
+            search.source.is_prepared() && next < last ? block + (next - b) * layout.block_bytes() : nullptr;
         const std::int64_t groups = layout.groups_of(b), first_code = b * layout.block_codes();
         for (std::int64_t i = 0; i < count; ++i) {
             PlaneQuery& query = queries[order[static_cast<std::size_t>(i)]];
@@ -139,20 +170,23 @@ void scan_blocks(const Search& search, std::int64_t first_query, std::vector<Cou
                 work = 0;
                 if (poll.stop()) return;
             }
-            if (b == first) {
-                const std::int64_t whole = std::min(groups, (layout.n - first_code) / kGroupCodes);
-                selector.set_limit(first_limit(block, whole, query, layout.bits, search.k, hits.get(), kernels));
+            if (is_first) {
+                selector.set_limit(first_limit(block, mask, groups, query, layout.bits, search.k, hits.get(), kernels));
                 query.set_limit(selector.limit());
             }
             for (std::int64_t step = 0; step < query_steps; ++step) {
-                if (next != nullptr) prefetcher.fetch(next, i * query_steps + step);
-                const std::int64_t from = step * step_groups, to = std::min(from + step_groups, groups);
-                if (from >= to || selector.limit() == 0) continue;
-                const std::int64_t found =
-                    kernels.scan(block + from * kGroupBytes, to - from, query.sliced(), hits.get());
-                if (found == 0) continue;
-                offer_hits(hits.get(), found, query, first_code + from * kGroupCodes, layout.n, selector);
-                query.set_limit(selector.limit());
+                if (next_block != nullptr) {
+                    prefetcher.fetch(next_block, next_mask.groups(), i * query_steps + step);
+                }
+                const std::int64_t begin = step * step_groups, end = std::min(begin + step_groups, groups);
+                mask.each_run(begin, end, [&](std::int64_t from, std::int64_t to) {
+                    if (selector.limit() == 0) return;
+                    const std::int64_t found = kernels.scan(block + from * kGroupBytes, to - from, query.sliced(),
+                                                            mask.bits(from), hits.get());
+                    if (found == 0) return;
+                    offer_hits(hits.get(), found, query, first_code + from * kGroupCodes, selector);
+                    query.set_limit(selector.limit());
+                });
             }
         }
     }
@@ -168,11 +202,45 @@ void scan_rows(const Search& search, std::int64_t first_query, std::vector<Count
     std::int64_t count = std::min<std::int64_t>(256, most);  // short steps while the limit is falling fast
     for (std::int64_t row = first; row < last && !poll.stop(); row += count, count = std::min(2 * count, most)) {
         count = std::min(count, last - row);
+        if (!any_allowed(search.allowed, row, row + count)) continue;
         const std::uint8_t* query = search.queries + first_query * bytes;
         for (CountingSelector& selector : selectors) {
             const std::int64_t found = search.source.kernels().scan_rows(query, search.rows + row * bytes, count,
                                                                          layout.bits, selector.limit(), hits.get());
-            for (std::int64_t i = 0; i < found; ++i) selector.offer(hits[i].distance, row + hits[i].row);
+            for (const RowHit* hit = hits.get(); hit != hits.get() + found; ++hit) {
+                if (search.allowed.has(row + hit->row)) selector.offer(hit->distance, row + hit->row);
+            }
+            query += bytes;
+        }
+    }
+}
+
+// The same where few of the rows are allowed: they are copied side by side, some at a time.
+void scan_few_rows(const Search& search, std::int64_t first_query, std::vector<CountingSelector>& selectors,
+                   std::int64_t first, std::int64_t last, Poll& poll) {
+    const PlaneLayout& layout = search.source.layout();
+    const std::int64_t bytes = (layout.bits + 7) / 8;
+    const std::int64_t most = std::clamp<std::int64_t>(kRowBytes / std::max<std::int64_t>(1, bytes), 64, kRows);
+    const Allowed allowed = search.allowed.part(first, last - first);
+    std::vector<std::uint32_t> ids(static_cast<std::size_t>(most));
+    std::vector<std::uint8_t> codes(static_cast<std::size_t>(most * bytes));
+    const auto hits = std::make_unique<RowHit[]>(static_cast<std::size_t>(most));
+    std::int64_t step = std::min<std::int64_t>(256, most);
+    for (std::int64_t row = 0; row < allowed.n && !poll.stop(); step = std::min(2 * step, most)) {
+        std::int64_t count = 0;
+        for (; row < allowed.n && count + 64 <= step; row += 64) {
+            for (std::uint64_t word = allowed.word(row); word != 0; word &= word - 1) {
+                ids[static_cast<std::size_t>(count++)] = static_cast<std::uint32_t>(first + row + lowest_bit(word));
+            }
+        }
+        search.source.codes(ids.data(), count, codes.data());
+        const std::uint8_t* query = search.queries + first_query * bytes;
+        for (CountingSelector& selector : selectors) {
+            const std::int64_t found = search.source.kernels().scan_rows(query, codes.data(), count, layout.bits,
+                                                                         selector.limit(), hits.get());
+            for (const RowHit* hit = hits.get(); hit != hits.get() + found; ++hit) {
+                selector.offer(hit->distance, ids[hit->row]);
+            }
             query += bytes;
         }
     }
@@ -192,8 +260,7 @@ Status select(const Search& search, std::int64_t k, std::int32_t* distances, std
               const Context& context) {
     const PlaneLayout& layout = search.source.layout();
     const std::int64_t threads = std::max(1, context.threads);
-    const bool by_rows =
-        search.rows != nullptr && (layout.bits == 0 || search.q <= search.source.kernels().row_queries(layout.bits));
+    const bool by_rows = search.rows != nullptr;
     const std::int64_t unit = by_rows ? 1 : layout.block_codes();
     const std::int64_t units = by_rows ? layout.n : layout.blocks;
     const std::int64_t ranges = std::clamp<std::int64_t>(layout.n / kRangeCodes, 1, std::min(threads, units));
@@ -211,7 +278,9 @@ Status select(const Search& search, std::int64_t k, std::int32_t* distances, std
         const std::int64_t codes = std::min(last * unit, layout.n) - first * unit;
         std::vector<CountingSelector> selectors(static_cast<std::size_t>(std::min(block, search.q - query)),
                                                 CountingSelector(std::min(search.k, codes), layout.bits));
-        if (by_rows) {
+        if (search.few_rows) {
+            scan_few_rows(search, query, selectors, first, last, poll);
+        } else if (by_rows) {
             scan_rows(search, query, selectors, first, last, poll);
         } else {
             scan_blocks(search, query, selectors, first, last, poll);
@@ -242,34 +311,68 @@ Status select(const Search& search, std::int64_t k, std::int32_t* distances, std
 }
 
 Status run(const std::uint8_t* queries, std::int64_t q, const std::uint8_t* planes, const std::uint8_t* rows,
-           std::int64_t n, std::int64_t bits, std::int64_t k, std::int32_t* distances, std::int64_t* ids,
+           const Allowed& allowed, std::int64_t bits, std::int64_t k, std::int32_t* distances, std::int64_t* ids,
+           const Context& context);
+
+// The search of the m allowed codes of a source, copied one after the other. Their order is that of their ids, so ties
+// are decided alike.
+Status search_gathered(const std::uint8_t* queries, std::int64_t q, const PlaneSource& source, const Allowed& allowed,
+                       std::int64_t m, std::int64_t k, std::int32_t* distances, std::int64_t* ids,
+                       const Context& context) {
+    const std::int64_t bits = source.layout().bits;
+    std::vector<std::uint32_t> numbers;
+    Status status = allowed_ids(allowed, m, numbers, context);
+    if (status != Status::ok) return status;
+    const std::unique_ptr<std::uint8_t[]> codes(new std::uint8_t[static_cast<std::size_t>(m * ((bits + 7) / 8))]);
+    status = gather_codes(source, numbers, codes.get(), context);
+    if (status != Status::ok) return status;
+    status = run(queries, q, nullptr, codes.get(), {nullptr, 0, m}, bits, k, distances, ids, context);
+    if (status != Status::ok) return status;
+    return parallel_for(context, q, [&](std::int64_t query, Poll&) {
+        for (std::int64_t* id = ids + query * k; id != ids + (query + 1) * k && *id >= 0; ++id) {
+            *id = numbers[static_cast<std::size_t>(*id)];
+        }
+    });
+}
+
+Status run(const std::uint8_t* queries, std::int64_t q, const std::uint8_t* planes, const std::uint8_t* rows,
+           const Allowed& allowed, std::int64_t bits, std::int64_t k, std::int32_t* distances, std::int64_t* ids,
            const Context& context) {
-    const PlaneLayout layout(n, bits);
+    const PlaneLayout layout(allowed.n, bits);
     const PlaneSource source(layout, planes, rows, hamming_kernels(context.isa));
     context.report(source.kernels().isa);
     if (q == 0 || k == 0) return Status::ok;
-    const std::int64_t depth = std::min(k, n);
+    std::int64_t m = 0;
+    const Status status = count_allowed(allowed, m, context);
+    if (status != Status::ok) return status;
+    const std::int64_t depth = std::min(k, m);
     if (depth == 0) {
         std::fill_n(distances, q * k, std::numeric_limits<std::int32_t>::max());
         std::fill_n(ids, q * k, std::int64_t{-1});
         return Status::ok;
     }
-    if (bits > 0 && depth >= n / kRankFraction) return rank_codes(queries, q, source, k, distances, ids, context);
-    return select({queries, q, rows, source, depth}, k, distances, ids, context);
+    const bool ranks = bits > 0 && depth >= m / kRankFraction;
+    const bool by_rows = rows != nullptr && !ranks && (bits == 0 || q <= source.kernels().row_queries(bits));
+    if (!by_rows && kGathered * m <= layout.n && (rows != nullptr || ranks || q >= kReadBack)) {
+        return search_gathered(queries, q, source, allowed, m, k, distances, ids, context);
+    }
+    if (ranks) return rank_codes(queries, q, source, allowed, m, k, distances, ids, context);
+    const bool few_rows = by_rows && kFewRows * m <= layout.n * (q + 1);
+    return select({queries, q, by_rows ? rows : nullptr, few_rows, source, allowed, depth}, k, distances, ids, context);
 }
 
 }  // namespace
 
 Status hamming_topk(const std::uint8_t* queries, std::int64_t q, const std::uint8_t* database, std::int64_t n,
-                    std::int64_t bits, std::int64_t k, std::int32_t* distances, std::int64_t* ids,
-                    const Context& context) {
-    return run(queries, q, nullptr, database, n, bits, k, distances, ids, context);
+                    std::int64_t bits, const Allowed& allowed, std::int64_t k, std::int32_t* distances,
+                    std::int64_t* ids, const Context& context) {
+    return run(queries, q, nullptr, database, {allowed.bits, allowed.first, n}, bits, k, distances, ids, context);
 }
 
 Status hamming_topk_prepared(const std::uint8_t* queries, std::int64_t q, const std::uint8_t* planes, std::int64_t n,
-                             std::int64_t bits, std::int64_t k, std::int32_t* distances, std::int64_t* ids,
-                             const Context& context) {
-    return run(queries, q, planes, nullptr, n, bits, k, distances, ids, context);
+                             std::int64_t bits, const Allowed& allowed, std::int64_t k, std::int32_t* distances,
+                             std::int64_t* ids, const Context& context) {
+    return run(queries, q, planes, nullptr, {allowed.bits, allowed.first, n}, bits, k, distances, ids, context);
 }
 
 }  // namespace rsir

@@ -23,7 +23,7 @@ struct SlicedQuery {
     std::uint32_t negate = 0;
 };
 
-// A group that holds codes nearer than the limit. Word i of a mask or plane is codes 64 i to 64 i + 63.
+// A group that holds allowed codes nearer than the limit. Word i of a mask or plane is codes 64 i to 64 i + 63.
 struct SlicedHit {
     std::int64_t group;
     std::uint64_t mask[8];
@@ -37,10 +37,13 @@ struct RowHit {
 
 struct HammingKernels {
     const char* isa;
-    // Writes one entry for every group of a block that has a code nearer than the limit; returns their number.
-    std::int64_t (*scan)(const std::uint8_t* block, std::int64_t groups, const SlicedQuery& query, SlicedHit* hits);
-    // Codes among the hits with v >= t, where zeros[] is the test as in SlicedQuery.
-    std::int64_t (*count)(const SlicedHit* hits, std::int64_t hit_count, int levels, const std::uint32_t* zeros);
+    // Writes one entry for every group of a block that has an allowed code nearer than the limit; returns their number.
+    // allowed: a bit for each code, the lowest of a byte first; null where all are.
+    std::int64_t (*scan)(const std::uint8_t* block, std::int64_t groups, const SlicedQuery& query,
+                         const std::uint8_t* allowed, SlicedHit* hits);
+    // Codes in the masks of the hits that pass the test of zeros[] and negate, which are as in SlicedQuery.
+    std::int64_t (*count)(const SlicedHit* hits, std::int64_t hit_count, int levels, const std::uint32_t* zeros,
+                          std::uint32_t negate);
     // 64 bits of 512 codes, words[64][8] with code 64 i + r in words[r][i], become 64 planes of 64 bytes; destroys
     // words.
     void (*transpose)(std::uint64_t* words, std::uint8_t* planes, std::int64_t stride);

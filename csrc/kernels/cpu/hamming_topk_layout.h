@@ -14,7 +14,8 @@ namespace rsir {
 constexpr std::int64_t kGroupCodes = 512;
 constexpr std::int64_t kGroupBytes = kGroupCodes / 8;
 constexpr std::int64_t kBlockGroups = 8;
-constexpr int kMaxLevels = 16;  // codes of at most 65535 bits
+constexpr std::uint32_t kAllGroups = (1u << kBlockGroups) - 1;  // of a block, a bit for each
+constexpr int kMaxLevels = 16;                                  // codes of at most 65535 bits
 
 struct PlaneLayout {
     std::int64_t n;

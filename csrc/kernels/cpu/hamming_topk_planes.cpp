@@ -28,17 +28,52 @@ std::uint64_t transpose_bytes(std::uint64_t x) {
 
 const HammingKernels& hamming_kernels(Isa isa) { return RSIR_BY_ISA(isa, hamming_kernels); }
 
-const std::uint8_t* PlaneSource::block(std::int64_t number, Scratch& scratch) const {
+const std::uint8_t* PlaneSource::block(std::int64_t number, std::uint32_t wanted, Scratch& scratch) const {
     if (planes_ != nullptr) return planes_ + number * layout_.block_bytes();
     scratch.block.resize(static_cast<std::size_t>(layout_.block_bytes()) + kGroupBytes);
     auto address = reinterpret_cast<std::uintptr_t>(scratch.block.data());
     address = (address + kGroupBytes - 1) / kGroupBytes * kGroupBytes;
     auto* block = reinterpret_cast<std::uint8_t*>(address);
-    make(number, block);
+    make(number, wanted, block);
     return block;
 }
 
-void PlaneSource::make(std::int64_t number, std::uint8_t* block) const {
+void PlaneSource::codes(const std::uint32_t* numbers, std::int64_t count, std::uint8_t* rows) const {
+    const std::int64_t bytes = (layout_.bits + 7) / 8, stride = layout_.stride;
+    if (planes_ == nullptr) {
+        for (std::int64_t i = 0; i < count; ++i) __builtin_prefetch(rows_ + numbers[i] * bytes);
+        for (std::int64_t i = 0; i < count; ++i) {
+            std::memcpy(rows + i * bytes, rows_ + numbers[i] * bytes, static_cast<std::size_t>(bytes));
+        }
+        return;
+    }
+    const std::int64_t block = numbers[0] / layout_.block_codes();
+    const std::int64_t at = numbers[0] % layout_.block_codes() / kGroupCodes * kGroupBytes;
+    const std::uint8_t* planes = planes_ + block * layout_.block_bytes() + layout_.levels * stride + at;
+    alignas(64) std::uint64_t words[kGroupCodes];
+    for (std::int64_t bit = 0; bit < layout_.bits; bit += 64) {
+        // Transposing 64 planes of 64 codes gives back the codes.
+        const std::int64_t there = std::min<std::int64_t>(64, layout_.bits - bit);
+        if (there < 64) std::memset(words, 0, sizeof words);
+        for (std::int64_t i = 0; i < there; ++i) std::memcpy(words + i * 8, planes + (bit + i) * stride, kGroupBytes);
+        kernels_.transpose(words, reinterpret_cast<std::uint8_t*>(words), kGroupBytes);
+        const std::int64_t width = std::min<std::int64_t>(8, bytes - bit / 8);
+        for (std::int64_t i = 0; i < count; ++i) {
+            const std::int64_t code = numbers[i] % kGroupCodes;
+            std::memcpy(rows + i * bytes + bit / 8, words + code % 64 * 8 + code / 64, static_cast<std::size_t>(width));
+        }
+    }
+}
+
+void PlaneSource::fetch(std::int64_t number) const {
+    const std::int64_t at = number % layout_.block_codes() / kGroupCodes * kGroupBytes;
+    const std::uint8_t* group = planes_ + number / layout_.block_codes() * layout_.block_bytes() + at;
+    for (std::int64_t plane = layout_.levels; plane < layout_.planes; ++plane) {
+        __builtin_prefetch(group + plane * layout_.stride, 0, 2);
+    }
+}
+
+void PlaneSource::make(std::int64_t number, std::uint32_t wanted, std::uint8_t* block) const {
     constexpr std::int64_t kWordBits = 64;
     const std::int64_t bytes = (layout_.bits + 7) / 8, stride = layout_.stride;
     const std::int64_t groups = layout_.groups_of(number);
@@ -57,6 +92,7 @@ void PlaneSource::make(std::int64_t number, std::uint8_t* block) const {
     alignas(64) std::uint64_t words[kGroupCodes];
     alignas(64) std::uint8_t last[kWordBits * kGroupBytes];
     for (std::int64_t group = 0; group < groups; ++group) {
+        if ((wanted >> group & 1) == 0) continue;
         const std::int64_t first = number * layout_.block_codes() + group * kGroupCodes;
         const std::int64_t count = std::min(kGroupCodes, layout_.n - first);
         std::uint8_t* out = block + group * kGroupBytes;
@@ -119,8 +155,7 @@ std::int64_t PlaneQuery::count_nearer(const SlicedHit* hits, std::int64_t found,
                                       const HammingKernels& kernels) const {
     std::uint32_t zeros[kMaxLevels + 1], negate;
     set_threshold(limit, zeros, negate);
-    const std::int64_t count = kernels.count(hits, found, query_.levels, zeros);
-    return negate ? found * kGroupCodes - count : count;
+    return kernels.count(hits, found, query_.levels, zeros, negate);
 }
 
 void PlaneQuery::distances(const SlicedHit& hit, int word, std::uint16_t* out) const {
@@ -159,7 +194,7 @@ Status hamming_prepare(const std::uint8_t* database, std::int64_t n, std::int64_
     const std::int64_t chunk = std::max<std::int64_t>(1, kTaskBytes / layout.block_bytes());
     return parallel_for(context, (layout.blocks + chunk - 1) / chunk, [&](std::int64_t task, Poll& poll) {
         for (std::int64_t b = task * chunk; b < std::min((task + 1) * chunk, layout.blocks) && !poll.stop(); ++b) {
-            source.make(b, planes + b * layout.block_bytes());
+            source.make(b, kAllGroups, planes + b * layout.block_bytes());
         }
     });
 }

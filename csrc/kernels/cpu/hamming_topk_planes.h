@@ -23,14 +23,21 @@ class PlaneSource {
     const HammingKernels& kernels() const { return kernels_; }
     bool is_prepared() const { return planes_ != nullptr; }
 
+    // Writes the codes of increasing numbers, which must lie in one group if the database is prepared, as rows.
+    void codes(const std::uint32_t* numbers, std::int64_t count, std::uint8_t* rows) const;
+
+    // Asks for the group of a prepared database in which a code lies.
+    void fetch(std::int64_t number) const;
+
     // What one thread needs to ask for blocks.
     struct Scratch {
         std::vector<std::uint8_t> block;
     };
-    const std::uint8_t* block(std::int64_t number, Scratch& scratch) const;
+    // The groups that are not wanted (bit i: group i) may hold anything.
+    const std::uint8_t* block(std::int64_t number, std::uint32_t wanted, Scratch& scratch) const;
 
-    // Writes block `number` made from the rows.
-    void make(std::int64_t number, std::uint8_t* block) const;
+    // Writes the wanted groups of block `number` made from the rows.
+    void make(std::int64_t number, std::uint32_t wanted, std::uint8_t* block) const;
 
   private:
     const PlaneLayout& layout_;
@@ -50,7 +57,7 @@ class PlaneQuery {
     std::int64_t listed() const { return query_.count; }
     void set_limit(std::uint32_t limit) { set_threshold(limit, query_.threshold_zeros, query_.negate); }
 
-    // The codes of the hits that are nearer than `limit`.
+    // The codes in the masks of the hits that are nearer than `limit`.
     std::int64_t count_nearer(const SlicedHit* hits, std::int64_t found, std::uint32_t limit,
                               const HammingKernels& kernels) const;
 

@@ -14,30 +14,40 @@ namespace {
 constexpr std::int64_t kWaveBytes = std::int64_t{1} << 26;
 constexpr std::int64_t kPollCodes = std::int64_t{1} << 18;
 
-// All distances of some queries to blocks [first, last), to out[query][code], rows of `width`.
+// All distances of some queries to the allowed codes of blocks [first, last), to out[query][code], rows of `width`.
 void all_distances(const std::vector<PlaneQuery>& queries, std::int64_t first_query, std::int64_t last_query,
-                   const PlaneSource& source, std::int64_t first, std::int64_t last, std::uint16_t* out,
-                   std::int64_t width, Poll& poll) {
+                   const PlaneSource& source, const Allowed& allowed, std::int64_t first, std::int64_t last,
+                   std::uint16_t* out, std::int64_t width, Poll& poll) {
     const PlaneLayout& layout = source.layout();
     const auto hits = std::make_unique<SlicedHit[]>(kBlockGroups);
     PlaneSource::Scratch scratch;
+    BlockMask mask;
     for (std::int64_t b = first; b < last; ++b) {
-        const std::uint8_t* block = source.block(b, scratch);
+        mask.read(allowed, layout, b);
+        if (mask.groups() == 0) continue;
+        const std::uint8_t* block = source.block(b, mask.groups(), scratch);
         for (std::int64_t query = first_query; query < last_query && !poll.stop(); ++query) {
             const PlaneQuery& asked = queries[static_cast<std::size_t>(query)];
-            // Its limit is beyond every distance: each group is a hit.
-            const std::int64_t found = source.kernels().scan(block, layout.groups_of(b), asked.sliced(), hits.get());
-            for (std::int64_t i = 0; i < found; ++i) {
-                std::uint16_t* to = out + query * width + b * layout.block_codes() + hits[i].group * kGroupCodes;
-                for (int word = 0; word < 8; ++word) asked.distances(hits[i], word, to + 64 * word);
-            }
+            mask.each_run(0, layout.groups_of(b), [&](std::int64_t from, std::int64_t to) {
+                // Its limit is beyond every distance: each group is a hit.
+                const std::int64_t found = source.kernels().scan(block + from * kGroupBytes, to - from, asked.sliced(),
+                                                                 mask.bits(from), hits.get());
+                std::uint16_t* of_run = out + query * width + b * layout.block_codes() + from * kGroupCodes;
+                for (const SlicedHit* hit = hits.get(); hit != hits.get() + found; ++hit) {
+                    for (int word = 0; word < 8; ++word) {
+                        if (hit->mask[word] == 0) continue;
+                        asked.distances(*hit, word, of_run + hit->group * kGroupCodes + 64 * word);
+                    }
+                }
+            });
         }
         if (poll.stop()) return;
     }
 }
 
-void counting_sort(const std::uint16_t* found, std::int64_t n, std::int64_t bits, std::int64_t k,
-                   std::int32_t* distances, std::int64_t* ids, Poll& poll) {
+// Of n codes in the order of their numbers, which are 0, 1, ... if none are given.
+void counting_sort(const std::uint16_t* found, const std::uint32_t* numbers, std::int64_t n, std::int64_t bits,
+                   std::int64_t k, std::int32_t* distances, std::int64_t* ids, Poll& poll) {
     // Two counts by turns: the same distance often comes twice running, and each count would wait for the last.
     std::vector<std::int64_t> start(static_cast<std::size_t>(bits) + 1), odd(start);
     for (std::int64_t i = 0; i + 1 < n; i += 2) {
@@ -54,9 +64,9 @@ void counting_sort(const std::uint16_t* found, std::int64_t n, std::int64_t bits
         sum += count;
     }
     for (std::int64_t first = 0; first < n && !poll.stop(); first += kPollCodes) {
-        for (std::int64_t id = first; id < std::min(first + kPollCodes, n); ++id) {
-            const std::int64_t slot = start[found[id]]++;
-            if (slot < k) ids[slot] = id;
+        for (std::int64_t i = first; i < std::min(first + kPollCodes, n); ++i) {
+            const std::int64_t slot = start[found[i]]++;
+            if (slot < k) ids[slot] = numbers == nullptr ? i : numbers[i];
         }
     }
     if (n < k) {
@@ -67,12 +77,17 @@ void counting_sort(const std::uint16_t* found, std::int64_t n, std::int64_t bits
 
 }  // namespace
 
-Status rank_codes(const std::uint8_t* queries, std::int64_t q, const PlaneSource& source, std::int64_t k,
-                  std::int32_t* distances, std::int64_t* ids, const Context& context) {
+Status rank_codes(const std::uint8_t* queries, std::int64_t q, const PlaneSource& source, const Allowed& allowed,
+                  std::int64_t m, std::int64_t k, std::int32_t* distances, std::int64_t* ids, const Context& context) {
     const PlaneLayout& layout = source.layout();
     const std::int64_t bytes = (layout.bits + 7) / 8, width = layout.blocks * layout.block_codes();
     const std::int64_t wave = std::clamp<std::int64_t>(kWaveBytes / (2 * width + 4 * layout.bits), 1, q);
     const std::int64_t threads = std::max(1, context.threads);
+    std::vector<std::uint32_t> numbers;
+    if (m < layout.n) {
+        const Status status = allowed_ids(allowed, m, numbers, context);
+        if (status != Status::ok) return status;
+    }
     const auto found = std::make_unique<std::uint16_t[]>(static_cast<std::size_t>(wave * width));
     for (std::int64_t first = 0; first < q; first += wave) {
         const std::int64_t count = std::min(wave, q - first);
@@ -83,14 +98,16 @@ Status rank_codes(const std::uint8_t* queries, std::int64_t q, const PlaneSource
         const std::int64_t parts = std::clamp<std::int64_t>(4 * threads / ranges, 1, count);
         Status status = parallel_for(context, parts * ranges, [&](std::int64_t task, Poll& poll) {
             const std::int64_t part = task / ranges, range = task % ranges;
-            all_distances(asked, count * part / parts, count * (part + 1) / parts, source,
+            all_distances(asked, count * part / parts, count * (part + 1) / parts, source, allowed,
                           layout.blocks * range / ranges, layout.blocks * (range + 1) / ranges, found.get(), width,
                           poll);
         });
         if (status != Status::ok) return status;
         status = parallel_for(context, count, [&](std::int64_t query, Poll& poll) {
-            counting_sort(found.get() + query * width, layout.n, layout.bits, k, distances + (first + query) * k,
-                          ids + (first + query) * k, poll);
+            std::uint16_t* own = found.get() + query * width;
+            for (std::size_t i = 0; i < numbers.size(); ++i) own[i] = own[numbers[i]];  // never one already written
+            counting_sort(own, m < layout.n ? numbers.data() : nullptr, m, layout.bits, k,
+                          distances + (first + query) * k, ids + (first + query) * k, poll);
         });
         if (status != Status::ok) return status;
     }

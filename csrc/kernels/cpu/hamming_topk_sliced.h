@@ -149,14 +149,15 @@ __attribute__((noinline)) std::int64_t record(std::int64_t at, typename V::Bits 
     return found;
 }
 
-template <class V, int High>
+template <class V, int High, bool kMasked>
 std::int64_t scan_bytes(const std::uint8_t* block, std::int64_t first, std::int64_t last, const SlicedQuery& query,
-                        SlicedHit* hits, std::int64_t found) {
+                        const std::uint8_t* allowed, SlicedHit* hits, std::int64_t found) {
     const typename V::Bits negate = V::fill(query.negate);
     for (std::int64_t at = first; at < last; at += V::kBytes) {
         typename V::Bits v[High + 5];
         sum_planes<V, High>(block + at, query, true, v);
-        const typename V::Bits near = V::exclusive_or(at_least<V, High + 5>(v, query.threshold_zeros), negate);
+        typename V::Bits near = V::exclusive_or(at_least<V, High + 5>(v, query.threshold_zeros), negate);
+        if (kMasked) near = V::majority(near, V::load(allowed + at), V::zero());  // both
         if (__builtin_expect(V::any(near), 0)) {
             typename V::Bits copy[High + 5];  // so that v itself stays in registers
             for (int i = 0; i < High + 5; ++i) copy[i] = v[i];
@@ -166,36 +167,46 @@ std::int64_t scan_bytes(const std::uint8_t* block, std::int64_t first, std::int6
     return found;
 }
 
-template <class V, int High>
-std::int64_t scan_groups(const std::uint8_t* block, std::int64_t groups, const SlicedQuery& query, SlicedHit* hits) {
+template <class V, int High, bool kMasked>
+std::int64_t scan_groups(const std::uint8_t* block, std::int64_t groups, const SlicedQuery& query,
+                         const std::uint8_t* allowed, SlicedHit* hits) {
     const std::int64_t bytes = groups * kGroupBytes;
-    if (!V::kPaired) return scan_bytes<V, High>(block, 0, bytes, query, hits, 0);
+    if (!V::kPaired) return scan_bytes<V, High, kMasked>(block, 0, bytes, query, allowed, hits, 0);
     const std::int64_t paired = bytes / Pair<V>::kBytes * Pair<V>::kBytes;
-    const std::int64_t found = scan_bytes<Pair<V>, High>(block, 0, paired, query, hits, 0);
-    return scan_bytes<V, High>(block, paired, bytes, query, hits, found);
+    const std::int64_t found = scan_bytes<Pair<V>, High, kMasked>(block, 0, paired, query, allowed, hits, 0);
+    return scan_bytes<V, High, kMasked>(block, paired, bytes, query, allowed, hits, found);
 }
 
-template <class V>
-std::int64_t scan_planes(const std::uint8_t* block, std::int64_t groups, const SlicedQuery& query, SlicedHit* hits) {
+template <class V, bool kMasked>
+std::int64_t scan_by_levels(const std::uint8_t* block, std::int64_t groups, const SlicedQuery& query,
+                            const std::uint8_t* allowed, SlicedHit* hits) {
     switch (query.levels) {
         case 7:
-            return scan_groups<V, 3>(block, groups, query, hits);
+            return scan_groups<V, 3, kMasked>(block, groups, query, allowed, hits);
         case 8:
-            return scan_groups<V, 4>(block, groups, query, hits);
+            return scan_groups<V, 4, kMasked>(block, groups, query, allowed, hits);
         case 9:
-            return scan_groups<V, 5>(block, groups, query, hits);
+            return scan_groups<V, 5, kMasked>(block, groups, query, allowed, hits);
         case 10:
-            return scan_groups<V, 6>(block, groups, query, hits);
+            return scan_groups<V, 6, kMasked>(block, groups, query, allowed, hits);
         case 11:
-            return scan_groups<V, 7>(block, groups, query, hits);
+            return scan_groups<V, 7, kMasked>(block, groups, query, allowed, hits);
         default:
-            return query.levels < 7 ? scan_groups<V, 2>(block, groups, query, hits)
-                                    : scan_groups<V, kMaxLevels - 4>(block, groups, query, hits);
+            return query.levels < 7 ? scan_groups<V, 2, kMasked>(block, groups, query, allowed, hits)
+                                    : scan_groups<V, kMaxLevels - 4, kMasked>(block, groups, query, allowed, hits);
     }
 }
 
 template <class V>
-std::int64_t count_hits(const SlicedHit* hits, std::int64_t hit_count, int levels, const std::uint32_t* zeros) {
+std::int64_t scan_planes(const std::uint8_t* block, std::int64_t groups, const SlicedQuery& query,
+                         const std::uint8_t* allowed, SlicedHit* hits) {
+    return allowed == nullptr ? scan_by_levels<V, false>(block, groups, query, allowed, hits)
+                              : scan_by_levels<V, true>(block, groups, query, allowed, hits);
+}
+
+template <class V>
+std::int64_t count_hits(const SlicedHit* hits, std::int64_t hit_count, int levels, const std::uint32_t* zeros,
+                        std::uint32_t negate) {
     std::int64_t found = 0;
     for (const SlicedHit* hit = hits; hit != hits + hit_count; ++hit) {
         for (std::int64_t word = 0; word < 8; word += V::kBytes / 8) {
@@ -203,6 +214,7 @@ std::int64_t count_hits(const SlicedHit* hits, std::int64_t hit_count, int level
             for (int i = 0; i <= levels; ++i) {
                 result = V::majority(V::load(hit->v[i] + word), V::fill(zeros[i]), result);
             }
+            result = V::majority(V::exclusive_or(result, V::fill(negate)), V::load(hit->mask + word), V::zero());
             std::uint64_t words[V::kBytes / 8];
             V::store(words, result);
             for (const std::uint64_t bits : words) found += __builtin_popcountll(bits);

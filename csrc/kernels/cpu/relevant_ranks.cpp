@@ -15,14 +15,19 @@ namespace {
 constexpr std::int64_t kBlockDistances = std::int64_t{1} << 22;  // 16 MiB a thread
 constexpr std::int64_t kPollElements = std::int64_t{1} << 20;
 
-// One query: where its relevant items and its own stand among all n.
+// One query: where its relevant items and its own stand among all allowed rows.
 class Query {
   public:
-    // relevant [count] increasing; self null: no own item. The answers go to ranks [count] and *self_rank.
+    // relevant [count] increasing; self null or -1: no own item. The answers go to ranks [count] and *self_rank.
     Query(const std::int64_t* relevant, std::int64_t count, const std::int64_t* self, std::int64_t* ranks,
           std::int64_t* self_rank)
         : marked_(relevant, relevant + count), self_(self), ranks_(ranks), self_rank_(self_rank) {
         if (self == nullptr) return;
+        if (*self < 0) {
+            *self_rank = 0;
+            self_ = nullptr;
+            return;
+        }
         const auto place = std::lower_bound(marked_.begin(), marked_.end(), *self);
         self_is_relevant_ = place != marked_.end() && *place == *self;
         if (!self_is_relevant_) marked_.insert(place, *self);
@@ -31,9 +36,24 @@ class Query {
     // The items whose ranks are wanted, increasing.
     const std::vector<std::int64_t>& marked() const { return marked_; }
 
-    // Calls body(id) for every other item below n.
+    // Calls body(id) for every other allowed row.
     template <class Body>
-    void for_others(std::int64_t n, const Body& body) const {
+    void for_others(const AllowedRows& rows, const Body& body) const {
+        const std::int64_t n = rows.bits().n;
+        if (!rows.all()) {
+            std::size_t mark = 0;
+            for (std::int64_t row = 0; row < n; row += 64) {
+                for (std::uint64_t word = rows.bits().word(row); word != 0; word &= word - 1) {
+                    const std::int64_t id = row + __builtin_ctzll(word);
+                    if (mark < marked_.size() && marked_[mark] == id) {
+                        ++mark;
+                    } else {
+                        body(id);
+                    }
+                }
+            }
+            return;
+        }
         std::int64_t id = 0;
         for (const std::int64_t mark : marked_) {
             for (; id < mark; ++id) body(id);
@@ -65,7 +85,8 @@ class Query {
 struct Operands {
     Rows queries;
     Rows database;
-    std::int64_t n;
+    const AllowedRows& rows;
+    std::int64_t n;  // of all rows: a distance has the place of its row
     const CanonicalDistance& canonical;
     const SingleDistance& single;
 };
@@ -75,9 +96,10 @@ void rank_dense(const Operands& operands, std::int64_t first, const std::vector<
     const std::int64_t n = operands.n, count = static_cast<std::int64_t>(block.size());
     std::vector<std::uint32_t> distances(static_cast<std::size_t>(count * n));
     DenseScan<CanonicalDistance>(operands.canonical, operands.queries, nullptr, first, count)
-        .run(operands.database, 0, n, poll, [&](std::int64_t j, std::int64_t row, double squared) {
-            distances[static_cast<std::size_t>(j * n + row)] = distance_bits(squared);
-        });
+        .run(operands.database, operands.rows, 0, operands.rows.count(), poll,
+             [&](std::int64_t j, std::int64_t row, double squared) {
+                 distances[static_cast<std::size_t>(j * n + row)] = distance_bits(squared);
+             });
     for (std::int64_t j = 0; j < count && !poll.stop(); ++j) {
         const Query& query = block[static_cast<std::size_t>(j)];
         const std::uint32_t* own = distances.data() + j * n;
@@ -85,7 +107,7 @@ void rank_dense(const Operands& operands, std::int64_t first, const std::vector<
         for (const std::int64_t id : query.marked()) marks.push_back(make_key(own[id], id));
         sort_keys(marks);
         KeyRanks places(marks, 0.0, 0.0f);
-        query.for_others(n, [&](std::int64_t id) { places.add(own[id], id); });
+        query.for_others(operands.rows, [&](std::int64_t id) { places.add(own[id], id); });
         query.store(marks, places);
     }
 }
@@ -113,7 +135,7 @@ std::int64_t rank_certified(const Operands& operands, std::int64_t first, const 
     const std::int64_t n = operands.n, count = static_cast<std::int64_t>(block.size());
     Numbers<float> distances(count * n);
     DenseScan<SingleDistance>(operands.single, operands.queries, nullptr, first, count)
-        .run(operands.database, 0, n, poll,
+        .run(operands.database, operands.rows, 0, operands.rows.count(), poll,
              [&](std::int64_t j, std::int64_t row, float squared) { distances.data()[j * n + row] = squared; });
     const double error = single_error(operands.single, operands.queries.d);
     const Numbers<double> wide(padded(operands.queries.d));
@@ -127,7 +149,7 @@ std::int64_t rank_certified(const Operands& operands, std::int64_t first, const 
         sort_keys(marks);
         KeyRanks places(marks, error, kSingleLeast);
         std::vector<std::uint32_t> open;
-        query.for_others(n, [&](std::int64_t id) {
+        query.for_others(operands.rows, [&](std::int64_t id) {
             if (!places.add_certified(own[id])) open.push_back(static_cast<std::uint32_t>(id));
         });
         decide(operands, wide.data(), open, poll, [&](Key key) { places.add(key_distance(key), key_id(key)); });
@@ -144,16 +166,18 @@ std::int64_t rank_certified(const Operands& operands, std::int64_t first, const 
 bool is_certifiable(const Operands& operands, double marks) {
     const std::int64_t d = operands.queries.d;
     return operands.single.lanes > 0 && d <= kSingleMaximum && operands.queries.element != Element::float64 &&
-           operands.database.element != Element::float64 && 4.0 * marks < static_cast<double>(operands.n) &&
+           operands.database.element != Element::float64 && 4.0 * marks < static_cast<double>(operands.rows.count()) &&
            10.0 * single_error(operands.single, d) * marks < 0.25;
 }
 
 }  // namespace
 
-Status relevant_ranks(const Rows& queries, std::int64_t q, const Rows& database, std::int64_t n,
+Status relevant_ranks(const Rows& queries, std::int64_t q, const Rows& database, const Allowed& allowed,
                       const std::int64_t* members, const std::int64_t* first, const std::int64_t* offsets,
                       const std::int64_t* self, std::int64_t* ranks, std::int64_t* self_ranks, const Context& context) {
-    const Operands operands{queries, database, n, canonical_distance(context.isa), single_distance(context.isa)};
+    const AllowedRows rows(allowed);
+    const std::int64_t n = allowed.n;
+    const Operands operands{queries, database, rows, n, canonical_distance(context.isa), single_distance(context.isa)};
     context.report(operands.canonical.isa);
     if (q == 0 || n == 0) return Status::ok;
     const std::int64_t threads = std::max(1, context.threads);
@@ -175,7 +199,7 @@ Status relevant_ranks(const Rows& queries, std::int64_t q, const Rows& database,
         }
         if (is_certified && 2 * decided <= certified) {
             decided += rank_certified(operands, start, wanted, poll);
-            certified += count * n;
+            certified += count * rows.count();
         } else {
             rank_dense(operands, start, wanted, poll);
         }

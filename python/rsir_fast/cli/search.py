@@ -81,7 +81,8 @@ def search(
             raise ValueError(f"--rerank-codes: {told}; raise it, or lower k")
         from rsir_fast.extraction import Features
 
-        database = _database(Features.load(features).unturned(), root, k, quiet)
+        loaded = Features.load(features)
+        database = _database(loaded if "hash" in loaded.provenance else loaded.field(), root, k, quiet)
         made_by = database.provenance
         by_code = "hash" in made_by
         if by_code:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 import torch
 
 from rsir_fast.backbones import Backbone
-from rsir_fast.base.changes import changes
 from rsir_fast.datasets import Dataset
+from rsir_fast.encoders.differences import run_differences
+from rsir_fast.encoders.former import run_of
 from rsir_fast.extraction.devices import usable_device
 from rsir_fast.extraction.extract import extract
 from rsir_fast.extraction.features import Features
@@ -61,10 +61,12 @@ def extract_like(database: Features, dataset: Dataset, backbone: Backbone, *, de
             decoder=decoder,
             workers=0,
         )
-    differences = [*_doubts(database), *_differences(made, found.provenance["extraction"])]
-    if not differences:
+    # Bits do not depend on our own version; of the last batch's filling `_doubts` knows more.
+    changed = run_differences(run_of(database.provenance), run_of(found.provenance), ignoring=("rsir_fast", "padded"))
+    doubts = [*_doubts(database), *(f"another {words} ({how})" for words, how in changed.items())]
+    if not doubts:
         return found
-    note = f"no image's distance to itself need be exactly 0: {'; '.join(differences)}"
+    note = f"no image's distance to itself need be exactly 0: {'; '.join(doubts)}"
     return replace(found, notes=(*found.notes, note))
 
 
@@ -73,13 +75,6 @@ def _doubts(database: Features) -> Iterator[str]:
         yield "the database is of an older version, whose last batch was smaller"
     if database.timing.get("same_at_every_place") is False:
         yield "the bits of the database depend on an image's place in the batch"
-
-
-def _differences(made: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
-    keys = ("device", "cpu_threads", "cpu_capability", "torch", "torchvision", "pillow", "decoder")
-    there = [key for key in keys if key in made]
-    for words, detail in changes({key: made[key] for key in there}, {key: now.get(key) for key in there}).items():
-        yield f"another {words} ({detail})"
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -10,8 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsir_fast.base.shown import Shown, counted
+from rsir_fast.base.text import listed
 from rsir_fast.datasets import Dataset, Reader, Skipped
+from rsir_fast.encoders.fields import FieldSpec
+from rsir_fast.encoders.spec import Spec
 from rsir_fast.errors import FeaturesError
+from rsir_fast.extraction.columns import Column, columns_of, known_spec
 from rsir_fast.extraction.parts import fitting_labels
 from rsir_fast.extraction.store import FeatureStore
 from rsir_fast.extraction.stored import load
@@ -25,8 +30,8 @@ class Features(Shown):
 
     Parameters
     ----------
-    matrix
-        Float32 [n, dim], one row per item.
+    table
+        Float32 [n, dim], one row per item: all fields side by side, in most cases one. What is searched is `matrix`.
     items
         n names: POSIX paths relative to `root`.
     labels
@@ -58,9 +63,12 @@ class Features(Shown):
     Features(2 x 3 float32, 2 classes, demo)
     >>> len(features), features.dim
     (2, 3)
+    >>> eight = Features(np.eye(8, dtype=np.float32), tuple("abcdefgh"), None, (), "demo", provenance={"turns": 8})
+    >>> eight.matrix.shape, list(eight.columns)[:2], eight["vector@1"].shape
+    ((8, 1), ['vector', 'vector@1'], (8, 1))
     """
 
-    matrix: NDArray[np.float32]
+    table: NDArray[np.float32]
     items: tuple[str, ...]
     labels: NDArray[np.int64] | None
     classes: tuple[str, ...]
@@ -71,21 +79,19 @@ class Features(Shown):
     timing: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
-    instead_of_array: ClassVar[str] = (
-        "pass its .matrix, or rsir_fast.pack_codes(....matrix) where codes of a hash model are expected"
-    )
+    instead_of_array: ClassVar[str] = "pass its .matrix, or its ['codes'] where codes of a hash model are expected"
 
     def __post_init__(self) -> None:
-        labels = fitting_labels(self.name, self.matrix, self.items, self.labels, self.classes)
+        labels = fitting_labels(self.name, self.table, self.items, self.labels, self.classes)
         object.__setattr__(self, "labels", labels)
 
     def __len__(self) -> int:
-        return len(self.matrix)
+        return len(self.table)
 
     def _facts(self) -> dict[str, str]:
         made = [str(self.provenance[key]) for key in ("name", "layer") if self.provenance.get(key)]
         return {
-            "matrix": f"{len(self)} x {self.dim} {self.matrix.dtype}",
+            "matrix": f"{len(self)} x {self.dim} {self.table.dtype}",
             "classes": "no classes" if self.labels is None else counted(len(self.classes), "class", "classes"),
             "made by": ":".join(made),
             "data set": self.name,
@@ -94,26 +100,111 @@ class Features(Shown):
 
     @property
     def dim(self) -> int:
-        """Length of a feature vector."""
-        return int(self.matrix.shape[1])
+        """Numbers a row, of all fields."""
+        return int(self.table.shape[1])
 
-    def unturned(self) -> Features:
-        """Return the features of the images as they are, where those of all eight turns are kept; else these.
+    @cached_property
+    def spec(self) -> Spec | None:
+        """What the encoder means; None where provenance does not tell."""
+        return known_spec(self.provenance)
 
-        What is searched, evaluated and compared: eight turns side by side are for training, no vector to rank by.
+    @property
+    def columns(self) -> dict[str, Column]:
+        """The fields that lie side by side in `table`, by name.
+
+        Raises
+        ------
+        FeaturesError
+            If provenance does not fit the rows.
+        """
+        return columns_of(self.name, self.provenance, self.dim)
+
+    @property
+    def fields(self) -> tuple[FieldSpec, ...]:
+        """What there is of every image: a hash model's codes are made of its ``u`` when they are asked for."""
+        stored = [column.field for column in self.columns.values()]
+        if self.spec is None:
+            return tuple(stored)
+        names = {field.name for field in stored} | ({"codes"} if "hash" in self.provenance else set())
+        return tuple(field for field in self.spec.fields if field.name in names)
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        """Return the numbers of one field, [n, width]: a view where it is stored.
+
+        Raises
+        ------
+        KeyError
+            If there is no such field; the message lists them.
+        """
+        columns = self.columns
+        if name == "codes" and "hash" in self.provenance:
+            from rsir_fast.ops import pack_codes
+
+            codes: NDArray[np.uint8] = pack_codes(np.ascontiguousarray(self["u"]))
+            return codes
+        if name not in columns:
+            raise KeyError(f"features of {self.name}: expected one of the fields {listed(list(columns))}, got {name!r}")
+        return self.table[:, columns[name].place]
+
+    @property
+    def matrix(self) -> NDArray[np.float32]:
+        """The vectors that are searched and evaluated, float32 [n, width]: those of the one field of that kind.
+
+        Of images whose eight turns are kept, the images as they are; of a hash model, the values of the hash layer.
+
+        Raises
+        ------
+        FeaturesError
+            If there are several; the message lists them.
+        """
+        return self.field().table
+
+    def field(self, name: str | None = None) -> Features:
+        """Return the features of one field of vectors alone: what is searched, evaluated and compared.
+
+        Parameters
+        ----------
+        name
+            Default: the only one. Turns that are kept for training are none to search by.
+
+        Raises
+        ------
+        FeaturesError
+            If there are several and none is named, or none of that name.
 
         Examples
         --------
         >>> eight = np.arange(16, dtype=np.float32)[None]
-        >>> Features(eight, ("x.png",), None, (), "demo", provenance={"turns": 8}).unturned().matrix
-        array([[0., 1.]], dtype=float32)
+        >>> kept = Features(eight, ("x.png",), None, (), "demo", provenance={"layer": "gap", "turns": 8})
+        >>> kept.field().matrix, kept.field("gap@1").matrix
+        (array([[0., 1.]], dtype=float32), array([[2., 3.]], dtype=float32))
         """
-        turns = self.provenance.get("turns")
-        if turns is None:
+        columns = self.columns
+        if name is None:
+            names = [column.field.name for column in columns.values() if column.field.is_searched]
+            if len(columns) <= 1:
+                return self
+            if len(names) != 1:
+                raise FeaturesError(
+                    f"features of {self.name}: expected one field of vectors, found {listed(names)}; choose one with "
+                    f".field({names[0]!r})"
+                )
+            name = names[0]
+        elif name not in columns or columns[name].field.kind != "vector":
+            vectors = [key for key, column in columns.items() if column.field.kind == "vector"]
+            raise FeaturesError(
+                f"features of {self.name}: expected one of the fields of vectors, {listed(vectors)}, got {name!r}"
+            )
+        elif len(columns) == 1:
             return self
-        dim = self.dim // int(turns)
-        made = {key: value for key, value in self.provenance.items() if key != "turns"}
-        return replace(self, matrix=np.ascontiguousarray(self.matrix[:, :dim]), provenance={**made, "dim": dim})
+        place = columns[name].place
+        made = {key: value for key, value in self.provenance.items() if key not in ("turns", "layers")}
+        if "layers" in self.provenance:
+            made["layer"] = name
+        if "@" in name:
+            made["turn"] = int(name.partition("@")[2])
+        table = np.ascontiguousarray(self.table[:, place])
+        return replace(self, table=table, provenance={**made, "dim": table.shape[1]})
 
     def as_dataset(self) -> Dataset:
         """Return the items as a data set, to look at the images.
@@ -149,7 +240,7 @@ class Features(Shown):
             If the folder holds something else, or features and not `force`.
         """
         with FeatureStore(Path(folder), {"saved": self.name}, force=force) as store:
-            store.add_shard(0, len(self), self.matrix, [])
+            store.add_shard(0, len(self), self.table, [])
             store.finish(
                 items=self.items,
                 labels=self.labels,

@@ -249,7 +249,7 @@ class _Memory:
     ) -> Parts:
         kept = np.setdiff1d(np.arange(len(items)), [number for number, _ in self.unreadable])
         return Parts(
-            matrix=np.concatenate([np.empty((0, dim), np.float32), *self.parts]),
+            table=np.concatenate([np.empty((0, dim), np.float32), *self.parts]),
             items=tuple(items[i] for i in kept),
             labels=None if labels is None else np.asarray(labels)[kept],
             skipped=(*before, *(Skipped(items[number], reason) for number, reason in self.unreadable)),

@@ -15,9 +15,9 @@ __all__ = ["Parts", "fitting_labels"]
 
 
 class Parts(NamedTuple):
-    """The fields of `Features`, as a run makes them or a folder holds them."""
+    """What `Features` are made of, as a run makes them or a folder holds them."""
 
-    matrix: NDArray[np.float32]
+    table: NDArray[np.float32]
     items: tuple[str, ...]
     labels: NDArray[np.int64] | None
     classes: tuple[str, ...]

@@ -110,6 +110,8 @@ class Manifest(Record):
     skipped: list[tuple[Name, Name]]
     provenance: dict[str, Any]
     timing: dict[str, Any]
+    spec: dict[str, Any] | None = None
+    """What the encoder means; None where it is not known, and in folders of before."""
 
 
 def found(kind: type[R], path: Path) -> R | None:

@@ -21,6 +21,7 @@ from rsir_fast.base.text import printable
 from rsir_fast.datasets.limits import current_limits
 from rsir_fast.datasets.skipped import Skipped
 from rsir_fast.errors import FeaturesError
+from rsir_fast.extraction.columns import known_spec
 from rsir_fast.extraction.parts import Parts
 from rsir_fast.extraction.records import (
     DESCRIPTOR,
@@ -324,6 +325,7 @@ class FeatureStore:
             skipped=[*before, *((items[number], reason) for number, reason in unreadable)],
             provenance=provenance,
             timing=timing,
+            spec=None if (spec := known_spec(provenance)) is None else spec.meaning(),
         ).write(self.folder / MANIFEST)
         return load(self.folder, verify=False)
 

@@ -15,6 +15,9 @@ from rsir_fast.base.durable import LEFTOVER
 from rsir_fast.base.looking import is_folder
 from rsir_fast.base.reading import read_record, reading
 from rsir_fast.datasets.skipped import Skipped
+from rsir_fast.encoders.differences import differences, told
+from rsir_fast.encoders.former import spec_of
+from rsir_fast.encoders.spec import parse_spec
 from rsir_fast.errors import FeaturesError
 from rsir_fast.extraction.parts import Parts, fitting_labels
 from rsir_fast.extraction.records import (
@@ -80,13 +83,14 @@ def load(folder: Path, *, verify: bool = True) -> Parts:
             f"{folder}: expected a folder of features (with {MANIFEST}), found {there}; make it with `rsir features`"
         )
     manifest = read_record(Manifest, folder / MANIFEST, "the manifest of features", AGAIN, FeaturesError)
+    _check_spec(folder, manifest)
     parts = [_read_shard(folder / SHARDS, shard, manifest.dim, verify) for shard in manifest.shards]
     empty = np.empty((0, manifest.dim), dtype=np.float32)
     items, labels = read_items(folder / ITEMS, manifest.rows)
     matrix = parts[0] if len(parts) == 1 else np.concatenate([empty, *parts])
     classes = tuple(manifest.classes)
     return Parts(
-        matrix=matrix,
+        table=matrix,
         items=items,
         labels=fitting_labels(manifest.dataset, matrix, items, labels, classes),
         classes=classes,
@@ -97,6 +101,16 @@ def load(folder: Path, *, verify: bool = True) -> Parts:
         timing=manifest.timing,
         notes=tuple(manifest.notes),
     )
+
+
+def _check_spec(folder: Path, manifest: Manifest) -> None:
+    """Refuse a manifest whose spec is not that of its provenance; one of an older version has none."""
+    if manifest.spec is None:
+        return
+    with reading(folder / MANIFEST, "features of an encoder that this version knows", AGAIN, FeaturesError):
+        found = differences(parse_spec(manifest.spec), spec_of(manifest.provenance))
+        if found:
+            raise ValueError(f"its spec and its provenance differ: {told(found)}")
 
 
 def _read_shard(folder: Path, record: ShardRecord, dim: int, verify: bool) -> NDArray[np.float32]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rsir_fast.base.renamed import former_names
 from rsir_fast.hashing.loss import HashLoss, LossTerms
-from rsir_fast.hashing.model import HashModel, made_by_model, split_hash_features
+from rsir_fast.hashing.model import HashModel, made_by_model
 from rsir_fast.hashing.network import DHCNN, HashHead, HashOutput
 from rsir_fast.hashing.recipe import RECIPES, Recipe
 from rsir_fast.hashing.search import CodeMatches, search_codes
@@ -24,8 +24,10 @@ __all__ = [
     "Trainer",
     "made_by_model",
     "search_codes",
-    "split_hash_features",
     "train_dhcnn",
 ]
 
-__getattr__ = former_names(__name__, {"TrainingProgress": "rsir_fast.Progress"})
+__getattr__ = former_names(
+    __name__,
+    {"TrainingProgress": "rsir_fast.Progress", "split_hash_features": "features['u'] and features['probabilities']"},
+)

@@ -9,7 +9,7 @@ import torch
 
 from rsir_fast.datasets import Reader
 from rsir_fast.extraction import Features
-from rsir_fast.hashing.inputs import check_network, check_reader
+from rsir_fast.hashing.inputs import check_network
 from rsir_fast.hashing.model import HashModel
 
 __all__ = ["encode_features"]
@@ -44,18 +44,17 @@ def encode_features(model: HashModel, features: Features) -> Features:
     -----
     O(n dim bits), on the model's device.
     """
-    head, features = model.network.head, features.unturned()
+    head, features = model.network.head, features.field()
     if not model.training["freeze_backbone"]:
         raise ValueError("model: expected one with a frozen backbone, got one that trained it; use rsir_fast.extract")
-    check_network(features, model.network.backbone)
-    check_reader(features, Reader.of(model.training))
+    check_network(features, model.network.backbone, Reader.of(model.training))
     if features.dim != len(head.mean):
         raise ValueError(f"features: expected rows of {len(head.mean)} values, got {features.dim}")
     matrix = np.empty((len(features), model.bits + len(model.classes)), np.float32)
     with torch.inference_mode():
         for start in range(0, len(matrix), _ROWS):
-            rows = torch.from_numpy(np.array(features.matrix[start : start + _ROWS])).to(head.mean.device)
+            rows = torch.from_numpy(np.array(features.table[start : start + _ROWS])).to(head.mean.device)
             u, logits = head(rows)
             matrix[start : start + _ROWS] = torch.cat([u, logits.softmax(1)], dim=1).cpu().numpy()
     made = {**model.as_backbone().provenance, "extraction": features.provenance.get("extraction", {})}
-    return replace(features, matrix=matrix, provenance=made)
+    return replace(features, table=matrix, provenance=made)

@@ -13,12 +13,14 @@ from torch import Tensor
 
 from rsir_fast.backbones import TURNS, Backbone, Preprocessing
 from rsir_fast.datasets import Dataset, Reader, Skipped
+from rsir_fast.encoders.differences import differences, told
+from rsir_fast.encoders.former import spec_of
 from rsir_fast.errors import FeaturesError, NoImageReadError
 from rsir_fast.extraction import Features
 from rsir_fast.extraction.loader import batches, default_workers
 from rsir_fast.extraction.stamps import Stamps
 
-__all__ = ["Inputs", "check_network", "check_reader", "load_images", "network_of", "of_training_images"]
+__all__ = ["Inputs", "check_network", "load_images", "network_of", "of_training_images"]
 
 MAX_IN_MEMORY = 4 << 30
 """Bytes of images beyond which they lie in a temporary file that is mapped into memory."""
@@ -33,25 +35,22 @@ def network_of(provenance: Mapping[str, Any]) -> dict[str, Any]:
     return {**kept, "weights": weights.get("sha256")}
 
 
-def check_network(features: Features, backbone: Backbone) -> None:
-    """Raise FeaturesError unless features are those of a backbone."""
-    made, wanted = network_of(features.provenance), network_of(backbone.provenance)
-    for key in wanted:
-        if made[key] != wanted[key]:
-            remedy = "; make them by `rsir features --each-turn` (all_turns)" if key == "turns" and wanted[key] else ""
-            raise FeaturesError(
-                f"features of {features.name}: expected those of the backbone, {key} {wanted[key] or 'none'}, "
-                f"found {made[key] or 'none'}{remedy}"
-            )
+def check_network(features: Features, backbone: Backbone, reader: Reader) -> None:
+    """Raise FeaturesError unless features are those of a backbone, of images read in a certain way.
 
-
-def check_reader(features: Features, wanted: Reader) -> None:
-    """Raise FeaturesError unless features are of images that were read in a certain way."""
-    found = Reader.of(features.provenance)
-    if features.root is not None and found != wanted:
+    Their precision may be another: the head is trained on what there is.
+    """
+    wanted = spec_of({**backbone.provenance, **reader.provenance()})
+    if features.spec is None:
+        raise FeaturesError(f"features of {features.name}: expected those of {wanted.title}, found an unknown encoder")
+    ignored = {"precision", "dtype", *(["reader"] if features.root is None else [])}
+    found = differences(features.spec, wanted, ignoring=ignored)
+    if found:
+        turns = found.get("turns", "").endswith("each")
+        each = "; make them by `rsir features --each-turn` (all_turns)" if turns else ""
         raise FeaturesError(
-            f"features of {features.name}: expected those of images read by {wanted}, found {found}; make them again "
-            "with the bands and scale of the training"
+            f"features of {features.name}: expected those of the network that is trained, {wanted.title}, found others "
+            f"({told(found)}){each}"
         )
 
 
@@ -81,8 +80,7 @@ def of_training_images(features: Features, train: Dataset, backbone: Backbone) -
     FeaturesError
         If they are of another network, or training images are missing that are not among its unreadable ones.
     """
-    check_network(features, backbone)
-    check_reader(features, train.reader)
+    check_network(features, backbone, train.reader)
     row = {item: number for number, item in enumerate(features.items)}
     unreadable = {entry.item for entry in features.skipped}
     missing = [item for item in train.items if item not in row and item not in unreadable]
@@ -92,7 +90,7 @@ def of_training_images(features: Features, train: Dataset, backbone: Backbone) -
             f"first {missing[0]}"
         )
     kept = [number for number, item in enumerate(train.items) if item in row]
-    matrix = torch.from_numpy(features.matrix[[row[train.items[number]] for number in kept]])
+    matrix = torch.from_numpy(features.table[[row[train.items[number]] for number in kept]])
     matrix = matrix.view(len(kept), TURNS, backbone.dim // TURNS) if "turns" in backbone.provenance else matrix
     wanted = set(train.items)
     skipped = [entry for entry in features.skipped if entry.item in wanted]

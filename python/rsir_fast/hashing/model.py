@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, InstanceOf
 from safetensors import safe_open
 from torch import Tensor, nn
@@ -26,7 +24,7 @@ from rsir_fast.errors import FeaturesError, WeightFileError
 from rsir_fast.extraction import Features
 from rsir_fast.hashing.network import DHCNN, MAX_BITS, MIN_BITS, HashHead
 
-__all__ = ["HashModel", "made_by_model", "split_hash_features"]
+__all__ = ["HashModel", "made_by_model"]
 
 _MARK = {"format": "rsir_fast dhcnn", "version": 1}
 MEAN_IMAGE = "preprocessing.mean_image"
@@ -185,11 +183,6 @@ def made_by_model(features: Features) -> dict[str, Any]:
             f"found {features.dim} values"
         )
     return made
-
-
-def split_hash_features(matrix: NDArray[np.float32], bits: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return u [n, bits] and the labels' probabilities [n, K] of rows that a model's `as_backbone` made."""
-    return matrix[:, :bits], matrix[:, bits:]
 
 
 class _Steps(BaseModel):

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from rsir_fast.base.counts import as_count
 from rsir_fast.base.shown import Shown, counted
+from rsir_fast.encoders.differences import differences, told
 from rsir_fast.errors import FeaturesError
 from rsir_fast.extraction import Features
-from rsir_fast.hashing.model import made_by_model, split_hash_features
+from rsir_fast.hashing.model import made_by_model
 from rsir_fast.ops import euclidean_topk, hamming_topk, pack_codes
 
 __all__ = ["CodeMatches", "check_depth", "search_codes"]
@@ -117,7 +118,7 @@ def search_codes(
     """
     k, depth = check_depth(k, rerank)
     bits = _common_bits(database, queries)
-    (u, scores), (query_u, query_scores) = (split_hash_features(side.matrix, bits) for side in (database, queries))
+    (u, scores), (query_u, query_scores) = ((side["u"], side["probabilities"]) for side in (database, queries))
     codes, wanted = pack_codes(u, threads=threads), pack_codes(query_u, threads=threads)
     labels, probabilities = _predicted(scores)
     query_labels, query_probabilities = _predicted(query_scores)
@@ -152,23 +153,20 @@ def check_depth(k: int, rerank: int | None) -> tuple[int, int]:
 
 def _common_bits(database: Features, queries: Features) -> int:
     """Return the hash length; refuse features of no model, and of two."""
-    models = []
-    for side in (database, queries):
-        made, weights = made_by_model(side), side.provenance.get("weights", {})
-        turns = (side.provenance.get("averaged") or {}).get("turns", 1)
-        models.append((int(made["bits"]), list(made["classes"]), turns, weights.get("sha256", "")))
-    (bits, classes, turns, sha256), other = models
-    if (bits, classes, turns) != other[:3] or (sha256 and other[3] and sha256 != other[3]):
+    made, other = made_by_model(database), made_by_model(queries)
+    bits, classes = int(made["bits"]), list(made["classes"])
+    found = {}
+    if database.spec is not None and queries.spec is not None:
+        found = differences(database.spec, queries.spec, ignoring=("reader", "precision"))
+    elif (bits, classes) != (int(other["bits"]), list(other["classes"])):
+        many = f"{other['bits']} and {len(other['classes'])}"
+        found = {"bits and number of classes": f"{bits} and {len(classes)}, now {many}"}
+    if found:
         raise FeaturesError(
-            f"expected queries by the model of the database, {_described(*models[0])}, "
-            f"found {_described(*other)}; extract both with one model"
+            f"expected queries by the model of the database, found those of another ({told(found)}); "
+            "make both by one model"
         )
     return bits
-
-
-def _described(bits: int, classes: list[str], turns: int, sha256: str) -> str:
-    mean = f", mean over {turns} turns" if turns > 1 else ""
-    return f"{bits} bits and {len(classes)} classes{mean} (SHA-256 {f'{sha256[:16]}...' if sha256 else 'unknown'})"
 
 
 def _predicted(scores: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

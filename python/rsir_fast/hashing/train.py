@@ -165,7 +165,7 @@ def train_dhcnn(
         """Return features and labels of the training images."""
         seen = all_turns(backbone) if turns else backbone
         run = {"device": target, "workers": workers, "progress": progress}
-        given = features if turns or features is None else features.unturned()
+        given = features if turns or features is None else features.field()
         found = _extracted(train, seen, folder, run) if given is None else given
         return of_training_images(found, train, seen)
 

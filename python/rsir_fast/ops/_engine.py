@@ -19,7 +19,10 @@ __all__ = ["Engine", "SearchEngine", "engine_for", "refuse_not_finite"]
 
 
 class SearchEngine(Protocol):
-    """A module that searches: it checks both sides and returns a search ready to run."""
+    """A module that searches: it checks both sides and returns a search ready to run.
+
+    `where` comes as the caller gave it, so that it is read on the device on which it lies.
+    """
 
     def euclidean(
         self,
@@ -27,13 +30,21 @@ class SearchEngine(Protocol):
         database: Any,
         normalize: str | None,
         *,
+        where: Any = None,
         method: Literal["auto", "certified", "dense"] = "auto",
         threads: int | None = None,
         isa: str | None = None,
     ) -> RankedSearch: ...
 
     def hamming(
-        self, queries: Any, database: Any, bits: int | None, *, threads: int | None = None, isa: str | None = None
+        self,
+        queries: Any,
+        database: Any,
+        bits: int | None,
+        *,
+        where: Any = None,
+        threads: int | None = None,
+        isa: str | None = None,
     ) -> Search: ...
 
 

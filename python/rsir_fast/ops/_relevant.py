@@ -23,11 +23,12 @@ class RelevantRanks(NamedTuple):
     start : int
         Number of the first query of the block.
     counts : array, shape [m], int64
-        Relevant items of each query.
+        Relevant (and allowed) items of each query.
     ranks : array, shape [sum of counts], int64
-        Their ranks in the ranking of the whole database, counted from 1; query after query, increasing in each.
+        Their ranks in the ranking of the whole database, or of its allowed items, counted from 1; query after query,
+        increasing in each.
     self_ranks : array, shape [m], int64, or None
-        The rank of each query's own item, where `relevant_ranks` was told which that is.
+        The rank of each query's own item, where `relevant_ranks` was told which that is; 0 where that is not allowed.
     """
 
     start: int
@@ -41,7 +42,8 @@ class RelevantRanks(NamedTuple):
         Returns
         -------
         RelevantRanks
-            Items behind it are one rank better; it is no longer among the relevant ones. O(len(ranks)).
+            Items behind it are one rank better; it is no longer among the relevant ones. Where it was not ranked, all
+            stays as it is. O(len(ranks)).
 
         Raises
         ------
@@ -50,7 +52,8 @@ class RelevantRanks(NamedTuple):
         """
         if self.self_ranks is None:
             raise ValueError("self_ranks: expected the rank of each query's own item, got None; pass self_ids")
-        own = np.repeat(self.self_ranks, self.counts)
+        behind_all = np.iinfo(np.int64).max
+        own = np.repeat(np.where(self.self_ranks == 0, behind_all, self.self_ranks), self.counts)
         is_self = self.ranks == own
         query = np.repeat(np.arange(len(self.counts)), self.counts)
         dropped = np.bincount(query[is_self], minlength=len(self.counts))

@@ -10,7 +10,7 @@ import numpy as np
 from rsir_fast.base.compiled import choose_isa, supported_isas
 from rsir_fast.base.counts import as_count
 
-__all__ = ["operators_if_traced"]
+__all__ = ["check_traced_where", "operators_if_traced"]
 
 
 def operators_if_traced(
@@ -53,3 +53,12 @@ def operators_if_traced(
     if isa is not None and isa not in supported_isas():
         choose_isa(isa)
     return torch_ops
+
+
+def check_traced_where(where: object) -> None:
+    """Raise TypeError for allowed rows that torch cannot trace."""
+    if where is not None and not isinstance(where, sys.modules["torch"].Tensor):
+        raise TypeError(
+            "where: expected a tensor within torch.compile and torch.export, which keep tensors only, got a "
+            f"{type(where).__name__}; use torch.as_tensor(where)"
+        )

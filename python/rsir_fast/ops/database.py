@@ -85,6 +85,7 @@ class Database:
         queries: Any,
         k: int,
         *,
+        where: Any = None,
         out: tuple[Any, Any] | None = None,
         threads: int | None = None,
         isa: str | None = None,
@@ -95,7 +96,7 @@ class Database:
         ----------
         queries : array, shape [q, d] or [q, bytes]
         k : int
-        out, threads, isa : optional
+        where, out, threads, isa : optional
             As there.
 
         Returns
@@ -108,7 +109,7 @@ class Database:
             As there.
         """
         operators_if_traced(queries, self)
-        return answer(self._search(queries, threads=threads, isa=isa), k, out, (queries, self))
+        return answer(self._search(queries, where, threads=threads, isa=isa), k, out, (queries, self))
 
     def ranks(
         self,
@@ -117,6 +118,7 @@ class Database:
         item_labels: ArrayLike,
         *,
         self_ids: ArrayLike | None = None,
+        where: Any = None,
         block: int | None = None,
         threads: int | None = None,
         isa: str | None = None,
@@ -126,7 +128,7 @@ class Database:
         Parameters
         ----------
         queries : array, shape [q, d]
-        query_labels, item_labels, self_ids, block, threads, isa
+        query_labels, item_labels, self_ids, where, block, threads, isa
             As there.
 
         Returns
@@ -139,7 +141,8 @@ class Database:
             As there, or the metric is not the Euclidean one.
         """
         self._check_euclidean("ranks")
-        search = engine_for(queries, self.held).euclidean(queries, self.held, None, threads=threads, isa=isa)
+        engine = engine_for(queries, self.held)
+        search = engine.euclidean(queries, self.held, None, where=where, threads=threads, isa=isa)
         return ranked(search, query_labels, item_labels, self_ids, block)
 
     def plan(
@@ -147,6 +150,7 @@ class Database:
         queries: Any,
         k: int,
         *,
+        where: Any = None,
         method: Method = "auto",
         threads: int | None = None,
         isa: str | None = None,
@@ -155,7 +159,7 @@ class Database:
 
         Parameters
         ----------
-        queries, k, method, threads, isa
+        queries, k, where, method, threads, isa
             As in `euclidean_topk`.
 
         Raises
@@ -175,16 +179,17 @@ class Database:
         self._check_euclidean("plan")
         check_method(method)
         engine = engine_for(queries, self.held, on_host=True)
-        search: Any = engine.euclidean(queries, self.held, None, method=method, threads=threads, isa=isa)
+        search: Any = engine.euclidean(queries, self.held, None, where=where, method=method, threads=threads, isa=isa)
         answer(search, k, None, (queries, self))
         found: SearchPlan = search.plan()
         return found
 
-    def _search(self, queries: Any, *, threads: int | None, isa: str | None) -> Any:
+    def _search(self, queries: Any, where: Any, *, threads: int | None, isa: str | None) -> Any:
         if self.metric == "euclidean":
-            return engine_for(queries, self.held).euclidean(queries, self.held, None, threads=threads, isa=isa)
+            engine = engine_for(queries, self.held)
+            return engine.euclidean(queries, self.held, None, where=where, threads=threads, isa=isa)
         engine = engine_for(queries, self.held, elements="uint8")
-        return engine.hamming(queries, self.held, None, threads=threads, isa=isa)
+        return engine.hamming(queries, self.held, None, where=where, threads=threads, isa=isa)
 
     def _check_euclidean(self, what: str) -> None:
         if self.metric != "euclidean":

@@ -7,7 +7,7 @@ from typing import Any, Literal, NoReturn
 
 from rsir_fast.ops._engine import engine_for, refuse_not_finite
 from rsir_fast.ops._plan import Method, check_method
-from rsir_fast.ops._tracing import operators_if_traced
+from rsir_fast.ops._tracing import check_traced_where, operators_if_traced
 from rsir_fast.ops.database import unwrapped
 from rsir_fast.ops.engines.search import answer
 
@@ -20,6 +20,7 @@ def euclidean_topk(
     k: int,
     normalize: Literal["none", "row"] | None = None,
     *,
+    where: Any = None,
     nan: Literal["last", "raise"] = "last",
     method: Method = "auto",
     out: tuple[Any, Any] | None = None,
@@ -41,10 +42,15 @@ def euclidean_topk(
         ``prepare(database, devices=..., memory=...)``. CUDA queries of any other database in host memory are searched
         by the CPU.
     k : int
-        Neighbours a query, at least 0. Slots beyond n hold distance +inf and id -1.
+        Neighbours a query, at least 0. Slots beyond n, or the rows that `where` allows, hold distance +inf and id -1.
     normalize : {"none", "row"}, optional
         ``"row"``: Gaussian-normalise every vector first (`gaussian_normalize`); the ranking is then that of the
         Pearson correlation. Default: what the database was prepared with, else ``"none"``.
+    where : array, optional
+        The rows that can be answers, for all queries: a bitmap (uint8, shape [ceil(n / 8)], row i is bit i, least
+        significant bit of a byte first), booleans, shape [n], or ids (integers of another type, in any order).
+        Default: all rows. The answer is that of a search of these rows alone, with their ids in the whole database.
+        On a CUDA device: not yet.
     nan : {"last", "raise"}
         NaN distances rank after +inf; or vectors with a NaN or an infinity, from which they come, are refused.
     method : {"auto", "certified", "dense"}
@@ -78,7 +84,9 @@ def euclidean_topk(
 
     ``"certified"``: an integer copy of the database gives every distance with a proven error bound; only rows that the
     bound cannot exclude are decided by the canonical distance. A query with too many candidates is left to the dense
-    pass. ``"dense"`` computes the canonical distance of every pair.
+    pass. ``"dense"`` computes the canonical distance of every pair. With `where` every bound comes from allowed rows
+    only, and of the integer copy only groups of 16 rows with an allowed one are read; where few rows are allowed (some
+    4 % of a large database, 12 % with int16 codes, or 8 k), the distances of these are computed at once.
 
     O(q n d) time. Memory beside inputs and outputs, never of size q n: at most 16 MiB of candidates (or those of eight
     queries) and some 5 MiB of widened rows (or ten rows) a thread; certified, also 9 d bytes for each of up to 256
@@ -99,6 +107,11 @@ def euclidean_topk(
     >>> database = np.array([[0.0, 0.0], [3.0, 4.0], [0.0, 0.0]], dtype=np.float32)
     >>> rf.euclidean_topk(database[:1], database, k=4)
     (array([[ 0.,  0., 25., inf]], dtype=float32), array([[ 0,  2,  1, -1]]))
+
+    Of some rows only:
+
+    >>> rf.euclidean_topk(database[:1], database, k=2, where=[1, 2])
+    (array([[ 0., 25.]], dtype=float32), array([[2, 1]]))
     """
     if removed:
         refuse_removed(removed)
@@ -109,14 +122,15 @@ def euclidean_topk(
     if traced is not None:
         if nan == "raise":
             raise ValueError("nan='raise' looks at the numbers, which torch.compile and torch.export do not have yet")
-        found: tuple[Any, Any] = traced.euclidean_topk(queries, database, k, normalize or "none")
+        check_traced_where(where)
+        found: tuple[Any, Any] = traced.euclidean_topk(queries, database, k, normalize or "none", where)
         return found
     held = unwrapped(database, "euclidean")
     if nan == "raise":
         refuse_not_finite(queries, "queries")
         refuse_not_finite(held, "database")
     engine = engine_for(queries, held, on_host=method != "auto")
-    search = engine.euclidean(queries, held, normalize, method=method, threads=threads, isa=isa)
+    search = engine.euclidean(queries, held, normalize, where=where, method=method, threads=threads, isa=isa)
     return answer(search, k, out, (queries, database))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rsir_fast.ops._engine import engine_for
-from rsir_fast.ops._tracing import operators_if_traced
+from rsir_fast.ops._tracing import check_traced_where, operators_if_traced
 from rsir_fast.ops.database import unwrapped
 from rsir_fast.ops.engines.search import answer
 
@@ -18,6 +18,7 @@ def hamming_topk(
     k: int,
     bits: int | None = None,
     *,
+    where: Any = None,
     out: tuple[Any, Any] | None = None,
     threads: int | None = None,
     isa: str | None = None,
@@ -33,9 +34,12 @@ def hamming_topk(
         than once. Two tensors on one CUDA device are searched there, on the caller's stream, where rsir_fast was built
         with CUDA; any queries of a database on several devices there, each on its current stream.
     k : int
-        Neighbours a query, at least 0. Slots beyond n hold distance 2147483647 (the int32 maximum) and id -1.
+        Neighbours a query, at least 0. Slots beyond the rows allowed hold distance 2147483647 (the int32 maximum) and
+        id -1.
     bits : int, optional
         Length of a code, by default that of prepared codes or all ``8 * bytes`` bits; bits beyond it are ignored.
+    where : array, optional
+        As in `euclidean_topk`: only these rows can be answers.
     out : (distances, ids), optional
         Where to write the answer: contiguous arrays of its shapes and dtypes, of the kind and on the device of
         `queries`, in memory of their own. They are returned.
@@ -47,20 +51,24 @@ def hamming_topk(
     distances : array, shape [q, k], int32
         Numbers of differing bits, 0 to `bits`, increasing.
     ids : array, shape [q, k], int64
-        Database rows; equal distances are ordered by id. Both are of the kind and on the device of `queries`.
+        Rows of the whole database; equal distances are ordered by id. Both are of the kind and on the device of
+        `queries`.
 
     Raises
     ------
     TypeError
-        An input is no uint8 array, or k is no whole number.
+        An input is no uint8 array, k is no whole number, or `where` is none of its forms.
     ValueError
-        Shapes do not fit, or `bits` does not fit into the bytes or prepared codes given or is more than 65535.
+        Shapes do not fit, `where` is of another length or names a row that is not there, or `bits` does not fit into
+        the bytes or prepared codes given or is more than 65535.
 
     Notes
     -----
     O(q n bits) time: a code of 64 bits takes about a third of an AVX-512 instruction. Extra memory: up to 16 MiB a
     thread, or 16 k bytes if that is more, and 16 q k bytes a thread for merging; from ``k = n / 4`` on, where all
     distances are kept and counted, ``2 n`` bytes a query in flight: 64 MiB, or one query if that is more.
+    With `where`, parts of the database without an allowed row are not read, and where few rows are allowed, at most a
+    quarter of the codes, they are copied and searched alone.
     On a CUDA device nothing waits: O(k) extra memory a query and part of the database; a copy of codes whose length is
     no multiple of 8 bytes; with k over 2048 all keys are sorted, 5 GiB at a time, or 40 n bytes if that is more.
 
@@ -71,11 +79,15 @@ def hamming_topk(
     >>> codes = rf.pack_codes(np.array([[1.0, -1.0, 1.0], [1.0, 1.0, 1.0], [-1.0, 1.0, -1.0]]))
     >>> rf.hamming_topk(codes[:1], codes, k=3, bits=3)
     (array([[0, 1, 3]], dtype=int32), array([[0, 1, 2]]))
+    >>> rf.hamming_topk(codes[:1], codes, k=2, bits=3, where=[2, 1])
+    (array([[1, 3]], dtype=int32), array([[1, 2]]))
     """
     traced = operators_if_traced(queries, database, k=k, threads=threads, isa=isa) if out is None else None
     if traced is not None:
-        found: tuple[Any, Any] = traced.hamming_topk(queries, database, k, bits)
+        check_traced_where(where)
+        found: tuple[Any, Any] = traced.hamming_topk(queries, database, k, bits, where)
         return found
     held = unwrapped(database, "hamming")
     engine = engine_for(queries, held, elements="uint8")
-    return answer(engine.hamming(queries, held, bits, threads=threads, isa=isa), k, out, (queries, database))
+    search = engine.hamming(queries, held, bits, where=where, threads=threads, isa=isa)
+    return answer(search, k, out, (queries, database))

@@ -23,9 +23,9 @@ class RankedBlock(NamedTuple):
     ----------
     start : int
         Number of the first query of the block.
-    distances : array, shape [m, n]
+    distances : array, shape [m, n], or [m, allowed rows]
         Increasing; float32 squared Euclidean, or int32 Hamming.
-    ids : array, shape [m, n], int64
+    ids : array, shape [m, n] or [m, allowed rows], int64
         Database rows from nearest to farthest; equal distances are ordered by id.
     """
 
@@ -41,6 +41,7 @@ def rank_database(
     metric: Literal["euclidean", "hamming"] = "euclidean",
     normalize: Literal["none", "row"] | None = None,
     bits: int | None = None,
+    where: Any = None,
     block: int | None = None,
     threads: int | None = None,
     isa: str | None = None,
@@ -56,6 +57,8 @@ def rank_database(
         As in `euclidean_topk`; only for the Euclidean metric.
     bits : int, optional
         As in `hamming_topk`; only for the Hamming metric.
+    where : array, optional
+        As in `euclidean_topk`: only these rows are ranked.
     block : int, optional
         Queries a block; by default as many as fill 64 MiB of answers. Never changes an answer.
     threads, isa : optional
@@ -64,8 +67,9 @@ def rank_database(
     Returns
     -------
     iterator of RankedBlock
-        In query order; each ranking holds every database id once. The arguments are checked at once, not at the first
-        block. The answers are those of `euclidean_topk` or `hamming_topk` with ``k = n``, bit for bit.
+        In query order; each ranking holds every (allowed) database id once. The arguments are checked at once, not at
+        the first block. The answers are those of `euclidean_topk` or `hamming_topk` with ``k = n``, or as many as are
+        allowed, bit for bit.
 
     Raises
     ------
@@ -92,16 +96,16 @@ def rank_database(
         if bits is not None:
             raise ValueError("bits: expected None with metric='euclidean'; it is the length of a Hamming code")
         held = unwrapped(database, metric)
-        search = engine_for(queries, held).euclidean(queries, held, normalize, threads=threads, isa=isa)
+        search = engine_for(queries, held).euclidean(queries, held, normalize, where=where, threads=threads, isa=isa)
     elif metric == "hamming":
         if normalize not in (None, "none"):
             raise ValueError(f"normalize: expected 'none' with metric='hamming', got {normalize!r}")
         held = unwrapped(database, metric)
         engine = engine_for(queries, held, elements="uint8")
-        search = engine.hamming(queries, held, bits, threads=threads, isa=isa)
+        search = engine.hamming(queries, held, bits, where=where, threads=threads, isa=isa)
     else:
         raise ValueError(f"metric: expected 'euclidean' or 'hamming', got {metric!r}")
-    n = search.n
+    n = search.allowed
     size = (
         max(1, BLOCK_BYTES // (12 * max(1, n)))
         if block is None

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 __all__ = [
+    "allowed_rows",
     "euclidean_topk",
     "gaussian_normalize",
     "gaussian_statistics",
@@ -18,6 +19,7 @@ __all__ = [
     "hamming_topk",
     "lane_sum",
     "pack_codes",
+    "relevant_ranks",
     "squared_distances",
 ]
 
@@ -117,22 +119,65 @@ def squared_distances(queries: NDArray[Any], database: NDArray[Any]) -> NDArray[
     return distances
 
 
+def allowed_rows(where: Any, n: int) -> NDArray[np.int64]:
+    """Return the ids of the rows that a bitmap (uint8), booleans, ids or None (all) allow, each once, increasing.
+
+    Examples
+    --------
+    >>> allowed_rows(np.array([0b101], dtype=np.uint8), 3), allowed_rows([2, 0, 2], 3)
+    (array([0, 2]), array([0, 2]))
+    """
+    if where is None:
+        return np.arange(n)
+    values = np.asarray(where)
+    if values.dtype == np.uint8:
+        values = np.unpackbits(values, count=n, bitorder="little").astype(bool)
+    return np.flatnonzero(values) if values.dtype == bool else np.unique(values.astype(np.int64))
+
+
 def euclidean_topk(
-    queries: NDArray[Any], database: NDArray[Any], k: int
+    queries: NDArray[Any], database: NDArray[Any], k: int, where: Any = None
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Return the k nearest rows, ordered by (distance, id), NaN last, padded with +inf and -1.
+    """Return the k nearest allowed rows, ordered by (distance, id), NaN last, padded with +inf and -1.
 
     Parameters
     ----------
     queries, database : numpy.ndarray, shapes [q, d] and [n, d]
     k : int
+    where
+        As `allowed_rows` takes it.
 
     Returns
     -------
     distances : numpy.ndarray, shape [q, k], float32
     ids : numpy.ndarray, shape [q, k], int64
     """
-    return _smallest(squared_distances(queries, database), k, worst=np.inf)
+    rows = allowed_rows(where, len(database))
+    return _smallest(squared_distances(queries, database[rows]), rows, k, worst=np.inf)
+
+
+def relevant_ranks(
+    queries: NDArray[Any], database: NDArray[Any], query_labels: Any, item_labels: Any, where: Any = None
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Return of each query how many allowed items share its label, and their places among all allowed items, from 1.
+
+    Parameters
+    ----------
+    queries, database : numpy.ndarray, shapes [q, d] and [n, d]
+    query_labels, item_labels : array of integers, shapes [q] and [n]
+    where
+        As `allowed_rows` takes it.
+
+    Returns
+    -------
+    counts : numpy.ndarray, shape [q], int64
+    ranks : numpy.ndarray, shape [sum of counts], int64
+    ids : numpy.ndarray, shape [q, allowed], int64
+        The rankings.
+    """
+    ids = euclidean_topk(queries, database, len(allowed_rows(where, len(database))), where)[1]
+    relevant = np.asarray(item_labels)[ids] == np.asarray(query_labels)[:, None]
+    return relevant.sum(axis=1), np.nonzero(relevant)[1] + 1, ids
 
 
 def pack_codes(u: NDArray[Any]) -> NDArray[np.uint8]:
@@ -169,27 +214,32 @@ def hamming_distances(queries: NDArray[np.uint8], database: NDArray[np.uint8], b
 
 
 def hamming_topk(
-    queries: NDArray[np.uint8], database: NDArray[np.uint8], k: int, bits: int
+    queries: NDArray[np.uint8], database: NDArray[np.uint8], k: int, bits: int, where: Any = None
 ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """Return the k nearest codes, ordered by (distance, id), padded with the int32 maximum and -1.
+    """Return the k nearest allowed codes, ordered by (distance, id), padded with the int32 maximum and -1.
 
     Parameters
     ----------
     queries, database : numpy.ndarray, shapes [q, bytes] and [n, bytes], uint8
     k, bits : int
+    where
+        As `allowed_rows` takes it.
 
     Returns
     -------
     distances : numpy.ndarray, shape [q, k], int32
     ids : numpy.ndarray, shape [q, k], int64
     """
-    return _smallest(hamming_distances(queries, database, bits), k, worst=np.iinfo(np.int32).max)
+    rows = allowed_rows(where, len(database))
+    return _smallest(hamming_distances(queries, database[rows], bits), rows, k, worst=np.iinfo(np.int32).max)
 
 
-def _smallest(distances: NDArray[Any], k: int, worst: float) -> tuple[NDArray[Any], NDArray[np.int64]]:
+def _smallest(
+    distances: NDArray[Any], rows: NDArray[np.int64], k: int, worst: float
+) -> tuple[NDArray[Any], NDArray[np.int64]]:
     order = np.argsort(distances, axis=1, kind="stable")[:, :k]  # stable: equal distances keep id order; NaN last
     missing = ((0, 0), (0, k - order.shape[1]))
     return (
         np.pad(np.take_along_axis(distances, order, axis=1), missing, constant_values=worst),
-        np.pad(order.astype(np.int64), missing, constant_values=-1),
+        np.pad(rows[order], missing, constant_values=-1),
     )

@@ -21,6 +21,7 @@ def relevant_ranks(
     item_labels: ArrayLike,
     *,
     self_ids: ArrayLike | None = None,
+    where: Any = None,
     normalize: Literal["none", "row"] | None = None,
     block: int | None = None,
     threads: int | None = None,
@@ -39,6 +40,8 @@ def relevant_ranks(
         An item is relevant if its label is the query's.
     self_ids : array of integers, shape [q], optional
         The database row that each query itself is, for `RelevantRanks.drop_self`.
+    where : array, optional
+        As in `euclidean_topk`: only these rows are ranked, and relevant ones counted among them.
     normalize : {"none", "row"}
         As in `euclidean_topk`.
     block : int, optional
@@ -78,5 +81,7 @@ def relevant_ranks(
     ([1, 4, 1, 3, 1, 3, 1, 4], [3, 2, 2, 3])
     """
     database = unwrapped(database, "euclidean")
-    search = engine_for(queries, database).euclidean(queries, database, normalize, threads=threads, isa=isa)
+    search = engine_for(queries, database).euclidean(
+        queries, database, normalize, where=where, threads=threads, isa=isa
+    )
     return ranked(search, query_labels, item_labels, self_ids, block)

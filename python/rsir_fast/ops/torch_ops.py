@@ -26,15 +26,20 @@ def gaussian_normalize(features: Tensor, axis: str = "row") -> Tensor:
 
 
 @torch.library.custom_op("rsir_fast::euclidean_topk", mutates_args=())
-def euclidean_topk(queries: Tensor, database: Tensor, k: int, normalize: str = "none") -> tuple[Tensor, Tensor]:
+def euclidean_topk(
+    queries: Tensor, database: Tensor, k: int, normalize: str = "none", where: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """`rsir_fast.euclidean_topk` of two tensors."""
-    return answer(engine_for(queries, database).euclidean(queries, database, normalize), k, None, (queries, database))
+    search = engine_for(queries, database).euclidean(queries, database, normalize, where=where)
+    return answer(search, k, None, (queries, database))
 
 
 @torch.library.custom_op("rsir_fast::hamming_topk", mutates_args=())
-def hamming_topk(queries: Tensor, database: Tensor, k: int, bits: int | None = None) -> tuple[Tensor, Tensor]:
+def hamming_topk(
+    queries: Tensor, database: Tensor, k: int, bits: int | None = None, where: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """`rsir_fast.hamming_topk` of two tensors."""
-    search = engine_for(queries, database, elements="uint8").hamming(queries, database, bits)
+    search = engine_for(queries, database, elements="uint8").hamming(queries, database, bits, where=where)
     return answer(search, k, None, (queries, database))
 
 
@@ -52,12 +57,16 @@ def _(features: Tensor, axis: str = "row") -> Tensor:
 
 
 @euclidean_topk.register_fake
-def _(queries: Tensor, database: Tensor, k: int, normalize: str = "none") -> tuple[Tensor, Tensor]:
+def _(
+    queries: Tensor, database: Tensor, k: int, normalize: str = "none", where: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     return _answer(queries, database, k, torch.float32)
 
 
 @hamming_topk.register_fake
-def _(queries: Tensor, database: Tensor, k: int, bits: int | None = None) -> tuple[Tensor, Tensor]:
+def _(
+    queries: Tensor, database: Tensor, k: int, bits: int | None = None, where: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     return _answer(queries, database, k, torch.int32)
 
 

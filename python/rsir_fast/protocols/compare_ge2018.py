@@ -81,7 +81,7 @@ def compare_ge2018(
         check_classes(made.name, made.labels)
     rows: list[dict[str, Any]] = []
     for label, given in features:
-        made = given.unturned()
+        made = given.field()
         for option in options:
             row: dict[str, Any] = {"features": label, "dim": made.dim, "steps": option.steps, "rerank": option.rerank}
             try:

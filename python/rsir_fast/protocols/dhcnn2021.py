@@ -14,8 +14,8 @@ from rsir_fast import metrics
 from rsir_fast.datasets import Dataset
 from rsir_fast.errors import DatasetError
 from rsir_fast.extraction import Features
-from rsir_fast.hashing import made_by_model, split_hash_features
-from rsir_fast.ops import hamming_topk, pack_codes
+from rsir_fast.hashing import made_by_model
+from rsir_fast.ops import hamming_topk
 from rsir_fast.protocols.evaluation import (
     Evaluation,
     describe_dataset,
@@ -195,12 +195,12 @@ def check_split(images: Features | Dataset, made: dict[str, Any]) -> Split:
 
 def _images(features: Features) -> _Images:
     made = made_by_model(features)
-    u, scores = split_hash_features(features.matrix, int(made["bits"]))
+    scores = features["probabilities"]
     return _Images(
         int(made["bits"]),
         list(made["classes"]),
         made["training"],
-        pack_codes(u),
+        features["codes"],
         scores.argmax(1),
         scores.max(1),
         *check_split(features, made),

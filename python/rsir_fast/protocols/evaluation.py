@@ -82,7 +82,7 @@ def describe_features(features: Features) -> dict[str, Any]:
         "backbone": features.provenance.get("name", "unknown"),
         "layer": features.provenance.get("layer", "unknown"),
         "dim": features.dim,
-        "non_finite_rows": int((~np.isfinite(features.matrix).all(axis=1)).sum()),
+        "non_finite_rows": int((~np.isfinite(features.table).all(axis=1)).sum()),
         **{key: value for key, value in features.provenance.items() if key not in known},
     }
 

@@ -131,7 +131,7 @@ def evaluate_ge2018(
     normalize = normalize or ("none" if steps else "row")
     if normalize not in ("row", "feature", "none"):
         raise ValueError(f"normalize: expected 'row', 'feature' or 'none', got {normalize!r}")
-    features = features.unturned()
+    features = features.field()
     labels = check_classes(features.name, features.labels)
     start = time.perf_counter()
     n = len(features)

@@ -155,7 +155,7 @@ def reproduce_dhcnn2021(
         workers=workers,
         progress=progress,
     )
-    features = seen.unturned()
+    features = seen.field()
     settings = {
         "train": train,
         "freeze_backbone": freeze_backbone,

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from rsir_fast.backbones import Backbone, averaged, every_layer, load_backbone
 from rsir_fast.backbones.catalogue import known_files
@@ -51,17 +49,7 @@ class Made:
     def of_layer(self, layer: str) -> Features:
         """Return one layer, with the provenance of a network that is cut there."""
         assert self.found is not None
-        made = self.found.provenance
-        if "layers" not in made:
-            return self.found
-        first = 0
-        for name, dim in made["layers"]:
-            if name == layer:
-                break
-            first += dim
-        matrix = np.ascontiguousarray(self.found.matrix[:, first : first + dim])
-        kept = {key: value for key, value in made.items() if key != "layers"}
-        return replace(self.found, matrix=matrix, provenance={**kept, "layer": layer, "dim": dim})
+        return self.found.field(layer) if "layers" in self.found.provenance else self.found
 
 
 @dataclass(frozen=True)

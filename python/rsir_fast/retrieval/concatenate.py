@@ -46,7 +46,7 @@ def concatenated(parts: Sequence[Features]) -> Features:
     >>> both.matrix.round(2).tolist(), both.provenance["layer"]
     ([[0.6000000238418579, 0.800000011920929, 1.0]], 'a + b')
     """
-    first, *others = [part.unturned() for part in parts]
+    first, *others = [part.field() for part in parts]
     if not others:
         return first
     for other in others:

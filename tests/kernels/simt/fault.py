@@ -1,4 +1,4 @@
-"""A fault to plant into a CUDA kernel."""
+"""A fault to plant into a kernel."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import NamedTuple
 class Fault(NamedTuple):
     what: str
     file: str
+    """below csrc/kernels/cuda"""
     old: str
     new: str
     test: str

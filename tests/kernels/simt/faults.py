@@ -1,4 +1,4 @@
-"""Faults planted into the CUDA kernels, each of which a named test must catch: `make faults` builds and runs them.
+"""Faults planted into the kernels, each of which a named test must catch: `make faults` builds and runs them.
 
 A copy of the sources is built once; then each fault is put in, its test built and run, and the fault taken out.
 """
@@ -46,10 +46,12 @@ def configure(folder: Path, sanitizer: str) -> Path:
 
 
 def fails(folder: Path, build: Path, test: str) -> bool:
-    """Build the test's program and run the test."""
+    """Build the test's program, of a CUDA kernel or of one on the CPU, and run the test."""
     program, _, name = test.partition(": ")
     must(["cmake", "--build", build, "--target", program], folder)
-    return run([build / "simt" / program, name], folder).returncode != 0
+    return (
+        run([(build / "simt" if program.startswith("test_cuda_") else build) / program, name], folder).returncode != 0
+    )
 
 
 def main() -> int:

@@ -43,8 +43,8 @@ inline Answer on_cpu(const Words& queries, std::int64_t q, const Words& database
     };
     Answer answer{std::vector<std::int32_t>(static_cast<std::size_t>(q * k)),
                   std::vector<std::int64_t>(static_cast<std::size_t>(q * k))};
-    CHECK(hamming_topk(packed(queries, q).data(), q, packed(database, n).data(), n, bits, k, answer.distances.data(),
-                       answer.ids.data(), Context{}) == Status::ok);
+    CHECK(hamming_topk(packed(queries, q).data(), q, packed(database, n).data(), n, bits, {nullptr, 0, n}, k,
+                       answer.distances.data(), answer.ids.data(), Context{}) == Status::ok);
     return answer;
 }
 

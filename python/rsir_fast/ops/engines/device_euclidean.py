@@ -11,7 +11,17 @@ from rsir_fast.ops._arrays import as_float
 from rsir_fast.ops.engines.device_answers import Report, bring, new_answer, ranks_by_rankings, sort_all, tallies
 from rsir_fast.ops.engines.device_normalize import normalized
 from rsir_fast.ops.engines.device_prepared import CODES, DeviceMatrix, make_copies
-from rsir_fast.ops.engines.search import ALL, Labels, Ranks, Sides, check_items, check_normalize, check_width, chosen
+from rsir_fast.ops.engines.search import (
+    ALL,
+    Labels,
+    Ranks,
+    Sides,
+    check_items,
+    check_normalize,
+    check_width,
+    chosen,
+    no_where,
+)
 from rsir_fast.ops.engines.tensors import device_module, dtype_name, plain_on_device, stream_of
 
 __all__ = ["DeviceEuclidean", "euclidean", "of_prepared"]
@@ -126,11 +136,13 @@ def euclidean(
     database: Any,
     normalize: str | None,
     *,
+    where: Any = None,
     method: str = "auto",
     threads: int | None = None,
     isa: str | None = None,
 ) -> DeviceEuclidean:
     """Check two tensors of a device, or queries of any kind and a prepared one; what is of the host means nothing."""
+    no_where(where)
     if isinstance(database, DeviceMatrix):
         check_normalize(database.normalize, normalize)
         return of_prepared(queries, database)

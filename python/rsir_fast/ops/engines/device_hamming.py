@@ -9,7 +9,7 @@ from rsir_fast.ops._arrays import check_rank
 from rsir_fast.ops._codes import common_length
 from rsir_fast.ops._outputs import given_codes
 from rsir_fast.ops.engines.device_answers import Report, new_answer, sort_all, tallies
-from rsir_fast.ops.engines.search import ALL, Sides, check_items
+from rsir_fast.ops.engines.search import ALL, Sides, check_items, no_where
 from rsir_fast.ops.engines.tensors import device_module, dtype_name, plain_on_device, stream_of
 
 __all__ = ["DeviceHamming", "hamming", "pack", "whole_words"]
@@ -90,9 +90,16 @@ class DeviceHamming(Sides[Any, Any]):
 
 
 def hamming(
-    queries: Any, database: Any, bits: int | None, *, threads: int | None = None, isa: str | None = None
+    queries: Any,
+    database: Any,
+    bits: int | None,
+    *,
+    where: Any = None,
+    threads: int | None = None,
+    isa: str | None = None,
 ) -> DeviceHamming:
     """Check two tensors of a device; `threads` and `isa` mean nothing here."""
+    no_where(where)
     check_rank(queries, "queries", "bytes")
     check_rank(database, "database", "bytes")
     length = common_length(queries.shape[1], database.shape[1], bits)

@@ -13,7 +13,8 @@ from rsir_fast.base.compiled import choose_isa, cpu
 from rsir_fast.base.cores import choose_threads
 from rsir_fast.ops._arrays import FloatRows, as_rows
 from rsir_fast.ops._outputs import host_views, new_answer
-from rsir_fast.ops._plan import Method, SearchPlan, choose_pass, is_tiny
+from rsir_fast.ops._plan import PANEL, Method, SearchPlan, choose_pass, is_tiny
+from rsir_fast.ops._where import Bitmap, as_bitmap, count_allowed, count_panels
 from rsir_fast.ops.engines.host_normalize import normalized_rows
 from rsir_fast.ops.engines.host_ranks import ranks_of_labels
 from rsir_fast.ops.engines.search import (
@@ -97,6 +98,8 @@ class HostEuclidean(Sides[FloatRows, FloatRows]):
     database : FloatRows
         Normalised as the queries are.
     prepared : HostMatrix or None
+    where : array of uint8 or None
+        Bitmap of the rows that can be answers; None: all.
     plan : callable
         Tells how the last `topk` was done.
     """
@@ -109,6 +112,7 @@ class HostEuclidean(Sides[FloatRows, FloatRows]):
         queries: FloatRows,
         database: HostMatrix | FloatRows,
         restore: Restore,
+        where: Any,
         method: Method,
         threads: int | None,
         isa: str | None,
@@ -117,9 +121,18 @@ class HostEuclidean(Sides[FloatRows, FloatRows]):
         self.prepared = database if isinstance(database, HostMatrix) else None
         self.database = database.rows if isinstance(database, HostMatrix) else database
         self.restore = restore
+        n, bitmap = len(self.database), as_bitmap(where, len(self.database))
+        self._allowed = count_allowed(bitmap, n)
+        self.where: Bitmap | None = None if self._allowed == n else bitmap
+        self._passed = n if self.where is None else min(n, PANEL * count_panels(self.where, n))
         self.method = method
         self.threads = threads
         self.isa = isa
+
+    @property
+    def allowed(self) -> int:
+        """Rows that can be answers."""
+        return self._allowed
 
     def direct(self, given: tuple[Any, Any] | None) -> tuple[Any, ...] | None:
         """Return what the kernels can write of the caller's arrays."""
@@ -131,20 +144,33 @@ class HostEuclidean(Sides[FloatRows, FloatRows]):
         """Search for some consecutive queries."""
         queries, items, isa = self.queries if rows is ALL else self.queries[rows], self.database, self.isa
         q, d = queries.array.shape
-        n, prepared = len(items), self.prepared is not None
+        n, allowed, passed = len(items), self._allowed, self._passed
+        prepared = self.prepared is not None
         sidecar = None if self.prepared is None else self.prepared.sidecar
 
-        def chosen_pass(wild: int) -> tuple[Literal["certified", "dense"], str]:
-            return choose_pass(q, n, d, k, prepared=prepared, max_width=MAX_WIDTH, wild=wild, method=self.method)
+        def chosen_pass(sidecar: Any) -> tuple[Literal["certified", "dense"], str]:
+            return choose_pass(
+                q,
+                n,
+                d,
+                k,
+                allowed=allowed,
+                passed=passed,
+                precision=None if sidecar is None else sidecar.precision,
+                prepared=prepared,
+                max_width=MAX_WIDTH,
+                wild=0 if sidecar is None else sidecar.wild,
+                method=self.method,
+            )
 
-        taken, reason = chosen_pass(0 if sidecar is None else sidecar.wild)
+        taken, reason = chosen_pass(sidecar)
         if taken == "certified" and sidecar is None:
             sidecar = make_sidecar(items, k=k, threads=self.threads, isa=isa)
-            taken, reason = chosen_pass(sidecar.wild)  # known only now
+            taken, reason = chosen_pass(sidecar)  # known only now
         if taken == "dense":
             sidecar = None
         distances, ids = out or new_answer(q, k, np.float32)
-        count = choose_threads(self.threads, tiny=is_tiny(q, n, d, taken))
+        count = choose_threads(self.threads, tiny=is_tiny(q, passed if taken == "certified" else allowed, d, taken))
         ran, candidates, decided, dense = cpu().euclidean_topk(
             queries.array,
             q,
@@ -153,6 +179,7 @@ class HostEuclidean(Sides[FloatRows, FloatRows]):
             n,
             items.dtype,
             d,
+            0 if self.where is None else self.where,
             sidecar,
             k,
             distances,
@@ -165,7 +192,9 @@ class HostEuclidean(Sides[FloatRows, FloatRows]):
 
     def ranks(self, labels: Labels, block: int | None) -> Iterator[Ranks]:
         """Tell where the relevant items stand, a block of queries at a time."""
-        return ranks_of_labels(self.queries, self.database, labels, block, threads=self.threads, isa=self.isa)
+        return ranks_of_labels(
+            self.queries, self.database, labels, self.where, block, threads=self.threads, isa=self.isa
+        )
 
 
 def euclidean(
@@ -173,6 +202,7 @@ def euclidean(
     database: Any,
     normalize: str | None,
     *,
+    where: Any = None,
     method: Method = "auto",
     threads: int | None = None,
     isa: str | None = None,
@@ -184,7 +214,7 @@ def euclidean(
         check_normalize(database.normalize, normalize)
         check_width(width, database.shape[1])
         wanted = normalized_rows(rows, queries, database.normalize, threads=threads, isa=isa)
-        return HostEuclidean(wanted, database, restore, method, threads, isa)
+        return HostEuclidean(wanted, database, restore, where, method, threads, isa)
     items = rows if database is queries else as_rows(database, "database")[0]
     check_width(width, items.array.shape[1])
     check_items(len(items))
@@ -192,7 +222,7 @@ def euclidean(
     wanted = normalized_rows(rows, queries, by, threads=threads, isa=isa)
     same = items is rows
     found = wanted if same else normalized_rows(items, database, by, threads=threads, isa=isa)
-    return HostEuclidean(wanted, found, restore, method, threads, isa)
+    return HostEuclidean(wanted, found, restore, where, method, threads, isa)
 
 
 def prepare(

@@ -13,6 +13,7 @@ from rsir_fast.base.cores import choose_threads
 from rsir_fast.ops._arrays import as_codes, as_float
 from rsir_fast.ops._codes import check_same_codes, code_length, common_length
 from rsir_fast.ops._outputs import delivered, given_codes, host_views, new_answer
+from rsir_fast.ops._where import Bitmap, as_bitmap, count_allowed
 from rsir_fast.ops.engines.search import ALL, Sides, check_items
 
 __all__ = ["HostCodes", "HostHamming", "hamming", "pack", "prepare_codes"]
@@ -73,6 +74,7 @@ class HostHamming(Sides[Codes, "Codes | HostCodes"]):
         queries: Codes,
         database: Codes | HostCodes,
         bits: int,
+        where: Bitmap | None,
         restore: Restore,
         threads: int | None,
         isa: str | None,
@@ -80,9 +82,15 @@ class HostHamming(Sides[Codes, "Codes | HostCodes"]):
         self.queries = queries
         self.database = database
         self.bits = bits
+        self.where = where
         self.restore = restore
         self.threads = threads
         self.isa = isa
+
+    @property
+    def allowed(self) -> int:
+        """Codes that may be answered with."""
+        return count_allowed(self.where, self.n)
 
     def direct(self, given: tuple[Any, Any] | None) -> tuple[Any, ...] | None:
         """Return what the kernels can write of the caller's arrays."""
@@ -100,23 +108,30 @@ class HostHamming(Sides[Codes, "Codes | HostCodes"]):
         else:
             kernel, items = cpu().hamming_topk, database
         count = choose_threads(self.threads, tiny=q * n * self.bits < TINY)
-        kernel(queries, q, items, n, self.bits, k, distances, ids, count, choose_isa(self.isa))
+        allowed = 0 if self.where is None else self.where
+        kernel(queries, q, items, n, self.bits, allowed, k, distances, ids, count, choose_isa(self.isa))
         return distances, ids
 
 
 def hamming(
-    queries: Any, database: Any, bits: int | None, *, threads: int | None = None, isa: str | None = None
+    queries: Any,
+    database: Any,
+    bits: int | None,
+    *,
+    where: Any = None,
+    threads: int | None = None,
+    isa: str | None = None,
 ) -> HostHamming:
     """Check both sides, and read them as the kernels take them."""
     wanted, restore = as_codes(queries, "queries")
     width = wanted.shape[1]
     if isinstance(database, HostCodes):
         check_same_codes(width, database.bits, bits)
-        return HostHamming(wanted, database, database.bits, restore, threads, isa)
+        return HostHamming(wanted, database, database.bits, as_bitmap(where, len(database)), restore, threads, isa)
     items = wanted if database is queries else as_codes(database, "database")[0]
     length = common_length(width, items.shape[1], bits)
     check_items(len(items))
-    return HostHamming(wanted, items, length, restore, threads, isa)
+    return HostHamming(wanted, items, length, as_bitmap(where, len(items)), restore, threads, isa)
 
 
 def prepare_codes(database: Any, bits: int | None, *, threads: int | None = None, isa: str | None = None) -> HostCodes:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from rsir_fast.base.compiled import choose_isa, cpu
 from rsir_fast.base.cores import choose_threads
 from rsir_fast.ops._arrays import FloatRows
+from rsir_fast.ops._where import Bitmap
 from rsir_fast.ops.engines.search import Labels, Ranks
 
 __all__ = ["ranks_of_labels"]
@@ -23,18 +24,29 @@ def ranks_of_labels(
     queries: FloatRows,
     database: FloatRows,
     labels: Labels,
+    where: Bitmap | None,
     block: int | None,
     *,
     threads: int | None,
     isa: str | None,
 ) -> Iterator[Ranks]:
     """Yield the ranks of the relevant items, a block of queries at a time."""
-    relevant = _Members.find(labels.of_queries, labels.of_items)
+    rows, own = _allowed(labels, where)
+    relevant = _Members.find(labels.of_queries, labels.of_items, rows)
     size = block or max(1, BLOCK_RANKS * len(queries) // max(1, int(relevant.counts.sum())))
     for start in range(0, len(queries), size):
-        rows = slice(start, start + size)
-        own = None if labels.own is None else labels.own[rows]
-        yield start, *_ranks(queries[rows], database, relevant.of(rows), own, threads=threads, isa=isa)
+        part = slice(start, start + size)
+        mine = None if own is None else own[part]
+        yield start, *_ranks(queries[part], database, relevant.of(part), mine, where, threads=threads, isa=isa)
+
+
+def _allowed(labels: Labels, where: Bitmap | None) -> tuple[NDArray[np.int64] | None, NDArray[np.int64] | None]:
+    """Return the allowed rows (None: all), and the queries' own, -1 for those that are not allowed."""
+    if where is None:
+        return None, labels.own
+    allowed = np.unpackbits(where, count=len(labels.of_items), bitorder="little").view(np.bool_)
+    own = None if labels.own is None else np.where(allowed[labels.own], labels.own, -1)
+    return np.flatnonzero(allowed), own
 
 
 class _Members(NamedTuple):
@@ -45,9 +57,13 @@ class _Members(NamedTuple):
     counts: NDArray[np.int64]
 
     @classmethod
-    def find(cls, query_labels: NDArray[np.int64], item_labels: NDArray[np.int64]) -> _Members:
-        items = np.argsort(item_labels, kind="stable").astype(np.int64, copy=False)
-        by_label = item_labels[items]
+    def find(
+        cls, query_labels: NDArray[np.int64], item_labels: NDArray[np.int64], rows: NDArray[np.int64] | None
+    ) -> _Members:
+        """Find them among all items, or among some rows."""
+        labels = item_labels if rows is None else item_labels[rows]
+        order = np.argsort(labels, kind="stable").astype(np.int64, copy=False)
+        by_label, items = labels[order], order if rows is None else rows[order]
         first = np.searchsorted(by_label, query_labels, side="left").astype(np.int64, copy=False)
         return cls(items, first, np.searchsorted(by_label, query_labels, side="right") - first)
 
@@ -60,6 +76,7 @@ def _ranks(
     database: FloatRows,
     relevant: _Members,
     own: NDArray[np.int64] | None,
+    where: Bitmap | None,
     *,
     threads: int | None,
     isa: str | None,
@@ -77,6 +94,7 @@ def _ranks(
         len(database),
         database.dtype,
         d,
+        0 if where is None else where,
         relevant.items,
         relevant.first,
         offsets,

@@ -24,6 +24,7 @@ __all__ = [
     "check_normalize",
     "check_width",
     "chosen",
+    "no_where",
 ]
 
 ALL = slice(None)
@@ -45,6 +46,10 @@ class Search(Protocol):
     @property
     def n(self) -> int:
         """Items."""
+
+    @property
+    def allowed(self) -> int:
+        """Items that can be answers: those that `where` names."""
 
     def restore(self, part: Any) -> Any:
         """Return distances or ids as the kind of array that the queries are, on their device."""
@@ -76,6 +81,11 @@ class Sides(Generic[Q, D]):
         """Items."""
         return len(self.database)
 
+    @property
+    def allowed(self) -> int:
+        """Items that can be answers: all, where an engine has no `where`."""
+        return self.n
+
 
 class Labels(NamedTuple):
     """Which items are relevant: those whose label is the query's; and which one each query itself is."""
@@ -86,7 +96,8 @@ class Labels(NamedTuple):
 
 
 Ranks = tuple[int, NDArray[np.int64], NDArray[np.int64], NDArray[np.int64] | None]
-"""The first query of a block; relevant items of each query; their ranks; the ranks of the queries' own items."""
+"""The first query of a block; relevant items of each query; their ranks; the ranks of the queries' own items,
+0 for those that are not allowed."""
 
 
 class RankedSearch(Search, Protocol):
@@ -125,6 +136,15 @@ def check_normalize(made_with: str, normalize: str | None) -> None:
         raise ValueError(
             f"normalize: expected {made_with!r}, with which the database was prepared, got {normalize!r}; "
             "leave it out, or prepare the database again"
+        )
+
+
+def no_where(where: object) -> None:
+    """Raise ValueError for the rows that a caller allows, on an engine that cannot tell them apart."""
+    if where is not None:
+        raise ValueError(
+            "where: expected None for a search on CUDA devices, which reads all rows; search a database in host "
+            "memory, or the matrix of the allowed rows"
         )
 
 

@@ -17,7 +17,7 @@ from rsir_fast.ops.engines.device_hamming import INT32_MAX, DeviceHamming, whole
 from rsir_fast.ops.engines.device_normalize import normalized
 from rsir_fast.ops.engines.device_prepared import DeviceMatrix
 from rsir_fast.ops.engines.device_prepared import prepare as prepare_tensor
-from rsir_fast.ops.engines.search import ALL, MAX_ITEMS, Labels, Ranks, Sides, check_normalize, check_width
+from rsir_fast.ops.engines.search import ALL, MAX_ITEMS, Labels, Ranks, Sides, check_normalize, check_width, no_where
 from rsir_fast.ops.engines.shards import Part, as_devices, bounds, search_parts
 from rsir_fast.ops.engines.streams import ROOM, HostRows, blocks, streams
 from rsir_fast.ops.engines.tensors import Made, device_module, dtype_name, plain_on_device
@@ -214,11 +214,13 @@ def euclidean(
     database: Any,
     normalize: str | None,
     *,
+    where: Any = None,
     method: str = "auto",
     threads: int | None = None,
     isa: str | None = None,
 ) -> ShardedSearch:
     """Check queries of any kind and bring them to where answers are merged; what is of the host means nothing."""
+    no_where(where)
     check_normalize(database.normalize, normalize)
     if is_torch(queries) and not queries.is_floating_point():
         raise TypeError(f"queries: expected floating point elements, got {queries.dtype}; convert them to float32")
@@ -229,9 +231,16 @@ def euclidean(
 
 
 def hamming(
-    queries: Any, database: Any, bits: int | None, *, threads: int | None = None, isa: str | None = None
+    queries: Any,
+    database: Any,
+    bits: int | None,
+    *,
+    where: Any = None,
+    threads: int | None = None,
+    isa: str | None = None,
 ) -> ShardedSearch:
     """Check queries of codes likewise."""
+    no_where(where)
     if is_torch(queries) and dtype_name(queries) != "uint8":
         raise TypeError(
             f"queries: expected packed codes of dtype uint8, got {queries.dtype}; make them with rsir_fast.pack_codes"

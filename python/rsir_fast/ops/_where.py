@@ -1,0 +1,73 @@
+"""Which rows a search may answer with: whatever a caller names them by, as one bitmap."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsir_fast.base.compiled import cpu
+from rsir_fast.base.numbers import as_integers, as_numbers
+
+__all__ = ["Bitmap", "as_bitmap", "count_allowed", "count_panels"]
+
+Bitmap = NDArray[np.uint8]
+"""Shape [ceil(n / 8)], contiguous: bit i, least significant bit of a byte first, is row i; bits from n on are ignored.
+One that begins with a part of a database is read by the kernels from any bit on (`csrc/kernels/allowed.h`)."""
+
+
+def as_bitmap(where: object, n: int) -> Bitmap | None:
+    """Return the rows that `where` allows among n, in host memory; None where all are.
+
+    Faces hand `where` on as the caller gave it: an engine reads it where it computes, this is how the host does.
+
+    Parameters
+    ----------
+    where
+        None; a bitmap (uint8, shape [ceil(n / 8)]), which is not copied; booleans, shape [n]; or ids, integers of any
+        other type in any order. Arrays, tensors and DLPack arrays, or lists of booleans or ids.
+    n : int
+
+    Raises
+    ------
+    TypeError
+        It is none of these.
+    ValueError
+        It is of another length, or there is no such row.
+    """
+    if where is None:
+        return None
+    array = as_numbers(where, "where")
+    if array.ndim != 1:
+        raise ValueError(f"where: expected one axis (a bitmap, booleans or ids), got shape {list(array.shape)}")
+    if array.dtype == np.uint8:
+        if len(array) != (n + 7) // 8:
+            raise ValueError(
+                f"where: expected a bitmap of {(n + 7) // 8} bytes for {n} rows, got {len(array)}; "
+                "uint8 is always a bitmap, ids have another type, as int64"
+            )
+        return np.ascontiguousarray(array)
+    if array.dtype == np.bool_:
+        if len(array) != n:
+            raise ValueError(f"where: expected one boolean for each of {n} rows, got {len(array)}")
+        return np.packbits(array, bitorder="little")
+    allowed = np.zeros(n, np.bool_)
+    allowed[_ids(array, n)] = True
+    return np.packbits(allowed, bitorder="little")
+
+
+def count_allowed(bitmap: Bitmap | None, n: int) -> int:
+    """Return how many of n rows a bitmap allows."""
+    return n if bitmap is None else int(cpu().count_allowed(bitmap, 0, n))
+
+
+def count_panels(bitmap: Bitmap, n: int) -> int:
+    """Return how many groups of 16 rows, whose codes a certified search reads together, have an allowed one."""
+    return int(cpu().count_allowed_panels(bitmap, 0, n))
+
+
+def _ids(array: NDArray[np.generic], n: int) -> NDArray[np.int64]:
+    ids = as_integers(array, "where", kind="a bitmap (uint8), booleans or ids (integers)")
+    if ids.size and (ids.min() < 0 or ids.max() >= n):
+        bounds = f"ids of rows 0 to {n - 1}" if n else "no ids of a database without rows"
+        raise ValueError(f"where: expected {bounds}, got {ids.min()} to {ids.max()}")
+    return ids
