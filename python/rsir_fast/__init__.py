@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from rsir_fast.ops.prepare import prepare as prepare
     from rsir_fast.ops.rank_database import rank_database as rank_database
     from rsir_fast.ops.relevant_ranks import relevant_ranks as relevant_ranks
+    from rsir_fast.ops.sidecar import Sidecar as Sidecar
     from rsir_fast.pretraining import Pretrained as Pretrained
     from rsir_fast.pretraining import PretrainingRecipe as PretrainingRecipe
     from rsir_fast.pretraining import pretrain as pretrain
@@ -47,6 +48,7 @@ _HOME = {
     "Encoder": "encoders.encoder",
     "HashModel": "encoders.hash_model",
     "RsirError": "errors",
+    "Sidecar": "ops.sidecar",
     "euclidean_topk": "ops.euclidean_topk",
     "evaluate_dhcnn2021": "protocols",
     "evaluate_ge2018": "protocols",
