@@ -30,7 +30,7 @@ std::int64_t AllowedPanels::choose(std::int64_t begin, std::int64_t end, std::in
         end = std::min(end, begin + most);
         chosen_.resize(static_cast<std::size_t>(end - begin));
         std::iota(chosen_.begin(), chosen_.end(), static_cast<std::uint32_t>(begin));
-        excess_ = sidecar_.excess.data() + begin * kGroup;
+        excess_ = sidecar_.excess + begin * kGroup;
         return end;
     }
     chosen_.clear();
@@ -43,7 +43,7 @@ std::int64_t AllowedPanels::choose(std::int64_t begin, std::int64_t end, std::in
         for (; panel < stop; ++panel, word >>= kGroup) {
             const auto rows = static_cast<std::uint32_t>(word & 0xffff);
             if (rows == 0) continue;
-            const float* own = sidecar_.excess.data() + panel * kGroup;
+            const float* own = sidecar_.excess + panel * kGroup;
             for (const std::uint32_t byte : {rows & 0xff, rows >> 8}) {
                 for (const float addition : kAdditions.of_byte[byte]) *out++ = *own++ + addition;
             }

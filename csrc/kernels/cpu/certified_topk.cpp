@@ -22,9 +22,7 @@ constexpr std::int64_t kDecisionCandidates = std::int64_t{1} << 23;  // or as ma
 constexpr std::int64_t kChunkBytes = std::int64_t{1} << 18;          // of panels: stay in the L2 cache over all queries
 constexpr std::int64_t kJumpBytes = 1024;  // of a panel: what follows them the machine fetches itself
 
-Panels panels_of(const Sidecar& sidecar) {
-    return {sidecar.panels.get(), sidecar.steps(), sidecar.scale.data(), sidecar.radius.data()};
-}
+Panels panels_of(const Sidecar& sidecar) { return {sidecar.panels, sidecar.steps(), sidecar.scale, sidecar.radius}; }
 
 // The queries of one task, quantised, in subsets that a tile takes at once.
 class QueryBlock {
@@ -188,7 +186,7 @@ Status certified_topk(const Rows& queries, std::int64_t q, const Rows& database,
                       const Sidecar& sidecar, std::int64_t k, float* distances, std::int64_t* ids,
                       std::vector<std::int64_t>& undecided, SearchCounts& counts, const Context& context) {
     context.report(canonical_distance(context.isa).isa);
-    const std::vector<std::uint32_t> wild = rows.all() ? sidecar.wild : rows.among(sidecar.wild);
+    const std::vector<std::uint32_t> wild = rows.among(sidecar.wild, sidecar.wild_count);
     const std::int64_t waves = (q + kWave - 1) / kWave;
     for (std::int64_t wave = 0; wave < waves; ++wave) {
         const std::int64_t first = q * wave / waves, last = q * (wave + 1) / waves;

@@ -27,6 +27,7 @@ from rsir_fast.ops.engines.search import (
     check_width,
     chosen,
 )
+from rsir_fast.ops.sidecar import Sidecar, check_fits
 
 __all__ = ["MAX_WIDTH", "HostEuclidean", "HostMatrix", "euclidean", "prepare"]
 
@@ -230,30 +231,47 @@ def prepare(
     normalize: Literal["none", "row"],
     precision: str,
     copy: bool,
+    sidecar: Sidecar | None = None,
     *,
     threads: int | None = None,
     isa: str | None = None,
 ) -> HostMatrix:
     """See `rsir_fast.prepare`."""
     rows, _ = as_rows(database, "database")
+    if sidecar is not None:
+        n, d = rows.array.shape
+        check_fits(sidecar, (n, d), normalize, precision)
     ready = normalized_rows(rows, database, normalize, threads=threads, isa=isa)
     if copy and ready is rows:
         ready = FloatRows(ready.array.copy(), ready.dtype)
     if ready is not rows:
         ready.array.flags.writeable = False  # a change would not reach the integer copy
     check_items(len(ready))
-    return HostMatrix(ready, normalize, make_sidecar(ready, precision=precision, threads=threads, isa=isa))
+    if sidecar is not None:
+        return HostMatrix(ready, normalize, sidecar.compiled)
+    made = make_sidecar(ready, normalize, precision=precision, threads=threads, isa=isa)
+    return HostMatrix(ready, normalize, made)
 
 
 def make_sidecar(
-    rows: FloatRows, *, precision: str = "auto", k: int = 100, threads: int | None, isa: str | None
+    rows: FloatRows,
+    normalize: str = "none",
+    *,
+    precision: str = "auto",
+    k: int = 100,
+    threads: int | None,
+    isa: str | None,
 ) -> Any:
     """Return the integer copy of a matrix, or None where there can be none."""
     n, d = rows.array.shape
     if n == 0 or not 1 <= d <= MAX_WIDTH:
         return None
-    return cpu().Sidecar(rows.array, n, d, rows.dtype, precision, k, choose_threads(threads), choose_isa(isa))
+    normalized = normalize == "row"
+    return cpu().Sidecar(
+        rows.array, n, d, rows.dtype, precision, k, normalized, choose_threads(threads), choose_isa(isa)
+    )
 
 
 def _from_rows(rows: FloatRows, normalize: Literal["none", "row"], precision: str | None) -> HostMatrix:
-    return HostMatrix(rows, normalize, make_sidecar(rows, precision=precision or "auto", threads=None, isa=None))
+    made = make_sidecar(rows, normalize, precision=precision or "auto", threads=None, isa=None)
+    return HostMatrix(rows, normalize, made)
