@@ -118,6 +118,6 @@ def assert_tidy(archive: Path) -> None:
     """Check that nothing is left over of work: no hidden file, no work, no segment that no version names."""
     versions = b"".join(path.read_bytes() for path in (archive / "versions").glob("*.json"))
     paths = [path.relative_to(archive).as_posix() for path in archive.rglob("*")]
-    assert not [path for path in paths if "/." in path or path.startswith(".")]
+    assert [path for path in paths if "/." in path or path.startswith(".")] == []
     assert not list((archive / "work").glob("*"))
     assert [path.name for path in (archive / "segments").glob("*") if path.name.encode() not in versions] == []

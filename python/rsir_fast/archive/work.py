@@ -137,12 +137,11 @@ def take_over(archive: Path, spec: Spec) -> list[Work]:
     MachineError
         If a folder cannot be read or renamed.
     """
+    for kind in ("versions", "segments", "removed", "order", "skipped", "work"):
+        sweep(archive / kind)
     place = archive / "work"
     if not is_folder(place):
         return []
-    sweep(place)
-    if is_folder(archive / "segments"):
-        sweep(archive / "segments")
     found = []
     for name in sorted(os.listdir(place)):
         if not _NONCE.fullmatch(name):
