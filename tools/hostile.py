@@ -207,7 +207,7 @@ def kinds(root: Path) -> dict[str, Kind]:
     def in_search() -> object:
         """Read a manifest, and what a search needs of it."""
         features = Features.load(made)
-        return encoder_of(features, made / "descriptor.safetensors")
+        return encoder_of(features)
 
     def in_search_of_codes() -> object:
         features = Features.load(coded)

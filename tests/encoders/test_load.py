@@ -155,11 +155,12 @@ def test_words_say_what_functions_did(scenes):
 def test_queries_go_through_the_encoder_of_the_database(scenes, model_file, tmp_path):
     for name, word, file in (
         ("network", f"{NETWORK},precision=bfloat16,turns=mean", "random:0"),
+        ("narrow", "cnn-f:fc6,width=0.05", "random:0"),
         ("model", str(model_file), model_file),
         ("words", "bovw-3", tmp_path / "words" / "descriptor.safetensors"),
         ("lbp", "lbp", None),
     ):
-        weights = file if name == "network" else None
+        weights = file if file == "random:0" else None
         made = rf.encode(scenes, rf.load_encoder(word, weights=weights), out=tmp_path / name, workers=0)
         database = Features.load(tmp_path / name)
         encoder = encoder_of(database, file)
