@@ -43,8 +43,9 @@ def prepare(
     bits : int, optional
         With ``metric="hamming"``: length of a code, by default all ``8 * bytes`` bits; bits beyond it are ignored.
     copy : bool
-        False: keep a reference to a matrix `database` where it can be read as it is; it must then not be changed as
-        long as the result is in use.
+        False: keep a reference to a matrix `database` in host memory where it can be read as it is, a memory-mapped one
+        as well; it must then not be changed as long as the result is in use. With ``normalize="row"`` its rows are then
+        normalised as they are read, to the same bits, and nothing but the integer copy is held.
     precision : {"auto", "int8", "int16"}
         Codes of the integer copy. ``"int8"``: half the memory and the work. ``"int16"``: next to nothing left to
         decide; sooner done for wide vectors without structure. ``"auto"``: the cheaper of the two for searches of about
