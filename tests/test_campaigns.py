@@ -69,12 +69,13 @@ def test_the_system_sees_file_and_folder_synced_around_every_rename(tmp_path):
         pytest.skip("needs strace, and the right to trace")
     program = (
         "from rsir_fast.datasets import generate_scenes\n"
-        "from rsir_fast.descriptors import LocalBinaryPatterns, describe_dataset\n"
+        "from rsir_fast.descriptors import LocalBinaryPatterns\n"
+        "from rsir_fast.extraction import encode\n"
         "from rsir_fast.base.together import replace_together\n"
         "import sys; from pathlib import Path\n"
         "out = Path(sys.argv[1])\n"
         "data = generate_scenes(out / 'scenes', classes=1, per_class=2, size=32)\n"
-        "describe_dataset(data, LocalBinaryPatterns(), out=out / 'features', workers=0)\n"
+        "encode(data, LocalBinaryPatterns(), out=out / 'features', workers=0)\n"
         "replace_together(out / 'report', {'a': b'1', 'b': b'2'})\n"
     )
     log = tmp_path / "log"

@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 
 import rsir_fast
 from machine_faults import no_rights
-from rsir_fast import extract, load_backbone, train_dhcnn
+from rsir_fast import train_dhcnn
+from rsir_fast.backbones import load_backbone
 from rsir_fast.base.together import replace_together
 from rsir_fast.cli import app
 from rsir_fast.datasets import (
@@ -26,7 +27,7 @@ from rsir_fast.datasets import (
     stratified_split,
 )
 from rsir_fast.errors import RsirError
-from rsir_fast.extraction import Features
+from rsir_fast.extraction import Features, encode
 from rsir_fast.extraction.store import check_folder
 from rsir_fast.extraction.whereabouts import moved_to
 from rsir_fast.hashing import HashModel
@@ -42,8 +43,8 @@ WHERE = {
     "below a file": "afile/x/y",
     "no rights": "locked/x",
 }
-PLAIN = ["--descriptor", "lbp", "--workers", "0"]
-NETWORK = ["-b", "squeezenet1_1", "-w", "random:0", "--workers", "0"]
+PLAIN = ["-e", "lbp", "--workers", "0"]
+NETWORK = ["-e", "squeezenet1_1", "-w", "random:0", "--workers", "0"]
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +58,7 @@ def of(place: Path) -> dict[str, object]:
     scenes = write_scenes(place / "scenes")
     data = open_dataset(scenes)
     backbone = load_backbone("squeezenet1_1", weights="random:0")
-    features = extract(data, backbone, out=scenes.parent / "features", workers=0)
+    features = encode(data, backbone, out=scenes.parent / "features", workers=0)
     return {"scenes": data, "backbone": backbone, "features": features, "place": scenes.parent}
 
 
@@ -85,7 +86,7 @@ READ: dict[str, Callable[[Path, Made], object]] = {
     "load_backbone by name": lambda path, made: load_backbone("resnet18", weights=str(path)),
 }
 WRITE: dict[str, Callable[[Path, Made], object]] = {
-    "extract": lambda path, made: extract(made["scenes"], made["backbone"], out=path, workers=0),  # type: ignore[arg-type]
+    "extract": lambda path, made: encode(made["scenes"], made["backbone"], out=path, workers=0),  # type: ignore[arg-type]
     "check_folder": lambda path, made: check_folder(path),
     "Features.save": lambda path, made: made["features"].save(path),  # type: ignore[attr-defined]
     "Split.save": lambda path, made: stratified_split(made["scenes"], seed=0).save(path),  # type: ignore[arg-type]
@@ -121,16 +122,16 @@ COMMANDS = {
     "features --out": ["features", "SCENES", "-o", "BAD", *PLAIN],
     "features --dry-run": ["features", "SCENES", "-o", "BAD", "--dry-run", *PLAIN],
     "features --weights": ["features", "SCENES", "-o", "OUT", "-w", "BAD"],
-    "features --model": ["features", "SCENES", "-o", "OUT", "-m", "BAD"],
+    "features --encoder": ["features", "SCENES", "-o", "OUT", "-e", "BAD"],
     "search": ["search", "BAD", "QUERY"],
-    "search QUERY": ["search", "FEATURES", "BAD", *NETWORK[:4]],
-    "search --root": ["search", "FEATURES", "QUERY", "--root", "BAD", *NETWORK[:4]],
+    "search QUERY": ["search", "FEATURES", "BAD", *NETWORK[2:4]],
+    "search --root": ["search", "FEATURES", "QUERY", "--root", "BAD", *NETWORK[2:4]],
     "evaluate ge2018": ["evaluate", "ge2018", "BAD"],
     "evaluate ge2018 --out": ["evaluate", "ge2018", "FEATURES", "-o", "BAD"],
     "evaluate ge2018 --root": ["evaluate", "ge2018", "FEATURES", "-o", "OUT", "--root", "BAD"],
     "evaluate ge2018 --with": ["evaluate", "ge2018", "FEATURES", "-o", "OUT", "--with", "BAD"],
     "evaluate dhcnn2021": ["evaluate", "dhcnn2021", "BAD"],
-    "evaluate dhcnn2021 --model": ["evaluate", "dhcnn2021", "SCENES", "-m", "BAD"],
+    "evaluate dhcnn2021 --encoder": ["evaluate", "dhcnn2021", "SCENES", "-e", "BAD"],
     "train dhcnn": ["train", "dhcnn", "BAD", "-o", "OUT"],
     "train dhcnn --out": ["train", "dhcnn", "SCENES", "-o", "BAD", *NETWORK],
     "train dhcnn --split": ["train", "dhcnn", "SCENES", "-o", "OUT", "--split", "BAD", *NETWORK],

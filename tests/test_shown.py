@@ -8,10 +8,10 @@ import pytest
 import rsir_fast as rf
 from html_page import Page
 from rsir_fast.datasets import Split
+from rsir_fast.encoders.hash_network import DHCNN, HashHead
 from rsir_fast.extraction import Skipped
 from rsir_fast.hashing import HashModel, search_codes
 from rsir_fast.hashing.baselines import iterative_quantization
-from rsir_fast.hashing.network import DHCNN, HashHead
 from rsir_fast.pretraining import PretrainingRecipe, pretrain
 from rsir_fast.retrieval import fit_steps
 from scene_files import write_scenes
@@ -29,8 +29,8 @@ def code_features(items):
 def objects(tmp_path_factory):
     folder = write_scenes(tmp_path_factory.mktemp("shown") / "scenes", classes=2, per_class=3)
     dataset = rf.open_dataset(folder, name=HOSTILE)
-    backbone = rf.load_backbone("squeezenet1_1", weights="random:0")
-    features = rf.extract(dataset, backbone, workers=0)
+    backbone = rf.backbones.load_backbone("squeezenet1_1", weights="random:0")
+    features = rf.encode(dataset, backbone, workers=0)
     recipe = PretrainingRecipe(epochs=1, batch_size=4)
     codes = code_features(("a/1", "b/1", "a/2", "b/2"))
     numbers = np.random.default_rng(0).random((40, 16), dtype=np.float32)

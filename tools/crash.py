@@ -56,21 +56,21 @@ class Scenario:
     resume: str = ""
 
 
-LBP = "features DATA --out OUT --descriptor lbp --workers 0 --quiet"
+LBP = "features DATA --out OUT --encoder lbp --workers 0 --quiet"
 TRAIN = (
-    "train dhcnn FEW --out OUT --bits 8 --epochs 2 --freeze-backbone --recipe matlab --backbone squeezenet1_1 "
+    "train dhcnn FEW --out OUT --bits 8 --epochs 2 --freeze-backbone --recipe matlab --encoder squeezenet1_1 "
     "--weights random:0 --workers 0 --device cpu --quiet"
 )
 SCENARIOS = {
     "features": Scenario(LBP),
     "features --force": Scenario(
-        f"{LBP} --force", ("features DATA --out OUT --descriptor colour-histogram --workers 0 --quiet",), LBP
+        f"{LBP} --force", ("features DATA --out OUT --encoder colour-histogram --workers 0 --quiet",), LBP
     ),
     "train": Scenario(TRAIN),
-    "evaluate": Scenario("evaluate ge2018 FEW --out OUT --descriptor lbp --workers 0 --examples 1 --quiet"),
+    "evaluate": Scenario("evaluate ge2018 FEW --out OUT --encoder lbp --workers 0 --examples 1 --quiet"),
     "evaluate again": Scenario(
-        "evaluate ge2018 FEW --out OUT --descriptor lbp --workers 0 --examples 1 --quiet --anmrr-k mpeg7",
-        ("evaluate ge2018 FEW --out OUT --descriptor lbp --workers 0 --examples 1 --quiet",),
+        "evaluate ge2018 FEW --out OUT --encoder lbp --workers 0 --examples 1 --quiet --anmrr-k mpeg7",
+        ("evaluate ge2018 FEW --out OUT --encoder lbp --workers 0 --examples 1 --quiet",),
     ),
 }
 

@@ -168,11 +168,12 @@ def kinds(root: Path) -> dict[str, Kind]:
 
     from rsir_fast.backbones import load_backbone
     from rsir_fast.datasets import Split, generate_scenes, stratified_split
-    from rsir_fast.descriptors import LocalBinaryPatterns, describe_dataset, load_descriptor, rebuild_descriptor
-    from rsir_fast.descriptors.describe import read_learnt
-    from rsir_fast.extraction import Features, extract
+    from rsir_fast.descriptors import LocalBinaryPatterns, load_descriptor
+    from rsir_fast.descriptors.learnt import read_learnt
+    from rsir_fast.encoders.hash_network import DHCNN, HashHead
+    from rsir_fast.extraction import Features, encode
+    from rsir_fast.extraction.again import encoder_of
     from rsir_fast.hashing import HashModel, made_by_model
-    from rsir_fast.hashing.network import DHCNN, HashHead
     from rsir_fast.protocols.runs import _read
     from rsir_fast.training import read_checkpoint
     from rsir_fast.training.epochs import save
@@ -182,15 +183,15 @@ def kinds(root: Path) -> dict[str, Kind]:
     split = stratified_split(scenes, train=0.5)
     split.save(root / "split.json")
     made = root / "features"
-    describe_dataset(scenes, LocalBinaryPatterns(), out=made, workers=0, shard_size=3)
+    encode(scenes, LocalBinaryPatterns(), out=made, workers=0, shard_size=3)
     words = root / "words"
-    describe_dataset(scenes, load_descriptor("bovw-2"), out=words, workers=0)
+    encode(scenes, load_descriptor("bovw-2"), out=words, workers=0)
     trunk = load_backbone("cnn-f", "fc6", "random:0", width=0.02)
     network = DHCNN(trunk, HashHead(trunk.dim, 8, 2))
     told = {"split": {"seed": 0, "train": list(split.train), "test": list(split.test)}, "recipe": {"epochs": 1}}
     HashModel(network, scenes.classes, told).save(root / "model.safetensors")
     coded = root / "codes"
-    extract(scenes, HashModel.load(root / "model.safetensors").as_backbone(), out=coded, workers=0, device="cpu")
+    encode(scenes, HashModel.load(root / "model.safetensors").as_backbone(), out=coded, workers=0, device="cpu")
     with (root / "checkpoint.pt").open("wb") as file:
         save({"settings": "{}", "log": ["{}"], "epoch": 1, "network": network.state_dict()}, file)
     (root / "result.json").write_text(json.dumps({"settings": {"seed": 1}, "result": {"map": 0.5, "runs": [1, 2]}}))
@@ -201,12 +202,12 @@ def kinds(root: Path) -> dict[str, Kind]:
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(made, folder)
         (folder / "manifest.json").unlink()
-        return describe_dataset(scenes, LocalBinaryPatterns(), out=folder, workers=0, shard_size=3, resume=True)
+        return encode(scenes, LocalBinaryPatterns(), out=folder, workers=0, shard_size=3, resume=True)
 
     def in_search() -> object:
         """Read a manifest, and what a search needs of it."""
         features = Features.load(made)
-        return rebuild_descriptor(features.provenance, made) if "descriptor" in features.provenance else features
+        return encoder_of(features)
 
     def in_search_of_codes() -> object:
         features = Features.load(coded)
@@ -215,7 +216,7 @@ def kinds(root: Path) -> dict[str, Kind]:
     def scenes_again() -> object:
         return generate_scenes(root / "scenes", classes=2, per_class=3, size=48)
 
-    shard = made / "shards/000000000"
+    shard, vocabulary = made / "shards/000000000", words / "descriptor.safetensors"
     return {
         "manifest": Kind(made / "manifest.json", lambda: Features.load(made), "json"),
         "manifest in search": Kind(made / "manifest.json", in_search, "json"),
@@ -226,7 +227,7 @@ def kinds(root: Path) -> dict[str, Kind]:
         "items": Kind(made / "items.parquet", lambda: Features.load(made)),
         "split": Kind(root / "split.json", lambda: Split.load(root / "split.json", scenes), "json"),
         "model": Kind(root / "model.safetensors", lambda: HashModel.load(root / "model.safetensors"), "safetensors"),
-        "vocabulary": Kind(words / "descriptor.safetensors", lambda: read_learnt(words), "safetensors"),
+        "vocabulary": Kind(vocabulary, lambda: read_learnt(vocabulary), "safetensors"),
         "checkpoint": Kind(root / "checkpoint.pt", lambda: read_checkpoint(root, {})),
         "result": Kind(root / "result.json", lambda: _read(root / "result.json"), "json"),
         "scenes": Kind(root / "scenes/scenes.json", scenes_again, "json"),

@@ -77,5 +77,6 @@ void register_euclidean_topk(py::module_& m);
 void register_hamming_topk(py::module_& m);
 void register_pack_codes(py::module_& m);
 void register_relevant_ranks(py::module_& m);
+void register_sidecar(py::module_& m);
 
 }  // namespace rsir::bindings

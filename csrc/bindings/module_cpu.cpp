@@ -52,10 +52,11 @@ PYBIND11_MODULE(_cpu, m) {
     m.def("supported_isas", &supported_isa_names, "Instruction sets this machine runs, best first.");
     register_allowed(m);
     register_gaussian_normalize(m);
-    register_euclidean_topk(m);
     register_hamming_topk(m);
     register_pack_codes(m);
     register_relevant_ranks(m);
+    register_sidecar(m);
+    register_euclidean_topk(m);
 }
 
 }  // namespace rsir::bindings

@@ -9,19 +9,17 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rsir_fast.backbones import Backbone as Backbone
-    from rsir_fast.backbones import load_backbone as load_backbone
     from rsir_fast.base.progress import Progress as Progress
     from rsir_fast.datasets import Dataset as Dataset
     from rsir_fast.datasets import generate_scenes as generate_scenes
     from rsir_fast.datasets import open_dataset as open_dataset
     from rsir_fast.datasets import stratified_split as stratified_split
-    from rsir_fast.descriptors import describe_dataset as describe_dataset
-    from rsir_fast.descriptors import load_descriptor as load_descriptor
+    from rsir_fast.encoders.encoder import Encoder as Encoder
+    from rsir_fast.encoders.hash_model import HashModel as HashModel
+    from rsir_fast.encoders.load import load_encoder as load_encoder
     from rsir_fast.errors import RsirError as RsirError
     from rsir_fast.extraction import Features as Features
-    from rsir_fast.extraction import extract as extract
-    from rsir_fast.hashing import HashModel as HashModel
+    from rsir_fast.extraction import encode as encode
     from rsir_fast.hashing import search_codes as search_codes
     from rsir_fast.hashing import train_dhcnn as train_dhcnn
     from rsir_fast.ops import SearchPlan as SearchPlan
@@ -34,6 +32,7 @@ if TYPE_CHECKING:
     from rsir_fast.ops.prepare import prepare as prepare
     from rsir_fast.ops.rank_database import rank_database as rank_database
     from rsir_fast.ops.relevant_ranks import relevant_ranks as relevant_ranks
+    from rsir_fast.ops.sidecar import Sidecar as Sidecar
     from rsir_fast.pretraining import Pretrained as Pretrained
     from rsir_fast.pretraining import PretrainingRecipe as PretrainingRecipe
     from rsir_fast.pretraining import pretrain as pretrain
@@ -43,23 +42,22 @@ if TYPE_CHECKING:
 
 # Public name -> the module that defines it.
 _HOME = {
-    "Backbone": "backbones",
     "Database": "ops.database",
     "Dataset": "datasets",
     "Features": "extraction",
-    "HashModel": "hashing",
+    "Encoder": "encoders.encoder",
+    "HashModel": "encoders.hash_model",
     "RsirError": "errors",
-    "describe_dataset": "descriptors",
+    "Sidecar": "ops.sidecar",
     "euclidean_topk": "ops.euclidean_topk",
     "evaluate_dhcnn2021": "protocols",
     "evaluate_ge2018": "protocols",
-    "extract": "extraction",
+    "encode": "extraction",
+    "load_encoder": "encoders.load",
     "gaussian_normalize": "ops.gaussian_normalize",
     "gaussian_statistics": "ops.gaussian_normalize",
     "generate_scenes": "datasets",
     "hamming_topk": "ops.hamming_topk",
-    "load_backbone": "backbones",
-    "load_descriptor": "descriptors",
     "open_dataset": "datasets",
     "pack_codes": "ops.pack_codes",
     "SearchPlan": "ops",
@@ -77,6 +75,11 @@ _HOME = {
 }
 # Names that there were -> what does it now.
 _GONE = {
+    "Backbone": "Encoder",
+    "describe_dataset": "encode(dataset, encoder)",
+    "extract": "encode(dataset, encoder)",
+    "load_backbone": "load_encoder('NAME:LAYER', weights=...)",
+    "load_descriptor": "load_encoder('NAME')",
     "PreparedCodes": "Database",
     "PreparedDatabase": "Database",
     "PreparedTensor": "Database",
@@ -88,6 +91,7 @@ _ROOMS = (
     "backbones",
     "datasets",
     "descriptors",
+    "encoders",
     "errors",
     "extraction",
     "hashing",

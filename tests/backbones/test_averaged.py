@@ -12,17 +12,17 @@ from scene_files import write_scenes
 
 
 def test_the_mean_over_turns_is_that_of_all_turns(tmp_path):
-    backbone = rf.load_backbone("squeezenet1_1", weights="random:0")
+    backbone = rf.backbones.load_backbone("squeezenet1_1", weights="random:0")
     scenes = write_scenes(tmp_path / "scenes", classes=1, per_class=2, size=64)
-    every = rf.extract(scenes, all_turns(backbone), device="cpu").matrix.reshape(2, TURNS, -1)
-    mean = rf.extract(scenes, averaged(backbone, turns=True), device="cpu")
+    every = rf.encode(scenes, all_turns(backbone), device="cpu").matrix.reshape(2, TURNS, -1)
+    mean = rf.encode(scenes, averaged(backbone, turns=True), device="cpu")
     np.testing.assert_allclose(mean.matrix, every.mean(axis=1), rtol=1e-5, atol=1e-6)
     assert mean.provenance["averaged"] == {"turns": 8, "sizes": [224]}
     assert mean.provenance["description"].endswith(", mean over 8 turns")
 
 
 def test_the_mean_over_sizes_is_that_of_resized_inputs():
-    backbone = rf.load_backbone("squeezenet1_1", weights="random:0")
+    backbone = rf.backbones.load_backbone("squeezenet1_1", weights="random:0")
     both = averaged(backbone, sizes=(96, 64))
     assert both.preprocessing.input_size == 96
     images = torch.rand(2, 3, 96, 96, generator=torch.Generator().manual_seed(0))
@@ -33,7 +33,7 @@ def test_the_mean_over_sizes_is_that_of_resized_inputs():
 
 
 def test_nothing_to_average_is_the_network_itself():
-    backbone = rf.load_backbone("squeezenet1_1", weights="random:0")
+    backbone = rf.backbones.load_backbone("squeezenet1_1", weights="random:0")
     assert averaged(backbone) is backbone
 
 
@@ -48,4 +48,4 @@ def test_nothing_to_average_is_the_network_itself():
 )
 def test_sizes_that_a_network_cannot_take_are_refused(name, layer, sizes, message):
     with pytest.raises(ValueError, match=message):
-        averaged(rf.load_backbone(name, layer, weights="random:0"), sizes=sizes)
+        averaged(rf.backbones.load_backbone(name, layer, weights="random:0"), sizes=sizes)

@@ -21,10 +21,10 @@ def test_turns_are_the_eight_symmetries_of_a_square():
 
 
 def test_features_are_those_of_turned_images(tmp_path):
-    backbone = rf.load_backbone("squeezenet1_1", weights="random:0")
+    backbone = rf.backbones.load_backbone("squeezenet1_1", weights="random:0")
     size = backbone.preprocessing.input_size  # a resize is not the same in every direction
     plain = write_scenes(tmp_path / "plain", classes=1, per_class=2, size=size)
-    every = rf.extract(plain, all_turns(backbone), device="cpu")
+    every = rf.encode(plain, all_turns(backbone), device="cpu")
     assert every.provenance["turns"] == TURNS
     assert every.dim == TURNS * backbone.dim
     for turn in range(TURNS):
@@ -33,7 +33,7 @@ def test_features_are_those_of_turned_images(tmp_path):
         for file in sorted((plain / "class0").iterdir()):
             pixels = torch.from_numpy(np.array(Image.open(file)).transpose(2, 0, 1).copy())
             Image.fromarray(turned(pixels, turn).numpy().transpose(1, 2, 0)).save(folder / f"{file.stem}.png")
-        alone = rf.extract(folder.parent, backbone, device="cpu").matrix
+        alone = rf.encode(folder.parent, backbone, device="cpu").matrix
         found = every.table[:, turn * backbone.dim : (turn + 1) * backbone.dim]
         if turn == 0:
             assert np.array_equal(found, alone)
@@ -42,7 +42,7 @@ def test_features_are_those_of_turned_images(tmp_path):
 
 @pytest.mark.parametrize("std", [1.0, 2.0])
 def test_a_mean_image_stays_where_it_is(std):
-    backbone = rf.load_backbone("cnn-f", "pool5", weights="random:0")
+    backbone = rf.backbones.load_backbone("cnn-f", "pool5", weights="random:0")
     steps = backbone.preprocessing
     rng = np.random.default_rng(0)
     mean = rng.uniform(90, 140, (3, 224, 224)).astype(np.float32)

@@ -11,8 +11,9 @@ from PIL import Image
 
 from rsir_fast.base.changes import changes
 from rsir_fast.datasets import open_dataset
-from rsir_fast.descriptors import describe_dataset, load_descriptor
+from rsir_fast.descriptors import load_descriptor
 from rsir_fast.errors import FeaturesError
+from rsir_fast.extraction import encode
 from scene_files import write_scenes
 
 KEYS = re.compile(r"sha256|\w\.\w|\w_\w|\bNone\b")
@@ -42,9 +43,9 @@ def one_more(folder):
 )
 def test_images_that_changed(tmp_path, change, said):
     scenes = write_scenes(tmp_path / "scenes")
-    describe_dataset(open_dataset(scenes), load_descriptor("lbp"), out=tmp_path / "f", workers=0)
+    encode(open_dataset(scenes), load_descriptor("lbp"), out=tmp_path / "f", workers=0)
     with pytest.raises(FeaturesError, match=said) as refused:
-        describe_dataset(open_dataset(change(scenes)), load_descriptor("lbp"), out=tmp_path / "f", resume=True)
+        encode(open_dataset(change(scenes)), load_descriptor("lbp"), out=tmp_path / "f", resume=True)
     assert not KEYS.search(str(refused.value).replace(str(tmp_path), ""))
 
 

@@ -21,7 +21,7 @@ def rsir(*arguments, code=0):
     return result
 
 
-NETWORK = ["--backbone", "squeezenet1_1", "--weights", "random:0", "--workers", "0", "--quiet"]
+NETWORK = ["-e", "squeezenet1_1", "--weights", "random:0", "--workers", "0", "--quiet"]
 
 
 @pytest.fixture(scope="module")
@@ -58,8 +58,8 @@ def test_steps_and_reranking_reach_figures_table_and_page(tmp_path, features):
         (["--steps", "pca:999"], "at most 12 dimensions"),
         (["--steps", "sharpen"], "expected power"),
         (["--rerank", "diffuse:99"], "expected 1 to 11 neighbours"),
-        (["--turns"], "--turns: expected a folder of images"),
-        (["--sizes", "64"], "--sizes: expected a folder of images"),
+        (["-e", "squeezenet1_1,turns=mean"], "--encoder: expected a folder of images"),
+        (["--field", "fc6"], "--field: expected one of the vectors that the features of scenes have, gap, got 'fc6'"),
     ],
 )
 def test_what_cannot_be_is_said(tmp_path, features, arguments, message):
@@ -83,7 +83,7 @@ def test_with_goes_with_features_only(tmp_path, scenes, features):
 
 def test_turns_and_sizes_are_averaged_and_searched_alike(tmp_path, scenes):
     out = tmp_path / "turned"
-    rsir("features", scenes, "--out", out, *NETWORK, "--turns", "--sizes", "48,64")
+    rsir("features", scenes, "--out", out, *NETWORK, "-e", "squeezenet1_1,turns=mean,sizes=48+64")
     made = Features.load(out)
     assert made.provenance["averaged"] == {"turns": 8, "sizes": [48, 64]}
     assert made.dim == 512

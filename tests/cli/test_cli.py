@@ -19,7 +19,7 @@ from rsir_fast.cli import app
 from rsir_fast.extraction import Features
 from scene_files import write_broken, write_scenes
 
-NETWORK = ["--backbone", "squeezenet1_1", "--weights", "random:0", "--workers", "0"]
+NETWORK = ["-e", "squeezenet1_1", "--weights", "random:0", "--workers", "0"]
 
 
 def rsir(*arguments, code=0):
@@ -114,7 +114,7 @@ class TestFeatures:
     def test_nothing_is_downloaded_for_a_wrong_network_or_a_dry_run(self, tmp_path, monkeypatch):
         monkeypatch.setenv("RSIR_OFFLINE", "1")
         missing = tmp_path / "data/UCMerced_LandUse"
-        result = rsir("features", missing, "--out", tmp_path / "f", "--backbone", "cnn-mm", code=2)
+        result = rsir("features", missing, "--out", tmp_path / "f", "-e", "cnn-mm", code=2)
         assert "downloading" not in result.stderr
         result = rsir("features", missing, "--out", tmp_path / "f", *NETWORK, "--dry-run", code=1)
         assert "no folder at" in result.stderr
@@ -154,8 +154,8 @@ class TestEvaluate:
         assert run("d", "--threads", "2") == first
 
     def test_options_of_the_network_do_not_go_with_features(self, tmp_path, features):
-        result = rsir("evaluate", "ge2018", features, "--out", tmp_path, "--backbone", "cnn-m", code=2)
-        assert "--backbone: expected a folder of images to go with it" in result.stderr
+        result = rsir("evaluate", "ge2018", features, "--out", tmp_path, "--encoder", "cnn-m", code=2)
+        assert "--encoder: expected a folder of images to go with it" in result.stderr
 
     def test_the_device_ranks_features_too_and_is_recorded(self, tmp_path, features):
         rsir("evaluate", "ge2018", features, "--out", tmp_path, "--quiet", "--device", "cpu")
@@ -234,13 +234,13 @@ class TestSearch:
     def test_other_weights_are_refused(self, features, scenes):
         query = scenes / "class0/class0_0.jpg"
         result = rsir("search", features, query, "--weights", "random:5", code=1)
-        assert "expected the weights of the database, random:0" in result.stderr
+        assert "expected the encoder that is recorded, squeezenet1_1:gap, found another with random:5" in result.stderr
         assert "found random:5" in result.stderr
 
     def test_features_without_provenance(self, tmp_path, scenes):
         Features(np.zeros((1, 512), np.float32), ("a",), None, (), "plain").save(tmp_path / "f")
         result = rsir("search", tmp_path / "f", scenes / "class0/class0_0.jpg", code=1)
-        assert "expected features that say by which network they were made" in result.stderr
+        assert "expected features that say which encoder made them" in result.stderr
 
 
 @pytest.mark.parametrize("closed", ["stdout", "stderr"])
@@ -315,16 +315,16 @@ def test_wrong_usage_and_missing_inputs(tmp_path, monkeypatch, arguments, code, 
 
 
 def test_unknown_network_and_layer(tmp_path, scenes):
-    result = rsir("features", scenes, "--out", tmp_path / "f", "--backbone", "resnet5", code=2)
+    result = rsir("features", scenes, "--out", tmp_path / "f", "-e", "resnet5", code=2)
     assert "resnet50" in result.stderr
-    result = rsir("features", scenes, "--out", tmp_path / "f", *NETWORK, "--layer", "fc9", code=2)
+    result = rsir("features", scenes, "--out", tmp_path / "f", *NETWORK, "-e", "squeezenet1_1:fc9", code=2)
     assert "fc9" in result.stderr
 
 
 def test_ctrl_c_keeps_what_is_finished(tmp_path):
     scenes = write_scenes(tmp_path / "scenes", per_class=400)
     out = tmp_path / "f"
-    arguments = ["features", str(scenes), "--out", str(out), "--backbone", "squeezenet1_1", "--weights", "random:0"]
+    arguments = ["features", str(scenes), "--out", str(out), "-e", "squeezenet1_1", "--weights", "random:0"]
     command = [sys.executable, "-c", "from rsir_fast.cli import main; main()", *arguments]
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:

@@ -18,7 +18,7 @@ from rsir_fast.extraction import Features
 from rsir_fast.hashing import search_codes
 from scene_files import write_scenes
 
-TRAIN = ["--freeze-backbone", "-b", "squeezenet1_1", "-w", "random:0", "--bits", "8", "--epochs", "3", "--quiet"]
+TRAIN = ["--freeze-backbone", "-e", "squeezenet1_1", "-w", "random:0", "--bits", "8", "--epochs", "3", "--quiet"]
 FILES = {
     "queries.csv",
     "report.html",
@@ -45,7 +45,7 @@ def made(tmp_path_factory):
     rsir("train", "dhcnn", scenes, *TRAIN, "--device", "cpu", "--out", root / "run")
     rsir("train", "dhcnn", scenes, *TRAIN, "--device", "cpu", "--seed", 1, "--out", root / "other")
     model = root / "run/model.safetensors"
-    rsir("features", scenes, "--model", model, "--out", root / "codes", "--device", "cpu", "--quiet")
+    rsir("features", scenes, "-e", model, "--out", root / "codes", "--device", "cpu", "--quiet")
     return {"scenes": scenes, "model": model, "codes": root / "codes", "other": root / "other/model.safetensors"}
 
 
@@ -88,20 +88,20 @@ def test_json_is_the_same_on_a_second_run_and_with_any_threads(made, tmp_path):
 
 
 def test_from_images_by_the_model_and_what_is_there_is_used_again(made, tmp_path):
-    images = made["scenes"], "--model", made["model"], "--out", tmp_path / "images", "--device", "cpu"
+    images = made["scenes"], "-e", made["model"], "--out", tmp_path / "images", "--device", "cpu"
     assert "extract: 18/18 images" in evaluate(*images).stderr
     evaluate(made["codes"], "--out", tmp_path / "codes", "--quiet")
     assert figures(tmp_path / "images") == figures(tmp_path / "codes")
     before = (tmp_path / "images/features/manifest.json").stat().st_mtime_ns
     assert "extract:" not in evaluate(*images).stderr
     assert (tmp_path / "images/features/manifest.json").stat().st_mtime_ns == before
-    done = evaluate(tmp_path / "images", "--model", made["model"], code=1)
+    done = evaluate(tmp_path / "images", "-e", made["model"], code=1)
     assert f"name {tmp_path / 'images/features'}" in done.stderr
 
 
 def test_the_default_folder_names_data_network_and_bits(made, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    evaluate(made["codes"], "--model", made["model"], "--quiet")
+    evaluate(made["codes"], "-e", made["model"], "--quiet")
     assert {path.name for path in (tmp_path / "runs/dhcnn2021-scenes-squeezenet1_1-gap-8").iterdir()} == FILES
 
 
@@ -114,7 +114,7 @@ def test_number_of_results_of_an_example(made, tmp_path):
 def test_unreadable_images_are_listed_with_exit_code_3(made, tmp_path):
     data = shutil.copytree(made["scenes"], tmp_path / "scenes")
     (data / "class0/class0_0.jpg").write_bytes(b"")
-    done = evaluate(data, "--model", made["model"], "--out", tmp_path / "run", "--quiet", code=3)
+    done = evaluate(data, "-e", made["model"], "--out", tmp_path / "run", "--quiet", code=3)
     assert "class0_0.jpg" in done.stderr
     result = figures(tmp_path / "run")
     assert sum(result["images"].values()) == 17
@@ -142,34 +142,38 @@ def test_what_cannot_be_done_is_one_line(made, tmp_path):
         path.rename(path.with_name(f"x{path.name}"))
     scenes, codes, model = made["scenes"], made["codes"], made["model"]
     for arguments, code, message in [
-        ([scenes], 2, f"or images together with --model model.safetensors of `rsir train dhcnn`, got {scenes} without"),
-        ([tmp_path / "nowhere", "--model", model, "--no-download"], 1, "nowhere"),
         (
-            [scenes, "--model", tmp_path / "none.safetensors"],
+            [scenes],
+            2,
+            f"--encoder model.safetensors of `rsir train dhcnn`, got {scenes} without --encoder",
+        ),
+        ([tmp_path / "nowhere", "-e", model, "--no-download"], 1, "nowhere"),
+        (
+            [scenes, "-e", tmp_path / "none.safetensors"],
             1,
             "expected a model of `rsir train dhcnn`, version 1, found no",
         ),
         (
-            [codes, "--model", tmp_path / "none.safetensors"],
+            [codes, "-e", tmp_path / "none.safetensors"],
             1,
             "expected a model of `rsir train dhcnn`, version 1, found no",
         ),
-        ([codes, "--model", made["other"]], 1, "expected the model that made these features, model.safetensors (SHA-2"),
+        ([codes, "-e", made["other"]], 1, "expected the model that made these features, got another (weights: "),
         ([plain], 1, "p: expected features of a hash model"),
         ([codes, "--batch-size", "4"], 2, "--batch-size: expected a folder of images to go with it"),
         ([codes, "--device", "cpu"], 2, "--device: expected a folder of images to go with it"),
         (
-            [fewer, "--model", model],
+            [fewer, "-e", model],
             1,
             "expected the classes of the model (class0, class1, class2), found class0, class2",
         ),
-        ([renamed, "--model", model], 1, "expected train images of the model's split, such as class0/class0_"),
+        ([renamed, "-e", model], 1, "expected train images of the model's split, such as class0/class0_"),
     ]:
         done = evaluate(*arguments, "--out", out, code=code)
         assert message in done.stderr.splitlines()[-1]
         assert "Traceback" not in done.output
         assert not out.exists()
-    for source in ([scenes, "--model", model], [codes]):
+    for source in ([scenes, "-e", model], [codes]):
         done = evaluate(*source, "--out", tmp_path / "file", code=1)
         assert "expected a folder for the report, found a file" in done.stderr
         assert "rank:" not in done.stderr
@@ -178,7 +182,7 @@ def test_what_cannot_be_done_is_one_line(made, tmp_path):
 def test_a_failure_leaves_an_earlier_report_whole(made, tmp_path):
     evaluate(made["codes"], "--out", tmp_path, "--quiet")
     before = {name: (tmp_path / name).read_bytes() for name in FILES}
-    evaluate(made["codes"], "--model", made["other"], "--out", tmp_path, code=1)
+    evaluate(made["codes"], "-e", made["other"], "--out", tmp_path, code=1)
     (tmp_path / "result.json").unlink()
     (tmp_path / "result.json").mkdir()
     done = evaluate(made["codes"], "--out", tmp_path, code=1)
@@ -189,7 +193,7 @@ def test_a_failure_leaves_an_earlier_report_whole(made, tmp_path):
 
 def test_codes_are_means_over_turns(made, tmp_path):
     """u and probabilities of every image's eight turns, by the plain model on turned files."""
-    rsir("features", made["scenes"], "--model", made["model"], "--turns", "--out", tmp_path / "codes", "--quiet")
+    rsir("features", made["scenes"], "-e", f"{made['model']},turns=mean", "--out", tmp_path / "codes", "--quiet")
     mean = Features.load(tmp_path / "codes")
     turned = []
     for turn in range(8):
@@ -199,21 +203,21 @@ def test_codes_are_means_over_turns(made, tmp_path):
             image = ImageOps.mirror(image) if turn >= 4 else image
             (folder / item).parent.mkdir(parents=True, exist_ok=True)
             image.save((folder / item).with_suffix(".png"))
-        rsir("features", folder, "--model", made["model"], "--out", tmp_path / f"codes{turn}", "--quiet")
+        rsir("features", folder, "-e", made["model"], "--out", tmp_path / f"codes{turn}", "--quiet")
         turned.append(Features.load(tmp_path / f"codes{turn}").table)
     # To the rounding of pixels: these were turned before they were resized.
     np.testing.assert_allclose(mean.table, np.mean(turned, axis=0), rtol=0, atol=5e-3)
     assert np.abs(mean.table - turned[0]).max() > 0.05
 
     evaluate(tmp_path / "codes", "--out", tmp_path / "a")
-    evaluate(made["scenes"], "--model", made["model"], "--turns", "--out", tmp_path / "b", "--device", "cpu")
+    evaluate(made["scenes"], "-e", f"{made['model']},turns=mean", "--out", tmp_path / "b", "--device", "cpu")
     one, other = figures(tmp_path / "a"), figures(tmp_path / "b")
     assert one["test_vs_train"] == other["test_vs_train"]
     assert "means over the image's 8 turns" in Page((tmp_path / "b/report.html").read_text()).text
 
     query = made["scenes"] / mean.items[4]
-    done = rsir("search", tmp_path / "codes", query, "--model", made["model"], "-k", 1, "--rerank-codes", 18, "--json")
+    done = rsir("search", tmp_path / "codes", query, "-w", made["model"], "-k", 1, "--rerank-codes", 18, "--json")
     (found,) = json.loads(done.stdout)["queries"]
     assert found["results"][0]["euclidean"] == pytest.approx(0, abs=1e-3)
-    with pytest.raises(FeaturesError, match=r"mean over 8 turns \(SHA-256 .*found 8 bits and 3 classes \(SHA-256"):
+    with pytest.raises(FeaturesError, match=r"found those of another \(turns: mean, now upright\)"):
         search_codes(mean, Features.load(made["codes"]), 1)

@@ -25,7 +25,7 @@ COMMANDS = (
     "train pretrain",
 )
 OPTIONS = {"--image-memory", "--max-pixels", "--max-pixels-per-byte", "--image-seconds"}
-QUICK = ["--descriptor", "colour-histogram", "-q"]
+QUICK = ["-e", "colour-histogram", "-q"]
 
 
 def rsir(*arguments: object, **more):

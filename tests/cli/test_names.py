@@ -59,7 +59,7 @@ def test_a_short_name_is_that_of_one_option():
         for short in (name for name in names if name.startswith("-") and len(name) == 2):
             longs[short].add(next((name for name in names if name.startswith("--")), short))
     assert {short: names for short, names in longs.items() if len(names) > 1} == {}
-    assert {"-o", "-b", "-l", "-w", "-m", "-q", "-k"} == set(longs)
+    assert {"-o", "-b", "-e", "-w", "-q", "-k"} == set(longs)
 
 
 @pytest.mark.parametrize(
@@ -80,6 +80,18 @@ def test_a_short_name_is_that_of_one_option():
         (["reproduce", "ge2018", "x", "--weights", "w"], "--weights-folder"),
         (["reproduce", "ge2018", "x", "-w", "w"], "--weights-folder"),
         (["search", "x", "q.jpg", "--rerank", "9"], "--rerank-codes"),
+        (["features", "x", "--backbone", "cnn-m"], "it is --encoder NAME now"),
+        (["features", "x", "-b", "cnn-m"], "it is --encoder NAME now"),
+        (["evaluate", "ge2018", "x", "--layer", "fc6"], "it is --encoder NAME:LAYER now"),
+        (["evaluate", "ge2018", "x", "--descriptor", "hog"], "it is --encoder NAME, such as bovw-150 now"),
+        (["features", "x", "--model", "m"], "it is --encoder FILE now"),
+        (["evaluate", "dhcnn2021", "x", "-m", "m"], "it is --encoder FILE now"),
+        (["train", "dhcnn", "x", "--resize", "whole"], "it is --encoder NAME,resize=short-side now"),
+        (["features", "x", "--turns"], "it is --encoder NAME,turns=mean now"),
+        (["features", "x", "--each-turn"], "it is --encoder NAME,turns=each now"),
+        (["evaluate", "ge2018", "x", "--sizes", "64"], "it is --encoder NAME,sizes=224+320 now"),
+        (["features", "x", "--precision", "bfloat16"], "it is --encoder NAME,precision=bfloat16 now"),
+        (["search", "x", "q.jpg", "--model", "m"], "it is --weights FILE now"),
     ],
 )
 def test_an_old_name_says_the_new_one(tmp_path, monkeypatch, arguments, now):
@@ -103,7 +115,7 @@ def test_an_old_name_says_the_new_one(tmp_path, monkeypatch, arguments, now):
         ("reproduce ge2018 x --resume", "the same command again"),
         ("demo --resume", "the same command again"),
         ("search x y --resume", "the same command again"),
-        ("evaluate ge2018 x -m y", "an option of `rsir features`, `rsir search` and `rsir evaluate dhcnn2021`"),
+        ("reproduce ge2018 x --bits 8", "an option of `rsir reproduce dhcnn2021` and `rsir train dhcnn`"),
         ("compare x -w y", "an option of `rsir demo`, "),
         ("features x -o y --rerank expand:5", "`rsir compare`, `rsir evaluate ge2018` and `rsir reproduce ge2018`"),
         ("train dhcnn x --lr 3", "it is --learning-rate"),
@@ -119,7 +131,7 @@ def test_an_old_name_says_the_new_one(tmp_path, monkeypatch, arguments, now):
         ("search x", "QUERIES: expected a value"),
         ("search x y -k many", "-k: expected a whole number, got 'many'"),
         ("features x -o y --batch-size=many", "--batch-size: expected a whole number, got 'many'"),
-        ("features x -o y -b mobilnet_v2", "did you mean mobilenet_v2?"),
+        ("features x -o y -e mobilnet_v2", "did you mean mobilenet_v2?"),
     ],
 )
 def test_what_was_meant_is_said_in_one_line(tmp_path, monkeypatch, arguments, meant):
@@ -188,7 +200,7 @@ def test_interrupted_while_it_starts_it_is_one_line(tmp_path, seconds):
 def test_interrupted_twice_it_is_one_line_as_well(tmp_path, pause):
     write_scenes(tmp_path / "scenes", per_class=60)
     command = [sys.executable, "-m", "rsir_fast", "features", tmp_path / "scenes", "-o", tmp_path / "out"]
-    command += ["--descriptor", "bovw-8"]
+    command += ["-e", "bovw-8"]
     started = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     said = started.stderr.readline()  # at work
     assert "vocabulary" in said

@@ -37,7 +37,7 @@ def test_weights_are_written_named_and_used(scenes, tmp_path):
     assert "validation: top-1 " in done.stderr
     rates = [json.loads(line)["learning_rate"] for line in (out / "log.jsonl").read_text().splitlines()]
     assert rates == pytest.approx([0.01, 0.001])
-    features = ["features", scenes, "-b", "cnn-alex", "-l", "fc7", "-w", out / "weights.safetensors"]
+    features = ["features", scenes, "-e", "cnn-alex:fc7", "-w", out / "weights.safetensors"]
     done = CliRunner().invoke(app, [*map(str, features), "--out", str(tmp_path / "f"), "--device", "cpu", "--quiet"])
     assert done.exit_code == 0, done.output
     manifest = json.loads((tmp_path / "f" / "manifest.json").read_text())

@@ -16,10 +16,10 @@ from typer.testing import CliRunner
 from rsir_fast.cli import app
 from rsir_fast.datasets import Reader, open_dataset
 from rsir_fast.errors import DatasetError
-from rsir_fast.extraction import Features, extract
+from rsir_fast.extraction import Features, encode
 
-NETWORK = ["-b", "squeezenet1_1", "-w", "random:0"]
-QUICK = ["--descriptor", "colour-histogram"]
+NETWORK = ["-e", "squeezenet1_1", "-w", "random:0"]
+QUICK = ["-e", "colour-histogram"]
 READ = ["--bands", "4,3,2", "--scale", "0:3000"]
 
 
@@ -108,9 +108,7 @@ def test_features_follow_the_reader_and_record_it(scenes: Path, tmp_path: Path) 
     assert other.exit_code == 1
     assert "scale: 0:3000, now by default" in other.output
     # And in Python.
-    again = extract(
-        open_dataset(scenes, bands=[4, 3, 2], scale="0:3000"), *loaded(), out=tmp_path / "made", resume=True
-    )
+    again = encode(open_dataset(scenes, bands=[4, 3, 2], scale="0:3000"), *loaded(), out=tmp_path / "made", resume=True)
     np.testing.assert_array_equal(again.matrix, made.matrix)
     assert np.asarray(made.as_dataset()[0]).tolist() == np.asarray(hand.as_dataset()[0]).tolist()
 
@@ -161,15 +159,15 @@ def test_a_model_sees_others_as_its_training_images(scenes: Path, tmp_path: Path
     model = tmp_path / "t" / "model.safetensors"
     changed = rsir(*train, *NETWORK, "--bands", "1,2,3")
     assert changed.exit_code == 1, "another training is not gone on with"
-    result = rsir("features", scenes, "--out", tmp_path / "codes", "--model", model)
+    result = rsir("features", scenes, "--out", tmp_path / "codes", "-e", model)
     assert result.exit_code == 0, result.output
     assert Reader.of(Features.load(tmp_path / "codes").provenance) == Reader.parse("4,3,2", "0:3000")
-    assert rsir("search", tmp_path / "codes", scenes / "dark" / "1.tif", "--model", model).exit_code == 0
+    assert rsir("search", tmp_path / "codes", scenes / "dark" / "1.tif", "-w", model).exit_code == 0
 
 
 def test_a_descriptor_learns_anew_for_other_bands(scenes: Path, tmp_path: Path) -> None:
     pytest.importorskip("cv2")
-    describe = ["features", scenes, "--out", tmp_path / "d", "--descriptor", "lbp"]
+    describe = ["features", scenes, "--out", tmp_path / "d", "-e", "lbp"]
     assert rsir(*describe, *READ).exit_code == 0
     assert Features.load(tmp_path / "d").provenance["reader"] == {"bands": [4, 3, 2], "scale": "0:3000"}
     assert rsir(*describe, "--bands", "1").exit_code == 1

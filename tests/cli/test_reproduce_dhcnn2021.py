@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from rsir_fast.cli import app
 from scene_files import write_broken, write_scenes
 
-QUICK = ["--freeze-backbone", "-b", "squeezenet1_1", "-w", "random:0", "--device", "cpu"]
+QUICK = ["--freeze-backbone", "-e", "squeezenet1_1", "-w", "random:0", "--device", "cpu"]
 SMALL = [*QUICK, "--bits", "8,16", "--seeds", "2", "--epochs", "2"]
 TABLES = ("result.json", "table.md", "table.csv", "table.tex", "runs.csv", "report.html")
 

@@ -12,7 +12,7 @@ from rsir_fast.cli import app
 from rsir_fast.extraction import Features
 from scene_files import write_scenes
 
-NETWORK = ["-b", "squeezenet1_1", "-w", "random:0", "--device", "cpu", "--quiet"]
+NETWORK = ["-e", "squeezenet1_1", "-w", "random:0", "--device", "cpu", "--quiet"]
 BITS = 12
 
 
@@ -33,7 +33,7 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("codes")
     scenes = write_scenes(folder / "scenes")
     model = train(scenes, folder / "run", 0)
-    rsir("features", scenes, "--model", model, "--out", folder / "codes", "--device", "cpu", "--quiet")
+    rsir("features", scenes, "-e", model, "--out", folder / "codes", "--device", "cpu", "--quiet")
     return folder
 
 
@@ -46,7 +46,7 @@ def query(folder):
 def by_code(folder):
     def call(*arguments, code=0):
         model = folder / "run/model.safetensors"
-        return rsir("search", folder / "codes", *arguments, "--model", model, "--device", "cpu", code=code)
+        return rsir("search", folder / "codes", *arguments, "-w", model, "--device", "cpu", code=code)
 
     return call
 
@@ -121,16 +121,13 @@ def test_an_unreadable_query_is_listed(query, by_code, tmp_path):
 
 def test_the_model_is_needed_and_no_other(folder, query, tmp_path):
     done = rsir("search", folder / "codes", query, code=2)
-    assert "--model: expected the model that made these features, model.safetensors (SHA-256 " in done.stderr
+    assert "--weights: expected the model that is meant (12 bits of squeezenet1_1:gap, SHA-256 " in done.stderr
     sha256 = Features.load(folder / "codes").provenance["weights"]["sha256"]
     assert sha256[:16] in done.stderr
     other = train(folder / "scenes", tmp_path / "other", 1)
-    done = rsir("search", folder / "codes", query, "--model", other, code=1)
-    assert (
-        f"expected the model of the database, model.safetensors (SHA-256 {sha256[:16]}...), found {other}"
-        in done.stderr
-    )
-    done = rsir("search", folder / "codes", query, "--model", tmp_path / "none", code=1)
+    done = rsir("search", folder / "codes", query, "-w", other, code=1)
+    assert f"found another with model.safetensors (weights: {sha256[:16]}..., now " in done.stderr
+    done = rsir("search", folder / "codes", query, "-w", tmp_path / "none", code=1)
     assert "found no such file" in done.stderr
 
 
@@ -139,7 +136,7 @@ def test_features_of_a_model_in_memory(folder, query, by_code, tmp_path):
     provenance = codes.provenance | {"weights": {"file": "none: in memory", "sha256": "", "source": "rsir train dhcnn"}}
     Features(codes.table, codes.items, None, (), "demo", provenance=provenance).save(tmp_path / "f")
     model = folder / "run/model.safetensors"
-    done = rsir("search", tmp_path / "f", query, "--model", model, code=1)
+    done = rsir("search", tmp_path / "f", query, "-w", model, code=1)
     assert "made by a model in memory" in done.stderr
 
 
@@ -149,7 +146,7 @@ def test_features_of_a_model_in_memory(folder, query, by_code, tmp_path):
         (["--rerank-codes", 9], "--rerank-codes: expected at least k (10) candidates to order, got 9"),
         (["--rerank-codes", 0], "--rerank"),
         (["--normalize", "row"], "--normalize: expected no such option for features of a trained model"),
-        (["--weights", "random:0"], "--weights: expected no such option for features of a trained model"),
+        (["--field", "u"], "--field: expected no such option for features of a trained model"),
     ],
 )
 def test_options_that_do_not_fit_codes(query, by_code, options, message):
@@ -158,7 +155,7 @@ def test_options_that_do_not_fit_codes(query, by_code, options, message):
     assert done.stdout == ""
 
 
-@pytest.mark.parametrize("options", [["--model", "m"], ["--rerank-codes", 20], ["--same-label"]])
+@pytest.mark.parametrize("options", [["--rerank-codes", 20], ["--same-label"]])
 def test_options_of_codes_do_not_fit_other_features(query, options, tmp_path):
     plain = Features(np.zeros((1, 512), np.float32), ("a",), None, (), "plain", provenance={"name": "squeezenet1_1"})
     plain.save(tmp_path / "f")

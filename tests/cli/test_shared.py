@@ -14,7 +14,7 @@ from scene_files import write_scenes
 
 PRIVATE = {"manifest.json", "extraction.json", "checkpoint.pt", "checkpoint.previous.pt"}
 """What a folder of features or a training needs to go on: it says where the images are."""
-NETWORK = ["-b", "squeezenet1_1", "-w", "random:0", "--workers", "0"]
+NETWORK = ["-e", "squeezenet1_1", "-w", "random:0", "--workers", "0"]
 ARABIC, HEBREW = "مزرعة", "יער"
 
 
@@ -64,7 +64,7 @@ def test_of_every_command(place, rsir):
     result = rsir("evaluate", "ge2018", scenes, "-o", out / "ge2018", *NETWORK, "--json", "-q")
     assert json.loads(result)["dataset"]["skipped"][0]["item"] == f"{ARABIC}/broken.jpg"
     rsir("train", "dhcnn", scenes, f"--out={out / 'dhcnn'}", *NETWORK, *quick, "-q")
-    result += rsir("evaluate", "dhcnn2021", scenes, "-m", model, "-o", out / "dhcnn2021", "--json", "-q")
+    result += rsir("evaluate", "dhcnn2021", scenes, "-e", model, "-o", out / "dhcnn2021", "--json", "-q")
     result += rsir("compare", out / "ge2018/features", "--steps", "l2", "--json", "-q")
     lbp = ["--descriptor", "lbp", "-b", "none"]
     result += rsir("reproduce", "ge2018", f"a={scenes}", scenes, *lbp, "-o", out / "tables", "--json", "-q")

@@ -18,7 +18,7 @@ from rsir_fast.cli import app
 from rsir_fast.hashing import HashModel
 from scene_files import write_scenes
 
-QUICK = ["--freeze-backbone", "-b", "squeezenet1_1", "-w", "random:0", "--bits", "8", "--device", "cpu"]
+QUICK = ["--freeze-backbone", "-e", "squeezenet1_1", "-w", "random:0", "--bits", "8", "--device", "cpu"]
 
 
 def run(*arguments):
@@ -36,16 +36,16 @@ def test_a_model_is_written_and_named(scenes, tmp_path):
     assert done.stdout.strip() == f"model: {tmp_path / 'run/model.safetensors'}"
     assert "train head: epoch 3/3, 15/15 images, total " in done.stderr
     assert HashModel.load(tmp_path / "run/model.safetensors").bits == 8
-    features = ["features", scenes, "--model", tmp_path / "run/model.safetensors", "--out", tmp_path / "features"]
+    features = ["features", scenes, "-e", tmp_path / "run/model.safetensors", "--out", tmp_path / "features"]
     done = CliRunner().invoke(app, [*map(str, features), "--device", "cpu", "--quiet"])
     assert done.exit_code == 0, done.output
     assert "\nnetwork   DHCNN of 8 bits on squeezenet1_1, gap (11 values an image)\n" in done.stdout
     result = rf.evaluate_dhcnn2021(rf.Features.load(tmp_path / "features")).result
     assert result["bits"] == 8
     assert result["images"] == {"train": 15, "test": 3}
-    done = CliRunner().invoke(app, [*map(str, features), "-b", "alexnet"])
+    done = CliRunner().invoke(app, [*map(str, features), "-w", "random:0"])
     assert done.exit_code == 2
-    assert "--backbone: expected none beside --model" in done.stderr
+    assert "--weights: expected none beside a hash model" in done.stderr
     more = run(scenes, *QUICK, "--epochs", 3, "--out", tmp_path / "run", "--resume", "--json", "--quiet")
     assert more.exit_code == 0, more.output
     assert json.loads(more.stdout)["classes"] == ["class0", "class1", "class2"]
@@ -140,7 +140,7 @@ def test_two_processes_by_torchrun(scenes, tmp_path):
 
 def test_the_command_that_a_note_names_works_when_it_is_copied(scenes, tmp_path):
     """With the same network, weights and reader: else its features are refused."""
-    train = [scenes, *QUICK, "--epochs", 1, "--resize", "short-side", "--bands", "1,1,1"]
+    train = [scenes, *QUICK, "--epochs", 1, "-e", "squeezenet1_1,resize=short-side", "--bands", "1,1,1"]
     told = run(*train, "--out", tmp_path / "first").stderr
     command = shlex.split(re.search(r"(rsir features .*? --out FOLDER), then --features FOLDER", told)[1])
     made = CliRunner().invoke(app, [*command[1:-1], str(tmp_path / "turns"), "-q"])

@@ -15,14 +15,14 @@ from rsir_fast.cli import app
 from rsir_fast.extraction import Features
 from scene_files import write_scenes
 
-NETWORK = ["--backbone", "squeezenet1_1", "--weights", "random:0", "--workers", "0"]
+NETWORK = ["-e", "squeezenet1_1", "--weights", "random:0", "--workers", "0"]
 PRETRAIN = ["-b", "cnn-f", "--width", "0.05", "--epochs", "1", "--batch-size", "8", "--workers", "0"]
 BAD = "class1/class1_2.jpg"
 
 COMMANDS = {
     "features": ["features", "DATA", "--out", "OUT", *NETWORK],
-    "features lbp": ["features", "DATA", "--out", "OUT", "--descriptor", "lbp"],
-    "features bovw": ["features", "DATA", "--out", "OUT", "--descriptor", "bovw-8"],
+    "features lbp": ["features", "DATA", "--out", "OUT", "-e", "lbp"],
+    "features bovw": ["features", "DATA", "--out", "OUT", "-e", "bovw-8"],
     "evaluate": ["evaluate", "ge2018", "DATA", "--out", "OUT", *NETWORK],
     "demo": ["demo", "DATA", "--out", "OUT", *NETWORK],
     "train frozen": ["train", "dhcnn", "DATA", "--out", "OUT", "--bits", "8", "--freeze-backbone", *NETWORK],

@@ -16,7 +16,7 @@ from scene_files import write_scenes
 
 HUGE = "1" + "0" * 30
 COUNT = ["x", "1.5", "nan", "-1", HUGE]
-PATHS = ["--features", "--model", "--out", "--root", "--split", "--weights-folder", "--with"]
+PATHS = ["--features", "--out", "--root", "--split", "--weights-folder", "--with"]
 NUMBER = ["x", "nan", "inf", "-1", "1e400"]
 CHAINS = ["x", "🛰", ",", "power:nan", "power:inf", "power:0", "pca", "pca:0", "pca:x", "whiten:-1", "l2:3"]
 STAGES = ["x", "expand", "expand:0", "expand:nan", "expand:5:nan", "augment:0", "diffuse:5:1", "diffuse:5:0.5:nan"]
@@ -24,6 +24,12 @@ WRONG = {
     "--accumulate": ["0", *COUNT],
     "--anmrr-k": ["x"],
     "--backbone": ["🛰", "random:0", "x" * 300],
+    "--encoder": [
+        *["🛰", "random:0", "x" * 300, "cnn-m:fc9", "cnn-m:", "cnn-m,turns=x", "cnn-m,x=1", "gist", "bovw-0"],
+        *[f"bovw-{HUGE}", "hog:fc6", "squeezenet1_1,sizes=31", "squeezenet1_1,sizes=64+64", "squeezenet1_1,resize=x"],
+        "squeezenet1_1,precision=float16",
+    ],
+    "--field": ["fc9"],
     "--bands": ["x", "0", "-1", "1,2", "4,3,2,1", "1.5,2,3"],
     "--batch-size": ["0", *COUNT],
     "--beta": NUMBER,
@@ -37,7 +43,6 @@ WRONG = {
     "--examples": COUNT,
     "--form": ["x"],
     "--init": ["x"],
-    "--layer": ["🛰", "fc9"],
     "--learning-rate": ["0", *NUMBER],
     "--loss-weighting": ["x"],
     "--normalize": ["x"],
@@ -51,14 +56,12 @@ WRONG = {
     "--reference": ["x"],
     "--rerank": STAGES,
     "--rerank-codes": ["0", "x"],
-    "--resize": ["x"],
     "--scenes-per-class": ["1", *COUNT],
     "--scale": ["x", "5:1", "nan:3", "percentile:2", "percentile:9,1", "minmax:1"],
     "--schedule": ["x"],
     "--seed": COUNT,
     "--seeds": ["0", *COUNT],
     "--similarity-gradient": ["x"],
-    "--sizes": ["x", "31", "224,224", "1e3", "nan"],
     "--steps": CHAINS,
     "--threads": ["0", *COUNT],
     "--train": ["0", "1", *NUMBER],
@@ -85,7 +88,7 @@ PYTHON = re.compile(
 )
 """Names of Python, which say nothing to a user of the command line."""
 
-NETWORK = ["-b", "squeezenet1_1", "-w", "random:0", "--workers", "0"]
+NETWORK = ["-e", "squeezenet1_1", "-w", "random:0", "--workers", "0"]
 OUT = ["-o", "out", "-q"]
 LEARN = ["--freeze-backbone", "--epochs", "1", "--bits", "8"]
 COMMANDS = {
@@ -135,10 +138,10 @@ def test_wrong_values(place, monkeypatch, command):
 
 STATED_BY = {
     "--backbone": "unknown network",
-    "--layer": "has no layer",
+    "--encoder": "(has no layer|unknown encoder)",
     "--rerank": "(expand|augment|diffuse): expected",
     "--steps": "(power|pca|whiten): expected",
-    "--model": "no such option",
+    "--field": "expected one of the (fields|vectors)",
 }
 """Where the value itself is named in place of the option."""
 
@@ -156,9 +159,9 @@ def test_every_command_is_tried():
     [
         ["features", "nowhere", "-o", "out"],
         ["features", "scenes", "-o", "out", "-w", "nowhere.pth"],
-        ["features", "scenes", "-o", "out", "-m", "nowhere.safetensors"],
+        ["features", "scenes", "-o", "out", "-e", "nowhere.safetensors"],
         ["evaluate", "ge2018", "nowhere"],
-        ["evaluate", "dhcnn2021", "scenes", "-m", "nowhere.safetensors"],
+        ["evaluate", "dhcnn2021", "scenes", "-e", "nowhere.safetensors"],
         ["evaluate", "ge2018", "features", "--with", "nowhere", "-o", "out"],
         ["search", "nowhere", "scenes"],
         ["search", "features", "nowhere.jpg"],
@@ -183,7 +186,7 @@ def test_what_is_not_there_ends_with_1(place, monkeypatch, arguments):
     assert sorted(path.name for path in place.iterdir()) == ["features", "scenes"]
 
 
-LATE = {"--layer": {"🛰", "fc9"}, "--device": {"cuda:99"}, "--reference": {"x"}, "--rerank-codes": {"0", "x"}}
+LATE = {"--field": {"fc9"}, "--device": {"cuda:99"}, "--reference": {"x"}, "--rerank-codes": {"0", "x"}}
 """Values that only a network, a device, all rows or the features tell wrong."""
 
 TRIED = """

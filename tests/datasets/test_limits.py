@@ -11,8 +11,9 @@ from PIL import Image
 from rsir_fast.base.memory import machine_memory
 from rsir_fast.datasets import Limits, current_limits, limits_of_images, open_dataset, read_image
 from rsir_fast.datasets.limits import MEMORY
-from rsir_fast.descriptors import ColourHistogram, describe_dataset
+from rsir_fast.descriptors import ColourHistogram
 from rsir_fast.errors import MachineError
+from rsir_fast.extraction import encode
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +45,7 @@ def test_threads_wait_for_their_share(scenes: Path) -> None:
     with limits_of_images(image_memory=2 * one):
         for read in (
             lambda: list(ThreadPoolExecutor(10).map(data.load_image, range(12))),
-            lambda: describe_dataset(data, ColourHistogram(bins=2), workers=10).matrix,
+            lambda: encode(data, ColourHistogram(bins=2), workers=10).matrix,
         ):
             MEMORY.most = 0
             assert len(read()) == 12

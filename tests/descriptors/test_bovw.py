@@ -8,8 +8,9 @@ from PIL import Image
 
 from op_support import same_bits
 from rsir_fast.datasets import open_dataset
-from rsir_fast.descriptors import BagOfVisualWords, describe_dataset, load_descriptor
+from rsir_fast.descriptors import BagOfVisualWords, load_descriptor
 from rsir_fast.errors import DatasetError, ImageError
+from rsir_fast.extraction import encode
 from scene_files import write_scenes
 
 cv2 = pytest.importorskip("cv2")
@@ -41,7 +42,7 @@ def test_the_histogram_counts_nearest_words(scenes, fitted):
 @pytest.mark.parametrize(("norm", "order", "power"), [("l1", 1, 1), ("l2", 2, 1), ("root", 1, 2)])
 def test_histogram_sums(scenes, norm, order, power):
     descriptor = BagOfVisualWords(words=20, norm=norm)
-    matrix = describe_dataset(scenes, descriptor).matrix
+    matrix = encode(scenes, descriptor).matrix
     assert matrix.dtype == np.float32
     assert (matrix >= 0).all()
     np.testing.assert_allclose((matrix.astype(np.float64) ** (order * power)).sum(axis=1), 1.0, rtol=1e-6)
@@ -112,7 +113,7 @@ def test_what_opencv_refuses_is_an_unreadable_image(scenes, fitted, monkeypatch)
     monkeypatch.setattr(cv2, "SIFT_create", fails_at_first)
     with pytest.raises(ImageError, match=r"SIFT failed \(bad image\)"):
         fitted.describe(scenes.load_image(0))
-    skipped = describe_dataset(scenes, fitted, workers=0).skipped
+    skipped = encode(scenes, fitted, workers=0).skipped
     assert [one.item for one in skipped] == [scenes.items[0]]
 
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,10 +15,10 @@ from PIL import Image
 
 from op_support import same_bits
 from rsir_fast.datasets import open_dataset
-from rsir_fast.descriptors import BagOfVisualWords, ColourHistogram, describe_dataset, load_descriptor
-from rsir_fast.descriptors.catalogue import rebuild_descriptor
+from rsir_fast.descriptors import BagOfVisualWords, ColourHistogram, load_descriptor
 from rsir_fast.errors import FeaturesError, RsirError
-from rsir_fast.extraction import Features
+from rsir_fast.extraction import Features, encode
+from rsir_fast.extraction.again import encoder_of
 from rsir_fast.protocols import evaluate_ge2018
 from scene_files import write_broken, write_scenes
 
@@ -34,12 +35,12 @@ def scenes(tmp_path_factory):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_workers_and_shards_change_no_bit(name, scenes, tmp_path):
-    expected = describe_dataset(scenes, load_descriptor(name), workers=0)
+    expected = encode(scenes, load_descriptor(name), workers=0)
     assert expected.matrix.shape == (12, load_descriptor(name).dim)
     assert expected.items == open_dataset(scenes).items
     for workers in (1, 3):
         out = tmp_path / str(workers)
-        stored = describe_dataset(scenes, load_descriptor(name), workers=workers, shard_size=5, out=out)
+        stored = encode(scenes, load_descriptor(name), workers=workers, shard_size=5, out=out)
         assert same_bits(np.asarray(stored.matrix), expected.matrix)
         assert stored.provenance == expected.provenance
         assert len(list(out.glob("shards/*.npy"))) == 3
@@ -53,7 +54,7 @@ def test_images_keep_their_size_and_unreadable_ones_are_listed(name, tmp_path):
     )
     descriptor = load_descriptor(name)
     for out in (None, tmp_path / "f"):
-        features = describe_dataset(tmp_path / "images", descriptor, workers=1, shard_size=3, out=out)
+        features = encode(tmp_path / "images", descriptor, workers=1, shard_size=3, out=out)
         assert {entry.item for entry in features.skipped} == {item for item, good in readable.items() if not good}
         assert set(features.items) == {item for item, good in readable.items() if good} | {"w.png"}
         assert np.isfinite(features.matrix).all()
@@ -62,16 +63,20 @@ def test_images_keep_their_size_and_unreadable_ones_are_listed(name, tmp_path):
             assert same_bits(seen["w.png"], descriptor.describe(image.convert("RGB")))
 
 
+def rebuilt(features, folder):
+    return encoder_of(features, folder / "descriptor.safetensors").runs
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_the_folder_describes_further_images_the_same_way(name, scenes, tmp_path):
-    features = describe_dataset(scenes, load_descriptor(name), out=tmp_path / "f")
-    again = rebuild_descriptor(Features.load(tmp_path / "f").provenance, tmp_path / "f")
+    features = encode(scenes, load_descriptor(name), out=tmp_path / "f")
+    again = rebuilt(Features.load(tmp_path / "f"), tmp_path / "f")
     assert same_bits(again.describe(open_dataset(scenes).load_image(7)), np.asarray(features.matrix[7]))
     assert again.provenance == features.provenance
 
 
 def test_provenance_is_complete(scenes):
-    made = describe_dataset(scenes, BagOfVisualWords(words=12, seed=3)).provenance
+    made = encode(scenes, BagOfVisualWords(words=12, seed=3)).provenance
     assert made["name"] == "bovw-12"
     assert made["description"] == "BoVW-12 (ours)"
     assert made["descriptor"]["parameters"]["seed"] == 3
@@ -81,7 +86,7 @@ def test_provenance_is_complete(scenes):
     assert learnt["images"] == 12
     assert learnt["sampled"] == learnt["local_descriptors"] > 100
     assert len(learnt["sha256"]) == 64
-    assert set(describe_dataset(scenes, load_descriptor("morphological-62")).provenance["extraction"]) == {
+    assert set(encode(scenes, load_descriptor("morphological-62")).provenance["extraction"]) == {
         "higra",
         "numpy",
         "pillow",
@@ -90,7 +95,7 @@ def test_provenance_is_complete(scenes):
 
 
 def test_stopped_and_resumed_is_identical(scenes, tmp_path):
-    straight = describe_dataset(scenes, BagOfVisualWords(words=12), out=tmp_path / "straight", shard_size=3)
+    straight = encode(scenes, BagOfVisualWords(words=12), out=tmp_path / "straight", shard_size=3)
     seen = []
 
     def stop(progress):
@@ -98,7 +103,7 @@ def test_stopped_and_resumed_is_identical(scenes, tmp_path):
         return len(seen) < 13 + 8  # the vocabulary's 0 to 12, then 0 to 7
 
     with pytest.raises(RsirError, match="stopped after 7 of 12 images"):
-        describe_dataset(scenes, BagOfVisualWords(words=12), out=tmp_path / "f", shard_size=3, workers=1, progress=stop)
+        encode(scenes, BagOfVisualWords(words=12), out=tmp_path / "f", shard_size=3, workers=1, progress=stop)
     with pytest.raises(FeaturesError, match="unfinished"):
         Features.load(tmp_path / "f")
     seen.clear()
@@ -106,9 +111,7 @@ def test_stopped_and_resumed_is_identical(scenes, tmp_path):
     def watch(progress):
         seen.append(progress.done)
 
-    resumed = describe_dataset(
-        scenes, BagOfVisualWords(words=12), out=tmp_path / "f", shard_size=3, resume=True, progress=watch
-    )
+    resumed = encode(scenes, BagOfVisualWords(words=12), out=tmp_path / "f", shard_size=3, resume=True, progress=watch)
     assert seen == [6, 7, 8, 9, 10, 11, 12]  # no second vocabulary, no shard made twice
     assert same_bits(np.asarray(resumed.matrix), np.asarray(straight.matrix))
     for name in ("items.parquet", "descriptor.safetensors"):
@@ -117,8 +120,9 @@ def test_stopped_and_resumed_is_identical(scenes, tmp_path):
 
 KILLED = """
 import sys
-from rsir_fast.descriptors import BagOfVisualWords, describe_dataset
-describe_dataset(sys.argv[1], BagOfVisualWords(words=12), out=sys.argv[2], shard_size=2, workers=1)
+from rsir_fast.descriptors import BagOfVisualWords
+from rsir_fast.extraction import encode
+encode(sys.argv[1], BagOfVisualWords(words=12), out=sys.argv[2], shard_size=2, workers=1)
 """
 
 
@@ -132,73 +136,81 @@ def test_killed_and_resumed_is_identical(tmp_path):
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
     assert 3 <= len(list(out.glob("shards/*.json"))) < 60, "the kill must come in the middle"
-    resumed = describe_dataset(scenes, BagOfVisualWords(words=12), out=out, shard_size=2, resume=True)
+    resumed = encode(scenes, BagOfVisualWords(words=12), out=out, shard_size=2, resume=True)
     assert "learn_s" not in resumed.timing
-    straight = describe_dataset(scenes, BagOfVisualWords(words=12))
+    straight = encode(scenes, BagOfVisualWords(words=12))
     assert straight.timing["learn_s"] > 0
     assert same_bits(np.asarray(resumed.matrix), straight.matrix)
 
 
 def test_a_damaged_vocabulary_is_made_again(scenes, tmp_path):
-    describe_dataset(scenes, BagOfVisualWords(words=12), out=tmp_path / "f")
+    encode(scenes, BagOfVisualWords(words=12), out=tmp_path / "f")
     path = tmp_path / "f/descriptor.safetensors"
     content = path.read_bytes()
-    describe_dataset(scenes, BagOfVisualWords(words=12, seed=1), out=tmp_path / "other")
+    encode(scenes, BagOfVisualWords(words=12, seed=1), out=tmp_path / "other")
     of_another_seed = (tmp_path / "other/descriptor.safetensors").read_bytes()
     flipped = content[:-5] + bytes([content[-5] ^ 1]) + content[-4:]
     for damaged in (content[:-9], b"", of_another_seed, flipped):
         path.write_bytes(damaged)
-        again = describe_dataset(scenes, BagOfVisualWords(words=12), out=tmp_path / "f", resume=True)
+        again = encode(scenes, BagOfVisualWords(words=12), out=tmp_path / "f", resume=True)
         assert len(again) == 12
         assert path.read_bytes() == content
 
 
 def test_other_settings_are_refused_before_anything_is_learnt(scenes, tmp_path):
-    describe_dataset(scenes, BagOfVisualWords(words=12), out=tmp_path / "f")
+    encode(scenes, BagOfVisualWords(words=12), out=tmp_path / "f")
     with pytest.raises(FeaturesError, match=r"descriptor: words 12, now 13"):
-        describe_dataset(scenes, BagOfVisualWords(words=13), out=tmp_path / "f", resume=True, progress=pytest.fail)
+        encode(scenes, BagOfVisualWords(words=13), out=tmp_path / "f", resume=True, progress=pytest.fail)
     with pytest.raises(FeaturesError, match="holds finished features: resume=True"):
-        describe_dataset(scenes, BagOfVisualWords(words=13), out=tmp_path / "f", progress=pytest.fail)
+        encode(scenes, BagOfVisualWords(words=13), out=tmp_path / "f", progress=pytest.fail)
     with pytest.raises(FeaturesError, match="made otherwise"):
-        describe_dataset(scenes, ColourHistogram(), out=tmp_path / "f", resume=True)
-    replaced = describe_dataset(scenes, ColourHistogram(2), out=tmp_path / "f", force=True)
+        encode(scenes, ColourHistogram(), out=tmp_path / "f", resume=True)
+    replaced = encode(scenes, ColourHistogram(2), out=tmp_path / "f", force=True)
     assert replaced.dim == 8
     assert not (tmp_path / "f/descriptor.safetensors").exists()
 
 
 def test_a_vocabulary_serves_other_images_too(scenes, tmp_path):
     descriptor = BagOfVisualWords(words=12)
-    describe_dataset(scenes, descriptor)
+    encode(scenes, descriptor)
     others = write_scenes(tmp_path / "others", classes=2, per_class=2, size=64)
     digest = descriptor.digest()
-    features = describe_dataset(others, descriptor, out=tmp_path / "f")
+    features = encode(others, descriptor, out=tmp_path / "f")
     assert descriptor.digest() == digest
     assert features.provenance["descriptor"]["learnt"]["images"] == 12
-    assert rebuild_descriptor(features.provenance, tmp_path / "f").digest() == digest
+    assert rebuilt(features, tmp_path / "f").digest() == digest
 
 
 def test_rebuilding_refuses_what_is_not_the_same(scenes, tmp_path):
     out = tmp_path / "f"
-    made = describe_dataset(scenes, BagOfVisualWords(words=12), out=out).provenance
-    changed = {**made, "descriptor": {**made["descriptor"], "choices": {"colour": "infrared"}}}
+    found = encode(scenes, BagOfVisualWords(words=12), out=out)
+
+    def changed(**stated) -> Features:
+        return replace(
+            found, provenance={**found.provenance, "descriptor": {**found.provenance["descriptor"], **stated}}
+        )
+
     with pytest.raises(FeaturesError, match=r"describes otherwise \(colour, .*; describe the images again"):
-        rebuild_descriptor(changed, out)
-    with pytest.raises(FeaturesError, match="expected features of a descriptor that this version of rsir_fast has"):
-        rebuild_descriptor({**made, "descriptor": {**made["descriptor"], "kind": "gist"}}, out)
-    describe_dataset(scenes, BagOfVisualWords(words=12, seed=1), out=tmp_path / "other")
+        rebuilt(changed(choices={"colour": "infrared"}), out)
+    with pytest.raises(FeaturesError, match="expected a descriptor that this version of rsir_fast has"):
+        rebuilt(changed(kind="gist"), out)
+    encode(scenes, BagOfVisualWords(words=12, seed=1), out=tmp_path / "other")
     with pytest.raises(FeaturesError, match=r"expected what bovw-12 learnt .* found another"):
-        rebuild_descriptor(made, tmp_path / "other")
+        rebuilt(found, tmp_path / "other")
     (out / "descriptor.safetensors").unlink()
-    with pytest.raises(FeaturesError, match=r"found none; describe the images again"):
-        rebuild_descriptor(made, out)
+    with pytest.raises(
+        FeaturesError,
+        match=r"found none; name with weights the descriptor",
+    ):
+        rebuilt(found, out)
 
 
 def test_data_sets_in_memory(scenes, tmp_path):
     pairs = [(image, 0) for image in open_dataset(scenes)]
-    expected = describe_dataset(scenes, BagOfVisualWords(words=12)).matrix
-    assert same_bits(describe_dataset(pairs, BagOfVisualWords(words=12)).matrix, expected)
+    expected = encode(scenes, BagOfVisualWords(words=12)).matrix
+    assert same_bits(encode(pairs, BagOfVisualWords(words=12)).matrix, expected)
     with pytest.raises(FeaturesError, match="cannot be known again"):
-        describe_dataset(pairs, BagOfVisualWords(words=12), out=tmp_path / "f", resume=True)
+        encode(pairs, BagOfVisualWords(words=12), out=tmp_path / "f", resume=True)
 
 
 @pytest.mark.parametrize(("name", "module"), [("bovw-150", "cv2"), ("morphological-62", "higra")])
@@ -229,7 +241,7 @@ def test_real_scenes_are_told_apart(data_root):
     data = open_dataset(data_root / "UCMerced_LandUse").select(["beach", "forest", "harbor", "parkinglot", "river"])
     some = data.subset([number for number in range(len(data)) if number % 100 < 6])
     for name, least in {"bovw-150": 0.6, "morphological-62": 0.5, "colour-histogram": 0.5, "lbp": 0.5}.items():
-        features = describe_dataset(some, load_descriptor(name))
+        features = encode(some, load_descriptor(name))
         result = evaluate_ge2018(features, normalize="feature" if name.startswith("m") else "row").result
         assert result["query_excluded"]["map"] > least, name
         assert result["features"]["non_finite_rows"] == 0

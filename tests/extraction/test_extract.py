@@ -15,9 +15,10 @@ from PIL import Image
 from op_support import same_bits
 from rsir_fast.backbones import load_backbone
 from rsir_fast.datasets import Dataset, open_dataset
-from rsir_fast.descriptors import ColourHistogram, describe_dataset
+from rsir_fast.descriptors import ColourHistogram
+from rsir_fast.encoders.encoder import Encoder
 from rsir_fast.errors import DatasetError, FeaturesError, MachineError, NoImageReadError, RsirError
-from rsir_fast.extraction import Features, extract
+from rsir_fast.extraction import Features, encode
 from scene_files import write_broken, write_scenes
 
 
@@ -32,7 +33,7 @@ def scenes(tmp_path_factory):
 
 
 def test_features_are_those_of_a_plain_forward_pass(scenes, backbone):
-    features = extract(scenes, backbone, batch_size=4)
+    features = encode(scenes, backbone, batch_size=4)
     data = open_dataset(scenes)
     prepared = np.stack([backbone.preprocessing.prepare(image) for image in data])
     with torch.inference_mode():
@@ -48,14 +49,14 @@ def test_features_are_those_of_a_plain_forward_pass(scenes, backbone):
 
 @pytest.mark.parametrize("workers", [0, 1, 3])
 def test_workers_and_shards_change_no_bit(scenes, backbone, tmp_path, workers):
-    expected = extract(scenes, backbone, batch_size=4, workers=0)
-    stored = extract(scenes, backbone, batch_size=4, workers=workers, shard_size=5, out=tmp_path / "f")
+    expected = encode(scenes, backbone, batch_size=4, workers=0)
+    stored = encode(scenes, backbone, batch_size=4, workers=workers, shard_size=5, out=tmp_path / "f")
     assert same_bits(np.asarray(stored.matrix), expected.matrix)
     assert len(list((tmp_path / "f/shards").glob("*.npy"))) == 3  # 18 images in shards of 8
 
 
 def test_stored_features_load_as_they_were(scenes, backbone, tmp_path):
-    stored = extract(scenes, backbone, out=tmp_path / "f")
+    stored = encode(scenes, backbone, out=tmp_path / "f")
     loaded = Features.load(tmp_path / "f")
     assert same_bits(np.asarray(loaded.matrix), np.asarray(stored.matrix))
     assert loaded.items == stored.items
@@ -69,7 +70,7 @@ def test_stored_features_load_as_they_were(scenes, backbone, tmp_path):
 def test_unreadable_images_are_listed_and_the_rest_is_there(tmp_path, backbone):
     readable = write_broken(tmp_path / "images")
     for out in (None, tmp_path / "f"):
-        features = extract(tmp_path / "images", backbone, batch_size=3, workers=1, shard_size=3, out=out)
+        features = encode(tmp_path / "images", backbone, batch_size=3, workers=1, shard_size=3, out=out)
         assert {entry.item for entry in features.skipped} == {name for name, good in readable.items() if not good}
         assert set(features.items) == {name for name, good in readable.items() if good}
         assert features.matrix.shape == (7, 512)
@@ -82,12 +83,12 @@ def test_only_unreadable_images(tmp_path, backbone):
     (tmp_path / "bad.jpg").write_text("x")
     for out in (None, tmp_path / "runs/features"):
         with pytest.raises(NoImageReadError, match=r"expected images that can be read, found none among 1; .*bad\.jpg"):
-            extract(tmp_path, backbone, workers=0, out=out)
+            encode(tmp_path, backbone, workers=0, out=out)
     assert not (tmp_path / "runs/features").exists()
     (tmp_path / "runs/features").mkdir()
     (tmp_path / "worse.jpg").write_text("x")
     with pytest.raises(NoImageReadError) as caught:
-        extract(tmp_path, backbone, workers=0, out=tmp_path / "runs/features")
+        encode(tmp_path, backbone, workers=0, out=tmp_path / "runs/features")
     assert [item for item, _ in caught.value.skipped] == ["bad.jpg", "worse.jpg"]
 
 
@@ -95,7 +96,7 @@ def test_a_class_of_which_nothing_can_be_read_is_noted(tmp_path, backbone):
     scenes = write_scenes(tmp_path / "scenes", classes=3, per_class=2)
     for image in scenes.glob("class1/*"):
         image.write_text("x")
-    features = extract(scenes, backbone, workers=0)
+    features = encode(scenes, backbone, workers=0)
     assert features.notes == ("no image could be read of class class1",)
     assert sorted(set(features.labels)) == [0, 2]
 
@@ -120,8 +121,8 @@ class Failing:
 
 
 MAKERS = {
-    "network": lambda data, backbone, workers: extract(data, backbone, workers=workers, batch_size=4),
-    "descriptor": lambda data, backbone, workers: describe_dataset(data, ColourHistogram(), workers=workers),
+    "network": lambda data, backbone, workers: encode(data, backbone, workers=workers, batch_size=4),
+    "descriptor": lambda data, backbone, workers: encode(data, ColourHistogram(), workers=workers),
 }
 
 
@@ -173,20 +174,20 @@ def test_faults_of_a_torch_data_set_are_told_from_those_of_its_images(backbone, 
             return np.zeros((8, 8, 3), np.uint8)
 
     with pytest.raises(MachineError, match="item-000001: Input/output error"):
-        extract(Source(OSError(errno.EIO, "x")), backbone, workers=0)
+        encode(Source(OSError(errno.EIO, "x")), backbone, workers=0)
     for of_the_image in (OSError("broken data stream"), FileNotFoundError(2, "gone"), KeyError("x")):
-        assert len(extract(Source(of_the_image), backbone, workers=0).skipped) == 1
+        assert len(encode(Source(of_the_image), backbone, workers=0).skipped) == 1
 
 
 def test_an_earlier_damaged_shard_is_made_again(scenes, backbone, tmp_path):
-    whole = extract(scenes, backbone, batch_size=4, shard_size=4, out=tmp_path / "f")
+    whole = encode(scenes, backbone, batch_size=4, shard_size=4, out=tmp_path / "f")
     expected = np.array(whole.matrix)
     (tmp_path / "f/manifest.json").unlink()
     shard = tmp_path / "f/shards/000000004.npy"
     shard.write_bytes(shard.read_bytes()[:-7] + b"garbage")
     (tmp_path / "f/shards/000000012.json").unlink()
     seen = []
-    again = extract(scenes, backbone, batch_size=4, shard_size=4, out=tmp_path / "f", resume=True, progress=seen.append)
+    again = encode(scenes, backbone, batch_size=4, shard_size=4, out=tmp_path / "f", resume=True, progress=seen.append)
     assert same_bits(np.asarray(again.matrix), expected)
     assert seen[0].done == 10  # 18 images, of which shards of 4 and 4 were to be made again
 
@@ -194,8 +195,8 @@ def test_an_earlier_damaged_shard_is_made_again(scenes, backbone, tmp_path):
 KILLED = """
 import sys
 from rsir_fast.backbones import load_backbone
-from rsir_fast.extraction import extract
-extract(sys.argv[1], load_backbone("squeezenet1_1", weights="random:0"), out=sys.argv[2], batch_size=4, shard_size=4)
+from rsir_fast.extraction import encode
+encode(sys.argv[1], load_backbone("squeezenet1_1", weights="random:0"), out=sys.argv[2], batch_size=4, shard_size=4)
 """
 
 
@@ -213,41 +214,41 @@ def test_killed_and_resumed_is_identical(tmp_path, backbone):
     with pytest.raises(FeaturesError, match="unfinished or damaged; extract again: the same command"):
         Features.load(out)
     with pytest.raises(FeaturesError, match="holds unfinished features: resume=True goes on with them, force=True"):
-        extract(scenes, backbone, out=out, batch_size=4, shard_size=4)
-    resumed = extract(scenes, backbone, out=out, batch_size=4, shard_size=4, resume=True)
-    straight = extract(scenes, backbone, batch_size=4, shard_size=4, out=tmp_path / "straight")
+        encode(scenes, backbone, out=out, batch_size=4, shard_size=4)
+    resumed = encode(scenes, backbone, out=out, batch_size=4, shard_size=4, resume=True)
+    straight = encode(scenes, backbone, batch_size=4, shard_size=4, out=tmp_path / "straight")
     assert same_bits(np.asarray(resumed.matrix), np.asarray(straight.matrix))
     assert resumed.items == straight.items
     assert (out / "items.parquet").read_bytes() == (tmp_path / "straight/items.parquet").read_bytes()
 
 
 def test_resume_refuses_other_settings(scenes, backbone, tmp_path):
-    extract(scenes, backbone, out=tmp_path / "f", batch_size=4)
+    encode(scenes, backbone, out=tmp_path / "f", batch_size=4)
     with pytest.raises(FeaturesError, match=r"made otherwise \(batch size: 4, now 8\)"):
-        extract(scenes, backbone, out=tmp_path / "f", batch_size=8, resume=True)
+        encode(scenes, backbone, out=tmp_path / "f", batch_size=8, resume=True)
     other = load_backbone("squeezenet1_1", weights="random:1")
     with pytest.raises(FeaturesError, match="weights: random:0, now random:1"):
-        extract(scenes, other, out=tmp_path / "f", batch_size=4, resume=True)
-    replaced = extract(scenes, other, out=tmp_path / "f", batch_size=4, force=True)
+        encode(scenes, other, out=tmp_path / "f", batch_size=4, resume=True)
+    replaced = encode(scenes, other, out=tmp_path / "f", batch_size=4, force=True)
     assert replaced.provenance["weights"]["file"] == "random:1"
 
 
 def test_a_foreign_folder_is_left_alone(scenes, backbone, tmp_path):
     (tmp_path / "thesis.tex").write_text("precious")
     with pytest.raises(FeaturesError, match=r"found 'thesis.tex' in it; choose another folder"):
-        extract(scenes, backbone, out=tmp_path, force=True)
+        encode(scenes, backbone, out=tmp_path, force=True)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
     with pytest.raises(FeaturesError, match="expected a folder for the features, found a file"):
-        extract(scenes, backbone, out=tmp_path / "thesis.tex")
+        encode(scenes, backbone, out=tmp_path / "thesis.tex")
 
 
 def test_two_writers_are_refused(scenes, backbone, tmp_path):
     def second(progress):
         if progress.done:
             with pytest.raises(FeaturesError, match="another process is writing"):
-                extract(scenes, backbone, out=tmp_path / "f", resume=True)
+                encode(scenes, backbone, out=tmp_path / "f", resume=True)
 
-    extract(scenes, backbone, out=tmp_path / "f", workers=0, progress=second)
+    encode(scenes, backbone, out=tmp_path / "f", workers=0, progress=second)
 
 
 def test_progress_can_stop_and_reports_rate(scenes, backbone, tmp_path):
@@ -258,24 +259,24 @@ def test_progress_can_stop_and_reports_rate(scenes, backbone, tmp_path):
         return progress.done < 8
 
     with pytest.raises(RsirError, match="stopped after 8 of 18 images"):
-        extract(scenes, backbone, batch_size=4, shard_size=4, out=tmp_path / "f", workers=1, progress=stop)
+        encode(scenes, backbone, batch_size=4, shard_size=4, out=tmp_path / "f", workers=1, progress=stop)
     assert [p.done for p in seen] == [0, 4, 8]
     assert seen[1].eta_s > 0
     assert seen[0].eta_s is None
-    features = extract(scenes, backbone, batch_size=4, shard_size=4, out=tmp_path / "f", resume=True)
+    features = encode(scenes, backbone, batch_size=4, shard_size=4, out=tmp_path / "f", resume=True)
     assert len(features) == 18
 
 
 def test_notes_of_the_data_set_travel(scenes, backbone, tmp_path):
     data = open_dataset(scenes)
     noted = Dataset(data.name, data.root, data.items, data.labels, data.classes, ("took the first 6 of each class",))
-    extract(noted, backbone, out=tmp_path / "f")
+    encode(noted, backbone, out=tmp_path / "f")
     assert Features.load(tmp_path / "f").notes == noted.notes
 
 
 def test_bfloat16_is_close_and_named(scenes, backbone):
-    exact = extract(scenes, backbone, workers=0)
-    fast = extract(scenes, backbone, workers=0, precision="bfloat16")
+    exact = encode(scenes, backbone, workers=0)
+    fast = encode(scenes, Encoder(backbone, "bfloat16"), workers=0)
     assert fast.matrix.dtype == np.float32
     assert fast.provenance["extraction"]["precision"] == "bfloat16"
     assert not same_bits(fast.matrix, exact.matrix)
@@ -285,10 +286,10 @@ def test_bfloat16_is_close_and_named(scenes, backbone):
 def test_torch_datasets(scenes, backbone):
     from torchvision.datasets import ImageFolder
 
-    expected = extract(scenes, backbone, workers=0)
-    assert same_bits(extract(ImageFolder(str(scenes)), backbone, workers=1).matrix, expected.matrix)
+    expected = encode(scenes, backbone, workers=0)
+    assert same_bits(encode(ImageFolder(str(scenes)), backbone, workers=1).matrix, expected.matrix)
     pairs = [(image, 0) for image in open_dataset(scenes)]
-    assert same_bits(extract(pairs, backbone, workers=1).matrix, expected.matrix)
+    assert same_bits(encode(pairs, backbone, workers=1).matrix, expected.matrix)
 
 
 def test_bad_settings(scenes, backbone, tmp_path):
@@ -297,27 +298,27 @@ def test_bad_settings(scenes, backbone, tmp_path):
         "shard_size": "shard_size: expected at least 1, got 0",
     }.items():
         with pytest.raises(ValueError, match=message):
-            extract(scenes, backbone, **{setting: 0})
+            encode(scenes, backbone, **{setting: 0})
     with pytest.raises(TypeError, match="batch_size: expected a whole number, got float 2.5"):
-        extract(scenes, backbone, batch_size=2.5)
-    with pytest.raises(ValueError, match="precision: expected 'float32' or 'bfloat16', got 'int8'"):
-        extract(scenes, backbone, precision="int8")
+        encode(scenes, backbone, batch_size=2.5)
+    with pytest.raises(ValueError, match="encoder: expected precision=float32 or bfloat16, got 'int8'"):
+        encode(scenes, "squeezenet1_1,precision=int8")
     for device in ("foo", "meta", "cuda:99"):
         with pytest.raises(ValueError, match=f"device: expected one that torch can use here.*got '{device}'"):
-            extract(scenes, backbone, device=device)
+            encode(scenes, backbone, device=device)
     with pytest.raises(DatasetError):
-        extract(scenes / "nowhere", backbone)
-    assert extract(scenes, backbone, batch_size=np.int64(9), out=tmp_path / "f").matrix.shape == (18, 512)
+        encode(scenes / "nowhere", backbone)
+    assert encode(scenes, backbone, batch_size=np.int64(9), out=tmp_path / "f").matrix.shape == (18, 512)
 
 
 def test_modes_of_the_host_program_change_nothing(scenes):
     network = load_backbone("mobilenet_v2", weights="random:0")
-    expected = extract(scenes, network, workers=0).matrix
+    expected = encode(scenes, network, workers=0).matrix
     network.train()
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("medium")
     try:
-        assert same_bits(extract(scenes, network, workers=0).matrix, expected)
+        assert same_bits(encode(scenes, network, workers=0).matrix, expected)
         assert torch.get_float32_matmul_precision() == "medium"
     finally:
         torch.set_float32_matmul_precision(before)

@@ -75,7 +75,7 @@ def test_arrays_are_asked_for_by_name(turns, hashed):
     assert hashed["probabilities"].shape == (12, 3)
     with pytest.raises(KeyError, match="expected one of the fields u, probabilities, got 'gap'"):
         hashed["gap"]
-    with pytest.raises(FeaturesError, match="expected one of the fields of vectors, u, got 'probabilities'"):
+    with pytest.raises(ValueError, match="field: expected one of the vectors .* have, u, got 'probabilities'"):
         hashed.field("probabilities")
     with pytest.raises(TypeError, match=r"pass its \.matrix, or its \['codes'\]"):
         rf.euclidean_topk(turns, turns.matrix, 1)

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from rsir_fast.datasets import generate_scenes, open_dataset
-from rsir_fast.descriptors import ColourHistogram, LocalBinaryPatterns, describe_dataset
+from rsir_fast.descriptors import ColourHistogram, LocalBinaryPatterns
 from rsir_fast.errors import FeaturesError
-from rsir_fast.extraction import Features
+from rsir_fast.extraction import Features, encode
 from rsir_fast.extraction.stored import state_of
 from scene_files import write_scenes
 
@@ -34,7 +34,7 @@ def made(finished, tmp_path):
 
 def run(root, descriptor=None, **settings):
     given = {"workers": 0, "shard_size": 4, "resume": True, **settings}
-    return describe_dataset(root / "scenes", descriptor or LocalBinaryPatterns(), out=root / "f", **given)
+    return encode(root / "scenes", descriptor or LocalBinaryPatterns(), out=root / "f", **given)
 
 
 def files(folder):
@@ -127,7 +127,7 @@ def test_a_disk_that_is_full_for_a_while(tmp_path):
     if os.getuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode != 0:
         pytest.skip("needs the right to mount a small file system")
     write_scenes(tmp_path / "scenes", per_class=3)
-    command = ["features", tmp_path / "scenes", "--descriptor", "lbp", "--workers", "0", "--quiet", "--out"]
+    command = ["features", tmp_path / "scenes", "-e", "lbp", "--workers", "0", "--quiet", "--out"]
     rsir = [sys.executable, "-c", "from rsir_fast.cli import main; main()", *command]
     try:
         (disk / "ballast").write_bytes(bytes(244 * 1024))

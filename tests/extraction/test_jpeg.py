@@ -19,7 +19,7 @@ from op_support import same_bits
 from rsir_fast.backbones import Preprocessing, load_backbone
 from rsir_fast.datasets import limits_of_images, open_dataset
 from rsir_fast.errors import FeaturesError
-from rsir_fast.extraction import Features, extract, run
+from rsir_fast.extraction import Features, encode, run
 from rsir_fast.extraction.jpeg import DeviceDecoder, _of_memory, read_jpeg
 from rsir_fast.extraction.loader import batches
 from scene_files import write_broken, write_scenes
@@ -222,7 +222,7 @@ def test_strips_are_refused_with_the_reason_of_the_cpu(tmp_path):
 
 @pytest.fixture
 def on_cpu(monkeypatch):
-    """Let `extract(decoder="cuda")` decode on the CPU instead."""
+    """Let `encode(decoder="cuda")` decode on the CPU instead."""
     monkeypatch.setattr(
         run,
         "device_decoder",
@@ -233,9 +233,9 @@ def on_cpu(monkeypatch):
 @pytest.mark.usefixtures("on_cpu")
 def test_extraction_states_its_decoder_and_counts(folder, tmp_path):
     network = load_backbone("squeezenet1_1", weights="random:0")
-    plain = extract(folder, network, batch_size=4, device="cpu", out=tmp_path / "plain")
-    found = extract(folder, network, batch_size=4, device="cpu", decoder="cuda", out=tmp_path / "f", shard_size=4)
-    again = extract(folder, network, batch_size=4, device="cpu", decoder="cuda", workers=0)
+    plain = encode(folder, network, batch_size=4, device="cpu", out=tmp_path / "plain")
+    found = encode(folder, network, batch_size=4, device="cpu", decoder="cuda", out=tmp_path / "f", shard_size=4)
+    again = encode(folder, network, batch_size=4, device="cpu", decoder="cuda", workers=0)
     assert same_bits(np.asarray(found.matrix), again.matrix)
     assert found.items == plain.items
     assert found.skipped == plain.skipped
@@ -246,15 +246,15 @@ def test_extraction_states_its_decoder_and_counts(folder, tmp_path):
     assert found.timing["decoded_on_cpu"] == len(plain) - len(FOR_DEVICE)
     assert "decoded_on_cpu" not in plain.timing
     with pytest.raises(FeaturesError, match="decoder: by default, now libjpeg"):
-        extract(folder, network, batch_size=4, device="cpu", decoder="cuda", out=tmp_path / "plain", resume=True)
+        encode(folder, network, batch_size=4, device="cpu", decoder="cuda", out=tmp_path / "plain", resume=True)
 
 
 @pytest.mark.usefixtures("on_cpu")
 def test_data_sets_in_memory_go_the_way_of_the_cpu(folder):
     network = load_backbone("squeezenet1_1", weights="random:0")
     pairs = [(smooth(), 0), (smooth(64, 64), 1)]
-    found = extract(pairs, network, device="cpu", decoder="cuda", workers=1)
-    assert same_bits(found.matrix, extract(pairs, network, device="cpu", workers=1).matrix)
+    found = encode(pairs, network, device="cpu", decoder="cuda", workers=1)
+    assert same_bits(found.matrix, encode(pairs, network, device="cpu", workers=1).matrix)
     assert found.timing["decoded_on_device"] == 0
 
 
@@ -268,9 +268,9 @@ def test_a_stopped_run_ends_its_threads(tmp_path):
 def test_what_cannot_be_is_refused_in_one_line(tmp_path, monkeypatch):
     network = load_backbone("squeezenet1_1", weights="random:0")
     with pytest.raises(ValueError, match="decoder: expected 'cpu' or 'cuda', got 'gpu'"):
-        extract(tmp_path, network, decoder="gpu")
+        encode(tmp_path, network, decoder="gpu")
     with pytest.raises(ValueError, match="decoder: 'cuda' expects to go with a CUDA device, got device cpu"):
-        extract(tmp_path, network, decoder="cuda", device="cpu")
+        encode(tmp_path, network, decoder="cuda", device="cpu")
 
     def without_nvjpeg(*_, **__):
         raise RuntimeError("decode_jpegs_cuda: torchvision not compiled with nvJPEG support\nmore")
@@ -285,9 +285,9 @@ def test_extraction_with_nvjpeg(folder, tmp_path):
     scenes = write_scenes(tmp_path / "scenes", per_class=30, size=100)
     shutil.copytree(folder, scenes / "class0", dirs_exist_ok=True)
     network = load_backbone("squeezenet1_1", weights="random:0")
-    plain = extract(scenes, network, batch_size=8, device="cuda")
-    found = extract(scenes, network, batch_size=8, device="cuda", decoder="cuda")
-    again = extract(scenes, network, batch_size=8, device="cuda", decoder="cuda", workers=0)
+    plain = encode(scenes, network, batch_size=8, device="cuda")
+    found = encode(scenes, network, batch_size=8, device="cuda", decoder="cuda")
+    again = encode(scenes, network, batch_size=8, device="cuda", decoder="cuda", workers=0)
     assert same_bits(found.matrix, again.matrix)
     assert found.items == plain.items
     assert found.skipped == plain.skipped

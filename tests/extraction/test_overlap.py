@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from op_support import same_bits
-from rsir_fast.backbones import load_backbone
-from rsir_fast.extraction import extract
+from rsir_fast.encoders.load import load_encoder
+from rsir_fast.extraction import encode
 from rsir_fast.extraction.loader import Batch
 from rsir_fast.extraction.overlap import Streams, computed, fetch_at_once
 from scene_files import write_broken, write_scenes
@@ -90,12 +90,12 @@ def test_streams_of_a_device_change_no_bit():
 def test_extraction_on_a_device_is_that_of_one_batch_after_the_other(tmp_path, precision):
     scenes = write_scenes(tmp_path / "scenes", per_class=20)
     write_broken(scenes / "class0")
-    network = load_backbone("squeezenet1_1", weights="random:0")
-    one = extract(scenes, network, device="cuda", precision=precision, batch_size=4, workers=0)
-    again = extract(scenes, network, device="cuda", precision=precision, batch_size=4, shard_size=8, out=tmp_path / "f")
+    network = load_encoder(f"squeezenet1_1,precision={precision}", weights="random:0")
+    one = encode(scenes, network, device="cuda", batch_size=4, workers=0)
+    again = encode(scenes, network, device="cuda", batch_size=4, shard_size=8, out=tmp_path / "f")
     assert same_bits(np.asarray(again.matrix), one.matrix)
     assert again.skipped == one.skipped
-    cpu = extract(scenes, network, device="cpu", precision=precision, batch_size=4)
+    cpu = encode(scenes, network, device="cpu", batch_size=4)
     assert cpu.skipped == one.skipped
     near = {"float32": 1e-4, "bfloat16": 0.1}[precision]
     np.testing.assert_allclose(one.matrix, cpu.matrix, rtol=near, atol=near * np.abs(cpu.matrix).max())

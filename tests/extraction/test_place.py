@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 from rsir_fast.backbones import Backbone, load_backbone
 from rsir_fast.cli import app
 from rsir_fast.errors import FeaturesError
-from rsir_fast.extraction import Features, extract
-from rsir_fast.extraction.again import extract_like
+from rsir_fast.extraction import Features, encode
+from rsir_fast.extraction.again import encode_like
 from rsir_fast.extraction.run import Run
 from scene_files import write_scenes
 
@@ -85,12 +85,12 @@ class _ByPlace(torch.nn.Module):
 def test_an_engine_whose_bits_depend_on_the_place_says_so(tmp_path, monkeypatch):
     scenes = write_scenes(tmp_path / "scenes", classes=2, per_class=4)
     backbone = network("squeezenet1_1")
-    assert extract(scenes, backbone, batch_size=3).timing["same_at_every_place"] is True
+    assert encode(scenes, backbone, batch_size=3).timing["same_at_every_place"] is True
     backbone._modules = {"network": _ByPlace()}
     backbone.dim = 3
-    database = extract(scenes, backbone, batch_size=3, out=tmp_path / "f")
+    database = encode(scenes, backbone, batch_size=3, out=tmp_path / "f")
     assert database.timing["same_at_every_place"] is False
-    found = extract_like(Features.load(tmp_path / "f"), database.as_dataset(), backbone)
+    found = encode_like(Features.load(tmp_path / "f"), database.as_dataset(), backbone)
     assert "the bits of the database depend on an image's place in the batch" in found.notes[-1]
 
 
@@ -127,10 +127,10 @@ def scenes(tmp_path_factory) -> Path:
 RUN = ["--device", "cpu", "--quiet", "--batch-size", 3]
 
 
-@pytest.mark.parametrize("options", [[], ["--precision", "bfloat16"], ["--turns"]], ids=["plain", "bfloat16", "turns"])
+@pytest.mark.parametrize("options", ["", ",precision=bfloat16", ",turns=mean"])
 def test_an_image_of_the_database_has_distance_0(tmp_path, scenes, options):
-    network = ["-b", "squeezenet1_1", "-w", "random:0"]
-    rsir("features", scenes, *network, *options, *RUN, "--out", tmp_path / "f", code=3)
+    network = ["-e", f"squeezenet1_1{options}", "-w", "random:0"]
+    rsir("features", scenes, *network, *RUN, "--out", tmp_path / "f", code=3)
     assert_found_at_zero(tmp_path / "f")
 
 
@@ -151,17 +151,17 @@ def test_real_images_and_weights(tmp_path, data_root, threads):
 
 
 def test_codes_of_a_database_image_have_distance_0(tmp_path, scenes):
-    network = ["-b", "squeezenet1_1", "-w", "random:0", "--device", "cpu", "--quiet"]
+    network = ["-e", "squeezenet1_1", "-w", "random:0", "--device", "cpu", "--quiet"]
     out = tmp_path / "run"
     rsir("train", "dhcnn", scenes, *network, "--freeze-backbone", "--bits", 12, "--epochs", 3, "--out", out)
     model = out / "model.safetensors"
-    rsir("features", scenes, "--model", model, *RUN, "--out", tmp_path / "codes", code=3)
-    assert_found_at_zero(tmp_path / "codes", "--model", model, "--rerank-codes", 20, key="euclidean")
+    rsir("features", scenes, "-e", model, *RUN, "--out", tmp_path / "codes", code=3)
+    assert_found_at_zero(tmp_path / "codes", "-w", model, "--rerank-codes", 20, key="euclidean")
 
 
 def test_what_is_not_as_it_was_is_said(tmp_path, scenes):
     backbone = network("squeezenet1_1")
-    database = extract(scenes, backbone, batch_size=3, device="cpu")
+    database = encode(scenes, backbone, batch_size=3, device="cpu")
     made = database.provenance["extraction"]
     older = {key: value for key, value in made.items() if key != "padded"} | {"torch": "1.0"}
     changed = Features(
@@ -182,22 +182,23 @@ def test_what_is_not_as_it_was_is_said(tmp_path, scenes):
 def test_an_interrupted_run_of_an_older_version_is_not_mixed(tmp_path, scenes):
     """Its last batch would have been smaller; a finished one stays what it is."""
     backbone = network("squeezenet1_1")
-    extract(scenes, backbone, batch_size=3, out=tmp_path / "f")
+    encode(scenes, backbone, batch_size=3, out=tmp_path / "f")
     for name in ("extraction.json", "manifest.json"):
         path = tmp_path / "f" / name
         record = json.loads(path.read_text())
         del record["settings" if name == "extraction.json" else "provenance"]["extraction"]["padded"]
         path.write_text(json.dumps(record))
-    assert len(extract(scenes, backbone, batch_size=3, out=tmp_path / "f", resume=True)) == 7
+    assert len(encode(scenes, backbone, batch_size=3, out=tmp_path / "f", resume=True)) == 7
     (tmp_path / "f/manifest.json").unlink()
     with pytest.raises(FeaturesError, match=r"filling of the last batch: by default, now True"):
-        extract(scenes, backbone, batch_size=3, out=tmp_path / "f", resume=True)
+        encode(scenes, backbone, batch_size=3, out=tmp_path / "f", resume=True)
 
 
 def test_turns_kept_for_training(tmp_path, scenes):
     """Training from the folder gives the weights of training from images; all else takes the first turn."""
-    network = ["-b", "squeezenet1_1", "-w", "random:0"]
-    rsir("features", scenes, *network, "--each-turn", "--device", "cpu", "--quiet", "--out", tmp_path / "turns", code=3)
+    network = ["-e", "squeezenet1_1", "-w", "random:0"]
+    each = ["-e", "squeezenet1_1,turns=each", "-w", "random:0"]
+    rsir("features", scenes, *each, "--device", "cpu", "--quiet", "--out", tmp_path / "turns", code=3)
     rsir("features", scenes, *network, "--device", "cpu", "--quiet", "--out", tmp_path / "plain", code=3)
     kept, plain = Features.load(tmp_path / "turns"), Features.load(tmp_path / "plain")
     assert (kept.dim, kept.provenance["turns"]) == (8 * plain.dim, 8)
@@ -207,14 +208,14 @@ def test_turns_kept_for_training(tmp_path, scenes):
     told = rsir(*train, "--out", tmp_path / "one").stderr
     # 80 % of 4 images of each of two classes.
     assert "8 forward passes an image, for its 8 turns (6 images: 48 passes); to make them once for several" in told
-    again = f"rsir features {scenes} --each-turn --backbone squeezenet1_1 --weights random:0 --device cpu --out FOLDER"
+    again = f"rsir features {scenes} --encoder squeezenet1_1,turns=each --weights random:0 --device cpu --out FOLDER"
     assert f"{again}, then --features FOLDER" in told
     told = rsir(*train, "--features", tmp_path / "turns", "--out", tmp_path / "two").stderr
     assert "forward passes" not in told
     one, two = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("one", "two"))
     assert one == two
     told = rsir(*train, "--features", tmp_path / "plain", "--out", tmp_path / "three", code=1).stderr
-    assert "found others (turns: upright, now each); make them by `rsir features --each-turn`" in told
+    assert "found others (turns: upright, now each); make them by `rsir features --encoder NAME,turns=each`" in told
     results = [
         json.loads(rsir("search", tmp_path / name, scenes / "class1/class1_0.jpg", "--json").stdout)["queries"]
         for name in ("turns", "plain")
@@ -225,6 +226,5 @@ def test_turns_kept_for_training(tmp_path, scenes):
         for n in ("turns", "plain")
     ]
     assert figures[0]["query_excluded"] == figures[1]["query_excluded"]
-    for options, named in ((["--turns"], "--turns"), (["--sizes", "224,320"], "--sizes")):
-        told = rsir("features", scenes, *network, "--each-turn", *options, "--out", tmp_path / "x", code=2).stderr
-        assert f"{named}: expected none beside --each-turn" in told
+    told = rsir("features", scenes, "-e", "squeezenet1_1,turns=each,sizes=64", "--out", tmp_path / "x", code=2).stderr
+    assert "--encoder: expected turns=each or sizes=, got both" in told

@@ -11,8 +11,9 @@ import pytest
 from rsir_fast.backbones.weights import file_digest
 from rsir_fast.base.reading import unchanged
 from rsir_fast.datasets import open_dataset
-from rsir_fast.descriptors import LocalBinaryPatterns, describe_dataset
+from rsir_fast.descriptors import LocalBinaryPatterns
 from rsir_fast.errors import DatasetError, WeightFileError
+from rsir_fast.extraction import encode
 from rsir_fast.extraction.stamps import Stamps
 from scene_files import write_scenes
 
@@ -27,7 +28,7 @@ def replaced(path):
 
 
 def run(root, **settings):
-    return describe_dataset(
+    return encode(
         root / "scenes", LocalBinaryPatterns(), out=root / "f", workers=0, shard_size=4, resume=True, **settings
     )
 
@@ -49,14 +50,14 @@ def test_an_image_that_changes_stops_the_run_and_what_is_finished_stays(tmp_path
     assert not (tmp_path / "f/shards/000000004.npy").exists()
     shutil.copy2(tmp_path / "copy" / items[5], victim)
     again = run(tmp_path)
-    assert np.array_equal(again.matrix, describe_dataset(tmp_path / "copy", LocalBinaryPatterns(), workers=0).matrix)
+    assert np.array_equal(again.matrix, encode(tmp_path / "copy", LocalBinaryPatterns(), workers=0).matrix)
 
 
 def test_in_memory_it_is_noticed_too(tmp_path):
     write_scenes(tmp_path / "scenes", per_class=2)
     victim = tmp_path / "scenes" / open_dataset(tmp_path / "scenes").items[0]
     with pytest.raises(DatasetError, match="has changed"):
-        describe_dataset(
+        encode(
             tmp_path / "scenes",
             LocalBinaryPatterns(),
             workers=0,

@@ -12,7 +12,7 @@ from op_support import same_bits
 from rsir_fast.backbones import load_backbone
 from rsir_fast.datasets import Dataset, open_dataset
 from rsir_fast.errors import FeaturesError
-from rsir_fast.extraction import Features, extract
+from rsir_fast.extraction import Features, encode
 from rsir_fast.extraction.store import check_folder
 from scene_files import write_scenes
 
@@ -27,7 +27,7 @@ def finished(tmp_path_factory, backbone):
     """A data set and its features, to be copied by each test."""
     root = tmp_path_factory.mktemp("store")
     write_scenes(root / "scenes", per_class=3)
-    extract(root / "scenes", backbone, batch_size=4, shard_size=4, workers=0, out=root / "f")
+    encode(root / "scenes", backbone, batch_size=4, shard_size=4, workers=0, out=root / "f")
     return root
 
 
@@ -39,7 +39,7 @@ def made(finished, tmp_path):
 
 def resume(root, backbone, **settings):
     settings = {"batch_size": 4, "shard_size": 4, "workers": 0, "out": root / "f", "resume": True} | settings
-    return extract(root / "scenes", backbone, **settings)
+    return encode(root / "scenes", backbone, **settings)
 
 
 def test_a_finished_matrix_is_taken_as_it_is(made, backbone):
@@ -58,14 +58,14 @@ def test_relabelled_images_are_noticed(made, backbone):
     data = open_dataset(made / "scenes")
     other = Dataset(data.name, data.root, data.items, data.labels[::-1], data.classes)
     with pytest.raises(FeaturesError, match="set of images: images were replaced"):
-        extract(other, backbone, batch_size=4, shard_size=4, workers=0, out=made / "f", resume=True)
+        encode(other, backbone, batch_size=4, shard_size=4, workers=0, out=made / "f", resume=True)
 
 
 def test_data_sets_in_memory_are_not_resumed(made, backbone):
     pairs = [(image, 0) for image in open_dataset(made / "scenes")]
-    extract(pairs, backbone, workers=0, out=made / "memory")
+    encode(pairs, backbone, workers=0, out=made / "memory")
     with pytest.raises(FeaturesError, match="in memory cannot be known again"):
-        extract(pairs, backbone, workers=0, out=made / "memory", resume=True)
+        encode(pairs, backbone, workers=0, out=made / "memory", resume=True)
 
 
 def test_a_finished_matrix_serves_another_thread_count_but_an_unfinished_one_does_not(made, backbone):
@@ -109,7 +109,7 @@ def test_what_is_not_ours_is_never_touched(made, backbone, tmp_path, name, force
     foreign.parent.mkdir(parents=True)
     foreign.write_text("precious")
     with pytest.raises(FeaturesError, match="expected a new or empty folder, or one of features, found"):
-        extract(made / "scenes", backbone, workers=0, out=tmp_path / "foreign", force=force)
+        encode(made / "scenes", backbone, workers=0, out=tmp_path / "foreign", force=force)
     (made / "f/shards/mine.txt").write_text("precious")
     with pytest.raises(FeaturesError, match="found 'shards/mine.txt' in it"):
         resume(made, backbone, resume=False, force=True)
@@ -121,7 +121,7 @@ def test_force_replaces_shards_behind_a_link(made, backbone):
     (made / "f/shards").symlink_to(made / "elsewhere")
     other = load_backbone("squeezenet1_1", weights="random:1")
     replaced = resume(made, other, resume=False, force=True)
-    assert same_bits(np.asarray(replaced.matrix), extract(made / "scenes", other, batch_size=4, workers=0).matrix)
+    assert same_bits(np.asarray(replaced.matrix), encode(made / "scenes", other, batch_size=4, workers=0).matrix)
 
 
 def test_no_such_features(made, tmp_path):
@@ -138,12 +138,12 @@ def test_names_that_are_no_text(tmp_path, backbone):
     os.rename(odd + b"/class1_0.jpg", odd + b"/\xe9.jpg")
     with open(odd + b"/broken\xe9\n.jpg", "wb") as file:
         file.write(b"x")
-    features = extract(scenes, backbone, workers=0, out=tmp_path / "f")
+    features = encode(scenes, backbone, workers=0, out=tmp_path / "f")
     data = open_dataset(scenes)
     assert features.classes == data.classes
     assert set(features.items) | {features.skipped[0].item} == set(data.items)
     assert features.as_dataset().load_image(3).size == (40, 40)
-    resumed = extract(scenes, backbone, workers=0, out=tmp_path / "f", resume=True)
+    resumed = encode(scenes, backbone, workers=0, out=tmp_path / "f", resume=True)
     assert resumed.items == features.items
 
 

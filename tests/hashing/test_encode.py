@@ -17,12 +17,12 @@ from scene_files import write_scenes
 
 def test_the_head_alone_gives_what_the_whole_model_gives(tmp_path):
     scenes = write_scenes(tmp_path / "data")
-    backbone = rf.load_backbone("squeezenet1_1", weights="random:0")
-    features = rf.extract(scenes, all_turns(backbone), device="cpu")
+    backbone = rf.backbones.load_backbone("squeezenet1_1", weights="random:0")
+    features = rf.encode(scenes, all_turns(backbone), device="cpu")
     model = train_dhcnn(scenes, backbone, bits=16, freeze_backbone=True, epochs=20, features=features, device="cpu")
     found = encode_features(model, features)
     assert np.array_equal(encode_features(model, features.field()).table, found.table)
-    whole = rf.extract(scenes, model.as_backbone(), device="cpu")
+    whole = rf.encode(scenes, model.as_backbone(), device="cpu")
     for ours, theirs in zip(*((f["u"], f["probabilities"]) for f in (found, whole)), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
     assert found.items == whole.items

@@ -30,7 +30,7 @@ def scenes(tmp_path_factory) -> Path:
 
 
 def backbone():
-    return rf.load_backbone(*NETWORK)
+    return rf.backbones.load_backbone(*NETWORK)
 
 
 def train(scenes, **settings) -> HashModel:
@@ -54,7 +54,7 @@ def test_a_model_is_saved_loaded_and_used(scenes, tmp_path):
     assert same_weights(model, again)
     assert (again.classes, again.bits, again.training) == (model.classes, 16, json.loads(json.dumps(model.training)))
 
-    features = rf.extract(scenes, again.as_backbone(), device="cpu")
+    features = rf.encode(scenes, again.as_backbone(), device="cpu")
     u, probabilities = features["u"], features["probabilities"]
     assert u.shape == (18, 16)
     np.testing.assert_allclose(probabilities.sum(1), 1, rtol=1e-5)
@@ -98,7 +98,7 @@ def test_the_whole_network_taken_up_is_the_same(scenes, tmp_path, network):
     recipe = replace(RECIPES["modern"], epochs=2, head_epochs=2, batch_size=8)
 
     def run(**settings):
-        backbone = rf.load_backbone(network, weights="random:0")
+        backbone = rf.backbones.load_backbone(network, weights="random:0")
         given = {"bits": 16, "recipe": recipe, "device": "cpu", **settings}
         return train_dhcnn(scenes, backbone, **given)
 
@@ -133,9 +133,9 @@ def test_tensorboard_sees_each_epoch_once(scenes, tmp_path):
 
 KILLED = """
 import sys
-from rsir_fast import load_backbone
+from rsir_fast import load_encoder
 from rsir_fast.hashing import train_dhcnn
-train_dhcnn(sys.argv[1], load_backbone("squeezenet1_1", weights="random:0"), bits=16, freeze_backbone=True,
+train_dhcnn(sys.argv[1], load_encoder("squeezenet1_1", weights="random:0"), bits=16, freeze_backbone=True,
             device="cpu", epochs=200000, out=sys.argv[2])
 """
 
@@ -177,10 +177,10 @@ def test_images_that_cannot_be_read_are_left_out(scenes, tmp_path):
 def test_features_over_turns_are_no_backbone(scenes):
     for made in (all_turns(backbone()), averaged(backbone(), turns=True)):
         with pytest.raises(
-            ValueError, match="backbone: expected squeezenet1_1 itself, got one of features over several"
+            ValueError, match="encoder: expected squeezenet1_1 itself, got one of features over several"
         ):
             train_dhcnn(scenes, made, freeze_backbone=True, device="cpu")
-    of_turns = rf.extract(scenes, averaged(backbone(), turns=True), device="cpu")
+    of_turns = rf.encode(scenes, averaged(backbone(), turns=True), device="cpu")
     recipe = replace(RECIPES["modern"], augment=False)
     with pytest.raises(FeaturesError, match="squeezenet1_1:gap, found others .turns: mean, now upright"):
         train(scenes, features=of_turns, recipe=recipe)
@@ -228,7 +228,7 @@ def test_files_that_are_no_model(tmp_path, scenes):
 
 
 def test_features_computed_before_are_taken(scenes):
-    features = rf.extract(scenes, all_turns(backbone()), device="cpu")  # of all images
+    features = rf.encode(scenes, all_turns(backbone()), device="cpu")  # of all images
     split = rf.stratified_split(rf.open_dataset(scenes))
     given = train(scenes, features=features, split=split, epochs=3)
     rows = [features.items.index(item) for item in split.train]

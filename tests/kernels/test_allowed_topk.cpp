@@ -49,8 +49,8 @@ Problem random_problem(Random& random, std::int64_t q, std::int64_t n, std::int6
     return problem;
 }
 
-// The dense and the certified pass with both precisions in every context; of rows that are not allowed every element
-// is a NaN in the matrix, though not where its sidecar was made, so that a distance taken of one shows.
+// The dense and the certified pass with both precisions in every context. In the matrix, though not where its sidecar
+// was made, rows that are not allowed are copies of the first query, so that a distance taken of one shows.
 void check_problem(const Problem& problem, const Ids& allowed, std::int64_t k, std::int64_t first) {
     const auto [queries, database, q, n, d] = problem;
     const Case here("q=", q, " n=", n, " d=", d, " k=", k, " allowed=", allowed.size(), " first=", first);
@@ -67,7 +67,8 @@ void check_problem(const Problem& problem, const Ids& allowed, std::int64_t k, s
             expected_ids.push_back(place < 0 ? -1 : allowed[static_cast<std::size_t>(place)]);
         }
     }
-    Floats poisoned(database.size(), std::nanf(""));
+    Floats poisoned;
+    for (std::int64_t row = 0; row < n; ++row) poisoned.insert(poisoned.end(), queries.begin(), queries.begin() + d);
     for (const std::int64_t row : allowed) std::copy_n(database.begin() + row * d, d, poisoned.begin() + row * d);
     const Exact<float> exact_queries(queries), exact_database(database), exact_poisoned(poisoned);
     const Exact<std::uint8_t> bits(bitmap_of(allowed, first, n));

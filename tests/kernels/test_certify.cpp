@@ -82,30 +82,37 @@ void check_tile(const Codes& table, bool is8, std::int64_t d, std::int64_t count
     const Values rows = exact || is8 ? codes8(random, n, d, exact ? few : 127, spread) : codes16(random, n, d, spread);
     const Values queries = exact || is8 ? codes8(random, count, d, exact ? few : table.query_limit, spread)
                                         : codes16(random, count, d, spread);
-    Aligned panels(n * steps * 4);
+    // Every other panel of a database is chosen; of the others nothing may count.
+    std::vector<std::uint32_t> chosen;
+    for (std::int64_t g = 0; g < groups; ++g) chosen.push_back(static_cast<std::uint32_t>(2 * g + 1));
+    const auto spread_row = [](std::int64_t i) { return (i / kRows * 2 + 1) * kRows + i % kRows; };
+    const std::int64_t all = 2 * n;
+    Aligned panels(all * steps * 4);
     std::vector<std::int8_t> interleaved(static_cast<std::size_t>(steps * count * 4));
     for (std::int64_t t = 0; t < steps; ++t) {
         for (std::int64_t i = 0; i < n; ++i) {
-            store_step(panels.data() + ((i / kRows * steps + t) * kRows + i % kRows) * 4, rows, i, d, t, is8,
-                       is8 ? 128 : 0);
+            store_step(panels.data() + ((spread_row(i) / kRows * steps + t) * kRows + i % kRows) * 4, rows, i, d, t,
+                       is8, is8 ? 128 : 0);
         }
         for (std::int64_t q = 0; q < count; ++q) {
             store_step(interleaved.data() + (t * count + q) * 4, queries, q, d, t, is8, 0);
         }
     }
-    std::vector<float> scale, excess, radius;
+    std::vector<float> scale, excess, radius, all_scale(static_cast<std::size_t>(all), std::nanf("")),
+        all_radius(all_scale);
     for (std::int64_t i = 0; i < n; ++i) {
         scale.push_back(exact ? 2.0f : static_cast<float>(random.uniform()));
         excess.push_back(static_cast<float>(random.below(50)) - 25.0f);
         radius.push_back(static_cast<float>(random.below(4)));
+        all_scale[static_cast<std::size_t>(spread_row(i))] = scale.back();
+        all_radius[static_cast<std::size_t>(spread_row(i))] = radius.back();
         // What rows beyond n and wild rows have.
         if (random.below(9) == 0) excess.back() = std::numeric_limits<float>::infinity();
     }
-    const Exact<float> exact_scale(scale), exact_excess(excess), exact_radius(radius);
+    const Exact<float> exact_scale(all_scale), exact_excess(excess), exact_radius(all_radius);
     const Exact<std::int8_t> exact_codes(interleaved);
 
     constexpr std::int32_t kBefore = 5;  // candidates already there
-    constexpr std::uint32_t kFirst = 0xfffffe00u;
     std::vector<Output<std::uint32_t>> ids(static_cast<std::size_t>(count), Output<std::uint32_t>(kBefore + kRoom));
     std::vector<Output<float>> estimates(static_cast<std::size_t>(count), Output<float>(kBefore + kRoom));
     std::vector<Candidates> states(static_cast<std::size_t>(count));
@@ -141,14 +148,14 @@ void check_tile(const Codes& table, bool is8, std::int64_t d, std::int64_t count
         std::vector<float> kept;
         for (std::size_t i = 0; i < left.size(); ++i) {
             if (!(left[i] >= state.cutoff)) continue;
-            expected_ids[q].push_back(kFirst + static_cast<std::uint32_t>(i));
+            expected_ids[q].push_back(static_cast<std::uint32_t>(spread_row(static_cast<std::int64_t>(i))));
             kept.push_back(expected_estimates[q][i]);
         }
         expected_estimates[q] = kept;
         pointers.push_back(&state);
     }
-    table.tile(panels.data(), groups, steps, exact_codes.data(), count, pointers.data(), exact_scale.data(),
-               exact_excess.data(), exact_radius.data(), kFirst);
+    table.tile({panels.data(), steps, exact_scale.data(), exact_radius.data()}, chosen.data(), groups,
+               exact_excess.data(), exact_codes.data(), count, pointers.data());
     const Output<std::uint32_t> untouched(kBefore);
     for (std::size_t q = 0; q < states.size(); ++q) {
         const Case query("query=", q);

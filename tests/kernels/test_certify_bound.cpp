@@ -91,7 +91,7 @@ void check_pairs(const Stored& queries, std::int64_t q, const Stored& database, 
             const Case here("table=", entry.name, " bytes of a code=", is8 ? 1 : 2, " d=", d);
             Sidecar sidecar;
             CHECK(build_sidecar(database.rows(), n, precision, 1, sidecar, Context{1, isa}) == Status::ok);
-            CHECK(sidecar.wild.empty());
+            CHECK(sidecar.wild_count == 0);
             const Codes& codes_of = is8 ? certify.int8 : certify.int16;
             const std::int64_t steps = sidecar.steps();
             std::vector<std::int8_t> codes(static_cast<std::size_t>(steps * 4));
@@ -119,9 +119,9 @@ void check_pairs(const Stored& queries, std::int64_t q, const Stored& database, 
                         search.lower(without_rounding(square * (1 + slack)));
                         state->count = 0;
                         const std::int64_t group = y / Sidecar::kGroup, row = group * Sidecar::kGroup;
-                        codes_of.tile(sidecar.panels.get() + group * steps * Sidecar::kGroup * 4, 1, steps,
-                                      codes.data(), 1, &state, sidecar.scale.data() + row, sidecar.excess.data() + row,
-                                      sidecar.radius.data() + row, static_cast<std::uint32_t>(row));
+                        const auto panel = static_cast<std::uint32_t>(group);
+                        codes_of.tile({sidecar.panels, steps, sidecar.scale, sidecar.radius}, &panel, 1,
+                                      sidecar.excess + row, codes.data(), 1, &state);
                         const auto has_row = [&] {
                             return std::find(state->ids, state->ids + state->count, static_cast<std::uint32_t>(y)) !=
                                    state->ids + state->count;

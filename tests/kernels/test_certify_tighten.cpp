@@ -35,15 +35,16 @@ void check_nearest_survives(const std::vector<float>& query, std::vector<float> 
         Sidecar sidecar;
         build_sidecar(rows_of(database.data(), kWidth), n, Precision::int8, 1, sidecar,
                       Context{1, isa_from_name(certify.isa)});
-        CHECK(sidecar.mean.empty());
+        CHECK(sidecar.mean == nullptr);
         Quantizer quantizer(kWidth, sidecar.mean, Precision::int8, certify);
         const Code code = quantizer.run(rows_of(query.data(), kWidth), 0, certify.int8.query_limit);
         std::vector<std::int8_t> codes(kWidth);
         quantizer.store_query(codes.data(), 4, sidecar.steps());
         CandidateSearch search(code, 1, sidecar.n, sidecar, certify);
         Candidates* state = &search.state();
-        certify.int8.tile(sidecar.panels.get(), 1, sidecar.steps(), codes.data(), 1, &state, sidecar.scale.data(),
-                          sidecar.excess.data(), sidecar.radius.data(), 0);
+        const std::uint32_t panel = 0;
+        certify.int8.tile({sidecar.panels, sidecar.steps(), sidecar.scale, sidecar.radius}, &panel, 1, sidecar.excess,
+                          codes.data(), 1, &state);
         CHECK(state->count == Sidecar::kGroup && state->estimates[0] < state->estimates[kNearest]);
         search.tighten();
         const std::uint32_t* end = state->ids + state->count;

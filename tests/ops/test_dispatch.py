@@ -34,13 +34,13 @@ def test_the_forced_instruction_set_is_the_one_that_ran(isa):
     cpu = compiled.cpu()
     assert cpu.pack_codes(a, 1, 8, "f4", c, 1, isa) == isa
     assert cpu.gaussian_normalize(a, 1, 8, "f4", f, 1, isa) == isa
-    sidecar = cpu.Sidecar(a, 1, 8, "f4", "auto", 1, 1, isa)
+    sidecar = cpu.Sidecar(a, 1, 8, "f4", "auto", 1, False, 1, isa)
     for copy in (None, sidecar):
         assert cpu.euclidean_topk(a, 1, "f4", a, 1, "f4", 8, 0, copy, 1, f, n, 1, isa)[0] == isa
-    assert cpu.hamming_topk(c, 1, c, 1, 8, 1, i, n, 1, isa) == isa
+    assert cpu.hamming_topk(c, 1, c, 1, 8, 0, 1, i, n, 1, isa) == isa
     planes = np.zeros(cpu.hamming_planes_bytes(1, 8), np.uint8)
     assert cpu.hamming_prepare(c, 1, 8, planes.ctypes.data, 1, isa) == isa
-    assert cpu.hamming_topk_prepared(c, 1, planes.ctypes.data, 1, 8, 1, i, n, 1, isa) == isa
+    assert cpu.hamming_topk_prepared(c, 1, planes.ctypes.data, 1, 8, 0, 1, i, n, 1, isa) == isa
 
 
 def test_arrays_are_taken_by_their_memory():

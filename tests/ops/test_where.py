@@ -116,10 +116,11 @@ def test_what_is_read_is_told():
     database = rf.prepare(x)
     plan = database.plan(x[:8], 5, where=rng.random(4000) < 0.2)
     assert (plan.method, plan.dense_queries) == ("certified", 0)
-    few = database.plan(x[:8], 1, where=range(15))
-    assert few.method == "dense"
-    assert few.reason.startswith("the 15 allowed rows are at most 1/256 of n = 4000")
-    assert "k = 5 is more than 1/8 of the 20 allowed rows" in database.plan(x[:1], 5, where=range(20)).reason
+    assert database.plan(x[:8], 5, where=range(1000, 2000)).method == "certified"
+    scattered = rf.prepare(np.tile(x, (4, 1)), precision="int8").plan(x[:8], 5, where=range(0, 16000, 16))
+    assert scattered.method == "dense"
+    assert scattered.reason.startswith("the 1000 allowed rows lie among 16000 whose codes would be read")
+    assert database.plan(x[:8], 5, where=range(511)).reason.startswith("the 511 allowed rows are below 512")
     assert "k = 5 is not within 1 and the 3 allowed rows" in database.plan(x[:1], 5, where=range(3)).reason
     with pytest.raises(ValueError, match="k = 5 is not within 1 and the 3 allowed rows; use method='auto'"):
         rf.euclidean_topk(x[:1], database, 5, where=[1, 2, 3], method="certified")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rsir_fast.ops import reference
-from rsir_fast.ops._where import as_bitmap, count_allowed
+from rsir_fast.ops._where import as_bitmap, count_allowed, count_panels
 
 
 class OnlyDlpack:
@@ -43,6 +43,7 @@ def test_every_form_is_the_same_bitmap(allowed, data):
         assert found.flags.c_contiguous
         assert found.tobytes() == bitmap.tobytes()
         assert count_allowed(found, n) == booleans.sum()
+        assert count_panels(found, n) == len({row // 16 for row in np.flatnonzero(booleans)})
     assert count_allowed(as_bitmap(stray, n), n) == booleans.sum()
     for form in (booleans, bitmap, stray, ids, np.array(allowed, dtype=bool)):
         assert reference.allowed_rows(form, n).tolist() == np.flatnonzero(booleans).tolist()

@@ -53,7 +53,7 @@ def test_the_file_gives_the_features_that_the_network_has(scenes, tmp_path, netw
     recipe = replace(QUICK, epochs=1, initialization="glorot" if network == "cnn-16" else "paper")
     made = train(scenes, network, recipe=recipe, out=tmp_path)
     path = tmp_path / "weights.safetensors"
-    backbone = rf.load_backbone(network, "fc7", path)
+    backbone = rf.backbones.load_backbone(network, "fc7", path)
     assert backbone.preprocessing.mean == pytest.approx(made.made.mean)
     assert backbone.dim == made.network.units == NETWORKS[network].scaled(0.05).units
     assert backbone.provenance["width"] == 0.05
@@ -65,9 +65,9 @@ def test_the_file_gives_the_features_that_the_network_has(scenes, tmp_path, netw
     with torch.inference_mode():
         assert torch.equal(backbone(values), made.network.features(values))
         for layer in ("pool5", "fc6"):
-            part = rf.load_backbone(network, layer, path)
+            part = rf.backbones.load_backbone(network, layer, path)
             assert part(values).shape == (4, part.dim)
-    features = rf.extract(scenes, backbone, device="cpu")
+    features = rf.encode(scenes, backbone, device="cpu")
     assert features.matrix.shape == (15, backbone.dim)
 
 
@@ -97,7 +97,7 @@ def test_full_width_is_read_without_a_word_on_it(tmp_path):
     network = Classifier(NETWORKS["cnn-f"], classes=2)
     initialize(network)
     Pretrained(network, PreTraining("cnn-f", 1.0, (1.0, 2.0, 3.0), ("a", "b"), {"dataset": "x"})).save(tmp_path / "w")
-    backbone = rf.load_backbone("cnn-f", "fc6", tmp_path / "w")
+    backbone = rf.backbones.load_backbone("cnn-f", "fc6", tmp_path / "w")
     assert "width" not in backbone.provenance
     assert backbone.provenance["description"] == "CNN-F (pre-trained on x, 2 classes)"
     assert backbone.preprocessing.mean == (1.0, 2.0, 3.0)
@@ -107,10 +107,10 @@ def test_files_that_are_asked_for_what_they_are_not(scenes, tmp_path):
     train(scenes, "cnn-f", recipe=replace(QUICK, epochs=1), out=tmp_path)
     path = tmp_path / "weights.safetensors"
     with pytest.raises(WeightFileError, match="expected weights of cnn-alex; found those of cnn-f of width 0.05"):
-        rf.load_backbone("cnn-alex", "fc7", path)
+        rf.backbones.load_backbone("cnn-alex", "fc7", path)
     with pytest.raises(WeightFileError, match="expected weights of cnn-f of width 0.1; found those of .* width 0.05"):
-        rf.load_backbone("cnn-f", "fc7", path, width=0.1)
-    assert rf.load_backbone("cnn-f", "fc7", path, width=0.05).dim == 204
+        rf.backbones.load_backbone("cnn-f", "fc7", path, width=0.1)
+    assert rf.backbones.load_backbone("cnn-f", "fc7", path, width=0.05).dim == 204
 
 
 def flip(path: Path) -> None:
@@ -123,7 +123,7 @@ def flip(path: Path) -> None:
 def test_a_flipped_bit_is_noticed(scenes, tmp_path):
     train(scenes, "cnn-f", recipe=replace(QUICK, epochs=1), out=tmp_path)
     path, model = tmp_path / "weights.safetensors", tmp_path / "model.safetensors"
-    backbone = rf.load_backbone("cnn-f", "fc7", path)
+    backbone = rf.backbones.load_backbone("cnn-f", "fc7", path)
     rf.train_dhcnn(scenes, backbone, bits=8, epochs=1, freeze_backbone=True, device="cpu").save(model)
     rf.HashModel.load(model)
     flip(model)
@@ -137,7 +137,7 @@ def test_a_flipped_bit_is_noticed(scenes, tmp_path):
 
 def test_hash_models_of_reduced_width_are_saved_and_loaded(scenes, tmp_path):
     train(scenes, "cnn-f", recipe=replace(QUICK, epochs=1), out=tmp_path)
-    backbone = rf.load_backbone("cnn-f", "fc7", tmp_path / "weights.safetensors")
+    backbone = rf.backbones.load_backbone("cnn-f", "fc7", tmp_path / "weights.safetensors")
     model = rf.train_dhcnn(scenes, backbone, bits=8, epochs=1, freeze_backbone=True, device="cpu")
     model.save(tmp_path / "model.safetensors")
     again = rf.HashModel.load(tmp_path / "model.safetensors")

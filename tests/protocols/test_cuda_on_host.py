@@ -27,7 +27,7 @@ def features(data_root, tmp_path_factory):
         (subset / folder.name).mkdir(parents=True)
         for image in sorted(folder.iterdir())[:PER_CLASS]:
             (subset / folder.name / image.name).symlink_to(image)
-    return rf.extract(rf.open_dataset(subset), rf.load_backbone("mobilenet_v2"), device="cpu")
+    return rf.encode(rf.open_dataset(subset), rf.backbones.load_backbone("mobilenet_v2"), device="cpu")
 
 
 def by_tensors(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -7,7 +7,7 @@ import pytest
 
 from rsir_fast.backbones import load_backbone
 from rsir_fast.errors import DatasetError
-from rsir_fast.extraction import Features, extract
+from rsir_fast.extraction import Features, encode
 from rsir_fast.metrics import RetrievalAccumulator, drop_self
 from rsir_fast.ops import rank_database
 from rsir_fast.protocols import evaluate_ge2018
@@ -157,7 +157,7 @@ def test_uc_merced_reference_result(data_root):
     if not trunk.is_file():
         pytest.skip(f"weights not found at {trunk}")
     data = open_dataset(data_root / "UCMerced_LandUse").subset(np.arange(0, 2100, 5))
-    features = extract(data, load_backbone("cnn-alex", "pool5", trunk))
+    features = encode(data, load_backbone("cnn-alex", "pool5", trunk))
     result = evaluate_ge2018(features).result
     for key, included in (("query_excluded", False), ("query_included", True)):
         mean_ap, mean_nmrr = plain_evaluation(features.matrix, features.labels, included)

@@ -22,7 +22,7 @@ SETTINGS = {"lengths": (8, 16), "seeds": (0, 1), "freeze_backbone": True, "epoch
 
 
 def load():
-    return rf.load_backbone("squeezenet1_1", weights="random:0")
+    return rf.backbones.load_backbone("squeezenet1_1", weights="random:0")
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def test_mean_and_spread_are_of_the_runs(done):
 
 def test_dhcnn_is_that_of_training_and_evaluating_by_hand(scenes, done):
     model = rf.train_dhcnn(scenes, load(), bits=16, epochs=2, freeze_backbone=True, seed=1, device="cpu")
-    by_hand = rf.evaluate_dhcnn2021(rf.extract(scenes, model.as_backbone(), device="cpu")).result
+    by_hand = rf.evaluate_dhcnn2021(rf.encode(scenes, model.as_backbone(), device="cpu")).result
     run = row(done[1], "DHCNN", 16)["runs"][1]
     assert run["overall_accuracy"] == by_hand["labels"]["overall_accuracy"]
     assert run["map_expected"] == pytest.approx(by_hand["test_vs_train"]["map"]["expected"], abs=0.02)
@@ -76,7 +76,7 @@ def test_dhcnn_is_that_of_training_and_evaluating_by_hand(scenes, done):
 
 
 def test_baselines_are_fitted_on_training_features(scenes, done):
-    features = rf.extract(scenes, load(), device="cpu")
+    features = rf.encode(scenes, load(), device="cpu")
     split = rf.stratified_split(rf.open_dataset(scenes), seed=1)
     train, test = (np.array([features.items.index(item) for item in part]) for part in (split.train, split.test))
     u = iterative_quantization(features.matrix[train], 16, seed=1).project(features.matrix)
@@ -87,7 +87,7 @@ def test_baselines_are_fitted_on_training_features(scenes, done):
 
 
 def test_no_codes_is_the_ranking_by_distance(scenes, done):
-    features = rf.extract(scenes, load(), device="cpu")
+    features = rf.encode(scenes, load(), device="cpu")
     split = rf.stratified_split(rf.open_dataset(scenes), seed=0)
     train, test = (np.array([features.items.index(item) for item in part]) for part in (split.train, split.test))
     unit = features.matrix - features.matrix.mean(1, keepdims=True)

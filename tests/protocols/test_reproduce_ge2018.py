@@ -11,8 +11,9 @@ import pytest
 import rsir_fast as rf
 from network_files import write_network
 from rsir_fast.backbones.weights import KnownFile
-from rsir_fast.descriptors import ColourHistogram, LocalBinaryPatterns, describe_dataset, load_descriptor
+from rsir_fast.descriptors import ColourHistogram, LocalBinaryPatterns, load_descriptor
 from rsir_fast.errors import DatasetError, ImageError, NoImageReadError
+from rsir_fast.extraction import encode
 from rsir_fast.metrics import bootstrap_interval, compare_paired
 from rsir_fast.protocols import sources
 from rsir_fast.protocols.methods import list_sources
@@ -83,8 +84,8 @@ def test_every_row_has_figures_or_a_reason(done):
 
 @pytest.mark.parametrize(("method", "layer"), [("cnn-m:pool5", "pool5"), ("cnn-m:fc6", "fc6"), ("cnn-m:fc7", "fc7")])
 def test_a_layer_is_that_of_extraction_and_evaluation_by_hand(scenes, weights, done, method, layer):
-    backbone = rf.load_backbone("cnn-m", layer, weights / "cnn-m.safetensors")
-    by_hand = rf.evaluate_ge2018(rf.extract(scenes, backbone, device="cpu"))
+    backbone = rf.backbones.load_backbone("cnn-m", layer, weights / "cnn-m.safetensors")
+    by_hand = rf.evaluate_ge2018(rf.encode(scenes, backbone, device="cpu"))
     row = rows(done[1])[method]
     for convention in ("query_excluded", "query_included"):
         figures = json.loads(result_json(by_hand.result[convention]))
@@ -104,14 +105,14 @@ def test_a_layer_is_that_of_extraction_and_evaluation_by_hand(scenes, weights, d
 
 def test_a_descriptor_is_that_of_describing_by_hand(scenes, done):
     for name, normalize in (("bovw-4", "row"), ("morphological-62", "feature")):
-        made = describe_dataset(scenes, load_descriptor(name))
+        made = encode(scenes, load_descriptor(name))
         by_hand = rf.evaluate_ge2018(made, normalize=normalize).result
         assert rows(done[1])[name]["query_excluded"]["map"] == by_hand["query_excluded"]["map"]
 
 
 def test_rows_beyond_the_paper_build_on_one_another(scenes, weights, done):
-    backbone = rf.load_backbone("cnn-m", "fc7", weights / "cnn-m.safetensors")
-    features = rf.extract(scenes, rf.backbones.averaged(backbone, turns=True), device="cpu")
+    backbone = rf.backbones.load_backbone("cnn-m", "fc7", weights / "cnn-m.safetensors")
+    features = rf.encode(scenes, rf.backbones.averaged(backbone, turns=True), device="cpu")
     found = rows(done[1])
     for name, options in {
         "cnn-m:fc7, 8 turns": {},
@@ -129,7 +130,7 @@ def test_every_row_is_compared_with_the_reference(scenes, weights, done):
     assert rows(result)["cnn-m:pool5"]["against_reference"] is None
     ap = {
         layer: rf.evaluate_ge2018(
-            rf.extract(scenes, rf.load_backbone("cnn-m", layer, weights / "cnn-m.safetensors"), device="cpu")
+            rf.encode(scenes, rf.backbones.load_backbone("cnn-m", layer, weights / "cnn-m.safetensors"), device="cpu")
         ).average_precision["query_excluded"]
         for layer in ("pool5", "fc6")
     }
@@ -272,7 +273,7 @@ def test_queries_are_paired_by_image(scenes, tmp_path, monkeypatch):
     assert skipped == ["class0/class0_1.jpg", "class1/class1_3.jpg"]
     ap = {}
     for name in settings["descriptors"]:
-        features = describe_dataset(scenes, load_descriptor(name))
+        features = encode(scenes, load_descriptor(name))
         found = rf.evaluate_ge2018(features).average_precision["query_excluded"]
         ap[name] = dict(zip(features.items, found, strict=True))
     common = [item for item in ap["lbp"] if item in ap["colour-histogram"]]

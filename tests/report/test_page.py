@@ -45,7 +45,7 @@ def test_page_fetches_nothing(evaluation):
 
 
 def test_headline_settings_provenance_and_command_are_stated(evaluation):
-    command = "rsir evaluate ge2018 /data/scenes --layer pool5"
+    command = "rsir evaluate ge2018 /data/scenes --encoder cnn-m:pool5"
     text = Page(render(evaluation, command=command, machine={"Machine": "x86-64, 2 cores"})).text
     excluded = evaluation.result["query_excluded"]
     wanted = [

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <limits>
+#include <numeric>
 
 namespace rsir {
 namespace {
@@ -23,30 +24,45 @@ constexpr Additions kAdditions;
 
 }  // namespace
 
-bool AllowedPanels::enter(std::int64_t begin, std::int64_t end) {
-    if (allowed_.all()) return true;
-    constexpr std::int64_t kGroup = Sidecar::kGroup, kWordGroups = 64 / kGroup;
-    begin_ = begin;
-    excess_.resize(std::max(excess_.size(), static_cast<std::size_t>((end - begin) * kGroup)));
-    has_rows_.resize(std::max(has_rows_.size(), static_cast<std::size_t>(end - begin)));
-    std::uint64_t any = 0;
-    for (std::int64_t group = begin; group < end; group += kWordGroups) {
-        const std::uint64_t word = allowed_.word(group * kGroup);
-        any |= word;
-        const std::int64_t count = std::min(kWordGroups, end - group);
-        for (std::int64_t g = 0; g < count; ++g) {
-            const std::uint64_t rows = word >> (g * kGroup) & 0xffff;
-            has_rows_[static_cast<std::size_t>(group + g - begin)] = rows != 0;
+std::int64_t AllowedPanels::choose(std::int64_t begin, std::int64_t end, std::int64_t most) {
+    constexpr std::int64_t kGroup = Sidecar::kGroup;
+    if (allowed_.all()) {
+        end = std::min(end, begin + most);
+        chosen_.resize(static_cast<std::size_t>(end - begin));
+        std::iota(chosen_.begin(), chosen_.end(), static_cast<std::uint32_t>(begin));
+        excess_ = sidecar_.excess + begin * kGroup;
+        return end;
+    }
+    chosen_.clear();
+    raised_.resize(static_cast<std::size_t>(std::min(most, end - begin) * kGroup));
+    excess_ = raised_.data();
+    float* out = raised_.data();
+    for (std::int64_t panel = begin; panel < end;) {
+        std::uint64_t word = allowed_.word(panel * kGroup);
+        const std::int64_t stop = std::min(end, panel + 64 / kGroup);
+        for (; panel < stop; ++panel, word >>= kGroup) {
+            const auto rows = static_cast<std::uint32_t>(word & 0xffff);
             if (rows == 0) continue;
-            const float* own = sidecar_.excess.data() + (group + g) * kGroup;
-            float* out = excess_.data() + (group + g - begin) * kGroup;
-            for (int half = 0; half < 2; ++half) {
-                const auto& add = kAdditions.of_byte[rows >> (8 * half) & 0xff];
-                for (std::size_t i = 0; i < 8; ++i) out[8 * half + i] = own[8 * half + i] + add[i];
+            const float* own = sidecar_.excess + panel * kGroup;
+            for (const std::uint32_t byte : {rows & 0xff, rows >> 8}) {
+                for (const float addition : kAdditions.of_byte[byte]) *out++ = *own++ + addition;
             }
+            chosen_.push_back(static_cast<std::uint32_t>(panel));
+            if (static_cast<std::int64_t>(chosen_.size()) == most) return panel + 1;
         }
     }
-    return any != 0;
+    return end;
+}
+
+std::int64_t AllowedPanels::count(const Allowed& allowed) {
+    constexpr std::uint64_t kHighest = 0x8000800080008000u;  // bit of each of four panels
+    std::int64_t sum = 0;
+    for (std::int64_t row = 0; row < allowed.n; row += 64) {
+        const std::uint64_t word = allowed.word(row);
+        const std::uint64_t any = (((word & ~kHighest) + ~kHighest) | word) & kHighest;
+        sum += static_cast<std::int64_t>((any >> 15) * 0x0001000100010001u >> 48);
+    }
+    return sum;
 }
 
 }  // namespace rsir

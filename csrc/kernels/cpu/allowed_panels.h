@@ -14,32 +14,24 @@ class AllowedPanels {
   public:
     AllowedPanels(const Sidecar& sidecar, const Allowed& allowed) : sidecar_(sidecar), allowed_(allowed) {}
 
-    // Panels begin, ..., end - 1 are asked for next; false if none of them has an allowed row.
-    bool enter(std::int64_t begin, std::int64_t end);
+    // Chooses the first panels with an allowed row, `most` at most, among begin, ..., end - 1; returns where to go on.
+    std::int64_t choose(std::int64_t begin, std::int64_t end, std::int64_t most);
 
-    // The excess of the rows of panel g, and of those behind it.
-    const float* excess(std::int64_t g) const {
-        return allowed_.all() ? sidecar_.excess.data() + g * Sidecar::kGroup
-                              : excess_.data() + (g - begin_) * Sidecar::kGroup;
-    }
+    // Those chosen, increasing.
+    const std::vector<std::uint32_t>& chosen() const { return chosen_; }
 
-    // Whether every one of panels g, ..., g + count - 1 has an allowed row.
-    bool whole(std::int64_t g, std::int64_t count) const {
-        if (allowed_.all()) return true;
-        for (std::int64_t i = 0; i < count; ++i) {
-            if (!has_rows(g + i)) return false;
-        }
-        return true;
-    }
+    // The excess of their rows, panel after panel.
+    const float* excess() const { return excess_; }
 
-    bool has_rows(std::int64_t g) const { return has_rows_[static_cast<std::size_t>(g - begin_)] != 0; }
+    // How many panels have an allowed row.
+    static std::int64_t count(const Allowed& allowed);
 
   private:
     const Sidecar& sidecar_;
     const Allowed allowed_;
-    std::int64_t begin_ = 0;
-    std::vector<float> excess_;           // of the panels entered
-    std::vector<std::uint8_t> has_rows_;  // each of them
+    std::vector<std::uint32_t> chosen_;
+    std::vector<float> raised_;  // the excess where not all rows are allowed
+    const float* excess_ = nullptr;
 };
 
 }  // namespace rsir

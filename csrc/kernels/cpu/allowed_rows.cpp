@@ -45,9 +45,9 @@ void AllowedRows::take(std::int64_t first, std::int64_t count, std::int64_t* row
     }
 }
 
-std::vector<std::uint32_t> AllowedRows::among(const std::vector<std::uint32_t>& rows) const {
+std::vector<std::uint32_t> AllowedRows::among(const std::uint32_t* rows, std::int64_t count) const {
     std::vector<std::uint32_t> found;
-    std::copy_if(rows.begin(), rows.end(), std::back_inserter(found),
+    std::copy_if(rows, rows + count, std::back_inserter(found),
                  [this](std::uint32_t row) { return allowed_.has(row); });
     return found;
 }

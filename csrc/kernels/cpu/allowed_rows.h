@@ -24,7 +24,7 @@ class AllowedRows {
     void take(std::int64_t first, std::int64_t count, std::int64_t* rows) const;
 
     // Of rows in increasing order, those that are allowed.
-    std::vector<std::uint32_t> among(const std::vector<std::uint32_t>& rows) const;
+    std::vector<std::uint32_t> among(const std::uint32_t* rows, std::int64_t count) const;
 
   private:
     static constexpr std::int64_t kStretch = 4096;

@@ -79,7 +79,7 @@ void CandidateSearch::lower(double squared) { set_bound(squared * kRounding + kT
 void CandidateSearch::tighten() {
     if (overflowed_ || state_.count < k_) return;
     const float nearest = certify_->select(state_.estimates, state_.count, k_);
-    const double radius = static_cast<double>(certify_->widest(state_, nearest, sidecar_->radius.data()));
+    const double radius = static_cast<double>(certify_->widest(state_, nearest, sidecar_->radius));
     const double longest = static_cast<double>(sidecar_->longest);
     const double squared =
         std::max(0.0, static_cast<double>(nearest) + norm_ + 6 * kMargin * norm_) / (1 - 4 * kMargin);

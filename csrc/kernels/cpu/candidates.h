@@ -39,7 +39,7 @@ class CandidateSearch {
     void lower(double squared);
 
     // Drops the candidates beyond the present bound.
-    void thin() { certify_->filter(state_, sidecar_->radius.data()); }
+    void thin() { certify_->filter(state_, sidecar_->radius); }
 
     // Takes over the candidates that another range of the database gave for the same query.
     void merge(CandidateSearch& other);

@@ -20,15 +20,18 @@ constexpr std::int64_t kSmallRest = std::int64_t{1} << 25;           // elements
 constexpr std::int64_t kWave = 1024;                                 // queries that are decided together,
 constexpr std::int64_t kDecisionCandidates = std::int64_t{1} << 23;  // or as many as have these candidates: 96 MiB
 constexpr std::int64_t kChunkBytes = std::int64_t{1} << 18;          // of panels: stay in the L2 cache over all queries
+constexpr std::int64_t kJumpBytes = 1024;  // of a panel: what follows them the machine fetches itself
+
+Panels panels_of(const Sidecar& sidecar) { return {sidecar.panels, sidecar.steps(), sidecar.scale, sidecar.radius}; }
 
 // The queries of one task, quantised, in subsets that a tile takes at once.
 class QueryBlock {
   public:
     QueryBlock(const Rows& queries, std::int64_t first, std::int64_t count, const AllowedRows& rows, std::int64_t k,
                const Sidecar& sidecar, const Certify& certify)
-        : sidecar_(sidecar),
-          codes_of_(sidecar.precision == Precision::int8 ? certify.int8 : certify.int16),
-          panels_(sidecar, rows.bits()) {
+        : codes_of_(sidecar.precision == Precision::int8 ? certify.int8 : certify.int16),
+          panels_(panels_of(sidecar)),
+          allowed_(sidecar, rows.bits()) {
         const std::int64_t steps = sidecar.steps();
         const std::int64_t subsets = (count + codes_of_.max_queries - 1) / codes_of_.max_queries;
         codes_.resize(static_cast<std::size_t>(count * steps * 4));
@@ -47,50 +50,50 @@ class QueryBlock {
     }
 
     void scan(std::int64_t first_group, std::int64_t last_group, Poll& poll) {
-        const std::int64_t steps = sidecar_.steps(), panel_bytes = steps * Sidecar::kGroup * 4;
+        const std::int64_t panel_bytes = panels_.steps * Sidecar::kGroup * 4;
         // A multiple of every tile height, so that only the last chunk has rests.
         const std::int64_t chunk = std::max<std::int64_t>(1, kChunkBytes / (panel_bytes * 12)) * 12;
-        for (std::int64_t begin = first_group; begin < last_group; begin += chunk) {
+        for (std::int64_t group = first_group; group < last_group;) {
             if (poll.stop()) return;
-            const std::int64_t end = std::min(last_group, begin + chunk);
-            if (!panels_.enter(begin, end)) continue;
-            for (std::size_t s = 0; s + 1 < starts_.size(); ++s) scan_subset(s, begin, end, steps, panel_bytes);
+            group = allowed_.choose(group, last_group, chunk);
+            for (std::size_t s = 0; s + 1 < starts_.size(); ++s) scan_subset(s);
         }
     }
 
     std::vector<CandidateSearch>& searches() { return searches_; }
 
   private:
-    void scan_subset(std::size_t s, std::int64_t begin, std::int64_t end, std::int64_t steps,
-                     std::int64_t panel_bytes) {
+    // Scans the chosen panels.
+    void scan_subset(std::size_t s) {
         const std::int64_t count = starts_[s + 1] - starts_[s];
-        const std::int64_t groups = codes_of_.tile_groups(count, steps);
-        const auto tile = [&](std::int64_t g, std::int64_t height) {
-            const std::int64_t row = g * Sidecar::kGroup;
-            codes_of_.tile(sidecar_.panels.get() + g * panel_bytes, height, steps,
-                           codes_.data() + starts_[s] * steps * 4, count, states_.data() + starts_[s],
-                           sidecar_.scale.data() + row, panels_.excess(g), sidecar_.radius.data() + row,
-                           static_cast<std::uint32_t>(row));
-        };
-        for (std::int64_t g = begin; g < end; g += groups) {
-            const std::int64_t height = std::min(groups, end - g);
-            if (panels_.whole(g, height)) {
-                tile(g, height);
-            } else {
-                // Together they append no more than the tile of all would.
-                for (std::int64_t i = g; i < g + height; ++i) {
-                    if (panels_.has_rows(i)) tile(i, 1);
-                }
-            }
+        const std::int64_t height = codes_of_.tile_groups(count, panels_.steps);
+        const auto groups = static_cast<std::int64_t>(allowed_.chosen().size());
+        for (std::int64_t g = 0; g < groups; g += height) {
+            // The first to read a chunk; the others find it in the cache.
+            if (s == 0) fetch_jumps(g + height, std::min(groups, g + 2 * height));
+            codes_of_.tile(panels_, allowed_.chosen().data() + g, std::min(height, groups - g),
+                           allowed_.excess() + g * Sidecar::kGroup, codes_.data() + starts_[s] * panels_.steps * 4,
+                           count, states_.data() + starts_[s]);
             for (std::int64_t j = 0; j < count; ++j) {
                 searches_[static_cast<std::size_t>(starts_[s] + j)].make_room();
             }
         }
     }
 
-    const Sidecar& sidecar_;
+    // Fetches the starts of those of the next chosen panels that do not follow the one before.
+    void fetch_jumps(std::int64_t first, std::int64_t last) const {
+        const std::int64_t panel_bytes = panels_.steps * Sidecar::kGroup * 4, bytes = std::min(panel_bytes, kJumpBytes);
+        const std::uint32_t* chosen = allowed_.chosen().data();
+        for (std::int64_t g = first; g < last; ++g) {
+            if (chosen[g] == chosen[g - 1] + 1) continue;
+            const std::uint8_t* panel = panels_.codes + chosen[g] * panel_bytes;
+            for (std::int64_t byte = 0; byte < bytes; byte += 64) __builtin_prefetch(panel + byte, 0, 2);
+        }
+    }
+
     const Codes& codes_of_;
-    AllowedPanels panels_;
+    const Panels panels_;
+    AllowedPanels allowed_;
     std::vector<std::int8_t> codes_;    // subsets of [steps][size][4]
     std::vector<std::int64_t> starts_;  // of the subsets, and the end
     std::vector<CandidateSearch> searches_;
@@ -183,7 +186,7 @@ Status certified_topk(const Rows& queries, std::int64_t q, const Rows& database,
                       const Sidecar& sidecar, std::int64_t k, float* distances, std::int64_t* ids,
                       std::vector<std::int64_t>& undecided, SearchCounts& counts, const Context& context) {
     context.report(canonical_distance(context.isa).isa);
-    const std::vector<std::uint32_t> wild = rows.all() ? sidecar.wild : rows.among(sidecar.wild);
+    const std::vector<std::uint32_t> wild = rows.among(sidecar.wild, sidecar.wild_count);
     const std::int64_t waves = (q + kWave - 1) / kWave;
     for (std::int64_t wave = 0; wave < waves; ++wave) {
         const std::int64_t first = q * wave / waves, last = q * (wave + 1) / waves;

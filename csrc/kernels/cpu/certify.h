@@ -89,6 +89,14 @@ struct Code {
     bool wild;
 };
 
+// What tiles read of a database: its panels, and of each row the numbers that its codes are known by.
+struct Panels {
+    const std::uint8_t* codes;  // [panels][steps][16 rows][4 bytes]
+    std::int64_t steps;
+    const float* scale;
+    const float* radius;
+};
+
 // A precision of codes on one instruction set. Panels hold 4 bytes of each of 16 rows a step: four int8 codes + 128, or
 // two int16 codes.
 struct Codes {
@@ -96,11 +104,11 @@ struct Codes {
     std::int64_t max_queries;  // of a tile
     // Panels of so many steps that the tile for `count` queries scores at once.
     std::int64_t (*tile_groups)(std::int64_t count, std::int64_t steps);
-    // Scores `count` queries (codes [steps][count][4 bytes]) against `groups` <= tile_groups(count, steps) panels and
-    // appends the rows that pass test (3). scale, excess, radius: of the first row, whose id is `first`.
-    void (*tile)(const std::uint8_t* panels, std::int64_t groups, std::int64_t steps, const std::int8_t* codes,
-                 std::int64_t count, Candidates* const* queries, const float* scale, const float* excess,
-                 const float* radius, std::uint32_t first);
+    // Scores `count` queries (codes [steps][count][4 bytes]) against `groups` <= tile_groups(count, steps) panels,
+    // whose numbers are `chosen`, and appends the rows that pass test (3). excess: of the rows of the chosen panels,
+    // panel after panel, so that it may be infinite for rows that are not wanted.
+    void (*tile)(const Panels& panels, const std::uint32_t* chosen, std::int64_t groups, const float* excess,
+                 const std::int8_t* codes, std::int64_t count, Candidates* const* queries);
     double cost;  // of a tile, relative to the best int8 tile
 };
 

@@ -3,8 +3,14 @@
 
 constexpr int kGroup = 16;
 
-void append(const std::int32_t* sums, Candidates& query, const float* scale, const float* excess, const float* radius,
-            std::uint32_t first) {
+const std::uint8_t* panel_of(const Panels& panels, std::uint32_t number) {
+    return panels.codes + number * (panels.steps * kGroup * 4);
+}
+
+void append(const std::int32_t* sums, Candidates& query, const Panels& panels, std::uint32_t number,
+            const float* excess) {
+    const std::uint32_t first = number * kGroup;
+    const float *scale = panels.scale + first, *radius = panels.radius + first;
     float estimates[kGroup];
     std::int32_t found[kGroup], any = 0;
     for (int i = 0; i < kGroup; ++i) {

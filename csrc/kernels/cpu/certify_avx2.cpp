@@ -39,8 +39,10 @@ struct Int16Vnni {
 };
 
 template <class Product, int Q>
-void tile(const std::uint8_t* panel, std::int64_t steps, const std::int8_t* codes, Candidates* const* queries,
-          const float* scale, const float* excess, const float* radius, std::uint32_t first) {
+void tile(const Panels& panels, std::uint32_t number, const float* excess, const std::int8_t* codes,
+          Candidates* const* queries) {
+    const std::int64_t steps = panels.steps;
+    const std::uint8_t* panel = panel_of(panels, number);
     __m256i sums[Q][2];
     for (int q = 0; q < Q; ++q) sums[q][0] = sums[q][1] = _mm256_set1_epi32(queries[q]->start);
     for (std::int64_t t = 0; t < steps; ++t) {
@@ -59,19 +61,18 @@ void tile(const std::uint8_t* panel, std::int64_t steps, const std::int8_t* code
         alignas(32) std::int32_t totals[kGroup];
         _mm256_store_si256(reinterpret_cast<__m256i*>(totals), sums[q][0]);
         _mm256_store_si256(reinterpret_cast<__m256i*>(totals + 8), sums[q][1]);
-        append(totals, *queries[q], scale, excess, radius, first);
+        append(totals, *queries[q], panels, number, excess);
     }
 }
 
 std::int64_t tile_groups(std::int64_t, std::int64_t) { return 1; }
 
 template <class Product>
-void tile_of(const std::uint8_t* panel, std::int64_t, std::int64_t steps, const std::int8_t* codes, std::int64_t count,
-             Candidates* const* queries, const float* scale, const float* excess, const float* radius,
-             std::uint32_t first) {
+void tile_of(const Panels& panels, const std::uint32_t* chosen, std::int64_t, const float* excess,
+             const std::int8_t* codes, std::int64_t count, Candidates* const* queries) {
     constexpr decltype(&tile<Product, 1>) kRuns[] = {tile<Product, 1>, tile<Product, 2>, tile<Product, 3>,
                                                      tile<Product, 4>, tile<Product, 5>};
-    kRuns[count - 1](panel, steps, codes, queries, scale, excess, radius, first);
+    kRuns[count - 1](panels, *chosen, excess, codes, queries);
 }
 
 }  // namespace

@@ -26,8 +26,9 @@ constexpr unsigned kMostGroups = 4;
 
 // Q queries x G panels of 16 rows; U sums side by side where there are too few to hide the latency of vpdpbusd.
 template <class Product, int Q, int G, int U>
-void tile(const std::uint8_t* panels, std::int64_t steps, const std::int8_t* codes, Candidates* const* queries,
-          const float* scale, const float* excess, const float* radius, std::uint32_t first) {
+void tile(const Panels& panels, const std::uint32_t* chosen, const float* excess, const std::int8_t* codes,
+          Candidates* const* queries) {
+    const std::int64_t steps = panels.steps;
     __m512i sums[U][Q][G];
 #pragma GCC unroll 32
     for (int u = 0; u < U; ++u) {
@@ -39,15 +40,18 @@ void tile(const std::uint8_t* panels, std::int64_t steps, const std::int8_t* cod
             }
         }
     }
+    const std::uint8_t* panel[G];
+#pragma GCC unroll 8
+    for (int g = 0; g < G; ++g) panel[g] = panels.codes + chosen[g] * (steps * 64);
     const std::int64_t panel_bytes = steps * 64, ahead = G * panel_bytes > 16384 ? G * panel_bytes : 16384;
     std::int64_t step = 0;
     const auto advance = [&](int u, std::int64_t at) __attribute__((always_inline)) {
         __m512i rows[G];
 #pragma GCC unroll 8
         for (int g = 0; g < G; ++g) {
-            rows[g] = _mm512_load_si512(panels + g * panel_bytes + at * 64);
+            rows[g] = _mm512_load_si512(panel[g] + at * 64);
             // What follows one stream is fetched by the machine itself.
-            if (G > 1) __builtin_prefetch(panels + g * panel_bytes + at * 64 + ahead, 0, 2);
+            if (G > 1) __builtin_prefetch(panel[g] + at * 64 + ahead, 0, 2);
         }
 #pragma GCC unroll 8
         for (int q = 0; q < Q; ++q) {
@@ -70,9 +74,9 @@ void tile(const std::uint8_t* panels, std::int64_t steps, const std::int8_t* cod
     std::uint32_t any = 0;
 #pragma GCC unroll 8
     for (int g = 0; g < G; ++g) {
-        const __m512 row_scale = _mm512_loadu_ps(scale + 16 * g);
+        const __m512 row_scale = _mm512_loadu_ps(panels.scale + 16 * chosen[g]);
         const __m512 row_excess = _mm512_loadu_ps(excess + 16 * g);
-        const __m512 row_radius = _mm512_loadu_ps(radius + 16 * g);
+        const __m512 row_radius = _mm512_loadu_ps(panels.radius + 16 * chosen[g]);
 #pragma GCC unroll 8
         for (int q = 0; q < Q; ++q) {
             const Candidates& query = *queries[q];
@@ -93,7 +97,7 @@ void tile(const std::uint8_t* panels, std::int64_t steps, const std::int8_t* cod
         const unsigned at = static_cast<unsigned>(__builtin_ctz(any)), q = at / kMostGroups, g = at % kMostGroups;
         Candidates& query = *queries[q];
         const __mmask16 found = passed[q][g];
-        const __m512i ids = _mm512_add_epi32(lane, _mm512_set1_epi32(static_cast<int>(first + 16 * g)));
+        const __m512i ids = _mm512_add_epi32(lane, _mm512_set1_epi32(static_cast<int>(16 * chosen[g])));
         _mm512_storeu_si512(query.ids + query.count, _mm512_maskz_compress_epi32(found, ids));
         _mm512_storeu_ps(query.estimates + query.count,
                          _mm512_maskz_compress_ps(found, _mm512_load_ps(estimates[q][g])));
@@ -144,25 +148,21 @@ void filter(Candidates& query, const float* radius) {
 std::int64_t tile_groups(std::int64_t count, std::int64_t steps) { return count > 2 ? 3 : steps > 32 ? 1 : 4; }
 
 template <class Product, int Q, int G, int U>
-void tiles(const std::uint8_t* panels, std::int64_t groups, std::int64_t steps, const std::int8_t* codes,
-           Candidates* const* queries, const float* scale, const float* excess, const float* radius,
-           std::uint32_t first) {
-    if (groups == G) return tile<Product, Q, G, U>(panels, steps, codes, queries, scale, excess, radius, first);
+void tiles(const Panels& panels, const std::uint32_t* chosen, std::int64_t groups, const float* excess,
+           const std::int8_t* codes, Candidates* const* queries) {
+    if (groups == G) return tile<Product, Q, G, U>(panels, chosen, excess, codes, queries);
     for (std::int64_t g = 0; g < groups; ++g) {
-        tile<Product, Q, 1, Q <= 2 ? 4 : 2>(panels + g * steps * 64, steps, codes, queries, scale + 16 * g,
-                                            excess + 16 * g, radius + 16 * g,
-                                            first + static_cast<std::uint32_t>(16 * g));
+        tile<Product, Q, 1, Q <= 2 ? 4 : 2>(panels, chosen + g, excess + 16 * g, codes, queries);
     }
 }
 
 template <class Product>
-void tile_of(const std::uint8_t* panels, std::int64_t groups, std::int64_t steps, const std::int8_t* codes,
-             std::int64_t count, Candidates* const* queries, const float* scale, const float* excess,
-             const float* radius, std::uint32_t first) {
+void tile_of(const Panels& panels, const std::uint32_t* chosen, std::int64_t groups, const float* excess,
+             const std::int8_t* codes, std::int64_t count, Candidates* const* queries) {
     constexpr decltype(&tiles<Product, 1, 4, 2>) kRuns[] = {
         tiles<Product, 1, 4, 2>, tiles<Product, 2, 4, 2>, tiles<Product, 3, 3, 1>, tiles<Product, 4, 3, 1>,
         tiles<Product, 5, 3, 1>, tiles<Product, 6, 3, 1>, tiles<Product, 7, 3, 1>, tiles<Product, 8, 3, 1>};
-    kRuns[count - 1](panels, groups, steps, codes, queries, scale, excess, radius, first);
+    kRuns[count - 1](panels, chosen, groups, excess, codes, queries);
 }
 
 }  // namespace

@@ -41,8 +41,10 @@ struct Int16 {
 };
 
 template <class Product, int Q>
-void tile(const std::uint8_t* panel, std::int64_t steps, const std::int8_t* codes, Candidates* const* queries,
-          const float* scale, const float* excess, const float* radius, std::uint32_t first) {
+void tile(const Panels& panels, std::uint32_t number, const float* excess, const std::int8_t* codes,
+          Candidates* const* queries) {
+    const std::int64_t steps = panels.steps;
+    const std::uint8_t* panel = panel_of(panels, number);
     int32x4_t sums[Q][4];
     for (int q = 0; q < Q; ++q) {
         for (int v = 0; v < 4; ++v) sums[q][v] = vdupq_n_s32(0);  // signed codes on both sides: nothing to start from
@@ -61,19 +63,18 @@ void tile(const std::uint8_t* panel, std::int64_t steps, const std::int8_t* code
     for (int q = 0; q < Q; ++q) {
         std::int32_t totals[kGroup];
         for (int v = 0; v < 4; ++v) vst1q_s32(totals + 4 * v, sums[q][v]);
-        append(totals, *queries[q], scale, excess, radius, first);
+        append(totals, *queries[q], panels, number, excess);
     }
 }
 
 std::int64_t tile_groups(std::int64_t, std::int64_t) { return 1; }
 
 template <class Product>
-void tile_of(const std::uint8_t* panel, std::int64_t, std::int64_t steps, const std::int8_t* codes, std::int64_t count,
-             Candidates* const* queries, const float* scale, const float* excess, const float* radius,
-             std::uint32_t first) {
+void tile_of(const Panels& panels, const std::uint32_t* chosen, std::int64_t, const float* excess,
+             const std::int8_t* codes, std::int64_t count, Candidates* const* queries) {
     constexpr decltype(&tile<Product, 1>) kRuns[] = {tile<Product, 1>, tile<Product, 2>, tile<Product, 3>,
                                                      tile<Product, 4>, tile<Product, 5>};
-    kRuns[count - 1](panel, steps, codes, queries, scale, excess, radius, first);
+    kRuns[count - 1](panels, *chosen, excess, codes, queries);
 }
 
 }  // namespace

@@ -8,13 +8,15 @@ constexpr int kVectorBytes = 32;
 #else
 constexpr int kVectorBytes = 16;
 #endif
-constexpr int kWidth = kVectorBytes / 4;
+constexpr int kNative = kVectorBytes / 4;
+// Whatever the instruction set, 16 lanes: sums of a sidecar have the same bits on all of them.
+constexpr int kWidth = 16, kParts = kWidth / kNative;
 // Vectors by name, because GCC 12 does not find the widest ones in sums whose order is given.
 typedef float Floats __attribute__((vector_size(kVectorBytes)));
 typedef std::int32_t Ints __attribute__((vector_size(kVectorBytes)));
 typedef double Doubles __attribute__((vector_size(kVectorBytes)));
-typedef std::int8_t Codes8 __attribute__((vector_size(kWidth)));
-typedef std::int16_t Codes16 __attribute__((vector_size(2 * kWidth)));
+typedef std::int8_t Codes8 __attribute__((vector_size(kNative)));
+typedef std::int16_t Codes16 __attribute__((vector_size(2 * kNative)));
 
 template <class Vector>
 inline Vector load(const void* from) {
@@ -35,7 +37,7 @@ inline Doubles first_half(Floats x) { return Doubles{x[0], x[1]}; }
 inline Doubles second_half(Floats x) { return Doubles{x[2], x[3]}; }
 #endif
 
-// In any order: the bounds allow for each.
+// The sum of lanes: lane j += lane j + count / 2, and so on. The bounds allow for any order.
 template <class Number>
 inline Number total(Number* numbers, int count) {
     for (int half = count / 2; half >= 1; half /= 2) {
@@ -43,20 +45,20 @@ inline Number total(Number* numbers, int count) {
     }
     return numbers[0];
 }
-inline double total(const Floats& vector) {
+inline double total(const Floats (&lanes)[kParts]) {
     float numbers[kWidth];
-    std::memcpy(numbers, &vector, sizeof vector);
+    std::memcpy(numbers, lanes, sizeof lanes);
     return static_cast<double>(total(numbers, kWidth));
 }
-inline double total(const Doubles& vector) {
-    double numbers[kWidth / 2];
-    std::memcpy(numbers, &vector, sizeof vector);
-    return total(numbers, kWidth / 2);
+inline double total(const Doubles (&lanes)[2 * kParts]) {
+    double numbers[kWidth];
+    std::memcpy(numbers, lanes, sizeof lanes);
+    return total(numbers, kWidth);
 }
 inline std::int32_t total(const Ints& vector) {
-    std::int32_t numbers[kWidth];
+    std::int32_t numbers[kNative];
     std::memcpy(numbers, &vector, sizeof vector);
-    return total(numbers, kWidth);
+    return total(numbers, kNative);
 }
 
 float single_from_half(std::uint16_t half) {
@@ -102,8 +104,14 @@ float largest_of(const float* v, std::int64_t size) {
 }
 
 double square_sum(const float* v, std::int64_t size) {
-    Floats squares = {};
-    for (std::int64_t i = 0; i < size; i += kWidth) squares += load<Floats>(v + i) * load<Floats>(v + i);
+    Floats squares[kParts] = {};
+    for (std::int64_t i = 0; i < size; i += kWidth) {
+#pragma GCC unroll 4
+        for (int p = 0; p < kParts; ++p) {
+            const auto x = load<Floats>(v + i + p * kNative);
+            squares[p] += x * x;
+        }
+    }
     return total(squares);
 }
 
@@ -135,22 +143,25 @@ Code quantize(const float* v, std::int64_t d, std::int64_t size, float step, Int
     const float inverse = step == 0.0f ? 0.0f : 1.0f / step;
     constexpr float kRound = 12582912.0f;  // 1.5 * 2^23: adding it rounds to the nearest integer, in the low bits
     const std::int32_t offset = float_bits(kRound);
-    Doubles products = {}, more = {};
-    Floats squares = {};
+    Floats squares[kParts] = {};
+    Doubles products[2 * kParts] = {};
     Ints sums = {}, norms = {};
     for (std::int64_t i = 0; i < size; i += kWidth) {
-        const auto x = load<Floats>(v + i);
-        const Floats shifted = x * inverse + kRound, rounded = shifted - kRound;
-        const Floats error = x - step * rounded;
-        squares += error * error;
-        products += first_half(x) * first_half(rounded);
-        more += second_half(x) * second_half(rounded);
-        const Ints code = reinterpret_cast<Ints>(shifted) - offset;
-        sums += code;
-        norms += code * code;
-        store_codes(code, codes + i);
+#pragma GCC unroll 4
+        for (int p = 0; p < kParts; ++p) {
+            const auto x = load<Floats>(v + i + p * kNative);
+            const Floats shifted = x * inverse + kRound, rounded = shifted - kRound;
+            const Floats error = x - step * rounded;
+            squares[p] += error * error;
+            products[2 * p] += first_half(x) * first_half(rounded);
+            products[2 * p + 1] += second_half(x) * second_half(rounded);
+            const Ints code = reinterpret_cast<Ints>(shifted) - offset;
+            sums += code;
+            norms += code * code;
+            store_codes(code, codes + i + p * kNative);
+        }
     }
-    const double product = total(products + more), norm = total(norms);
+    const double product = total(products), norm = total(norms);
     const float scale = norm == 0 ? 0.0f : static_cast<float>(product / norm);
     const double s = static_cast<double>(scale), t = static_cast<double>(step), h = s - t;
     const double growth = 1 + static_cast<double>(size / kWidth + 32) * 0x1p-24, square = growth * total(squares);

@@ -30,9 +30,10 @@ struct Int16 {
 };
 
 template <class Product>
-void tile(const std::uint8_t* panel, std::int64_t, std::int64_t steps, const std::int8_t* codes, std::int64_t count,
-          Candidates* const* queries, const float* scale, const float* excess, const float* radius,
-          std::uint32_t first) {
+void tile(const Panels& panels, const std::uint32_t* chosen, std::int64_t, const float* excess,
+          const std::int8_t* codes, std::int64_t count, Candidates* const* queries) {
+    const std::int64_t steps = panels.steps;
+    const std::uint8_t* panel = panel_of(panels, *chosen);
     for (std::int64_t q = 0; q < count; ++q) {
         std::int32_t sums[kGroup];
         for (std::int32_t& sum : sums) sum = queries[q]->start;
@@ -41,7 +42,7 @@ void tile(const std::uint8_t* panel, std::int64_t, std::int64_t steps, const std
                 sums[i] += Product::dot(panel + (t * kGroup + i) * 4, codes + (t * count + q) * 4);
             }
         }
-        append(sums, *queries[q], scale, excess, radius, first);
+        append(sums, *queries[q], panels, *chosen, excess);
     }
 }
 

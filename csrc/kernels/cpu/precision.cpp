@@ -21,8 +21,8 @@ double slack(double norm, double distance, double radius, double query_radius) {
 
 }  // namespace
 
-Precision cheaper_precision(const Rows& rows, std::int64_t n, std::int64_t k, const std::vector<float>& mean,
-                            const Certify& certify, const CanonicalDistance& canonical) {
+Precision cheaper_precision(const Rows& rows, std::int64_t n, std::int64_t k, const float* mean, const Certify& certify,
+                            const CanonicalDistance& canonical) {
     // Of few rows only some: a judgement costs much less than the codes of all.
     const std::int64_t count = std::min(n, std::clamp(n / 16, kLeastSample, kSample));
     std::vector<std::uint32_t> ids(static_cast<std::size_t>(count));

@@ -2,14 +2,13 @@
 #pragma once
 
 #include <cstdint>
-#include <vector>
 
 #include "kernels/cpu/quantizer.h"
 
 namespace rsir {
 
 // Judged by the distances and residuals of a sample of rows, for searches of k neighbours among n.
-Precision cheaper_precision(const Rows& rows, std::int64_t n, std::int64_t k, const std::vector<float>& mean,
-                            const Certify& certify, const CanonicalDistance& canonical);
+Precision cheaper_precision(const Rows& rows, std::int64_t n, std::int64_t k, const float* mean, const Certify& certify,
+                            const CanonicalDistance& canonical);
 
 }  // namespace rsir

@@ -35,7 +35,7 @@ void interleave(const std::uint8_t* rows, std::int64_t row_bytes, std::uint32_t 
 
 }  // namespace
 
-Quantizer::Quantizer(std::int64_t d, const std::vector<float>& mean, Precision precision, const Certify& certify)
+Quantizer::Quantizer(std::int64_t d, const float* mean, Precision precision, const Certify& certify)
     : certify_(certify),
       mean_(mean),
       precision_(precision),
@@ -44,7 +44,7 @@ Quantizer::Quantizer(std::int64_t d, const std::vector<float>& mean, Precision p
       codes_(static_cast<std::size_t>(Sidecar::kGroup * row_bytes())) {}
 
 Code Quantizer::run(const Rows& rows, std::int64_t row, std::int32_t limit, std::int64_t place) {
-    certify_.centre(rows, row, mean_.empty() ? nullptr : mean_.data(), centred_.data());
+    certify_.centre(rows, row, mean_, centred_.data());
     void* codes = codes_.data() + place * row_bytes();
     return precision_ == Precision::int8
                ? certify_.quantize8(centred_.data(), rows.d, size_, limit, static_cast<std::int8_t*>(codes))

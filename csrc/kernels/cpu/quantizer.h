@@ -24,8 +24,8 @@ inline float rounded_up(double value) { return -rounded_down(-value); }
 // Subtracts the mean from vectors of any element type and quantises them.
 class Quantizer {
   public:
-    // Keeps a reference to the mean.
-    Quantizer(std::int64_t d, const std::vector<float>& mean, Precision precision, const Certify& certify);
+    // mean [d], or null: zero.
+    Quantizer(std::int64_t d, const float* mean, Precision precision, const Certify& certify);
 
     Code run(const Rows& rows, std::int64_t row, std::int32_t limit) { return run(rows, row, limit, 0); }
 
@@ -40,7 +40,7 @@ class Quantizer {
     std::int64_t row_bytes() const { return size_ * (precision_ == Precision::int8 ? 1 : 2); }
 
     const Certify& certify_;
-    const std::vector<float>& mean_;
+    const float* mean_;
     Precision precision_;
     std::int64_t size_;                // d, padded to a multiple of 16
     std::vector<float> centred_;       // [size]

@@ -85,7 +85,9 @@ def _check(backbone: Backbone, sizes: Sequence[int]) -> None:
     for size in sizes:
         try:
             with torch.inference_mode():
-                dim = int(backbone.network(torch.zeros(1, 3, size, size)).flatten(1).shape[1])
+                dim = int(
+                    backbone.network(torch.zeros(1, len(backbone.preprocessing.bands), size, size)).flatten(1).shape[1]
+                )
         except (RuntimeError, AssertionError) as error:
             raise ValueError(f"sizes: {backbone.name} {backbone.layer} cannot take images of {size}: {error}") from None
         if dim != backbone.dim:

@@ -66,7 +66,7 @@ class Backbone(Shown, nn.Module):
 
         Parameters
         ----------
-        images : Tensor, float32 [n, 3, input_size, input_size]
+        images : Tensor, float32 [n, bands, input_size, input_size]
             From ``preprocessing.normalize``.
 
         Returns
@@ -79,8 +79,9 @@ class Backbone(Shown, nn.Module):
         ValueError
             Another shape of input.
         """
-        size = self.preprocessing.input_size
-        if images.ndim != 4 or tuple(images.shape[1:]) != (3, size, size):
-            raise ValueError(f"expected images [n, 3, {size}, {size}], got {list(images.shape)}; use preprocessing")
+        shape = self.preprocessing.shape
+        if images.ndim != 4 or tuple(images.shape[1:]) != shape:
+            expected = ", ".join(map(str, shape))
+            raise ValueError(f"expected images [n, {expected}], got {list(images.shape)}; use preprocessing")
         features: Tensor = self.network(images)
         return features.flatten(1).float()

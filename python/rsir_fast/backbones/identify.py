@@ -15,7 +15,7 @@ from rsir_fast.backbones.torchvision_nets import build_network as build_torchvis
 from rsir_fast.backbones.torchvision_nets import torchvision_names
 from rsir_fast.backbones.weights import is_counter
 
-__all__ = ["Shapes", "above", "network_of"]
+__all__ = ["Shapes", "WithoutMemory", "above", "network_of"]
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -98,12 +98,12 @@ def _trunk(shapes: Shapes) -> dict[str, tuple[int, ...]]:
 
 @functools.cache
 def _trunk_of(name: str) -> dict[str, tuple[int, ...]]:
-    with _WithoutMemory():
+    with WithoutMemory():
         model = build_network(NETWORKS[name], "pool5") if name in NETWORKS else build_torchvision(name)
     return _trunk({key: tuple(tensor.shape) for key, tensor in model.state_dict().items()})
 
 
-class _WithoutMemory(TorchFunctionMode):
+class WithoutMemory(TorchFunctionMode):
     """Parameters on the meta device; what networks compute while they are built (widths of a RegNet) is computed."""
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

@@ -16,7 +16,7 @@ from torch import nn
 from rsir_fast.backbones.backbone import Backbone
 from rsir_fast.backbones.caffenets import NETWORKS, TABLE_LAYERS, Network, build_network
 from rsir_fast.backbones.catalogue import TORCHVISION_TWINS, check_name, default_layer, known_files
-from rsir_fast.backbones.identify import Shapes, above, network_of
+from rsir_fast.backbones.identify import Shapes, WithoutMemory, above, network_of
 from rsir_fast.backbones.preprocessing import Preprocessing, ResizeMode
 from rsir_fast.backbones.torchvision_nets import (
     NamedWeights,
@@ -45,7 +45,7 @@ from rsir_fast.base.looking import is_there
 from rsir_fast.base.reading import unchanged
 from rsir_fast.errors import WeightFileError
 
-__all__ = ["load_backbone"]
+__all__ = ["empty_backbone", "load_backbone"]
 
 # What MatConvNet's quick start subtracts where a file brings no mean image of its own.
 _MATCONVNET_MEAN = Normalization("RGB", 1.0, (123.68, 116.779, 103.939))
@@ -147,6 +147,37 @@ def load_backbone(
     if loaded.width != 1:
         backbone.provenance["width"] = loaded.width
     return backbone
+
+
+def empty_backbone(
+    name: str, layer: str, *, dim: int, preprocessing: Preprocessing, provenance: dict[str, object], width: float | None
+) -> Backbone:
+    """Build a network whose weights somebody else brings: its parameters have no memory yet.
+
+    Parameters
+    ----------
+    name, layer, width
+        As for `load_backbone`.
+    dim, preprocessing, provenance
+        Of the backbone.
+
+    Raises
+    ------
+    ValueError
+        Unknown network or layer.
+    """
+    check_name(name)
+    if name in NETWORKS and layer not in TABLE_LAYERS:
+        raise ValueError(f"'{name}' has no layer '{layer}'; its layers: {', '.join(TABLE_LAYERS)}")
+    with torch.random.fork_rng(devices=[]), WithoutMemory():
+        network: nn.Module
+        if name in NETWORKS:
+            network = build_network(NETWORKS[name].scaled(1.0 if width is None else width), layer)
+        else:
+            network, _ = build_cut(name, layer, preprocessing.input_size)
+    made = Backbone(network, name=name, layer=layer, dim=dim, preprocessing=preprocessing, description=name, weights={})
+    made.provenance = provenance
+    return made
 
 
 def _trained(

@@ -1,11 +1,11 @@
-"""From a decoded image to the numbers a network was trained on: resize, channel order, mean."""
+"""From an image's samples to the numbers a network was trained on: resize, channel order, mean."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -20,6 +20,9 @@ __all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "Preprocessing", "ResizeMode"]
 
 ResizeMode = Literal["whole", "short-side"]
 
+PICTURE = ("red", "green", "blue")
+"""Bands of what is read of image files, unless a network names others."""
+
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
@@ -31,8 +34,8 @@ _MAX_ASPECT = 64
 class Preprocessing(Shown):
     """How images become network input; picklable, and equal when `describe` is equal.
 
-    The work is split in two: `prepare` (resize and crop, uint8) runs in the loader's workers, `normalize` (float)
-    runs on the compute device, so that only bytes travel between them.
+    The work is split in two: `prepare` (resize and crop) runs in the loader's workers, `normalize` (float) runs on the
+    compute device, so that of pictures only bytes travel between them.
 
     Parameters
     ----------
@@ -45,11 +48,15 @@ class Preprocessing(Shown):
     channel_order : {"RGB", "BGR"}
         Order in which the network wants the channels; `mean`, `std` and `mean_image` are given in that order.
     divisor : float
-        Pixel values 0-255 are divided by this first: 1 for Caffe and MatConvNet networks, 255 for torchvision.
+        Samples (of pictures 0-255) are divided by this first: 1 for Caffe and MatConvNet networks, 255 for torchvision.
     mean, std : tuple of float
         Per channel, subtracted and divided by after `divisor`.
-    mean_image : ndarray or None, float32 [3, input_size, input_size]
+    mean_image : ndarray or None, float32 [bands, input_size, input_size]
         A full mean image; where given it is subtracted in place of `mean`.
+    bands : tuple of str
+        Names of the bands, in the order of the samples. Others than red, green, blue come from arrays [h, w, bands].
+    dtype : {"uint8", "uint16", "float32"}
+        Of the samples.
 
     Examples
     --------
@@ -60,15 +67,21 @@ class Preprocessing(Shown):
     ((3, 8, 8), dtype('uint8'))
     >>> steps.normalize(torch.from_numpy(pixels)[None])[0, :, 0, 0].tolist()
     [1.0, 2.0, 3.0]
+    >>> sentinel = {"bands": ("B2", "B3", "B4", "B8"), "dtype": "uint16"}
+    >>> four = Preprocessing(8, divisor=1e4, mean=(0.1,) * 4, std=(1.0,) * 4, **sentinel)
+    >>> four.prepare(np.full((20, 30, 4), 3000, np.uint16))[:, 0, 0]
+    array([3000., 3000., 3000., 3000.], dtype=float32)
     """
 
     input_size: int
     resize: ResizeMode = "whole"
     channel_order: Literal["RGB", "BGR"] = "RGB"
     divisor: float = 255.0
-    mean: tuple[float, float, float] = IMAGENET_MEAN
-    std: tuple[float, float, float] = IMAGENET_STD
+    mean: tuple[float, ...] = IMAGENET_MEAN
+    std: tuple[float, ...] = IMAGENET_STD
     mean_image: NDArray[np.float32] | None = field(default=None, repr=False)
+    bands: tuple[str, ...] = PICTURE
+    dtype: Literal["uint8", "uint16", "float32"] = "uint8"
 
     def __post_init__(self) -> None:
         if self.resize not in ("whole", "short-side"):
@@ -77,40 +90,85 @@ class Preprocessing(Shown):
             raise ValueError(f"channel_order must be 'RGB' or 'BGR', got {self.channel_order!r}")
         if self.input_size < 1:
             raise ValueError(f"input_size must be at least 1, got {self.input_size}")
-        expected = (3, self.input_size, self.input_size)
+        if self.dtype not in ("uint8", "uint16", "float32"):
+            raise ValueError(f"dtype must be 'uint8', 'uint16' or 'float32', got {self.dtype!r}")
+        if not self.bands or len(set(self.bands)) < len(self.bands):
+            raise ValueError(f"bands must be different names, got {', '.join(self.bands) or 'none'}")
+        if self.channel_order == "BGR" and len(self.bands) != 3:
+            raise ValueError(f"channel_order must be 'RGB', the order of the bands, for {len(self.bands)} bands")
+        for name, values in (("std", self.std), *([("mean", self.mean)] if self.mean_image is None else [])):
+            if len(values) != len(self.bands):
+                raise ValueError(f"{name} must have {len(self.bands)} values, one a band, got {len(values)}")
+        expected = self.shape
         if self.mean_image is not None and self.mean_image.shape != expected:
             raise ValueError(f"mean_image must have shape {expected}, got {self.mean_image.shape}")
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Shape of a prepared image: bands, height, width."""
+        return len(self.bands), self.input_size, self.input_size
+
+    @property
+    def is_picture(self) -> bool:
+        """Whether it takes pictures, RGB of 8 bits, as they are read of image files."""
+        return self.bands == PICTURE and self.dtype == "uint8"
+
+    @property
+    def prepared_dtype(self) -> np.dtype[Any]:
+        """Of a prepared image: uint8, or float32 for samples of more bits."""
+        return np.dtype(np.uint8 if self.dtype == "uint8" else np.float32)
 
     @property
     def interpolation(self) -> Literal["bicubic", "bilinear"]:
         """Name of the resize filter: bicubic for whole images, bilinear for the short side."""
         return "bicubic" if self.resize == "whole" else "bilinear"
 
-    def prepare(self, image: Image.Image) -> NDArray[np.uint8]:
+    def prepare(self, image: Image.Image | NDArray[Any]) -> NDArray[Any]:
         """Resize one image.
 
         Parameters
         ----------
-        image : PIL.Image.Image
-            Any size and mode; converted to RGB.
+        image : PIL.Image.Image or ndarray
+            A picture of any size and mode, converted to RGB; or samples [h, w, bands] of `dtype`, finite.
 
         Returns
         -------
-        ndarray, uint8 [3, input_size, input_size]
-            RGB, contiguous.
+        ndarray, `prepared_dtype` [bands, input_size, input_size]
+            Contiguous.
 
         Raises
         ------
         ImageError
-            With ``resize="short-side"``, if one side is more than 64 times the other.
+            With ``resize="short-side"``, if one side is more than 64 times the other. For samples of another shape or
+            dtype, or that are not finite; for a picture where other bands are expected.
         """
-        rgb = image if image.mode == "RGB" else image.convert("RGB")
-        (width, height), corner = self._geometry(*rgb.size)
-        resized = rgb.resize((width, height), getattr(Image.Resampling, self.interpolation.upper()))
-        if (width, height) != (self.input_size, self.input_size):
-            left, top = corner
-            resized = resized.crop((left, top, left + self.input_size, top + self.input_size))
-        return np.ascontiguousarray(np.asarray(resized, dtype=np.uint8).transpose(2, 0, 1))
+        if isinstance(image, Image.Image):
+            if not self.is_picture:
+                raise ImageError(f"expected {self.dtype} samples of {', '.join(self.bands)}, got a picture")
+            rgb = image if image.mode == "RGB" else image.convert("RGB")
+            return np.ascontiguousarray(np.asarray(self._resized(rgb), dtype=np.uint8).transpose(2, 0, 1))
+        samples = np.asarray(image)
+        if samples.ndim != 3 or samples.shape[2] != len(self.bands) or samples.dtype != np.dtype(self.dtype):
+            raise ImageError(
+                f"expected {self.dtype} samples [h, w, {len(self.bands)}] of {', '.join(self.bands)}, got "
+                f"{samples.dtype} {list(samples.shape)}"
+            )
+        if self.dtype == "float32" and not np.isfinite(samples).all():
+            raise ImageError("expected finite samples, got NaN or infinity")
+        values = samples.astype(self.prepared_dtype)
+        bands = [
+            np.asarray(self._resized(Image.fromarray(np.ascontiguousarray(band)))) for band in np.moveaxis(values, 2, 0)
+        ]
+        made = np.stack(bands)
+        # The filter swings beyond the samples; Pillow itself rounds those of 8 bits.
+        return np.rint(made).clip(0, 65535) if self.dtype == "uint16" else made
+
+    def _resized(self, image: Image.Image) -> Image.Image:
+        (width, height), (left, top) = self._geometry(*image.size)
+        resized = image.resize((width, height), getattr(Image.Resampling, self.interpolation.upper()))
+        if (width, height) == (self.input_size, self.input_size):
+            return resized
+        return resized.crop((left, top, left + self.input_size, top + self.input_size))
 
     def prepare_tensor(self, image: Tensor) -> Tensor:
         """Resize one decoded image on its device.
@@ -159,12 +217,12 @@ class Preprocessing(Shown):
 
         Parameters
         ----------
-        batch : Tensor, uint8 [n, 3, input_size, input_size]
+        batch : Tensor, `prepared_dtype` [n, bands, input_size, input_size]
             Images from `prepare`.
 
         Returns
         -------
-        Tensor, float32 [n, 3, input_size, input_size]
+        Tensor, float32 [n, bands, input_size, input_size]
             ``(batch / divisor - mean) / std`` in the network's channel order.
         """
         return self.normalizer(batch.device)(batch)
@@ -184,14 +242,15 @@ class Preprocessing(Shown):
             Batch to network input, as `normalize`, bit for bit.
         """
         mean = self._mean_tensor().to(device)
-        std = torch.tensor(self.std, dtype=torch.float32, device=device).view(3, 1, 1)
-        expected = (3, self.input_size, self.input_size)
+        std = torch.tensor(self.std, dtype=torch.float32, device=device).view(-1, 1, 1)
+        expected, dtype = self.shape, torch.uint8 if self.dtype == "uint8" else torch.float32
+        plain = all(value == 1.0 for value in self.std)
 
         def normalize(batch: Tensor) -> Tensor:
-            if batch.dtype != torch.uint8 or batch.ndim != 4 or tuple(batch.shape[1:]) != expected:
+            if batch.dtype != dtype or batch.ndim != 4 or tuple(batch.shape[1:]) != expected:
                 raise ValueError(
-                    f"expected a uint8 batch [n, {', '.join(map(str, expected))}] from Preprocessing.prepare, "
-                    f"got {str(batch.dtype).removeprefix('torch.')} {list(batch.shape)}"
+                    f"expected a {self.prepared_dtype} batch [n, {', '.join(map(str, expected))}] from "
+                    f"Preprocessing.prepare, got {str(batch.dtype).removeprefix('torch.')} {list(batch.shape)}"
                 )
             values = batch.to(torch.float32)
             if self.channel_order == "BGR":
@@ -199,14 +258,14 @@ class Preprocessing(Shown):
             if self.divisor != 1.0:
                 values = values / self.divisor
             values = values - mean
-            return values if self.std == (1.0, 1.0, 1.0) else values / std
+            return values if plain else values / std
 
         return normalize
 
     def _mean_tensor(self) -> Tensor:
         if self.mean_image is not None:
             return torch.tensor(self.mean_image, dtype=torch.float32)
-        return torch.tensor(self.mean, dtype=torch.float32).view(3, 1, 1)
+        return torch.tensor(self.mean, dtype=torch.float32).view(-1, 1, 1)
 
     def describe(self) -> dict[str, object]:
         """Everything that decides the input's values, JSON-able; a mean image is named by its SHA-256."""
@@ -219,6 +278,10 @@ class Preprocessing(Shown):
             "mean": list(self.mean),
             "std": list(self.std),
         }
+        if self.bands != PICTURE:
+            description["bands"] = list(self.bands)
+        if self.dtype != "uint8":
+            description["dtype"] = self.dtype
         if self.mean_image is not None:
             content = np.ascontiguousarray(self.mean_image, dtype="<f4").tobytes()
             description["mean"] = f"mean image, SHA-256 {hashlib.sha256(content).hexdigest()}"
@@ -228,7 +291,7 @@ class Preprocessing(Shown):
         return {
             "input": f"{self.input_size} x {self.input_size} pixels",
             "resize": self.resize,
-            "channels": self.channel_order,
+            "channels": self.channel_order if self.is_picture else f"{', '.join(self.bands)} ({self.dtype})",
             "mean": "mean image" if self.mean_image is not None else f"mean {', '.join(f'{m:g}' for m in self.mean)}",
         }
 

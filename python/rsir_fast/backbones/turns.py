@@ -76,7 +76,7 @@ class _Turning(nn.Module):
         self.backbone = backbone
         # A mean image stays where it is while the pixels are turned.
         mean, steps = backbone.preprocessing.mean_image, backbone.preprocessing
-        offset = None if mean is None else torch.from_numpy(mean / torch.tensor(steps.std).view(3, 1, 1).numpy())
+        offset = None if mean is None else torch.from_numpy(mean / torch.tensor(steps.std).view(-1, 1, 1).numpy())
         self.register_buffer("offset", offset, persistent=False)
 
     offset: Tensor | None

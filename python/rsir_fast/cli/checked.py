@@ -18,13 +18,13 @@ from rsir_fast.cli.completion import CAFFE, CAFFE_LAYERS, DESCRIPTORS, complete_
 __all__ = [
     "check_layer",
     "device",
+    "encoder",
     "known_backbone",
     "known_backbones",
     "known_descriptor",
     "known_descriptors",
     "lengths",
     "number",
-    "sizes",
     "steps",
     "to_rerank",
     "weights",
@@ -32,8 +32,6 @@ __all__ = [
 
 SHORTEST, LONGEST = 8, 1024
 """Bits of a code."""
-_SMALLEST = 32
-"""Side of a network's input."""
 
 _DEVICE = re.compile(r"(cpu|mps|(cuda|xpu)(:\d{1,3})?)")
 _WORDS = re.compile(r"bovw-[1-9]\d{0,6}(-dense)?(-root)?")
@@ -82,21 +80,42 @@ def known_backbones(given: list[str] | None) -> list[str] | None:
     return given
 
 
-def check_layer(backbone: str, layer: str | None) -> None:
+def check_layer(backbone: str, layer: str | None, option: str = "--backbone") -> None:
     """Refuse a layer that a network of the paper has not; those of others are nodes of a graph."""
     if layer is not None and backbone in CAFFE and layer not in CAFFE_LAYERS:
         raise typer.BadParameter(
-            f"{backbone!r} has no layer {layer!r}; expected one of {', '.join(CAFFE_LAYERS)}", param_hint="--layer"
+            f"{backbone!r} has no layer {layer!r}; expected one of {', '.join(CAFFE_LAYERS)}", param_hint=option
         )
 
 
-def known_descriptor(name: str | None) -> str | None:
+def known_descriptor(name: str) -> str:
     """Refuse a descriptor that is not known."""
-    if name is not None and name not in DESCRIPTORS and not _WORDS.fullmatch(name):
+    if name not in DESCRIPTORS and not _WORDS.fullmatch(name):
         raise typer.BadParameter(
             f"expected one of {', '.join(DESCRIPTORS)} (or bovw-N for N words), got {name!r}{_near(name, DESCRIPTORS)}"
         )
     return name
+
+
+def encoder(text: str | None) -> str | None:
+    """Refuse an encoder that cannot be meant; whether weights are there only loading can tell."""
+    if text is None:
+        return None
+    from rsir_fast.encoders.word import parse_word
+
+    try:
+        word = parse_word(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error).removeprefix("encoder: ")) from None
+    if word.is_model or word.is_descriptor:
+        return text
+    names = complete_backbone("")
+    if word.name not in names:
+        near = _near(word.name, [*names, *DESCRIPTORS]) or "; `rsir doctor --all-networks` lists the networks"
+        raise typer.BadParameter(f"unknown encoder {word.name!r}{near}")
+    for layer in word.layers:
+        check_layer(word.name, layer, "--encoder")
+    return text
 
 
 def known_descriptors(given: list[str] | None) -> list[str] | None:
@@ -120,17 +139,6 @@ def weights(text: str | None) -> str | None:
         seed = text.removeprefix("random:")
         if not seed.isdecimal() or int(seed) >= 1 << 63:
             raise typer.BadParameter(f"expected random:SEED with a whole number below 2^63, got {text!r}")
-    return text
-
-
-def sizes(text: str | None) -> str | None:
-    """Refuse what are no sides of images, each once."""
-    try:
-        found = [int(part) for part in text.split(",")] if text else []
-    except ValueError:
-        raise typer.BadParameter(f"expected whole numbers parted by commas, got {text!r}") from None
-    if any(size < _SMALLEST for size in found) or len(set(found)) < len(found):
-        raise typer.BadParameter(f"expected different sizes of at least {_SMALLEST}, got {text}")
     return text
 
 

@@ -5,13 +5,6 @@ from __future__ import annotations
 from enum import Enum
 
 
-class Resize(str, Enum):
-    """How an image comes to the network's input size."""
-
-    whole = "whole"
-    short_side = "short-side"
-
-
 class Precision(str, Enum):
     """Arithmetic of the network."""
 

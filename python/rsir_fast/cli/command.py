@@ -13,7 +13,6 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from rsir_fast.cli.checked import check_layer
 from rsir_fast.cli.hints import hint, hint_of_command
 
 __all__ = ["Command", "Group", "spelled"]
@@ -47,9 +46,6 @@ class Command(TyperCommand):
                 _refuse(f"{where}: expected text, got a zero byte; leave it out")
         with self._refused_in_one_line(ctx, list(args)):
             rest: list[str] = super().parse_args(ctx, args)
-            layer, backbone = ctx.params.get("layer"), ctx.params.get("backbone")
-            if not ctx.resilient_parsing and isinstance(backbone, str):
-                check_layer(backbone, layer)
         return rest
 
     @contextmanager

@@ -10,12 +10,9 @@ from collections.abc import Callable, Iterable
 from importlib.util import find_spec
 from pathlib import Path
 
-import typer
-
 __all__ = [
     "complete_backbone",
-    "complete_descriptor",
-    "complete_layer",
+    "complete_encoder",
     "complete_row",
     "complete_several_backbones",
     "complete_several_descriptors",
@@ -26,6 +23,7 @@ __all__ = [
 CAFFE = ("cnn-alex", "cnn-m", "cnn-16", "cnn-19", "cnn-f", "cnn-s")
 CAFFE_LAYERS = ("pool5", "fc6", "fc7")
 DESCRIPTORS = ("bovw-150", "bovw-15000", "morphological-62", "colour-histogram", "hog", "lbp")
+OPTIONS = ("resize=short-side", "turns=mean", "turns=each", "sizes=224+320", "precision=bfloat16")
 STEPS = ("power", "l2", "cosine", "center", "pca:64", "whiten:64")
 STAGES = ("expand:10", "augment:10", "diffuse:50")
 DEVICES = ("cpu", "cuda", "cuda:0", "cuda:1")
@@ -65,14 +63,15 @@ def complete_several_backbones(incomplete: str) -> list[str]:
     return [*complete_backbone(incomplete), *_beginning(["none"], incomplete)]
 
 
-def complete_layer(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Complete a layer of the network that was named before."""
-    return _beginning(_layers(str(ctx.params.get("backbone") or "mobilenet_v2")), incomplete)
-
-
-def complete_descriptor(incomplete: str) -> list[str]:
-    """Complete the name of a shallow descriptor."""
-    return _beginning(DESCRIPTORS, incomplete)
+def complete_encoder(incomplete: str) -> list[str]:
+    """Complete ``NAME``, ``NAME:LAYER``, a descriptor, or an option after a comma."""
+    head, comma, last = incomplete.rpartition(",")
+    if comma:
+        return [f"{head},{option}" for option in _beginning(OPTIONS, last)]
+    name, colon, layer = incomplete.partition(":")
+    if colon:
+        return [f"{name}:{found}" for found in _beginning(_layers(name), layer)]
+    return [*complete_backbone(incomplete), *_beginning(DESCRIPTORS, incomplete)]
 
 
 def complete_several_descriptors(incomplete: str) -> list[str]:

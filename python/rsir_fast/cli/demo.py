@@ -30,8 +30,7 @@ def demo(
         int, typer.Option("--scenes-per-class", min=2, max=opt.MOST_IMAGES, help="Synthetic scenes a class.")
     ] = 20,
     seed: Annotated[int, typer.Option(min=0, max=opt.LAST_SEED, help="Seed of the synthetic scenes.")] = 0,
-    backbone: opt.BackboneName = "mobilenet_v2",
-    layer: opt.Layer = None,
+    encoder: opt.EncoderWord = "mobilenet_v2",
     weights: opt.Weights = None,
     bands: opt.Bands = None,
     scale: opt.Scale = None,
@@ -47,9 +46,7 @@ def demo(
         from rsir_fast.datasets import generate_scenes
 
         check_out(target)
-        network = opt.NetworkOptions(
-            backbone, layer, weights, opt.Resize.whole, 32, opt.Precision.float32, workers, device
-        )
+        network = opt.EncoderOptions(encoder, weights, workers, device=device, quiet=quiet)
         if data is None:
             opt.refuse_given(
                 "expected your own images to go with it, got none: the scenes drawn here need neither",

@@ -28,15 +28,10 @@ def ge2018(
         Path | None,
         typer.Option("--out", "-o", help="Folder for features and report. \\[default: runs/ge2018-DATA-NETWORK-LAYER]"),
     ] = None,
-    descriptor: opt.DescriptorName = None,
-    backbone: opt.BackboneName = "mobilenet_v2",
-    layer: opt.Layer = None,
+    encoder: opt.EncoderWord = "mobilenet_v2",
     weights: opt.Weights = None,
-    resize: opt.ResizeMode = opt.Resize.whole,
-    turns: opt.Turns = False,
-    sizes: opt.Sizes = None,
-    batch_size: opt.BatchSize = 32,
-    precision: opt.PrecisionMode = opt.Precision.float32,
+    batch_size: opt.BatchSize = None,
+    field: opt.FieldName = None,
     normalize: Annotated[
         opt.Normalize | None,
         typer.Option(
@@ -78,7 +73,7 @@ def ge2018(
     threads: opt.Threads = None,
     workers: opt.Workers = None,
     device: opt.Device = None,
-    decoder: opt.JpegDecoder = opt.Decoder.cpu,
+    decoder: opt.JpegDecoder = None,
     force: opt.Force = False,
     quiet: opt.Quiet = False,
     json: opt.Json = False,
@@ -90,37 +85,44 @@ def ge2018(
     to the last bit. Writes result.json, queries.csv (AP of every query), report.html and three SVG
     plots.
 
-    Beyond the paper, without labels: --turns, --sizes, --with, --steps and --rerank; `rsir compare` measures what each
-    adds. By default the paper's method.
+    Beyond the paper, without labels: turns= and sizes= of --encoder, --with, --steps and --rerank; `rsir compare`
+    measures what each adds. By default the paper's method.
     """
     target: Path | None = out
     with reported_errors(lambda: kept((target or Path()) / "features", AGAIN)) as skipped:
         normalize = normalize or (opt.Normalize.none if steps else opt.Normalize.row)
-        run = batch_size, precision, workers, device, decoder
-        network = opt.NetworkOptions(backbone, layer, weights, resize, *run, turns=turns, sizes=sizes)
-        maker = opt.choose(context, descriptor, network, "turns", "sizes", quiet=quiet)
-        told = [text for text in (steps, rerank, "turns" if turns else "", sizes or "") if text]
+        told = [text for text in (steps, rerank) if text]
         if opt.is_features_folder(source):
-            opt.refuse_network_options(context, "descriptor")
+            opt.refuse_network_options(context)
             opt.check_device(device)
             from rsir_fast.extraction import Features
             from rsir_fast.retrieval import concatenated
 
-            features = concatenated([Features.load(folder) for folder in (source, *(beside or ()))])
+            features = concatenated([Features.load(folder).field(field) for folder in (source, *(beside or ()))])
             features = placed(features, root, quiet)
             made = features.provenance
             name = (features.name, str(made.get("name", "features")), str(made.get("layer", features.dim)))
             target = out or _default_out(*name, normalize.value, told)
             check_out(target)
         else:
+            from rsir_fast.encoders.word import parse_word
+
             for option, given in (("--with", beside), ("--root", root)):
                 if given:
                     raise ValueError(f"{option}: expected a folder of features to go with it, got a folder of images")
+            # Words are few: they cost nothing to understand again.
+            word = parse_word(encoder)
+            told += ["turns"] * (word.turns == "mean") + [",".join(map(str, word.sizes))] * bool(word.sizes)
+            # A descriptor runs on the CPU; the device is that of the ranking then.
+            place = None if word.is_descriptor else device
+            maker = opt.EncoderOptions(encoder, weights, workers, batch_size, place, decoder, quiet)
+            opt.check_device(device)
             dataset, loaded = opt.open_both(
                 source, maker, all_items=all_items, download=download, quiet=quiet, bands=bands, scale=scale
             )
+            loaded.spec.searched(field)  # before the work
             target = out or _default_out(dataset.name, loaded.name, loaded.layer, normalize.value, told)
-            features = extracted(dataset, loaded, maker, target, force=force, quiet=quiet)
+            features = extracted(dataset, loaded, maker, target, force=force, quiet=quiet).field(field)
         skipped += features.skipped
         settings: dict[str, Any] = {"normalize": normalize.value, "anmrr_k": anmrr_k.value, "examples": examples}
         settings |= {"threads": threads, "device": device, "steps": steps, "rerank": rerank}

@@ -21,17 +21,16 @@ from rsir_fast.errors import ImageError, RsirError
 if TYPE_CHECKING:
     from PIL import Image
 
-    from rsir_fast.backbones import Backbone
     from rsir_fast.datasets import Dataset
-    from rsir_fast.descriptors import Descriptor
+    from rsir_fast.encoders.encoder import Encoder
     from rsir_fast.extraction import Features
     from rsir_fast.protocols import Evaluation
 
 
 def extracted(
     dataset: Dataset,
-    backbone: Backbone | Descriptor,
-    maker: opt.Maker[Backbone | Descriptor],
+    backbone: Encoder,
+    maker: opt.EncoderOptions,
     out: Path,
     *,
     force: bool,

@@ -21,36 +21,17 @@ from rsir_fast.cli.session import (
 
 
 def features(
-    context: typer.Context,
     data: Annotated[Path, typer.Argument(help="Folder of images: a benchmark, class folders, or images.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the features.")],
-    model: Annotated[
-        Path | None,
-        typer.Option("--model", "-m", help="model.safetensors of `rsir train dhcnn`: a row is u, then probabilities."),
-    ] = None,
-    descriptor: opt.DescriptorName = None,
-    backbone: opt.BackboneName = "mobilenet_v2",
-    layer: opt.Layer = None,
+    encoder: opt.EncoderWord = "mobilenet_v2",
     weights: opt.Weights = None,
-    resize: opt.ResizeMode = opt.Resize.whole,
-    turns: opt.Turns = False,
-    sizes: opt.Sizes = None,
-    each_turn: Annotated[
-        bool,
-        typer.Option(
-            "--each-turn",
-            help="Keep all eight turns, for `rsir train dhcnn --features`; search and evaluation take the first.",
-            rich_help_panel="Network",
-        ),
-    ] = False,
-    batch_size: opt.BatchSize = 32,
-    precision: opt.PrecisionMode = opt.Precision.float32,
+    batch_size: opt.BatchSize = None,
     bands: opt.Bands = None,
     scale: opt.Scale = None,
     all_items: opt.AllItems = False,
     workers: opt.Workers = None,
     device: opt.Device = None,
-    decoder: opt.JpegDecoder = opt.Decoder.cpu,
+    decoder: opt.JpegDecoder = None,
     resume: opt.Resume = False,
     force: opt.Force = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, compute nothing.")] = False,
@@ -64,23 +45,16 @@ def features(
     be read are left out, listed at the end, and make the exit code 3.
     """
     with reported_errors(lambda: kept(out, AGAIN)) as left_out:
-        if model is not None:
-            opt.refuse_beside_model(context)
-        run_options = batch_size, precision, workers, device, decoder
-        if each_turn:
-            why = "expected none beside --each-turn, which keeps the turns of a plain network"
-            opt.refuse_given(why, model=model, turns=turns or None, sizes=sizes)
-        network = opt.NetworkOptions(backbone, layer, weights, resize, *run_options, model, turns, sizes, each_turn)
-        maker = opt.choose(context, descriptor, network, "device", "model", "turns", "sizes", "each_turn", quiet=quiet)
+        maker = opt.EncoderOptions(encoder, weights, workers, batch_size, device, decoder, quiet)
         from rsir_fast.extraction.records import MANIFEST, Manifest
         from rsir_fast.extraction.records import found as found_record
         from rsir_fast.extraction.store import check_folder
 
-        what = "backbone" if descriptor is None else "descriptor"
         download = download and not dry_run
         dataset, loaded = opt.open_both(
             data, maker, all_items=all_items, download=download, quiet=quiet, bands=bands, scale=scale
         )
+        what = "descriptor" if "descriptor" in loaded.provenance else "backbone"
         found = {"dataset": dataset.name, "images": len(dataset), "classes": len(dataset.classes)}
         summary: dict[str, Any] = {**found, what: loaded.provenance, "out": str(out)}
         if dry_run:
@@ -98,7 +72,7 @@ def features(
             if before is not None and before == found_record(Manifest, out / MANIFEST):
                 note(f"{out} was finished already", quiet)
             skipped = [entry._asdict() for entry in result.skipped]
-            if descriptor is not None:
+            if what == "descriptor":
                 summary[what] = result.provenance  # with what it learnt
             summary |= {"rows": len(result), "dim": result.dim, "skipped": skipped, "timing": result.timing}
         if json:

@@ -10,19 +10,31 @@ __all__ = ["hint", "hint_of_command"]
 
 _AGAIN = "it is not needed: the same command again goes on where it was interrupted"
 _FIRST = ("--data", "-d", "--dataset", "--datasets", "--images", "--input", "-i", "--folder", "--dir", "--source")
+_FORMER = {
+    ("--backbone", "-b"): "--encoder NAME",
+    ("--layer", "-l"): "--encoder NAME:LAYER",
+    ("--descriptor",): "--encoder NAME, such as bovw-150",
+    ("--model", "-m"): "--encoder FILE",
+    ("--resize",): "--encoder NAME,resize=short-side",
+    ("--turns",): "--encoder NAME,turns=mean",
+    ("--each-turn",): "--encoder NAME,turns=each",
+    ("--sizes",): "--encoder NAME,sizes=224+320",
+    ("--precision",): "--encoder NAME,precision=bfloat16",
+}
+"""What was an option of its own before, and is said by the encoder now."""
 _MEANT = {
     "--all-items": ("--all",),
     "--all-networks": ("--all",),
     "--backbone": ("--network", "--net", "--arch", "--architecture", "--cnn", "-n"),
+    "--encoder": ("--network", "--net", "--arch", "--architecture", "--cnn", "-n", "--checkpoint", "--ckpt"),
     "--batch-size": ("--batch", "--bs"),
     "--bits": ("--code-length", "--hash-bits", "--hash-length", "--length"),
     "--device": ("--gpu", "--cuda", "--cpu", "--gpus"),
-    "--epochs": ("--num-epochs", "-e"),
+    "--epochs": ("--num-epochs",),
     "--force": ("--overwrite", "-f", "--replace", "-y", "--yes"),
     "--form": ("--format",),
     "--learning-rate": ("--lr",),
     "--max-pixels": ("--max-size",),
-    "--model": ("--checkpoint", "--ckpt"),
     "--normalize": ("--normalise", "--norm", "--normalization"),
     "--out": ("--output", "--outdir", "--out-dir", "--output-dir", "--dest", "--save"),
     "--quiet": ("--silent", "-s"),
@@ -31,7 +43,6 @@ _MEANT = {
     "--scenes-per-class": ("--per-class",),
     "--seed": ("--random-seed", "--random-state"),
     "--steps": ("--pca", "--whiten", "--l2", "--postprocess"),
-    "--turns": ("--rotations", "--augment", "--tta"),
     "--weights": ("--pretrained", "--checkpoint", "--ckpt"),
     "--weights-folder": ("--weights", "-w"),
     "--workers": ("--num-workers", "--jobs", "-j"),
@@ -77,6 +88,14 @@ def hint(name: str, command: Any, path: str, others: Mapping[str, Any]) -> str:
         return "it is not needed: progress is shown, but for --quiet" if "--quiet" in own else "it is not needed"
     if name in _FIRST and path != "doctor":
         return _USAGE.get(path, f"the images are the first argument, without an option: rsir {path} FOLDER")
+    if "--encoder" in own:
+        if name in ("--rotations", "--augment", "--tta"):
+            name = "--turns"
+        said = next((now for names, now in _FORMER.items() if name in names), None)
+        if said is not None:
+            return f"it is {said} now"
+    elif path == "search" and name in ("--model", "-m"):
+        return "it is --weights FILE now"
     meant = [option for option, names in _MEANT.items() if name in names and option in own]
     if meant:
         return f"it is {' or '.join(meant)}"

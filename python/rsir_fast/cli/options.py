@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,31 +15,16 @@ from rsir_fast.cli.choices import AnmrrK as AnmrrK
 from rsir_fast.cli.choices import Decoder as Decoder
 from rsir_fast.cli.choices import Normalize as Normalize
 from rsir_fast.cli.choices import Precision as Precision
-from rsir_fast.cli.choices import Resize as Resize
 from rsir_fast.cli.memory import keep_freed_memory
 from rsir_fast.cli.reader import Bands as Bands
 from rsir_fast.cli.reader import Scale as Scale
 from rsir_fast.cli.session import note
-from rsir_fast.errors import DatasetError, WeightFileError
+from rsir_fast.errors import DatasetError
 
 if TYPE_CHECKING:
-    from rsir_fast.backbones import Backbone
     from rsir_fast.datasets import Dataset
-    from rsir_fast.descriptors import Descriptor
+    from rsir_fast.encoders.encoder import Encoder
     from rsir_fast.extraction import Features
-
-
-Loaded = TypeVar("Loaded", covariant=True)
-
-
-class Maker(Protocol[Loaded]):
-    """Options that say what makes features."""
-
-    def load(self) -> Loaded:
-        """Load it."""
-
-    def features(self, dataset: Dataset, loaded: Any, **where: Any) -> Features:
-        """Make them; `where` as for `rsir_fast.extract`."""
 
 
 MOST_IMAGES, MOST_THREADS, MOST_EPOCHS, MOST_RESULTS, LAST_SEED = 1 << 16, 1 << 10, 1_000_000, 1000, (1 << 40) - 1
@@ -48,24 +33,16 @@ MOST_IMAGES, MOST_THREADS, MOST_EPOCHS, MOST_RESULTS, LAST_SEED = 1 << 16, 1 << 
 _NETWORK = "Network"
 _RUN = "Run"
 
-BackboneName = Annotated[
+EncoderWord = Annotated[
     str,
     typer.Option(
-        "--backbone",
-        "-b",
-        callback=checked.known_backbone,
-        help="Network: cnn-alex, cnn-m, ..., or any of torchvision's.",
-        autocompletion=values.complete_backbone,
-        rich_help_panel=_NETWORK,
-    ),
-]
-Layer = Annotated[
-    str | None,
-    typer.Option(
-        "--layer",
-        "-l",
-        help="pool5, fc6, fc7, gap, or a graph node. Default: the network's.",
-        autocompletion=values.complete_layer,
+        "--encoder",
+        "-e",
+        callback=checked.encoder,
+        help="Network NAME[:LAYER], such as cnn-m:fc6; options after commas: turns=mean, turns=each (kept for `rsir "
+        "train dhcnn`), sizes=224+320, resize=short-side, precision=bfloat16. No network: bovw-150 (or bovw-N), "
+        "morphological-62, colour-histogram, hog, lbp. Or model.safetensors of `rsir train dhcnn`.",
+        autocompletion=values.complete_encoder,
         rich_help_panel=_NETWORK,
     ),
 ]
@@ -79,21 +56,9 @@ Weights = Annotated[
         rich_help_panel=_NETWORK,
     ),
 ]
-ResizeMode = Annotated[
-    Resize, typer.Option(help="Whole image, or short side and centre crop.", rich_help_panel=_NETWORK)
-]
-DescriptorName = Annotated[
-    str | None,
-    typer.Option(
-        "--descriptor",
-        callback=checked.known_descriptor,
-        help="No network: bovw-150, bovw-15000 (or bovw-N), morphological-62, colour-histogram, hog, lbp.",
-        autocompletion=values.complete_descriptor,
-        rich_help_panel=_NETWORK,
-    ),
-]
 BatchSize = Annotated[
-    int, typer.Option(min=1, max=MOST_IMAGES, help="Images a forward pass.", rich_help_panel=_NETWORK)
+    int | None,
+    typer.Option(min=1, max=MOST_IMAGES, help="Images a forward pass. Default: 32.", rich_help_panel=_NETWORK),
 ]
 PrecisionMode = Annotated[
     Precision, typer.Option(help="bfloat16 is faster where the device has it.", rich_help_panel=_NETWORK)
@@ -108,7 +73,8 @@ Device = Annotated[
     ),
 ]
 JpegDecoder = Annotated[
-    Decoder, typer.Option("--decoder", help="cuda: JPEG by nvJPEG; rounds otherwise.", rich_help_panel=_RUN)
+    Decoder | None,
+    typer.Option("--decoder", help="cuda: JPEG by nvJPEG; rounds otherwise. Default: cpu.", rich_help_panel=_RUN),
 ]
 Workers = Annotated[
     int | None,
@@ -157,20 +123,9 @@ Root = Annotated[
     Path | None,
     typer.Option("--root", help="Where the images of the features are now, if they were moved.", rich_help_panel=_RUN),
 ]
-Turns = Annotated[
-    bool,
-    typer.Option(
-        "--turns", help="Mean over the image's eight turns: overhead scenes have no up.", rich_help_panel=_NETWORK
-    ),
-]
-Sizes = Annotated[
+FieldName = Annotated[
     str | None,
-    typer.Option(
-        "--sizes",
-        callback=checked.sizes,
-        help="Mean over input sizes, such as 224,320.",
-        rich_help_panel=_NETWORK,
-    ),
+    typer.Option("--field", help="Of features of several layers: which one.", rich_help_panel=_RUN),
 ]
 Steps = Annotated[
     str,
@@ -186,102 +141,50 @@ Steps = Annotated[
 
 
 @dataclass(frozen=True)
-class NetworkOptions:
-    """The network and how it is run."""
+class EncoderOptions:
+    """What makes features, and how it is run."""
 
-    backbone: str
-    layer: str | None
+    encoder: str
     weights: str | None
-    resize: Resize
-    batch_size: int
-    precision: Precision
     workers: int | None
-    device: str | None
-    decoder: Decoder = Decoder.cpu
-    model: Path | None = None
-    """A file of `rsir train dhcnn`, in place of a backbone."""
-    turns: bool = False
-    sizes: str | None = None
-    each_turn: bool = False
+    batch_size: int | None = None
+    device: str | None = None
+    decoder: Decoder | None = None
+    quiet: bool = False
 
-    def load(self) -> Backbone:
-        """Load the network."""
-        from rsir_fast.backbones import all_turns, averaged, load_backbone
+    def load(self) -> Encoder:
+        """Load the encoder."""
+        from rsir_fast.encoders.load import load_encoder
 
         keep_freed_memory()
-        if self.model is not None:
-            from rsir_fast.base.reading import unchanged
-            from rsir_fast.hashing import HashModel
+        return load_encoder(self.encoder, weights=self.weights)
 
-            with unchanged(self.model, WeightFileError):
-                return averaged(HashModel.load(self.model).as_backbone(self.model), turns=self.turns)
-        sizes = _sizes(self.sizes)
-        loaded = load_backbone(self.backbone, self.layer, self.weights, resize=self.resize.value)
-        return all_turns(loaded) if self.each_turn else averaged(loaded, turns=self.turns, sizes=sizes)
+    def features(self, dataset: Dataset, loaded: Encoder, **where: Any) -> Features:
+        """Make features; `where` as for `rsir_fast.encode`."""
+        from rsir_fast.extraction import encode
 
-    def run(self) -> dict[str, Any]:
-        """Return the keyword arguments for `rsir_fast.extraction.extract`."""
-        return {
-            "batch_size": self.batch_size,
-            "precision": self.precision.value,
-            "workers": self.workers,
-            "device": self.device,
-            "decoder": self.decoder.value,
-        }
-
-    def features(self, dataset: Dataset, loaded: Any, **where: Any) -> Features:
-        """Extract."""
-        from rsir_fast.extraction import extract
-
-        return extract(dataset, loaded, **self.run(), **where)
-
-
-@dataclass(frozen=True)
-class DescriptorOptions:
-    """A shallow descriptor and how it is run."""
-
-    name: str
-    workers: int | None
-    quiet: bool
-
-    def load(self) -> Descriptor:
-        """Load the descriptor."""
-        from rsir_fast.descriptors import load_descriptor
-
-        return load_descriptor(self.name)
-
-    def features(self, dataset: Dataset, loaded: Any, **where: Any) -> Features:
-        """Describe."""
-        from rsir_fast.descriptors import describe_dataset
-
-        if not loaded.fitted:
+        if not getattr(loaded.runs, "fitted", True):
             note(f"{loaded.name}: every image is read twice, first for the vocabulary", self.quiet)
-        return describe_dataset(dataset, loaded, workers=self.workers, **where)
-
-
-def _sizes(text: str | None) -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in text.split(",")) if text else ()
-    except ValueError:
-        raise ValueError(f"--sizes: expected whole numbers parted by commas, got {text!r}") from None
+        decoder = None if self.decoder is None else self.decoder.value
+        run: dict[str, Any] = {"batch_size": self.batch_size, "device": self.device, "decoder": decoder}
+        return encode(dataset, loaded, workers=self.workers, **run, **where)
 
 
 def open_both(
     path: Path,
-    network: Maker[Loaded],
+    made_by: EncoderOptions,
     *,
     all_items: bool,
     download: bool,
     quiet: bool,
     bands: str | None = None,
     scale: str | None = None,
-) -> tuple[Dataset, Loaded]:
-    """Open a data set and load a network or descriptor; what can fail at once comes before what takes long."""
+) -> tuple[Dataset, Encoder]:
+    """Open a data set and load an encoder; what can fail at once comes before what takes long."""
     from rsir_fast.datasets import open_dataset
 
-    device = getattr(network, "device", None)
-    if device is not None:
-        check_device(device)
+    if made_by.device is not None:
+        check_device(made_by.device)
     ours = is_features_folder(path / "features") and is_file(path / "report.html")
     if ours or is_features_folder(path):
         raise DatasetError(
@@ -290,9 +193,9 @@ def open_both(
         )
     if is_there(path) or not download:
         dataset = open_dataset(path, all_items=all_items, bands=bands, scale=scale)
-        loaded = network.load()
+        loaded = made_by.load()
     else:
-        loaded = network.load()
+        loaded = made_by.load()
         if "merced" in path.name.lower():
             note(f"{path} is not there: downloading UC Merced (317 MiB)", quiet)
         dataset = open_dataset(path, all_items=all_items, download=True, bands=bands, scale=scale)
@@ -323,41 +226,6 @@ def is_features_folder(path: Path) -> bool:
     return state_of(path) is not None
 
 
-def refuse_beside_model(context: typer.Context) -> None:
-    """Refuse options that say which network, where a model brings its own.
-
-    Raises
-    ------
-    ValueError
-        Naming the option.
-    """
-    for name in ("backbone", "layer", "weights", "resize", "sizes"):
-        source = context.get_parameter_source(name)
-        if source is not None and source.name == "COMMANDLINE":
-            raise ValueError(f"--{name}: expected none beside --model, which brings its own network; leave it out")
-
-
-def choose(
-    context: typer.Context, descriptor: str | None, network: NetworkOptions, *more: str, quiet: bool
-) -> Maker[Backbone | Descriptor]:
-    """Return the options of the network, or of the descriptor if one is named.
-
-    Raises
-    ------
-    ValueError
-        Naming an option that says which network or how to run it, or one of `more`, given beside a descriptor.
-    """
-    if descriptor is None:
-        return network
-    for name in ("backbone", "layer", "weights", "resize", "batch_size", "precision", "decoder", *more):
-        source = context.get_parameter_source(name)
-        if source is not None and source.name == "COMMANDLINE":
-            raise ValueError(
-                f"--{name.replace('_', '-')}: expected none beside --descriptor, which runs no network; leave it out"
-            )
-    return DescriptorOptions(descriptor, network.workers, quiet)
-
-
 def refuse_given(why: str, **given: Any) -> None:
     """Refuse options that were given, none of which is None.
 
@@ -371,19 +239,18 @@ def refuse_given(why: str, **given: Any) -> None:
             raise ValueError(f"--{name.replace('_', '-')}: {why}; leave it out")
 
 
-def refuse_network_options(context: typer.Context, *more: str) -> None:
-    """Refuse options that say how to extract, and `more`, where features are there already.
+def refuse_network_options(context: typer.Context, *more: str, but: str = "") -> None:
+    """Refuse options that say how to extract, and `more`, where features are there already; `but` one.
 
     Raises
     ------
     ValueError
         Naming the option.
     """
-    network = ("backbone", "layer", "weights", "resize", "turns", "sizes", "bands", "scale")
-    for name in (*network, "batch_size", "precision", "workers", "decoder", *more):
+    for name in ("encoder", "weights", "bands", "scale", "batch_size", "workers", "decoder", *more):
         source = context.get_parameter_source(name)
-        if source is not None and source.name == "COMMANDLINE":
+        if name != but and source is not None and source.name == "COMMANDLINE":
             raise ValueError(
                 f"--{name.replace('_', '-')}: expected a folder of images to go with it, got a folder of features, "
-                "whose network is already fixed; leave it out"
+                "whose encoder is already fixed; leave it out"
             )

@@ -54,10 +54,8 @@ def dhcnn2021(
     loss_weighting: rec.Weighting = None,
     similarity_gradient: rec.Gradient = None,
     accumulate: rec.Accumulate = 1,
-    backbone: opt.BackboneName = "mobilenet_v2",
-    layer: opt.Layer = None,
+    encoder: opt.EncoderWord = "mobilenet_v2",
     weights: opt.Weights = None,
-    resize: opt.ResizeMode = opt.Resize.whole,
     precision: opt.PrecisionMode = opt.Precision.float32,
     bands: opt.Bands = None,
     scale: opt.Scale = None,
@@ -89,7 +87,7 @@ def dhcnn2021(
         loss = beta, eta, loss_weighting, similarity_gradient
         chosen = rec.recipe_of(recipe, batch_size, learning_rate, *loss)
         lengths = _lengths(bits or ["16,32,64"])
-        network = opt.NetworkOptions(backbone, layer, weights, resize, 32, precision, workers, device)
+        network = opt.EncoderOptions(encoder, weights, workers, device=device)
         dataset, loaded = opt.open_both(
             data, network, all_items=all_items, download=download, quiet=quiet, bands=bands, scale=scale
         )

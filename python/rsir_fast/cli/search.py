@@ -7,26 +7,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rsir_fast.base.looking import is_folder
+from rsir_fast.base.looking import is_file, is_folder
 from rsir_fast.cli import options as opt
 from rsir_fast.cli.evaluating import placed
-from rsir_fast.cli.search_codes import rank_codes, same_model
+from rsir_fast.cli.search_codes import rank_codes
 from rsir_fast.cli.search_table import hit, search_tables
 from rsir_fast.cli.session import note, plural, print_json, print_result, reported_errors
 from rsir_fast.errors import FeaturesError
 
 if TYPE_CHECKING:
-    from rsir_fast.backbones import Backbone
     from rsir_fast.datasets import Dataset, Reader, Skipped
-    from rsir_fast.descriptors import Descriptor
     from rsir_fast.extraction import Features
 
 _CODES = "Features of a trained model"
 
 _BESIDE_CODES = "expected no such option for features of a trained model, whose network and codes are fixed"
-_BESIDE_FEATURES = "expected no such option for these features, which are of no trained model (`rsir features --model`)"
-
-_BESIDE_DESCRIPTOR = "expected no such option for features of a shallow descriptor, which runs no network"
+_BESIDE_FEATURES = "expected no such option for these features, which are of no trained model"
 
 
 def search(
@@ -39,10 +35,7 @@ def search(
     ] = None,
     steps: opt.Steps = "",
     weights: opt.Weights = None,
-    model: Annotated[
-        Path | None,
-        typer.Option("--model", "-m", help="model.safetensors that made the features.", rich_help_panel=_CODES),
-    ] = None,
+    field: opt.FieldName = None,
     rerank_codes: Annotated[
         int | None,
         typer.Option(
@@ -72,40 +65,36 @@ def search(
     and scale. Distances are Euclidean; equal distances are ordered by item. --steps are fitted on the database and
     applied to it and to the queries.
 
-    Features made by `rsir features --model` are searched by hash code (Hamming distance), and every image comes with
-    its predicted label and probability.
+    Features that a trained model made (--weights names its file) are searched by hash code (Hamming distance), and
+    every image comes with its predicted label and probability.
     """
     with reported_errors() as skipped:
         if rerank_codes is not None and rerank_codes < k:
             told = f"expected at least k ({k}) candidates to order, got {rerank_codes}"
             raise ValueError(f"--rerank-codes: {told}; raise it, or lower k")
         from rsir_fast.extraction import Features
+        from rsir_fast.extraction.records import DESCRIPTOR
 
         loaded = Features.load(features)
-        database = _database(loaded if "hash" in loaded.provenance else loaded.field(), root, k, quiet)
+        database = _database(loaded if "hash" in loaded.provenance else loaded.field(field), root, k, quiet)
         made_by = database.provenance
         by_code = "hash" in made_by
         if by_code:
-            opt.refuse_given(_BESIDE_CODES, weights=weights, normalize=normalize, steps=steps or None)
+            opt.refuse_given(_BESIDE_CODES, field=field, normalize=normalize, steps=steps or None)
         else:
-            opt.refuse_given(_BESIDE_FEATURES, model=model, rerank_codes=rerank_codes, same_label=same_label or None)
+            opt.refuse_given(_BESIDE_FEATURES, rerank_codes=rerank_codes, same_label=same_label or None)
         wanted = _query_files(queries, _same_reader(database, bands, scale))
         for remark in wanted.notes:
             note(f"note: {remark}", quiet)
-        backbone: Backbone | Descriptor
-        if "descriptor" in made_by:
-            from rsir_fast.descriptors import describe_dataset, rebuild_descriptor
+        file: Path | str | None = weights
+        if file is None and is_file(features / DESCRIPTOR):
+            file = features / DESCRIPTOR
+        from rsir_fast.extraction.again import encode_like, encoder_of
 
-            opt.refuse_given(_BESIDE_DESCRIPTOR, weights=weights, device=device)
-            backbone = rebuild_descriptor(made_by, features)
-            found = describe_dataset(wanted, backbone, workers=0)
-        else:
-            backbone = same_model(database, model) if by_code else _same_backbone(database, weights)
-            from rsir_fast.extraction.again import extract_like
-
-            found = extract_like(database, wanted, backbone, device=device)
-            for remark in found.notes:
-                note(f"note: {remark}", quiet)
+        encoder = encoder_of(database, file)
+        found = encode_like(database, wanted, encoder, device=device)
+        for remark in found.notes:
+            note(f"note: {remark}", quiet)
         skipped += found.skipped
         if by_code:
             answers = rank_codes(database, found, k, rerank_codes, same_label, threads)
@@ -125,8 +114,8 @@ def search(
             columns = ["distance", "class"]
         result = {
             "features": str(features),
-            "backbone": backbone.provenance["description"],
-            "layer": backbone.layer,
+            "backbone": encoder.provenance["description"],
+            "layer": encoder.layer,
             **how,
             "queries": answers,
             "skipped": [entry._asdict() for entry in found.skipped],
@@ -147,31 +136,6 @@ def _database(features: Features, root: Path | None, k: int, quiet: bool) -> Fea
     if k > len(features):
         note(f"note: the features are of {plural(len(features), 'image')}, fewer than the {k} results asked for", quiet)
     return placed(features, root, quiet)
-
-
-def _same_backbone(database: Features, weights: str | None) -> Backbone:
-    """Load the network that made the database, and refuse other weights."""
-    from rsir_fast.backbones import averaged, load_backbone
-    from rsir_fast.base.reading import reading
-
-    made = database.provenance
-    expected, remedy = "features that say by which network they were made", "make them with `rsir features`"
-    with reading(Path(database.name), expected, remedy, FeaturesError):
-        name, layer, sha256 = str(made["name"]), str(made["layer"]), str(made["weights"]["sha256"])
-        file, resize = made["weights"]["file"], made["preprocessing"]["resize"]
-    wanted = weights or (file if str(file).startswith("random:") else None)
-    backbone = load_backbone(name, layer, wanted, resize=resize)
-    means = made.get("averaged")
-    if means is not None:
-        sizes = () if means["sizes"] == [backbone.preprocessing.input_size] else means["sizes"]
-        backbone = averaged(backbone, turns=means["turns"] > 1, sizes=sizes)
-    found: Any = backbone.provenance["weights"]
-    if found["sha256"] != sha256:
-        raise FeaturesError(
-            f"expected the weights of the database, {file} (SHA-256 {sha256[:16]}...), found {found['file']} "
-            f"(SHA-256 {found['sha256'][:16]}...); give the right file with --weights"
-        )
-    return backbone
 
 
 def _same_reader(database: Features, bands: str | None, scale: str | None) -> Reader:

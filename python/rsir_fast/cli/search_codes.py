@@ -2,43 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rsir_fast.cli.search_table import hit
-from rsir_fast.errors import FeaturesError, WeightFileError
 
 if TYPE_CHECKING:
-    from rsir_fast.backbones import Backbone
     from rsir_fast.extraction import Features
-
-
-def same_model(database: Features, model: Path | None) -> Backbone:
-    """Load the model that made the database, and refuse another."""
-    from rsir_fast.backbones import averaged
-    from rsir_fast.base.reading import unchanged
-    from rsir_fast.hashing import HashModel
-
-    made = database.provenance["weights"]
-    if not made["sha256"]:
-        raise FeaturesError(
-            f"the features of {database.name} were made by a model in memory, which cannot be known again; make them "
-            "by a file with `rsir features --model`"
-        )
-    expected = f"{made['file']} (SHA-256 {made['sha256'][:16]}...)"
-    if model is None:
-        raise ValueError(f"--model: expected the model that made these features, {expected}, got none; name its file")
-    with unchanged(model, WeightFileError):
-        backbone = HashModel.load(model).as_backbone(model)
-    weights: Any = backbone.provenance["weights"]
-    found = weights["sha256"]
-    if found != made["sha256"]:
-        raise FeaturesError(
-            f"expected the model of the database, {expected}, found {model} (SHA-256 {found[:16]}...); "
-            "give the right file with --model"
-        )
-    means = database.provenance.get("averaged")
-    return averaged(backbone, turns=means is not None and means["turns"] > 1)
 
 
 def rank_codes(

@@ -36,7 +36,7 @@ def dhcnn(
         Path | None,
         typer.Option(
             "--features",
-            help="Folder of `rsir features --each-turn` with the network's features, in place of computing them.",
+            help="Folder of `rsir features --encoder NAME,turns=each`, in place of computing features.",
         ),
     ] = None,
     train: rec.TrainShare = 0.8,
@@ -53,10 +53,8 @@ def dhcnn(
     loss_weighting: rec.Weighting = None,
     similarity_gradient: rec.Gradient = None,
     accumulate: rec.Accumulate = 1,
-    backbone: opt.BackboneName = "mobilenet_v2",
-    layer: opt.Layer = None,
+    encoder: opt.EncoderWord = "mobilenet_v2",
     weights: opt.Weights = None,
-    resize: opt.ResizeMode = opt.Resize.whole,
     precision: opt.PrecisionMode = opt.Precision.float32,
     bands: opt.Bands = None,
     scale: opt.Scale = None,
@@ -93,7 +91,7 @@ def dhcnn(
 
         loss = beta, eta, loss_weighting, similarity_gradient
         chosen = rec.recipe_of(recipe, batch_size, learning_rate, *loss)
-        network = opt.NetworkOptions(backbone, layer, weights, resize, 32, precision, workers, device)
+        network = opt.EncoderOptions(encoder, weights, workers, device=device)
         dataset, loaded = opt.open_both(
             data, network, all_items=all_items, download=download, quiet=quiet, bands=bands, scale=scale
         )
@@ -142,8 +140,10 @@ def dhcnn(
 
 def _each_turn(context: typer.Context, data: Path) -> str:
     """Return the command that makes the features of every turn by the same network, reader and images."""
-    words = ["rsir", "features", str(data), "--each-turn"]
-    for name in ("backbone", "layer", "weights", "resize", "precision", "bands", "scale", "all_items", "device"):
+    precision = context.params["precision"].value
+    options = ",turns=each" + (f",precision={precision}" if precision != "float32" else "")
+    words = ["rsir", "features", str(data), "--encoder", f"{context.params['encoder']}{options}"]
+    for name in ("weights", "bands", "scale", "all_items", "device"):
         source = context.get_parameter_source(name)
         if source is not None and source.name == "COMMANDLINE":
             value = context.params[name]

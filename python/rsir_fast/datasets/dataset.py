@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -175,6 +175,21 @@ class Dataset(Shown):
             image = self.load_image(i)
             with named(printable(self.items[i])):
                 return work(image)
+
+    def made_of_samples(self, i: int, work: Callable[[NDArray[Any]], R]) -> R:
+        """As `made_of`, of the samples [h, w, bands] of a data set in memory, as they are.
+
+        Raises
+        ------
+        DatasetError
+            For a data set of files, which are read as pictures.
+        """
+        samples = getattr(self.loader, "samples", None)
+        if samples is None:
+            raise DatasetError(f"{self.name}: expected arrays in memory, got image files, which are read as pictures")
+        item = self.items[i]
+        with MEMORY.scope(), named(printable(item)):
+            return work(patiently(lambda: samples(item)))
 
     def _read(self, item: str) -> Image.Image:
         if self.loader is not None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,8 @@ from rsir_fast.errors import DatasetError, ImageError
 __all__ = ["image_from", "wrap_dataset"]
 
 _ITEM = "item-{:06d}"
+
+R = TypeVar("R")
 
 
 def wrap_dataset(source: Any, *, name: str | None = None) -> Dataset:
@@ -126,6 +128,15 @@ def image_from(value: Any) -> Image.Image:
     return to_rgb(Image.fromarray(np.ascontiguousarray(to_eight_bits(array))))
 
 
+def _samples_from(value: Any) -> NDArray[Any]:
+    """Return samples [h, w, bands] of an array [h, w, bands] or [h, w], or of a tensor [bands, h, w] or [h, w]."""
+    is_tensor = hasattr(value, "detach")
+    array = np.asarray(value.detach().cpu() if is_tensor else value)
+    if array.ndim == 2:
+        return array[:, :, None]
+    return array.transpose(1, 2, 0) if is_tensor and array.ndim == 3 else array
+
+
 class _MapLoader:
     """Reads one item at a time: torch's data sets are written for processes and promise nothing to threads."""
 
@@ -137,10 +148,17 @@ class _MapLoader:
         return type(self), (self.source, self.title)  # a lock does not travel to other processes
 
     def __call__(self, item: str) -> Image.Image:
+        return self._made(item, image_from)
+
+    def samples(self, item: str) -> NDArray[Any]:
+        """Return the samples of an item, [h, w, bands], as they are."""
+        return self._made(item, _samples_from)
+
+    def _made(self, item: str, work: Callable[[Any], R]) -> R:
         try:
             with self._turn, strict_decoders():
                 value = self.source[int(item.removeprefix("item-"))]
-                return image_from(value[0] if isinstance(value, (tuple, list)) else value)
+                return work(value[0] if isinstance(value, (tuple, list)) else value)
         except ImageError as error:
             reason = str(error)
         # Foreign code may raise anything; extraction must be able to list the item and go on.

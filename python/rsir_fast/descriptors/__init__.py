@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from rsir_fast.base.renamed import former_names
 from rsir_fast.descriptors.bovw import BagOfVisualWords
 from rsir_fast.descriptors.catalogue import NAMES, load_descriptor, rebuild_descriptor
 from rsir_fast.descriptors.colour import ColourHistogram
-from rsir_fast.descriptors.describe import describe_dataset
 from rsir_fast.descriptors.descriptor import Descriptor
 from rsir_fast.descriptors.hog import OrientedGradients
 from rsir_fast.descriptors.lbp import LocalBinaryPatterns
@@ -19,7 +19,8 @@ __all__ = [
     "LocalBinaryPatterns",
     "MorphologicalTexture",
     "OrientedGradients",
-    "describe_dataset",
     "load_descriptor",
     "rebuild_descriptor",
 ]
+
+__getattr__ = former_names(__name__, {"describe_dataset": "rsir_fast.encode"})

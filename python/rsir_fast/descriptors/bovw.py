@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from rsir_fast.base.meter import Meter
 from rsir_fast.base.progress import OnProgress
 from rsir_fast.datasets import Dataset
 from rsir_fast.descriptors.descriptor import Descriptor, Learnt, grey, require
@@ -17,7 +18,6 @@ from rsir_fast.descriptors.kmeans import kmeans, nearest
 from rsir_fast.descriptors.ordered import in_order
 from rsir_fast.descriptors.sampling import Reservoir
 from rsir_fast.errors import ImageError, NoImageReadError
-from rsir_fast.extraction.fill import Meter
 from rsir_fast.ops import prepare
 
 __all__ = ["BagOfVisualWords"]
@@ -178,7 +178,7 @@ class BagOfVisualWords(Descriptor):
         workers
             Threads that read images. Never changes a bit.
         progress
-            As for `describe_dataset`.
+            As for `rsir_fast.encode`.
 
         Raises
         ------
@@ -233,7 +233,7 @@ class BagOfVisualWords(Descriptor):
             If OpenCV refuses the image.
         """
         if self.learnt is None:
-            raise ValueError(f"{self.name}: expected a vocabulary, got none yet; call fit, or describe_dataset")
+            raise ValueError(f"{self.name}: expected a vocabulary, got none yet; call fit, or rsir_fast.encode")
         if self._prepared is None:
             self._prepared = prepare(self.learnt.arrays["vocabulary"])
         rows = self._sift(image)

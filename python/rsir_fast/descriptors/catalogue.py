@@ -10,10 +10,10 @@ from typing import Any
 from rsir_fast.base.reading import reading
 from rsir_fast.descriptors.bovw import BagOfVisualWords
 from rsir_fast.descriptors.colour import ColourHistogram
-from rsir_fast.descriptors.describe import read_learnt
 from rsir_fast.descriptors.descriptor import Descriptor
 from rsir_fast.descriptors.hog import OrientedGradients
 from rsir_fast.descriptors.lbp import LocalBinaryPatterns
+from rsir_fast.descriptors.learnt import read_learnt
 from rsir_fast.descriptors.morphological import MorphologicalTexture
 from rsir_fast.errors import FeaturesError
 
@@ -67,15 +67,19 @@ def load_descriptor(name: str) -> Descriptor:
     return made
 
 
-def rebuild_descriptor(provenance: dict[str, Any], folder: Path) -> Descriptor:
-    """Return the descriptor that made a folder of features, to describe further images the same way.
+def rebuild_descriptor(
+    kind: str, parameters: dict[str, Any], choices: dict[str, Any], learnt: str | None, file: Path | None
+) -> Descriptor:
+    """Return a descriptor from what is recorded of it, to describe further images the same way.
 
     Parameters
     ----------
-    provenance
-        Of those features.
-    folder
-        Where they are, with what the descriptor learnt.
+    kind, parameters, choices
+        As `Descriptor.provenance` states them.
+    learnt
+        SHA-256 of what it learnt; None if that was nothing.
+    file
+        Where that is: ``descriptor.safetensors`` of a folder of features.
 
     Raises
     ------
@@ -84,27 +88,24 @@ def rebuild_descriptor(provenance: dict[str, Any], folder: Path) -> Descriptor:
     ImportError
         If a package is missing.
     """
-    remedy = "describe the images again with `rsir features --descriptor`"
-    with reading(folder, "features of a descriptor that this version of rsir_fast has", remedy, FeaturesError):
-        stated = provenance["descriptor"]
-        made = _KINDS[stated["kind"]](**stated["parameters"])
-        sha256 = stated["learnt"]["sha256"] if made.learns else None
-        choices = dict(stated["choices"])
+    remedy = "describe the images again with `rsir features --encoder`"
+    with reading(file or Path(kind), "a descriptor that this version of rsir_fast has", remedy, FeaturesError):
+        made = _KINDS[kind](**parameters)
     made.check()
     if made.learns:
-        made.learnt = read_learnt(folder)
-        if made.learnt is None or made.digest() != sha256:
+        made.learnt = None if file is None else read_learnt(file)
+        if made.learnt is None or made.digest() != learnt:
             found = "none" if made.learnt is None else "another"
             raise FeaturesError(
-                f"{folder}: expected what {made.name} learnt (SHA-256 {str(sha256)[:16]}...) beside the features, in "
-                "descriptor.safetensors, found "
-                f"{found}; describe the images again with `rsir features --descriptor {made.name}`"
+                f"{file or made.name}: expected what {made.name} learnt (SHA-256 {str(learnt)[:16]}...), found "
+                f"{found}; name with weights the descriptor.safetensors beside its features, or describe the images "
+                f"again with `rsir features --encoder {made.name}`"
             )
-    ours = made.provenance["descriptor"]
-    changed = [key for key, value in ours["choices"].items() if choices.get(key) != value]
+    ours = made.provenance["descriptor"]["choices"]
+    changed = [key for key, value in ours.items() if choices.get(key) != value]
     if changed:
         raise FeaturesError(
-            f"{folder}: this version of rsir_fast describes otherwise ({', '.join(changed)}); "
-            f"describe the images again with `rsir features --descriptor {made.name}`"
+            f"{file or made.name}: this version of rsir_fast describes otherwise ({', '.join(changed)}); "
+            f"describe the images again with `rsir features --encoder {made.name}`"
         )
     return made

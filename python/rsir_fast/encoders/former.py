@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rsir_fast.encoders.run import EncoderRun
-from rsir_fast.encoders.spec import TURNS, DescriptorSpec, HashModelSpec, NetworkSpec, Spec, parse_spec
+from rsir_fast.encoders.spec import TURNS, DescriptorSpec, HashModelSpec, ModuleSpec, NetworkSpec, Spec, parse_spec
 
 __all__ = ["run_of", "spec_of"]
 
@@ -94,13 +94,10 @@ def _network(made: Mapping[str, Any]) -> dict[str, Any]:
         return {"kind": HashModelSpec.model_fields["kind"].default, **common}
     times = TURNS if turns == "each" else 1
     layers = made.get("layers") or [[made["layer"], made["dim"] // times]]
-    return {
-        "kind": NetworkSpec.model_fields["kind"].default,
-        "name": made["name"],
-        "layers": [{"name": name, "width": width} for name, width in layers],
-        "width": made.get("width", 1.0),
-        **common,
-    }
+    common |= {"name": made["name"], "layers": [{"name": name, "width": width} for name, width in layers]}
+    if made["weights"].get("format") == "module":
+        return {"kind": ModuleSpec.model_fields["kind"].default, **common}
+    return {"kind": NetworkSpec.model_fields["kind"].default, "width": made.get("width", 1.0), **common}
 
 
 def _weights(made: Mapping[str, Any]) -> str:

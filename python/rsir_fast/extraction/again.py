@@ -5,46 +5,80 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import torch
 
-from rsir_fast.backbones import Backbone
-from rsir_fast.datasets import Dataset
+from rsir_fast.descriptors import Descriptor
 from rsir_fast.encoders.differences import run_differences
+from rsir_fast.encoders.encoder import Encoder
 from rsir_fast.encoders.former import run_of
+from rsir_fast.encoders.load import load_encoder
+from rsir_fast.errors import FeaturesError
 from rsir_fast.extraction.devices import usable_device
-from rsir_fast.extraction.extract import extract
+from rsir_fast.extraction.encode import encode
 from rsir_fast.extraction.features import Features
 from rsir_fast.extraction.run import Decoder
 
-__all__ = ["extract_like"]
+__all__ = ["encode_like", "encoder_of"]
 
 
-def extract_like(database: Features, dataset: Dataset, backbone: Backbone, *, device: str | None = None) -> Features:
-    """Compute features of other images exactly as those of a database were computed.
-
-    With its batch size, precision, number of threads, decoder and kind of device an image of the database has the bits
-    of its row there: its distance to itself is exactly 0.
+def encoder_of(database: Features, weights: str | Path | None = None) -> Encoder:
+    """Load the encoder that made features, and no other.
 
     Parameters
     ----------
     database : Features
-        From `rsir_fast.extract`.
-    dataset : Dataset
-    backbone : Backbone
-        That of the database.
+    weights : path or str, optional
+        As for `rsir_fast.load_encoder`.
+
+    Raises
+    ------
+    FeaturesError
+        If the features do not say which encoder made them, or by a model in memory.
+    """
+    if database.spec is not None:
+        return load_encoder(database.spec, weights=weights)
+    made = database.provenance.get("weights")
+    if "hash" in database.provenance and isinstance(made, dict) and not made.get("sha256"):
+        raise FeaturesError(
+            f"the features of {database.name} were made by a model in memory, which cannot be known again; "
+            "make them by a file with `rsir features --encoder model.safetensors`"
+        )
+    raise FeaturesError(
+        f"{database.name}: expected features that say which encoder made them; make them with `rsir features`"
+    )
+
+
+def encode_like(database: Features, dataset: Any, encoder: Any, *, device: str | None = None) -> Features:
+    """Compute features of other images exactly as those of a database were computed.
+
+    With its batch size, number of threads, decoder and kind of device an image of the database has the bits of its row
+    there: its distance to itself is exactly 0.
+
+    Parameters
+    ----------
+    database : Features
+        From `rsir_fast.encode`.
+    dataset : Dataset, or whatever `rsir_fast.encode` takes
+    encoder : Encoder, or whatever `rsir_fast.load_encoder` takes
+        That of the database: `encoder_of`.
     device : str, optional
-        In place of the kind that the database was made on.
+        In place of the kind that the database was made on; none for a descriptor.
 
     Returns
     -------
     Features
-        Its ``notes`` say what could not be as it was, and what follows.
+        Their ``notes`` say what could not be as it was, and what follows.
 
     Notes
     -----
     A single image costs a whole batch.
     """
+    encoder = load_encoder(encoder)
+    if isinstance(encoder.runs, Descriptor):
+        return encode(dataset, encoder, device=device, workers=0)
     made = database.provenance.get("extraction") or {}
     was_cpu = made.get("device", "cpu") == "cpu"
     if device is None:
@@ -52,11 +86,10 @@ def extract_like(database: Features, dataset: Dataset, backbone: Backbone, *, de
     on_cuda = device is None or usable_device(device).type == "cuda"
     decoder: Decoder = "cuda" if "decoder" in made and on_cuda and torch.cuda.is_available() else "cpu"
     with _threads(made.get("cpu_threads")):
-        found = extract(
+        found = encode(
             dataset,
-            backbone,
+            encoder,
             batch_size=int(made.get("batch_size", 1)),
-            precision=made.get("precision", "float32"),
             device=device,
             decoder=decoder,
             workers=0,

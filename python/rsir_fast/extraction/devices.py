@@ -13,7 +13,7 @@ def usable_device(device: str | torch.device | None) -> torch.device:
     Parameters
     ----------
     device
-        As for `rsir_fast.extract`; None: CUDA where there is a device, else the CPU.
+        As for `rsir_fast.encode`; None: CUDA where there is a device, else the CPU.
 
     Raises
     ------

@@ -170,7 +170,9 @@ class Features(Shown):
         Raises
         ------
         FeaturesError
-            If there are several and none is named, or none of that name.
+            If there are several and none is named.
+        ValueError
+            If there are no vectors of that name.
 
         Examples
         --------
@@ -192,9 +194,8 @@ class Features(Shown):
             name = names[0]
         elif name not in columns or columns[name].field.kind != "vector":
             vectors = [key for key, column in columns.items() if column.field.kind == "vector"]
-            raise FeaturesError(
-                f"features of {self.name}: expected one of the fields of vectors, {listed(vectors)}, got {name!r}"
-            )
+            known = f"that the features of {self.name} have, {listed(vectors)}"
+            raise ValueError(f"field: expected one of the vectors {known}, got {name!r}")
         elif len(columns) == 1:
             return self
         place = columns[name].place

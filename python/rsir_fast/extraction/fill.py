@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,17 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsir_fast.base.counts import as_count
-from rsir_fast.base.progress import OnProgress, Progress, Stage, is_stopped
+from rsir_fast.base.meter import Meter
+from rsir_fast.base.progress import OnProgress
 from rsir_fast.base.shared import within
 from rsir_fast.base.text import listed
 from rsir_fast.datasets import Dataset
-from rsir_fast.errors import FeaturesError, NoImageReadError, RsirError
+from rsir_fast.errors import FeaturesError, NoImageReadError
 from rsir_fast.extraction.features import Features, Skipped
 from rsir_fast.extraction.parts import Parts
 from rsir_fast.extraction.stamps import Stamps
 from rsir_fast.extraction.store import FeatureStore
 
-__all__ = ["Meter", "Rows", "at_least", "check_resumable", "fill"]
+__all__ = ["Rows", "at_least", "check_resumable", "fill"]
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def fill(
     shard
         Images a shard.
     out, resume, force, progress
-        As for `rsir_fast.extract`.
+        As for `rsir_fast.encode`.
     timing
         Called at the end for more figures of the run.
     keep
@@ -186,35 +186,6 @@ def _shard(
 def at_least(least: int, value: object, name: str) -> int:
     """Return a count, refused below `least`."""
     return as_count(value, name, least=least, noun="")
-
-
-class Meter:
-    """Counts images and tells the caller."""
-
-    def __init__(self, stage: Stage, total: int, before: int, progress: OnProgress | None) -> None:
-        self.stage, self.total, self.before, self.progress = stage, total, before, progress
-        self.images = self.skipped = 0
-        self.start = time.perf_counter()
-        self.seconds = 0.0
-        self.report(Progress(stage, before, total))
-
-    def add(self, images: int, skipped: int) -> None:
-        """Count some images of this run."""
-        self.images += images
-        self.skipped += skipped
-        self.seconds = time.perf_counter() - self.start
-        done, rate = self.before + self.images, self.images / self.seconds
-        self.report(Progress(self.stage, done, self.total, rate, (self.total - done) / rate, self.skipped))
-
-    def report(self, at: Progress) -> None:
-        """Tell the caller, who may stop the run."""
-        if is_stopped(self.progress, at):
-            raise RsirError(f"extraction stopped after {at.done} of {at.total} images")
-
-    def timing(self) -> dict[str, Any]:
-        """Figures of this run."""
-        rate = self.images / self.seconds if self.seconds else None
-        return {"images": self.images, "seconds": self.seconds, "images_per_s": rate}
 
 
 class _Memory:

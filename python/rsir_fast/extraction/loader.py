@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,7 +20,7 @@ from rsir_fast.extraction.jpeg import DeviceDecoder, EncodedJpeg, read_jpeg
 
 __all__ = ["Batch", "batches", "default_workers", "in_groups"]
 
-Loaded = NDArray[np.uint8] | str
+Loaded = NDArray[Any] | str
 """A resized image, or why there is none."""
 
 MAX_WORKERS = 32
@@ -34,7 +35,8 @@ class Batch:
     Attributes
     ----------
     images
-        Uint8 [m, 3, H, W], the readable ones in order; in host memory, or on the device that decoded some of them.
+        Uint8 [m, bands, H, W] (float32 of samples of more bits), the readable ones in order; in host memory, or on the
+        device that decoded some of them.
     count
         Images asked for, readable or not.
     skipped
@@ -94,8 +96,10 @@ def batches(
         If the machine failed: an image is never left out for that.
     """
 
-    def load(number: int) -> NDArray[np.uint8]:
-        return dataset.made_of(number, preprocessing.prepare)
+    def load(number: int) -> NDArray[Any]:
+        if preprocessing.is_picture:
+            return dataset.made_of(number, preprocessing.prepare)
+        return dataset.made_of_samples(number, preprocessing.prepare)
 
     def encoded(number: int) -> EncodedJpeg | None:
         return read_jpeg(dataset.root / dataset.items[number]) if dataset.root is not None and plain else None
@@ -103,15 +107,17 @@ def batches(
     plain = dataset.reader == Reader()  # bands and scale are chosen on the CPU
     groups = [numbers[first : first + batch_size] for first in range(0, len(numbers), batch_size)]
     device = None if decoder is None else (decoder, encoded)
-    return in_groups(load, groups, preprocessing.input_size, workers, pin_memory=pin_memory, device=device)
+    dtype = torch.uint8 if preprocessing.dtype == "uint8" else torch.float32
+    return in_groups(load, groups, preprocessing.shape, workers, dtype=dtype, pin_memory=pin_memory, device=device)
 
 
 def in_groups(
-    load: Callable[[int], NDArray[np.uint8]],
+    load: Callable[[int], NDArray[Any]],
     groups: Iterable[Sequence[int]],
-    size: int,
+    shape: tuple[int, int, int],
     workers: int,
     *,
+    dtype: torch.dtype = torch.uint8,
     pin_memory: bool = False,
     device: tuple[DeviceDecoder, Callable[[int], EncodedJpeg | None]] | None = None,
 ) -> Generator[Batch, None, None]:
@@ -120,11 +126,11 @@ def in_groups(
     Parameters
     ----------
     load
-        Image number to uint8 [3, size, size]; called by several threads at once.
+        Image number to an image of this shape and dtype; called by several threads at once.
     groups
         Image numbers of each batch; a group may be empty.
-    size
-        Height and width of the images.
+    shape, dtype
+        Of an image: bands, height, width.
     workers, pin_memory
         As for `batches`.
     device
@@ -160,7 +166,7 @@ def in_groups(
         on_device = sum(isinstance(image, torch.Tensor) for image in images)
         if decoder is not None and on_device:
             return Batch(decoder.stack(images), len(asked), skipped, on_device)
-        stacked = torch.empty((len(images), 3, size, size), dtype=torch.uint8, pin_memory=pin_memory)
+        stacked = torch.empty((len(images), *shape), dtype=dtype, pin_memory=pin_memory)
         if images:
             np.stack(images, out=stacked.numpy())
         return Batch(stacked, len(asked), skipped)

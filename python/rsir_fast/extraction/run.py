@@ -40,6 +40,8 @@ def device_decoder(decoder: Decoder, backbone: Backbone, device: torch.device) -
         return None
     if device.type != "cuda":
         raise ValueError(f"decoder: 'cuda' expects to go with a CUDA device, got device {device}; use decoder='cpu'")
+    if not backbone.preprocessing.is_picture:
+        raise ValueError(f"decoder: 'cuda' expects a network of pictures, got {backbone.name}; use decoder='cpu'")
     return DeviceDecoder(backbone.preprocessing, device)
 
 

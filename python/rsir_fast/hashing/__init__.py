@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from rsir_fast.base.renamed import former_names
+from rsir_fast.encoders.hash_model import HashModel
+from rsir_fast.encoders.hash_network import DHCNN, HashHead, HashOutput
+from rsir_fast.hashing.coded import made_by_model
 from rsir_fast.hashing.loss import HashLoss, LossTerms
-from rsir_fast.hashing.model import HashModel, made_by_model
-from rsir_fast.hashing.network import DHCNN, HashHead, HashOutput
 from rsir_fast.hashing.recipe import RECIPES, Recipe
 from rsir_fast.hashing.search import CodeMatches, search_codes
 from rsir_fast.hashing.train import train_dhcnn

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 
 from rsir_fast.datasets import Reader
+from rsir_fast.encoders.hash_model import HashModel
 from rsir_fast.extraction import Features
 from rsir_fast.hashing.inputs import check_network
-from rsir_fast.hashing.model import HashModel
 
 __all__ = ["encode_features"]
 
@@ -30,7 +30,7 @@ def encode_features(model: HashModel, features: Features) -> Features:
     Returns
     -------
     Features
-        As of `rsir_fast.extract` with ``model.as_backbone()``, to float32 rounding: a row is u, then the labels'
+        As of `rsir_fast.encode` with the model, to float32 rounding: a row is u, then the labels'
         probabilities.
 
     Raises
@@ -46,7 +46,7 @@ def encode_features(model: HashModel, features: Features) -> Features:
     """
     head, features = model.network.head, features.field()
     if not model.training["freeze_backbone"]:
-        raise ValueError("model: expected one with a frozen backbone, got one that trained it; use rsir_fast.extract")
+        raise ValueError("model: expected one with a frozen backbone, got one that trained it; use rsir_fast.encode")
     check_network(features, model.network.backbone, Reader.of(model.training))
     if features.dim != len(head.mean):
         raise ValueError(f"features: expected rows of {len(head.mean)} values, got {features.dim}")

@@ -47,7 +47,7 @@ def check_network(features: Features, backbone: Backbone, reader: Reader) -> Non
     found = differences(features.spec, wanted, ignoring=ignored)
     if found:
         turns = found.get("turns", "").endswith("each")
-        each = "; make them by `rsir features --each-turn` (all_turns)" if turns else ""
+        each = "; make them by `rsir features --encoder NAME,turns=each`" if turns else ""
         raise FeaturesError(
             f"features of {features.name}: expected those of the network that is trained, {wanted.title}, found others "
             f"({told(found)}){each}"
@@ -113,16 +113,16 @@ def load_images(
     MachineError
         If the machine failed to read one.
     """
-    size, labels = preprocessing.input_size, train.require_labels()
-    shape = (len(train), 3, size, size)
-    images: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
-    size_in_bytes = int(np.prod(shape, dtype=np.int64))
+    labels, dtype = train.require_labels(), preprocessing.prepared_dtype
+    shape = (len(train), *preprocessing.shape)
+    images: np.ndarray[tuple[int, ...], np.dtype[Any]]
+    size_in_bytes = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
     if size_in_bytes > MAX_IN_MEMORY:
         with tempfile.TemporaryFile(prefix="rsir-images-") as file:
             os.posix_fallocate(file.fileno(), 0, size_in_bytes)  # a full disk is an error now, not a crash later
-            images = np.memmap(file, np.uint8, "w+", shape=shape)
+            images = np.memmap(file, dtype, "w+", shape=shape)
     else:
-        images = np.empty(shape, np.uint8)
+        images = np.empty(shape, dtype)
     kept: list[int] = []
     stamps = Stamps(train)
     skipped: list[Skipped] = []

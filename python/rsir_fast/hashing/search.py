@@ -12,7 +12,7 @@ from rsir_fast.base.shown import Shown, counted
 from rsir_fast.encoders.differences import differences, told
 from rsir_fast.errors import FeaturesError
 from rsir_fast.extraction import Features
-from rsir_fast.hashing.model import made_by_model
+from rsir_fast.hashing.coded import made_by_model
 from rsir_fast.ops import euclidean_topk, hamming_topk, pack_codes
 
 __all__ = ["CodeMatches", "check_depth", "search_codes"]
@@ -71,7 +71,7 @@ def search_codes(
     Parameters
     ----------
     database, queries : Features, matrix of shape [n, bits + K] and [q, bits + K], float32
-        Extracted by ``HashModel.as_backbone()`` of one model: a row is u, whose signs are the code, then the
+        Made by one model (`rsir_fast.encode`): a row is u, whose signs are the code, then the
         probabilities of the K classes.
     k : int
         Items a query, at least 0.

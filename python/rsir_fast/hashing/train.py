@@ -14,13 +14,14 @@ from rsir_fast.backbones import Backbone, all_turns
 from rsir_fast.base.progress import OnProgress
 from rsir_fast.base.renamed import former_arguments
 from rsir_fast.datasets import Dataset, Split, open_dataset, stratified_split
+from rsir_fast.encoders.hash_model import HashModel
+from rsir_fast.encoders.hash_network import DHCNN, HashHead
+from rsir_fast.encoders.load import load_encoder
 from rsir_fast.errors import TrainingError
-from rsir_fast.extraction import Features, extract
+from rsir_fast.extraction import Features, encode
 from rsir_fast.extraction.devices import usable_device
 from rsir_fast.extraction.stamps import fingerprint
 from rsir_fast.hashing.inputs import Inputs, load_images, network_of, of_training_images
-from rsir_fast.hashing.model import HashModel
-from rsir_fast.hashing.network import DHCNN, HashHead
 from rsir_fast.hashing.recipe import Recipe, as_recipe
 from rsir_fast.hashing.training import Trainer
 from rsir_fast.training import (
@@ -37,10 +38,10 @@ __all__ = ["train_dhcnn"]
 MODEL = "model.safetensors"
 
 
-@former_arguments(extraction_progress="progress")
+@former_arguments(extraction_progress="progress", backbone="encoder")
 def train_dhcnn(
     dataset: Any,
-    backbone: Backbone,
+    encoder: Any,
     *,
     bits: int = 64,
     recipe: str | Recipe = "modern",
@@ -63,8 +64,8 @@ def train_dhcnn(
     ----------
     dataset : Dataset, path, ImageFolder or torch map-style data set
         With classes, whatever `rsir_fast.datasets.open_dataset` takes.
-    backbone : Backbone
-        From `rsir_fast.load_backbone`. The paper's is VGG-F up to fc7; another layer or network is an adaptation, and
+    encoder : Encoder, or whatever `rsir_fast.load_encoder` takes
+        A network. The paper's is VGG-F up to fc7; another layer or network is an adaptation, and
         recorded as what it is. Trained in place unless frozen.
     bits : int
         Hash length, 8 to 1024.
@@ -78,10 +79,9 @@ def train_dhcnn(
     split : Split, optional
         Only its training part is looked at. Default: 80 % of every class, drawn with `seed`.
     features : Features, optional
-        Those of `backbone` as it is given, of all training images at least, computed before; of
-        ``rsir_fast.backbones.all_turns(backbone)`` where it stays frozen and the recipe augments (`rsir features
-        --each-turn`). Extracted with the default settings they give the same model, bit for bit. Default: computed
-        here, where they are needed.
+        Those of the encoder as it is given, of all training images at least, computed before; of
+        ``load_encoder("NAME:LAYER,turns=each")`` where it stays frozen and the recipe augments. Made with the default
+        settings they give the same model, bit for bit. Default: computed here, where they are needed.
     seed : int
         Of the split, the new weights, the order and the augmentation.
     out : path, optional
@@ -130,9 +130,10 @@ def train_dhcnn(
     takes its share of every batch; only the first computes features, reads a checkpoint and writes.
     """
     chosen = as_recipe(recipe, epochs, frozen=freeze_backbone)
+    backbone = load_encoder(encoder).backbone
     if {"turns", "averaged"} & backbone.provenance.keys():
         raise ValueError(
-            f"backbone: expected {backbone.name} itself, got one of features over several turns or sizes; the recipe's "
+            f"encoder: expected {backbone.name} itself, got one of features over several turns or sizes; the recipe's "
             "augment lets the network see every turn"
         )
     target = usable_device(device)
@@ -211,7 +212,7 @@ def _check_classes(name: str, labels: Tensor) -> None:
 def _extracted(train: Dataset, backbone: Backbone, out: Path | None, run: dict[str, Any]) -> Features:
     """Compute the features of the training images, kept in OUT/features where they can be known again."""
     store = None if out is None or train.root is None else out / "features"
-    return extract(train, backbone, out=store, resume=store is not None, **run)
+    return encode(train, backbone, out=store, resume=store is not None, **run)
 
 
 def _train_head(

@@ -11,9 +11,9 @@ from torch.nn.parallel import DistributedDataParallel
 
 from rsir_fast.backbones import TURNS, turned
 from rsir_fast.base.progress import OnProgress, Progress, Stage, is_stopped
+from rsir_fast.encoders.hash_network import HashOutput
 from rsir_fast.errors import TrainingError
 from rsir_fast.hashing.loss import LossTerms
-from rsir_fast.hashing.network import HashOutput
 from rsir_fast.hashing.recipe import Recipe
 from rsir_fast.training import Precision, own_rank
 

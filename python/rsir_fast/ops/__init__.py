@@ -9,6 +9,7 @@ from rsir_fast.ops.pack_codes import pack_codes
 from rsir_fast.ops.prepare import prepare
 from rsir_fast.ops.rank_database import RankedBlock, rank_database
 from rsir_fast.ops.relevant_ranks import RelevantRanks, relevant_ranks
+from rsir_fast.ops.sidecar import Sidecar
 
 __all__ = [
     "Database",
@@ -16,6 +17,7 @@ __all__ = [
     "RankedBlock",
     "RelevantRanks",
     "SearchPlan",
+    "Sidecar",
     "euclidean_topk",
     "gaussian_normalize",
     "gaussian_statistics",

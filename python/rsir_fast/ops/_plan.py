@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["METHODS", "Method", "SearchPlan", "check_method", "choose_pass", "is_tiny", "read_rows"]
+__all__ = ["METHODS", "Method", "SearchPlan", "check_method", "choose_pass", "is_tiny"]
 
 Method = Literal["auto", "certified", "dense"]
 METHODS: tuple[Method, ...] = ("auto", "certified", "dense")
@@ -58,12 +58,12 @@ WILD_SHARE = 16
 MIN_PLAIN_QUERIES = 6
 """Quantising a database costs about as much as so many dense queries."""
 
-
-FEW_ROWS = 256
-"""Where no more than n / FEW_ROWS rows are allowed, they are decided before the codes of the others are passed over."""
-
 PANEL = 16
-"""Rows whose codes are read together."""
+"""Rows whose codes are read together, if one of them is allowed."""
+
+DECIDE_COST = {"int8": 12, "int16": 7}
+"""To decide an allowed row costs about as much as to read the codes of so many: measured for 1 to 512 queries of
+128 and 512 columns; of rows allowed by chance it is reached at 4 and 12 %."""
 
 
 def check_method(method: str) -> None:
@@ -81,11 +81,6 @@ def is_tiny(q: int, n: int, d: int, method: Literal["certified", "dense"]) -> bo
     return q * n * d < TINY[method]
 
 
-def read_rows(n: int, allowed: int, method: Literal["certified", "dense"]) -> int:
-    """Return how many of n rows a pass may have to read where so many are allowed."""
-    return allowed if method == "dense" else min(n, PANEL * allowed)
-
-
 def choose_pass(
     q: int,
     n: int,
@@ -93,6 +88,8 @@ def choose_pass(
     k: int,
     *,
     allowed: int,
+    passed: int,
+    precision: Literal["int8", "int16"] | None = None,
     prepared: bool,
     max_width: int,
     wild: int = 0,
@@ -100,7 +97,14 @@ def choose_pass(
 ) -> tuple[Literal["certified", "dense"], str]:
     """Return the pass for q queries, n rows of width d (some of them wild) and k neighbours, and the reason.
 
-    Only `allowed` rows can be answers: all n, or fewer.
+    Parameters
+    ----------
+    allowed
+        Rows that can be answers: all n, or fewer.
+    passed
+        Rows whose codes a certified search of these reads: all n, or fewer.
+    precision
+        Of the codes, where they are there.
 
     Raises
     ------
@@ -120,12 +124,12 @@ def choose_pass(
         return "certified", "asked for"
     if impossible:
         return "dense", impossible
-    if n < MIN_CERTIFIED_ROWS:
-        return "dense", f"n = {n} is below {MIN_CERTIFIED_ROWS}: little to exclude"
+    if allowed < MIN_CERTIFIED_ROWS:
+        return "dense", f"{few} {'are' if allowed < n else 'is'} below {MIN_CERTIFIED_ROWS}: little to exclude"
     if DENSE_DEPTH * k > allowed:
         return "dense", f"k = {k} is more than 1/{DENSE_DEPTH} of {few}: little to exclude"
-    if FEW_ROWS * allowed <= n:
-        return "dense", f"{few} are at most 1/{FEW_ROWS} of n = {n}: sooner decided than looked for among the others"
+    if DECIDE_COST[precision or "int8"] * allowed <= passed:
+        return "dense", f"{few} lie among {passed} whose codes would be read: sooner decided than looked for"
     if WILD_SHARE * wild > allowed:
         return "dense", f"{wild} of {n} rows have elements that no bound covers (not finite, or beyond 2^40)"
     if not prepared and q * allowed < MIN_PLAIN_QUERIES * n:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rsir_fast.base.compiled import cpu
 from rsir_fast.base.numbers import as_integers, as_numbers
 
-__all__ = ["Bitmap", "as_bitmap", "check_length", "count_allowed"]
+__all__ = ["Bitmap", "as_bitmap", "check_length", "count_allowed", "count_panels"]
 
 Bitmap = NDArray[np.uint8]
 """Shape [ceil(n / 8)], contiguous: bit i, least significant bit of a byte first, is row i; bits from n on are ignored.
@@ -63,6 +63,11 @@ def check_length(array: Any, boolean: bool, n: int) -> None:
 def count_allowed(bitmap: Bitmap | None, n: int) -> int:
     """Return how many of n rows a bitmap allows."""
     return n if bitmap is None else int(cpu().count_allowed(bitmap, 0, n))
+
+
+def count_panels(bitmap: Bitmap, n: int) -> int:
+    """Return how many groups of 16 rows, whose codes a certified search reads together, have an allowed one."""
+    return int(cpu().count_allowed_panels(bitmap, 0, n))
 
 
 def _ids(array: NDArray[np.generic], n: int) -> NDArray[np.int64]:

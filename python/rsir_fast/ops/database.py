@@ -12,6 +12,7 @@ from rsir_fast.ops._plan import Method, SearchPlan, check_method
 from rsir_fast.ops._relevant import RelevantRanks, ranked
 from rsir_fast.ops._tracing import operators_if_traced
 from rsir_fast.ops.engines.search import answer
+from rsir_fast.ops.sidecar import Sidecar
 
 __all__ = ["Database", "Metric", "unwrapped"]
 
@@ -66,6 +67,12 @@ class Database:
     def nbytes(self) -> int:
         """Bytes held, on all devices together."""
         return int(self.held.nbytes)
+
+    @property
+    def sidecar(self) -> Sidecar | None:
+        """The integer copy, to be kept in a file; None where there is none in host memory."""
+        compiled = getattr(self.held, "sidecar", None)
+        return None if compiled is None else Sidecar(compiled)
 
     @property
     def instead_of_array(self) -> str:

@@ -50,7 +50,7 @@ def euclidean_topk(
         The rows that can be answers, for all queries: a bitmap (uint8, shape [ceil(n / 8)], row i is bit i, least
         significant bit of a byte first), booleans, shape [n], or ids (integers of another type, in any order).
         Default: all rows. The answer is that of a search of these rows alone, with their ids in the whole database.
-        On a CUDA device: not yet.
+        On a CUDA device it is read there: a bitmap or booleans that lie there stay, and nothing waits.
     nan : {"last", "raise"}
         NaN distances rank after +inf; or vectors with a NaN or an infinity, from which they come, are refused.
     method : {"auto", "certified", "dense"}
@@ -85,8 +85,8 @@ def euclidean_topk(
     ``"certified"``: an integer copy of the database gives every distance with a proven error bound; only rows that the
     bound cannot exclude are decided by the canonical distance. A query with too many candidates is left to the dense
     pass. ``"dense"`` computes the canonical distance of every pair. With `where` every bound comes from allowed rows
-    only, and of the integer copy only groups of 16 rows with an allowed one are read; where no more than n / 256 or 8 k
-    rows are allowed, the distances of these are computed at once.
+    only, and of the integer copy only groups of 16 rows with an allowed one are read; where few rows are allowed (some
+    4 % of a large database, 12 % with int16 codes, or 8 k), the distances of these are computed at once.
 
     O(q n d) time. Memory beside inputs and outputs, never of size q n: at most 16 MiB of candidates (or those of eight
     queries) and some 5 MiB of widened rows (or ten rows) a thread; certified, also 9 d bytes for each of up to 256

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from rsir_fast.ops._engine import engine_for
 from rsir_fast.ops.database import Database, Metric
 from rsir_fast.ops.engines import host, sharded
+from rsir_fast.ops.sidecar import Sidecar
 
 __all__ = ["prepare"]
 
@@ -19,6 +20,7 @@ def prepare(
     bits: int | None = None,
     copy: bool = True,
     precision: Literal["auto", "int8", "int16"] = "auto",
+    sidecar: Sidecar | None = None,
     devices: Any = None,
     memory: int | None = None,
     threads: int | None = None,
@@ -47,6 +49,8 @@ def prepare(
         Codes of the integer copy. ``"int8"``: half the memory and the work. ``"int16"``: next to nothing left to
         decide; sooner done for wide vectors without structure. ``"auto"``: the cheaper of the two for searches of about
         100 neighbours, judged by a sample. It never changes an answer.
+    sidecar : Sidecar, optional
+        The integer copy of this matrix in host memory, made before: `Sidecar.from_buffer`. It is not made again.
     devices : sequence of torch.device, str or int, or "all", optional
         CUDA devices that share the search: each is given consecutive rows, nearly equally many, and searches them on
         its current stream; the answers are merged by (distance, id). A device may be named more than once.
@@ -131,16 +135,24 @@ def prepare(
                 f"normalize, precision: expected 'none' and 'auto' with metric='hamming', got {normalize!r} and "
                 f"{precision!r}; leave them out"
             )
+        if sidecar is not None:
+            raise _no_sidecar("codes")
         return Database(_codes(database, bits, devices, memory, threads, isa), metric)
     if metric != "euclidean":
         raise ValueError(f"metric: expected 'euclidean' or 'hamming', got {metric!r}")
     if bits is not None:
         raise ValueError("bits: expected None with metric='euclidean'; it is the length of a Hamming code")
     if devices is not None:
+        if sidecar is not None:
+            raise _no_sidecar("vectors on CUDA devices")
         return Database(sharded.prepare(database, normalize, precision, copy, devices, memory), metric)
     _check_resident(memory)
     engine = engine_for(database)
-    return Database(engine.prepare(database, normalize, precision, copy, threads=threads, isa=isa), metric)
+    if sidecar is None:
+        return Database(engine.prepare(database, normalize, precision, copy, threads=threads, isa=isa), metric)
+    if engine is not host:
+        raise _no_sidecar("vectors on a CUDA device")
+    return Database(host.prepare(database, normalize, precision, copy, sidecar, threads=threads, isa=isa), metric)
 
 
 def _codes(codes: Any, bits: int | None, devices: Any, memory: int | None, threads: int | None, isa: str | None) -> Any:
@@ -148,6 +160,10 @@ def _codes(codes: Any, bits: int | None, devices: Any, memory: int | None, threa
         return sharded.prepare_codes(codes, bits, devices, memory)
     _check_resident(memory)
     return host.prepare_codes(codes, bits, threads=threads, isa=isa)
+
+
+def _no_sidecar(what: str) -> ValueError:
+    return ValueError(f"sidecar: expected None for {what}, which have none in host memory; leave it out")
 
 
 def _check_resident(memory: object) -> None:

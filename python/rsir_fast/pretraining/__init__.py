@@ -1,4 +1,4 @@
-"""Pre-training: step 1 of Ge et al. 2018, from class folders to weights that `rsir_fast.load_backbone` reads."""
+"""Pre-training: step 1 of Ge et al. 2018, from class folders to weights that `rsir_fast.load_encoder` reads."""
 
 from __future__ import annotations
 

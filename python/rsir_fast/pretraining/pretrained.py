@@ -55,7 +55,7 @@ class Pretrained(Shown):
     def save(self, path: str | Path) -> None:
         """Write the weights as safetensors, in one step; an existing file is replaced.
 
-        `rsir_fast.load_backbone` reads it: ``load_backbone("cnn-alex", "fc7", path)``.
+        `rsir_fast.load_encoder` reads it: ``load_encoder("cnn-alex:fc7", weights=path)``.
 
         Parameters
         ----------

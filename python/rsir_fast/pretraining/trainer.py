@@ -139,7 +139,9 @@ class PretrainingTrainer:
 
         groups = [part[self.rank :: self.processes].tolist() for batch in batches for part in self._parts(batch)]
         load = cutter(self.images.train, self.size, self.recipe.short_side, crop)
-        loaded = self._timed(in_groups(load, groups, self.size, self.workers, pin_memory=self.device.type == "cuda"))
+        loaded = self._timed(
+            in_groups(load, groups, (3, self.size, self.size), self.workers, pin_memory=self.device.type == "cuda")
+        )
         self.network.train()
         sums, start, seen = torch.zeros(3, dtype=torch.float64), time.perf_counter(), 0
         self._waited = 0.0
@@ -207,7 +209,7 @@ class PretrainingTrainer:
         load = cutter(held, self.size, self.recipe.short_side)
         sums = torch.zeros(4, dtype=torch.float64)
         self.network.eval()
-        for group, batch in zip(groups, in_groups(load, groups, self.size, self.workers), strict=True):
+        for group, batch in zip(groups, in_groups(load, groups, (3, self.size, self.size), self.workers), strict=True):
             kept = self._note("validation", group, batch)
             labels = self._labels(held, [group[place] for place in kept])
             with torch.inference_mode():

@@ -39,7 +39,7 @@ def evaluate_dhcnn2021(features: Features, *, examples: int = 15, threads: int |
     Parameters
     ----------
     features : Features
-        With classes, extracted by ``HashModel.as_backbone()`` from the images of the model's split.
+        With classes, made by `rsir_fast.encode` with the model from the images of the model's split.
     examples : int
         Results to show for each example query; 0 for no examples.
     threads : int, optional

@@ -72,7 +72,7 @@ def evaluate_ge2018(
     Parameters
     ----------
     features : Features
-        With classes, from `rsir_fast.extract` or `Features.load`.
+        With classes, from `rsir_fast.encode` or `Features.load`.
     normalize : {"row", "feature", "none"}
         Over the elements of each vector (the paper, equation 2), over the database for each feature, or not at all.
         Default: "row"; "none" where there are steps, which otherwise come after it.

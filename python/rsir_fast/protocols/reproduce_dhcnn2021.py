@@ -14,16 +14,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rsir_fast.backbones import Backbone, all_turns
+from rsir_fast.backbones import all_turns
 from rsir_fast.base.progress import OnProgress
 from rsir_fast.base.renamed import former_arguments
 from rsir_fast.datasets import Dataset, Split, open_dataset, stratified_split
+from rsir_fast.encoders.hash_network import MAX_BITS, MIN_BITS
+from rsir_fast.encoders.load import load_encoder
 from rsir_fast.errors import DatasetError
-from rsir_fast.extraction import Features, extract
+from rsir_fast.extraction import Features, encode
 from rsir_fast.hashing import RECIPES, Recipe, train_dhcnn
 from rsir_fast.hashing.baselines import LinearHash, TooManyBitsError, iterative_quantization, random_projection
 from rsir_fast.hashing.encode import encode_features
-from rsir_fast.hashing.network import MAX_BITS, MIN_BITS
 from rsir_fast.hashing.recipe import as_recipe
 from rsir_fast.hashing.train import MODEL
 from rsir_fast.metrics import RetrievalAccumulator, mean_over_queries
@@ -68,7 +69,7 @@ class Run:
 @former_arguments(extraction_progress="progress", training_progress="progress")
 def reproduce_dhcnn2021(
     dataset: Any,
-    load: Callable[[], Backbone],
+    load: Callable[[], Any],
     *,
     out: str | Path,
     lengths: Sequence[int] = (16, 32, 64),
@@ -111,12 +112,12 @@ def reproduce_dhcnn2021(
         DHCNN twice: with the loss weighted as in the authors' MATLAB release, and as in their PyTorch release, each
         with its release's beta.
     device, workers
-        As in `rsir_fast.extract`.
+        As in `rsir_fast.encode`.
     threads : int, optional
         Of the search. Never changes a figure.
     progress : callable, optional
         Called with a `rsir_fast.Progress` of the stage ``"run"`` before each run, and within it as by
-        `rsir_fast.extract` and `rsir_fast.train_dhcnn`; returning False stops.
+        `rsir_fast.encode` and `rsir_fast.train_dhcnn`; returning False stops.
 
     Returns
     -------
@@ -130,7 +131,7 @@ def reproduce_dhcnn2021(
     Raises
     ------
     DatasetError, FeaturesError, TrainingError
-        As of `rsir_fast.extract` and `rsir_fast.train_dhcnn`; also if `out` holds a run with other settings.
+        As of `rsir_fast.encode` and `rsir_fast.train_dhcnn`; also if `out` holds a run with other settings.
     ValueError
         If a setting is out of range.
 
@@ -144,9 +145,9 @@ def reproduce_dhcnn2021(
     data = open_dataset(dataset)
     check_classes(data.name, data.labels)
     splits = {seed: _split(data, train, seed) for seed in seeds}
-    backbone = load()
+    backbone = load_encoder(load()).backbone
     turning = freeze_backbone and any(variant.augment for variant in variants.values())
-    seen = extract(
+    seen = encode(
         data,
         all_turns(backbone) if turning else backbone,
         out=folder / "features",
@@ -188,7 +189,7 @@ def reproduce_dhcnn2021(
             encoded = encode_features(model, features)
         else:
             whole = model.as_backbone(place / MODEL)
-            encoded = extract(
+            encoded = encode(
                 data, whole, out=place / "features", resume=True, device=device, workers=workers, progress=progress
             )
         result = evaluate_dhcnn2021(encoded, examples=0, threads=threads).result

@@ -82,7 +82,7 @@ def reproduce_ge2018(
         Folder for features and results of single runs. The same call again goes on where it was interrupted, and takes
         what is finished as it is, times included.
     weights : path, optional
-        Folder searched for weight files before the usual places (`rsir_fast.load_backbone`).
+        Folder searched for weight files before the usual places (`rsir_fast.backbones.load_backbone`).
     backbones : sequence of str
         Networks beside the paper's: ``NAME`` or ``NAME:LAYER``.
     descriptors : sequence of str
@@ -96,12 +96,12 @@ def reproduce_ge2018(
     download : bool
         Fetch weight files that are not here.
     batch_size, precision, device, workers
-        As in `rsir_fast.extract`.
+        As in `rsir_fast.encode`.
     threads : int, optional
         Of the search. Never changes a figure, but times.
     progress : callable, optional
         Called with a `rsir_fast.Progress` of the stage ``"run"`` before each pass over the images of a data set, and
-        within it as by `rsir_fast.extract`; returning False stops.
+        within it as by `rsir_fast.encode`; returning False stops.
 
     Returns
     -------
@@ -121,7 +121,7 @@ def reproduce_ge2018(
     Raises
     ------
     DatasetError, FeaturesError
-        As of `rsir_fast.extract`; also for a data set without two classes. What keeps a single row from being done
+        As of `rsir_fast.encode`; also for a data set without two classes. What keeps a single row from being done
         stands in the row.
     ValueError
         If a setting is out of range, or no row is called `reference`.

@@ -14,9 +14,10 @@ from rsir_fast.backbones.weights import Located, local_weights, locate_weights, 
 from rsir_fast.base.progress import OnProgress
 from rsir_fast.base.shared import without_folders
 from rsir_fast.datasets import Dataset
-from rsir_fast.descriptors import describe_dataset, load_descriptor
+from rsir_fast.descriptors import load_descriptor
+from rsir_fast.encoders.encoder import Encoder
 from rsir_fast.errors import DatasetError, NoImageReadError, WeightFileError
-from rsir_fast.extraction import Features, extract
+from rsir_fast.extraction import Features, encode
 from rsir_fast.extraction.stamps import fingerprint
 from rsir_fast.protocols.methods import Source
 from rsir_fast.protocols.runs import slug
@@ -63,9 +64,9 @@ class Maker:
     download : bool
         Fetch weight files that are nowhere here.
     batch_size, precision, device, workers
-        As in `rsir_fast.extract`.
+        As in `rsir_fast.encode`.
     progress : callable, optional
-        As in `rsir_fast.extract`.
+        As in `rsir_fast.encode`.
     """
 
     weights: Path | None = None
@@ -87,9 +88,7 @@ class Maker:
         try:
             descriptor = load_descriptor(source.maker)
             place = _place(out, data, source.maker, descriptor.parameters, descriptor.choices)
-            found = describe_dataset(
-                data, descriptor, out=place, resume=True, workers=self.workers, progress=self.progress
-            )
+            found = encode(data, descriptor, out=place, resume=True, workers=self.workers, progress=self.progress)
         except (ImportError, DatasetError) as error:
             return Made(missing={"": str(error)})
         return Made(found)
@@ -101,12 +100,13 @@ class Maker:
         layers = [layer for layer in source.layers if layer not in missing]
         assert not (source.turns and len(layers) > 1)
         whole = every_layer(backbone) if len(layers) > 1 else averaged(backbone, turns=source.turns)
-        run: dict[str, Any] = {"batch_size": self.batch_size, "precision": self.precision, "device": self.device}
+        run: dict[str, Any] = {"batch_size": self.batch_size, "device": self.device}
         weights = backbone.provenance["weights"]
         assert isinstance(weights, dict)
         name = " ".join([source.maker, *layers, *(["turns"] if source.turns else [])])
         place = _place(out, data, name, weights["sha256"], self.batch_size, self.precision, str(self.device))
-        found = extract(data, whole, out=place, resume=True, workers=self.workers, progress=self.progress, **run)
+        made = Encoder(whole, self.precision)
+        found = encode(data, made, out=place, resume=True, workers=self.workers, progress=self.progress, **run)
         return Made(found, missing, remark)
 
     def _load(self, source: Source) -> tuple[Backbone | None, dict[str, str], str]:

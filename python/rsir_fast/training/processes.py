@@ -41,7 +41,7 @@ def joined_processes(device: str | torch.device | None = None) -> Iterator[tuple
     Parameters
     ----------
     device : optional
-        As in `rsir_fast.extract`; ``"cuda"``, or none where there is CUDA, becomes the process's own device.
+        As in `rsir_fast.encode`; ``"cuda"``, or none where there is CUDA, becomes the process's own device.
 
     Yields
     ------

@@ -13,8 +13,8 @@ from rsir_fast.base.compiled import choose_isa, cpu
 from rsir_fast.base.cores import choose_threads
 from rsir_fast.ops._arrays import FloatRows, as_rows
 from rsir_fast.ops._outputs import host_views, new_answer
-from rsir_fast.ops._plan import Method, SearchPlan, choose_pass, is_tiny, read_rows
-from rsir_fast.ops._where import Bitmap, as_bitmap, count_allowed
+from rsir_fast.ops._plan import PANEL, Method, SearchPlan, choose_pass, is_tiny
+from rsir_fast.ops._where import Bitmap, as_bitmap, count_allowed, count_panels
 from rsir_fast.ops.engines.host_normalize import normalized_rows
 from rsir_fast.ops.engines.host_ranks import ranks_of_labels
 from rsir_fast.ops.engines.search import (
@@ -27,6 +27,7 @@ from rsir_fast.ops.engines.search import (
     check_width,
     chosen,
 )
+from rsir_fast.ops.sidecar import Sidecar, check_fits
 
 __all__ = ["MAX_WIDTH", "HostEuclidean", "HostMatrix", "euclidean", "prepare"]
 
@@ -124,6 +125,7 @@ class HostEuclidean(Sides[FloatRows, FloatRows]):
         n, bitmap = len(self.database), as_bitmap(where, len(self.database))
         self._allowed = count_allowed(bitmap, n)
         self.where: Bitmap | None = None if self._allowed == n else bitmap
+        self._passed = n if self.where is None else min(n, PANEL * count_panels(self.where, n))
         self.method = method
         self.threads = threads
         self.isa = isa
@@ -143,22 +145,33 @@ class HostEuclidean(Sides[FloatRows, FloatRows]):
         """Search for some consecutive queries."""
         queries, items, isa = self.queries if rows is ALL else self.queries[rows], self.database, self.isa
         q, d = queries.array.shape
-        n, allowed, prepared = len(items), self._allowed, self.prepared is not None
+        n, allowed, passed = len(items), self._allowed, self._passed
+        prepared = self.prepared is not None
         sidecar = None if self.prepared is None else self.prepared.sidecar
 
-        def chosen_pass(wild: int) -> tuple[Literal["certified", "dense"], str]:
+        def chosen_pass(sidecar: Any) -> tuple[Literal["certified", "dense"], str]:
             return choose_pass(
-                q, n, d, k, allowed=allowed, prepared=prepared, max_width=MAX_WIDTH, wild=wild, method=self.method
+                q,
+                n,
+                d,
+                k,
+                allowed=allowed,
+                passed=passed,
+                precision=None if sidecar is None else sidecar.precision,
+                prepared=prepared,
+                max_width=MAX_WIDTH,
+                wild=0 if sidecar is None else sidecar.wild,
+                method=self.method,
             )
 
-        taken, reason = chosen_pass(0 if sidecar is None else sidecar.wild)
+        taken, reason = chosen_pass(sidecar)
         if taken == "certified" and sidecar is None:
             sidecar = make_sidecar(items, k=k, threads=self.threads, isa=isa)
-            taken, reason = chosen_pass(sidecar.wild)  # known only now
+            taken, reason = chosen_pass(sidecar)  # known only now
         if taken == "dense":
             sidecar = None
         distances, ids = out or new_answer(q, k, np.float32)
-        count = choose_threads(self.threads, tiny=is_tiny(q, read_rows(n, allowed, taken), d, taken))
+        count = choose_threads(self.threads, tiny=is_tiny(q, passed if taken == "certified" else allowed, d, taken))
         ran, candidates, decided, dense = cpu().euclidean_topk(
             queries.array,
             q,
@@ -218,30 +231,47 @@ def prepare(
     normalize: Literal["none", "row"],
     precision: str,
     copy: bool,
+    sidecar: Sidecar | None = None,
     *,
     threads: int | None = None,
     isa: str | None = None,
 ) -> HostMatrix:
     """See `rsir_fast.prepare`."""
     rows, _ = as_rows(database, "database")
+    if sidecar is not None:
+        n, d = rows.array.shape
+        check_fits(sidecar, (n, d), normalize, precision)
     ready = normalized_rows(rows, database, normalize, threads=threads, isa=isa)
     if copy and ready is rows:
         ready = FloatRows(ready.array.copy(), ready.dtype)
     if ready is not rows:
         ready.array.flags.writeable = False  # a change would not reach the integer copy
     check_items(len(ready))
-    return HostMatrix(ready, normalize, make_sidecar(ready, precision=precision, threads=threads, isa=isa))
+    if sidecar is not None:
+        return HostMatrix(ready, normalize, sidecar.compiled)
+    made = make_sidecar(ready, normalize, precision=precision, threads=threads, isa=isa)
+    return HostMatrix(ready, normalize, made)
 
 
 def make_sidecar(
-    rows: FloatRows, *, precision: str = "auto", k: int = 100, threads: int | None, isa: str | None
+    rows: FloatRows,
+    normalize: str = "none",
+    *,
+    precision: str = "auto",
+    k: int = 100,
+    threads: int | None,
+    isa: str | None,
 ) -> Any:
     """Return the integer copy of a matrix, or None where there can be none."""
     n, d = rows.array.shape
     if n == 0 or not 1 <= d <= MAX_WIDTH:
         return None
-    return cpu().Sidecar(rows.array, n, d, rows.dtype, precision, k, choose_threads(threads), choose_isa(isa))
+    normalized = normalize == "row"
+    return cpu().Sidecar(
+        rows.array, n, d, rows.dtype, precision, k, normalized, choose_threads(threads), choose_isa(isa)
+    )
 
 
 def _from_rows(rows: FloatRows, normalize: Literal["none", "row"], precision: str | None) -> HostMatrix:
-    return HostMatrix(rows, normalize, make_sidecar(rows, precision=precision or "auto", threads=None, isa=None))
+    made = make_sidecar(rows, normalize, precision=precision or "auto", threads=None, isa=None)
+    return HostMatrix(rows, normalize, made)

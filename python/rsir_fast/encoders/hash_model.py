@@ -13,18 +13,19 @@ from pydantic import BaseModel, ConfigDict, Field, InstanceOf
 from safetensors import safe_open
 from torch import Tensor, nn
 
-from rsir_fast.backbones import Backbone, Preprocessing, load_backbone
+from rsir_fast.backbones import Backbone, Preprocessing
+from rsir_fast.backbones.load import empty_backbone
+from rsir_fast.backbones.preprocessing import PICTURE
 from rsir_fast.backbones.weights import file_digest
 from rsir_fast.base.durable import write_durably
 from rsir_fast.base.reading import parse_json, reading
 from rsir_fast.base.sealed import checked, checksums, seal
 from rsir_fast.base.shown import Shown, counted
 from rsir_fast.datasets import Reader
-from rsir_fast.errors import FeaturesError, WeightFileError
-from rsir_fast.extraction import Features
-from rsir_fast.hashing.network import DHCNN, MAX_BITS, MIN_BITS, HashHead
+from rsir_fast.encoders.hash_network import DHCNN, MAX_BITS, MIN_BITS, HashHead
+from rsir_fast.errors import WeightFileError
 
-__all__ = ["HashModel", "made_by_model"]
+__all__ = ["HashModel", "Training"]
 
 _MARK = {"format": "rsir_fast dhcnn", "version": 1}
 MEAN_IMAGE = "preprocessing.mean_image"
@@ -62,7 +63,7 @@ class HashModel(Shown):
         }
 
     def as_backbone(self, file: Path | None = None) -> Backbone:
-        """Return the network as one for `rsir_fast.extract`: a feature row is u, then the labels' probabilities.
+        """Return the network as one for `rsir_fast.encode`: a feature row is u, then the labels' probabilities.
 
         Parameters
         ----------
@@ -135,11 +136,15 @@ class HashModel(Shown):
             described = content.backbone
             trunk = _Trunk.model_validate(described)
             steps = trunk.preprocessing.steps(tensors.pop(MEAN_IMAGE, None))
-            backbone = load_backbone(trunk.name, trunk.layer, "random:0", resize=steps.resize, width=trunk.width)
-            backbone.preprocessing, backbone.provenance = steps, described
-            head = HashHead(backbone.dim, content.bits, len(content.classes))
-            network = DHCNN(backbone, head)
-            network.load_state_dict(tensors)
+            dim = len(tensors["head.mean"])
+            backbone = empty_backbone(
+                trunk.name, trunk.layer, dim=dim, preprocessing=steps, provenance=described, width=trunk.width
+            )
+            network = DHCNN(backbone, HashHead(dim, content.bits, len(content.classes)))
+            # Copies: what the file gives is mapped to it, and may begin anywhere.
+            kinds = {key: value.dtype for key, value in network.state_dict().items()}
+            copies = {key: value.to(kinds.get(key, value.dtype), copy=True) for key, value in tensors.items()}
+            network.load_state_dict(copies, assign=True)
             wrong = next((key for key, value in network.state_dict().items() if not value.isfinite().all()), None)
             if wrong is not None:
                 raise ValueError(f"NaN or infinite values in {wrong}")
@@ -158,33 +163,6 @@ class _Encoder(nn.Module):
         return torch.cat([u, logits.softmax(1)], dim=1)
 
 
-def made_by_model(features: Features) -> dict[str, Any]:
-    """Return what features say of the model that made them: ``bits``, ``classes``, ``training``.
-
-    Raises
-    ------
-    FeaturesError
-        If a network made them that gives no codes, or their rows are of another length.
-    """
-    made: dict[str, Any] | None = features.provenance.get("hash")
-    if made is not None:
-        remedy = "make them again with `rsir features --model`"
-        with reading(Path(features.name), "what a hash model says of its features", remedy, FeaturesError):
-            _Made.model_validate(made)
-    if made is None:
-        raise FeaturesError(
-            f"{features.name}: expected features of a hash model, made by `rsir features --model`, "
-            f"found those of {features.provenance.get('name', 'another network')}"
-        )
-    bits, classes = int(made["bits"]), len(made["classes"])
-    if features.dim != bits + classes:
-        raise FeaturesError(
-            f"{features.name}: expected rows of {bits} values of the hash layer and {classes} probabilities, "
-            f"found {features.dim} values"
-        )
-    return made
-
-
 class _Steps(BaseModel):
     """Preprocessing as a model file describes it."""
 
@@ -192,8 +170,10 @@ class _Steps(BaseModel):
     resize: Literal["whole", "short-side"]
     channel_order: Literal["RGB", "BGR"]
     divisor: float
-    mean: tuple[float, float, float] | str
-    std: tuple[float, float, float]
+    mean: tuple[float, ...] | str
+    std: tuple[float, ...]
+    bands: tuple[str, ...] = PICTURE
+    dtype: Literal["uint8", "uint16", "float32"] = "uint8"
 
     def steps(self, mean_image: Tensor | None) -> Preprocessing:
         return Preprocessing(
@@ -201,9 +181,11 @@ class _Steps(BaseModel):
             resize=self.resize,
             channel_order=self.channel_order,
             divisor=self.divisor,
-            mean=(math.nan,) * 3 if isinstance(self.mean, str) else self.mean,
+            mean=(math.nan,) * len(self.std) if isinstance(self.mean, str) else self.mean,
             std=self.std,
             mean_image=None if mean_image is None else mean_image.numpy(),
+            bands=self.bands,
+            dtype=self.dtype,
         )
 
 
@@ -232,18 +214,10 @@ class _Split(BaseModel):
     test: list[InstanceOf[str]]
 
 
-class _Training(BaseModel):
+class Training(BaseModel):
     """How a model came to be, as far as something depends on it."""
 
     split: _Split | None = None
-
-
-class _Made(BaseModel):
-    """What features say of the model that made them."""
-
-    bits: Annotated[int, Field(ge=1, le=MAX_BITS)]
-    classes: list[InstanceOf[str]]
-    training: _Training = _Training()
 
 
 class _Content(BaseModel):
@@ -268,6 +242,6 @@ def _read(path: Path) -> tuple[_Content, dict[str, Tensor], dict[str, str]]:
         if not isinstance(content, dict) or any(content.get(key) != value for key, value in _MARK.items()):
             raise WeightFileError(f"{path}: expected {expected}, found other safetensors; {remedy}")
         described = _Content.model_validate(content)
-        _Training.model_validate(described.training)
+        Training.model_validate(described.training)
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
         return described, tensors, checksums(file.metadata())

@@ -1,0 +1,73 @@
+"""An encoder: a spec, and what runs it."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from rsir_fast.backbones import Backbone
+from rsir_fast.base.shown import Shown
+from rsir_fast.descriptors import Descriptor
+from rsir_fast.encoders.fields import FieldSpec
+from rsir_fast.encoders.former import spec_of
+from rsir_fast.encoders.spec import Spec
+
+__all__ = ["Encoder"]
+
+
+class Encoder(Shown):
+    """What makes vectors of images; from `rsir_fast.load_encoder`.
+
+    Attributes
+    ----------
+    runs : Backbone or Descriptor
+        What computes: a network with its preprocessing, or a shallow descriptor.
+    precision : {"float32", "bfloat16"}
+        Of a network.
+    """
+
+    def __init__(self, runs: Backbone | Descriptor, precision: Literal["float32", "bfloat16"] = "float32") -> None:
+        self.runs = runs
+        self.precision = precision
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """What its features say of themselves, JSON-able."""
+        return dict(self.runs.provenance)
+
+    @property
+    def spec(self) -> Spec:
+        """What it means. Of a descriptor that learns from the images first: without what it will have learnt."""
+        return spec_of({**self.runs.provenance, "extraction": {"precision": self.precision}})
+
+    @property
+    def fields(self) -> tuple[FieldSpec, ...]:
+        """What it writes of an image."""
+        return self.spec.fields
+
+    @property
+    def name(self) -> str:
+        """Of the network or descriptor."""
+        return self.runs.name
+
+    @property
+    def layer(self) -> str:
+        """Where the network is cut; of a descriptor, what its values are."""
+        return self.runs.layer
+
+    @property
+    def backbone(self) -> Backbone:
+        """The network.
+
+        Raises
+        ------
+        ValueError
+            For a descriptor, which has none.
+        """
+        if isinstance(self.runs, Descriptor):
+            raise ValueError(f"encoder: expected a network, got {self.name}, which runs none")
+        return self.runs
+
+    def _facts(self) -> dict[str, str]:
+        fields = [f"{field.name} {field.width}" for field in self.fields if not field.is_turn]
+        weights = self.provenance.get("weights", {})
+        return {"encoder": self.spec.title, "fields": " + ".join(fields), "weights": str(weights.get("file", ""))}

@@ -1,0 +1,149 @@
+"""One word for an encoder: ``mobilenet_v2:gap``, ``cnn-m:pool5+fc6``, ``bovw-150``, ``model.safetensors``."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from rsir_fast.encoders.fields import Frozen
+
+__all__ = ["DESCRIPTORS", "GRAMMAR", "Word", "is_descriptor", "parse_word"]
+
+GRAMMAR = "NAME[:LAYER[+LAYER]][,resize=short-side][,turns=mean|each][,sizes=224+320][,precision=bfloat16]"
+
+DESCRIPTORS = ("bovw-150", "bovw-15000", "morphological-62", "colour-histogram", "hog", "lbp")
+"""Those that a list shows; ``bovw-N[-dense][-root]`` goes with any N."""
+
+_WORDS = re.compile(r"bovw-[1-9]\d{0,6}(-dense)?(-root)?")
+_CHOICES = {
+    "resize": ("whole", "short-side"),
+    "turns": ("upright", "mean", "each"),
+    "precision": ("float32", "bfloat16"),
+}
+_KEYS = (*_CHOICES, "sizes", "width")
+_OPTIONS = re.compile(rf"(?P<name>.*?)(?P<options>(,({'|'.join(_KEYS)})=[^,]*)*)", re.DOTALL)
+_SMALLEST = 32
+
+
+class Word(Frozen):
+    """What a word says.
+
+    Attributes
+    ----------
+    name : str
+        Of a network or descriptor, or the path of a hash model.
+    layers : tuple of str
+        Of a network; empty: its own.
+    resize, turns, sizes, width, precision
+        As in a spec.
+    """
+
+    name: str
+    layers: tuple[str, ...] = ()
+    resize: Literal["whole", "short-side"] = "whole"
+    turns: Literal["upright", "mean", "each"] = "upright"
+    sizes: tuple[int, ...] = ()
+    width: float | None = None
+    precision: Literal["float32", "bfloat16"] = "float32"
+
+    @property
+    def is_model(self) -> bool:
+        """Whether it is the path of a hash model."""
+        return _is_path(self.name)
+
+    @property
+    def is_descriptor(self) -> bool:
+        """Whether it is a shallow descriptor, which runs no network."""
+        return is_descriptor(self.name)
+
+
+def is_descriptor(name: str) -> bool:
+    """Tell whether a name is that of a descriptor.
+
+    Examples
+    --------
+    >>> is_descriptor("bovw-200-dense"), is_descriptor("hog"), is_descriptor("cnn-m")
+    (True, True, False)
+    """
+    return name in DESCRIPTORS or _WORDS.fullmatch(name) is not None
+
+
+def _is_path(name: str) -> bool:
+    return name.endswith(".safetensors") or "/" in name
+
+
+def parse_word(text: str) -> Word:
+    """Understand a word; whether there is such a network or layer is not asked.
+
+    Raises
+    ------
+    ValueError
+        If it cannot be understood, or options do not go together.
+
+    Examples
+    --------
+    >>> word = parse_word("cnn-m:pool5+fc6,resize=short-side")
+    >>> word.name, word.layers, word.resize
+    ('cnn-m', ('pool5', 'fc6'), 'short-side')
+    >>> parse_word("mobilenet_v2,turn=mean")
+    Traceback (most recent call last):
+        ...
+    ValueError: encoder: expected resize=, turns=, precision=, sizes= or width= after the comma, got 'turn=mean'
+    """
+    found = _OPTIONS.fullmatch(text)
+    assert found is not None  # an empty name and no options fit anything
+    name, options = found["name"], [part.partition("=") for part in found["options"].split(",")[1:]]
+    if not _is_path(name) and "," in name:
+        raise ValueError(
+            "encoder: expected resize=, turns=, precision=, sizes= or width= after the comma, got "
+            f"{name.partition(',')[2]!r}"
+        )
+    keys = [key for key, _, _ in options]
+    twice = next((key for key in keys if keys.count(key) > 1), None)
+    if twice is not None:
+        raise ValueError(f"encoder: expected {twice} once, got it twice in {text!r}")
+    given = {key: _value(key, value) for key, _, value in options}
+    layers: tuple[str, ...] = ()
+    if not _is_path(name):
+        name, colon, rest = name.partition(":")
+        layers = tuple(rest.split("+")) if colon else ()
+    if not name or "" in layers:
+        raise ValueError(f"encoder: expected {GRAMMAR}, got {text!r}")
+    word = Word.model_validate({"name": name, "layers": layers, **given})
+    _check(word, set(given))
+    return word
+
+
+def _value(key: str, text: str) -> object:
+    if key in _CHOICES:
+        if text not in _CHOICES[key]:
+            raise ValueError(f"encoder: expected {key}={' or '.join(_CHOICES[key])}, got {text!r}")
+        return text
+    try:
+        if key == "width":
+            width = float(text)
+            if not 0 < width <= 1:
+                raise ValueError
+            return width
+        sizes = tuple(int(part) for part in text.split("+"))
+    except ValueError:
+        expected = "a share above 0 and at most 1" if key == "width" else "whole numbers such as 224+320"
+        raise ValueError(f"encoder: expected {key}={expected}, got {text!r}") from None
+    if any(size < _SMALLEST for size in sizes) or len(set(sizes)) < len(sizes):
+        raise ValueError(f"encoder: expected sizes= different numbers of at least {_SMALLEST}, got {text!r}")
+    return sizes
+
+
+def _check(word: Word, given: set[str]) -> None:
+    """Refuse what does not go together."""
+    if word.is_descriptor and (given or word.layers):
+        raise ValueError(f"encoder: expected {word.name} alone, as it runs no network; leave out what follows it")
+    if word.is_model and given - {"turns", "precision"}:
+        wrong = sorted(given - {"turns", "precision"})[0]
+        raise ValueError(f"encoder: expected no {wrong}= for a hash model, which brings its own network; leave it out")
+    if word.is_model and word.turns == "each":
+        raise ValueError("encoder: expected turns=mean for a hash model; turns=each keeps those of a plain network")
+    if word.turns == "each" and word.sizes:
+        raise ValueError("encoder: expected turns=each or sizes=, got both; training sees one size")
+    if len(word.layers) > 1 and (word.turns != "upright" or word.sizes):
+        raise ValueError(f"encoder: expected one layer beside turns= or sizes=, got {'+'.join(word.layers)}")

@@ -1,0 +1,185 @@
+"""Run an encoder over a data set."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rsir_fast.base.progress import OnProgress
+from rsir_fast.datasets import Reader, open_dataset
+from rsir_fast.extraction.features import Features
+from rsir_fast.extraction.fill import Rows, at_least, fill
+
+if TYPE_CHECKING:
+    import torch
+
+    from rsir_fast.encoders.encoder import Encoder
+    from rsir_fast.extraction.run import Decoder
+
+__all__ = ["encode"]
+
+
+def encode(
+    dataset: Any,
+    encoder: Any,
+    *,
+    out: str | Path | None = None,
+    batch_size: int | None = None,
+    workers: int | None = None,
+    device: str | torch.device | None = None,
+    decoder: Decoder | None = None,
+    shard_size: int = 128,
+    resume: bool = False,
+    force: bool = False,
+    progress: OnProgress | None = None,
+) -> Features:
+    """Compute the vectors of every readable image.
+
+    Parameters
+    ----------
+    dataset : Dataset, path, ImageFolder or torch map-style data set
+        Whatever `rsir_fast.datasets.open_dataset` takes.
+    encoder : Encoder, or whatever `rsir_fast.load_encoder` takes
+        A network is moved to the device and set to eval mode. A descriptor that learns and has not yet (a vocabulary)
+        learns from this data set first, which reads every image once more; one that has keeps what it learnt.
+    out : path, optional
+        Folder for the features, written shard by shard, and for what a descriptor learnt. Without it they stay in
+        memory.
+    batch_size : int, optional
+        Images a forward pass, default 32; where there are fewer (the last ones, or beside unreadable ones) it is filled
+        up with black ones, and beyond 4 to a multiple of 4. Another batch size may change the last bits of a feature.
+        The bits do not depend on an image's place in the batch or on those beside it; at the end of a run that is
+        tested.
+    workers : int, optional
+        Threads that decode and resize; 0: none. Default: one a core, at most 32. Never changes the result. A data set
+        from Python that may not be read by several threads at once wants 0 or 1.
+    device : optional
+        Default: CUDA where there is a device, else the CPU.
+    decoder : {"cpu", "cuda"}, optional
+        ``"cuda"``: JPEG files are decoded by nvJPEG and resized on the CUDA device `device`; all other images, and
+        whatever nvJPEG refuses, on the CPU. Part of the result: its pixels differ by rounding. Default: the CPU.
+    shard_size : int
+        Images a shard (rounded up to whole batches): what an interruption can lose.
+    resume : bool
+        Go on with what an interrupted run left in `out`, what a descriptor learnt included: the matrix is the same, bit
+        for bit, as without interruption. A finished matrix of the same data and settings is taken as it is. Files are
+        known by name, size and time of change; in-memory data sets cannot be known again and are not resumed.
+    force : bool
+        Replace features in `out`.
+    progress : callable, optional
+        Called with a `Progress` after every batch, or after every image of a descriptor; returning False stops the run
+        (finished shards stay).
+
+    Returns
+    -------
+    Features
+        Rows in the order of the data set; unreadable images are left out and listed in ``skipped``. ``timing`` has
+        ``images``, ``seconds``, ``images_per_s`` of this run and, where it learnt something, ``learn_s``; of a network,
+        of two batches or more, ``forward_images_per_s``, the
+        rate of the bare forward pass on a batch already in memory: what a perfect loader would reach; and
+        ``same_at_every_place``, whether that batch has the same bits with its images at other places; where not, no
+        image's distance to itself is promised to be exactly 0. With ``decoder="cuda"`` also
+        ``decoded_on_device`` and ``decoded_on_cpu``, numbers of images.
+
+    Raises
+    ------
+    DatasetError
+        If there is no such data set, or it has too little to learn from.
+    FeaturesError
+        If `out` cannot be used; the message says why.
+    ValueError
+        If a setting is out of range, goes with a network where there is none, or the device or torchvision cannot
+        decode JPEG.
+    ImportError
+        If a package of the extra ``shallow`` is missing.
+    RsirError
+        If `progress` stopped the run.
+
+    Notes
+    -----
+    Memory: the matrix of a shard, and some images a thread.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rsir_fast.encoders.load import load_encoder
+    >>> scenes = [(np.full((32, 32, 3), grey, np.uint8), 0) for grey in (0, 128, 255)]
+    >>> features = encode(scenes, load_encoder("squeezenet1_1", weights="random:0"), workers=0)
+    >>> features.matrix.shape, features["gap"].shape
+    ((3, 512), (3, 512))
+    >>> encode(scenes, "colour-histogram", workers=0).matrix.shape
+    (3, 512)
+    """
+    # torch costs seconds: a command that reads features, or refuses a value, does without it.
+    from rsir_fast.descriptors import Descriptor
+    from rsir_fast.encoders.load import load_encoder
+    from rsir_fast.extraction.loader import default_workers
+
+    made_by = load_encoder(encoder)
+    workers = default_workers() if workers is None else at_least(0, workers, "workers")
+    shard_size = at_least(1, shard_size, "shard_size")
+    folder = None if out is None else Path(out)
+    if isinstance(made_by.runs, Descriptor):
+        from rsir_fast.extraction.describing import describe
+
+        for name, given in (("batch_size", batch_size), ("device", device), ("decoder", decoder)):
+            if given is not None:
+                raise ValueError(f"{name}: expected none for {made_by.name}, which runs no network; leave it out")
+        return describe(
+            open_dataset(dataset),
+            made_by.runs,
+            out=folder,
+            workers=workers,
+            shard=shard_size,
+            resume=resume,
+            force=force,
+            progress=progress,
+        )
+    run = {"batch_size": batch_size, "device": device, "decoder": decoder}
+    where = {"out": folder, "resume": resume, "force": force, "progress": progress}
+    return _by_network(dataset, made_by, workers, shard_size, run, where)
+
+
+def _by_network(
+    dataset: Any, encoder: Encoder, workers: int, shard_size: int, how: dict[str, Any], where: dict[str, Any]
+) -> Features:
+    from rsir_fast.extraction.devices import usable_device
+    from rsir_fast.extraction.loader import batches
+    from rsir_fast.extraction.run import Run, device_decoder
+
+    backbone = encoder.backbone
+    decoder: Decoder = how["decoder"] or "cpu"
+    batch_size = 32 if how["batch_size"] is None else at_least(1, how["batch_size"], "batch_size")
+    target = usable_device(how["device"])
+    on_device = device_decoder(decoder, backbone, target)
+    data = open_dataset(dataset)
+    if data.root is not None and not backbone.preprocessing.is_picture:
+        raise ValueError(
+            f"{data.name}: expected arrays [h, w, {len(backbone.preprocessing.bands)}] in memory for {backbone.name}, "
+            f"whose bands are {', '.join(backbone.preprocessing.bands)}; image files are read as RGB of 8 bits"
+        )
+    if data.root is not None:
+        # A model sees images as those it was trained on were read, unless the data set says otherwise.
+        data = replace(data, reader=data.reader.or_else(Reader.of(backbone.provenance)))
+    run = Run(backbone, target, encoder.precision, batch_size)
+    made_by = {**run.describe(), "batch_size": batch_size, "padded": True}
+    if on_device is not None:
+        made_by["decoder"] = on_device.describe()
+
+    def rows(numbers: Sequence[int]) -> Generator[Rows, None, None]:
+        loaded = batches(
+            data, backbone.preprocessing, numbers, batch_size, workers, pin_memory=run.cuda, decoder=on_device
+        )
+        return run.rows(loaded)
+
+    return fill(
+        data,
+        rows,
+        dim=backbone.dim,
+        provenance={**backbone.provenance, "extraction": made_by},
+        shard=-(-shard_size // batch_size) * batch_size,
+        timing=lambda: run.timing(decoder),
+        **where,
+    )

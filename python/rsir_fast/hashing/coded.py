@@ -1,0 +1,51 @@
+"""Features that a hash model made, and what they say of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field, InstanceOf
+
+from rsir_fast.base.reading import reading
+from rsir_fast.encoders.hash_model import Training
+from rsir_fast.encoders.hash_network import MAX_BITS
+from rsir_fast.errors import FeaturesError
+from rsir_fast.extraction import Features
+
+__all__ = ["made_by_model"]
+
+
+def made_by_model(features: Features) -> dict[str, Any]:
+    """Return what features say of the model that made them: ``bits``, ``classes``, ``training``.
+
+    Raises
+    ------
+    FeaturesError
+        If a network made them that gives no codes, or their rows are of another length.
+    """
+    made: dict[str, Any] | None = features.provenance.get("hash")
+    if made is not None:
+        remedy = "make them again with `rsir features --encoder model.safetensors`"
+        with reading(Path(features.name), "what a hash model says of its features", remedy, FeaturesError):
+            _Made.model_validate(made)
+    if made is None:
+        raise FeaturesError(
+            f"{features.name}: expected features of a hash model, made by `rsir features --encoder model.safetensors`, "
+            f"found those of {features.provenance.get('name', 'another network')}"
+        )
+    bits, classes = int(made["bits"]), len(made["classes"])
+    if features.dim != bits + classes:
+        raise FeaturesError(
+            f"{features.name}: expected rows of {bits} values of the hash layer and {classes} probabilities, "
+            f"found {features.dim} values"
+        )
+    return made
+
+
+class _Made(BaseModel):
+    """What features say of the model that made them."""
+
+    bits: Annotated[int, Field(ge=1, le=MAX_BITS)]
+    classes: list[InstanceOf[str]]
+    training: Training = Training()
