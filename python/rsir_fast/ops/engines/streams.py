@@ -112,7 +112,7 @@ def blocks(
     stop: int,
     wanted: Callable[[int, int], bool] = lambda first, stop: True,
 ) -> Iterator[tuple[int, Any]]:
-    """Yield the first row and the tensor of every wanted block of the rows from `first` to `stop`; of none, one block.
+    """Yield the first row and the tensor of every wanted block of rows `first` to `stop`; of no rows, an empty block.
 
     A block may be worked on, on the stream that is current when the first one is asked for, until the next is asked
     for. Only where the rows are not pinned does the host wait, for copies.
