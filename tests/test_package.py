@@ -20,6 +20,7 @@ ROOMS = [
     "backbones",
     "descriptors",
     "encoders",
+    "archive",
     "extraction",
     "retrieval",
     "training",
@@ -38,10 +39,10 @@ def test_import_is_light():
     assert subprocess.check_output([sys.executable, "-c", program], text=True) == "[]\n"
 
 
-@pytest.mark.parametrize("place", ["base", "metrics", "datasets"])
+@pytest.mark.parametrize("place", ["base", "metrics", "datasets", "archive"])
 def test_rooms_that_do_without_torch(place):
     modules = [module for module in files() if f"{module}.".startswith(f"rsir_fast.{place}.")]
-    heavy = ("torch", "pyarrow") if place == "base" else ("torch",)
+    heavy = ("torch", "pyarrow") if place in ("base", "archive") else ("torch",)
     program = f"import {', '.join(modules)}, sys; print([name for name in {heavy} if name in sys.modules])"
     assert subprocess.check_output([sys.executable, "-c", program], text=True) == "[]\n"
 

@@ -60,15 +60,17 @@ Status by_float_type(const std::string& dtype, const Kernel& kernel) {
     throw std::invalid_argument("expected dtype 'f4' or 'f8', got '" + dtype + "'");
 }
 
-// A row-major matrix of the element type that the NumPy type code names; "bf2": bfloat16.
+// A row-major matrix of the element type that the NumPy type code names; "bf2": bfloat16. " row" behind it: rows are
+// Gaussian-normalised as they are read.
 inline Rows rows_from(Memory<const void> memory, std::int64_t d, const std::string& dtype) {
-    const Element element = dtype == "f4"   ? Element::float32
-                            : dtype == "f8" ? Element::float64
-                            : dtype == "f2" ? Element::float16
-                            : dtype == "bf2"
+    const std::string name = dtype.substr(0, dtype.find(' '));
+    const Element element = name == "f4"   ? Element::float32
+                            : name == "f8" ? Element::float64
+                            : name == "f2" ? Element::float16
+                            : name == "bf2"
                                 ? Element::bfloat16
                                 : throw std::invalid_argument("expected dtype f2, bf2, f4 or f8, got '" + dtype + "'");
-    return {memory.data, element, d};
+    return {memory.data, element, d, name == dtype ? Normalize::none : Normalize::row};
 }
 
 void register_allowed(py::module_& m);

@@ -20,18 +20,24 @@ struct ElementOf<double> {
     static constexpr Element value = Element::float64;
 };
 
+// With what a search compares rows: as they are stored, or Gaussian-normalised, each by its own mean and deviation.
+enum class Normalize : std::uint32_t { none, row };
+
 // A row-major matrix with d columns, without padding.
 struct Rows {
     const void* data;
     Element element;
     std::int64_t d;
+    Normalize normalize = Normalize::none;  // as rows are read: the database of a search, and what a sidecar is made of
 
     std::int64_t row_bytes() const {
         return d * (element == Element::float64 ? 8 : element == Element::float32 ? 4 : 2);
     }
 
     // The rows from `row` on.
-    Rows from(std::int64_t row) const { return {static_cast<const char*>(data) + row * row_bytes(), element, d}; }
+    Rows from(std::int64_t row) const {
+        return {static_cast<const char*>(data) + row * row_bytes(), element, d, normalize};
+    }
 };
 
 template <class T>

@@ -14,9 +14,6 @@ namespace rsir {
 // where int8 leaves too much (wide vectors without structure, large k).
 enum class Precision { automatic, int8, int16 };
 
-// With what the rows were normalised before they were copied.
-enum class Normalize : std::uint32_t { none, row };
-
 // A sidecar is one block of bytes, the same in memory and in a file, and the same whatever instruction set wrote it. It
 // begins with this; parts begin at multiples of 64 bytes, panels at one of 4096, and what lies between them is 0.
 struct SidecarHeader {
@@ -28,14 +25,14 @@ struct SidecarHeader {
     std::uint32_t byte_order;
     std::uint32_t panel_kind;  // 1: as Sidecar::panels says
     std::uint32_t code_bytes;  // 1 or 2
-    Normalize normalize;
-    float widest;   // the largest radius
-    float longest;  // the largest |s c|
+    Normalize normalize;       // of the rows that were copied
+    float widest;              // the largest radius
+    float longest;             // the largest |s c|
     std::uint32_t reserved;
     std::int64_t n, d, wild_count;
     std::int64_t bytes;  // of the block
-    // Where parts begin; 0: there is none. mu and factor are for rows that are normalised as they are read: the mean of
-    // each row and 1 / (6 sigma), float64 [n]. Nothing writes them yet.
+    // Where parts begin; 0: there is none. mu and factor are room for the mean of each row and 1 / (6 sigma), float64
+    // [n]; nothing writes them yet: rows that are normalised as they are read have both computed again.
     std::int64_t mean, scale, radius, excess, mu, factor, panels, wild;
     std::uint8_t digest[32];  // of the matrix, by whoever keeps both; all 0: not known
     std::uint8_t rest[88];
@@ -78,9 +75,9 @@ struct Sidecar {
 };
 
 // 1 <= rows.d <= Sidecar::kMaxWidth, n < 2^32. Automatic precision: that with which a search for k neighbours is
-// expected to cost least, judged by a sample. `normalize` is only recorded.
+// expected to cost least, judged by a sample. `normalized`: what the block says of rows that are read as they are.
 Status build_sidecar(const Rows& rows, std::int64_t n, Precision precision, std::int64_t k, Sidecar& sidecar,
-                     const Context& context, Normalize normalize = Normalize::none);
+                     const Context& context, Normalize normalized = Normalize::none);
 
 // The sidecar whose block lies at `block`, a multiple of 64, and is read there. Throws std::invalid_argument, in a
 // sentence, for what is no block of `size` bytes, of this version and panel kind; numbers within it are believed, as

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from rsir_fast.ops.gaussian_normalize import gaussian_normalize as gaussian_normalize
     from rsir_fast.ops.gaussian_normalize import gaussian_statistics as gaussian_statistics
     from rsir_fast.ops.hamming_topk import hamming_topk as hamming_topk
+    from rsir_fast.ops.nearest import EuclideanTopK as EuclideanTopK
+    from rsir_fast.ops.nearest import HammingTopK as HammingTopK
     from rsir_fast.ops.pack_codes import pack_codes as pack_codes
     from rsir_fast.ops.prepare import prepare as prepare
     from rsir_fast.ops.rank_database import rank_database as rank_database
@@ -49,6 +51,8 @@ _HOME = {
     "HashModel": "encoders.hash_model",
     "RsirError": "errors",
     "Sidecar": "ops.sidecar",
+    "EuclideanTopK": "ops.nearest",
+    "HammingTopK": "ops.nearest",
     "euclidean_topk": "ops.euclidean_topk",
     "evaluate_dhcnn2021": "protocols",
     "evaluate_ge2018": "protocols",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 __all__ = [
+    "ArchiveError",
     "DatasetError",
     "FeaturesError",
     "ImageError",
@@ -62,6 +63,10 @@ class WeightFileError(RsirError, ValueError):
 
 class FeaturesError(RsirError, ValueError):
     """A stored feature matrix is missing, incomplete, damaged, or made with other settings."""
+
+
+class ArchiveError(RsirError, ValueError):
+    """An archive is missing, damaged, held by others, or of another encoder."""
 
 
 class TrainingError(RsirError):

@@ -175,6 +175,9 @@ def test_a_hash_model_needs_its_file(model_file):
     with pytest.raises(ValueError, match=r"weights: expected the model that is meant \(12 bits of cnn-f:fc6, SHA-256 "):
         rf.load_encoder(spec)
     assert rf.load_encoder(spec, weights=model_file).spec == spec
+    in_memory = rf.load_encoder(HashModel.load(model_file))
+    assert in_memory.spec == spec
+    assert repr(in_memory) == "Encoder(12 bits of cnn-f:fc6, u 12 + codes 2 + probabilities 2, none: in memory)"
     other = spec.model_copy(update={"weights": "0" * 64})
     with pytest.raises(WeightFileError, match="found another with model.safetensors .weights: 0000000000000000..."):
         rf.load_encoder(other, weights=model_file)

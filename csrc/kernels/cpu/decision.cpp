@@ -7,6 +7,7 @@
 
 #include "kernels/cpu/distance_bits.h"
 #include "kernels/cpu/lanes.h"
+#include "kernels/cpu/row_reader.h"
 
 namespace rsir {
 namespace {
@@ -14,6 +15,7 @@ namespace {
 constexpr std::int64_t kChunkBytes = std::int64_t{1} << 24;  // of rows: stay in the L3 cache over all queries
 constexpr std::int64_t kLeastVisit = 8;                      // rows of a chunk that a query is read for
 constexpr std::int64_t kTasksPerThread = 4;
+constexpr std::int64_t kCopies = 16;  // of rows that are normalised as they are read
 
 }  // namespace
 
@@ -79,14 +81,15 @@ Status Decision::measure(std::int64_t& decided) {
             stops.push_back(rows.size());
         }
         std::vector<double> vector(static_cast<std::size_t>(padded(queries_.d))), squared;
+        RowReader reader(database_, context_.isa, kCopies);
         std::size_t from = 0;
         for (std::int64_t j = first; j < last && !poll.stop(); ++j) {
             const std::size_t to = stops[static_cast<std::size_t>(j - first)];
             if (from == to) continue;
             squared.resize(to - from);
             canonical_.widen(queries_, first_ + j, vector.data());
-            canonical_.gather(vector.data(), database_, rows.data() + from, static_cast<std::int64_t>(to - from),
-                              static_cast<std::int64_t>(rows.size() - to), squared.data());
+            reader.gather(canonical_, vector.data(), rows.data() + from, static_cast<std::int64_t>(to - from),
+                          static_cast<std::int64_t>(rows.size() - to), squared.data());
             Key* keys = ends[static_cast<std::size_t>(j - first)];
             for (std::size_t i = from; i < to; ++i) *keys++ = make_key(distance_bits(squared[i - from]), rows[i]);
             from = to;

@@ -13,6 +13,7 @@
 #include "kernels/cpu/canonical_distance.h"
 #include "kernels/cpu/lanes.h"
 #include "kernels/cpu/parallel.h"
+#include "kernels/cpu/row_reader.h"
 
 namespace rsir {
 
@@ -47,19 +48,21 @@ std::int64_t dense_query_block(const Distance& distance, std::int64_t d) {
 // A block of consecutive rows, as DenseScan asks for them.
 class EveryRow {
   public:
-    explicit EveryRow(const Rows& database) : database_(database) {}
+    EveryRow(const Rows& database, Isa isa, std::int64_t block)
+        : database_(database), reader_(database, isa, block), block_(database) {}
 
     // The block of `count` rows from `place` on, behind which `coming` will be asked for.
     void begin(std::int64_t place, std::int64_t count, std::int64_t coming) {
         place_ = place;
         count_ = count;
+        block_ = reader_.take(place, count);
         next_ = static_cast<const char*>(database_.from(place + count).data);
         next_end_ = static_cast<const char*>(database_.from(place + count + coming).data);
         coming_bytes_ = next_end_ - next_;
     }
-    // For CanonicalDistance::pack: the r-th row of the block is row first(r) of ids().
+    // For CanonicalDistance::pack: the r-th row of the block is row ids()[r] of matrix(), or row r where ids is null.
+    const Rows& matrix() const { return block_; }
     const std::int64_t* ids() const { return nullptr; }
-    std::int64_t first(std::int64_t r) const { return place_ + r; }
     std::int64_t row(std::int64_t r) const { return place_ + r; }
     std::int64_t coming_bytes() const { return coming_bytes_; }
     // Fetches some more lines of what is coming.
@@ -68,11 +71,13 @@ class EveryRow {
     }
     template <class Distance>
     void gather(const Distance& distance, const double* query, double* squared) const {
-        distance.gather(query, database_.from(place_), nullptr, count_, 0, squared);
+        distance.gather(query, block_, nullptr, count_, 0, squared);
     }
 
   private:
     const Rows& database_;
+    RowReader reader_;
+    Rows block_;
     std::int64_t place_ = 0, count_ = 0, coming_bytes_ = 0;
     const char* next_ = nullptr;
     const char* next_end_ = nullptr;
@@ -81,8 +86,13 @@ class EveryRow {
 // The same of allowed rows only, which lie apart from each other.
 class ChosenRows {
   public:
-    ChosenRows(const Rows& database, const AllowedRows& rows, std::int64_t block)
-        : database_(database), rows_(rows), ids_(static_cast<std::size_t>(2 * block)), narrow_(ids_.size()) {}
+    ChosenRows(const Rows& database, Isa isa, std::int64_t block, const AllowedRows& rows)
+        : database_(database),
+          reader_(database, isa, block),
+          block_(database),
+          rows_(rows),
+          ids_(static_cast<std::size_t>(2 * block)),
+          narrow_(ids_.size()) {}
 
     void begin(std::int64_t place, std::int64_t count, std::int64_t coming) {
         count_ = count;
@@ -90,11 +100,12 @@ class ChosenRows {
         rows_.take(place, count + coming, ids_.data());
         std::transform(ids_.begin(), ids_.begin() + count + coming, narrow_.begin(),
                        [](std::int64_t id) { return static_cast<std::uint32_t>(id); });
+        if (reader_.copies()) block_ = reader_.take(ids_.data(), count);
         next_ = count;
         next_byte_ = 0;
     }
-    const std::int64_t* ids() const { return ids_.data(); }
-    std::int64_t first(std::int64_t r) const { return r; }
+    const Rows& matrix() const { return block_; }
+    const std::int64_t* ids() const { return reader_.copies() ? nullptr : ids_.data(); }
     std::int64_t row(std::int64_t r) const { return ids_[static_cast<std::size_t>(r)]; }
     std::int64_t coming_bytes() const { return coming_ * database_.row_bytes(); }
     void prefetch(std::int64_t lines) {
@@ -108,11 +119,17 @@ class ChosenRows {
     }
     template <class Distance>
     void gather(const Distance& distance, const double* query, double* squared) const {
-        distance.gather(query, database_, narrow_.data(), count_, coming_, squared);
+        if (reader_.copies()) {
+            distance.gather(query, block_, nullptr, count_, 0, squared);
+        } else {
+            distance.gather(query, database_, narrow_.data(), count_, coming_, squared);
+        }
     }
 
   private:
     const Rows& database_;
+    RowReader reader_;
+    Rows block_;  // a copy of the block, or the database
     const AllowedRows& rows_;
     std::vector<std::int64_t> ids_;      // of this block, then of the next
     std::vector<std::uint32_t> narrow_;  // the same
@@ -153,12 +170,12 @@ class DenseScan {
     // Calls sink(j, row, squared) for every query j < count and the rows at places first, ..., last - 1 of those
     // allowed; for each query, rows come in increasing order. Returns early when poll.stop() is true.
     template <class Sink>
-    void run(const Rows& database, const AllowedRows& rows, std::int64_t first, std::int64_t last, Poll& poll,
+    void run(const Rows& database, const AllowedRows& rows, std::int64_t first, std::int64_t last, Isa isa, Poll& poll,
              const Sink& sink) const {
         if (rows.all()) {
-            scan(database, EveryRow(database), first, last, poll, sink);
+            scan(EveryRow(database, isa, block_rows_), first, last, poll, sink);
         } else {
-            scan(database, ChosenRows(database, rows, block_rows_), first, last, poll, sink);
+            scan(ChosenRows(database, isa, block_rows_, rows), first, last, poll, sink);
         }
     }
 
@@ -168,15 +185,14 @@ class DenseScan {
     static constexpr std::int64_t kRowNumbers = (192 << 10) / static_cast<std::int64_t>(sizeof(Number));
 
     template <class Block, class Sink>
-    void scan(const Rows& database, Block rows, std::int64_t first, std::int64_t last, Poll& poll,
-              const Sink& sink) const {
+    void scan(Block rows, std::int64_t first, std::int64_t last, Poll& poll, const Sink& sink) const {
         Numbers<Number> panels(tiled_ > 0 ? block_rows_ * size_ : 0);
         Numbers<Number> squared(std::max<std::int64_t>(block_rows_, distance_.capacity));
         for (std::int64_t place = first; place < last; place += block_rows_) {
             const std::int64_t count = std::min(block_rows_, last - place);
             rows.begin(place, count, std::min(block_rows_, last - place - count));
             for (std::int64_t r = 0; tiled_ > 0 && r < count; r += distance_.rows) {
-                distance_.pack(database, rows.ids(), rows.first(r), std::min<std::int64_t>(distance_.rows, count - r),
+                distance_.pack(rows.matrix(), rows.ids(), r, std::min<std::int64_t>(distance_.rows, count - r),
                                distance_.rows, panels.data() + r * size_);
             }
             // The rows of the next block come from memory while the tiles of this one are computed.

@@ -20,9 +20,10 @@ Status dense_topk(const Rows& queries, const std::int64_t* ids, std::int64_t q, 
                           std::vector<KeySelector>& selectors, Poll& poll) {
         const DenseScan<CanonicalDistance> dense(distance, queries, ids, query,
                                                  static_cast<std::int64_t>(selectors.size()));
-        dense.run(database, rows, first, last, poll, [&](std::int64_t j, std::int64_t row, double squared) {
-            selectors[static_cast<std::size_t>(j)].push(make_key(distance_bits(squared), row));
-        });
+        dense.run(database, rows, first, last, context.isa, poll,
+                  [&](std::int64_t j, std::int64_t row, double squared) {
+                      selectors[static_cast<std::size_t>(j)].push(make_key(distance_bits(squared), row));
+                  });
     };
     const auto store = [&](std::int64_t query, const std::vector<Key>& keys) {
         const std::int64_t place = (ids == nullptr ? query : ids[query]) * k;

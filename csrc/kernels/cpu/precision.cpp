@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "kernels/cpu/lanes.h"
+#include "kernels/cpu/row_reader.h"
 
 namespace rsir {
 namespace {
@@ -22,7 +23,9 @@ double slack(double norm, double distance, double radius, double query_radius) {
 }  // namespace
 
 Precision cheaper_precision(const Rows& rows, std::int64_t n, std::int64_t k, const float* mean, const Certify& certify,
-                            const CanonicalDistance& canonical) {
+                            Isa isa) {
+    const CanonicalDistance& canonical = canonical_distance(isa);
+    RowReader reader(rows, isa, 64);
     // Of few rows only some: a judgement costs much less than the codes of all.
     const std::int64_t count = std::min(n, std::clamp(n / 16, kLeastSample, kSample));
     std::vector<std::uint32_t> ids(static_cast<std::size_t>(count));
@@ -34,18 +37,20 @@ Precision cheaper_precision(const Rows& rows, std::int64_t n, std::int64_t k, co
     double found[2] = {};
     for (std::int64_t j = 0; j < kQueries; ++j) {
         const std::int64_t row = j * n / kQueries;
-        widen_row(rows, row, query.data());
-        canonical.gather(query.data(), rows, ids.data(), count, 0, squared.data());
+        const Rows one = reader.take(row, 1);
+        widen_row(one, 0, query.data());
+        const Code codes[] = {quantizers[0].run(one, 0, certify.int8.query_limit), quantizers[1].run(one, 0, 0)};
+        const Code as_rows[] = {quantizers[0].run(one, 0, kRowLimit), quantizers[1].run(one, 0, kRowLimit)};
+        reader.gather(canonical, query.data(), ids.data(), count, 0, squared.data());
         for (double& value : squared) value = std::isnan(value) ? std::numeric_limits<double>::infinity() : value;
         std::sort(squared.begin(), squared.end());
         // Distances around the k-th among n, as if the sample's order went on beyond its size.
         const double place = wanted * static_cast<double>(count);
         const double kth = squared[static_cast<std::size_t>(std::min<double>(place, static_cast<double>(count - 1)))];
         for (const int is16 : {0, 1}) {
-            const Code code = quantizers[is16].run(rows, row, is16 ? 0 : certify.int8.query_limit);
-            const Code as_row = quantizers[is16].run(rows, row, kRowLimit);
-            const double doubt = slack(std::sqrt(code.norm), std::sqrt(kth), static_cast<double>(as_row.radius),
-                                       static_cast<double>(code.radius));
+            const double doubt =
+                slack(std::sqrt(codes[is16].norm), std::sqrt(kth), static_cast<double>(as_rows[is16].radius),
+                      static_cast<double>(codes[is16].radius));
             const auto within = std::upper_bound(squared.begin(), squared.end(), kth + doubt) - squared.begin();
             found[is16] += std::max(wanted, static_cast<double>(within - 1) / static_cast<double>(count)) / kQueries;
         }

@@ -9,6 +9,6 @@ namespace rsir {
 
 // Judged by the distances and residuals of a sample of rows, for searches of k neighbours among n.
 Precision cheaper_precision(const Rows& rows, std::int64_t n, std::int64_t k, const float* mean, const Certify& certify,
-                            const CanonicalDistance& canonical);
+                            Isa isa);
 
 }  // namespace rsir

@@ -7,12 +7,14 @@
 #include "kernels/cpu/dense_scan.h"
 #include "kernels/cpu/distance_bits.h"
 #include "kernels/cpu/key_ranks.h"
+#include "kernels/cpu/row_reader.h"
 #include "kernels/cpu/single_distance.h"
 
 namespace rsir {
 namespace {
 
 constexpr std::int64_t kBlockDistances = std::int64_t{1} << 22;  // 16 MiB a thread
+constexpr std::int64_t kCopies = 16;                             // of rows that are normalised as they are read
 constexpr std::int64_t kPollElements = std::int64_t{1} << 20;
 
 // One query: where its relevant items and its own stand among all allowed rows.
@@ -89,6 +91,7 @@ struct Operands {
     std::int64_t n;  // of all rows: a distance has the place of its row
     const CanonicalDistance& canonical;
     const SingleDistance& single;
+    Isa isa;
 };
 
 // Every distance of queries first, first + 1, ... in float64.
@@ -96,7 +99,7 @@ void rank_dense(const Operands& operands, std::int64_t first, const std::vector<
     const std::int64_t n = operands.n, count = static_cast<std::int64_t>(block.size());
     std::vector<std::uint32_t> distances(static_cast<std::size_t>(count * n));
     DenseScan<CanonicalDistance>(operands.canonical, operands.queries, nullptr, first, count)
-        .run(operands.database, operands.rows, 0, operands.rows.count(), poll,
+        .run(operands.database, operands.rows, 0, operands.rows.count(), operands.isa, poll,
              [&](std::int64_t j, std::int64_t row, double squared) {
                  distances[static_cast<std::size_t>(j * n + row)] = distance_bits(squared);
              });
@@ -119,10 +122,11 @@ void decide(const Operands& operands, const double* query, const std::vector<Id>
     const std::int64_t step = std::max<std::int64_t>(64, kPollElements / std::max(kLanes, padded(operands.queries.d)));
     std::vector<double> squared(static_cast<std::size_t>(step));
     const std::vector<std::uint32_t> ids(chosen.begin(), chosen.end());
+    RowReader reader(operands.database, operands.isa, kCopies);
     const auto total = static_cast<std::int64_t>(ids.size());
     for (std::int64_t i = 0; i < total && !poll.stop(); i += step) {
         const std::int64_t count = std::min(step, total - i);
-        operands.canonical.gather(query, operands.database, ids.data() + i, count, 0, squared.data());
+        reader.gather(operands.canonical, query, ids.data() + i, count, 0, squared.data());
         for (std::int64_t j = 0; j < count; ++j) {
             body(make_key(distance_bits(squared[static_cast<std::size_t>(j)]), ids[static_cast<std::size_t>(i + j)]));
         }
@@ -135,7 +139,7 @@ std::int64_t rank_certified(const Operands& operands, std::int64_t first, const 
     const std::int64_t n = operands.n, count = static_cast<std::int64_t>(block.size());
     Numbers<float> distances(count * n);
     DenseScan<SingleDistance>(operands.single, operands.queries, nullptr, first, count)
-        .run(operands.database, operands.rows, 0, operands.rows.count(), poll,
+        .run(operands.database, operands.rows, 0, operands.rows.count(), operands.isa, poll,
              [&](std::int64_t j, std::int64_t row, float squared) { distances.data()[j * n + row] = squared; });
     const double error = single_error(operands.single, operands.queries.d);
     const Numbers<double> wide(padded(operands.queries.d));
@@ -166,7 +170,8 @@ std::int64_t rank_certified(const Operands& operands, std::int64_t first, const 
 bool is_certifiable(const Operands& operands, double marks) {
     const std::int64_t d = operands.queries.d;
     return operands.single.lanes > 0 && d <= kSingleMaximum && operands.queries.element != Element::float64 &&
-           operands.database.element != Element::float64 && 4.0 * marks < static_cast<double>(operands.rows.count()) &&
+           (operands.database.element != Element::float64 || operands.database.normalize == Normalize::row) &&
+           4.0 * marks < static_cast<double>(operands.rows.count()) &&
            10.0 * single_error(operands.single, d) * marks < 0.25;
 }
 
@@ -177,7 +182,8 @@ Status relevant_ranks(const Rows& queries, std::int64_t q, const Rows& database,
                       const std::int64_t* self, std::int64_t* ranks, std::int64_t* self_ranks, const Context& context) {
     const AllowedRows rows(allowed);
     const std::int64_t n = allowed.n;
-    const Operands operands{queries, database, rows, n, canonical_distance(context.isa), single_distance(context.isa)};
+    const Operands operands{
+        queries, database, rows, n, canonical_distance(context.isa), single_distance(context.isa), context.isa};
     context.report(operands.canonical.isa);
     if (q == 0 || n == 0) return Status::ok;
     const std::int64_t threads = std::max(1, context.threads);

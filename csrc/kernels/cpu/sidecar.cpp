@@ -9,6 +9,7 @@
 #include "kernels/cpu/parallel.h"
 #include "kernels/cpu/precision.h"
 #include "kernels/cpu/quantizer.h"
+#include "kernels/cpu/row_reader.h"
 #include "kernels/cpu/sidecar_block.h"
 
 namespace rsir {
@@ -22,12 +23,12 @@ constexpr std::int64_t kTaskElements = std::int64_t{1} << 17;
 // The i-th of `count` rows spread evenly over n.
 std::int64_t spread(std::int64_t i, std::int64_t count, std::int64_t n) { return i * n / count; }
 
-std::vector<float> sample_mean(const Rows& rows, std::int64_t n, const Certify& certify) {
+std::vector<float> sample_mean(RowReader& rows, std::int64_t n, std::int64_t d, const Certify& certify) {
     const std::int64_t count = std::min(n, std::clamp(n / 16, kLeastMeanRows, kMeanRows));
-    std::vector<double> sum(static_cast<std::size_t>(rows.d));
+    std::vector<double> sum(static_cast<std::size_t>(d));
     std::vector<float> row(sum.size());
     for (std::int64_t i = 0; i < count; ++i) {
-        certify.centre(rows, spread(i, count, n), nullptr, row.data());
+        certify.centre(rows.take(spread(i, count, n), 1), 0, nullptr, row.data());
         for (std::size_t j = 0; j < sum.size(); ++j) sum[j] += static_cast<double>(row[j]);
     }
     std::vector<float> mean(sum.size());
@@ -39,12 +40,12 @@ std::vector<float> sample_mean(const Rows& rows, std::int64_t n, const Certify& 
 }
 
 // Sum of the residual norms of some rows: what the mean is chosen by.
-double trial(const Rows& rows, std::int64_t n, const float* mean, const Certify& certify) {
+double trial(RowReader& rows, std::int64_t n, std::int64_t d, const float* mean, const Certify& certify) {
     const std::int64_t count = std::min(n, kTrialRows);
-    Quantizer quantizer(rows.d, mean, Precision::int8, certify);
+    Quantizer quantizer(d, mean, Precision::int8, certify);
     double radius = 0;
     for (std::int64_t i = 0; i < count; ++i) {
-        radius += static_cast<double>(quantizer.run(rows, spread(i, count, n), kRowLimit).radius);
+        radius += static_cast<double>(quantizer.run(rows.take(spread(i, count, n), 1), 0, kRowLimit).radius);
     }
     return radius;
 }
@@ -52,19 +53,22 @@ double trial(const Rows& rows, std::int64_t n, const float* mean, const Certify&
 }  // namespace
 
 Status build_sidecar(const Rows& rows, std::int64_t n, Precision precision, std::int64_t k, Sidecar& sidecar,
-                     const Context& context, Normalize normalize) {
+                     const Context& context, Normalize normalized) {
     const Certify& certify = certify_for(context.isa);
     std::vector<float> mean;
     {
         const DefaultFloatEnvironment environment;
-        mean = sample_mean(rows, n, certify);
-        if (!(trial(rows, n, mean.data(), certify) < trial(rows, n, nullptr, certify))) mean.clear();
+        RowReader reader(rows, context.isa, 1);
+        mean = sample_mean(reader, n, rows.d, certify);
+        if (!(trial(reader, n, rows.d, mean.data(), certify) < trial(reader, n, rows.d, nullptr, certify))) {
+            mean.clear();
+        }
         if (precision == Precision::automatic) {
-            precision = cheaper_precision(rows, n, k, mean.empty() ? nullptr : mean.data(), certify,
-                                          canonical_distance(context.isa));
+            precision = cheaper_precision(rows, n, k, mean.empty() ? nullptr : mean.data(), certify, context.isa);
         }
     }
-    const std::shared_ptr<std::uint8_t> block = new_sidecar_block(n, rows.d, precision, !mean.empty(), normalize);
+    if (rows.normalize != Normalize::none) normalized = rows.normalize;
+    const std::shared_ptr<std::uint8_t> block = new_sidecar_block(n, rows.d, precision, !mean.empty(), normalized);
     auto* header = reinterpret_cast<SidecarHeader*>(block.get());
     const auto floats = [&](std::int64_t begin) { return reinterpret_cast<float*>(block.get() + begin); };
     if (!mean.empty()) std::copy(mean.begin(), mean.end(), floats(header->mean));
@@ -83,13 +87,15 @@ Status build_sidecar(const Rows& rows, std::int64_t n, Precision precision, std:
     const std::int64_t task_groups = std::max<std::int64_t>(1, kTaskElements / (Sidecar::kGroup * rows.d));
     const auto quantize_groups = [&](std::int64_t first, std::int64_t last) {
         Quantizer quantizer(rows.d, subtracted, precision, certify);
+        RowReader reader(rows, context.isa, Sidecar::kGroup);
         std::vector<std::uint32_t> wild;
         float task_widest = 0;
         double task_longest = 0;
         for (std::int64_t group = first; group < last; ++group) {
             const std::int64_t start = group * Sidecar::kGroup, count = std::min(Sidecar::kGroup, n - start);
             Code codes[Sidecar::kGroup];
-            quantizer.run_panel(rows, start, count, codes, block.get() + header->panels + group * group_bytes);
+            quantizer.run_panel(reader.take(start, count), 0, count, codes,
+                                block.get() + header->panels + group * group_bytes);
             for (std::int64_t i = 0; i < count; ++i) {
                 const Code& code = codes[i];
                 const std::int64_t slot = start + i;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from dataclasses import dataclass
@@ -101,6 +102,13 @@ class HashModel(Shown):
         path
             File to write; its folder is made if need be.
         """
+        write_durably(Path(path), self._content())
+
+    def digest(self) -> str:
+        """Return the SHA-256 of the file that `save` writes."""
+        return hashlib.sha256(self._content()).hexdigest()
+
+    def _content(self) -> bytes:
         trunk = self.network.backbone
         content = {
             **_MARK,
@@ -112,7 +120,7 @@ class HashModel(Shown):
         tensors = {name: value.detach().cpu() for name, value in self.network.state_dict().items()}
         if trunk.preprocessing.mean_image is not None:
             tensors[MEAN_IMAGE] = torch.from_numpy(trunk.preprocessing.mean_image.copy())
-        write_durably(Path(path), seal(tensors, {"rsir_fast": json.dumps(content)}))
+        return seal(tensors, {"rsir_fast": json.dumps(content)})
 
     @classmethod
     def load(cls, path: str | Path) -> HashModel:

@@ -74,7 +74,10 @@ def load_encoder(encoder: Any, *, weights: str | os.PathLike[str] | None = None)
     if isinstance(encoder, Encoder):
         return encoder
     if isinstance(encoder, HashModel):
-        return Encoder(encoder.as_backbone())
+        made = encoder.as_backbone()
+        # Known by the file that it would be saved as.
+        made.provenance["weights"] = {**made.provenance["weights"], "sha256": encoder.digest()}  # type: ignore[dict-item]
+        return Encoder(made)
     if isinstance(encoder, Backbone | Descriptor):
         return Encoder(encoder)
     if isinstance(encoder, nn.Module):

@@ -74,16 +74,24 @@ class FloatRows:
         Shape [n, d], C-contiguous, native: float16, float32, float64, or the uint16 bits of bfloat16.
     dtype : str
         ``"f2"``, ``"f4"``, ``"f8"`` or ``"bf2"``.
+    normalize : {"none", "row"}
+        ``"row"``: Gaussian-normalised by the kernels as they read them.
     """
 
     array: Array
     dtype: str
+    normalize: Literal["none", "row"] = "none"
+
+    @property
+    def kind(self) -> str:
+        """What the kernels are told."""
+        return self.dtype if self.normalize == "none" else f"{self.dtype} row"
 
     def __len__(self) -> int:
         return len(self.array)
 
     def __getitem__(self, rows: slice) -> FloatRows:
-        return FloatRows(self.array[rows], self.dtype)
+        return FloatRows(self.array[rows], self.dtype, self.normalize)
 
 
 def as_rows(x: object, name: str) -> tuple[FloatRows, Restore]:

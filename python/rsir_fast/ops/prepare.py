@@ -43,8 +43,9 @@ def prepare(
     bits : int, optional
         With ``metric="hamming"``: length of a code, by default all ``8 * bytes`` bits; bits beyond it are ignored.
     copy : bool
-        False: keep a reference to a matrix `database` where it can be read as it is; it must then not be changed as
-        long as the result is in use.
+        False: keep a reference to a matrix `database` in host memory where it can be read as it is, a memory-mapped one
+        as well; it must then not be changed as long as the result is in use. With ``normalize="row"`` its rows are then
+        normalised as they are read, to the same bits, and nothing but the integer copy is held.
     precision : {"auto", "int8", "int16"}
         Codes of the integer copy. ``"int8"``: half the memory and the work. ``"int16"``: next to nothing left to
         decide; sooner done for wide vectors without structure. ``"auto"``: the cheaper of the two for searches of about
@@ -109,7 +110,7 @@ def prepare(
     >>> database = np.array([[0.0, 0.0], [3.0, 4.0]], dtype=np.float32)
     >>> prepared = rf.prepare(database)
     >>> rf.euclidean_topk(database[1:], prepared, k=1)
-    (array([[0.]], dtype=float32), array([[1]]))
+    EuclideanTopK(squared=array([[0.]], dtype=float32), ids=array([[1]]))
 
     Codes:
 
@@ -118,7 +119,7 @@ def prepare(
     >>> found
     Database(100 codes of 8 bits, 0.0 MiB)
     >>> rf.hamming_topk(codes[7:8], found, k=3)
-    (array([[0, 1, 1]], dtype=int32), array([[7, 3, 5]]))
+    HammingTopK(distances=array([[0, 1, 1]], dtype=int32), ids=array([[7, 3, 5]]))
 
     On all CUDA devices of a machine, and streamed to one of them, 8 GiB at a time:
 

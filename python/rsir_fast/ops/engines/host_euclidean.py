@@ -41,7 +41,7 @@ class HostMatrix:
     Attributes
     ----------
     rows : FloatRows
-        The matrix, normalised if asked, as it is stored.
+        The matrix, normalised if asked, or to be normalised as it is read.
     normalize : {"none", "row"}
     sidecar : object or None
         The integer copy; None where the matrix has no rows or no (or too many) columns for one.
@@ -178,7 +178,7 @@ class HostEuclidean(Sides[FloatRows, FloatRows]):
             queries.dtype,
             items.array,
             n,
-            items.dtype,
+            items.kind,
             d,
             0 if self.where is None else self.where,
             sidecar,
@@ -241,11 +241,13 @@ def prepare(
     if sidecar is not None:
         n, d = rows.array.shape
         check_fits(sidecar, (n, d), normalize, precision)
-    ready = normalized_rows(rows, database, normalize, threads=threads, isa=isa)
-    if copy and ready is rows:
-        ready = FloatRows(ready.array.copy(), ready.dtype)
-    if ready is not rows:
+    if copy:
+        ready = normalized_rows(rows, database, normalize, threads=threads, isa=isa)
+        if ready is rows:
+            ready = FloatRows(ready.array.copy(), ready.dtype)
         ready.array.flags.writeable = False  # a change would not reach the integer copy
+    else:
+        ready = FloatRows(rows.array, rows.dtype, normalize)
     check_items(len(ready))
     if sidecar is not None:
         return HostMatrix(ready, normalize, sidecar.compiled)
@@ -268,7 +270,7 @@ def make_sidecar(
         return None
     normalized = normalize == "row"
     return cpu().Sidecar(
-        rows.array, n, d, rows.dtype, precision, k, normalized, choose_threads(threads), choose_isa(isa)
+        rows.array, n, d, rows.kind, precision, k, normalized, choose_threads(threads), choose_isa(isa)
     )
 
 

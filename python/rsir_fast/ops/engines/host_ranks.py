@@ -92,7 +92,7 @@ def _ranks(
         queries.dtype,
         database.array,
         len(database),
-        database.dtype,
+        database.kind,
         d,
         0 if where is None else where,
         relevant.items,

@@ -1,0 +1,61 @@
+"""What an archive shall hold: files, as they are now."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rsir_fast.base.durable import LEFTOVER
+from rsir_fast.base.looking import is_folder, refuse_no_folder
+from rsir_fast.base.text import printable
+from rsir_fast.errors import ArchiveError
+
+__all__ = ["Input", "refuse_others"]
+
+
+@dataclass(frozen=True)
+class Input:
+    """A file that the archive shall have a row of, as it is now.
+
+    Attributes
+    ----------
+    root, source
+        Name of its folder, and the POSIX path below it.
+    size, mtime_ns
+    class_name
+        None where the data set has no classes.
+    """
+
+    root: str
+    source: str
+    size: int
+    mtime_ns: int
+    class_name: str | None = None
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What makes it this item."""
+        return self.root, self.source
+
+    def is_as(self, other: Any) -> bool:
+        """Whether a row or a skipped input was of the file as it is."""
+        return (other.root, other.source, other.size, other.mtime_ns) == (
+            self.root,
+            self.source,
+            self.size,
+            self.mtime_ns,
+        )
+
+
+def refuse_others(folder: Path) -> None:
+    """Refuse a folder of other things."""
+    refuse_no_folder(folder, "an archive", ArchiveError)
+    ours = {"versions", "segments", "removed", "order", "skipped", "work"}
+    names = [n for n in os.listdir(folder) if n not in ours and not LEFTOVER.fullmatch(n)] if is_folder(folder) else []
+    if names:
+        raise ArchiveError(
+            f"{printable(folder)}: expected a new or empty folder, or an archive, found {printable(min(names))!r} "
+            "in it; choose another folder"
+        )

@@ -1,0 +1,202 @@
+"""What an archive says of itself in JSON.
+
+An archive is a folder::
+
+    versions/00000012.json      `Version`: which segments there are; created once, never changed
+    segments/NAME/              `SegmentRecord` in segment.json, items.arrow, sources.arrow, one .npy a field
+    removed/DIGEST.npy          ids that a version hides
+    order/DIGEST.npy            ids in the order of the data set, where that is not their own
+    skipped/DIGEST.json         inputs that could not be read, and why
+    work/NONCE/                 parts of a writer that has not committed yet
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, InstanceOf, model_validator
+
+from rsir_fast.encoders.fields import FieldSpec, Frozen, Sha256, canonical_digest
+
+__all__ = [
+    "NameOnDisk",
+    "Owner",
+    "PartRecord",
+    "PartRow",
+    "SegmentEntry",
+    "SegmentRecord",
+    "SkippedInput",
+    "Skips",
+    "Version",
+    "as_json",
+]
+
+NameOnDisk = InstanceOf[str]
+"""File names that are no valid UTF-8 are lone surrogates, which pydantic's own str refuses."""
+
+Count = Annotated[int, Field(ge=0, le=1 << 62)]
+Nonce = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
+SegmentName = Annotated[str, Field(pattern=r"^[0-9a-f]{16}-[0-9]{1,6}$")]
+
+
+def as_json(record: Frozen) -> bytes:
+    """Return a record as it is written."""
+    return (json.dumps(record.model_dump(exclude_defaults=True), indent=1, sort_keys=True) + "\n").encode()
+
+
+class SegmentEntry(Frozen):
+    """A segment as a version names it: rows have the ids ``first`` to ``first + rows - 1``."""
+
+    name: SegmentName
+    first: Count
+    rows: Annotated[int, Field(ge=1)]
+    sha256: Sha256
+    """Of its segment.json, which has those of the other files."""
+
+
+class Version(Frozen):
+    """All that an archive is at one time.
+
+    Attributes
+    ----------
+    number : int
+        From 1, in the order of the commits.
+    nonce : str
+        Of the writer: two never write the same version.
+    created : str
+        Time of the commit, UTC.
+    spec : dict
+        The encoder's meaning; `rsir_fast.encoders.parse_spec` reads it.
+    normalize : {"none", "row"}
+        With what vectors are normalised when they are searched.
+    next_id : int
+        Ids below it were given, and never are again.
+    segments : tuple of SegmentEntry
+        In the order of ids.
+    removed, order, skipped : str or None
+        Names of the files that list them.
+    roots : dict
+        Folders of the sources, by name.
+    name, classes, notes
+        Of the data set: classes in its order, those without an item, too.
+    digest : str
+        SHA-256 of all the rest.
+    """
+
+    format: Literal["rsir-archive"] = "rsir-archive"
+    version: Literal[1] = 1
+    number: Annotated[int, Field(ge=1)]
+    nonce: Nonce
+    created: str
+    spec: dict[str, Any]
+    normalize: Literal["none", "row"] = "none"
+    next_id: Count
+    segments: tuple[SegmentEntry, ...]
+    removed: Sha256 | None = None
+    order: Sha256 | None = None
+    skipped: Sha256 | None = None
+    roots: dict[NameOnDisk, NameOnDisk]
+    name: NameOnDisk
+    classes: tuple[NameOnDisk, ...] = ()
+    notes: tuple[NameOnDisk, ...] = ()
+    digest: Sha256
+
+    @classmethod
+    def sealed(cls, **content: Any) -> Version:
+        """Return a version with its digest; what is JSON-able becomes what JSON would give back."""
+        content["spec"] = json.loads(json.dumps(content["spec"]))
+        return cls(**content, digest=_digest(cls(**content, digest="0" * 64)))
+
+    @model_validator(mode="after")
+    def _fits(self) -> Version:
+        end = 0
+        for segment in self.segments:
+            if segment.first < end:
+                raise ValueError("segments: expected ascending, disjoint ids")
+            end = segment.first + segment.rows
+        if end > self.next_id:
+            raise ValueError(f"next_id: expected {end} or more, got {self.next_id}")
+        return self
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the digest is that of the rest."""
+        return self.digest == _digest(self)
+
+    def same_content(self, other: Version) -> bool:
+        """Whether two versions differ only in who wrote them, when."""
+        apart = {"number", "nonce", "created", "digest"}
+        return self.model_dump(exclude=apart) == other.model_dump(exclude=apart)
+
+
+def _digest(version: Version) -> str:
+    return canonical_digest(version.model_dump(exclude={"digest"}, exclude_defaults=True))
+
+
+class SegmentRecord(Frozen):
+    """What vouches for a segment; nothing in it depends on ids or versions.
+
+    Attributes
+    ----------
+    encoder : str
+        Digest of the spec.
+    run : dict
+        How the encoder was run.
+    files : dict
+        SHA-256 of each other file.
+    """
+
+    format: Literal["rsir-segment"] = "rsir-segment"
+    version: Literal[1] = 1
+    rows: Annotated[int, Field(ge=1)]
+    fields: tuple[FieldSpec, ...]
+    encoder: Sha256
+    run: dict[str, Any]
+    files: dict[str, Sha256]
+
+
+class SkippedInput(Frozen):
+    """An input that could not be read, as it was then."""
+
+    root: NameOnDisk
+    source: NameOnDisk
+    size: int
+    mtime_ns: int
+    reason: str
+    limits: dict[str, float] = Field(default_factory=dict)
+    """Of images: with higher ones it is tried again."""
+
+
+class Skips(Frozen):
+    """All inputs that could not be read."""
+
+    inputs: tuple[SkippedInput, ...]
+
+
+class PartRow(Frozen):
+    """An input whose vectors are in a part."""
+
+    root: NameOnDisk
+    source: NameOnDisk
+    size: int
+    mtime_ns: int
+    sha256: Sha256
+
+
+class PartRecord(Frozen):
+    """What vouches for a part of a writer's work; written with its files in one step."""
+
+    rows: tuple[PartRow, ...]
+    skipped: tuple[SkippedInput, ...] = ()
+    files: dict[str, Sha256]
+
+
+class Owner(Frozen):
+    """Whose work a folder is; its segments are called by `nonce`."""
+
+    nonce: Nonce
+    host: str
+    pid: int
+    encoder: Sha256
+    run: dict[str, Any]

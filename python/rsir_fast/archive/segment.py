@@ -1,0 +1,188 @@
+"""Segments: rows that are written once, with all that tells what they are, and mapped for ever after."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsir_fast.archive.records import SegmentEntry, SegmentRecord, as_json
+from rsir_fast.archive.tables import ItemRow, items_bytes, read_rows
+from rsir_fast.archive.versions import SEGMENT
+from rsir_fast.base.digests import file_digest
+from rsir_fast.base.durable import move, placing_folder, replacing, write_durably
+from rsir_fast.base.looking import is_folder
+from rsir_fast.base.reading import read_record, reading
+from rsir_fast.base.text import printable
+from rsir_fast.encoders.fields import FieldSpec
+from rsir_fast.encoders.spec import Spec
+from rsir_fast.errors import ArchiveError
+
+__all__ = ["Segment", "map_array", "write_arrays", "write_segment"]
+
+_RESTORE = "restore it from a backup, or make the features anew in another folder"
+
+
+def write_segment(
+    place: Path,
+    spec: Spec,
+    run: Mapping[str, Any],
+    rows: Sequence[ItemRow],
+    blocks: Mapping[str, Sequence[NDArray[Any]]],
+) -> str:
+    """Write a segment: all of it is on the disk before it has its name.
+
+    Parameters
+    ----------
+    place
+        ``segments/NAME``; what is there is left as it is.
+    spec, run
+        What the rows mean, and how they were made.
+    rows
+        What they are of.
+    blocks
+        By field, its rows in consecutive blocks [m, width]; read one after the other.
+
+    Returns
+    -------
+    str
+        SHA-256 of its segment.json.
+
+    Raises
+    ------
+    MachineError
+        If it cannot be written; nothing is left under its name.
+    """
+    if not is_folder(place):
+        with placing_folder(place) as workshop:
+            files = {}
+            for name, content in items_bytes(rows).items():
+                write_durably(workshop / name, content)
+                files[name] = hashlib.sha256(content).hexdigest()
+            files |= write_arrays(workshop, spec.fields, len(rows), blocks)
+            record = SegmentRecord(
+                rows=len(rows), fields=spec.fields, encoder=spec.digest(), run=dict(run), files=files
+            )
+            write_durably(workshop / SEGMENT, as_json(record))
+            move(workshop, place)
+    return file_digest(place / SEGMENT)
+
+
+def write_arrays(
+    folder: Path, fields: Iterable[FieldSpec], rows: int, blocks: Mapping[str, Sequence[NDArray[Any]]]
+) -> dict[str, str]:
+    """Write one .npy a field, block by block; return their SHA-256 by name."""
+    files = {}
+    for field in fields:
+        path = folder / f"{field.name}.npy"
+        dtype = _dtype(field)
+        digest = hashlib.sha256()
+        with replacing(path, size=rows * field.width * dtype.itemsize) as file:
+            header = _Header()
+            np.lib.format.write_array_header_1_0(
+                header, {"descr": dtype.str, "fortran_order": False, "shape": (rows, field.width)}
+            )
+            file.write(header.content)
+            digest.update(header.content)
+            for block in blocks[field.name]:
+                content = _bytes(block, field)
+                file.write(content.data)
+                digest.update(content.data)
+        files[path.name] = digest.hexdigest()
+    return files
+
+
+class _Header:
+    """Takes what NumPy writes before an array."""
+
+    def __init__(self) -> None:
+        self.content = b""
+
+    def write(self, content: bytes) -> None:
+        self.content += content
+
+
+def _dtype(field: FieldSpec) -> np.dtype[Any]:
+    return np.dtype(field.dtype).newbyteorder("<")
+
+
+def _bytes(block: NDArray[Any], field: FieldSpec) -> NDArray[Any]:
+    if block.ndim != 2 or block.shape[1] != field.width or block.dtype != np.dtype(field.dtype):
+        raise ValueError(
+            f"field {field.name}: expected {field.dtype} [rows, {field.width}], got {block.dtype} {list(block.shape)}"
+        )
+    return np.ascontiguousarray(block, dtype=_dtype(field)).reshape(-1).view(np.uint8)
+
+
+def map_array(path: Path, field: FieldSpec, rows: int) -> NDArray[Any]:
+    """Return the rows of a field, mapped and read-only.
+
+    Raises
+    ------
+    ArchiveError
+        If the file is missing or not of this shape and type.
+    """
+    with reading(path, f"the field {field.name}", _RESTORE, ArchiveError):
+        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+        if array.shape != (rows, field.width) or array.dtype != _dtype(field) or not array.flags.c_contiguous:
+            raise ValueError(f"{array.dtype} {list(array.shape)} is not {field.dtype} [{rows}, {field.width}]")
+    return array
+
+
+class Segment:
+    """A segment of a version, its files mapped.
+
+    Attributes
+    ----------
+    entry : SegmentEntry
+        Its name, and the ids of its rows.
+    record : SegmentRecord
+    folder : Path
+    """
+
+    def __init__(self, folder: Path, entry: SegmentEntry) -> None:
+        self.folder = folder
+        self.entry = entry
+        self.record = read_record(SegmentRecord, folder / SEGMENT, "a segment of an archive", _RESTORE, ArchiveError)
+        if self.record.rows != entry.rows:
+            raise ArchiveError(f"{printable(folder)}: expected {entry.rows} rows, got {self.record.rows}; {_RESTORE}")
+        self._arrays = {
+            field.name: map_array(folder / f"{field.name}.npy", field, entry.rows) for field in self.record.fields
+        }
+        self._rows: list[ItemRow] | None = None
+
+    def __len__(self) -> int:
+        return self.entry.rows
+
+    @property
+    def ids(self) -> NDArray[np.int64]:
+        """Of its rows, ascending."""
+        return np.arange(self.entry.first, self.entry.first + self.entry.rows, dtype=np.int64)
+
+    def __getitem__(self, field: str) -> NDArray[Any]:
+        """Return all rows of a field, those that the version hides, too."""
+        return self._arrays[field]
+
+    @property
+    def rows(self) -> list[ItemRow]:
+        """What its rows are of."""
+        if self._rows is None:
+            self._rows = read_rows(self.folder, self.entry.rows)
+        return self._rows
+
+    def verify(self) -> None:
+        """Compare every file with its SHA-256, which reads all of them.
+
+        Raises
+        ------
+        ArchiveError
+            Naming the first that differs.
+        """
+        for name, sha256 in self.record.files.items():
+            with reading(self.folder / name, "a file of an archive", _RESTORE, ArchiveError):
+                if file_digest(self.folder / name) != sha256:
+                    raise ValueError(f"its SHA-256 is not that in {SEGMENT}")

@@ -1,0 +1,153 @@
+"""One version of an archive, open for reading: its segments mapped, and which of their rows count, in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsir_fast.archive.records import SkippedInput, Skips
+from rsir_fast.archive.segment import Segment
+from rsir_fast.archive.tables import ItemRow
+from rsir_fast.archive.versions import newest, read_version, segment_folder
+from rsir_fast.base.reading import as_record, reading
+from rsir_fast.base.shown import Shown, counted
+from rsir_fast.encoders.spec import Spec, parse_spec
+from rsir_fast.errors import ArchiveError
+
+__all__ = ["Snapshot"]
+
+_RESTORE = "restore it from a backup, or name an older version"
+
+
+class Snapshot(Shown):
+    """A version, never changed by what others commit.
+
+    Parameters
+    ----------
+    folder : path
+        The archive.
+    number : int, optional
+        Which version; the newest that is whole by default.
+    before : Snapshot, optional
+        Of the same archive: what both have is not opened again.
+
+    Attributes
+    ----------
+    version : Version
+    spec : Spec
+        The encoder of all rows.
+    segments : list of Segment
+    removed : ndarray of int64
+        Ids that are hidden, ascending.
+    ids : ndarray of int64
+        Ids of the rows that count, **in the order of the data set**.
+    skipped : tuple of SkippedInput
+    problems : tuple of str
+        What is wrong with newer versions, one line each.
+
+    Raises
+    ------
+    ArchiveError
+        If there is no such version, or it is damaged.
+    """
+
+    def __init__(self, folder: str | Path, number: int | None = None, *, before: Snapshot | None = None) -> None:
+        self.folder = Path(folder)
+        if number is None:
+            self.version, self.problems = newest(self.folder)
+        else:
+            self.version, self.problems = read_version(self.folder, number), ()
+        with reading(self.folder, "the spec of an archive", "use the version of rsir_fast that wrote it", ArchiveError):
+            self.spec: Spec = parse_spec(self.version.spec)
+        open_ones = {} if before is None else {segment.entry: segment for segment in before.segments}
+        self.segments: list[Segment] = [
+            open_ones.get(entry) or Segment(segment_folder(self.folder, entry.name), entry)
+            for entry in self.version.segments
+        ]
+        self.removed = self._ids("removed")
+        live = self._live()
+        order = live if self.version.order is None else self._ids("order")
+        if self.version.order is not None and not np.array_equal(np.sort(order), live):
+            raise ArchiveError(f"{self.folder}: expected an order of the {len(live)} items, got another; {_RESTORE}")
+        self.ids = order
+        self.skipped = self._skipped()
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def _facts(self) -> dict[str, str]:
+        return {
+            "encoder": self.spec.title,
+            "items": counted(len(self), "item", "items"),
+            "version": f"version {self.version.number}",
+            "segments": counted(len(self.segments), "segment", "segments"),
+            "data set": self.version.name,
+        }
+
+    def rows(self) -> list[ItemRow]:
+        """Return what the rows that count are of, in the order of the data set."""
+        by_id = dict(self.all_rows())
+        return [by_id[row] for row in self.ids.tolist()]
+
+    def all_rows(self) -> Iterator[tuple[int, ItemRow]]:
+        """Yield id and item of every row there is, hidden ones, too, in the order of ids."""
+        for segment in self.segments:
+            yield from zip(segment.ids.tolist(), segment.rows, strict=True)
+
+    def matrix(self, field: str) -> NDArray[Any]:
+        """Return a field's rows that count, in the order of the data set: mapped where they lie so, else copied.
+
+        Raises
+        ------
+        ValueError
+            If there is no such field; the message lists them.
+        """
+        spec = self.spec.field(field)
+        blocks = [segment[field] for segment in self.segments]
+        rows = sum(map(len, blocks))
+        if len(blocks) == 1 and rows == len(self) and self.version.order is None:
+            return blocks[0]
+        found = np.empty((len(self), spec.width), dtype=spec.dtype)
+        place = np.argsort(self.ids, kind="stable")  # of each live row, ascending by id, in the data set
+        ascending = self.ids[place]
+        for segment, block in zip(self.segments, blocks, strict=True):
+            first, last = np.searchsorted(ascending, (segment.entry.first, segment.entry.first + len(segment)))
+            found[place[first:last]] = block[ascending[first:last] - segment.entry.first]
+        return found
+
+    def verify(self) -> None:
+        """Compare every file of every segment with its SHA-256.
+
+        Raises
+        ------
+        ArchiveError
+            Naming the first that differs.
+        """
+        for segment in self.segments:
+            segment.verify()
+
+    def _live(self) -> NDArray[np.int64]:
+        ids = np.concatenate([np.empty(0, np.int64), *(segment.ids for segment in self.segments)])
+        return ids[~np.isin(ids, self.removed, assume_unique=True)]
+
+    def _ids(self, kind: str) -> NDArray[np.int64]:
+        digest = getattr(self.version, kind)
+        if digest is None:
+            return np.empty(0, np.int64)
+        path = self.folder / kind / f"{digest}.npy"
+        with reading(path, "ids of an archive", _RESTORE, ArchiveError):
+            ids: NDArray[np.int64] = np.load(path, allow_pickle=False)
+            if ids.ndim != 1 or ids.dtype != np.dtype("<i8") or len(np.unique(ids)) != len(ids):
+                raise ValueError(f"{ids.dtype} {list(ids.shape)} is no list of different ids")
+        return ids
+
+    def _skipped(self) -> tuple[SkippedInput, ...]:
+        if self.version.skipped is None:
+            return ()
+        path = self.folder / "skipped" / f"{self.version.skipped}.json"
+        with reading(path, "the unreadable inputs of an archive", _RESTORE, ArchiveError):
+            return as_record(Skips, path.read_bytes()).inputs

@@ -1,0 +1,125 @@
+"""The tables of a segment: sources (files, as they were) and items (what rows are of), in Arrow files that are mapped.
+
+Apart, since many items can be of one source: the tiles of a scene. pyarrow is imported where it is used.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsir_fast.base.reading import reading
+from rsir_fast.errors import ArchiveError
+
+__all__ = ["ITEMS", "SOURCES", "ItemRow", "items_bytes", "read_rows"]
+
+SOURCES, ITEMS = "sources.arrow", "items.arrow"
+
+
+@dataclass(frozen=True)
+class ItemRow:
+    """What a row is of.
+
+    Attributes
+    ----------
+    root, source
+        Name of the folder, and the path below it.
+    size, mtime_ns, sha256
+        Of the source, as it was.
+    class_name
+        None where the data set has no classes.
+    """
+
+    root: str
+    source: str
+    size: int
+    mtime_ns: int
+    sha256: str
+    class_name: str | None = None
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What makes it this item, whatever it shows."""
+        return self.root, self.source
+
+    @property
+    def content(self) -> tuple[str, str | None]:
+        """What it shows, and what it is said to be."""
+        return self.sha256, self.class_name
+
+
+def items_bytes(rows: Sequence[ItemRow]) -> dict[str, bytes]:
+    """Return the two files of a segment's rows."""
+    import pyarrow as pa
+
+    numbers: dict[ItemRow, int] = {}
+    for row in rows:
+        numbers.setdefault(row, len(numbers))
+    sources = list(numbers)
+    table = pa.table(
+        {
+            "root": pa.array([os.fsencode(source.root) for source in sources], pa.binary()),
+            "source": pa.array([os.fsencode(source.source) for source in sources], pa.binary()),
+            "size": pa.array([source.size for source in sources], pa.int64()),
+            "mtime_ns": pa.array([source.mtime_ns for source in sources], pa.int64()),
+            "sha256": pa.array([bytes.fromhex(source.sha256) for source in sources], pa.binary(32)),
+        }
+    )
+    classes = [None if row.class_name is None else os.fsencode(row.class_name) for row in rows]
+    items = pa.table(
+        {
+            "source": pa.array([numbers[row] for row in rows], pa.int32()),
+            "class": pa.array(classes, pa.binary()).dictionary_encode(),
+        }
+    )
+    return {SOURCES: _file(table), ITEMS: _file(items)}
+
+
+def read_rows(folder: Path, rows: int) -> list[ItemRow]:
+    """Return what the rows of a segment are of.
+
+    Raises
+    ------
+    ArchiveError
+        If a table cannot be read or does not fit.
+    """
+    with reading(folder / SOURCES, "the sources of a segment", "restore it from a backup", ArchiveError):
+        sources = _table(folder / SOURCES)
+        columns = [sources[name].to_pylist() for name in ("root", "source", "size", "mtime_ns", "sha256")]
+    with reading(folder / ITEMS, "the items of a segment", "restore it from a backup", ArchiveError):
+        items = _table(folder / ITEMS)
+        of: NDArray[np.int32] = items["source"].to_numpy()
+        classes = items["class"].to_pylist()
+        if len(of) != rows or (rows and (of.min() < 0 or of.max() >= len(columns[0]))):
+            raise ValueError(f"{len(of)} items of {len(columns[0])} sources are not the {rows} of the segment")
+        return [_row(columns, int(number), name) for number, name in zip(of, classes, strict=True)]
+
+
+def _row(columns: list[list[Any]], number: int, class_name: bytes | None) -> ItemRow:
+    root, source, size, mtime_ns, sha256 = (column[number] for column in columns)
+    name = None if class_name is None else os.fsdecode(class_name)
+    return ItemRow(os.fsdecode(root), os.fsdecode(source), size, mtime_ns, sha256.hex(), name)
+
+
+def _file(table: Any) -> bytes:
+    import pyarrow as pa
+
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+    content: bytes = sink.getvalue().to_pybytes()
+    return content
+
+
+def _table(path: Path) -> Any:
+    import pyarrow as pa
+
+    with open(path, "rb") as file:  # pyarrow's own map refuses names that are no UTF-8
+        return pa.ipc.open_file(pa.py_buffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))).read_all()

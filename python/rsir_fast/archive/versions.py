@@ -1,0 +1,113 @@
+"""The versions of an archive: the newest that is whole, and the commit of the next."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from pathlib import Path
+
+from rsir_fast.archive.records import Version, as_json
+from rsir_fast.base.created import create
+from rsir_fast.base.digests import file_digest
+from rsir_fast.base.durable import write_durably
+from rsir_fast.base.looking import is_file, is_folder
+from rsir_fast.base.reading import read_record, reading
+from rsir_fast.base.text import printable
+from rsir_fast.errors import ArchiveError
+
+__all__ = ["SEGMENT", "is_archive", "keep", "newest", "numbers", "publish", "read_version", "segment_folder"]
+
+SEGMENT = "segment.json"
+_NAME = re.compile(r"[0-9]{8,}\.json")
+_RESTORE = "restore the file from a backup, or name an older version"
+
+
+def is_archive(folder: Path) -> bool:
+    """Whether a folder has versions."""
+    return bool(numbers(folder))
+
+
+def numbers(folder: Path) -> list[int]:
+    """Return the numbers of the versions that there are files of, ascending."""
+    place = folder / "versions"
+    if not is_folder(place):
+        return []
+    with reading(place, "the versions of an archive", "check its permissions", ArchiveError):
+        return sorted(int(name.removesuffix(".json")) for name in os.listdir(place) if _NAME.fullmatch(name))
+
+
+def segment_folder(folder: Path, name: str) -> Path:
+    """Return where a segment lies."""
+    return folder / "segments" / name
+
+
+def read_version(folder: Path, number: int) -> Version:
+    """Return a version, checked against the files that it names.
+
+    Raises
+    ------
+    ArchiveError
+        If there is no such version, it is damaged, or what it names is not there.
+    """
+    path = _path(folder, number)
+    version = read_record(Version, path, "a version of an archive", _RESTORE, ArchiveError)
+    if not version.is_whole or version.number != number:
+        raise ArchiveError(f"{printable(path)}: expected a version that is as it was written, it is not; {_RESTORE}")
+    for entry in version.segments:
+        _check(segment_folder(folder, entry.name) / SEGMENT, entry.sha256)
+    for kind, suffix in (("removed", "npy"), ("order", "npy"), ("skipped", "json")):
+        digest = getattr(version, kind)
+        if digest is not None:
+            _check(folder / kind / f"{digest}.{suffix}", digest)
+    return version
+
+
+def newest(folder: Path) -> tuple[Version, tuple[str, ...]]:
+    """Return the newest version that is whole, and what is wrong with those after it.
+
+    Raises
+    ------
+    ArchiveError
+        If there is none.
+    """
+    wrong: list[str] = []
+    for number in reversed(numbers(folder)):
+        try:
+            return read_version(folder, number), tuple(wrong)
+        except ArchiveError as error:  # noqa: PERF203 (few)
+            wrong.append(str(error))
+    if wrong:
+        raise ArchiveError(f"{printable(folder)}: expected a whole version, found none of {len(wrong)}: {wrong[0]}")
+    there = "other things" if is_folder(folder) else "no such folder"
+    raise ArchiveError(f"{printable(folder)}: expected an archive (a folder with versions/), found {there}")
+
+
+def publish(folder: Path, version: Version) -> bool:
+    """Commit a version; False where another writer has committed one of its number.
+
+    Raises
+    ------
+    MachineError
+        If it cannot be written, or the file system has no hard links.
+    """
+    return create(_path(folder, version.number), as_json(version))
+
+
+def keep(folder: Path, kind: str, suffix: str, content: bytes) -> str:
+    """Write a file that versions name by its digest; return that."""
+    digest = hashlib.sha256(content).hexdigest()
+    path = folder / kind / f"{digest}.{suffix}"
+    if not (is_file(path) and file_digest(path) == digest):
+        write_durably(path, content)
+    return digest
+
+
+def _path(folder: Path, number: int) -> Path:
+    return folder / "versions" / f"{number:08d}.json"
+
+
+def _check(path: Path, sha256: str) -> None:
+    with reading(path, "a file of an archive", _RESTORE, ArchiveError):
+        if file_digest(path) != sha256:
+            raise ValueError("its SHA-256 is not that in the version")

@@ -1,0 +1,201 @@
+"""What a writer has done and not committed yet: parts, each sealed alone, that outlive it and that others take over."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsir_fast.archive.records import Owner, PartRecord, PartRow, SkippedInput, as_json
+from rsir_fast.archive.segment import map_array, write_arrays
+from rsir_fast.archive.versions import numbers, segment_folder
+from rsir_fast.base.digests import file_digest
+from rsir_fast.base.durable import make_folder, move, placing_folder, sweep, write_durably
+from rsir_fast.base.held import HeldFolder, is_from_here, new_name, remove_folder
+from rsir_fast.base.looking import is_folder
+from rsir_fast.base.reading import read_record
+from rsir_fast.encoders.fields import canonical_digest
+from rsir_fast.encoders.spec import Spec
+from rsir_fast.errors import ArchiveError
+
+__all__ = ["Part", "Work", "blocks_of", "take_over"]
+
+PART, OWNER = "part.json", "owner.json"
+_NONCE, _NUMBER = re.compile(r"[0-9a-f]{16}"), re.compile(r"[0-9]{6}")
+
+
+class Part:
+    """Some inputs' rows, mapped, and inputs that could not be read."""
+
+    def __init__(self, folder: Path, record: PartRecord, spec: Spec) -> None:
+        self.rows: Sequence[PartRow] = record.rows
+        self.skipped: Sequence[SkippedInput] = record.skipped
+        self._arrays: dict[str, NDArray[Any]] = {
+            field.name: map_array(folder / f"{field.name}.npy", field, len(record.rows)) for field in spec.fields
+        }
+
+    def block(self, field: str, rows: Sequence[int]) -> NDArray[Any]:
+        """Return some rows of a field; all of them without a copy."""
+        array = self._arrays[field]
+        return array if list(rows) == list(range(len(array))) else array[np.asarray(rows, dtype=np.int64)]
+
+
+class Work:
+    """The folder of one writer's work.
+
+    Attributes
+    ----------
+    owner : Owner
+        Who did it; how the encoder was run.
+    parts : list of Part
+    """
+
+    def __init__(self, held: HeldFolder, owner: Owner, parts: list[Part], spec: Spec) -> None:
+        self._held = held
+        self._spec = spec
+        self._next = len(parts)
+        self.owner = owner
+        self.parts = parts
+
+    @classmethod
+    def begin(cls, archive: Path, spec: Spec, run: Mapping[str, Any]) -> Work:
+        """Make a folder for new work.
+
+        Raises
+        ------
+        MachineError
+            If it cannot be made.
+        """
+        nonce = new_name()
+        make_folder(archive / "work")
+        held = HeldFolder(archive / "work" / nonce)
+        owner = Owner(nonce=nonce, host=socket.gethostname(), pid=os.getpid(), encoder=spec.digest(), run=dict(run))
+        write_durably(held.folder / OWNER, as_json(owner))
+        return cls(held, owner, [], spec)
+
+    @property
+    def run_digest(self) -> str:
+        """Tells runs apart."""
+        return canonical_digest(self.owner.run)
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether nobody has taken it over."""
+        return self._held.is_ours
+
+    def add(
+        self, rows: Sequence[PartRow], blocks: Mapping[str, NDArray[Any]], skipped: Sequence[SkippedInput] = ()
+    ) -> None:
+        """Write a part, in one step.
+
+        Raises
+        ------
+        ArchiveError
+            If another process has taken the work over.
+        MachineError
+            If it cannot be written.
+        """
+        if not self.is_ours:
+            raise ArchiveError(
+                f"{self._held.folder}: expected the work of this process, but another has taken it over, as nothing "
+                "was heard of this one for ten minutes; run the same command again"
+            )
+        place = self._held.folder / f"{self._next:06d}"
+        with placing_folder(place) as workshop:
+            files = write_arrays(workshop, self._spec.fields, len(rows), {name: [b] for name, b in blocks.items()})
+            record = PartRecord(rows=tuple(rows), skipped=tuple(skipped), files=files)
+            write_durably(workshop / PART, as_json(record))
+            move(workshop, place)
+        self._next += 1
+        self.parts.append(Part(place, record, self._spec))
+
+    def close(self) -> None:
+        """Leave it for whoever comes next."""
+        self._held.close()
+
+    def remove(self) -> None:
+        """Remove it: all that is wanted of it is committed."""
+        if self.is_ours:
+            remove_folder(self._held.folder)
+        self._held.close()
+
+
+def take_over(archive: Path, spec: Spec) -> list[Work]:
+    """Take over the work of dead writers that had the same encoder.
+
+    What they left of segments that no version names is removed where they died on this machine; else in time by
+    `vacuum`, as a writer elsewhere may only be slow.
+
+    Raises
+    ------
+    MachineError
+        If a folder cannot be read or renamed.
+    """
+    for kind in ("versions", "segments", "removed", "order", "skipped", "work"):
+        sweep(archive / kind)
+    place = archive / "work"
+    if not is_folder(place):
+        return []
+    found = []
+    for name in sorted(os.listdir(place)):
+        if not _NONCE.fullmatch(name):
+            continue
+        owner = _owner(place / name)
+        if owner is not None and owner.encoder != spec.digest():
+            continue
+        held = HeldFolder.take(place / name, place / new_name())
+        if held is None:
+            continue
+        if owner is None:  # killed before it had done anything
+            remove_folder(held.folder)
+            held.close()
+            continue
+        if is_from_here(owner.nonce):
+            _remove_orphans(archive, owner.nonce)
+        found.append(Work(held, owner, _parts(held.folder, spec), spec))
+    return found
+
+
+def _owner(folder: Path) -> Owner | None:
+    try:
+        return read_record(Owner, folder / OWNER, "the owner of some work", "", ArchiveError)
+    except ArchiveError:
+        return None
+
+
+def _parts(folder: Path, spec: Spec) -> list[Part]:
+    """Return the parts that are whole."""
+    found = []
+    for name in sorted(filter(_NUMBER.fullmatch, os.listdir(folder))):
+        place = folder / name
+        try:
+            record = read_record(PartRecord, place / PART, "a part of some work", "", ArchiveError)
+            if all(file_digest(place / file) == sha256 for file, sha256 in record.files.items()):
+                found.append(Part(place, record, spec))
+        except (ArchiveError, FileNotFoundError):
+            continue
+    return found
+
+
+def _remove_orphans(archive: Path, nonce: str) -> None:
+    named = b"".join((archive / "versions" / f"{number:08d}.json").read_bytes() for number in numbers(archive))
+    place = archive / "segments"
+    for name in os.listdir(place) if is_folder(place) else []:
+        if name.startswith(f"{nonce}-") and name.encode() not in named:
+            remove_folder(segment_folder(archive, name))
+
+
+def blocks_of(rows: Sequence[tuple[Part, int]], field: str) -> list[NDArray[Any]]:
+    """Return rows of parts in consecutive blocks, one for every stretch of one part."""
+    blocks, start = [], 0
+    for end in range(1, len(rows) + 1):
+        if end == len(rows) or rows[end][0] is not rows[start][0]:
+            blocks.append(rows[start][0].block(field, [place for _, place in rows[start:end]]))
+            start = end
+    return blocks

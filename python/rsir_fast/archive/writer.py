@@ -1,0 +1,368 @@
+"""Writing: an archive becomes what its inputs are, in one commit, whatever other writers do meanwhile."""
+
+from __future__ import annotations
+
+import io
+import secrets
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsir_fast.archive.inputs import Input, refuse_others
+from rsir_fast.archive.records import PartRow, SegmentEntry, SkippedInput, Skips, Version, as_json
+from rsir_fast.archive.segment import write_segment
+from rsir_fast.archive.settle import Known, Settled, settle
+from rsir_fast.archive.snapshot import Snapshot
+from rsir_fast.archive.tables import ItemRow
+from rsir_fast.archive.versions import is_archive, keep, numbers, publish, segment_folder
+from rsir_fast.archive.work import Part, Work, blocks_of, take_over
+from rsir_fast.base.held import remove_folder
+from rsir_fast.base.text import printable
+from rsir_fast.encoders.differences import differences
+from rsir_fast.encoders.spec import Spec
+from rsir_fast.errors import ArchiveError
+
+__all__ = ["Writer"]
+
+SEGMENT_ROWS = 1 << 20
+
+_Made = tuple[str, list[ItemRow], str]
+"""A segment that is not committed yet: its name, its rows, the SHA-256 of its record."""
+
+
+class Writer:
+    """Makes an archive hold the rows of all inputs and of nothing else: `todo`, `add`, `commit`.
+
+    A context manager. Other writers may work at the same time: nobody waits, and the last to commit wins. What is added
+    is on the disk at once; after a kill, or without `commit`, the next writer of the same encoder goes on with it.
+
+    Parameters
+    ----------
+    folder : path
+        An archive, or a new or empty folder.
+    spec : Spec
+        What the rows mean; that of the archive.
+    run : mapping
+        How the encoder is run, JSON-able.
+    inputs : sequence of Input
+        In the order of the data set; each key once.
+    roots : mapping of str
+        Folders by name.
+    sha256 : callable
+        Returns the SHA-256 of an input's content by its number.
+    name, classes, notes
+        Of the data set.
+    normalize : {"none", "row"}, optional
+        With what vectors are searched; fixed when the archive is made, ``"none"`` by default.
+    check : bool
+        Compare the content of files whose size and time are the same, too.
+    try_again : callable, optional
+        Given the limits under which an input was skipped, tells whether to try it again.
+
+    Raises
+    ------
+    ArchiveError
+        If the folder holds something else, or rows of another encoder.
+    MachineError
+        If it cannot be read or written.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        spec: Spec,
+        run: Mapping[str, Any],
+        inputs: Sequence[Input],
+        *,
+        roots: Mapping[str, str],
+        sha256: Callable[[int], str],
+        name: str,
+        classes: Sequence[str] = (),
+        notes: Sequence[str] = (),
+        normalize: Literal["none", "row"] | None = None,
+        check: bool = False,
+        try_again: Callable[[Mapping[str, float]], bool] = lambda limits: False,
+    ) -> None:
+        self.folder = Path(folder)
+        self.spec, self.run, self.inputs = spec, dict(run), inputs
+        self._facts: dict[str, Any] = {
+            "roots": dict(roots),
+            "name": name,
+            "classes": tuple(classes),
+            "notes": tuple(notes),
+        }
+        self._normalize, self._sha256 = normalize, sha256
+        self._numbers = {each.key: number for number, each in enumerate(inputs)}
+        if len(self._numbers) < len(inputs):
+            raise ValueError("inputs: expected each key once")
+        if not is_archive(self.folder):
+            refuse_others(self.folder)
+        self._before: Snapshot | None = None
+        before = self._newest()
+        self._works = take_over(self.folder, spec)
+        self._own: Work | None = None
+        self._contents: dict[int, str] = {}  # SHA-256 of the inputs that have a row, or will
+        self._skipped: dict[int, SkippedInput] = {}
+        known = _known(before)
+        kept = {} if before is None else {(each.root, each.source): each for each in before.skipped}
+        for work in self._works:
+            for part in work.parts:
+                self._take(part)
+        for number, each in enumerate(inputs):
+            self._recognise(number, each, known, kept.get(each.key), check, try_again)
+
+    def __enter__(self) -> Writer:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        for work in self._all_works():
+            work.close()
+
+    @property
+    def todo(self) -> list[int]:
+        """Numbers of the inputs whose rows are still to be made, ascending."""
+        done = self._contents.keys() | self._skipped.keys()
+        return [number for number in range(len(self.inputs)) if number not in done]
+
+    @property
+    def skipped(self) -> list[tuple[int, str]]:
+        """Number and reason of the inputs that could not be read, ascending."""
+        return [(number, self._skipped[number].reason) for number in sorted(self._skipped)]
+
+    def add(
+        self,
+        which: Sequence[int],
+        blocks: Mapping[str, NDArray[Any]],
+        skipped: Iterable[tuple[int, str]] = (),
+        limits: Mapping[str, float] | None = None,
+    ) -> None:
+        """Write the rows of some inputs, so that no interruption loses them.
+
+        Parameters
+        ----------
+        which
+            Numbers of the inputs, one a row.
+        blocks
+            By field, [rows, width].
+        skipped
+            Number and reason of inputs that could not be read.
+        limits
+            Under which those were refused.
+
+        Raises
+        ------
+        ArchiveError, MachineError
+        """
+        if self._own is None:
+            self._own = Work.begin(self.folder, self.spec, self.run)
+        contents = {number: self._sha256(number) for number in which}
+        inputs = [self.inputs[number] for number in which]
+        rows = [
+            PartRow(root=i.root, source=i.source, size=i.size, mtime_ns=i.mtime_ns, sha256=contents[number])
+            for number, i in zip(which, inputs, strict=True)
+        ]
+        unread = {
+            number: SkippedInput(
+                root=self.inputs[number].root,
+                source=self.inputs[number].source,
+                size=self.inputs[number].size,
+                mtime_ns=self.inputs[number].mtime_ns,
+                reason=printable(reason),
+                limits=dict(limits or {}),
+            )
+            for number, reason in skipped
+        }
+        self._own.add(rows, blocks, tuple(unread.values()))
+        self._contents |= contents
+        self._skipped |= unread
+
+    def commit(self) -> Snapshot:
+        """Make the version that holds what the inputs are, unless the archive holds just that.
+
+        Returns
+        -------
+        Snapshot
+            That version, or the one that was there.
+
+        Raises
+        ------
+        ArchiveError
+            If inputs are still to do, the encoder of the archive is another by now, or the work was taken over.
+        MachineError
+            If it cannot be written; the work stays for the next run.
+        """
+        if self.todo:
+            raise ArchiveError(f"{self.folder}: expected rows of all inputs, {len(self.todo)} are still to do")
+        segments: list[_Made] | None = None
+        while True:
+            seen = numbers(self.folder)  # before the newest is read: one committed meanwhile is in neither, or followed
+            before = self._newest()
+            known = _known(before)
+            if segments is None:
+                segments = self._write_segments(known)
+            if not all(work.is_ours for work in self._all_works()):
+                raise ArchiveError(
+                    f"{self.folder}: expected the work of this process, but another has taken it over, as nothing was "
+                    "heard of this one for ten minutes; run the same command again"
+                )
+            next_id = 0 if before is None else before.version.next_id
+            settled = settle(self._wanted(), known, [rows for _, rows, _ in segments], next_id)
+            number = 1 + max([0, *seen[-1:], *([] if before is None else [before.version.number])])
+            version = self._version(number, before, segments, settled)
+            if before is not None and version.same_content(before.version):
+                break
+            if publish(self.folder, version):
+                break
+        for (name, _, _), used in zip(segments, settled.used, strict=True):
+            if not used:
+                remove_folder(segment_folder(self.folder, name))
+        for work in self._all_works():
+            work.remove()
+        self._works, self._own = [], None
+        return Snapshot(self.folder, before=self._before)
+
+    def abandon(self) -> None:
+        """Remove all uncommitted work, as nothing of it is worth keeping."""
+        for work in self._all_works():
+            work.remove()
+        self._works, self._own = [], None
+
+    def _all_works(self) -> list[Work]:
+        return self._works if self._own is None else [*self._works, self._own]
+
+    def _newest(self) -> Snapshot | None:
+        if not is_archive(self.folder):
+            return None
+        found = self._before = Snapshot(self.folder, before=self._before)
+        others = differences(found.spec, self.spec)
+        if others:
+            told = "; ".join(f"{what}: {how}" if how else what for what, how in others.items())
+            raise ArchiveError(
+                f"{printable(self.folder)} holds rows of another encoder ({told}): "
+                "use the same encoder, or another folder"
+            )
+        if self._normalize not in (None, found.version.normalize):
+            raise ArchiveError(
+                f"{printable(self.folder)}: expected normalize={found.version.normalize!r}, with which it was made, "
+                f"got {self._normalize!r}; leave it out, or choose another folder"
+            )
+        return found
+
+    def _take(self, part: Part) -> None:
+        for row in part.rows:
+            number = self._numbers.get((row.root, row.source))
+            if number is not None and self.inputs[number].is_as(row):
+                self._contents[number] = row.sha256
+        for unread in part.skipped:
+            number = self._numbers.get((unread.root, unread.source))
+            if number is not None and self.inputs[number].is_as(unread) and not unread.limits:
+                self._skipped[number] = unread
+
+    def _recognise(
+        self,
+        number: int,
+        each: Input,
+        known: Known,
+        unread: SkippedInput | None,
+        check: bool,
+        try_again: Callable[[Mapping[str, float]], bool],
+    ) -> None:
+        """Decide whether an input has a row, or was skipped, as it is."""
+        if number in self._contents or number in self._skipped:
+            return
+        rows = known.of(each.key)
+        same = next((row for row in rows if each.is_as(row)), None)
+        if same is not None and not check:
+            content = same.sha256
+        elif rows:
+            content = self._sha256(number)
+        elif unread is not None and each.is_as(unread) and not check and not try_again(unread.limits):
+            self._skipped[number] = unread
+            return
+        else:
+            return
+        if known.find(each.key, (content, each.class_name)) is not None:
+            self._contents[number] = content
+
+    def _wanted(self) -> list[tuple[tuple[str, str], tuple[str, str | None]]]:
+        return [
+            (self.inputs[number].key, (self._contents[number], self.inputs[number].class_name))
+            for number in sorted(self._contents)
+        ]
+
+    def _write_segments(self, known: Known) -> list[_Made]:
+        """Write the parts' rows that are wanted and not there, a segment for each run."""
+        runs: dict[str, list[Work]] = {}
+        for work in self._all_works():
+            runs.setdefault(work.run_digest, []).append(work)
+        written: list[_Made] = []
+        taken: set[int] = set()
+        for works in runs.values():
+            found: dict[int, tuple[Part, int]] = {}
+            for part in (part for work in works for part in work.parts):
+                for at, row in enumerate(part.rows):
+                    number = self._numbers.get((row.root, row.source))
+                    if number is None or number in taken or self._contents.get(number) != row.sha256:
+                        continue
+                    each = self.inputs[number]
+                    if known.find(each.key, (row.sha256, each.class_name)) is None:
+                        found[number] = part, at
+                        taken.add(number)
+            ordered = sorted(found)
+            for first in range(0, len(ordered), SEGMENT_ROWS):
+                if self._own is None:
+                    self._own = Work.begin(self.folder, self.spec, self.run)
+                name = f"{self._own.owner.nonce}-{len(written)}"
+                chosen = ordered[first : first + SEGMENT_ROWS]
+                rows = [self._row(number) for number in chosen]
+                blocks = {field.name: blocks_of([found[n] for n in chosen], field.name) for field in self.spec.fields}
+                place = segment_folder(self.folder, name)
+                written.append((name, rows, write_segment(place, self.spec, works[0].owner.run, rows, blocks)))
+        return written
+
+    def _row(self, number: int) -> ItemRow:
+        each = self.inputs[number]
+        return ItemRow(each.root, each.source, each.size, each.mtime_ns, self._contents[number], each.class_name)
+
+    def _version(
+        self,
+        number: int,
+        before: Snapshot | None,
+        segments: Sequence[_Made],
+        settled: Settled,
+    ) -> Version:
+        next_id = 0 if before is None else before.version.next_id
+        entries = [] if before is None else list(before.version.segments)
+        for (name, rows, sha256), used in zip(segments, settled.used, strict=True):
+            if used:
+                entries.append(SegmentEntry(name=name, first=next_id, rows=len(rows), sha256=sha256))
+                next_id += len(rows)
+        in_order = settled.order == sorted(settled.order)
+        unread = Skips(inputs=tuple(self._skipped[number] for number in sorted(self._skipped)))
+        return Version.sealed(
+            number=number,
+            nonce=secrets.token_hex(8),
+            created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            spec=self.spec.meaning(),
+            normalize=(self._normalize or "none") if before is None else before.version.normalize,
+            next_id=next_id,
+            segments=tuple(entries),
+            removed=self._keep_ids("removed", settled.removed) if settled.removed else None,
+            order=None if in_order else self._keep_ids("order", settled.order),
+            skipped=keep(self.folder, "skipped", "json", as_json(unread)) if unread.inputs else None,
+            **self._facts,
+        )
+
+    def _keep_ids(self, kind: str, ids: list[int]) -> str:
+        buffer = io.BytesIO()
+        np.save(buffer, np.asarray(ids, dtype="<i8"), allow_pickle=False)
+        return keep(self.folder, kind, "npy", buffer.getvalue())
+
+
+def _known(snapshot: Snapshot | None) -> Known:
+    return Known() if snapshot is None else Known(snapshot.all_rows(), snapshot.removed.tolist())
