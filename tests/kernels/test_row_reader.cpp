@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "check.h"
+#include "kernels/cpu/parallel.h"
 #include "kernels/cpu/row_reader.h"
 #include "kernels/euclidean_topk.h"
 #include "kernels/gaussian_normalize.h"
@@ -71,6 +72,7 @@ TEST(half_precision_is_widened_first) {
     std::vector<float> expected(4);
     gaussian_normalize(floats.data(), 1, 4, expected.data(), Context{});
     each_context([&](const Context& context) {
+        const DefaultFloatEnvironment environment;  // as every task has it
         for (const Element element : {Element::float16, Element::bfloat16}) {
             const Rows rows{element == Element::float16 ? halves.data() : brains.data(), element, 4, Normalize::row};
             RowReader reader(rows, context.isa, 1);

@@ -79,6 +79,25 @@ def test_exported():
         assert same_bits(answer, wanted)
 
 
+def test_compiled_answers_have_the_names_of_others_exported_ones_are_plain_pairs():
+    def search(queries, database, codes):
+        return rf.euclidean_topk(queries, database, 3), rf.hamming_topk(codes, codes, 2)
+
+    class Search(torch.nn.Module):
+        def forward(self, queries, database, codes):
+            return search(queries, database, codes)
+
+    given = features(6, 8), features(40, 8), rf.pack_codes(features(9, 16))
+    plain, compiled = search(*given), torch.compile(search, fullgraph=True, backend="aot_eager")(*given)
+    for found in (plain, compiled):
+        assert isinstance(found[0], rf.EuclideanTopK)
+        assert isinstance(found[1], rf.HammingTopK)
+    assert same_bits(compiled[0].squared, plain[0].squared)
+    assert same_bits(compiled[1].distances, plain[1].distances)
+    exported = torch.export.export(Search(), given).module()(*given)
+    assert [type(pair) for pair in exported] == [tuple, tuple]
+
+
 IN_A_FRESH_PROCESS = {
     "the first call is compiled": """
 import torch, rsir_fast as rf

@@ -12,6 +12,7 @@ from rsir_fast.ops._plan import Method, SearchPlan, check_method
 from rsir_fast.ops._relevant import RelevantRanks, ranked
 from rsir_fast.ops._tracing import operators_if_traced
 from rsir_fast.ops.engines.search import answer
+from rsir_fast.ops.nearest import EuclideanTopK, HammingTopK
 from rsir_fast.ops.sidecar import Sidecar
 
 __all__ = ["Database", "Metric", "unwrapped"]
@@ -96,7 +97,7 @@ class Database:
         out: tuple[Any, Any] | None = None,
         threads: int | None = None,
         isa: str | None = None,
-    ) -> tuple[Any, Any]:
+    ) -> EuclideanTopK | HammingTopK:
         """Return the k nearest items of every query, as `euclidean_topk` or `hamming_topk` does.
 
         Parameters
@@ -108,7 +109,8 @@ class Database:
 
         Returns
         -------
-        distances, ids : array, shape [q, k]
+        EuclideanTopK or HammingTopK
+            A pair of arrays, shape [q, k].
 
         Raises
         ------
@@ -116,7 +118,8 @@ class Database:
             As there.
         """
         operators_if_traced(queries, self)
-        return answer(self._search(queries, where, threads=threads, isa=isa), k, out, (queries, self))
+        found = answer(self._search(queries, where, threads=threads, isa=isa), k, out, (queries, self))
+        return EuclideanTopK(*found) if self.metric == "euclidean" else HammingTopK(*found)
 
     def ranks(
         self,

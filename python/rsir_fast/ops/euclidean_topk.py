@@ -10,6 +10,7 @@ from rsir_fast.ops._plan import Method, check_method
 from rsir_fast.ops._tracing import check_traced_where, operators_if_traced
 from rsir_fast.ops.database import unwrapped
 from rsir_fast.ops.engines.search import answer
+from rsir_fast.ops.nearest import EuclideanTopK, is_exporting
 
 __all__ = ["euclidean_topk"]
 
@@ -27,7 +28,7 @@ def euclidean_topk(
     threads: int | None = None,
     isa: str | None = None,
     **removed: NoReturn,
-) -> tuple[Any, Any]:
+) -> EuclideanTopK:
     """Return the k nearest database rows of every query, by squared Euclidean distance.
 
     Parameters
@@ -50,7 +51,7 @@ def euclidean_topk(
         The rows that can be answers, for all queries: a bitmap (uint8, shape [ceil(n / 8)], row i is bit i, least
         significant bit of a byte first), booleans, shape [n], or ids (integers of another type, in any order).
         Default: all rows. The answer is that of a search of these rows alone, with their ids in the whole database.
-        On a CUDA device: not yet.
+        On a CUDA device it is read there: a bitmap or booleans that lie there stay, and nothing waits.
     nan : {"last", "raise"}
         NaN distances rank after +inf; or vectors with a NaN or an infinity, from which they come, are refused.
     method : {"auto", "certified", "dense"}
@@ -64,10 +65,10 @@ def euclidean_topk(
 
     Returns
     -------
-    distances : array, shape [q, k], float32
-        **Squared** Euclidean distances, increasing.
-    ids : array, shape [q, k], int64
-        Database rows; equal distances are ordered by id. Both are of the kind and on the device of `queries`.
+    EuclideanTopK
+        A pair. squared : array, shape [q, k], float32: **squared** Euclidean distances, increasing. ids : array, shape
+        [q, k], int64: rows of the whole database; equal distances are ordered by id. Both are of the kind and on the
+        device of `queries`. (torch.export keeps a plain tuple.)
 
     Raises
     ------
@@ -105,13 +106,14 @@ def euclidean_topk(
     >>> import numpy as np
     >>> import rsir_fast as rf
     >>> database = np.array([[0.0, 0.0], [3.0, 4.0], [0.0, 0.0]], dtype=np.float32)
-    >>> rf.euclidean_topk(database[:1], database, k=4)
+    >>> squared, ids = rf.euclidean_topk(database[:1], database, k=4)
+    >>> squared, ids
     (array([[ 0.,  0., 25., inf]], dtype=float32), array([[ 0,  2,  1, -1]]))
 
     Of some rows only:
 
-    >>> rf.euclidean_topk(database[:1], database, k=2, where=[1, 2])
-    (array([[ 0., 25.]], dtype=float32), array([[2, 1]]))
+    >>> rf.euclidean_topk(database[:1], database, k=2, where=[1, 2]).ids
+    array([[2, 1]])
     """
     if removed:
         refuse_removed(removed)
@@ -123,15 +125,15 @@ def euclidean_topk(
         if nan == "raise":
             raise ValueError("nan='raise' looks at the numbers, which torch.compile and torch.export do not have yet")
         check_traced_where(where)
-        found: tuple[Any, Any] = traced.euclidean_topk(queries, database, k, normalize or "none", where)
-        return found
+        found = traced.euclidean_topk(queries, database, k, normalize or "none", where)
+        return found if is_exporting() else EuclideanTopK(*found)
     held = unwrapped(database, "euclidean")
     if nan == "raise":
         refuse_not_finite(queries, "queries")
         refuse_not_finite(held, "database")
     engine = engine_for(queries, held, on_host=method != "auto")
     search = engine.euclidean(queries, held, normalize, where=where, method=method, threads=threads, isa=isa)
-    return answer(search, k, out, (queries, database))
+    return EuclideanTopK(*answer(search, k, out, (queries, database)))
 
 
 def refuse_removed(options: Mapping[str, Any]) -> None:

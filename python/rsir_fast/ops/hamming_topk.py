@@ -8,6 +8,7 @@ from rsir_fast.ops._engine import engine_for
 from rsir_fast.ops._tracing import check_traced_where, operators_if_traced
 from rsir_fast.ops.database import unwrapped
 from rsir_fast.ops.engines.search import answer
+from rsir_fast.ops.nearest import HammingTopK, is_exporting
 
 __all__ = ["hamming_topk"]
 
@@ -22,7 +23,7 @@ def hamming_topk(
     out: tuple[Any, Any] | None = None,
     threads: int | None = None,
     isa: str | None = None,
-) -> tuple[Any, Any]:
+) -> HammingTopK:
     """Return the k nearest codes of every query, by Hamming distance.
 
     Parameters
@@ -48,11 +49,10 @@ def hamming_topk(
 
     Returns
     -------
-    distances : array, shape [q, k], int32
-        Numbers of differing bits, 0 to `bits`, increasing.
-    ids : array, shape [q, k], int64
-        Rows of the whole database; equal distances are ordered by id. Both are of the kind and on the device of
-        `queries`.
+    HammingTopK
+        A pair. distances : array, shape [q, k], int32: numbers of differing bits, 0 to `bits`, increasing. ids : array,
+        shape [q, k], int64: rows of the whole database; equal distances are ordered by id. Both are of the kind and on
+        the device of `queries`. (torch.export keeps a plain tuple.)
 
     Raises
     ------
@@ -67,8 +67,8 @@ def hamming_topk(
     O(q n bits) time: a code of 64 bits takes about a third of an AVX-512 instruction. Extra memory: up to 16 MiB a
     thread, or 16 k bytes if that is more, and 16 q k bytes a thread for merging; from ``k = n / 4`` on, where all
     distances are kept and counted, ``2 n`` bytes a query in flight: 64 MiB, or one query if that is more.
-    With `where`, parts of the database without an allowed row are not read, and where few rows are allowed, at most a
-    quarter of the codes, they are copied and searched alone.
+    With `where`, parts of the database without an allowed row are not read (of a prepared one, groups of 512 codes),
+    and where few rows are allowed, at most a quarter of the codes, they are copied and searched alone.
     On a CUDA device nothing waits: O(k) extra memory a query and part of the database; a copy of codes whose length is
     no multiple of 8 bytes; with k over 2048 all keys are sorted, 5 GiB at a time, or 40 n bytes if that is more.
 
@@ -77,17 +77,18 @@ def hamming_topk(
     >>> import numpy as np
     >>> import rsir_fast as rf
     >>> codes = rf.pack_codes(np.array([[1.0, -1.0, 1.0], [1.0, 1.0, 1.0], [-1.0, 1.0, -1.0]]))
-    >>> rf.hamming_topk(codes[:1], codes, k=3, bits=3)
+    >>> distances, ids = rf.hamming_topk(codes[:1], codes, k=3, bits=3)
+    >>> distances, ids
     (array([[0, 1, 3]], dtype=int32), array([[0, 1, 2]]))
-    >>> rf.hamming_topk(codes[:1], codes, k=2, bits=3, where=[2, 1])
-    (array([[1, 3]], dtype=int32), array([[1, 2]]))
+    >>> rf.hamming_topk(codes[:1], codes, k=2, bits=3, where=[2, 1]).ids
+    array([[1, 2]])
     """
     traced = operators_if_traced(queries, database, k=k, threads=threads, isa=isa) if out is None else None
     if traced is not None:
         check_traced_where(where)
-        found: tuple[Any, Any] = traced.hamming_topk(queries, database, k, bits, where)
-        return found
+        found = traced.hamming_topk(queries, database, k, bits, where)
+        return found if is_exporting() else HammingTopK(*found)
     held = unwrapped(database, "hamming")
     engine = engine_for(queries, held, elements="uint8")
     search = engine.hamming(queries, held, bits, where=where, threads=threads, isa=isa)
-    return answer(search, k, out, (queries, database))
+    return HammingTopK(*answer(search, k, out, (queries, database)))

@@ -110,7 +110,7 @@ def prepare(
     >>> database = np.array([[0.0, 0.0], [3.0, 4.0]], dtype=np.float32)
     >>> prepared = rf.prepare(database)
     >>> rf.euclidean_topk(database[1:], prepared, k=1)
-    (array([[0.]], dtype=float32), array([[1]]))
+    EuclideanTopK(squared=array([[0.]], dtype=float32), ids=array([[1]]))
 
     Codes:
 
@@ -119,7 +119,7 @@ def prepare(
     >>> found
     Database(100 codes of 8 bits, 0.0 MiB)
     >>> rf.hamming_topk(codes[7:8], found, k=3)
-    (array([[0, 1, 1]], dtype=int32), array([[7, 3, 5]]))
+    HammingTopK(distances=array([[0, 1, 1]], dtype=int32), ids=array([[7, 3, 5]]))
 
     On all CUDA devices of a machine, and streamed to one of them, 8 GiB at a time:
 
