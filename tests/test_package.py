@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import inspect
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -50,6 +52,15 @@ def test_rooms_that_do_without_torch(place):
 @pytest.mark.parametrize("name", dir(rsir_fast))
 def test_every_promised_name_is_there(name):
     assert getattr(rsir_fast, name) is not None
+
+
+def test_every_type_that_a_function_returns_is_public():
+    for name in rsir_fast.__all__:
+        function = getattr(rsir_fast, name)
+        if inspect.isfunction(function):
+            returned = set(re.findall(r"[A-Z]\w+", str(inspect.signature(function).return_annotation)))
+            missing = returned - set(rsir_fast.__all__) - {"Any", "Iterator"}
+            assert not missing, f"{name} returns {missing}, which __init__.pyi does not name"
 
 
 def test_unknown_name():

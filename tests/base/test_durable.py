@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from rsir_fast.base.durable import appending, placing_folder, replacing, sweep, write_durably
+from rsir_fast.base import durable
+from rsir_fast.base.durable import appending, make_folder, placing_folder, replacing, sweep, write_durably
 from rsir_fast.base.together import COMING, DECIDED, replace_together
 from rsir_fast.errors import MachineError
 
@@ -229,3 +230,10 @@ def small_disk(tmp_path):
         pytest.skip("needs the right to mount a small file system")
     yield place
     subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def test_a_folder_that_another_process_makes_meanwhile_is_one(tmp_path, monkeypatch):
+    looks = iter([False, True, True])
+    (tmp_path / "made").mkdir()
+    monkeypatch.setattr(durable, "is_folder", lambda path: next(looks))
+    make_folder(tmp_path / "made")

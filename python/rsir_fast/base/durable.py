@@ -360,7 +360,7 @@ def make_folder(folder: Path) -> None:
     wanted = folder
     _refuse_no_name(folder)
     while not is_folder(folder):
-        if os.path.lexists(folder):
+        if os.path.lexists(folder) and not is_folder(folder):  # another process may just have made it
             what = "a file, not a folder" if is_there(folder) else "a link to nowhere"
             raise MachineError(
                 f"{printable(wanted)}: cannot be written: {printable(folder)} is {what}; choose another place"
