@@ -85,13 +85,24 @@ int multiprocessors(int device) {
     return count;
 }
 
+// The bitmap whose bit `first` is the first of n items; 0: all of them.
+Allowed allowed_at(std::uintptr_t bitmap, std::int64_t first, std::int64_t n) {
+    return {pointer<const std::uint8_t>(bitmap), first, n};
+}
+
 void hamming_topk(std::uintptr_t queries, std::int64_t q, std::uintptr_t database, std::int64_t n, int words,
-                  std::uint64_t mask, std::int64_t k, std::int64_t parts, std::uintptr_t keys, std::uintptr_t distances,
-                  std::uintptr_t ids, int device, std::uintptr_t stream) {
+                  std::uint64_t mask, std::uintptr_t where, std::int64_t first, std::int64_t k, std::int64_t parts,
+                  std::uintptr_t keys, std::uintptr_t distances, std::uintptr_t ids, int device,
+                  std::uintptr_t stream) {
     const py::gil_scoped_release release;
     const CurrentDevice current(device);
-    const cuda::HammingProblem problem{
-        pointer<const std::uint64_t>(queries), pointer<const std::uint64_t>(database), q, n, words, mask};
+    const cuda::HammingProblem problem{pointer<const std::uint64_t>(queries),
+                                       pointer<const std::uint64_t>(database),
+                                       q,
+                                       n,
+                                       words,
+                                       mask,
+                                       allowed_at(where, first, n)};
     const auto on = pointer<CUstream_st>(stream);
     if (k == 0) return;
     CurrentDevice::check(cuda::hamming_scan(problem, k, parts, pointer<cuda::Key>(keys), on));
@@ -110,34 +121,49 @@ bool counts_many(int device) {
 }
 
 void hamming_many(std::uintptr_t queries, std::int64_t q, std::uintptr_t database, std::int64_t n, int words,
-                  std::uint64_t mask, std::int64_t k, std::uintptr_t workspace, std::uintptr_t distances,
-                  std::uintptr_t ids, int device, std::uintptr_t stream) {
+                  std::uint64_t mask, std::uintptr_t where, std::int64_t first, std::int64_t k,
+                  std::uintptr_t workspace, std::uintptr_t distances, std::uintptr_t ids, int device,
+                  std::uintptr_t stream) {
     const py::gil_scoped_release release;
     const CurrentDevice current(device);
-    const cuda::HammingProblem problem{
-        pointer<const std::uint64_t>(queries), pointer<const std::uint64_t>(database), q, n, words, mask};
+    const cuda::HammingProblem problem{pointer<const std::uint64_t>(queries),
+                                       pointer<const std::uint64_t>(database),
+                                       q,
+                                       n,
+                                       words,
+                                       mask,
+                                       allowed_at(where, first, n)};
     CurrentDevice::check(cuda::hamming_many(problem, k, pointer<void>(workspace), pointer<std::int32_t>(distances),
                                             pointer<std::int64_t>(ids), pointer<CUstream_st>(stream)));
 }
 
 void hamming_keys(std::uintptr_t queries, std::int64_t q, std::uintptr_t database, std::int64_t n, int words,
-                  std::uint64_t mask, std::uintptr_t keys, int device, std::uintptr_t stream) {
+                  std::uint64_t mask, std::uintptr_t where, std::int64_t first, std::uintptr_t keys, int device,
+                  std::uintptr_t stream) {
     const py::gil_scoped_release release;
     const CurrentDevice current(device);
-    const cuda::HammingProblem problem{
-        pointer<const std::uint64_t>(queries), pointer<const std::uint64_t>(database), q, n, words, mask};
+    const cuda::HammingProblem problem{pointer<const std::uint64_t>(queries),
+                                       pointer<const std::uint64_t>(database),
+                                       q,
+                                       n,
+                                       words,
+                                       mask,
+                                       allowed_at(where, first, n)};
     CurrentDevice::check(cuda::hamming_keys(problem, pointer<cuda::Key>(keys), pointer<CUstream_st>(stream)));
 }
 
 cuda::EuclideanProblem euclidean_problem(std::uintptr_t queries, std::int64_t q, std::uintptr_t database,
-                                         std::int64_t n, std::int64_t d, const std::string& dtype) {
-    return {pointer<const void>(queries), pointer<const void>(database), float_type(dtype), q, n, d};
+                                         std::int64_t n, std::int64_t d, const std::string& dtype, std::uintptr_t where,
+                                         std::int64_t first) {
+    return {pointer<const void>(queries), pointer<const void>(database), float_type(dtype), q, n, d,
+            allowed_at(where, first, n)};
 }
 
 void euclidean_topk(std::uintptr_t queries, std::int64_t q, std::uintptr_t database, std::int64_t n, std::int64_t d,
-                    const std::string& dtype, std::int64_t k, std::int64_t parts, std::uintptr_t keys,
-                    std::uintptr_t distances, std::uintptr_t ids, int device, std::uintptr_t stream) {
-    const auto problem = euclidean_problem(queries, q, database, n, d, dtype);
+                    const std::string& dtype, std::uintptr_t where, std::int64_t first, std::int64_t k,
+                    std::int64_t parts, std::uintptr_t keys, std::uintptr_t distances, std::uintptr_t ids, int device,
+                    std::uintptr_t stream) {
+    const auto problem = euclidean_problem(queries, q, database, n, d, dtype, where, first);
     const py::gil_scoped_release release;
     const CurrentDevice current(device);
     const auto on = pointer<CUstream_st>(stream);
@@ -150,8 +176,9 @@ void euclidean_topk(std::uintptr_t queries, std::int64_t q, std::uintptr_t datab
 }
 
 void euclidean_keys(std::uintptr_t queries, std::int64_t q, std::uintptr_t database, std::int64_t n, std::int64_t d,
-                    const std::string& dtype, std::uintptr_t keys, int device, std::uintptr_t stream) {
-    const auto problem = euclidean_problem(queries, q, database, n, d, dtype);
+                    const std::string& dtype, std::uintptr_t where, std::int64_t first, std::uintptr_t keys, int device,
+                    std::uintptr_t stream) {
+    const auto problem = euclidean_problem(queries, q, database, n, d, dtype, where, first);
     const py::gil_scoped_release release;
     const CurrentDevice current(device);
     CurrentDevice::check(cuda::euclidean_keys(problem, pointer<cuda::Key>(keys), pointer<CUstream_st>(stream)));
@@ -185,11 +212,11 @@ void make_copies(std::uintptr_t matrix, std::int64_t n, std::int64_t d, const st
 }
 
 void certified_topk(std::uintptr_t queries, std::int64_t q, std::uintptr_t database, std::int64_t n, std::int64_t d,
-                    const std::string& dtype, std::int64_t k, std::uintptr_t half, std::uintptr_t int8,
-                    std::uintptr_t workspace, std::uintptr_t distances, std::uintptr_t ids, int device,
-                    std::uintptr_t stream) {
+                    const std::string& dtype, std::uintptr_t where, std::int64_t first, std::int64_t k,
+                    std::uintptr_t half, std::uintptr_t int8, std::uintptr_t workspace, std::uintptr_t distances,
+                    std::uintptr_t ids, int device, std::uintptr_t stream) {
     const cuda::Copies copies = copies_at(half, int8, n, d);
-    const auto problem = euclidean_problem(queries, q, database, n, d, dtype);
+    const auto problem = euclidean_problem(queries, q, database, n, d, dtype, where, first);
     const py::gil_scoped_release release;
     const CurrentDevice current(device);
     CurrentDevice::check(cuda::certified_topk(problem, copies, k, pointer<void>(workspace), pointer<float>(distances),

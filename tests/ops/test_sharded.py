@@ -221,8 +221,8 @@ def test_more_rows_than_32_bits_count():
     far = 1 << 33
     parts = [Part(x.device, [(0, x), (far, x)].__iter__), Part(x.device, [(far + 3, x)].__iter__)]
 
-    def search(queries, block, k):
-        distances, ids = rf.euclidean_topk(queries, block, k)
+    def search(queries, block, k, where):
+        distances, ids = rf.euclidean_topk(queries, block, k, where=where)
         return distances, ids
 
     distances, ids = search_parts(parts, torch.zeros(1, 1), 5, 9, float("inf"), search)

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 import rsir_fast as rf
 from op_support import matrices, same_bits, widen
 from rsir_fast.ops import reference
-from rsir_fast.ops.engines import device_euclidean, sharded
 
 SHARES = (0.0, 1e-3, 0.01, 0.1, 0.5, 1.0)
 
@@ -166,9 +165,3 @@ def test_checked_before_any_search():
     ):
         with pytest.raises(ValueError, match="where: expected ids of rows 0 to 9, got 3 to 10"):
             call([3, 10])
-
-
-@pytest.mark.parametrize("engine", [device_euclidean, sharded])
-def test_engines_that_read_all_rows_say_so(engine):
-    with pytest.raises(ValueError, match="where: expected None for a search on CUDA devices, which reads all rows"):
-        engine.euclidean(None, None, None, where=[1])

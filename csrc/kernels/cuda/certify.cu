@@ -64,16 +64,17 @@ struct State {
     Cut* cuts;
 };
 
-// One block a query. A query with a NaN has the distance NaN to every row: it is answered here. `first`: of the passes;
+// One block a query. A query with a NaN has the distance NaN to every row: it is answered here, where all are allowed,
+// else by the scan. `all`: that they are. `first`: of the passes;
 // a later one is for the queries that the one before has failed in.
 template <class T>
 __global__ void __launch_bounds__(kThreads)
-    begin_kernel(const T* queries, std::int64_t n, std::int64_t d, bool first, const float* norms, int count,
+    begin_kernel(const T* queries, std::int64_t n, std::int64_t d, bool first, bool all, const float* norms, int count,
                  State state, int k, float* distances, std::int64_t* ids) {
     const std::int64_t query = blockIdx.x;
     const bool wild = isnan(norms[query]), open = first || state.failed[query] != 0;
     bool nan = false;
-    if (first && wild) {
+    if (first && wild && all) {
         for (std::int64_t i = threadIdx.x; i < d; i += kThreads) nan = nan || isnan(widen(queries[query * d + i]));
     }
     nan = __syncthreads_or(nan) != 0;  // and all have read where the query stands
@@ -239,7 +240,7 @@ struct Search {
     template <class T>
     cudaError_t begin_typed(bool first, const float* norms, std::int64_t count) const {
         return launch(begin_kernel<T>, static_cast<unsigned>(problem.q), kThreads, 0, stream,
-                      static_cast<const T*>(problem.queries), problem.n, problem.d, first, norms,
+                      static_cast<const T*>(problem.queries), problem.n, problem.d, first, problem.allowed.all(), norms,
                       static_cast<int>(count), state(), static_cast<int>(k), distances, ids);
     }
 
@@ -306,8 +307,9 @@ cudaError_t Search::pass(const Sidecar& database, bool first, bool last) const {
     const int capacity = selection_capacity(k);
     const std::size_t shared_bytes = static_cast<std::size_t>(capacity) * sizeof(Key);
     const auto blocks = static_cast<unsigned>(q);
-    Product product{queries, database,           q,    n,         stride_of(tiles), tiles,       0,        0, sum_error,
-                    false,   integers || !first, kept, work.keys, work.counts,      work.wanted, work.cuts};
+    Product product{queries,   database,    q,           n,         stride_of(tiles),   tiles,
+                    0,         0,           sum_error,   false,     integers || !first, kept,
+                    work.keys, work.counts, work.wanted, work.cuts, problem.allowed};
     error = each_phase(tiles, first_phase, growth, [&](std::int64_t start, std::int64_t count) {
         product.first = start;
         product.count = count;

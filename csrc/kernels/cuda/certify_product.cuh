@@ -4,6 +4,7 @@
 #include <cuda_fp16.h>
 #include <cuda_runtime_api.h>
 
+#include "kernels/cuda/allowed.cuh"
 #include "kernels/cuda/canonical.cuh"
 #include "kernels/cuda/certify.h"
 #include "kernels/cuda/device.cuh"
@@ -55,6 +56,7 @@ struct Product {
     int* counts;        // [q]: counts on beyond `kept`, where there is no more room
     const int* wanted;  // [q]: not 0 for the queries that get keys
     const Cut* cuts;    // [q]
+    Allowed allowed;    // items that get keys
 };
 
 // Halves, sm_80 and newer.
@@ -115,6 +117,13 @@ __device__ inline bool nothing_wanted(const Product& product, std::int64_t first
     return __syncthreads_or(threadIdx.x < kQueryTile && row < product.q && product.wanted[row] != 0) == 0;
 }
 
+// Whether a tile of items may be passed over, as none of them is allowed. The whole block of 256 threads.
+__device__ inline bool nothing_allowed(const Product& product, std::int64_t first_item) {
+    if (all_allowed(product.allowed) || product.keep_all) return false;
+    const std::int64_t item = first_item + threadIdx.x;
+    return __syncthreads_or(item < product.n && is_allowed(product.allowed, item)) == 0;
+}
+
 // What the test takes of a tile's items, in shared memory: loads from memory could not pass the stores of keys.
 struct ItemTerms {
     float low[kItemTile], scale[kItemTile], residual[kItemTile];
@@ -149,13 +158,14 @@ struct RowTest {
         if (!product.keep_all && cut.excludes(norm + low + products, residual)) return;
         if (keys == nullptr) return;
         const std::int64_t item = first_item + column;
+        const bool is_answer = item < product.n && is_allowed(product.allowed, item);
         // A = |x^|^2 + |y^|^2 - 2 <x^, y^>
         const float distance = norm + product.database.norm[item] + products;
         const std::uint32_t bits = isnan(distance) ? kQuietNaN : __float_as_uint(fmaxf(distance, 0.0f));
         const Key key = make_key(bits, static_cast<std::uint32_t>(item));
         if (product.keep_all) {
-            keys[(step - product.first) * kItemTile + column] = item < product.n ? key : kNoKey;
-        } else if (item < product.n) {
+            keys[(step - product.first) * kItemTile + column] = is_answer ? key : kNoKey;
+        } else if (is_answer) {
             const int next = atomicAdd(count, 1);
             if (next < product.kept) keys[next] = key;
         }

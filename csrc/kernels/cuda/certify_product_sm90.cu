@@ -18,7 +18,7 @@ __global__ void __launch_bounds__(kThreads, 1)
     const int lane = threadIdx.x % 32, group = threadIdx.x / 128;
     const std::uint32_t base = shared_base();
     const BlockTile tile(product, query_tiles, base);
-    if (nothing_wanted(product, tile.first_row)) return;
+    if (nothing_wanted(product, tile.first_row) || nothing_allowed(product, tile.first_item)) return;
     __shared__ ItemTerms terms;
     terms.load(product, tile.first_item);
 #pragma unroll

@@ -11,7 +11,8 @@ constexpr int kWarps = kThreads / kWarp;
 constexpr int kItems = 4;
 constexpr int kChunk = 16;  // codes a lane at a time
 
-template <int kQueries>
+// kWhere: not all items are allowed.
+template <int kQueries, bool kWhere>
 __global__ void __launch_bounds__(kThreads, 2) stream_kernel(const __grid_constant__ Product product) {
     if (nothing_wanted(product, 0)) return;
     const int lane = static_cast<int>(threadIdx.x) % kWarp, warp = static_cast<int>(threadIdx.x) / kWarp;
@@ -23,9 +24,11 @@ __global__ void __launch_bounds__(kThreads, 2) stream_kernel(const __grid_consta
     for (int column = warp * kItems; column < static_cast<int>(kItemTile); column += kWarps * kItems) {
         const auto* items =
             static_cast<const std::int8_t*>(product.database.values) + (first_item + column) * width + lane * kChunk;
+        // Items of which none is allowed are not read.
+        const bool any = !kWhere || any_allowed(product.allowed, first_item + column, kItems, product.n);
         int sums[kQueries * kItems] = {};
 #pragma unroll(kQueries == 8 ? 1 : 2)
-        for (std::int64_t i = 0; i < width - lane * kChunk; i += kWarp * kChunk) {
+        for (std::int64_t i = 0; any && i < width - lane * kChunk; i += kWarp * kChunk) {
             int4 item[kItems];
 #pragma unroll
             for (int r = 0; r < kItems; ++r) item[r] = *reinterpret_cast<const int4*>(items + r * width + i);
@@ -56,7 +59,8 @@ __global__ void __launch_bounds__(kThreads, 2) stream_kernel(const __grid_consta
 
 template <int kQueries>
 cudaError_t stream_queries(const Product& product, cudaStream_t stream) {
-    return launch(stream_kernel<kQueries>, static_cast<unsigned>(product.count), kThreads, 0, stream, product);
+    const auto kernel = product.allowed.all() ? stream_kernel<kQueries, false> : stream_kernel<kQueries, true>;
+    return launch(kernel, static_cast<unsigned>(product.count), kThreads, 0, stream, product);
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "kernels/cuda/again.cuh"
+#include "kernels/cuda/allowed.cuh"
 #include "kernels/cuda/canonical.cuh"
 #include "kernels/cuda/euclidean_topk.h"
 #include "kernels/cuda/launch.cuh"
@@ -21,6 +22,7 @@ struct Sides {
     const T* queries;
     const T* database;
     std::int64_t q, n, d;
+    Allowed allowed;
 };
 
 // Rows and queries beyond the end are the last ones again.
@@ -35,8 +37,9 @@ __device__ double tile_distances(const Sides<T>& sides, std::int64_t first_query
     return squared_distances<kQueries, kRows, T>(queries, rows, sides.d);
 }
 
-// A block scans one part of the database for kQueries queries (again: for one) and keeps their k best.
-template <int kQueries, int kRows, class T>
+// A block scans one part of the database for kQueries queries (again: for one) and keeps their k best. kWhere: not
+// all rows are allowed.
+template <int kQueries, int kRows, class T, bool kWhere>
 __global__ void __launch_bounds__(kThreads) scan_kernel(Sides<T> sides, int k, int capacity, Again again, Key* best) {
     constexpr int kTile = kWarps * kRows;
     const Share share = Share::of<kQueries>(again);
@@ -54,10 +57,14 @@ __global__ void __launch_bounds__(kThreads) scan_kernel(Sides<T> sides, int k, i
     const Pair<kQueries, kRows> pair;
     for (std::int64_t base = first; base < last; base += kTile) {
         const std::int64_t row = base + threadIdx.x / kWarp * kRows;
-        const double squared = tile_distances<kQueries, kRows>(sides, first_query, row);
+        // Rows of which none is allowed are not read.
+        const bool any = !kWhere || any_allowed(sides.allowed, row, kRows, last);
+        const double squared = any ? tile_distances<kQueries, kRows>(sides, first_query, row) : 0;
         const std::int64_t id = row + pair.row;
         const Key key = make_key(distance_bits(squared), static_cast<std::uint32_t>(id));
-        bool left = pair.leader && id < last && !candidates(pair.query).push(key);
+        bool left = pair.leader && id < last;
+        if (kWhere) left = left && any && is_allowed(sides.allowed, id);
+        left = left && !candidates(pair.query).push(key);
         while (__syncthreads_or(left)) {
             for (int j = 0; j < kQueries; ++j) {
                 if (candidates(j).full()) candidates(j).cut();
@@ -77,17 +84,20 @@ __global__ void __launch_bounds__(kThreads) scan_kernel(Sides<T> sides, int k, i
     }
 }
 
-template <int kQueries, int kRows, class T>
+template <int kQueries, int kRows, class T, bool kWhere>
 __global__ void __launch_bounds__(kThreads) keys_kernel(Sides<T> sides, Key* keys) {
     const Pair<kQueries, kRows> pair;
     const std::int64_t row = (static_cast<std::int64_t>(blockIdx.x) * kWarps + threadIdx.x / kWarp) * kRows;
     for (std::int64_t query = static_cast<std::int64_t>(blockIdx.y) * kQueries; query < sides.q;
          query += static_cast<std::int64_t>(gridDim.y) * kQueries) {
-        const double squared = tile_distances<kQueries, kRows>(sides, query, row);
+        const bool any = !kWhere || any_allowed(sides.allowed, row, kRows, sides.n);
+        const double squared = any ? tile_distances<kQueries, kRows>(sides, query, row) : 0;
         const std::int64_t id = row + pair.row;
         if (pair.leader && id < sides.n && query + pair.query < sides.q) {
             keys[(query + pair.query) * sides.n + id] =
-                make_key(distance_bits(squared), static_cast<std::uint32_t>(id));
+                !kWhere || is_allowed(sides.allowed, id)
+                    ? make_key(distance_bits(squared), static_cast<std::uint32_t>(id))
+                    : kLastKey;
         }
     }
 }
@@ -96,8 +106,12 @@ bool batched(std::int64_t q, std::int64_t k) { return q > 1 && k <= kMostBatched
 
 template <class T>
 Sides<T> sides_of(const EuclideanProblem& problem) {
-    return {static_cast<const T*>(problem.queries), static_cast<const T*>(problem.database), problem.q, problem.n,
-            problem.d};
+    return {static_cast<const T*>(problem.queries),
+            static_cast<const T*>(problem.database),
+            problem.q,
+            problem.n,
+            problem.d,
+            problem.allowed};
 }
 
 template <class T>
@@ -107,13 +121,15 @@ cudaError_t launch_scan(const EuclideanProblem& problem, std::int64_t k, std::in
     const std::size_t bytes = static_cast<std::size_t>(capacity) * sizeof(Key);
     if (again.queries == nullptr && batched(problem.q, k)) {
         const dim3 grid(static_cast<unsigned>((problem.q + kBatch - 1) / kBatch), static_cast<unsigned>(parts));
-        return launch(scan_kernel<kBatch, 4, T>, grid, kThreads, kBatch * bytes, stream, sides_of<T>(problem),
-                      static_cast<int>(k), capacity, again, keys);
+        const auto kernel = problem.allowed.all() ? scan_kernel<kBatch, 4, T, false> : scan_kernel<kBatch, 4, T, true>;
+        return launch(kernel, grid, kThreads, kBatch * bytes, stream, sides_of<T>(problem), static_cast<int>(k),
+                      capacity, again, keys);
     }
     const dim3 grid(static_cast<unsigned>(again.queries == nullptr ? problem.q : again.lists),
                     static_cast<unsigned>(parts));
-    return launch(scan_kernel<1, 8, T>, grid, kThreads, bytes, stream, sides_of<T>(problem), static_cast<int>(k),
-                  capacity, again, keys);
+    const auto kernel = problem.allowed.all() ? scan_kernel<1, 8, T, false> : scan_kernel<1, 8, T, true>;
+    return launch(kernel, grid, kThreads, bytes, stream, sides_of<T>(problem), static_cast<int>(k), capacity, again,
+                  keys);
 }
 
 cudaError_t scan(const EuclideanProblem& problem, std::int64_t k, std::int64_t parts, const Again& again, Key* keys,
@@ -136,7 +152,8 @@ cudaError_t launch_keys(const EuclideanProblem& problem, Key* keys, cudaStream_t
     const std::int64_t rows = kWarps * 4;
     const dim3 grid(static_cast<unsigned>((problem.n + rows - 1) / rows),
                     static_cast<unsigned>(std::min<std::int64_t>((problem.q + kBatch - 1) / kBatch, 65535)));
-    return launch(keys_kernel<kBatch, 4, T>, grid, kThreads, 0, stream, sides_of<T>(problem), keys);
+    const auto kernel = problem.allowed.all() ? keys_kernel<kBatch, 4, T, false> : keys_kernel<kBatch, 4, T, true>;
+    return launch(kernel, grid, kThreads, 0, stream, sides_of<T>(problem), keys);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 
+#include "kernels/allowed.h"
 #include "kernels/cuda/select.h"
 #include "kernels/cuda/types.h"
 
@@ -15,6 +16,7 @@ struct EuclideanProblem {
     const void* database;  // [n, d], of the same type
     FloatType type;
     std::int64_t q, n, d;
+    Allowed allowed = {};  // only these items are answers; a bitmap on the device
 };
 
 // Parts into which the database is split for that many queries, so that the device is full.
@@ -29,7 +31,7 @@ cudaError_t euclidean_scan(const EuclideanProblem& problem, std::int64_t k, std:
 cudaError_t euclidean_scan_again(const EuclideanProblem& problem, std::int64_t k, const int* queries, Key* keys,
                                  float* distances, std::int64_t* ids, cudaStream_t stream);
 
-// keys [q, n]: all of them.
+// keys [q, n]: all of them; kLastKey where an item is not allowed.
 cudaError_t euclidean_keys(const EuclideanProblem& problem, Key* keys, cudaStream_t stream);
 
 }  // namespace rsir::cuda

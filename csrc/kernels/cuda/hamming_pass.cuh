@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <type_traits>
 
+#include "kernels/cuda/allowed.cuh"
 #include "kernels/cuda/device.cuh"
 #include "kernels/cuda/hamming.cuh"
 #include "kernels/cuda/select.cuh"
@@ -58,8 +59,9 @@ __device__ inline std::int32_t worst_of(const HammingPass& pass, std::int64_t qu
     return static_cast<std::int32_t>(min(static_cast<long long>(pass.limits[query] >> 32), pass.counted + 0LL));
 }
 
-// Appends the keys of one query that are below its limit. The thread's item i is `first_item` + i / 2 * 8 + i % 2, and
-// there is none `room` or more beyond the first; distance_of(i); parts of 8 with none below need no look: has(part).
+// Appends the keys of one query's allowed items that are below its limit. The thread's item i is `first_item` + i / 2 *
+// 8 + i % 2, and there is none `room` or more beyond the first; distance_of(i); parts of 8 with none below need no
+// look: has(part).
 template <int kParts, class Distance, class Has>
 __device__ void append(const HammingPass& pass, std::int64_t query, std::uint32_t first_item, int room,
                        const Distance& distance_of, const Has& has) {
@@ -72,6 +74,12 @@ __device__ void append(const HammingPass& pass, std::int64_t query, std::uint32_
 #pragma unroll
         for (int i = part * 8; i < (part + 1) * 8; ++i) {
             if (key_of(i) < limit && i / 2 * 8 + i % 2 < room) hits |= 1u << i;
+        }
+    }
+    if (!all_allowed(pass.problem.allowed)) {
+        for (unsigned rest = hits; rest != 0; rest &= rest - 1) {
+            const int i = __ffs(static_cast<int>(rest)) - 1;
+            if (!is_allowed(pass.problem.allowed, std::int64_t{first_item} + i / 2 * 8 + i % 2)) hits &= ~(1u << i);
         }
     }
     if (hits == 0) return;

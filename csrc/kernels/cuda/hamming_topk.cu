@@ -2,6 +2,7 @@
 #include <limits>
 
 #include "kernels/cuda/again.cuh"
+#include "kernels/cuda/allowed.cuh"
 #include "kernels/cuda/hamming.cuh"
 #include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/select.cuh"
@@ -23,15 +24,15 @@ template <int kQueries>
 constexpr int kBlocksOf = kBlocksPerMultiprocessor;
 #endif
 
-template <int kQueries>
-constexpr int kItemsOf = kQueries == 1 ? 8 : 4;  // codes a thread between two barriers
+template <int kQueries, bool kWhere>
+constexpr int kItemsOf = kQueries == 1 && !kWhere ? 8 : 4;  // codes a thread between two barriers
 
 // A block scans one part of the database for kQueries queries (again: for one) and keeps their k best. kWords: words a
-// code where known at compile time, else 0.
-template <int kQueries, int kWords>
+// code where known at compile time, else 0. kWhere: not all items are allowed.
+template <int kQueries, int kWords, bool kWhere>
 __global__ void __launch_bounds__(kThreads, kBlocksOf<kQueries>)
     scan_kernel(HammingProblem problem, int k, int capacity, Again again, Key* best) {
-    constexpr int kItems = kItemsOf<kQueries>;
+    constexpr int kItems = kItemsOf<kQueries, kWhere>;
     constexpr int kTile = kThreads * kItems;
     const Share share = Share::of<kQueries>(again);
     if (!share.any) return;
@@ -63,7 +64,9 @@ __global__ void __launch_bounds__(kThreads, kBlocksOf<kQueries>)
 #pragma unroll
         for (int u = 0; u < kItems; ++u) {
             const int i = min(u * kThreads + static_cast<int>(threadIdx.x), room - 1);
-            item[u] = load_word(from + static_cast<std::int64_t>(i) * words);
+            // What is not allowed is not read, and left out before it is pushed.
+            const bool is_read = !kWhere || is_allowed(problem.allowed, start + i);
+            item[u] = is_read ? load_word(from + static_cast<std::int64_t>(i) * words) : 0;
         }
     };
     // The next tile is on its way while this one is worked on.
@@ -97,6 +100,15 @@ __global__ void __launch_bounds__(kThreads, kBlocksOf<kQueries>)
 #pragma unroll
             for (int j = 0; j < kQueries; ++j) {
                 if (inside && distances[u][j] <= worst[j]) left |= 1u << (u * kQueries + j);
+            }
+        }
+        if (kWhere && left != 0) {
+#pragma unroll
+            for (int u = 0; u < kItems; ++u) {
+                constexpr unsigned kOfItem = (1u << kQueries) - 1;
+                const unsigned of_item = kOfItem << (u * kQueries);
+                const std::int64_t id = base + u * kThreads + static_cast<int>(threadIdx.x);
+                if ((left & of_item) != 0 && !is_allowed(problem.allowed, id)) left &= ~of_item;
             }
         }
         const auto push = [&] {
@@ -135,14 +147,15 @@ __global__ void __launch_bounds__(kThreads, kBlocksOf<kQueries>)
 __global__ void __launch_bounds__(kThreads) keys_kernel(HammingProblem problem, Key* keys) {
     const std::int64_t item = static_cast<std::int64_t>(blockIdx.x) * kThreads + threadIdx.x;
     if (item >= problem.n) return;
+    const bool allowed = is_allowed(problem.allowed, item);
     for (std::int64_t query = blockIdx.y; query < problem.q; query += gridDim.y) {
         std::uint32_t distance = 0;
-        for (int w = 0; w < problem.words; ++w) {
+        for (int w = 0; allowed && w < problem.words; ++w) {
             const std::uint64_t mask = w == problem.words - 1 ? problem.mask : ~std::uint64_t{0};
             const std::uint64_t other = problem.queries[query * problem.words + w];
             distance += __popcll((load_word(problem.database + item * problem.words + w) ^ other) & mask);
         }
-        keys[query * problem.n + item] = make_key(distance, static_cast<std::uint32_t>(item));
+        keys[query * problem.n + item] = allowed ? make_key(distance, static_cast<std::uint32_t>(item)) : kLastKey;
     }
 }
 
@@ -155,8 +168,9 @@ cudaError_t launch_scan(const HammingProblem& problem, std::int64_t k, std::int6
     const std::int64_t columns = again.queries == nullptr ? (problem.q + kQueries - 1) / kQueries : again.lists;
     const dim3 grid(static_cast<unsigned>(columns), static_cast<unsigned>(parts));
     const std::size_t bytes = static_cast<std::size_t>(kQueries) * (capacity + problem.words) * sizeof(Key);
-    return launch(scan_kernel<kQueries, kWords>, grid, kThreads, bytes, stream, problem, static_cast<int>(k), capacity,
-                  again, keys);
+    const auto kernel =
+        problem.allowed.all() ? scan_kernel<kQueries, kWords, false> : scan_kernel<kQueries, kWords, true>;
+    return launch(kernel, grid, kThreads, bytes, stream, problem, static_cast<int>(k), capacity, again, keys);
 }
 
 template <int kQueries>

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 
+#include "kernels/allowed.h"
 #include "kernels/cuda/select.h"
 
 namespace rsir::cuda {
@@ -16,6 +17,7 @@ struct HammingProblem {
     std::int64_t q, n;
     int words;
     std::uint64_t mask;
+    Allowed allowed = {};  // only these items are answers; a bitmap on the device
 };
 
 // Parts into which the database is split for that many queries, so that the device is full.
@@ -30,7 +32,7 @@ cudaError_t hamming_scan(const HammingProblem& problem, std::int64_t k, std::int
 cudaError_t hamming_scan_again(const HammingProblem& problem, std::int64_t k, const int* queries, Key* keys,
                                std::int32_t* distances, std::int64_t* ids, cudaStream_t stream);
 
-// keys [q, n]: all of them.
+// keys [q, n]: all of them; kLastKey where an item is not allowed.
 cudaError_t hamming_keys(const HammingProblem& problem, Key* keys, cudaStream_t stream);
 
 }  // namespace rsir::cuda

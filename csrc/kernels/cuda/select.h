@@ -11,6 +11,7 @@ namespace rsir::cuda {
 using Key = std::uint64_t;
 
 constexpr Key kNoKey = ~Key{0};
+constexpr Key kLastKey = kNoKey >> 1;  // of an item that is not allowed where all keys are sorted, as signed numbers
 constexpr std::int64_t kMostSelected = 2048;  // by a block in shared memory; beyond, sort all keys
 
 // Keys that a block buffers while it keeps k of them: a power of two of at least 2k.

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from rsir_fast.base.compiled import cpu
 from rsir_fast.base.numbers import as_integers, as_numbers
 
-__all__ = ["Bitmap", "as_bitmap", "count_allowed", "count_panels"]
+__all__ = ["Bitmap", "as_bitmap", "check_length", "count_allowed", "count_panels"]
 
 Bitmap = NDArray[np.uint8]
 """Shape [ceil(n / 8)], contiguous: bit i, least significant bit of a byte first, is row i; bits from n on are ignored.
@@ -37,22 +39,25 @@ def as_bitmap(where: object, n: int) -> Bitmap | None:
     if where is None:
         return None
     array = as_numbers(where, "where")
+    if array.ndim == 1 and array.dtype not in (np.uint8, np.bool_):
+        allowed = np.zeros(n, np.bool_)
+        allowed[_ids(array, n)] = True
+        return np.packbits(allowed, bitorder="little")
+    check_length(array, array.dtype == np.bool_, n)
+    return np.ascontiguousarray(array) if array.dtype == np.uint8 else np.packbits(array, bitorder="little")
+
+
+def check_length(array: Any, boolean: bool, n: int) -> None:
+    """Raise ValueError unless booleans, or else a bitmap, an array or a tensor, are of n rows."""
     if array.ndim != 1:
         raise ValueError(f"where: expected one axis (a bitmap, booleans or ids), got shape {list(array.shape)}")
-    if array.dtype == np.uint8:
-        if len(array) != (n + 7) // 8:
-            raise ValueError(
-                f"where: expected a bitmap of {(n + 7) // 8} bytes for {n} rows, got {len(array)}; "
-                "uint8 is always a bitmap, ids have another type, as int64"
-            )
-        return np.ascontiguousarray(array)
-    if array.dtype == np.bool_:
-        if len(array) != n:
-            raise ValueError(f"where: expected one boolean for each of {n} rows, got {len(array)}")
-        return np.packbits(array, bitorder="little")
-    allowed = np.zeros(n, np.bool_)
-    allowed[_ids(array, n)] = True
-    return np.packbits(allowed, bitorder="little")
+    if boolean and len(array) != n:
+        raise ValueError(f"where: expected one boolean for each of {n} rows, got {len(array)}")
+    if not boolean and len(array) != (n + 7) // 8:
+        raise ValueError(
+            f"where: expected a bitmap of {(n + 7) // 8} bytes for {n} rows, got {len(array)}; "
+            "uint8 is always a bitmap, ids have another type, as int64"
+        )
 
 
 def count_allowed(bitmap: Bitmap | None, n: int) -> int:

@@ -51,7 +51,7 @@ def euclidean_topk(
         The rows that can be answers, for all queries: a bitmap (uint8, shape [ceil(n / 8)], row i is bit i, least
         significant bit of a byte first), booleans, shape [n], or ids (integers of another type, in any order).
         Default: all rows. The answer is that of a search of these rows alone, with their ids in the whole database.
-        On a CUDA device: not yet.
+        On a CUDA device it is read there: a bitmap or booleans that lie there stay, and nothing waits.
     nan : {"last", "raise"}
         NaN distances rank after +inf; or vectors with a NaN or an infinity, from which they come, are refused.
     method : {"auto", "certified", "dense"}

@@ -67,8 +67,8 @@ def hamming_topk(
     O(q n bits) time: a code of 64 bits takes about a third of an AVX-512 instruction. Extra memory: up to 16 MiB a
     thread, or 16 k bytes if that is more, and 16 q k bytes a thread for merging; from ``k = n / 4`` on, where all
     distances are kept and counted, ``2 n`` bytes a query in flight: 64 MiB, or one query if that is more.
-    With `where`, parts of the database without an allowed row are not read, and where few rows are allowed, at most a
-    quarter of the codes, they are copied and searched alone.
+    With `where`, parts of the database without an allowed row are not read (of a prepared one, groups of 512 codes),
+    and where few rows are allowed, at most a quarter of the codes, they are copied and searched alone.
     On a CUDA device nothing waits: O(k) extra memory a query and part of the database; a copy of codes whose length is
     no multiple of 8 bytes; with k over 2048 all keys are sorted, 5 GiB at a time, or 40 n bytes if that is more.
 

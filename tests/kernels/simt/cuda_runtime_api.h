@@ -160,6 +160,7 @@ template <class T>
 T __ldg(const T* from) {
     return *from;
 }
+inline int __ffs(int bits) { return __builtin_ffs(bits); }
 inline int __popcll(unsigned long long bits) { return __builtin_popcountll(bits); }
 inline std::uint32_t __float_as_uint(float value) {
     std::uint32_t bits;

@@ -10,6 +10,7 @@
 #include "../check.h"
 #include "cuda_bf16.h"
 #include "cuda_fp16.h"
+#include "kernels/allowed.h"
 #include "kernels/cuda/types.h"
 #include "simt.h"
 
@@ -54,6 +55,28 @@ void check_device_bits(const char* file, int line, const char* what, const Devic
     check_bytes(file, line, what, actual.data(), expected.data(), expected.size(), sizeof(T));
 }
 #define CHECK_DEVICE(actual, expected) ::rsir::test::check_device_bits(__FILE__, __LINE__, #actual, actual, expected)
+
+// A bitmap that begins within a byte and ends with the byte of the last item; bits of no item are set.
+class ChosenItems {
+  public:
+    // allowed(i): whether item i is.
+    template <class Rule>
+    ChosenItems(std::int64_t n, const Rule& allowed) : bits_((kFirst + n + 7) / 8), n_(n) {
+        std::memset(bits_.data(), 0xff, bits_.size());
+        for (std::int64_t i = 0; i < n; ++i) {
+            if (!allowed(i)) bits_[(kFirst + i) / 8] &= static_cast<std::uint8_t>(~(1u << (kFirst + i) % 8));
+        }
+    }
+    static ChosenItems any(Random& random, std::int64_t n, std::uint64_t one_in) {
+        return {n, [&](std::int64_t) { return random.below(one_in) == 0; }};
+    }
+    Allowed allowed() const { return {bits_.data(), kFirst, n_}; }
+
+  private:
+    static constexpr std::int64_t kFirst = 5;
+    DeviceArray<std::uint8_t> bits_;
+    std::int64_t n_;
+};
 
 // Calls `body` under several orders of execution: in order first, then by chance.
 inline void each_order(const std::function<void()>& body) {

@@ -24,14 +24,14 @@ struct Answer {
 };
 
 template <class T>
-Answer on_cpu(const Problem<T>& problem, std::int64_t k) {
+Answer on_cpu(const Problem<T>& problem, std::int64_t k, const Allowed* allowed = nullptr) {
     Answer answer{std::vector<float>(static_cast<std::size_t>(problem.q * k)),
                   std::vector<std::int64_t>(static_cast<std::size_t>(problem.q * k))};
     const auto queries = widened(problem.queries), database = widened(problem.database);
     SearchCounts counts;
     CHECK(euclidean_topk(rows_of(queries.data(), problem.d), problem.q, rows_of(database.data(), problem.d),
-                         {nullptr, 0, problem.n}, nullptr, k, answer.distances.data(), answer.ids.data(), counts,
-                         Context{}) == Status::ok);
+                         allowed != nullptr ? *allowed : Allowed{nullptr, 0, problem.n}, nullptr, k,
+                         answer.distances.data(), answer.ids.data(), counts, Context{}) == Status::ok);
     return answer;
 }
 

@@ -32,7 +32,7 @@ struct Answer {
 };
 
 inline Answer on_cpu(const Words& queries, std::int64_t q, const Words& database, std::int64_t n, std::int64_t bits,
-                     std::int64_t k) {
+                     std::int64_t k, const Allowed* allowed = nullptr) {
     const auto words = static_cast<std::size_t>((bits + 63) / 64), bytes = static_cast<std::size_t>((bits + 7) / 8);
     const auto packed = [&](const Words& from, std::int64_t rows) {
         std::vector<std::uint8_t> to(static_cast<std::size_t>(rows) * bytes);
@@ -43,8 +43,9 @@ inline Answer on_cpu(const Words& queries, std::int64_t q, const Words& database
     };
     Answer answer{std::vector<std::int32_t>(static_cast<std::size_t>(q * k)),
                   std::vector<std::int64_t>(static_cast<std::size_t>(q * k))};
-    CHECK(hamming_topk(packed(queries, q).data(), q, packed(database, n).data(), n, bits, {nullptr, 0, n}, k,
-                       answer.distances.data(), answer.ids.data(), Context{}) == Status::ok);
+    CHECK(hamming_topk(packed(queries, q).data(), q, packed(database, n).data(), n, bits,
+                       allowed != nullptr ? *allowed : Allowed{nullptr, 0, n}, k, answer.distances.data(),
+                       answer.ids.data(), Context{}) == Status::ok);
     return answer;
 }
 

@@ -1,4 +1,4 @@
-"""Faults in what keeps rows that are not allowed out of a search on the CPU."""
+"""Faults in what keeps rows that are not allowed out of a search."""
 
 from __future__ import annotations
 
@@ -74,5 +74,68 @@ ALLOWED = [
         "if (search.allowed.has(row + hit->row)) selector",
         "selector",
         "test_hamming_topk: nearest_codes_are_not_allowed",
+    ),
+    Fault(
+        "Hamming keys of many queries appended though their items are not allowed",
+        "hamming_pass.cuh",
+        "if (!is_allowed(pass.problem.allowed,",
+        "if (false && !is_allowed(pass.problem.allowed,",
+        "test_cuda_hamming_allowed: nearest_are_not_allowed",
+    ),
+    Fault(
+        "items that are not allowed pushed by the Hamming scan",
+        "hamming_topk.cu",
+        "if (kWhere && left != 0)",
+        "if (false && left != 0)",
+        "test_cuda_hamming_allowed: nearest_are_not_allowed",
+    ),
+    Fault(
+        "an item that is not allowed sorted among the others",
+        "hamming_topk.cu",
+        ": kLastKey",
+        ": make_key(distance, static_cast<std::uint32_t>(item))",
+        "test_cuda_hamming_allowed: all_keys",
+    ),
+    Fault(
+        "a bit of the bitmap by its item alone",
+        "allowed.cuh",
+        ">> (bit % 8)",
+        ">> (item % 8)",
+        "test_cuda_hamming_allowed: shares",
+    ),
+    Fault(
+        "the first cut counted from items that are not allowed",
+        "certify_product.cuh",
+        "= is_answer ? key : kNoKey",
+        "= item < product.n ? key : kNoKey",
+        "test_cuda_euclidean_allowed: nearest_are_not_allowed",
+    ),
+    Fault(
+        "candidates that are not allowed appended",
+        "certify_product.cuh",
+        "} else if (is_answer)",
+        "} else if (item < product.n)",
+        "test_cuda_euclidean_allowed: nearest_are_not_allowed",
+    ),
+    Fault(
+        "a tile of the first phase passed over, whose places nobody writes",
+        "certify_product.cuh",
+        "all_allowed(product.allowed) || product.keep_all",
+        "all_allowed(product.allowed)",
+        "test_cuda_euclidean_allowed: nearest_are_not_allowed",
+    ),
+    Fault(
+        "rows that are not allowed pushed by the Euclidean scan",
+        "euclidean_topk.cu",
+        "left && any && is_allowed(sides.allowed, id)",
+        "left && any",
+        "test_cuda_euclidean_allowed: shares",
+    ),
+    Fault(
+        "a query with a NaN answered with rows that are not allowed",
+        "certify.cu",
+        "if (first && wild && all)",
+        "if (first && wild)",
+        "test_cuda_euclidean_allowed: nan_and_infinity",
     ),
 ]

@@ -42,6 +42,10 @@ def tallies(workspace: Any, q: int) -> Any:
     return workspace[: 8 * q].view(sys.modules["torch"].int32).view(2, q).clone()
 
 
+LAST_KEY = 2**63 - 1
+"""Of an item that is not allowed."""
+
+
 def sort_all(q: int, n: int, words: Any, ids: Any, fill: Callable[[int, int, int], None]) -> None:
     """Sort all keys of a block of queries at a time; `words` (int32) already holds what missing items get.
 
@@ -58,26 +62,36 @@ def sort_all(q: int, n: int, words: Any, ids: Any, fill: Callable[[int, int, int
         keys = torch.empty((rows.stop - first, n), dtype=torch.int64, device=ids.device)
         fill(first, rows.stop - first, keys.data_ptr())
         best = keys.sort(dim=1).values[:, :depth]
-        words[rows, :depth] = (best >> 32).to(torch.int32)
-        ids[rows, :depth] = best & 0xFFFFFFFF
+        gone = best == LAST_KEY
+        words[rows, :depth] = (best >> 32).to(torch.int32).where(~gone, words[rows, :depth])
+        ids[rows, :depth] = (best & 0xFFFFFFFF).where(~gone, -1)
 
 
 def ranks_by_rankings(search: Search, labels: Labels, block: int | None) -> Iterator[Ranks]:
     """Rank on the device and read there where the relevant items stand: only their ranks come to the host."""
     torch = sys.modules["torch"]
-    size = block or max(1, RANKED_PAIRS // max(1, search.n))
+    allowed = search.allowed
+    size = block or max(1, RANKED_PAIRS // max(1, allowed))
     known: Any = None
     for start in range(0, search.q, size):
         rows = slice(start, start + size)
-        ids = search.topk(search.n, rows=rows)[1]
+        ids = search.topk(allowed, rows=rows)[1]
         if known is None:
             known = [None if values is None else torch.from_numpy(values).to(ids.device) for values in labels]
         of_queries, of_items, own = known
         relevant = of_items[ids] == of_queries[rows, None]
-        self_ranks = None if own is None else (ids == own[rows, None]).nonzero()[:, 1] + 1
+        self_ranks = None if own is None else _places(ids == own[rows, None])
         yield (
             start,
             relevant.sum(1).cpu().numpy(),
             (relevant.nonzero()[:, 1] + 1).cpu().numpy(),
             None if self_ranks is None else self_ranks.cpu().numpy(),
         )
+
+
+def _places(found: Any) -> Any:
+    """Return the place, from 1, of the one True in each row; 0 where there is none."""
+    places = found.new_zeros(len(found), dtype=sys.modules["torch"].int64)
+    query, place = found.nonzero(as_tuple=True)
+    places[query] = place + 1
+    return places

@@ -11,16 +11,17 @@ from rsir_fast.ops._arrays import as_float
 from rsir_fast.ops.engines.device_answers import Report, bring, new_answer, ranks_by_rankings, sort_all, tallies
 from rsir_fast.ops.engines.device_normalize import normalized
 from rsir_fast.ops.engines.device_prepared import CODES, DeviceMatrix, make_copies
+from rsir_fast.ops.engines.device_where import AllowedRows, Gathered, allowed_rows, where_of
 from rsir_fast.ops.engines.search import (
     ALL,
     Labels,
+    RankedSearch,
     Ranks,
     Sides,
     check_items,
     check_normalize,
     check_width,
     chosen,
-    no_where,
 )
 from rsir_fast.ops.engines.tensors import device_module, dtype_name, plain_on_device, stream_of
 
@@ -49,19 +50,32 @@ class DeviceEuclidean(Sides[Any, Any]):
         To which the database belongs.
     copies : mapping
         What `prepare` made of the database.
+    where : AllowedRows or None
+        On that device.
     """
 
     distances = "float32"
 
     def __init__(
-        self, queries: Any, database: Any, restore: Restore = unchanged, prepared: DeviceMatrix | None = None
+        self,
+        queries: Any,
+        database: Any,
+        restore: Restore = unchanged,
+        prepared: DeviceMatrix | None = None,
+        where: AllowedRows | None = None,
     ) -> None:
         self.queries = queries
         self.database = database
         self.restore = restore
         self.prepared = prepared
+        self.where = where
         copied = prepared is not None and database is prepared.rows
         self.copies: Mapping[str, Any] = prepared.copies if prepared is not None and copied else {}
+
+    @property
+    def allowed(self) -> int:
+        """Items that can be answers; waits for the device."""
+        return self.n if self.where is None else self.where.count()
 
     def direct(self, given: tuple[Any, Any] | None) -> tuple[Any, Any] | None:
         """Return what the kernels can write of the caller's arrays."""
@@ -81,7 +95,8 @@ class DeviceEuclidean(Sides[Any, Any]):
         size = queries.element_size()
 
         def sides(first: int, count: int) -> tuple[Any, ...]:
-            return queries.data_ptr() + first * d * size, count, database.data_ptr(), n, d, dtype_name(queries)
+            begin = queries.data_ptr() + first * d * size
+            return begin, count, database.data_ptr(), n, d, dtype_name(queries), *where_of(self.where)
 
         distances, ids = out or new_answer(q, k, torch.float32, queries.device)
         if k > compiled.most_selected:
@@ -140,25 +155,33 @@ def euclidean(
     method: str = "auto",
     threads: int | None = None,
     isa: str | None = None,
-) -> DeviceEuclidean:
+) -> RankedSearch:
     """Check two tensors of a device, or queries of any kind and a prepared one; what is of the host means nothing."""
-    no_where(where)
     if isinstance(database, DeviceMatrix):
         check_normalize(database.normalize, normalize)
-        return of_prepared(queries, database)
+        return of_prepared(queries, database, allowed_rows(where, len(database)))
     by = chosen(normalize)
     wanted = plain_on_device(queries, "queries", "d")
     items = wanted if database is queries else plain_on_device(database, "database", "d")
     check_width(wanted.shape[1], items.shape[1])
-    check_items(len(items))
+    n = len(items)
+    check_items(n)
+    allowed = allowed_rows(where, n)
+    ids = None if allowed is None else allowed.few(items.device)
+    if ids is not None:
+        items = items[ids]
     if by == "row":
         rows = normalized(wanted)
-        return DeviceEuclidean(rows, rows if items is wanted else normalized(items))
-    return DeviceEuclidean(*_one_dtype(wanted, items))
+        sides = rows, rows if items is wanted else normalized(items)
+    else:
+        sides = _one_dtype(wanted, items)
+    if ids is not None:
+        return Gathered(DeviceEuclidean(*sides), ids, n)
+    return DeviceEuclidean(*sides, where=None if allowed is None else allowed.on(items.device))
 
 
-def of_prepared(queries: Any, database: DeviceMatrix) -> DeviceEuclidean:
-    """Check queries, on any device, and return their search of a prepared database."""
+def of_prepared(queries: Any, database: DeviceMatrix, where: AllowedRows | None = None) -> RankedSearch:
+    """Check queries, on any device, and return their search of a prepared database, or of its few allowed rows."""
     rows = database.rows
     brought, restore = bring(queries, rows.device, as_float)
     wanted = plain_on_device(brought, "queries", "d")
@@ -166,7 +189,11 @@ def of_prepared(queries: Any, database: DeviceMatrix) -> DeviceEuclidean:
     if database.normalize == "row":
         wanted = normalized(wanted)
     database.used_here()  # where the dtypes differ, rows are read now
-    return DeviceEuclidean(*_one_dtype(wanted, rows), restore, database)
+    ids = None if where is None else where.few(rows.device)
+    if ids is not None:
+        return Gathered(DeviceEuclidean(*_one_dtype(wanted, rows[ids]), restore), ids, len(rows))
+    allowed = None if where is None else where.on(rows.device)
+    return DeviceEuclidean(*_one_dtype(wanted, rows), restore, database, allowed)
 
 
 def _one_dtype(queries: Any, database: Any) -> tuple[Any, Any]:

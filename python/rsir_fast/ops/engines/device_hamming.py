@@ -9,10 +9,11 @@ from rsir_fast.ops._arrays import check_rank
 from rsir_fast.ops._codes import common_length
 from rsir_fast.ops._outputs import given_codes
 from rsir_fast.ops.engines.device_answers import Report, new_answer, sort_all, tallies
-from rsir_fast.ops.engines.search import ALL, Sides, check_items, no_where
+from rsir_fast.ops.engines.device_where import AllowedRows, Gathered, allowed_rows, where_of
+from rsir_fast.ops.engines.search import ALL, Search, Sides, check_items
 from rsir_fast.ops.engines.tensors import device_module, dtype_name, plain_on_device, stream_of
 
-__all__ = ["DeviceHamming", "hamming", "pack", "whole_words"]
+__all__ = ["DeviceHamming", "among", "hamming", "pack", "whole_words"]
 
 MANY_QUERIES, MANY_ITEMS = 16, 1 << 18
 """From which on several phases on the tensor cores should beat one scan: a guess, to be measured."""
@@ -31,14 +32,22 @@ class DeviceHamming(Sides[Any, Any]):
     queries, database : torch.Tensor, shapes [q, 8 words] and [n, 8 words], uint8
         As `whole_words` makes them.
     bits : int
+    where : AllowedRows or None
+        On that device.
     """
 
     distances = "int32"
 
-    def __init__(self, queries: Any, database: Any, bits: int) -> None:
+    def __init__(self, queries: Any, database: Any, bits: int, where: AllowedRows | None = None) -> None:
         self.queries = queries
         self.database = database
         self.bits = bits
+        self.where = where
+
+    @property
+    def allowed(self) -> int:
+        """Codes that can be answers; waits for the device."""
+        return self.n if self.where is None else self.where.count()
 
     def restore(self, part: Any) -> Any:
         """Return what is on the device already."""
@@ -60,7 +69,8 @@ class DeviceHamming(Sides[Any, Any]):
         place = stream_of(queries)
 
         def operands(first: int, count: int) -> tuple[int, ...]:
-            return queries.data_ptr() + first * 8 * words, count, database.data_ptr(), n, words, mask
+            begin = queries.data_ptr() + first * 8 * words
+            return begin, count, database.data_ptr(), n, words, mask, *where_of(self.where)
 
         distances, ids = out or new_answer(q, k, torch.int32, queries.device)
         if _counts_many(compiled, q, n, words, k, place[0]):
@@ -97,15 +107,25 @@ def hamming(
     where: Any = None,
     threads: int | None = None,
     isa: str | None = None,
-) -> DeviceHamming:
+) -> Search:
     """Check two tensors of a device; `threads` and `isa` mean nothing here."""
-    no_where(where)
     check_rank(queries, "queries", "bytes")
     check_rank(database, "database", "bytes")
     length = common_length(queries.shape[1], database.shape[1], bits)
     check_items(len(database))
     wanted = whole_words(queries)
-    return DeviceHamming(wanted, wanted if database is queries else whole_words(database), length)
+    items = wanted if database is queries else whole_words(database)
+    return among(wanted, items, length, allowed_rows(where, len(items)))
+
+
+def among(queries: Any, database: Any, bits: int, where: AllowedRows | None) -> Search:
+    """Return the search of whole words on one device, or of the few that are allowed."""
+    if where is None:
+        return DeviceHamming(queries, database, bits)
+    ids = where.few(database.device)
+    if ids is None:
+        return DeviceHamming(queries, database, bits, where.on(database.device))
+    return Gathered(DeviceHamming(queries, database[ids], bits), ids, len(database))
 
 
 def pack(u: Any, out: Any, *, threads: int | None, isa: str | None) -> Any:

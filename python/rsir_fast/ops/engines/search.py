@@ -24,7 +24,6 @@ __all__ = [
     "check_normalize",
     "check_width",
     "chosen",
-    "no_where",
 ]
 
 ALL = slice(None)
@@ -83,7 +82,7 @@ class Sides(Generic[Q, D]):
 
     @property
     def allowed(self) -> int:
-        """Items that can be answers: all, where an engine has no `where`."""
+        """Items that can be answers: all, where there is no `where`."""
         return self.n
 
 
@@ -136,15 +135,6 @@ def check_normalize(made_with: str, normalize: str | None) -> None:
         raise ValueError(
             f"normalize: expected {made_with!r}, with which the database was prepared, got {normalize!r}; "
             "leave it out, or prepare the database again"
-        )
-
-
-def no_where(where: object) -> None:
-    """Raise ValueError for the rows that a caller allows, on an engine that cannot tell them apart."""
-    if where is not None:
-        raise ValueError(
-            "where: expected None for a search on CUDA devices, which reads all rows; search a database in host "
-            "memory, or the matrix of the allowed rows"
         )
 
 

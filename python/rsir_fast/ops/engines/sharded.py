@@ -13,11 +13,12 @@ from rsir_fast.ops._arrays import as_codes, as_float, as_rows, check_rank
 from rsir_fast.ops._codes import check_same_codes, code_length
 from rsir_fast.ops.engines.device_answers import bring, ranks_by_rankings
 from rsir_fast.ops.engines.device_euclidean import of_prepared
-from rsir_fast.ops.engines.device_hamming import INT32_MAX, DeviceHamming, whole_words
+from rsir_fast.ops.engines.device_hamming import INT32_MAX, among, whole_words
 from rsir_fast.ops.engines.device_normalize import normalized
 from rsir_fast.ops.engines.device_prepared import DeviceMatrix
 from rsir_fast.ops.engines.device_prepared import prepare as prepare_tensor
-from rsir_fast.ops.engines.search import ALL, MAX_ITEMS, Labels, Ranks, Sides, check_normalize, check_width, no_where
+from rsir_fast.ops.engines.device_where import AllowedRows, allowed_rows
+from rsir_fast.ops.engines.search import ALL, MAX_ITEMS, Labels, Ranks, Sides, check_normalize, check_width
 from rsir_fast.ops.engines.shards import Part, as_devices, bounds, search_parts
 from rsir_fast.ops.engines.streams import ROOM, HostRows, blocks, streams
 from rsir_fast.ops.engines.tensors import Made, device_module, dtype_name, plain_on_device
@@ -57,15 +58,24 @@ class Sharded:
     def __len__(self) -> int:
         return sum(len(rows) for rows in self.shards) if self.rows is None else len(self.rows)
 
-    def _parts(self, row_bytes: int) -> list[Part]:
-        """Return the shards; blocks that are sent fit into `memory` by the bytes a row takes there."""
+    def _parts(self, row_bytes: int, where: AllowedRows | None = None) -> list[Part]:
+        """Return the shards; blocks that are sent fit into `memory` by the bytes a row takes there.
+
+        Shards and blocks that are known to hold no allowed row are left out.
+        """
+
+        def wanted(first: int, stop: int) -> bool:
+            return where is None or where.part(first, stop - first).may_hold_any()
+
         shares = bounds(len(self), len(self.devices))
         if (rows := self.rows) is None:
-            held = zip((first for first, _ in shares), self.shards, strict=True)
-            return [Part(device, [item].__iter__) for device, item in zip(self.devices, held, strict=True)]
+            held = [
+                [(share[0], shard)] if wanted(*share) else [] for share, shard in zip(shares, self.shards, strict=True)
+            ]
+            return [Part(device, items.__iter__) for device, items in zip(self.devices, held, strict=True)]
         size = min(MAX_ITEMS, max(1, (self.memory or 0) // max(1, row_bytes)))
         return [
-            Part(device, partial(blocks, rows, device, size, *share))
+            Part(device, partial(blocks, rows, device, size, *share, wanted))
             for device, share in zip(self.devices, shares, strict=True)
         ]
 
@@ -109,14 +119,14 @@ class ShardedMatrix(Sharded):
         n, d = self.shape
         return f"{n} x {d} {dtype_name(self._stored)}, normalize={self.normalize!r}, {self._where()}"
 
-    def topk(self, queries: Any, k: int) -> tuple[Any, Any]:
+    def topk(self, queries: Any, k: int, where: AllowedRows | None) -> tuple[Any, Any]:
         """Search for queries on the device where answers are merged."""
 
-        def search(here: Any, block: Any, depth: int) -> tuple[Any, Any]:
-            return of_prepared(here, self._ready(block)).topk(depth)
+        def search(here: Any, block: Any, depth: int, allowed: AllowedRows | None) -> tuple[Any, Any]:
+            return of_prepared(here, self._ready(block), allowed).topk(depth)
 
-        parts = self._parts(self.row_bytes(queries.dtype))
-        return search_parts(parts, queries, k, len(self), float("inf"), search)
+        parts = self._parts(self.row_bytes(queries.dtype), where)
+        return search_parts(parts, queries, k, len(self), float("inf"), search, where)
 
     def not_finite(self) -> Any:
         """Return the rows with a NaN or an infinity, in host memory; waits for the devices."""
@@ -178,32 +188,45 @@ class ShardedCodes(Sharded):
         width = (self.bits + 7) // 8
         return ROOM * width + (width + -width % 8 if width % 8 else 0)
 
-    def topk(self, queries: Any, k: int) -> tuple[Any, Any]:
+    def topk(self, queries: Any, k: int, where: AllowedRows | None) -> tuple[Any, Any]:
         """Search for queries on the device where answers are merged."""
 
-        def search(here: Any, block: Any, depth: int) -> tuple[Any, Any]:
-            return DeviceHamming(here, whole_words(block), self.bits).topk(depth)
+        def search(here: Any, block: Any, depth: int, allowed: AllowedRows | None) -> tuple[Any, Any]:
+            return among(here, whole_words(block), self.bits, allowed).topk(depth)
 
         for made in self._made:
             made.used_here()
-        parts = self._parts(self.row_bytes)
-        return search_parts(parts, whole_words(queries), k, len(self), INT32_MAX, search)
+        parts = self._parts(self.row_bytes, where)
+        return search_parts(parts, whole_words(queries), k, len(self), INT32_MAX, search, where)
 
 
 class ShardedSearch(Sides[Any, ShardedMatrix | ShardedCodes]):
     """A search whose queries lie on the device where answers are merged."""
 
-    def __init__(self, database: ShardedMatrix | ShardedCodes, queries: Any, restore: Restore, distances: str) -> None:
+    def __init__(
+        self,
+        database: ShardedMatrix | ShardedCodes,
+        queries: Any,
+        where: AllowedRows | None,
+        restore: Restore,
+        distances: str,
+    ) -> None:
+        self.where = where
         self.database = database
         self.queries = queries
         self.restore = restore
         self.distances = distances
 
+    @property
+    def allowed(self) -> int:
+        """Items that can be answers."""
+        return self.n if self.where is None else self.where.count()
+
     def direct(self, given: tuple[Any, Any] | None) -> None:
         """Nothing is written in place: answers come from several devices."""
 
     def topk(self, k: int, out: tuple[Any, Any] | None = None, rows: slice = ALL) -> tuple[Any, Any]:
-        return self.database.topk(self.queries[rows], k)
+        return self.database.topk(self.queries[rows], k, self.where)
 
     def ranks(self, labels: Labels, block: int | None) -> Iterator[Ranks]:
         return ranks_by_rankings(self, labels, block)
@@ -220,14 +243,13 @@ def euclidean(
     isa: str | None = None,
 ) -> ShardedSearch:
     """Check queries of any kind and bring them to where answers are merged; what is of the host means nothing."""
-    no_where(where)
     check_normalize(database.normalize, normalize)
     if is_torch(queries) and not queries.is_floating_point():
         raise TypeError(f"queries: expected floating point elements, got {queries.dtype}; convert them to float32")
     wanted, restore = bring(queries, _home(queries, database.devices), as_float)
     check_rank(wanted, "queries", "d")
     check_width(wanted.shape[1], database.shape[1])
-    return ShardedSearch(database, wanted.detach(), restore, "float32")
+    return ShardedSearch(database, wanted.detach(), _allowed(where, database), restore, "float32")
 
 
 def hamming(
@@ -240,7 +262,6 @@ def hamming(
     isa: str | None = None,
 ) -> ShardedSearch:
     """Check queries of codes likewise."""
-    no_where(where)
     if is_torch(queries) and dtype_name(queries) != "uint8":
         raise TypeError(
             f"queries: expected packed codes of dtype uint8, got {queries.dtype}; make them with rsir_fast.pack_codes"
@@ -248,7 +269,7 @@ def hamming(
     wanted, restore = bring(queries, _home(queries, database.devices), as_codes)
     check_rank(wanted, "queries", "bytes")
     check_same_codes(wanted.shape[1], database.bits, bits)
-    return ShardedSearch(database, wanted, restore, "int32")
+    return ShardedSearch(database, wanted, _allowed(where, database), restore, "int32")
 
 
 def prepare(
@@ -292,6 +313,12 @@ def prepare_codes(database: Any, bits: int | None, devices: Any, memory: int | N
     streamed = ShardedCodes(_in_host_memory(source), length, places, as_count(memory, "memory"))
     _check_memory(memory, streamed.row_bytes)
     return streamed
+
+
+def _allowed(where: Any, database: Sharded) -> AllowedRows | None:
+    """Read what a caller allows; in host memory where rows are sent from there, so that it is known which need not."""
+    rows = allowed_rows(where, len(database))
+    return rows if rows is None or database.rows is None else rows.in_host_memory()
 
 
 def _in_host_memory(source: Any) -> HostRows:

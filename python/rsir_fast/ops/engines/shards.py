@@ -7,12 +7,17 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import zip_longest
 from typing import Any, NamedTuple
 
+from rsir_fast.ops.engines.device_where import AllowedRows
 from rsir_fast.ops.engines.tensors import device_module
 
 __all__ = ["BlockSearch", "Part", "as_devices", "bounds", "search_parts"]
 
-BlockSearch = Callable[[Any, Any, int], tuple[Any, Any]]
-"""Takes the queries on a device, a block of the database there and k; returns distances and ids within the block."""
+BlockSearch = Callable[[Any, Any, int, "AllowedRows | None"], tuple[Any, Any]]
+"""Takes the queries on a device, a block of the database there, k, and which of its rows are allowed; returns distances
+and ids within the block."""
+
+NOTHING = 2**31 - 1
+"""Bits of a distance behind those of NaN: that of an empty slot while answers are merged."""
 
 
 class Part(NamedTuple):
@@ -50,7 +55,13 @@ class Nearest:
 
 
 def search_parts(
-    parts: Sequence[Part], queries: Any, k: int, n: int, missing: float, search: BlockSearch
+    parts: Sequence[Part],
+    queries: Any,
+    k: int,
+    n: int,
+    missing: float,
+    search: BlockSearch,
+    where: AllowedRows | None = None,
 ) -> tuple[Any, Any]:
     """Search parts that follow each other in row order; queues the work of all devices and waits for none.
 
@@ -59,6 +70,8 @@ def search_parts(
     queries : tensor on the device of the answer
     n : int
         Rows of all parts; slots beyond hold the distance `missing` and id -1, as in the search of one block.
+    where
+        Which of these rows are allowed. Blocks that hold none of them may be left out of the parts.
     """
     torch = sys.modules["torch"]
     depth = min(k, n)
@@ -68,13 +81,26 @@ def search_parts(
         for part, nearest, item in zip(parts, found, turn, strict=True):
             if item is not None:
                 first, block = item
-                distances, ids = search(here[part.device], block, min(depth, len(block)))
-                nearest.add(distances, ids + first)
+                allowed = None if where is None else where.part(first, len(block))
+                distances, ids = search(here[part.device], block, min(depth, len(block)), allowed)
+                if where is not None:
+                    distances.view(torch.int32).masked_fill_(ids < 0, NOTHING)
+                nearest.add(distances, ids + first if where is None else ids.where(ids < 0, ids + first))
     whole = Nearest(depth)
     for nearest in found:
+        if not nearest.answers:
+            continue
         distances, ids = nearest.merged()
         whole.add(distances.to(queries.device, non_blocking=True), ids.to(queries.device, non_blocking=True))
+    if not whole.answers:  # no row is allowed
+        ids = torch.full((len(queries), k), -1, dtype=torch.int64, device=queries.device)
+        dtype = torch.int32 if isinstance(missing, int) else torch.float32
+        return torch.full_like(ids, missing, dtype=dtype), ids
     distances, ids = whole.merged()
+    if where is not None:
+        distances = distances.masked_fill(ids < 0, missing)
+    if depth > ids.shape[1]:
+        depth = ids.shape[1]
     if depth == k:
         return distances, ids
     beyond = (len(queries), k - depth)

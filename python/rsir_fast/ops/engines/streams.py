@@ -104,15 +104,23 @@ def queue_copy(stream: Any, target: Any, source: Any) -> None:
         target.copy_(source, non_blocking=True)
 
 
-def blocks(rows: HostRows, device: Any, size: int, first: int, stop: int) -> Iterator[tuple[int, Any]]:
-    """Yield the first row and the tensor of every block of the rows from `first` to `stop`; at least one block.
+def blocks(
+    rows: HostRows,
+    device: Any,
+    size: int,
+    first: int,
+    stop: int,
+    wanted: Callable[[int, int], bool] = lambda first, stop: True,
+) -> Iterator[tuple[int, Any]]:
+    """Yield the first row and the tensor of every wanted block of rows `first` to `stop`; of no rows, an empty block.
 
     A block may be worked on, on the stream that is current when the first one is asked for, until the next is asked
     for. Only where the rows are not pinned does the host wait, for copies.
     """
     torch = sys.modules["torch"]
     size = min(size, max(1, stop - first))
-    starts = range(first, max(stop, first + 1), size)
+    every = range(first, max(stop, first + 1), size)
+    starts = [start for start in every if wanted(start, min(start + size, stop))]
     current, side = streams(device)
     buffers = [
         torch.empty((size, rows.shape[1]), dtype=rows.dtype, device=device) for _ in range(min(ROOM, len(starts)))
