@@ -152,6 +152,11 @@ TEST(every_share_at_every_offset) {
     }
 }
 
+TEST(no_neighbours_are_asked_for) {
+    Random random(6);
+    check_problem(random_problem(random, 3, 600, 8, Kind::uniform), some_rows(random, 600, 0.5), 0, 3);
+}
+
 // Enough elements for several threads, and stretches of allowed rows in which ranges must be balanced.
 TEST(stretches_of_allowed_rows) {
     Random random(3);

@@ -64,12 +64,19 @@ def test_every_share_and_method(isa, kind, normalize, copy):
 
 def test_the_blocks_done_bound_the_next():
     rng = np.random.default_rng(4)
-    x = rng.standard_normal((8000, 64)).astype(np.float32)
-    blocks, whole = rf.prepare(cut(x, 2000, 4000, 6000), precision="int8"), rf.prepare(x, precision="int8")
-    plan, alone = blocks.plan(x[:8], 10), whole.plan(x[:8], 10)
-    apart = sum(rf.prepare(part, precision="int8").plan(x[:8], 10).decided for part in cut(x, 2000, 4000, 6000))
+    x = rng.standard_normal((16_000, 64)).astype(np.float32)
+    parts, queries = cut(x, 4000, 8000, 12_000), x[:24]
+    blocks, whole = rf.prepare(parts, precision="int8"), rf.prepare(x, precision="int8")
+    plan, alone = blocks.plan(queries, 10), whole.plan(queries, 10)
+    apart = sum(rf.prepare(part, precision="int8").plan(queries, 10).decided for part in parts)
     assert (plan.method, plan.dense_queries) == ("certified", 0)
     assert alone.decided <= plan.decided < 0.7 * apart
+
+
+def test_precision_is_that_of_the_whole():
+    x = np.maximum(0, np.random.default_rng(7).standard_normal((20_000, 64)).astype(np.float32))
+    whole = rf.prepare(x).sidecar.precision
+    assert {block.precision for block in rf.prepare(cut(x, *range(1000, 20_000, 1000))).held.blocks} == {whole}
 
 
 def test_rankings_and_kept_sidecars(tmp_path):

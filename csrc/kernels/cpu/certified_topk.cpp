@@ -166,6 +166,13 @@ Status certify(const Rows& queries, std::int64_t first, std::int64_t count, cons
     return Status::ok;
 }
 
+// Candidates of all searches.
+std::int64_t pairs_of(const std::vector<CandidateSearch>& searches) {
+    std::int64_t pairs = 0;
+    for (const CandidateSearch& search : searches) pairs += search.state().count;
+    return pairs;
+}
+
 // Decides them, so many at a time that what is measured has bounded memory.
 Status decide(const Rows& queries, std::int64_t first, std::vector<CandidateSearch>& searches, const Rows& database,
               const Sidecar& sidecar, const std::vector<std::uint32_t>& wild, std::int64_t k, float* distances,
@@ -204,6 +211,8 @@ Status certified_topk(const Rows& queries, std::int64_t q, const Rows& database,
         if (status == Status::ok) {
             Context rest = context;
             if (split.shares * split.ranges == 1 && split.is_small_rest) rest.threads = 1;
+            // A bound from elsewhere leaves so little that it is done before another thread is awake.
+            if (bounds != nullptr && pairs_of(searches) * sidecar.d < kSmallWork) rest.threads = 1;
             status = decide(queries, first, searches, database, sidecar, wild, k, distances, ids, counts, rest);
         }
         if (status != Status::ok) return status;

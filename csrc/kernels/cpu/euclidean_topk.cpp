@@ -8,6 +8,7 @@
 #include "kernels/cpu/certified_topk.h"
 #include "kernels/cpu/dense_topk.h"
 #include "kernels/cpu/distance_bits.h"
+#include "kernels/cpu/parallel.h"
 #include "kernels/cpu/topk.h"
 
 namespace rsir {
@@ -75,6 +76,43 @@ Status search_block(const Rows& queries, std::int64_t q, const RowBlock& block, 
                       distances, ids, context);
 }
 
+constexpr std::int64_t kSmallBlock = std::int64_t{1} << 22;  // elements: below, one thread scans it
+constexpr std::int64_t kBatch = 4;                           // blocks a thread between two bounds
+
+// The search of one block, and what it found.
+struct BlockSearch {
+    BlockSearch(const RowBlock& of, const Allowed& allowed, std::int64_t begin, std::int64_t k)
+        : block(of), rows(allowed.part(begin, of.n)), first(begin), depth(std::min(k, rows.count())) {}
+
+    RowBlock block;
+    AllowedRows rows;
+    std::int64_t first, depth;
+    std::vector<float> distances{};
+    std::vector<std::int64_t> ids{};
+    SearchCounts counts{};
+};
+
+bool is_small(std::int64_t q, const BlockSearch& search) {
+    return q * search.block.n * search.block.rows.d < kSmallBlock;
+}
+
+Status run_batch(const Rows& queries, std::int64_t q, std::vector<BlockSearch>& batch, const float* bounds,
+                 const Context& context) {
+    const auto run = [&](BlockSearch& search, const Context& with) {
+        if (search.depth == 0) return Status::ok;
+        search.distances.resize(static_cast<std::size_t>(q * search.depth));
+        search.ids.resize(search.distances.size());
+        return search_block(queries, q, search.block, search.rows, search.depth, bounds, search.distances.data(),
+                            search.ids.data(), search.counts, with);
+    };
+    if (batch.size() == 1) return run(batch.front(), context);
+    // Polled by this call's own thread, between blocks.
+    const Context alone{1, context.isa};
+    return parallel_for(context, static_cast<std::int64_t>(batch.size()), [&](std::int64_t i, Poll& poll) {
+        if (!poll.stop()) run(batch[static_cast<std::size_t>(i)], alone);
+    });
+}
+
 }  // namespace
 
 Status euclidean_topk(const Rows& queries, std::int64_t q, const Rows& database, const Allowed& allowed,
@@ -87,23 +125,26 @@ Status euclidean_topk(const Rows& queries, std::int64_t q, const Rows& database,
 Status euclidean_topk(const Rows& queries, std::int64_t q, const RowBlock* blocks, std::int64_t count,
                       const Allowed& allowed, std::int64_t k, float* distances, std::int64_t* ids, SearchCounts& counts,
                       const Context& context) {
+    context.report(canonical_distance(context.isa).isa);
     Nearest nearest(q, k);
-    std::vector<float> found;
-    std::vector<std::int64_t> found_ids;
-    for (std::int64_t i = 0, first = 0; i < count; first += blocks[i++].n) {
-        const AllowedRows rows(allowed.part(first, blocks[i].n));
-        const std::int64_t depth = std::min(k, rows.count());
-        if (depth == 0) continue;
-        found.resize(static_cast<std::size_t>(q * depth));
-        found_ids.resize(found.size());
-        SearchCounts here;
-        const Status status = search_block(queries, q, blocks[i], rows, depth, nearest.bounds(), found.data(),
-                                           found_ids.data(), here, context);
+    std::int64_t first = 0;
+    for (std::int64_t i = 0; i < count;) {
+        // Blocks too small for several threads, as many as keep all busy, or one other.
+        std::vector<BlockSearch> batch;
+        do {
+            batch.emplace_back(blocks[i], allowed, first, k);
+            first += blocks[i++].n;
+        } while (i < count && is_small(q, batch.back()) && is_small(q, {blocks[i], allowed, first, k}) &&
+                 static_cast<std::int64_t>(batch.size()) < kBatch * context.threads);
+        const Status status = run_batch(queries, q, batch, nearest.bounds(), context);
         if (status != Status::ok) return status;
-        nearest.add(found, found_ids, depth, first);
-        counts.candidates += here.candidates;
-        counts.decided += here.decided;
-        counts.dense = std::max(counts.dense, here.dense);
+        for (const BlockSearch& search : batch) {
+            if (search.depth == 0) continue;
+            nearest.add(search.distances, search.ids, search.depth, search.first);
+            counts.candidates += search.counts.candidates;
+            counts.decided += search.counts.decided;
+            counts.dense = std::max(counts.dense, search.counts.dense);
+        }
     }
     nearest.store(distances, ids);
     return Status::ok;

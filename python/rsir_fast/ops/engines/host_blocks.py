@@ -15,7 +15,7 @@ from rsir_fast.ops._arrays import FloatRows, as_rows
 from rsir_fast.ops._outputs import host_views, new_answer
 from rsir_fast.ops._plan import MIN_CERTIFIED_ROWS, PANEL, Method, SearchPlan, choose_pass, is_tiny
 from rsir_fast.ops._where import Bitmap, as_bitmap, count_allowed, count_panels
-from rsir_fast.ops.engines.host_euclidean import MAX_WIDTH, HostEuclidean, HostMatrix, prepare
+from rsir_fast.ops.engines.host_euclidean import MAX_WIDTH, NEIGHBOURS, HostEuclidean, HostMatrix, prepare
 from rsir_fast.ops.engines.host_euclidean import euclidean as search_matrix
 from rsir_fast.ops.engines.host_normalize import normalized_rows
 from rsir_fast.ops.engines.search import ALL, Labels, Ranks, Sides, check_items, check_normalize, check_width
@@ -182,9 +182,12 @@ def prepare_blocks(
         sidecars = [None] * len(blocks)
     if not isinstance(sidecars, (list, tuple)) or len(sidecars) != len(blocks):
         raise ValueError(f"sidecar: expected a list of {len(blocks)}, one for each block or None")
+    sizes = [len(block) if hasattr(block, "__len__") else len(as_rows(block, "database")[0]) for block in blocks]
     found: list[HostMatrix] = []
     for number, (block, sidecar) in enumerate(zip(blocks, sidecars, strict=True)):
-        found.append(prepare(block, normalize, precision, copy, sidecar, threads=threads, isa=isa))
+        # Its share of the neighbours of the whole.
+        k = max(1, NEIGHBOURS * sizes[number] // max(1, sum(sizes)))
+        found.append(prepare(block, normalize, precision, copy, sidecar, k=k, threads=threads, isa=isa))
         if found[-1].shape[1] != found[0].shape[1]:
             raise ValueError(
                 f"database: expected blocks of as many columns, got {found[0].shape[1]} in block 0 and "

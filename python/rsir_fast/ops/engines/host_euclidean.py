@@ -35,6 +35,10 @@ MAX_WIDTH = 65_536
 """Columns of an int8 copy: beyond, a dot product of codes could overflow 32 bits."""
 
 
+NEIGHBOURS = 100
+"""For searches of so many the precision of an integer copy is chosen."""
+
+
 class HostMatrix:
     """A feature matrix in host memory with the integer copy that certified search reads.
 
@@ -233,10 +237,11 @@ def prepare(
     copy: bool,
     sidecar: Any = None,
     *,
+    k: int = NEIGHBOURS,
     threads: int | None = None,
     isa: str | None = None,
 ) -> HostMatrix:
-    """See `rsir_fast.prepare`."""
+    """See `rsir_fast.prepare`; ``"auto"`` precision is for searches of k neighbours."""
     rows, _ = as_rows(database, "database")
     if sidecar is not None:
         if not isinstance(sidecar, Sidecar):
@@ -253,7 +258,7 @@ def prepare(
     check_items(len(ready))
     if sidecar is not None:
         return HostMatrix(ready, normalize, sidecar.compiled)
-    made = make_sidecar(ready, normalize, precision=precision, threads=threads, isa=isa)
+    made = make_sidecar(ready, normalize, precision=precision, k=k, threads=threads, isa=isa)
     return HostMatrix(ready, normalize, made)
 
 
@@ -262,7 +267,7 @@ def make_sidecar(
     normalize: str = "none",
     *,
     precision: str = "auto",
-    k: int = 100,
+    k: int = NEIGHBOURS,
     threads: int | None,
     isa: str | None,
 ) -> Any:
