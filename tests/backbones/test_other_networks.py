@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from tests.network_files import write_network
 
 from rsir_fast.backbones import load_backbone
-from rsir_fast.backbones.identify import _trunk_of, _WithoutMemory, above, network_of
+from rsir_fast.backbones.identify import _trunk_of, WithoutMemory, above, network_of
 from rsir_fast.backbones.torchvision_nets import build_network, torchvision_names
 from rsir_fast.backbones.weights import NetworkShapes, PreTraining, WeightFile, fill, unwrapped
 from rsir_fast.errors import WeightFileError
@@ -20,7 +20,7 @@ Shapes = dict[str, tuple[int, ...]]
 
 def tensors(name: str) -> dict[str, torch.Tensor]:
     """The tensors of a torchvision network that take no memory: one value, as large as it should be."""
-    with _WithoutMemory():
+    with WithoutMemory():
         state = build_network(name).state_dict()
     return {key: torch.zeros((1,) * t.ndim, dtype=t.dtype).expand(t.shape) for key, t in state.items()}
 
