@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from tests.network_files import write_network
 
 from rsir_fast.backbones import load_backbone
-from rsir_fast.backbones.identify import _trunk_of, WithoutMemory, above, network_of
+from rsir_fast.backbones.identify import WithoutMemory, _trunk_of, above, network_of
 from rsir_fast.backbones.torchvision_nets import build_network, torchvision_names
 from rsir_fast.backbones.weights import NetworkShapes, PreTraining, WeightFile, fill, unwrapped
 from rsir_fast.errors import WeightFileError
