@@ -114,3 +114,15 @@ def test_errors():
     bad[1] = np.nan
     with pytest.raises(ValueError, match="database: .* first in row 10"):
         rf.euclidean_topk(x, rf.prepare([x, bad]), 1, nan="raise")
+
+
+def test_queries_without_a_bound(isa):
+    """A bound from the blocks before must not open a search that has no room: all is decided densely."""
+    rng = np.random.default_rng(6)
+    x = rng.standard_normal((20_000, 8)).astype(np.float32)
+    queries = x[:4].copy()
+    queries[1, 2], queries[2, 0] = 1e30, -np.inf
+    database = rf.prepare(cut(x, 5000, 9999))
+    for threads in (1, 3):
+        found = rf.euclidean_topk(queries, database, 5, isa=isa, threads=threads, method="certified")
+        assert same_answer(found, rf.euclidean_topk(queries, x, 5, method="dense"))
