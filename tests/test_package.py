@@ -63,6 +63,12 @@ def test_every_type_that_a_function_returns_is_public():
             assert not missing, f"{name} returns {missing}, which __init__.pyi does not name"
 
 
+@pytest.mark.parametrize("line", ["import rsir_fast; rsir_fast.extract", "from rsir_fast import extract"])
+def test_a_former_name_says_the_new_one(line):
+    with pytest.raises(ImportError, match=r"rsir_fast\.extract is now rsir_fast\.encode"):
+        exec(line)
+
+
 def test_unknown_name():
     with pytest.raises(AttributeError, match="module 'rsir_fast' has no attribute 'indices'"):
         _ = rsir_fast.indices

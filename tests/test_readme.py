@@ -1,4 +1,4 @@
-"""Every command of the README runs as printed (but for those that need a network, which say so)."""
+"""Every command of README and tour runs as printed (but for those that need a network, which say so)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ import pytest
 import rsir_fast as rf
 
 README = Path(__file__).resolve().parents[1] / "README.md"
-BLOCKS = re.findall(r"(<!-- needs network -->\n)?```(\w*)\n(.*?)```", README.read_text(), flags=re.DOTALL)
+TOUR = README.parent / "docs/tour.md"
+BLOCKS = re.findall(
+    r"(<!-- needs network -->\n)?```(\w*)\n(.*?)```", README.read_text() + TOUR.read_text(), flags=re.DOTALL
+)
 
 
 def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
@@ -32,9 +35,9 @@ def folder(tmp_path_factory):
 
 
 def lines(prefix: str) -> list[str]:
-    """Shell lines that begin so, comments cut off, in the README's order."""
+    """Different shell lines that begin so, comments cut off, in the order of README and tour."""
     text = "\n".join(body for network, language, body in BLOCKS if not network and not language)
-    return [line.split(" #")[0].strip() for line in text.splitlines() if line.startswith(prefix)]
+    return list(dict.fromkeys(line.split(" #")[0].strip() for line in text.splitlines() if line.startswith(prefix)))
 
 
 def test_rsir_commands(folder):
@@ -44,6 +47,10 @@ def test_rsir_commands(folder):
         if not run(shlex.split(command), folder).stdout:
             pytest.fail(f"{command} printed nothing")
     assert (folder / "runs/ge2018/report.html").is_file()
+
+
+def test_the_readme_is_short():
+    assert 60 <= len(README.read_text().splitlines()) <= 90
 
 
 def test_make_targets_exist():

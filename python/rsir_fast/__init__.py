@@ -37,7 +37,8 @@ def __getattr__(name: str) -> Any:
         value = globals()[name] = _load(name)
         return value
     if name in _GONE:
-        raise AttributeError(f"rsir_fast.{name} is now rsir_fast.{_GONE[name]}")
+        # `from rsir_fast import name` hides the words of an AttributeError.
+        raise ImportError(f"rsir_fast.{name} is now rsir_fast.{_GONE[name]}")
     raise AttributeError(f"module 'rsir_fast' has no attribute {name!r}")
 
 

@@ -64,7 +64,8 @@ def test_images_keep_their_size_and_unreadable_ones_are_listed(name, tmp_path):
 
 
 def rebuilt(features, folder):
-    return encoder_of(features, folder / "descriptor.safetensors").runs
+    file = folder / "descriptor.safetensors"
+    return encoder_of(features, file if file.exists() else None).runs
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -219,7 +219,7 @@ def test_what_goes_with_a_network_is_refused_for_a_descriptor(scenes):
 
 @pytest.mark.parametrize("name", ["extract", "describe_dataset", "load_backbone", "load_descriptor", "Backbone"])
 def test_former_names_say_the_new_one(name):
-    with pytest.raises(AttributeError, match=f"rsir_fast.{name} is now rsir_fast.(encode|load_encoder|Encoder)"):
+    with pytest.raises(ImportError, match=f"rsir_fast.{name} is now rsir_fast.(encode|load_encoder|Encoder)"):
         getattr(rf, name)
 
 

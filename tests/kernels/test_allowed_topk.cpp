@@ -92,6 +92,25 @@ void check_problem(const Problem& problem, const Ids& allowed, std::int64_t k, s
                   Status::ok);
             CHECK_BITS(distances, expected);
             CHECK_BITS(ids, expected_ids);
+
+            // The same rows in blocks that begin at no multiple of 8, one of them without rows.
+            const std::int64_t starts[] = {0, n / 3, n / 3, n / 2 + 1, n};
+            Sidecar sidecars[4];
+            std::vector<RowBlock> blocks;
+            for (int i = 0; i < 4; ++i) {
+                const std::int64_t size = starts[i + 1] - starts[i];
+                if (size > 0) {
+                    const Rows part = rows_of(exact_database.data(), d).from(starts[i]);
+                    CHECK(build_sidecar(part, size, precision, k, sidecars[i], context) == Status::ok);
+                }
+                blocks.push_back({rows.from(starts[i]), size, i == 1 ? nullptr : &sidecars[i]});
+            }
+            Output<float> together(q * k);
+            Output<std::int64_t> ids_together(q * k);
+            CHECK(euclidean_topk(wanted, q, blocks.data(), 4, where, k, together.data(), ids_together.data(), counts,
+                                 context) == Status::ok);
+            CHECK_BITS(together, expected);
+            CHECK_BITS(ids_together, expected_ids);
         }
     });
 }

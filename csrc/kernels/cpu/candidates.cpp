@@ -62,7 +62,7 @@ void CandidateSearch::overflow() {
 
 // Test (3) of certify.h for a k-th true distance of at most sqrt(squared).
 void CandidateSearch::set_bound(double squared) {
-    if (!(squared < squared_bound_)) return;
+    if (overflowed_ || !(squared < squared_bound_)) return;  // overflowed: nothing may pass, for there is no room
     squared_bound_ = squared;
     const double near = std::sqrt(squared) + radius_, longest = static_cast<double>(sidecar_->longest);
     const double a = std::min(std::sqrt(norm_), near + static_cast<double>(sidecar_->widest));

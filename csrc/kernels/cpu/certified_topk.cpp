@@ -1,6 +1,7 @@
 #include "kernels/cpu/certified_topk.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "kernels/cpu/allowed_panels.h"
@@ -127,8 +128,8 @@ struct Split {
 
 // Scans the sidecar for `count` queries: one search each, tightened.
 Status certify(const Rows& queries, std::int64_t first, std::int64_t count, const AllowedRows& rows,
-               const Sidecar& sidecar, std::int64_t k, const Split& split, std::vector<CandidateSearch>& searches,
-               const Context& context) {
+               const Sidecar& sidecar, std::int64_t k, const Split& split, const float* bounds,
+               std::vector<CandidateSearch>& searches, const Context& context) {
     const Certify& certify = certify_for(context.isa);
     const std::int64_t groups = sidecar.groups(), ranges = split.ranges;
     const std::int64_t block = std::clamp<std::int64_t>(kBlockCandidates / candidate_room(k), 8, kQueryBlock);
@@ -139,6 +140,12 @@ Status certify(const Rows& queries, std::int64_t first, std::int64_t count, cons
         const std::int64_t share = task / ranges, range = task % ranges;
         const std::int64_t begin = count * share / blocks, end = count * (share + 1) / blocks;
         QueryBlock work(queries, first + begin, end - begin, rows, k, sidecar, certify);
+        for (std::int64_t j = begin; j < end && bounds != nullptr; ++j) {
+            const float bound = bounds[first + j];
+            if (std::isfinite(bound)) {
+                work.searches()[static_cast<std::size_t>(j - begin)].lower(static_cast<double>(bound));
+            }
+        }
         work.scan(split.first_panel(range, rows, groups), split.first_panel(range + 1, rows, groups), poll);
         for (std::int64_t j = begin; j < end && !poll.stop(); ++j) {
             CandidateSearch& search = work.searches()[static_cast<std::size_t>(j - begin)];
@@ -184,7 +191,8 @@ Status decide(const Rows& queries, std::int64_t first, std::vector<CandidateSear
 
 Status certified_topk(const Rows& queries, std::int64_t q, const Rows& database, const AllowedRows& rows,
                       const Sidecar& sidecar, std::int64_t k, float* distances, std::int64_t* ids,
-                      std::vector<std::int64_t>& undecided, SearchCounts& counts, const Context& context) {
+                      std::vector<std::int64_t>& undecided, SearchCounts& counts, const Context& context,
+                      const float* bounds) {
     context.report(canonical_distance(context.isa).isa);
     const std::vector<std::uint32_t> wild = rows.among(sidecar.wild, sidecar.wild_count);
     const std::int64_t waves = (q + kWave - 1) / kWave;
@@ -192,7 +200,7 @@ Status certified_topk(const Rows& queries, std::int64_t q, const Rows& database,
         const std::int64_t first = q * wave / waves, last = q * (wave + 1) / waves;
         const Split split(last - first, rows, sidecar, std::max(1, context.threads));
         std::vector<CandidateSearch> searches;
-        Status status = certify(queries, first, last - first, rows, sidecar, k, split, searches, context);
+        Status status = certify(queries, first, last - first, rows, sidecar, k, split, bounds, searches, context);
         if (status == Status::ok) {
             Context rest = context;
             if (split.shares * split.ranges == 1 && split.is_small_rest) rest.threads = 1;

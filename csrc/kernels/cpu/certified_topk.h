@@ -20,8 +20,11 @@ namespace rsir {
 // left of up to 1024 queries, 8 bytes each, at most min(n / 2, 2^16) + 4 k a query
 // (n: allowed rows); and 12 bytes for each that is
 // measured, 96 MiB or one query at a time.
+// bounds [q]: where not null, numbers that the k-th canonical distance is known not to exceed: rows beyond them may be
+// left out, and slots that then remain hold +inf and -1.
 Status certified_topk(const Rows& queries, std::int64_t q, const Rows& database, const AllowedRows& rows,
                       const Sidecar& sidecar, std::int64_t k, float* distances, std::int64_t* ids,
-                      std::vector<std::int64_t>& undecided, SearchCounts& counts, const Context& context);
+                      std::vector<std::int64_t>& undecided, SearchCounts& counts, const Context& context,
+                      const float* bounds = nullptr);
 
 }  // namespace rsir

@@ -147,6 +147,10 @@ Status Decision::run(float* distances, std::int64_t* ids, std::int64_t& decided)
         std::transform(query.keys.begin(), query.keys.end(), distances + place,
                        [](Key key) { return distance_from_bits(key_distance(key)); });
         std::transform(query.keys.begin(), query.keys.end(), ids + place, key_id);
+        // Fewer where a bound from elsewhere left out the others.
+        const auto found = static_cast<std::int64_t>(query.keys.size());
+        std::fill_n(distances + place + found, k_ - found, std::numeric_limits<float>::infinity());
+        std::fill_n(ids + place + found, k_ - found, std::int64_t{-1});
     });
 }
 

@@ -9,6 +9,7 @@ import numpy as np
 from rsir_fast.ops._arrays import as_float
 from rsir_fast.ops.engines import device, host, sharded
 from rsir_fast.ops.engines.device_prepared import DeviceMatrix
+from rsir_fast.ops.engines.host_blocks import HostBlocks
 from rsir_fast.ops.engines.host_euclidean import HostMatrix
 from rsir_fast.ops.engines.search import RankedSearch, Search
 from rsir_fast.ops.engines.sharded import ShardedCodes, ShardedMatrix
@@ -133,7 +134,7 @@ def engine_for(*operands: Any, elements: Elements = "float", on_host: bool = Fal
 
 def refuse_not_finite(vectors: Any, name: str) -> None:
     """Raise ValueError for vectors with a NaN or an infinity; they may be what an engine keeps."""
-    if isinstance(vectors, (HostMatrix, DeviceMatrix, ShardedMatrix)):
+    if isinstance(vectors, (HostMatrix, HostBlocks, DeviceMatrix, ShardedMatrix)):
         rows = vectors.not_finite()
     else:
         rows = np.flatnonzero(~np.isfinite(as_float(vectors, name)[0]).all(axis=1))

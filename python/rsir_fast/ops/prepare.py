@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from rsir_fast.ops._engine import engine_for
@@ -20,7 +21,7 @@ def prepare(
     bits: int | None = None,
     copy: bool = True,
     precision: Literal["auto", "int8", "int16"] = "auto",
-    sidecar: Sidecar | None = None,
+    sidecar: Sidecar | Sequence[Sidecar | None] | None = None,
     devices: Any = None,
     memory: int | None = None,
     threads: int | None = None,
@@ -33,9 +34,11 @@ def prepare(
 
     Parameters
     ----------
-    database : array, shape [n, d], float16, bfloat16, float32 or float64; or [n, bytes], uint8
+    database : array, shape [n, d], float16, bfloat16, float32 or float64; or [n, bytes], uint8; or list of arrays
         NumPy array, torch tensor (any device) or DLPack array. Half precision stays as it is stored; answers are exact
-        with respect to the stored values. With ``metric="hamming"``: codes as made by `pack_codes`.
+        with respect to the stored values. A list of such arrays, each read in host memory, is one database of all their
+        rows, block after block: ids and `where` go on from one to the next; it has no ranks of relevant items yet. With
+        ``metric="hamming"``: codes as made by `pack_codes`.
     normalize : {"none", "row"}
         ``"row"``: Gaussian-normalise every vector first, and every query later (`gaussian_normalize`).
     metric : {"euclidean", "hamming"}
@@ -51,7 +54,8 @@ def prepare(
         decide; sooner done for wide vectors without structure. ``"auto"``: the cheaper of the two for searches of about
         100 neighbours, judged by a sample. It never changes an answer.
     sidecar : Sidecar, optional
-        The integer copy of this matrix in host memory, made before: `Sidecar.from_buffer`. It is not made again.
+        The integer copy of this matrix in host memory, made before: `Sidecar.from_buffer`. It is not made again. Of a
+        list of arrays: one for each, or None.
     devices : sequence of torch.device, str or int, or "all", optional
         CUDA devices that share the search: each is given consecutive rows, nearly equally many, and searches them on
         its current stream; the answers are merged by (distance, id). A device may be named more than once.
@@ -143,6 +147,9 @@ def prepare(
         raise ValueError(f"metric: expected 'euclidean' or 'hamming', got {metric!r}")
     if bits is not None:
         raise ValueError("bits: expected None with metric='euclidean'; it is the length of a Hamming code")
+    if isinstance(database, (list, tuple)) and devices is None and memory is None:
+        blocks = host.prepare_blocks(database, normalize, precision, copy, sidecar, threads=threads, isa=isa)
+        return Database(blocks, metric)
     if devices is not None:
         if sidecar is not None:
             raise _no_sidecar("vectors on CUDA devices")

@@ -231,7 +231,7 @@ def prepare(
     normalize: Literal["none", "row"],
     precision: str,
     copy: bool,
-    sidecar: Sidecar | None = None,
+    sidecar: Any = None,
     *,
     threads: int | None = None,
     isa: str | None = None,
@@ -239,6 +239,8 @@ def prepare(
     """See `rsir_fast.prepare`."""
     rows, _ = as_rows(database, "database")
     if sidecar is not None:
+        if not isinstance(sidecar, Sidecar):
+            raise TypeError(f"sidecar: expected a Sidecar of the matrix, got {type(sidecar).__name__}")
         n, d = rows.array.shape
         check_fits(sidecar, (n, d), normalize, precision)
     if copy:

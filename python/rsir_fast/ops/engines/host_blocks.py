@@ -1,0 +1,195 @@
+"""Euclidean search of a database whose rows lie in several blocks, on the host's cores: one call of the kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsir_fast.base.arrays import Restore
+from rsir_fast.base.compiled import choose_isa, cpu
+from rsir_fast.base.cores import choose_threads
+from rsir_fast.ops._arrays import FloatRows, as_rows
+from rsir_fast.ops._outputs import host_views, new_answer
+from rsir_fast.ops._plan import MIN_CERTIFIED_ROWS, PANEL, Method, SearchPlan, choose_pass, is_tiny
+from rsir_fast.ops._where import Bitmap, as_bitmap, count_allowed, count_panels
+from rsir_fast.ops.engines.host_euclidean import MAX_WIDTH, HostEuclidean, HostMatrix, prepare
+from rsir_fast.ops.engines.host_euclidean import euclidean as search_matrix
+from rsir_fast.ops.engines.host_normalize import normalized_rows
+from rsir_fast.ops.engines.search import ALL, Labels, Ranks, Sides, check_items, check_normalize, check_width
+
+__all__ = ["BlocksSearch", "HostBlocks", "euclidean", "prepare_blocks"]
+
+
+class HostBlocks:
+    """Matrices in host memory, one after the other, each with its integer copy.
+
+    Attributes
+    ----------
+    blocks : tuple of HostMatrix
+        At least one, all with as many columns.
+    normalize : {"none", "row"}
+    """
+
+    def __init__(self, blocks: Sequence[HostMatrix]) -> None:
+        self.blocks = tuple(blocks)
+        self.normalize = self.blocks[0].normalize
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows of all blocks, and columns."""
+        return sum(len(block) for block in self.blocks), self.blocks[0].shape[1]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held: matrices and integer copies."""
+        return sum(block.nbytes for block in self.blocks)
+
+    def not_finite(self) -> NDArray[np.int64]:
+        """Return the rows with a NaN or an infinity."""
+        starts = np.cumsum([0, *(len(block) for block in self.blocks)])
+        return np.concatenate([start + block.not_finite() for start, block in zip(starts, self.blocks, strict=False)])
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __str__(self) -> str:
+        n, d = self.shape
+        return f"{n} x {d} in {len(self.blocks)} blocks, normalize={self.normalize!r}, {self.nbytes / 2**20:.1f} MiB"
+
+
+class BlocksSearch(Sides[FloatRows, HostBlocks]):
+    """A search of several blocks."""
+
+    plan: Callable[[], SearchPlan]
+    distances = "float32"
+
+    def __init__(
+        self,
+        queries: FloatRows,
+        database: HostBlocks,
+        restore: Restore,
+        where: Any,
+        method: Method,
+        threads: int | None,
+        isa: str | None,
+    ) -> None:
+        self.queries = queries
+        self.database = database
+        self.restore = restore
+        self.method = method
+        self.threads = threads
+        self.isa = isa
+        n, bitmap = len(database), as_bitmap(where, len(database))
+        self._allowed = count_allowed(bitmap, n)
+        self.where: Bitmap | None = None if self._allowed == n else bitmap
+        self._passed = n if self.where is None else min(n, PANEL * count_panels(self.where, n))
+
+    @property
+    def allowed(self) -> int:
+        """Rows that can be answers."""
+        return self._allowed
+
+    def direct(self, given: tuple[Any, Any] | None) -> tuple[Any, ...] | None:
+        """Return what the kernels can write of the caller's arrays."""
+        return host_views(given)
+
+    def topk(
+        self, k: int, out: tuple[Any, Any] | None = None, rows: slice = ALL
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Search for some consecutive queries."""
+        queries = self.queries[rows]
+        q, (n, d) = len(queries), self.database.shape
+        copies = [block.sidecar for block in self.database.blocks]
+        made = [copy for copy in copies if copy is not None]
+        taken, reason = choose_pass(
+            q,
+            n,
+            d,
+            k,
+            allowed=self._allowed,
+            passed=self._passed,
+            precision="int16" if any(copy.precision == "int16" for copy in made) else "int8",
+            prepared=True,
+            max_width=MAX_WIDTH,
+            wild=sum(copy.wild for copy in made),
+            method=self.method,
+        )
+        least = 1 if self.method == "certified" else MIN_CERTIFIED_ROWS
+        parts = [
+            (
+                block.rows.array,
+                len(block),
+                block.rows.kind,
+                copy if taken == "certified" and len(block) >= least else None,
+            )
+            for block, copy in zip(self.database.blocks, copies, strict=True)
+        ]
+        distances, ids = out or new_answer(q, k, np.float32)
+        read = self._passed if taken == "certified" else self._allowed
+        count = choose_threads(self.threads, tiny=is_tiny(q, read, d, taken))
+        bits = 0 if self.where is None else self.where
+        ran, candidates, decided, dense = cpu().euclidean_topk_blocks(
+            queries.array, q, queries.dtype, parts, d, n, bits, k, distances, ids, count, choose_isa(self.isa)
+        )
+        self.plan = lambda: SearchPlan(taken, reason, True, ran, count, candidates, decided, dense)
+        return distances, ids
+
+    def ranks(self, labels: Labels, block: int | None) -> Iterator[Ranks]:
+        """Refuse: relevant items are ranked in one matrix."""
+        raise ValueError(
+            f"database: expected one matrix to rank relevant items in, got {len(self.database.blocks)} blocks; pass "
+            "their concatenation"
+        )
+
+
+def euclidean(
+    queries: Any,
+    database: Any,
+    normalize: str | None,
+    *,
+    where: Any = None,
+    method: Method = "auto",
+    threads: int | None = None,
+    isa: str | None = None,
+) -> HostEuclidean | BlocksSearch:
+    """Check both sides, of whatever the database consists."""
+    if not isinstance(database, HostBlocks):
+        return search_matrix(queries, database, normalize, where=where, method=method, threads=threads, isa=isa)
+    rows, restore = as_rows(queries, "queries")
+    check_normalize(database.normalize, normalize)
+    check_width(rows.array.shape[1], database.shape[1])
+    wanted = normalized_rows(rows, queries, database.normalize, threads=threads, isa=isa)
+    return BlocksSearch(wanted, database, restore, where, method, threads, isa)
+
+
+def prepare_blocks(
+    blocks: Sequence[Any],
+    normalize: Literal["none", "row"],
+    precision: str,
+    copy: bool,
+    sidecars: Any,
+    *,
+    threads: int | None = None,
+    isa: str | None = None,
+) -> HostBlocks:
+    """See `rsir_fast.prepare`."""
+    if not blocks:
+        raise ValueError("database: expected at least one block of rows, got an empty list")
+    if sidecars is None:
+        sidecars = [None] * len(blocks)
+    if not isinstance(sidecars, (list, tuple)) or len(sidecars) != len(blocks):
+        raise ValueError(f"sidecar: expected a list of {len(blocks)}, one for each block or None")
+    found: list[HostMatrix] = []
+    for number, (block, sidecar) in enumerate(zip(blocks, sidecars, strict=True)):
+        found.append(prepare(block, normalize, precision, copy, sidecar, threads=threads, isa=isa))
+        if found[-1].shape[1] != found[0].shape[1]:
+            raise ValueError(
+                f"database: expected blocks of as many columns, got {found[0].shape[1]} in block 0 and "
+                f"{found[-1].shape[1]} in block {number}"
+            )
+    whole = HostBlocks(found)
+    check_items(len(whole))
+    return whole

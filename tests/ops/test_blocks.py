@@ -1,0 +1,128 @@
+"""A database whose rows lie in several blocks: the answers of their concatenation."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import rsir_fast as rf
+from op_support import matrices, same_bits
+from rsir_fast.ops import reference
+
+
+def same_answer(a, b) -> bool:
+    return same_bits(a[0], b[0]) and same_bits(a[1], b[1])
+
+
+def cut(x: np.ndarray, *at: int) -> list[np.ndarray]:
+    return np.split(x, at)
+
+
+@given(data=st.data(), hostile=st.booleans(), k=st.integers(0, 15), threads=st.sampled_from([1, 3]))
+def test_bits_are_those_of_the_whole(isa, data, hostile, k, threads):
+    x = data.draw(matrices(hostile=hostile))
+    at = sorted(data.draw(st.lists(st.integers(0, len(x)), max_size=4)))
+    allowed = np.array(data.draw(st.lists(st.booleans(), min_size=len(x), max_size=len(x))), dtype=bool)
+    database = rf.prepare(cut(x, *at))
+    assert (len(database), database.shape) == (len(x), x.shape)
+    for where in (None, allowed):
+        expected = rf.euclidean_topk(x[:5], x, k, where=where, method="dense")
+        assert same_answer(database.topk(x[:5], k, where=where, isa=isa, threads=threads), expected)
+
+
+@pytest.mark.parametrize("kind", ["normal", "few values", "wild", "equal"])
+@pytest.mark.parametrize("normalize", ["none", "row"])
+@pytest.mark.parametrize("copy", [True, False])
+def test_every_share_and_method(isa, kind, normalize, copy):
+    """Blocks that begin at no multiple of 8, one without rows, some too small for codes to be worth it."""
+    rng = np.random.default_rng(3)
+    x = rng.standard_normal((4000, 30)).astype(np.float32)
+    if kind == "few values":
+        x = np.round(x)
+    elif kind == "wild":
+        x[rng.integers(0, 4000, 40), 3] = np.nan
+        x[rng.integers(0, 4000, 40), 4] = 1e30
+    elif kind == "equal":
+        x[:] = x[0]
+    queries = np.concatenate([x[1499:1502], rng.standard_normal((4, 30)).astype(np.float32)])
+    database = rf.prepare(cut(x, 13, 13, 1501, 3207, 3300), normalize=normalize, copy=copy)
+    rows = rf.gaussian_normalize(x) if normalize == "row" else x
+    wanted = rf.gaussian_normalize(queries) if normalize == "row" else queries
+    for share in (0.0, 1e-3, 0.05, 0.5, 1.0):
+        allowed = rng.random(4000) < share
+        for k in (1, 20):
+            expected = reference.euclidean_topk(wanted, rows, k, allowed)
+            for method in ("auto", "dense", *(["certified"] if allowed.sum() >= k else [])):
+                for threads in (1, 3):
+                    options = {"where": allowed, "method": method, "isa": isa, "threads": threads}
+                    assert same_answer(rf.euclidean_topk(queries, database, k, **options), expected)
+
+
+def test_the_blocks_done_bound_the_next():
+    rng = np.random.default_rng(4)
+    x = rng.standard_normal((8000, 64)).astype(np.float32)
+    blocks, whole = rf.prepare(cut(x, 2000, 4000, 6000), precision="int8"), rf.prepare(x, precision="int8")
+    plan, alone = blocks.plan(x[:8], 10), whole.plan(x[:8], 10)
+    apart = sum(rf.prepare(part, precision="int8").plan(x[:8], 10).decided for part in cut(x, 2000, 4000, 6000))
+    assert (plan.method, plan.dense_queries) == ("certified", 0)
+    assert alone.decided <= plan.decided < 0.7 * apart
+
+
+def test_rankings_and_kept_sidecars(tmp_path):
+    x = np.random.default_rng(5).random((3000, 12), dtype=np.float32)
+    parts = cut(x, 700, 2100)
+    (block,) = rf.rank_database(x[:4], rf.prepare(parts), where=range(0, 3000, 3))
+    assert same_bits(block.ids, reference.euclidean_topk(x[:4], x, 1000, range(0, 3000, 3))[1])
+    sidecars = []
+    for number, part in enumerate(parts[:2]):
+        np.save(tmp_path / f"{number}.npy", part)
+        made, digest = rf.prepare(part, normalize="row").sidecar, bytes([number + 1]) * 32
+        made.mark(digest)
+        sidecars.append(rf.Sidecar.from_buffer(made.tobytes(), digest))
+    maps = [np.load(tmp_path / f"{number}.npy", mmap_mode="r") for number in range(2)]
+    database = rf.prepare([*maps, parts[2]], normalize="row", copy=False, sidecar=[*sidecars, None])
+    assert np.shares_memory(database.held.blocks[1].rows.array, maps[1])
+    expected = rf.euclidean_topk(x[:9], x, 7, normalize="row")
+    assert same_answer(database.topk(x[:9], 7), expected)
+    assert same_answer(pickle.loads(pickle.dumps(database)).topk(x[:9], 7), expected)
+    assert repr(database).startswith("Database(3000 x 12 in 3 blocks, normalize='row'")
+    assert database.sidecar is None
+
+
+def test_errors():
+    x = np.zeros((9, 3), np.float32)
+    with pytest.raises(ValueError, match="database: expected at least one block of rows, got an empty list"):
+        rf.prepare([])
+    with pytest.raises(ValueError, match="expected blocks of as many columns, got 3 in block 0 and 2 in block 1"):
+        rf.prepare([x, x[:, :2]])
+    with pytest.raises(ValueError, match="sidecar: expected a list of 2, one for each block or None"):
+        rf.prepare([x, x], sidecar=[None])
+    with pytest.raises(TypeError, match="sidecar: expected a Sidecar of the matrix, got list"):
+        rf.prepare(x, sidecar=[None])
+    database = rf.prepare([x, x])
+    with pytest.raises(ValueError, match="where: expected ids of rows 0 to 17, got 3 to 18"):
+        database.topk(x, 1, where=[3, 18])
+    with pytest.raises(ValueError, match="queries have 2 features, the database has 3"):
+        database.topk(x[:, :2], 1)
+    with pytest.raises(ValueError, match="expected one matrix to rank relevant items in, got 2 blocks"):
+        list(database.ranks(x, [0] * 9, [0] * 18))
+    bad = x.copy()
+    bad[1] = np.nan
+    with pytest.raises(ValueError, match="database: .* first in row 10"):
+        rf.euclidean_topk(x, rf.prepare([x, bad]), 1, nan="raise")
+
+
+def test_queries_without_a_bound(isa):
+    """A bound from the blocks before must not open a search that has no room: all is decided densely."""
+    rng = np.random.default_rng(6)
+    x = rng.standard_normal((20_000, 8)).astype(np.float32)
+    queries = x[:4].copy()
+    queries[1, 2], queries[2, 0] = 1e30, -np.inf
+    database = rf.prepare(cut(x, 5000, 9999))
+    for threads in (1, 3):
+        found = rf.euclidean_topk(queries, database, 5, isa=isa, threads=threads, method="certified")
+        assert same_answer(found, rf.euclidean_topk(queries, x, 5, method="dense"))
