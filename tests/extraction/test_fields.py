@@ -138,9 +138,7 @@ def test_former_names_say_the_new_ones(plain):
         plain.vectors()
     with pytest.raises(TypeError, match="expected table, got matrix, as it was called; write table="):
         replace(plain, matrix=plain.table)
-    with pytest.raises(
-        ImportError, match="split_hash_features is called features.'u'. and "
-    ):
+    with pytest.raises(ImportError, match="split_hash_features is called features.'u'. and "):
         from rsir_fast.hashing import split_hash_features  # noqa: F401
 
 
