@@ -16,47 +16,61 @@ import numpy as np
 import pytest
 
 import rsir_fast as rf
-from cases import features
+from cases import codes, features
 
 SHARES = (0.0, 1e-6, 0.01, 0.1, 0.5, 1.0)
 K = 10
 
 
 class Search:
-    """A database of ReLU-like features, some queries, and rows allowed by chance."""
+    """A database, some queries, and rows allowed by chance."""
 
-    def __init__(self, q: int, n: int, d: int) -> None:
-        self.vectors, self.queries = features(n, d, 1, "relu"), features(q, d, 2, "relu")
-        self.database = rf.prepare(self.vectors, copy=False)
+    def __init__(self, topk: Callable[..., Any], queries: Any, rows: Any, database: Any) -> None:
+        self.topk, self.queries, self.rows, self.database = topk, queries, rows, database
         self.random = np.random.default_rng(3)
 
+    @classmethod
+    def of_vectors(cls, q: int, n: int, d: int) -> Search:
+        """ReLU-like features, prepared."""
+        rows = features(n, d, 1, "relu")
+        return cls(rf.euclidean_topk, features(q, d, 2, "relu"), rows, rf.prepare(rows, copy=False))
+
+    @classmethod
+    def of_codes(cls, q: int, n: int, bits: int, prepared: bool) -> Search:
+        """Codes as they come, or prepared."""
+        queries, rows = codes(q, bits, 2), codes(n, bits, 1)
+        return cls(rf.hamming_topk, queries, rows, rf.prepare(rows, metric="hamming") if prepared else rows)
+
     def allowed(self, share: float) -> Any:
-        return self.random.random(len(self.vectors)) < share
+        return self.random.random(len(self.rows)) < share
 
     def everything(self, isa: str | None = None) -> Any:
-        return self.database.topk(self.queries, K, isa=isa)
+        return self.topk(self.queries, self.database, K, isa=isa)
 
     def among(self, where: Any, isa: str | None = None) -> Any:
-        return self.database.topk(self.queries, K, where=where, isa=isa)
+        return self.topk(self.queries, self.database, K, where=where, isa=isa)
 
     def check(self, where: Any, isa: str | None = None) -> None:
-        """Assert that the answer is that of the matrix of the allowed rows."""
-        rows = np.flatnonzero(where)
-        squared, ids = rf.euclidean_topk(self.queries, self.vectors[rows], K, method="dense")
+        """Assert that the answer is that of the allowed rows alone."""
+        ids = np.flatnonzero(where)
+        distances, places = self.topk(self.queries, np.ascontiguousarray(self.rows[ids]), K)
         found = self.among(where, isa)
-        assert (found[0] == squared).all()
-        assert (found[1] == np.append(rows, -1)[ids]).all()
+        assert (found[0] == distances).all()
+        assert (found[1] == np.append(ids, -1)[places]).all()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", params=["vectors", "codes", "prepared codes"])
 def search(request):
     small = request.config.getoption("--sizes") == "small"
-    return Search(16, 20_000 if small else 1_000_000, 128)
+    n = 20_000 if small else 1_000_000
+    if request.param == "vectors":
+        return Search.of_vectors(16, n, 128)
+    return Search.of_codes(16, n, 64, request.param != "codes")
 
 
 @pytest.mark.parametrize("share", [None, *SHARES])
 def bench_where(benchmark, search, share):
-    benchmark.group = "where"
+    benchmark.group = f"where, {search.topk.__name__}"
     if share is None:
         benchmark(search.everything)
         return
@@ -92,10 +106,18 @@ def measure(search: Search, isa: str | None) -> str:
 
 def main() -> None:
     print("bitmap and booleans of shares", *SHARES)
-    for size in ((1, 1_000_000, 128), (64, 1_000_000, 128), (1, 200_000, 512), (64, 200_000, 512)):
-        search = Search(*size)
+    cases = {
+        f"{q} queries, {n:,} x {d}": partial(Search.of_vectors, q, n, d)
+        for q, n, d in ((1, 1_000_000, 128), (64, 1_000_000, 128), (1, 200_000, 512), (64, 200_000, 512))
+    }
+    for q in (1, 64):
+        for prepared in (False, True):
+            name = f"{q} queries, {'prepared' if prepared else 'plain'} codes, 10,000,000 x 64 bits"
+            cases[name] = partial(Search.of_codes, q, 10_000_000, 64, prepared)
+    for name, make in cases.items():
+        search = make()
         for isa in sys.argv[1:] or [None]:
-            print(f"{size[0]} queries, {size[1]:,} x {size[2]}, {isa or 'best'}: {measure(search, isa)}", flush=True)
+            print(f"{name}, {isa or 'best'}: {measure(search, isa)}", flush=True)
 
 
 if __name__ == "__main__":

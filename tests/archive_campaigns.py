@@ -7,6 +7,7 @@ python tests/archive_campaigns.py race      two writers, 1,000 commits each
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
@@ -20,9 +21,11 @@ from random import Random
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from rsir_fast.archive import Snapshot
+from rsir_fast.errors import RsirError
 from small_archive import assert_holds, assert_tidy, numbers_of, put, write
 
 EVENTS = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "os.link", "fcntl.flock", "os.utime"}
+REFUSED = 3 << 8
 NAMES = [f"{kind}/{number}.bin" for kind in "ab" for number in range(5)]
 
 
@@ -33,6 +36,8 @@ def in_child(work: Callable[[], None]) -> int:
         try:
             work()
             os._exit(0)
+        except RsirError:
+            os._exit(REFUSED >> 8)
         except BaseException:
             traceback.print_exc()
             os._exit(1)
@@ -40,9 +45,13 @@ def in_child(work: Callable[[], None]) -> int:
 
 
 class Kills:
-    """An archive of seven files that a writer makes one of ten; the writer is killed, and another goes on."""
+    """An archive of seven files that a writer makes one of ten; the writer is killed, and another goes on.
 
-    def __init__(self, place: Path) -> None:
+    With the name of an error, the call fails instead: the writer must end with one of our errors.
+    """
+
+    def __init__(self, place: Path, fault: str = "") -> None:
+        self.fault = fault
         self.images, self.base, self.archive = place / "images", place / "base", place / "archive"
         put(self.images, NAMES)
         write(self.base, self.images, NAMES[3:])
@@ -50,7 +59,7 @@ class Kills:
 
     def run(self, number: int) -> None:
         """Kill the writer before a call, and check that nothing is lost, then that another goes on and tidies up."""
-        assert self.is_killed(number), f"expected a kill at call {number}"
+        assert self.is_killed(number) or self.fault, f"expected a kill at call {number}"
         found = Snapshot(self.archive)
         names = NAMES[3:] if found.version.number == 1 else NAMES
         assert_holds(found, self.images, names)
@@ -63,7 +72,8 @@ class Kills:
         shutil.rmtree(self.archive, ignore_errors=True)
         shutil.copytree(self.base, self.archive)
         status = in_child(lambda: self._write(number, None))
-        assert status in (0, signal.SIGKILL), f"the writer ended with {status}"
+        ends = (0, REFUSED) if self.fault else (0, signal.SIGKILL)
+        assert status in ends, f"the writer ended with {status} at call {number} {self.fault}"
         return status == signal.SIGKILL
 
     def _count(self, file: Path) -> int:
@@ -81,6 +91,8 @@ class Kills:
                 place = os.readlink(f"/proc/self/fd/{place}") if place >= 0 else ""
             if isinstance(place, str | bytes | os.PathLike) and os.fsdecode(place).startswith(folder):
                 count += 1
+                if count == number and self.fault:
+                    raise OSError(getattr(errno, self.fault), os.strerror(getattr(errno, self.fault)))
                 if count == number:
                     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -147,16 +159,17 @@ def race(place: Path, writers: int, rounds: int, seed: int = 0) -> int:
 def main() -> None:
     """Run one of the campaigns."""
     with tempfile.TemporaryDirectory() as folder:
-        if sys.argv[1:] == ["kills"]:
-            kills = Kills(Path(folder))
+        what = sys.argv[1] if len(sys.argv) == 2 else ""
+        if what == "kills" or hasattr(errno, what):
+            kills = Kills(Path(folder), "" if what == "kills" else what)
             for number in range(1, kills.count + 1):
                 kills.run(number)
-            print(f"{kills.count} kills: nothing lost, nothing left over")
-        elif sys.argv[1:] == ["race"]:
+            print(f"{kills.count} {what}: nothing lost, nothing left over")
+        elif what == "race":
             versions = sum(race(Path(folder), 2, 20, seed) for seed in range(50))
             print(f"2 writers, {versions} commits: every version is what one of them wanted")
         else:
-            sys.exit("expected: archive_campaigns.py kills | race")
+            sys.exit("expected: archive_campaigns.py kills | ENOSPC | EIO | EMFILE | race")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,13 @@ def test_killed_writers_lose_nothing_and_leave_nothing(tmp_path):
         kills.run(number)
 
 
+@pytest.mark.parametrize("fault", ["ENOSPC", "EIO", "EMFILE"])
+def test_failing_calls_end_in_one_of_our_errors_and_lose_nothing(tmp_path, fault):
+    kills = Kills(tmp_path, fault)
+    for number in range(5, kills.count + 1, 29):
+        kills.run(number)
+
+
 def test_the_count_of_calls_is_that_of_a_whole_run(tmp_path):
     kills = Kills(tmp_path)
     assert not kills.is_killed(kills.count + 1)

@@ -128,6 +128,24 @@ def test_one_that_cannot_be_read_is_told_and_not_tried_again(images, archive):
     assert mended.skipped == ()
 
 
+def test_where_nothing_can_be_read_there_are_no_rows(images, archive):
+    for name in NAMES:
+        (images / name).write_bytes(UNREADABLE)
+    found = write(archive, images)
+    assert len(found) == 0
+    assert len(found.skipped) == 10
+    assert found.matrix("u").shape == (0, 20)
+    put(images, NAMES)
+    assert_holds(write(archive, images), images)
+
+
+def test_no_inputs(images, archive):
+    assert len(write(archive, images, [])) == 0
+    write(archive, images)
+    assert len(write(archive, images, [])) == 0
+    assert_holds(write(archive, images), images)
+
+
 def test_another_encoder_is_refused_by_what_differs(images, archive):
     write(archive, images)
     other = SPEC.model_copy(update={"weights": "random:1"})

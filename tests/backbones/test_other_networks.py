@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from tests.network_files import write_network
 
 from rsir_fast.backbones import load_backbone
-from rsir_fast.backbones.identify import _trunk_of, _WithoutMemory, above, network_of
+from rsir_fast.backbones.identify import WithoutMemory, _trunk_of, above, network_of
 from rsir_fast.backbones.torchvision_nets import build_network, torchvision_names
 from rsir_fast.backbones.weights import NetworkShapes, PreTraining, WeightFile, fill, unwrapped
 from rsir_fast.errors import WeightFileError
@@ -20,7 +20,7 @@ Shapes = dict[str, tuple[int, ...]]
 
 def tensors(name: str) -> dict[str, torch.Tensor]:
     """The tensors of a torchvision network that take no memory: one value, as large as it should be."""
-    with _WithoutMemory():
+    with WithoutMemory():
         state = build_network(name).state_dict()
     return {key: torch.zeros((1,) * t.ndim, dtype=t.dtype).expand(t.shape) for key, t in state.items()}
 
@@ -194,7 +194,7 @@ def test_what_this_package_writes(tmp_path):
     """A hash model says where it belongs; the metadata of a pre-training must be of this network."""
     made = {"rsir_fast": '{"format": "rsir_fast dhcnn", "version": 1}'}
     save_file({"conv1.weight": torch.zeros(3)}, tmp_path / "model.safetensors", made)
-    assert "found a model of `rsir train dhcnn`; name it with --model" in refused(
+    assert "found a model of `rsir train dhcnn`; name it with --encoder" in refused(
         "cnn-f", "fc6", tmp_path / "model.safetensors"
     )
     assert PreTraining.read(tmp_path, {"rsir_fast": '{"format": "another"}'}) is None

@@ -131,6 +131,17 @@ def test_a_folder_records_the_encoder_and_reads_one_without(tmp_path, turns):
         Features.load(tmp_path / "f")
 
 
+def test_former_names_say_the_new_ones(plain):
+    with pytest.raises(AttributeError, match=r"no attribute 'unturned'; it is called field\(\) now"):
+        plain.unturned()
+    with pytest.raises(AttributeError, match="Features has no attribute 'vectors'$"):
+        plain.vectors()
+    with pytest.raises(TypeError, match="expected table, got matrix, as it was called; write table="):
+        replace(plain, matrix=plain.table)
+    with pytest.raises(ImportError, match="split_hash_features is called features.'u'. and "):
+        from rsir_fast.hashing import split_hash_features  # noqa: F401
+
+
 def test_features_of_no_known_encoder(plain):
     unknown = replace(plain, provenance={})
     assert (unknown.spec, [field.name for field in unknown.fields]) == (None, ["vector"])

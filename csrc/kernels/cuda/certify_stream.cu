@@ -25,7 +25,7 @@ __global__ void __launch_bounds__(kThreads, 2) stream_kernel(const __grid_consta
         const auto* items =
             static_cast<const std::int8_t*>(product.database.values) + (first_item + column) * width + lane * kChunk;
         // Items of which none is allowed are not read.
-        const bool any = !kWhere || any_allowed(product.allowed, first_item + column, kItems, product.n);
+        const bool any = !kWhere || allowed_bits(product.allowed, first_item + column, kItems, product.n) != 0;
         int sums[kQueries * kItems] = {};
 #pragma unroll(kQueries == 8 ? 1 : 2)
         for (std::int64_t i = 0; any && i < width - lane * kChunk; i += kWarp * kChunk) {

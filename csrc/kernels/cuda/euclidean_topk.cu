@@ -58,12 +58,12 @@ __global__ void __launch_bounds__(kThreads) scan_kernel(Sides<T> sides, int k, i
     for (std::int64_t base = first; base < last; base += kTile) {
         const std::int64_t row = base + threadIdx.x / kWarp * kRows;
         // Rows of which none is allowed are not read.
-        const bool any = !kWhere || any_allowed(sides.allowed, row, kRows, last);
-        const double squared = any ? tile_distances<kQueries, kRows>(sides, first_query, row) : 0;
+        const unsigned allowed = kWhere ? allowed_bits(sides.allowed, row, kRows, last) : 0;
+        const double squared = !kWhere || allowed != 0 ? tile_distances<kQueries, kRows>(sides, first_query, row) : 0;
         const std::int64_t id = row + pair.row;
         const Key key = make_key(distance_bits(squared), static_cast<std::uint32_t>(id));
         bool left = pair.leader && id < last;
-        if (kWhere) left = left && any && is_allowed(sides.allowed, id);
+        if (kWhere) left = left && (allowed >> pair.row & 1) != 0;
         left = left && !candidates(pair.query).push(key);
         while (__syncthreads_or(left)) {
             for (int j = 0; j < kQueries; ++j) {
@@ -90,8 +90,7 @@ __global__ void __launch_bounds__(kThreads) keys_kernel(Sides<T> sides, Key* key
     const std::int64_t row = (static_cast<std::int64_t>(blockIdx.x) * kWarps + threadIdx.x / kWarp) * kRows;
     for (std::int64_t query = static_cast<std::int64_t>(blockIdx.y) * kQueries; query < sides.q;
          query += static_cast<std::int64_t>(gridDim.y) * kQueries) {
-        const bool any = !kWhere || any_allowed(sides.allowed, row, kRows, sides.n);
-        const double squared = any ? tile_distances<kQueries, kRows>(sides, query, row) : 0;
+        const double squared = tile_distances<kQueries, kRows>(sides, query, row);
         const std::int64_t id = row + pair.row;
         if (pair.leader && id < sides.n && query + pair.query < sides.q) {
             keys[(query + pair.query) * sides.n + id] =
@@ -127,7 +126,7 @@ cudaError_t launch_scan(const EuclideanProblem& problem, std::int64_t k, std::in
     }
     const dim3 grid(static_cast<unsigned>(again.queries == nullptr ? problem.q : again.lists),
                     static_cast<unsigned>(parts));
-    const auto kernel = problem.allowed.all() ? scan_kernel<1, 8, T, false> : scan_kernel<1, 8, T, true>;
+    const auto kernel = problem.allowed.all() ? scan_kernel<1, 8, T, false> : scan_kernel<1, 4, T, true>;
     return launch(kernel, grid, kThreads, bytes, stream, sides_of<T>(problem), static_cast<int>(k), capacity, again,
                   keys);
 }

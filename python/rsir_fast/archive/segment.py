@@ -69,7 +69,8 @@ def write_segment(
             )
             write_durably(workshop / SEGMENT, as_json(record))
             move(workshop, place)
-    return file_digest(place / SEGMENT)
+    with reading(place / SEGMENT, "a segment of an archive", _RESTORE, ArchiveError):
+        return file_digest(place / SEGMENT)
 
 
 def write_arrays(

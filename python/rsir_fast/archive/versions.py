@@ -98,7 +98,9 @@ def keep(folder: Path, kind: str, suffix: str, content: bytes) -> str:
     """Write a file that versions name by its digest; return that."""
     digest = hashlib.sha256(content).hexdigest()
     path = folder / kind / f"{digest}.{suffix}"
-    if not (is_file(path) and file_digest(path) == digest):
+    with reading(path, "a file of an archive", _RESTORE, ArchiveError):
+        is_there = is_file(path) and file_digest(path) == digest
+    if not is_there:
         write_durably(path, content)
     return digest
 

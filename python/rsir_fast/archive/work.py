@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import socket
@@ -19,7 +20,7 @@ from rsir_fast.base.digests import file_digest
 from rsir_fast.base.durable import make_folder, move, placing_folder, sweep, write_durably
 from rsir_fast.base.held import HeldFolder, is_from_here, new_name, remove_folder
 from rsir_fast.base.looking import is_folder
-from rsir_fast.base.reading import read_record
+from rsir_fast.base.reading import read_record, reading
 from rsir_fast.encoders.fields import canonical_digest
 from rsir_fast.encoders.spec import Spec
 from rsir_fast.errors import ArchiveError
@@ -143,7 +144,9 @@ def take_over(archive: Path, spec: Spec) -> list[Work]:
     if not is_folder(place):
         return []
     found = []
-    for name in sorted(os.listdir(place)):
+    with reading(place, "the work of an archive", "check its permissions", ArchiveError):
+        names = sorted(os.listdir(place))
+    for name in names:
         if not _NONCE.fullmatch(name):
             continue
         owner = _owner(place / name)
@@ -172,21 +175,29 @@ def _owner(folder: Path) -> Owner | None:
 def _parts(folder: Path, spec: Spec) -> list[Part]:
     """Return the parts that are whole."""
     found = []
-    for name in sorted(filter(_NUMBER.fullmatch, os.listdir(folder))):
-        place = folder / name
-        try:
-            record = read_record(PartRecord, place / PART, "a part of some work", "", ArchiveError)
-            if all(file_digest(place / file) == sha256 for file, sha256 in record.files.items()):
-                found.append(Part(place, record, spec))
-        except (ArchiveError, FileNotFoundError):
-            continue
+    with reading(folder, "some work", "", ArchiveError):
+        names = sorted(filter(_NUMBER.fullmatch, os.listdir(folder)))
+    for name in names:
+        with contextlib.suppress(ArchiveError):
+            found.append(_part(folder / name, spec))
     return found
 
 
+def _part(folder: Path, spec: Spec) -> Part:
+    record = read_record(PartRecord, folder / PART, "a part of some work", "", ArchiveError)
+    for file, sha256 in record.files.items():
+        with reading(folder / file, "a part of some work", "", ArchiveError):
+            if file_digest(folder / file) != sha256:
+                raise ValueError("its SHA-256 is another")
+    return Part(folder, record, spec)
+
+
 def _remove_orphans(archive: Path, nonce: str) -> None:
-    named = b"".join((archive / "versions" / f"{number:08d}.json").read_bytes() for number in numbers(archive))
     place = archive / "segments"
-    for name in os.listdir(place) if is_folder(place) else []:
+    with reading(archive, "an archive", "check its permissions", ArchiveError):
+        named = b"".join((archive / "versions" / f"{number:08d}.json").read_bytes() for number in numbers(archive))
+        names = os.listdir(place) if is_folder(place) else []
+    for name in names:
         if name.startswith(f"{nonce}-") and name.encode() not in named:
             remove_folder(segment_folder(archive, name))
 

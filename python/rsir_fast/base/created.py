@@ -50,7 +50,8 @@ def create(path: Path, content: bytes) -> bool:
         part.write(content)
         with written(path, len(content)):
             os.fsync(part.fileno())
-        is_ours = _linked(place, path) or path.read_bytes() == content
+        with written(path):
+            is_ours = _linked(place, path) or path.read_bytes() == content
     finally:
         with contextlib.suppress(OSError):
             place.unlink()
@@ -72,6 +73,5 @@ def _linked(place: Path, path: Path) -> bool:
                 f"{printable(path)}: expected a file system with hard links, which several writers need; "
                 "this one has none: choose a folder on another"
             ) from None
-        with written(path):
-            raise
+        raise
     return True

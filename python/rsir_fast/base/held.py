@@ -81,10 +81,11 @@ class HeldFolder:
         MachineError
             If it cannot be renamed.
         """
-        try:
-            file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return None
+        with written(folder):
+            try:
+                file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            except FileNotFoundError:
+                return None
         try:
             is_locked = _try_lock(file, folder)
             dead = (is_locked and is_from_here(folder.name)) or _silence(folder) > SILENT_S

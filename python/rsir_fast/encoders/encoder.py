@@ -68,6 +68,10 @@ class Encoder(Shown):
         return self.runs
 
     def _facts(self) -> dict[str, str]:
-        fields = [f"{field.name} {field.width}" for field in self.fields if not field.is_turn]
+        try:
+            spec = self.spec
+        except ValueError:  # a hash network whose model is not known
+            return {"encoder": f"{self.name}:{self.layer}"}
+        fields = [f"{field.name} {field.width}" for field in spec.fields if not field.is_turn]
         weights = self.provenance.get("weights", {})
-        return {"encoder": self.spec.title, "fields": " + ".join(fields), "weights": str(weights.get("file", ""))}
+        return {"encoder": spec.title, "fields": " + ".join(fields), "weights": str(weights.get("file", ""))}

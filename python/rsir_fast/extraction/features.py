@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rsir_fast.base.renamed import former_arguments
 from rsir_fast.base.shown import Shown, counted
 from rsir_fast.base.text import listed
 from rsir_fast.datasets import Dataset, Reader, Skipped
@@ -84,6 +85,12 @@ class Features(Shown):
     def __post_init__(self) -> None:
         labels = fitting_labels(self.name, self.table, self.items, self.labels, self.classes)
         object.__setattr__(self, "labels", labels)
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> NoReturn:
+            hint = "; it is called field() now" if name == "unturned" else ""
+            raise AttributeError(f"Features has no attribute {name!r}{hint}")
 
     def __len__(self) -> int:
         return len(self.table)
@@ -273,3 +280,6 @@ class Features(Shown):
             If the folder is missing, unfinished or damaged.
         """
         return cls(*load(Path(folder), verify=verify))
+
+
+Features.__init__ = former_arguments(matrix="table")(Features.__init__)  # type: ignore[method-assign]
