@@ -123,6 +123,7 @@ def test_tensorboard_sees_each_epoch_once(scenes, tmp_path):
 
     with pytest.raises(TrainingError, match="stopped in epoch 3"):
         train(scenes, epochs=4, out=tmp_path, progress=lambda p: p.epoch < 3)
+    time.sleep(1.0)  # TensorBoard reads files by their names: those of one second and process as 10 before 9
     train(scenes, epochs=4, out=tmp_path, resume=True)
     events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
     log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
