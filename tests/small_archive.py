@@ -79,7 +79,7 @@ def writer(
         {"device": run},
         inputs,
         roots={"images": "/images"},
-        sha256=sha256,
+        sha256=options.pop("sha256", sha256),
         name="small",
         classes=("a", "b"),
         **options,

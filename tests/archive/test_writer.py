@@ -180,6 +180,31 @@ def test_what_is_not_committed_is_taken_over(images, archive):
     assert_tidy(archive)
 
 
+def test_a_writer_that_fails_at_its_start_lets_go_of_the_work(images, archive):
+    def sha256(number):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    write(archive, images, NAMES[8:])
+    with writer(archive, images) as at:
+        fill_some(at, images)
+    os.utime(images / NAMES[8], ns=(1, 1))
+    with pytest.raises(OSError, match="Input/output"):
+        writer(archive, images, sha256=sha256)
+    with writer(archive, images) as again:
+        assert again.todo == [6, 7]
+
+
+def test_work_on_other_items_stays(images, archive):
+    with writer(archive, images, NAMES[:8]) as at:
+        fill_some(at, images)
+    write(archive, images, NAMES[8:])
+    with writer(archive, images) as again:
+        assert again.todo == [6, 7]
+        fill(again, images)
+        assert_holds(again.commit(), images)
+    assert_tidy(archive)
+
+
 def test_work_of_another_run_is_a_segment_of_its_own(images, archive):
     with writer(archive, images) as at:
         fill_some(at, images)

@@ -6,7 +6,7 @@ import contextlib
 import os
 import re
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -127,8 +127,8 @@ class Work:
         self._held.close()
 
 
-def take_over(archive: Path, spec: Spec) -> list[Work]:
-    """Take over the work of dead writers that had the same encoder.
+def take_over(archive: Path, spec: Spec, keys: Collection[tuple[str, str]]) -> list[Work]:
+    """Take over the work of dead writers that had the same encoder and some of the same items; that of others stays.
 
     What they left of segments that no version names is removed where they died on this machine; else in time by
     `vacuum`, as a writer elsewhere may only be slow.
@@ -161,7 +161,13 @@ def take_over(archive: Path, spec: Spec) -> list[Work]:
             continue
         if is_from_here(owner.nonce):
             _remove_orphans(archive, owner.nonce)
-        found.append(Work(held, owner, _parts(held.folder, spec), spec))
+        work = Work(held, owner, _parts(held.folder, spec), spec)
+        done = {(row.root, row.source) for part in work.parts for row in part.rows}
+        done |= {(unread.root, unread.source) for part in work.parts for unread in part.skipped}
+        if done and done.isdisjoint(keys):
+            work.close()
+            continue
+        found.append(work)
     return found
 
 

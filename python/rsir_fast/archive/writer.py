@@ -104,22 +104,29 @@ class Writer:
             refuse_others(self.folder)
         self._before: Snapshot | None = None
         before = self._newest()
-        self._works = take_over(self.folder, spec)
+        self._works = take_over(self.folder, spec, self._numbers.keys())
         self._own: Work | None = None
         self._contents: dict[int, str] = {}  # SHA-256 of the inputs that have a row, or will
         self._skipped: dict[int, SkippedInput] = {}
         known = _known(before)
         kept = {} if before is None else {(each.root, each.source): each for each in before.skipped}
-        for work in self._works:
-            for part in work.parts:
-                self._take(part)
-        for number, each in enumerate(inputs):
-            self._recognise(number, each, known, kept.get(each.key), check, try_again)
+        try:
+            for work in self._works:
+                for part in work.parts:
+                    self._take(part)
+            for number, each in enumerate(inputs):
+                self._recognise(number, each, known, kept.get(each.key), check, try_again)
+        except BaseException:
+            self._close()  # else this process would seem to be at it as long as it lives
+            raise
 
     def __enter__(self) -> Writer:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._close()
+
+    def _close(self) -> None:
         for work in self._all_works():
             work.close()
 
