@@ -40,6 +40,7 @@ const std::uint8_t* PlaneSource::block(std::int64_t number, std::uint32_t wanted
 
 void PlaneSource::codes(const std::uint32_t* numbers, std::int64_t count, std::uint8_t* rows) const {
     const std::int64_t bytes = (layout_.bits + 7) / 8, stride = layout_.stride;
+    if (bytes == 0) return;  // codes of no bits may have no memory either
     if (planes_ == nullptr) {
         for (std::int64_t i = 0; i < count; ++i) __builtin_prefetch(rows_ + numbers[i] * bytes);
         for (std::int64_t i = 0; i < count; ++i) {
