@@ -10,7 +10,7 @@ from rsir_fast.errors import ArchiveError
 
 
 def row(name: str, content: int, class_name: str | None = None) -> ItemRow:
-    return ItemRow("images", name, 1, 1, f"{content:064x}", class_name)
+    return ItemRow("images", name, 1, 1, class_name, sha256=f"{content:064x}")
 
 
 def wanted(*rows: ItemRow):

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rsir_fast.ops import reference
-from rsir_fast.ops._where import as_bitmap, count_allowed, count_panels
+from rsir_fast.ops._where import PANEL, AllowedRows, as_bitmap
 
 
 class OnlyDlpack:
@@ -42,16 +42,18 @@ def test_every_form_is_the_same_bitmap(allowed, data):
         assert found.dtype == np.uint8
         assert found.flags.c_contiguous
         assert found.tobytes() == bitmap.tobytes()
-        assert count_allowed(found, n) == booleans.sum()
-        assert count_panels(found, n) == len({row // 16 for row in np.flatnonzero(booleans)})
-    assert count_allowed(as_bitmap(stray, n), n) == booleans.sum()
+        rows = AllowedRows.of(form, n)
+        assert rows.count == booleans.sum()
+        assert rows.passed == min(n, PANEL * len({row // PANEL for row in np.flatnonzero(booleans)}))
+        assert (rows.bitmap is None) == booleans.all()  # all rows take the way of no filter
+    assert AllowedRows.of(stray, n).count == booleans.sum()
     for form in (booleans, bitmap, stray, ids, np.array(allowed, dtype=bool)):
         assert reference.allowed_rows(form, n).tolist() == np.flatnonzero(booleans).tolist()
 
 
 def test_all_and_none():
     assert as_bitmap(None, 5) is None
-    assert count_allowed(None, 5) == 5
+    assert AllowedRows.of(None, 5) == AllowedRows(None, 5, 5)
     assert as_bitmap([], 9).tolist() == [0, 0]
     assert as_bitmap(range(9), 9).tolist() == [255, 1]
     assert as_bitmap([], 0).shape == (0,)

@@ -39,14 +39,14 @@ class Input:
         """What makes it this item."""
         return self.root, self.source
 
+    @property
+    def file(self) -> dict[str, Any]:
+        """The file as it is, as records take it."""
+        return {"root": self.root, "source": self.source, "size": self.size, "mtime_ns": self.mtime_ns}
+
     def is_as(self, other: Any) -> bool:
         """Whether a row or a skipped input was of the file as it is."""
-        return (other.root, other.source, other.size, other.mtime_ns) == (
-            self.root,
-            self.source,
-            self.size,
-            self.mtime_ns,
-        )
+        return all(getattr(other, key) == value for key, value in self.file.items())
 
 
 def refuse_others(folder: Path) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rsir_fast.archive.inputs import Input
 from rsir_fast.base.reading import reading
 from rsir_fast.errors import ArchiveError
 
@@ -23,31 +24,16 @@ __all__ = ["ITEMS", "SOURCES", "ItemRow", "items_bytes", "read_rows"]
 SOURCES, ITEMS = "sources.arrow", "items.arrow"
 
 
-@dataclass(frozen=True)
-class ItemRow:
-    """What a row is of.
+@dataclass(frozen=True, kw_only=True)
+class ItemRow(Input):
+    """What a row is of: an input, and the SHA-256 of its content.
 
     Attributes
     ----------
-    root, source
-        Name of the folder, and the path below it.
-    size, mtime_ns, sha256
-        Of the source, as it was.
-    class_name
-        None where the data set has no classes.
+    sha256 : str
     """
 
-    root: str
-    source: str
-    size: int
-    mtime_ns: int
     sha256: str
-    class_name: str | None = None
-
-    @property
-    def key(self) -> tuple[str, str]:
-        """What makes it this item, whatever it shows."""
-        return self.root, self.source
 
     @property
     def content(self) -> tuple[str, str | None]:
@@ -105,7 +91,7 @@ def read_rows(folder: Path, rows: int) -> list[ItemRow]:
 def _row(columns: list[list[Any]], number: int, class_name: bytes | None) -> ItemRow:
     root, source, size, mtime_ns, sha256 = (column[number] for column in columns)
     name = None if class_name is None else os.fsdecode(class_name)
-    return ItemRow(os.fsdecode(root), os.fsdecode(source), size, mtime_ns, sha256.hex(), name)
+    return ItemRow(os.fsdecode(root), os.fsdecode(source), size, mtime_ns, name, sha256=sha256.hex())
 
 
 def _file(table: Any) -> bytes:

@@ -23,7 +23,7 @@ from rsir_fast.archive.versions import is_archive, keep, numbers, publish, segme
 from rsir_fast.archive.work import Part, Work, blocks_of, take_over
 from rsir_fast.base.held import remove_folder
 from rsir_fast.base.text import printable
-from rsir_fast.encoders.differences import differences
+from rsir_fast.encoders.differences import differences, told
 from rsir_fast.encoders.spec import Spec
 from rsir_fast.errors import ArchiveError
 
@@ -168,20 +168,9 @@ class Writer:
         if self._own is None:
             self._own = Work.begin(self.folder, self.spec, self.run)
         contents = {number: self._sha256(number) for number in which}
-        inputs = [self.inputs[number] for number in which]
-        rows = [
-            PartRow(root=i.root, source=i.source, size=i.size, mtime_ns=i.mtime_ns, sha256=contents[number])
-            for number, i in zip(which, inputs, strict=True)
-        ]
+        rows = [PartRow(**self.inputs[number].file, sha256=contents[number]) for number in which]
         unread = {
-            number: SkippedInput(
-                root=self.inputs[number].root,
-                source=self.inputs[number].source,
-                size=self.inputs[number].size,
-                mtime_ns=self.inputs[number].mtime_ns,
-                reason=printable(reason),
-                limits=dict(limits or {}),
-            )
+            number: SkippedInput(**self.inputs[number].file, reason=printable(reason), limits=dict(limits or {}))
             for number, reason in skipped
         }
         self._own.add(rows, blocks, tuple(unread.values()))
@@ -248,9 +237,8 @@ class Writer:
         found = self._before = Snapshot(self.folder, before=self._before)
         others = differences(found.spec, self.spec)
         if others:
-            told = "; ".join(f"{what}: {how}" if how else what for what, how in others.items())
             raise ArchiveError(
-                f"{printable(self.folder)} holds rows of another encoder ({told}): "
+                f"{printable(self.folder)} holds rows of another encoder ({told(others)}): "
                 "use the same encoder, or another folder"
             )
         if self._normalize not in (None, found.version.normalize):
@@ -333,8 +321,7 @@ class Writer:
         return written
 
     def _row(self, number: int) -> ItemRow:
-        each = self.inputs[number]
-        return ItemRow(each.root, each.source, each.size, each.mtime_ns, self._contents[number], each.class_name)
+        return ItemRow(**vars(self.inputs[number]), sha256=self._contents[number])
 
     def _version(
         self,

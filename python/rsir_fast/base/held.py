@@ -26,7 +26,7 @@ SILENT_S = 600.0
 ALIVE = "alive"
 
 
-def host_mark() -> str:
+def _host_mark() -> str:
     """Eight letters that tell this machine, since it was started, from others."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
@@ -37,12 +37,12 @@ def host_mark() -> str:
 
 def new_name() -> str:
     """Return a name for a folder that no other process gives, and that tells the machine it was given on."""
-    return host_mark() + secrets.token_hex(4)
+    return _host_mark() + secrets.token_hex(4)
 
 
 def is_from_here(name: str) -> bool:
     """Whether a name was given on this machine since it was started."""
-    return name.startswith(host_mark())
+    return name.startswith(_host_mark())
 
 
 class HeldFolder:
@@ -61,11 +61,11 @@ class HeldFolder:
         If it cannot be made.
     """
 
+    folder: Path
+    _file: int | None
+
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._file: int | None = _held(folder)
-        write_durably(folder / ALIVE, b"")
-        self._start()
+        self._start(folder, _held(folder))
 
     @classmethod
     def take(cls, folder: Path, place: Path) -> HeldFolder | None:
@@ -94,14 +94,12 @@ class HeldFolder:
                 return None
             with written(place):
                 os.rename(folder, place)
+            sync_folder(place.parent)
         except BaseException:
             os.close(file)
             raise
-        sync_folder(place.parent)
         found = cls.__new__(cls)
-        found.folder, found._file = place, file
-        write_durably(place / ALIVE, b"")
-        found._start()
+        found._start(place, file)
         return found
 
     @property
@@ -117,7 +115,14 @@ class HeldFolder:
             os.close(self._file)
             self._file = None
 
-    def _start(self) -> None:
+    def _start(self, folder: Path, file: int) -> None:
+        """Begin to beat; an open file that fails here is closed, as its lock would say that somebody is at it."""
+        self.folder, self._file = folder, file
+        try:
+            write_durably(folder / ALIVE, b"")
+        except BaseException:
+            os.close(file)
+            raise
         self._ended = threading.Event()
         self._beat = threading.Thread(target=_beat, args=(self.folder / ALIVE, self._ended), daemon=True)
         self._beat.start()

@@ -34,8 +34,6 @@ _WORDS = {
 }
 """By key, or the part of it before a dot: what a user calls it."""
 
-_OF_DESCRIPTOR = {"network": "descriptor", "share of channels": "length"}
-
 
 def differences(before: Spec, now: Spec, ignoring: Collection[str] = ()) -> dict[str, str]:
     """Say in words in what two encoders differ, so that their vectors must not be compared.

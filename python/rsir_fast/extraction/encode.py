@@ -137,22 +137,39 @@ def encode(
             force=force,
             progress=progress,
         )
-    run = {"batch_size": batch_size, "device": device, "decoder": decoder}
-    where = {"out": folder, "resume": resume, "force": force, "progress": progress}
-    return _by_network(dataset, made_by, workers, shard_size, run, where)
+    return _by_network(
+        dataset,
+        made_by,
+        batch_size=32 if batch_size is None else at_least(1, batch_size, "batch_size"),
+        device=device,
+        decoder=decoder or "cpu",
+        workers=workers,
+        shard_size=shard_size,
+        out=folder,
+        resume=resume,
+        force=force,
+        progress=progress,
+    )
 
 
 def _by_network(
-    dataset: Any, encoder: Encoder, workers: int, shard_size: int, how: dict[str, Any], where: dict[str, Any]
+    dataset: Any,
+    encoder: Encoder,
+    *,
+    batch_size: int,
+    device: str | torch.device | None,
+    decoder: Decoder,
+    workers: int,
+    shard_size: int,
+    **where: Any,
 ) -> Features:
+    """Run a network over a data set; `where` as for `fill`."""
     from rsir_fast.extraction.devices import usable_device
     from rsir_fast.extraction.loader import batches
     from rsir_fast.extraction.run import Run, device_decoder
 
     backbone = encoder.backbone
-    decoder: Decoder = how["decoder"] or "cpu"
-    batch_size = 32 if how["batch_size"] is None else at_least(1, how["batch_size"], "batch_size")
-    target = usable_device(how["device"])
+    target = usable_device(device)
     on_device = device_decoder(decoder, backbone, target)
     data = open_dataset(dataset)
     if data.root is not None and not backbone.preprocessing.is_picture:

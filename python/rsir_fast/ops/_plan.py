@@ -58,9 +58,6 @@ WILD_SHARE = 16
 MIN_PLAIN_QUERIES = 6
 """Quantising a database costs about as much as so many dense queries."""
 
-PANEL = 16
-"""Rows whose codes are read together, if one of them is allowed."""
-
 DECIDE_COST = {"int8": 12, "int16": 7}
 """To decide an allowed row costs about as much as to read the codes of so many: measured for 1 to 512 queries of
 128 and 512 columns; of rows allowed by chance it is reached at 4 and 12 %."""

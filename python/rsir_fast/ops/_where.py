@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -10,11 +12,57 @@ from numpy.typing import NDArray
 from rsir_fast.base.compiled import cpu
 from rsir_fast.base.numbers import as_integers, as_numbers
 
-__all__ = ["Bitmap", "as_bitmap", "check_length", "count_allowed", "count_panels"]
+__all__ = ["PANEL", "AllowedRows", "Bitmap", "as_bitmap", "check_length"]
 
 Bitmap = NDArray[np.uint8]
 """Shape [ceil(n / 8)], contiguous: bit i, least significant bit of a byte first, is row i; bits from n on are ignored.
 One that begins with a part of a database is read by the kernels from any bit on (`csrc/kernels/allowed.h`)."""
+
+
+PANEL = 16
+"""Rows whose codes a certified search reads together, if one of them is allowed."""
+
+
+@dataclass(frozen=True)
+class AllowedRows:
+    """The rows that a search in host memory may answer with.
+
+    Attributes
+    ----------
+    bitmap : array of uint8 or None
+        None: all rows.
+    n, count : int
+        Rows, and how many of them are allowed.
+    """
+
+    bitmap: Bitmap | None
+    n: int
+    count: int
+
+    @classmethod
+    def of(cls, where: object, n: int) -> AllowedRows:
+        """Read what a caller allows among n rows; where that is all of them, no bitmap is left to be looked at.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `as_bitmap`.
+        """
+        bitmap = as_bitmap(where, n)
+        count = n if bitmap is None else int(cpu().count_allowed(bitmap, 0, n))
+        return cls(None if count == n else bitmap, n, count)
+
+    @cached_property
+    def passed(self) -> int:
+        """Rows whose codes a certified search reads."""
+        if self.bitmap is None:
+            return self.n
+        return min(self.n, PANEL * int(cpu().count_allowed_panels(self.bitmap, 0, self.n)))
+
+    @property
+    def for_kernels(self) -> Bitmap | int:
+        """As the kernels take them: 0 is all rows."""
+        return 0 if self.bitmap is None else self.bitmap
 
 
 def as_bitmap(where: object, n: int) -> Bitmap | None:
@@ -58,16 +106,6 @@ def check_length(array: Any, boolean: bool, n: int) -> None:
             f"where: expected a bitmap of {(n + 7) // 8} bytes for {n} rows, got {len(array)}; "
             "uint8 is always a bitmap, ids have another type, as int64"
         )
-
-
-def count_allowed(bitmap: Bitmap | None, n: int) -> int:
-    """Return how many of n rows a bitmap allows."""
-    return n if bitmap is None else int(cpu().count_allowed(bitmap, 0, n))
-
-
-def count_panels(bitmap: Bitmap, n: int) -> int:
-    """Return how many groups of 16 rows, whose codes a certified search reads together, have an allowed one."""
-    return int(cpu().count_allowed_panels(bitmap, 0, n))
 
 
 def _ids(array: NDArray[np.generic], n: int) -> NDArray[np.int64]:

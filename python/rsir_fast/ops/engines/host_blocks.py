@@ -13,8 +13,8 @@ from rsir_fast.base.compiled import choose_isa, cpu
 from rsir_fast.base.cores import choose_threads
 from rsir_fast.ops._arrays import FloatRows, as_rows
 from rsir_fast.ops._outputs import host_views, new_answer
-from rsir_fast.ops._plan import MIN_CERTIFIED_ROWS, PANEL, Method, SearchPlan, choose_pass, is_tiny
-from rsir_fast.ops._where import Bitmap, as_bitmap, count_allowed, count_panels
+from rsir_fast.ops._plan import MIN_CERTIFIED_ROWS, Method, SearchPlan, choose_pass, is_tiny
+from rsir_fast.ops._where import AllowedRows
 from rsir_fast.ops.engines.host_euclidean import MAX_WIDTH, NEIGHBOURS, HostEuclidean, HostMatrix, prepare
 from rsir_fast.ops.engines.host_euclidean import euclidean as search_matrix
 from rsir_fast.ops.engines.host_normalize import normalized_rows
@@ -82,15 +82,12 @@ class BlocksSearch(Sides[FloatRows, HostBlocks]):
         self.method = method
         self.threads = threads
         self.isa = isa
-        n, bitmap = len(database), as_bitmap(where, len(database))
-        self._allowed = count_allowed(bitmap, n)
-        self.where: Bitmap | None = None if self._allowed == n else bitmap
-        self._passed = n if self.where is None else min(n, PANEL * count_panels(self.where, n))
+        self.where = AllowedRows.of(where, len(database))
 
     @property
     def allowed(self) -> int:
         """Rows that can be answers."""
-        return self._allowed
+        return self.where.count
 
     def direct(self, given: tuple[Any, Any] | None) -> tuple[Any, ...] | None:
         """Return what the kernels can write of the caller's arrays."""
@@ -109,8 +106,8 @@ class BlocksSearch(Sides[FloatRows, HostBlocks]):
             n,
             d,
             k,
-            allowed=self._allowed,
-            passed=self._passed,
+            allowed=self.where.count,
+            passed=self.where.passed,
             precision="int16" if any(copy.precision == "int16" for copy in made) else "int8",
             prepared=True,
             max_width=MAX_WIDTH,
@@ -128,11 +125,21 @@ class BlocksSearch(Sides[FloatRows, HostBlocks]):
             for block, copy in zip(self.database.blocks, copies, strict=True)
         ]
         distances, ids = out or new_answer(q, k, np.float32)
-        read = self._passed if taken == "certified" else self._allowed
+        read = self.where.passed if taken == "certified" else self.where.count
         count = choose_threads(self.threads, tiny=is_tiny(q, read, d, taken))
-        bits = 0 if self.where is None else self.where
         ran, candidates, decided, dense = cpu().euclidean_topk_blocks(
-            queries.array, q, queries.dtype, parts, d, n, bits, k, distances, ids, count, choose_isa(self.isa)
+            queries.array,
+            q,
+            queries.dtype,
+            parts,
+            d,
+            n,
+            self.where.for_kernels,
+            k,
+            distances,
+            ids,
+            count,
+            choose_isa(self.isa),
         )
         self.plan = lambda: SearchPlan(taken, reason, True, ran, count, candidates, decided, dense)
         return distances, ids

@@ -13,8 +13,8 @@ from rsir_fast.base.compiled import choose_isa, cpu
 from rsir_fast.base.cores import choose_threads
 from rsir_fast.ops._arrays import FloatRows, as_rows
 from rsir_fast.ops._outputs import host_views, new_answer
-from rsir_fast.ops._plan import PANEL, Method, SearchPlan, choose_pass, is_tiny
-from rsir_fast.ops._where import Bitmap, as_bitmap, count_allowed, count_panels
+from rsir_fast.ops._plan import Method, SearchPlan, choose_pass, is_tiny
+from rsir_fast.ops._where import AllowedRows
 from rsir_fast.ops.engines.host_normalize import normalized_rows
 from rsir_fast.ops.engines.host_ranks import ranks_of_labels
 from rsir_fast.ops.engines.search import (
@@ -29,11 +29,10 @@ from rsir_fast.ops.engines.search import (
 )
 from rsir_fast.ops.sidecar import Sidecar, check_fits
 
-__all__ = ["MAX_WIDTH", "HostEuclidean", "HostMatrix", "euclidean", "prepare"]
+__all__ = ["MAX_WIDTH", "NEIGHBOURS", "HostEuclidean", "HostMatrix", "euclidean", "prepare"]
 
 MAX_WIDTH = 65_536
 """Columns of an int8 copy: beyond, a dot product of codes could overflow 32 bits."""
-
 
 NEIGHBOURS = 100
 """For searches of so many the precision of an integer copy is chosen."""
@@ -103,8 +102,8 @@ class HostEuclidean(Sides[FloatRows, FloatRows]):
     database : FloatRows
         Normalised as the queries are.
     prepared : HostMatrix or None
-    where : array of uint8 or None
-        Bitmap of the rows that can be answers; None: all.
+    where : AllowedRows
+        The rows that can be answers.
     plan : callable
         Tells how the last `topk` was done.
     """
@@ -126,10 +125,7 @@ class HostEuclidean(Sides[FloatRows, FloatRows]):
         self.prepared = database if isinstance(database, HostMatrix) else None
         self.database = database.rows if isinstance(database, HostMatrix) else database
         self.restore = restore
-        n, bitmap = len(self.database), as_bitmap(where, len(self.database))
-        self._allowed = count_allowed(bitmap, n)
-        self.where: Bitmap | None = None if self._allowed == n else bitmap
-        self._passed = n if self.where is None else min(n, PANEL * count_panels(self.where, n))
+        self.where = AllowedRows.of(where, len(self.database))
         self.method = method
         self.threads = threads
         self.isa = isa
@@ -137,7 +133,7 @@ class HostEuclidean(Sides[FloatRows, FloatRows]):
     @property
     def allowed(self) -> int:
         """Rows that can be answers."""
-        return self._allowed
+        return self.where.count
 
     def direct(self, given: tuple[Any, Any] | None) -> tuple[Any, ...] | None:
         """Return what the kernels can write of the caller's arrays."""
@@ -149,7 +145,7 @@ class HostEuclidean(Sides[FloatRows, FloatRows]):
         """Search for some consecutive queries."""
         queries, items, isa = self.queries if rows is ALL else self.queries[rows], self.database, self.isa
         q, d = queries.array.shape
-        n, allowed, passed = len(items), self._allowed, self._passed
+        n, allowed, passed = len(items), self.where.count, self.where.passed
         prepared = self.prepared is not None
         sidecar = None if self.prepared is None else self.prepared.sidecar
 
@@ -184,7 +180,7 @@ class HostEuclidean(Sides[FloatRows, FloatRows]):
             n,
             items.kind,
             d,
-            0 if self.where is None else self.where,
+            self.where.for_kernels,
             sidecar,
             k,
             distances,

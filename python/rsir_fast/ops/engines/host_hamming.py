@@ -13,7 +13,7 @@ from rsir_fast.base.cores import choose_threads
 from rsir_fast.ops._arrays import as_codes, as_float
 from rsir_fast.ops._codes import check_same_codes, code_length, common_length
 from rsir_fast.ops._outputs import delivered, given_codes, host_views, new_answer
-from rsir_fast.ops._where import Bitmap, as_bitmap, count_allowed
+from rsir_fast.ops._where import AllowedRows
 from rsir_fast.ops.engines.search import ALL, Sides, check_items
 
 __all__ = ["HostCodes", "HostHamming", "hamming", "pack", "prepare_codes"]
@@ -74,7 +74,7 @@ class HostHamming(Sides[Codes, "Codes | HostCodes"]):
         queries: Codes,
         database: Codes | HostCodes,
         bits: int,
-        where: Bitmap | None,
+        where: AllowedRows,
         restore: Restore,
         threads: int | None,
         isa: str | None,
@@ -90,7 +90,7 @@ class HostHamming(Sides[Codes, "Codes | HostCodes"]):
     @property
     def allowed(self) -> int:
         """Codes that may be answered with."""
-        return count_allowed(self.where, self.n)
+        return self.where.count
 
     def direct(self, given: tuple[Any, Any] | None) -> tuple[Any, ...] | None:
         """Return what the kernels can write of the caller's arrays."""
@@ -108,7 +108,7 @@ class HostHamming(Sides[Codes, "Codes | HostCodes"]):
         else:
             kernel, items = cpu().hamming_topk, database
         count = choose_threads(self.threads, tiny=q * n * self.bits < TINY)
-        allowed = 0 if self.where is None else self.where
+        allowed = self.where.for_kernels
         kernel(queries, q, items, n, self.bits, allowed, k, distances, ids, count, choose_isa(self.isa))
         return distances, ids
 
@@ -127,11 +127,11 @@ def hamming(
     width = wanted.shape[1]
     if isinstance(database, HostCodes):
         check_same_codes(width, database.bits, bits)
-        return HostHamming(wanted, database, database.bits, as_bitmap(where, len(database)), restore, threads, isa)
+        return HostHamming(wanted, database, database.bits, AllowedRows.of(where, len(database)), restore, threads, isa)
     items = wanted if database is queries else as_codes(database, "database")[0]
     length = common_length(width, items.shape[1], bits)
     check_items(len(items))
-    return HostHamming(wanted, items, length, as_bitmap(where, len(items)), restore, threads, isa)
+    return HostHamming(wanted, items, length, AllowedRows.of(where, len(items)), restore, threads, isa)
 
 
 def prepare_codes(database: Any, bits: int | None, *, threads: int | None = None, isa: str | None = None) -> HostCodes:

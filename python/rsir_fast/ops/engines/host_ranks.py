@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rsir_fast.base.compiled import choose_isa, cpu
 from rsir_fast.base.cores import choose_threads
 from rsir_fast.ops._arrays import FloatRows
-from rsir_fast.ops._where import Bitmap
+from rsir_fast.ops._where import AllowedRows
 from rsir_fast.ops.engines.search import Labels, Ranks
 
 __all__ = ["ranks_of_labels"]
@@ -24,7 +24,7 @@ def ranks_of_labels(
     queries: FloatRows,
     database: FloatRows,
     labels: Labels,
-    where: Bitmap | None,
+    where: AllowedRows,
     block: int | None,
     *,
     threads: int | None,
@@ -40,11 +40,11 @@ def ranks_of_labels(
         yield start, *_ranks(queries[part], database, relevant.of(part), mine, where, threads=threads, isa=isa)
 
 
-def _allowed(labels: Labels, where: Bitmap | None) -> tuple[NDArray[np.int64] | None, NDArray[np.int64] | None]:
+def _allowed(labels: Labels, where: AllowedRows) -> tuple[NDArray[np.int64] | None, NDArray[np.int64] | None]:
     """Return the allowed rows (None: all), and the queries' own, -1 for those that are not allowed."""
-    if where is None:
+    if where.bitmap is None:
         return None, labels.own
-    allowed = np.unpackbits(where, count=len(labels.of_items), bitorder="little").view(np.bool_)
+    allowed = np.unpackbits(where.bitmap, count=len(labels.of_items), bitorder="little").view(np.bool_)
     own = None if labels.own is None else np.where(allowed[labels.own], labels.own, -1)
     return np.flatnonzero(allowed), own
 
@@ -76,7 +76,7 @@ def _ranks(
     database: FloatRows,
     relevant: _Members,
     own: NDArray[np.int64] | None,
-    where: Bitmap | None,
+    where: AllowedRows,
     *,
     threads: int | None,
     isa: str | None,
@@ -94,7 +94,7 @@ def _ranks(
         len(database),
         database.kind,
         d,
-        0 if where is None else where,
+        where.for_kernels,
         relevant.items,
         relevant.first,
         offsets,
