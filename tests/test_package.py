@@ -28,8 +28,8 @@ ROOMS = [
     "training",
     "pretraining",
     "hashing",
-    "report",
     "protocols",
+    "report",
     "cli",
 ]
 

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 from rich.console import Console
 
-from rsir_fast.report import pick_queries, result_table
+from rsir_fast.protocols import pick_queries
+from rsir_fast.report import result_table
 from rsir_fast.report.format import distance, fraction, percent, rate, seconds, shorten
 
 

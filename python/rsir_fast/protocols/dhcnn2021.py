@@ -23,8 +23,8 @@ from rsir_fast.protocols.evaluation import (
     describe_queries,
     describe_timing,
 )
+from rsir_fast.protocols.examples import pick_queries
 from rsir_fast.protocols.hash_retrieval import evaluate_codes, number_or_none
-from rsir_fast.report import pick_queries
 
 __all__ = ["Split", "check_split", "evaluate_dhcnn2021"]
 

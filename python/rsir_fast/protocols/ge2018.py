@@ -25,9 +25,9 @@ from rsir_fast.protocols.evaluation import (
     describe_queries,
     describe_timing,
 )
+from rsir_fast.protocols.examples import pick_queries
 from rsir_fast.protocols.hash_retrieval import number_or_none
 from rsir_fast.protocols.tied import describe_ties
-from rsir_fast.report import pick_queries
 from rsir_fast.retrieval import (
     Diffusion,
     Expansion,

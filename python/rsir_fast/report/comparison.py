@@ -9,6 +9,7 @@ from typing import Any
 
 from rich.console import RenderableType
 
+from rsir_fast.base.result_json import result_json
 from rsir_fast.report._figure import COLOURS, GREY, MARKERS, figure, legend_or_note, number_or, percent_axes
 from rsir_fast.report.compact import compacted
 from rsir_fast.report.describe import Citation, Row, citations, network_name, notes, provenance_rows
@@ -19,7 +20,7 @@ from rsir_fast.report.page import inline_svg
 from rsir_fast.report.published import deviation, is_uc_merced
 from rsir_fast.report.published_hashing import PUBLISHED
 from rsir_fast.report.templating import template
-from rsir_fast.report.write import result_json, write_texts
+from rsir_fast.report.write import write_texts
 
 __all__ = ["comparison_grid", "comparison_table", "map_by_bits", "runs_grid", "write_comparison"]
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.console import Group, RenderableType
 
+from rsir_fast.base.result_json import result_json
 from rsir_fast.report import ge2018
 from rsir_fast.report.compact import compacted
 from rsir_fast.report.describe import Citation, Row, citations, provenance_rows
@@ -17,7 +18,7 @@ from rsir_fast.report.ge2018_tables import anmrr_grid, map_grid, short
 from rsir_fast.report.grid import Grid, escape_markdown, to_csv, to_latex, to_markdown, to_terminal
 from rsir_fast.report.page import inline_svg
 from rsir_fast.report.templating import template
-from rsir_fast.report.write import result_json, write_texts
+from rsir_fast.report.write import write_texts
 
 __all__ = ["reproduction_tables", "write_reproduction"]
 
