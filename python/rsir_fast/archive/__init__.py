@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rsir_fast.archive.inputs import Input
+from rsir_fast.archive.inputs import About, Input
 from rsir_fast.archive.snapshot import Snapshot
 from rsir_fast.archive.writer import Writer
 
-__all__ = ["Input", "Snapshot", "Writer"]
+__all__ = ["About", "Input", "Snapshot", "Writer"]

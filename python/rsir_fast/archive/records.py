@@ -80,6 +80,12 @@ class Version(Frozen):
         Folders of the sources, by name.
     name, classes, notes
         Of the data set: classes in its order, those without an item, too.
+    labelled : bool
+        Whether the data set has classes at all.
+    made : dict
+        What else is told of the encoder, such as the names of its weight files.
+    timing : dict
+        Figures of the run that committed it.
     digest : str
         SHA-256 of all the rest.
     """
@@ -100,12 +106,17 @@ class Version(Frozen):
     name: NameOnDisk
     classes: tuple[NameOnDisk, ...] = ()
     notes: tuple[NameOnDisk, ...] = ()
+    labelled: bool = True
+    made: dict[str, Any] = Field(default_factory=dict)
+    timing: dict[str, Any] = Field(default_factory=dict)
     digest: Sha256
 
     @classmethod
     def sealed(cls, **content: Any) -> Version:
         """Return a version with its digest; what is JSON-able becomes what JSON would give back."""
-        content["spec"] = json.loads(json.dumps(content["spec"]))
+        for key in ("spec", "made", "timing"):
+            if key in content:
+                content[key] = json.loads(json.dumps(content[key]))
         return cls(**content, digest=_digest(cls(**content, digest="0" * 64)))
 
     @model_validator(mode="after")
@@ -125,8 +136,8 @@ class Version(Frozen):
         return self.digest == _digest(self)
 
     def same_content(self, other: Version) -> bool:
-        """Whether two versions differ only in who wrote them, when."""
-        apart = {"number", "nonce", "created", "digest"}
+        """Whether two versions differ only in who wrote them, when, and what is told beside the meaning."""
+        apart = {"number", "nonce", "created", "made", "timing", "digest"}
         return self.model_dump(exclude=apart) == other.model_dump(exclude=apart)
 
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rsir_fast.archive.records import SkippedInput, Skips
+from rsir_fast.archive.records import SegmentEntry, SkippedInput, Skips
 from rsir_fast.archive.segment import Segment
 from rsir_fast.archive.tables import ItemRow
-from rsir_fast.archive.versions import newest, read_version, segment_folder
+from rsir_fast.archive.versions import SEGMENT, check_file, newest, read_version, segment_folder
 from rsir_fast.base.reading import as_record, reading
 from rsir_fast.base.shown import Shown, counted
 from rsir_fast.encoders.spec import Spec, parse_spec
@@ -34,6 +34,8 @@ class Snapshot(Shown):
         Which version; the newest that is whole by default.
     before : Snapshot, optional
         Of the same archive: what both have is not opened again.
+    mend : bool
+        Leave out segments whose files are not as they were written, which reads all of them, instead of raising.
 
     Attributes
     ----------
@@ -47,7 +49,7 @@ class Snapshot(Shown):
         Ids of the rows that count, **in the order of the data set**.
     skipped : tuple of SkippedInput
     problems : tuple of str
-        What is wrong with newer versions, one line each.
+        What is wrong with newer versions, one line each, and with segments that are left out.
 
     Raises
     ------
@@ -55,26 +57,43 @@ class Snapshot(Shown):
         If there is no such version, or it is damaged.
     """
 
-    def __init__(self, folder: str | Path, number: int | None = None, *, before: Snapshot | None = None) -> None:
+    def __init__(
+        self, folder: str | Path, number: int | None = None, *, before: Snapshot | None = None, mend: bool = False
+    ) -> None:
         self.folder = Path(folder)
         if number is None:
-            self.version, self.problems = newest(self.folder)
+            self.version, self.problems = newest(self.folder, mend=mend)
         else:
             self.version, self.problems = read_version(self.folder, number), ()
         with reading(self.folder, "the spec of an archive", "use the version of rsir_fast that wrote it", ArchiveError):
             self.spec: Spec = parse_spec(self.version.spec)
         open_ones = {} if before is None else {segment.entry: segment for segment in before.segments}
-        self.segments: list[Segment] = [
-            open_ones.get(entry) or Segment(segment_folder(self.folder, entry.name), entry)
-            for entry in self.version.segments
-        ]
+        self.segments: list[Segment] = []
+        for entry in self.version.segments:
+            try:
+                self.segments.append(open_ones.get(entry) or self._open(entry, mend))
+            except ArchiveError as error:
+                if not mend:
+                    raise
+                self.problems = (*self.problems, str(error))
         self.removed = self._ids("removed")
         live = self._live()
         order = live if self.version.order is None else self._ids("order")
+        if mend:
+            order = order[np.isin(order, live)]
         if self.version.order is not None and not np.array_equal(np.sort(order), live):
             raise ArchiveError(f"{self.folder}: expected an order of the {len(live)} items, got another; {_RESTORE}")
         self.ids = order
         self.skipped = self._skipped()
+
+    def _open(self, entry: SegmentEntry, verify: bool) -> Segment:
+        place = segment_folder(self.folder, entry.name)
+        if verify:
+            check_file(place / SEGMENT, entry.sha256)
+        found = Segment(place, entry)
+        if verify:
+            found.verify()
+        return found
 
     def __len__(self) -> int:
         return len(self.ids)
