@@ -166,12 +166,13 @@ def kinds(root: Path) -> dict[str, Kind]:
     """Write one of each file; return how each is read."""
     import torch
 
+    from rsir_fast.archive import Features
     from rsir_fast.backbones import load_backbone
     from rsir_fast.datasets import Split, generate_scenes, stratified_split
     from rsir_fast.descriptors import LocalBinaryPatterns, load_descriptor
     from rsir_fast.descriptors.learnt import read_learnt
     from rsir_fast.encoders.hash_network import DHCNN, HashHead
-    from rsir_fast.extraction import Features, encode
+    from rsir_fast.extraction import encode
     from rsir_fast.extraction.again import encoder_of
     from rsir_fast.hashing import HashModel, made_by_model
     from rsir_fast.protocols.runs import _read

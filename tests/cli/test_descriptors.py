@@ -11,8 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from html_page import Page
+from rsir_fast.archive import Features
 from rsir_fast.cli import app
-from rsir_fast.extraction import Features
 from scene_files import write_broken, write_scenes
 
 pytest.importorskip("cv2")

@@ -12,9 +12,9 @@ from PIL import Image, ImageOps
 from typer.testing import CliRunner
 
 from html_page import Page
+from rsir_fast.archive import Features
 from rsir_fast.cli import app
 from rsir_fast.errors import FeaturesError
-from rsir_fast.extraction import Features
 from rsir_fast.hashing import search_codes
 from scene_files import write_scenes
 

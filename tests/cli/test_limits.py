@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from rsir_fast.archive import Features
 from rsir_fast.cli import app
 from rsir_fast.datasets import Limits, current_limits
-from rsir_fast.extraction import Features
 from scene_files import write_scenes
 
 COMMANDS = (

@@ -13,10 +13,11 @@ from PIL import Image
 from rasterio.errors import NotGeoreferencedWarning
 from typer.testing import CliRunner
 
+from rsir_fast.archive import Features
 from rsir_fast.cli import app
 from rsir_fast.datasets import Reader, open_dataset
 from rsir_fast.errors import DatasetError
-from rsir_fast.extraction import Features, encode
+from rsir_fast.extraction import encode
 
 NETWORK = ["-e", "squeezenet1_1", "-w", "random:0"]
 QUICK = ["-e", "colour-histogram"]

@@ -14,10 +14,11 @@ import pytest
 from PIL import Image
 
 from op_support import same_bits
+from rsir_fast.archive import Features
 from rsir_fast.datasets import open_dataset
 from rsir_fast.descriptors import BagOfVisualWords, ColourHistogram, load_descriptor
 from rsir_fast.errors import FeaturesError, RsirError
-from rsir_fast.extraction import Features, encode
+from rsir_fast.extraction import encode
 from rsir_fast.extraction.again import encoder_of
 from rsir_fast.protocols import evaluate_ge2018
 from scene_files import write_broken, write_scenes

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 import rsir_fast as rf
+from rsir_fast.archive import Features
 from rsir_fast.backbones import Preprocessing, all_turns, averaged, load_backbone
 from rsir_fast.datasets import generate_scenes
 from rsir_fast.descriptors import NAMES
@@ -19,7 +20,6 @@ from rsir_fast.encoders.hash_model import HashModel
 from rsir_fast.encoders.hash_network import DHCNN, HashHead
 from rsir_fast.encoders.word import DESCRIPTORS, Word, parse_word
 from rsir_fast.errors import FeaturesError, WeightFileError
-from rsir_fast.extraction import Features
 from rsir_fast.extraction.again import encode_like, encoder_of
 
 NETWORK = "squeezenet1_1"

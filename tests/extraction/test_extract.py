@@ -13,12 +13,13 @@ import torch
 from PIL import Image
 
 from op_support import same_bits
+from rsir_fast.archive import Features
 from rsir_fast.backbones import load_backbone
 from rsir_fast.datasets import Dataset, open_dataset
 from rsir_fast.descriptors import ColourHistogram
 from rsir_fast.encoders.encoder import Encoder
 from rsir_fast.errors import DatasetError, FeaturesError, MachineError, NoImageReadError, RsirError
-from rsir_fast.extraction import Features, encode
+from rsir_fast.extraction import encode
 from scene_files import write_broken, write_scenes
 
 

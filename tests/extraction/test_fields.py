@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import rsir_fast as rf
+from rsir_fast.archive import Features
 from rsir_fast.encoders.former import spec_of
 from rsir_fast.errors import FeaturesError
-from rsir_fast.extraction import Features
 from rsir_fast.protocols.compare_ge2018 import Option, compare_ge2018
 from rsir_fast.retrieval import concatenated
 

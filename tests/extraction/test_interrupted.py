@@ -9,12 +9,13 @@ import sys
 
 import numpy as np
 import pytest
+from rsir_fast.extraction.stored import state_of
 
+from rsir_fast.archive import Features
 from rsir_fast.datasets import generate_scenes, open_dataset
 from rsir_fast.descriptors import ColourHistogram, LocalBinaryPatterns
 from rsir_fast.errors import FeaturesError
-from rsir_fast.extraction import Features, encode
-from rsir_fast.extraction.stored import state_of
+from rsir_fast.extraction import encode
 from scene_files import write_scenes
 
 

@@ -16,10 +16,11 @@ import torch
 from PIL import Image
 
 from op_support import same_bits
+from rsir_fast.archive import Features
 from rsir_fast.backbones import Preprocessing, load_backbone
 from rsir_fast.datasets import limits_of_images, open_dataset
 from rsir_fast.errors import FeaturesError
-from rsir_fast.extraction import Features, encode, run
+from rsir_fast.extraction import encode, run
 from rsir_fast.extraction.jpeg import DeviceDecoder, _of_memory, read_jpeg
 from rsir_fast.extraction.loader import batches
 from scene_files import write_broken, write_scenes

@@ -10,10 +10,11 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from rsir_fast.archive import Features
 from rsir_fast.backbones import Backbone, load_backbone
 from rsir_fast.cli import app
 from rsir_fast.errors import FeaturesError
-from rsir_fast.extraction import Features, encode
+from rsir_fast.extraction import encode
 from rsir_fast.extraction.again import encode_like
 from rsir_fast.extraction.run import Run
 from scene_files import write_scenes

@@ -7,13 +7,14 @@ import shutil
 
 import numpy as np
 import pytest
+from rsir_fast.extraction.store import check_folder
 
 from op_support import same_bits
+from rsir_fast.archive import Features
 from rsir_fast.backbones import load_backbone
 from rsir_fast.datasets import Dataset, open_dataset
 from rsir_fast.errors import FeaturesError
-from rsir_fast.extraction import Features, encode
-from rsir_fast.extraction.store import check_folder
+from rsir_fast.extraction import encode
 from scene_files import write_scenes
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from rsir_fast.archive import Features
 from rsir_fast.errors import FeaturesError
-from rsir_fast.extraction import Features
 from rsir_fast.hashing import search_codes
 from rsir_fast.ops import reference
 

@@ -5,9 +5,10 @@ import json
 import numpy as np
 import pytest
 
+from rsir_fast.archive import Features
 from rsir_fast.backbones import load_backbone
 from rsir_fast.errors import DatasetError
-from rsir_fast.extraction import Features, encode
+from rsir_fast.extraction import encode
 from rsir_fast.metrics import RetrievalAccumulator, drop_self
 from rsir_fast.ops import rank_database
 from rsir_fast.protocols import evaluate_ge2018

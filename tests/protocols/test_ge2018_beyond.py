@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rsir_fast.extraction import Features
+from rsir_fast.archive import Features
 from rsir_fast.protocols import evaluate_ge2018
 from rsir_fast.protocols.compare_ge2018 import Option, compare_ge2018
 from rsir_fast.report import result_json

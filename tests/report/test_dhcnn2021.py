@@ -13,7 +13,7 @@ from rich.console import Console
 
 import rsir_fast as rf
 from html_page import Page
-from rsir_fast.extraction import Features
+from rsir_fast.archive import Features
 from rsir_fast.hashing import RECIPES
 from rsir_fast.hashing.recipe import as_recipe
 from rsir_fast.report import result_json, result_table, write_report

@@ -20,9 +20,6 @@ from rsir_fast.encoders.spec import Spec
 
 __all__ = ["next_version"]
 
-_UNLISTED = {"root": "", "size": -1, "mtime_ns": -1}
-"""Of what could not be read when the data set was opened: it is no file that is known again."""
-
 
 def next_version(
     folder: Path,
@@ -63,7 +60,10 @@ def next_version(
         if used:
             entries.append(SegmentEntry(name=name, first=next_id, rows=rows, sha256=sha256))
             next_id += rows
-    unlisted = [SkippedInput(source=name, reason=reason, **_UNLISTED) for name, reason in about.unreadable]
+    # Such as folders: no files that would be known again.
+    unlisted = [
+        SkippedInput(root="", source=name, size=-1, mtime_ns=-1, reason=reason) for name, reason in about.unreadable
+    ]
     unread = Skips(inputs=(*unlisted, *skipped))
     return Version.sealed(
         number=number,

@@ -16,7 +16,17 @@ from rsir_fast.base.reading import read_record, reading
 from rsir_fast.base.text import printable
 from rsir_fast.errors import ArchiveError
 
-__all__ = ["SEGMENT", "check_file", "is_archive", "keep", "newest", "numbers", "publish", "read_version", "segment_folder"]
+__all__ = [
+    "SEGMENT",
+    "check_file",
+    "is_archive",
+    "keep",
+    "newest",
+    "numbers",
+    "publish",
+    "read_version",
+    "segment_folder",
+]
 
 SEGMENT = "segment.json"
 _NAME = re.compile(r"[0-9]{8,}\.json")

@@ -56,7 +56,7 @@ def compare(
     measured each by itself, and side by side.
     """
     with reported_errors() as skipped:
-        from rsir_fast.extraction import Features
+        from rsir_fast.archive import Features
         from rsir_fast.protocols.compare_ge2018 import OPTIONS, Option, compare_ge2018
         from rsir_fast.report.grid import to_csv, to_latex, to_markdown, to_terminal
         from rsir_fast.report.options import options_grid

@@ -14,7 +14,7 @@ from rsir_fast.cli.session import AGAIN, kept, note, reported_errors
 from rsir_fast.errors import FeaturesError
 
 if TYPE_CHECKING:
-    from rsir_fast.extraction import Features
+    from rsir_fast.archive import Features
 
 
 def dhcnn2021(
@@ -64,7 +64,7 @@ def dhcnn2021(
     with reported_errors(lambda: kept((target or Path()) / "features", AGAIN)) as skipped:
         if opt.is_features_folder(source):
             opt.refuse_network_options(context, "device", but="encoder")
-            from rsir_fast.extraction import Features
+            from rsir_fast.archive import Features
 
             features = placed(Features.load(source), root, quiet)
             from rsir_fast.hashing.coded import made_by_model

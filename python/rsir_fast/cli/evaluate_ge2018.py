@@ -15,7 +15,7 @@ from rsir_fast.cli.evaluating import check_out, default_out, extracted, placed, 
 from rsir_fast.cli.session import AGAIN, kept, note, reported_errors
 
 if TYPE_CHECKING:
-    from rsir_fast.extraction import Features
+    from rsir_fast.archive import Features
 
 
 _BEYOND = "Beyond the paper"
@@ -95,7 +95,7 @@ def ge2018(
         if opt.is_features_folder(source):
             opt.refuse_network_options(context)
             opt.check_device(device)
-            from rsir_fast.extraction import Features
+            from rsir_fast.archive import Features
             from rsir_fast.retrieval import concatenated
 
             features = concatenated([Features.load(folder).field(field) for folder in (source, *(beside or ()))])

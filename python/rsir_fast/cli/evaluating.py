@@ -21,9 +21,9 @@ from rsir_fast.errors import ImageError, RsirError
 if TYPE_CHECKING:
     from PIL import Image
 
+    from rsir_fast.archive import Features
     from rsir_fast.datasets import Dataset
     from rsir_fast.encoders.encoder import Encoder
-    from rsir_fast.extraction import Features
     from rsir_fast.protocols import Evaluation
 
 

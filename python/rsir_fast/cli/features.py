@@ -46,9 +46,8 @@ def features(
     """
     with reported_errors(lambda: kept(out, AGAIN)) as left_out:
         maker = opt.EncoderOptions(encoder, weights, workers, batch_size, device, decoder, quiet)
-        from rsir_fast.extraction.records import MANIFEST, Manifest
-        from rsir_fast.extraction.records import found as found_record
-        from rsir_fast.extraction.store import check_folder
+        from rsir_fast.archive.folders import check_folder
+        from rsir_fast.archive.versions import numbers
 
         download = download and not dry_run
         dataset, loaded = opt.open_both(
@@ -63,13 +62,13 @@ def features(
             summary["dry_run"] = True
         else:
             # The same request again is answered by what is there; a different one is refused.
-            before = None if force else found_record(Manifest, out / MANIFEST)
+            before = [] if force else numbers(out)
             where = {"out": out, "resume": True, "force": force}
             with shown_progress(quiet) as progress:
                 result = maker.features(dataset, loaded, progress=progress, **where)
             left_out += result.skipped
             say_more(dataset, result, quiet)
-            if before is not None and before == found_record(Manifest, out / MANIFEST):
+            if before and before == numbers(out):
                 note(f"{out} was finished already", quiet)
             skipped = [entry._asdict() for entry in result.skipped]
             if what == "descriptor":

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rsir_fast.base.looking import is_file, is_folder
+from rsir_fast.base.looking import is_folder
 from rsir_fast.cli import options as opt
 from rsir_fast.cli.evaluating import placed
 from rsir_fast.cli.search_codes import rank_codes
@@ -16,8 +16,8 @@ from rsir_fast.cli.session import note, plural, print_json, print_result, report
 from rsir_fast.errors import FeaturesError
 
 if TYPE_CHECKING:
+    from rsir_fast.archive import Features
     from rsir_fast.datasets import Dataset, Reader, Skipped
-    from rsir_fast.extraction import Features
 
 _CODES = "Features of a trained model"
 
@@ -72,8 +72,8 @@ def search(
         if rerank_codes is not None and rerank_codes < k:
             told = f"expected at least k ({k}) candidates to order, got {rerank_codes}"
             raise ValueError(f"--rerank-codes: {told}; raise it, or lower k")
-        from rsir_fast.extraction import Features
-        from rsir_fast.extraction.records import DESCRIPTOR
+        from rsir_fast.archive import Features
+        from rsir_fast.archive.folders import learnt_file
 
         loaded = Features.load(features)
         database = _database(loaded if "hash" in loaded.provenance else loaded.field(field), root, k, quiet)
@@ -86,9 +86,7 @@ def search(
         wanted = _query_files(queries, _same_reader(database, bands, scale))
         for remark in wanted.notes:
             note(f"note: {remark}", quiet)
-        file: Path | str | None = weights
-        if file is None and is_file(features / DESCRIPTOR):
-            file = features / DESCRIPTOR
+        file = learnt_file(features) if weights is None else weights
         from rsir_fast.extraction.again import encode_like, encoder_of
 
         encoder = encoder_of(database, file)

@@ -84,8 +84,8 @@ def dhcnn(
     with reported_errors(left) as skipped:
         if split is not None:
             rec.refuse_together(context, "--split", ("train",), "says which images to train on")
+        from rsir_fast.archive import Features
         from rsir_fast.datasets import Skipped, Split, stratified_split
-        from rsir_fast.extraction import Features
         from rsir_fast.hashing import train_dhcnn
         from rsir_fast.training import joined_processes
 
@@ -152,10 +152,10 @@ def _each_turn(context: typer.Context, data: Path) -> str:
 
 
 def _passes(each_turn: str, target: Path, images: int) -> str:
+    from rsir_fast.archive.folders import features_state
     from rsir_fast.backbones import TURNS
-    from rsir_fast.extraction.stored import state_of
 
-    if state_of(target / "features") == "finished":
+    if features_state(target / "features") == "finished":
         return f"the features of every image's {TURNS} turns are in {target / 'features'}"
     return (
         f"{TURNS} forward passes an image, for its {TURNS} turns ({images:,} images: {TURNS * images:,} passes); to "

@@ -10,17 +10,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rsir_fast.archive import Features
+from rsir_fast.archive.folders import DESCRIPTOR, check_folder, features_state, learnt_file
 from rsir_fast.base.progress import OnProgress
+from rsir_fast.base.text import printable
 from rsir_fast.datasets import Dataset
 from rsir_fast.descriptors import Descriptor
+from rsir_fast.descriptors.descriptor import Learnt
 from rsir_fast.descriptors.learnt import read_learnt, written
 from rsir_fast.descriptors.ordered import in_order
-from rsir_fast.errors import ImageError
-from rsir_fast.extraction.features import Features
+from rsir_fast.errors import FeaturesError, ImageError
 from rsir_fast.extraction.fill import Rows, check_resumable, fill
-from rsir_fast.extraction.records import DESCRIPTOR
 from rsir_fast.extraction.stamps import Stamps
-from rsir_fast.extraction.store import check_folder, check_settings
 
 __all__ = ["describe"]
 
@@ -48,12 +49,9 @@ def describe(
     recipe = {"kind": descriptor.kind, "parameters": descriptor.parameters}
     if not descriptor.fitted:
         stamps = Stamps(data)
-        same_data = stamps.fingerprint()
+        recipe["dataset"] = stamps.fingerprint()
         if out is not None and resume and not force:
-            # Before anything is learnt, which may take long.
-            check_settings(out, {"dataset": same_data, "descriptor": dict(recipe)})
-        recipe["dataset"] = same_data
-        descriptor.learnt = read_learnt(out / DESCRIPTOR, recipe) if out is not None and resume and not force else None
+            descriptor.learnt = _learnt_before(out, descriptor, recipe)
         if descriptor.learnt is None:
             start = time.perf_counter()
             descriptor.fit(data, workers=workers, progress=progress)
@@ -73,6 +71,27 @@ def describe(
         timing=lambda: learnt_in,
         keep=None if learnt is None else {DESCRIPTOR: written(learnt, recipe)},
     )
+
+
+def _learnt_before(out: Path, descriptor: Descriptor, recipe: dict[str, Any]) -> Learnt | None:
+    """Return what was learnt from the same images by a run before; None if there was none.
+
+    Raises
+    ------
+    FeaturesError
+        If features there are by what was learnt from other images: before anything is learnt, which may take long.
+    """
+    file = learnt_file(out)
+    if file is None:
+        return None
+    found = read_learnt(file, recipe)
+    if found is None and features_state(out) == "finished":
+        raise FeaturesError(
+            f"{printable(out)} holds features of what {descriptor.name} learnt from other images, or by other "
+            f"parameters: go on with that (--weights {printable(file)}), or choose another folder, or learn anew and "
+            "replace them (force, --force)"
+        )
+    return found
 
 
 def _rows(data: Dataset, descriptor: Descriptor, numbers: Sequence[int], workers: int) -> Generator[Rows, None, None]:

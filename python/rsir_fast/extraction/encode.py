@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rsir_fast.archive import Features
 from rsir_fast.base.progress import OnProgress
 from rsir_fast.datasets import Reader, open_dataset
-from rsir_fast.extraction.features import Features
 from rsir_fast.extraction.fill import Rows, at_least, fill
 
 if TYPE_CHECKING:

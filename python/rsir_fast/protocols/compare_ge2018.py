@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from rsir_fast.archive import Features
 from rsir_fast.base.progress import OnProgress, Progress, is_stopped
 from rsir_fast.errors import RsirError
-from rsir_fast.extraction import Features
 from rsir_fast.protocols.evaluation import describe_dataset
 from rsir_fast.protocols.ge2018 import check_classes, evaluate_ge2018
 

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsir_fast import metrics
+from rsir_fast.archive import Features
 from rsir_fast.datasets import Dataset
 from rsir_fast.errors import DatasetError
-from rsir_fast.extraction import Features
 from rsir_fast.hashing import made_by_model
 from rsir_fast.ops import hamming_topk
 from rsir_fast.protocols.evaluation import (

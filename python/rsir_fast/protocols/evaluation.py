@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rsir_fast.archive import Features
 from rsir_fast.base.cores import choose_threads
 from rsir_fast.base.shared import within
 from rsir_fast.base.shown import Shown, counted
-from rsir_fast.extraction import Features
 
 __all__ = ["Evaluation", "describe_dataset", "describe_features", "describe_queries", "describe_timing"]
 
@@ -78,11 +78,13 @@ def describe_dataset(features: Features) -> dict[str, Any]:
 def describe_features(features: Features) -> dict[str, Any]:
     """State the network that made the features; of a hash model all but its training."""
     known = ("name", "layer", "dim", "hash")
+    numbers = [features[field.name] for field in features.fields if field.kind != "code"]
+    finite = np.logical_and.reduce([np.isfinite(rows).all(axis=1) for rows in numbers])
     return {
         "backbone": features.provenance.get("name", "unknown"),
         "layer": features.provenance.get("layer", "unknown"),
         "dim": features.dim,
-        "non_finite_rows": int((~np.isfinite(features.table).all(axis=1)).sum()),
+        "non_finite_rows": int((~finite).sum()),
         **{key: value for key, value in features.provenance.items() if key not in known},
     }
 

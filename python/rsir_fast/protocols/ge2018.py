@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from rsir_fast.archive import Features
 from rsir_fast.base.compiled import cuda
 from rsir_fast.base.progress import OnProgress, Progress, is_stopped
 from rsir_fast.errors import DatasetError, RsirError
-from rsir_fast.extraction import Features
 from rsir_fast.extraction.devices import usable_device
 from rsir_fast.metrics import RankLimit, RetrievalAccumulator
 from rsir_fast.ops import gaussian_normalize

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from rsir_fast.archive import Features
 from rsir_fast.backbones import all_turns
 from rsir_fast.base.progress import OnProgress
 from rsir_fast.base.renamed import former_arguments
@@ -21,7 +22,7 @@ from rsir_fast.datasets import Dataset, Split, open_dataset, stratified_split
 from rsir_fast.encoders.hash_network import MAX_BITS, MIN_BITS
 from rsir_fast.encoders.load import load_encoder
 from rsir_fast.errors import DatasetError
-from rsir_fast.extraction import Features, encode
+from rsir_fast.extraction import encode
 from rsir_fast.hashing import RECIPES, Recipe, train_dhcnn
 from rsir_fast.hashing.baselines import LinearHash, TooManyBitsError, iterative_quantization, random_projection
 from rsir_fast.hashing.encode import encode_features

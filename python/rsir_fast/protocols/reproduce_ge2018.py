@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rsir_fast.archive import Features
 from rsir_fast.backbones.caffenets import NETWORKS
 from rsir_fast.base.cores import choose_threads
 from rsir_fast.base.progress import OnProgress
@@ -23,7 +24,6 @@ from rsir_fast.base.renamed import former_arguments
 from rsir_fast.base.shared import within
 from rsir_fast.datasets import Dataset, open_dataset
 from rsir_fast.errors import DatasetError, NoImageReadError
-from rsir_fast.extraction import Features
 from rsir_fast.metrics import bootstrap_interval, compare_paired
 from rsir_fast.ops import euclidean_topk, prepare
 from rsir_fast.protocols.evaluation import Evaluation, describe_features

@@ -12,11 +12,11 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
 
+from rsir_fast.archive import Features
 from rsir_fast.base.durable import sweep, write_durably
 from rsir_fast.base.progress import OnProgress, Progress, is_stopped
 from rsir_fast.base.reading import read_json, reading
 from rsir_fast.errors import DatasetError, RsirError
-from rsir_fast.extraction import Features
 from rsir_fast.report import result_json
 
 __all__ = ["KeptRuns", "Run", "check_run", "digest", "slug"]
