@@ -9,13 +9,13 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
-from rsir_fast.extraction.store import check_folder
 from typer.testing import CliRunner
 
 import rsir_fast
 from machine_faults import no_rights
 from rsir_fast import train_dhcnn
 from rsir_fast.archive import Features
+from rsir_fast.archive.folders import check_folder
 from rsir_fast.backbones import load_backbone
 from rsir_fast.base.together import replace_together
 from rsir_fast.cli import app

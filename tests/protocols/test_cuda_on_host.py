@@ -66,7 +66,7 @@ def test_an_evaluation_on_the_device_writes_the_same_bytes(features, monkeypatch
     matrix, labels = np.array(features.matrix), np.array(features.labels)
     matrix[3, 5] = np.nan
     matrix[20] = matrix[8]
-    hostile = replace(features, table=matrix, labels=labels)
+    hostile = replace(features, arrays=matrix, labels=labels)
     settings = {"normalize": normalize, "examples": 5, "block": 30}
     expected = rf.evaluate_ge2018(hostile, device="cpu", **settings)
     moved = []

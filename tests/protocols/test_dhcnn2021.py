@@ -11,6 +11,7 @@ import pytest
 import rsir_fast as rf
 from rsir_fast.errors import DatasetError, FeaturesError
 from rsir_fast.protocols import evaluate_codes
+from side_by_side import table
 
 BITS, CLASSES, N, TRAIN = 8, ("a", "b", "c"), 45, 30
 MODEL_CLASSES = ("c", "a", "b")
@@ -23,7 +24,7 @@ def features(hash_features):
 
 def test_the_split_decides_what_is_asked_and_what_is_searched(features):
     result = json.loads(json.dumps(rf.evaluate_dhcnn2021(features).result, allow_nan=False))
-    codes = rf.pack_codes(features.table[:, :BITS])
+    codes = rf.pack_codes(table(features)[:, :BITS])
     of_model = np.array([1, 2, 0])[features.labels]  # the model numbers the classes otherwise
     train, test = np.arange(TRAIN), np.arange(TRAIN, N)
     assert result["test_vs_train"] == evaluate_codes(codes, of_model, BITS, test, train)
@@ -36,7 +37,7 @@ def test_the_split_decides_what_is_asked_and_what_is_searched(features):
 
 def test_labels_against_counting_by_hand(features):
     labels = rf.evaluate_dhcnn2021(features).result["labels"]
-    predicted = [MODEL_CLASSES[place] for place in features.table[TRAIN:, BITS:].argmax(1)]
+    predicted = [MODEL_CLASSES[place] for place in table(features)[TRAIN:, BITS:].argmax(1)]
     true = [CLASSES[label] for label in features.labels[TRAIN:]]
     right = [t == p for t, p in zip(true, predicted, strict=True)]
     assert labels["overall_accuracy"] == pytest.approx(np.mean(right))
@@ -74,8 +75,8 @@ def test_only_the_timing_may_differ(features):
 
 def test_examples_are_the_nearest_training_images_with_class_and_label(features):
     evaluation = rf.evaluate_dhcnn2021(features, examples=6)
-    bits = features.table[:, :BITS] > 0
-    scores = features.table[:, BITS:]
+    bits = table(features)[:, :BITS] > 0
+    scores = table(features)[:, BITS:]
     precision = evaluation.result["test_vs_train"]["per_query"]
     assert [example["note"] for example in evaluation.examples] == [
         "best of all",
@@ -114,7 +115,7 @@ def test_unreadable_images_are_left_out(features):
     kept = [row for row in range(N) if row not in (0, N - 1)]
     fewer = dataclasses.replace(
         features,
-        table=features.table[kept],
+        arrays=table(features)[kept],
         items=tuple(features.items[row] for row in kept),
         labels=features.labels[kept],
     )
@@ -149,7 +150,7 @@ def test_images_of_the_split_that_are_not_here_are_noted(features):
     rows = np.delete(np.arange(N), [0, 1, TRAIN])
     fewer = dataclasses.replace(
         features,
-        table=features.table[rows],
+        arrays=table(features)[rows],
         items=tuple(features.items[row] for row in rows),
         labels=features.labels[rows],
     )

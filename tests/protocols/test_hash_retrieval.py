@@ -9,14 +9,15 @@ import pytest
 
 import rsir_fast as rf
 from rsir_fast.protocols import evaluate_codes
+from side_by_side import table
 
 BITS, N, TRAIN = 8, 45, 30
 
 
 @pytest.fixture
 def coded(hash_features):
-    bits = hash_features.table[:, :BITS] > 0
-    return bits, rf.pack_codes(hash_features.table[:, :BITS]), hash_features.labels
+    bits = table(hash_features)[:, :BITS] > 0
+    return bits, rf.pack_codes(table(hash_features)[:, :BITS]), hash_features.labels
 
 
 def by_hand(bits, labels, queries, database):

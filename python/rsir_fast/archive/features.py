@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsir_fast.archive.columns import columns_of, field_of, known_spec
-from rsir_fast.archive.parts import fitting_arrays, fitting_labels
+from rsir_fast.archive.parts import Parts, fitting_arrays, fitting_labels
 from rsir_fast.base.renamed import former_arguments
 from rsir_fast.base.shown import Shown, counted
 from rsir_fast.base.text import listed
@@ -270,7 +270,8 @@ class Features(Shown):
         """
         from rsir_fast.archive.stored import save
 
-        return save(self, Path(folder), force=force)
+        parts = Parts(**{name: getattr(self, name) for name in Parts._fields})
+        return save(parts, {field.name: self[field.name] for field in self.fields}, Path(folder), force=force)
 
     @classmethod
     def load(cls, folder: str | Path, *, verify: bool = True) -> Features:

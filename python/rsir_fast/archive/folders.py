@@ -12,7 +12,7 @@ from rsir_fast.archive.legacy import DESCRIPTOR, clear_legacy, foreign_in_legacy
 from rsir_fast.archive.records import PartRecord
 from rsir_fast.archive.snapshot import Snapshot
 from rsir_fast.archive.versions import is_archive
-from rsir_fast.base.durable import LEFTOVER, remove_empty, sweep
+from rsir_fast.base.durable import LEFTOVER, remove, remove_empty, sweep
 from rsir_fast.base.held import remove_folder
 from rsir_fast.base.looking import is_file, is_folder, refuse_no_folder
 from rsir_fast.base.reading import read_record
@@ -96,7 +96,7 @@ def clear(folder: Path) -> None:
     refuse_others(folder)
     for name in _FILES:
         if (folder / name).is_symlink():
-            (folder / name).unlink()
+            remove(folder / name)
         remove_folder(folder / name)
 
 

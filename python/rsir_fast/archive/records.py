@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, InstanceOf, model_validator
+from pydantic import AfterValidator, Field, InstanceOf, model_validator
 
 from rsir_fast.encoders.fields import FieldSpec, Frozen, Sha256, canonical_digest
 
@@ -38,6 +38,15 @@ NameOnDisk = InstanceOf[str]
 Count = Annotated[int, Field(ge=0, le=1 << 62)]
 Nonce = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
 SegmentName = Annotated[str, Field(pattern=r"^[0-9a-f]{16}-[0-9]{1,6}$")]
+
+
+def _finite(told: dict[str, Any]) -> dict[str, Any]:
+    json.dumps(told, allow_nan=False)
+    return told
+
+
+Told = Annotated[dict[str, Any], AfterValidator(_finite)]
+"""What is JSON, whatever it says."""
 
 
 def as_json(record: Frozen) -> bytes:
@@ -95,7 +104,7 @@ class Version(Frozen):
     number: Annotated[int, Field(ge=1)]
     nonce: Nonce
     created: str
-    spec: dict[str, Any]
+    spec: Told
     normalize: Literal["none", "row"] = "none"
     next_id: Count
     segments: tuple[SegmentEntry, ...]
@@ -107,8 +116,8 @@ class Version(Frozen):
     classes: tuple[NameOnDisk, ...] = ()
     notes: tuple[NameOnDisk, ...] = ()
     labelled: bool = True
-    made: dict[str, Any] = Field(default_factory=dict)
-    timing: dict[str, Any] = Field(default_factory=dict)
+    made: Told = Field(default_factory=dict)
+    timing: Told = Field(default_factory=dict)
     digest: Sha256
 
     @classmethod
@@ -163,7 +172,7 @@ class SegmentRecord(Frozen):
     rows: Annotated[int, Field(ge=1)]
     fields: tuple[FieldSpec, ...]
     encoder: Sha256
-    run: dict[str, Any]
+    run: Told
     files: dict[str, Sha256]
 
 
@@ -210,4 +219,4 @@ class Owner(Frozen):
     host: str
     pid: int
     encoder: Sha256
-    run: dict[str, Any]
+    run: Told

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rsir_fast.archive.records import SegmentEntry, SkippedInput, Skips
+from rsir_fast.archive.records import SegmentEntry, SkippedInput, Skips, Version
 from rsir_fast.archive.segment import Segment
 from rsir_fast.archive.tables import ItemRow
 from rsir_fast.archive.versions import SEGMENT, check_file, newest, read_version, segment_folder
@@ -18,7 +18,7 @@ from rsir_fast.base.shown import Shown, counted
 from rsir_fast.encoders.spec import Spec, parse_spec
 from rsir_fast.errors import ArchiveError
 
-__all__ = ["Snapshot"]
+__all__ = ["Snapshot", "ids_of"]
 
 _RESTORE = "restore it from a backup, or name an older version"
 
@@ -68,17 +68,11 @@ class Snapshot(Shown):
         with reading(self.folder, "the spec of an archive", "use the version of rsir_fast that wrote it", ArchiveError):
             self.spec: Spec = parse_spec(self.version.spec)
         open_ones = {} if before is None else {segment.entry: segment for segment in before.segments}
-        self.segments: list[Segment] = []
-        for entry in self.version.segments:
-            try:
-                self.segments.append(open_ones.get(entry) or self._open(entry, mend))
-            except ArchiveError as error:
-                if not mend:
-                    raise
-                self.problems = (*self.problems, str(error))
-        self.removed = self._ids("removed")
-        live = self._live()
-        order = live if self.version.order is None else self._ids("order")
+        opened = [open_ones.get(entry) or self._open(entry, mend) for entry in self.version.segments]
+        self.segments: list[Segment] = [segment for segment in opened if segment is not None]
+        self.removed = _listed(self.folder, self.version, "removed")
+        live = _live((segment.entry for segment in self.segments), self.removed)
+        order = live if self.version.order is None else _listed(self.folder, self.version, "order")
         if mend:
             order = order[np.isin(order, live)]
         if self.version.order is not None and not np.array_equal(np.sort(order), live):
@@ -86,13 +80,18 @@ class Snapshot(Shown):
         self.ids = order
         self.skipped = self._skipped()
 
-    def _open(self, entry: SegmentEntry, verify: bool) -> Segment:
+    def _open(self, entry: SegmentEntry, mend: bool) -> Segment | None:
+        """Return a segment; None where it is damaged and may be left out."""
         place = segment_folder(self.folder, entry.name)
-        if verify:
+        if not mend:
+            return Segment(place, entry)
+        try:
             check_file(place / SEGMENT, entry.sha256)
-        found = Segment(place, entry)
-        if verify:
+            found = Segment(place, entry)
             found.verify()
+        except ArchiveError as error:
+            self.problems = (*self.problems, str(error))
+            return None
         return found
 
     def __len__(self) -> int:
@@ -149,24 +148,39 @@ class Snapshot(Shown):
         for segment in self.segments:
             segment.verify()
 
-    def _live(self) -> NDArray[np.int64]:
-        ids = np.concatenate([np.empty(0, np.int64), *(segment.ids for segment in self.segments)])
-        return ids[~np.isin(ids, self.removed, assume_unique=True)]
-
-    def _ids(self, kind: str) -> NDArray[np.int64]:
-        digest = getattr(self.version, kind)
-        if digest is None:
-            return np.empty(0, np.int64)
-        path = self.folder / kind / f"{digest}.npy"
-        with reading(path, "ids of an archive", _RESTORE, ArchiveError):
-            ids: NDArray[np.int64] = np.load(path, allow_pickle=False)
-            if ids.ndim != 1 or ids.dtype != np.dtype("<i8") or len(np.unique(ids)) != len(ids):
-                raise ValueError(f"{ids.dtype} {list(ids.shape)} is no list of different ids")
-        return ids
-
     def _skipped(self) -> tuple[SkippedInput, ...]:
         if self.version.skipped is None:
             return ()
         path = self.folder / "skipped" / f"{self.version.skipped}.json"
         with reading(path, "the unreadable inputs of an archive", _RESTORE, ArchiveError):
             return as_record(Skips, path.read_bytes()).inputs
+
+
+def ids_of(folder: Path, number: int) -> NDArray[np.int64]:
+    """Return the ids of the rows that count in a version, ascending, whatever became of their segments.
+
+    Raises
+    ------
+    ArchiveError
+        If there is no such version.
+    """
+    version = read_version(folder, number, mend=True)
+    return _live(version.segments, _listed(folder, version, "removed"))
+
+
+def _live(entries: Iterable[SegmentEntry], removed: NDArray[np.int64]) -> NDArray[np.int64]:
+    ranges = [np.arange(entry.first, entry.first + entry.rows, dtype=np.int64) for entry in entries]
+    ids = np.concatenate([np.empty(0, np.int64), *ranges])
+    return ids[~np.isin(ids, removed, assume_unique=True)]
+
+
+def _listed(folder: Path, version: Version, kind: Literal["removed", "order"]) -> NDArray[np.int64]:
+    digest = getattr(version, kind)
+    if digest is None:
+        return np.empty(0, np.int64)
+    path = folder / kind / f"{digest}.npy"
+    with reading(path, "ids of an archive", _RESTORE, ArchiveError):
+        ids: NDArray[np.int64] = np.load(path, allow_pickle=False)
+        if ids.ndim != 1 or ids.dtype != np.dtype("<i8") or len(np.unique(ids)) != len(ids):
+            raise ValueError(f"{ids.dtype} {list(ids.shape)} is no list of different ids")
+    return ids

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +19,9 @@ from rsir_fast.archive.snapshot import Snapshot
 from rsir_fast.archive.versions import is_archive
 from rsir_fast.archive.writer import Writer
 from rsir_fast.base.looking import is_folder
+from rsir_fast.base.reading import reading
 from rsir_fast.datasets.skipped import Skipped
 from rsir_fast.errors import FeaturesError
-
-if TYPE_CHECKING:
-    from rsir_fast.archive.features import Features
 
 __all__ = ["ROOT", "load", "parts_of", "save"]
 
@@ -57,7 +55,9 @@ def parts_of(snapshot: Snapshot) -> Parts:
     version = snapshot.version
     rows = snapshot.rows()
     number = {name: place for place, name in enumerate(version.classes)}
-    labels = np.array([-1 if row.class_name is None else number[row.class_name] for row in rows], np.int64)
+    with reading(snapshot.folder, "classes that the version lists", "make the features anew (--force)", FeaturesError):
+        names = [row.class_name for row in rows] if version.labelled else []
+        labels = np.array([number[str(name)] for name in names], np.int64)
     root = version.roots.get(ROOT)
     return Parts(
         arrays=_Arrays(snapshot),
@@ -106,16 +106,12 @@ class _Arrays(Mapping[str, NDArray[Any]]):
         return len(self._widths)
 
 
-def save(features: Features, folder: Path, *, force: bool = False) -> Path:
-    """Write features; see `Features.save`."""
+def save(parts: Parts, arrays: Mapping[str, NDArray[Any]], folder: Path, *, force: bool = False) -> Path:
+    """Write features, whose fields are `arrays`; see `Features.save`."""
     check_folder(folder, force=force)
-    arrays = {field.name: features[field.name] for field in features.fields}
-    provenance = features.provenance
-    labels, classes = features.labels, features.classes
-    inputs = [
-        Input(ROOT, item, -1, -1, None if labels is None else classes[labels[number]])
-        for number, item in enumerate(features.items)
-    ]
+    names = parts.classes
+    labels = [None] * len(parts.items) if parts.labels is None else [names[label] for label in parts.labels]
+    inputs = [Input(ROOT, item, -1, -1, label) for item, label in zip(parts.items, labels, strict=True)]
 
     def content(number: int) -> str:
         digest = hashlib.sha256()
@@ -124,19 +120,19 @@ def save(features: Features, folder: Path, *, force: bool = False) -> Path:
         return digest.hexdigest()
 
     about = About(
-        name=features.name,
-        roots={} if features.root is None else {ROOT: str(features.root.absolute())},
-        classes=classes,
-        labelled=labels is not None,
-        unreadable=features.skipped,
-        made={key: value for key, value in provenance.items() if key not in ("extraction", "runs")},
+        name=parts.name,
+        roots={} if parts.root is None else {ROOT: str(parts.root.absolute())},
+        classes=names,
+        labelled=parts.labels is not None,
+        unreadable=parts.skipped,
+        made={key: value for key, value in parts.provenance.items() if key not in ("extraction", "runs")},
     )
-    spec = spec_to_store(provenance, {name: array.shape[1] for name, array in arrays.items()})
+    spec = spec_to_store(parts.provenance, {name: array.shape[1] for name, array in arrays.items()})
     if force:
         clear(folder)
-    with Writer(folder, spec, provenance.get("extraction", {}), inputs, about=about, sha256=content) as writer:
+    with Writer(folder, spec, parts.provenance.get("extraction", {}), inputs, about=about, sha256=content) as writer:
         for first in range(0, len(inputs), _PART):
             some = range(first, min(first + _PART, len(inputs)))
             writer.add(some, {name: np.asarray(array[first : some.stop]) for name, array in arrays.items()})
-        writer.commit(features.notes, features.timing)
+        writer.commit(parts.notes, parts.timing)
     return folder

@@ -62,8 +62,9 @@ def read_version(folder: Path, number: int, *, mend: bool = False) -> Version:
     """
     path = _path(folder, number)
     version = read_record(Version, path, "a version of an archive", _RESTORE, ArchiveError)
-    if not version.is_whole or version.number != number:
-        raise ArchiveError(f"{printable(path)}: expected a version that is as it was written, it is not; {_RESTORE}")
+    with reading(path, "a version of an archive", _RESTORE, ArchiveError):
+        if not version.is_whole or version.number != number:
+            raise ValueError("it is not as it was written")
     for entry in () if mend else version.segments:
         check_file(segment_folder(folder, entry.name) / SEGMENT, entry.sha256)
     for kind, suffix in (("removed", "npy"), ("order", "npy"), ("skipped", "json")):

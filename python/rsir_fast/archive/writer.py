@@ -62,6 +62,11 @@ class Writer:
         Compare all files of the archive with their digests first, which reads them; rows that are damaged are made
         again.
 
+    Attributes
+    ----------
+    replaces_all : bool
+        Whether the archive has items, and none of them is among the inputs: they may be another data set's.
+
     Raises
     ------
     ArchiveError
@@ -101,6 +106,7 @@ class Writer:
         self._skipped: dict[int, SkippedInput] = {}
         known = _known(before)
         kept = {} if before is None else {(each.root, each.source): each for each in before.skipped}
+        self.replaces_all = bool(inputs and known) and not any(known.of(each.key) for each in inputs)
         try:
             for work in self._works:
                 for part in work.parts:
@@ -108,16 +114,17 @@ class Writer:
             for number, each in enumerate(inputs):
                 self._recognise(number, each, known, kept.get(each.key), check, try_again)
         except BaseException:
-            self._close()  # else this process would seem to be at it as long as it lives
+            self.close()  # else this process would seem to be at it as long as it lives
             raise
 
     def __enter__(self) -> Writer:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._close()
+        self.close()
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Let go of the work; what is written stays for the next writer."""
         for work in self._all_works():
             work.close()
 

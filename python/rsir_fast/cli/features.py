@@ -41,8 +41,9 @@ def features(
 ) -> None:
     """Compute the features of a folder of images.
 
-    Written in shards: interrupted, the same command again goes on and gives the identical matrix. Images that cannot
-    be read are left out, listed at the end, and make the exit code 3.
+    OUT becomes an archive of them. Interrupted, the same command again goes on and gives the identical matrix; after
+    images were added, changed or removed, it makes OUT what they are now. Images that cannot be read are left out,
+    listed at the end, and make the exit code 3.
     """
     with reported_errors(lambda: kept(out, AGAIN)) as left_out:
         maker = opt.EncoderOptions(encoder, weights, workers, batch_size, device, decoder, quiet)
@@ -68,8 +69,8 @@ def features(
                 result = maker.features(dataset, loaded, progress=progress, **where)
             left_out += result.skipped
             say_more(dataset, result, quiet)
-            if before and before == numbers(out):
-                note(f"{out} was finished already", quiet)
+            if before:
+                note(_what_changed(out, before[-1], numbers(out)[-1]), quiet)
             skipped = [entry._asdict() for entry in result.skipped]
             if what == "descriptor":
                 summary[what] = result.provenance  # with what it learnt
@@ -78,6 +79,15 @@ def features(
             print_json(summary)
         else:
             typer.echo("\n".join(_lines(summary)))
+
+
+def _what_changed(out: Path, before: int, now: int) -> str:
+    from rsir_fast.archive.snapshot import ids_of
+
+    if now == before:
+        return f"{out} was finished already"
+    old, new = ({*ids_of(out, number).tolist()} for number in (before, now))
+    return f"{out}: version {now}, {plural(len(new - old), 'image')} added, {len(old - new)} removed"
 
 
 def _lines(summary: dict[str, Any]) -> list[str]:

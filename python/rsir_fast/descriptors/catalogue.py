@@ -72,7 +72,7 @@ def load_descriptor(name: str, file: Path | None = None) -> Descriptor:
     if file is None:
         return made
     if not made.learns:
-        raise ValueError(f"weights: expected none for {name}, which runs no network and learns nothing; leave it out")
+        raise ValueError(f"weights: expected none for {name}, which runs no network; leave it out")
     made.learnt = read_learnt(file, {"kind": made.kind, "parameters": made.parameters})
     if made.learnt is None:
         raise FeaturesError(

@@ -20,7 +20,7 @@ from rsir_fast.base.shared import within
 from rsir_fast.base.text import listed
 from rsir_fast.datasets import Dataset, Skipped
 from rsir_fast.errors import FeaturesError, NoImageReadError
-from rsir_fast.extraction.sinks import sink_for
+from rsir_fast.extraction.sinks import Sink, sink_for
 from rsir_fast.extraction.stamps import Stamps
 
 __all__ = ["Rows", "at_least", "check_resumable", "fill"]
@@ -97,26 +97,43 @@ def fill(
     RsirError
         If `progress` stopped the run.
     """
+    if out is not None:
+        check_resumable(data, resume)
     stamps = Stamps(data)
     with sink_for(data, stamps, provenance, dim, out=out, resume=resume, force=force, keep=keep) as sink:
-        todo = sink.todo
-        meter = Meter("extract", len(data), len(data) - len(todo), progress)
-        with contextlib.closing(rows(todo)) as made:
-            for first in range(0, len(todo), shard):
-                some = todo[first : first + shard]
-                matrix, found = _shard(made, len(some), dim, meter)
-                stamps.check(some)
-                told = [(number, within(reason, data.root)) for number, reason in found]
-                unread = {number for number, _ in told}
-                read = [number for number in some if number not in unread]
-                sink.add(read, split(data.name, provenance, matrix), told)
+        figures = _encode(data, rows, sink, stamps, provenance, dim, shard, progress) if sink.todo else {}
         if data.items and len(sink.skipped) == len(data):
             reasons = [Skipped(data.items[number], reason) for number, reason in sink.skipped]
             sink.abandon()
             raise NoImageReadError(data.name, [*data.unreadable, *reasons])
         skipped = [number for number, _ in sink.skipped]
         notes = (*data.notes, *_classes_lost(data, skipped))
-        return Features(*sink.finish(notes, meter.timing() | timing() if todo else {}))
+        return Features(*sink.finish(notes, figures | timing() if figures else {}))
+
+
+def _encode(
+    data: Dataset,
+    rows: Callable[[Sequence[int]], Generator[Rows, None, None]],
+    sink: Sink,
+    stamps: Stamps,
+    provenance: dict[str, Any],
+    dim: int,
+    shard: int,
+    progress: OnProgress | None,
+) -> dict[str, Any]:
+    """Make what is to do, part by part; return figures of the run."""
+    todo = sink.todo
+    meter = Meter("extract", len(data), len(data) - len(todo), progress)
+    with contextlib.closing(rows(todo)) as made:
+        for first in range(0, len(todo), shard):
+            some = todo[first : first + shard]
+            matrix, found = _part(made, len(some), dim, meter)
+            stamps.check(some)
+            told = [(number, within(reason, data.root)) for number, reason in found]
+            unread = {number for number, _ in told}
+            read = [number for number in some if number not in unread]
+            sink.add(read, split(data.name, provenance, matrix), told)
+    return meter.timing()
 
 
 def _classes_lost(data: Dataset, skipped: list[int]) -> list[str]:
@@ -137,7 +154,7 @@ def check_resumable(data: Dataset, resume: bool) -> None:
         )
 
 
-def _shard(
+def _part(
     made: Iterator[Rows], images: int, dim: int, meter: Meter
 ) -> tuple[NDArray[np.float32], list[tuple[int, str]]]:
     """Return the features [rows, dim] of the next `images` images, and those skipped."""

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,45 +19,35 @@ from rsir_fast.base.digests import file_digest
 from rsir_fast.base.durable import write_durably
 from rsir_fast.base.looking import is_file
 from rsir_fast.base.reading import reading
+from rsir_fast.base.text import printable
 from rsir_fast.datasets import Dataset, Skipped, current_limits
-from rsir_fast.errors import DatasetError
+from rsir_fast.errors import DatasetError, FeaturesError
 from rsir_fast.extraction.stamps import Stamps
 
 __all__ = ["Sink", "sink_for"]
 
 
-class Sink(ABC):
-    """Takes the fields of images.
+class Sink(Protocol):
+    """Takes the fields of images; a context manager, left with what is written as it is."""
 
-    Attributes
-    ----------
-    todo : list of int
-        Numbers of the images that are still to be encoded.
-    skipped : list of (int, str)
-        Number and reason of those that cannot be read, ascending.
-    """
+    @property
+    def todo(self) -> list[int]:
+        """Numbers of the images that were to be encoded when it was made."""
 
-    todo: list[int]
-    skipped: list[tuple[int, str]]
+    @property
+    def skipped(self) -> list[tuple[int, str]]:
+        """Number and reason of those that cannot be read, ascending."""
 
-    def __enter__(self) -> Sink:
-        return self
+    def __enter__(self) -> Sink: ...
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(self, *_: object) -> None: ...
 
-    def close(self) -> None:
-        """Let go of what is open; what is written stays."""
-
-    @abstractmethod
     def add(self, read: Sequence[int], arrays: Mapping[str, NDArray[Any]], skipped: list[tuple[int, str]]) -> None:
         """Take the fields of some images, and the number and reason of some that cannot be read."""
 
-    @abstractmethod
     def abandon(self) -> None:
         """Forget all of it, as nothing is worth keeping."""
 
-    @abstractmethod
     def finish(self, notes: Sequence[str], timing: Mapping[str, Any]) -> Parts:
         """Return what `Features` are made of."""
 
@@ -77,14 +66,21 @@ def sink_for(
     """Return where the vectors of a data set go; arguments as for `rsir_fast.extraction.fill.fill`."""
     if out is None:
         return _Memory(data, provenance, dim)
-    return _Archive(data, stamps, provenance, dim, out, force=force, keep=keep or {})
+    return _Archive(data, stamps, provenance, dim, out, resume=resume, force=force, keep=keep or {})
 
 
-class _Memory(Sink):
+class _Memory:
     def __init__(self, data: Dataset, provenance: Mapping[str, Any], dim: int) -> None:
-        self.todo, self.skipped = list(range(len(data))), []
+        self.todo = list(range(len(data)))
+        self.skipped: list[tuple[int, str]] = []
         self._data, self._provenance = data, provenance
         self._parts = [split(data.name, provenance, np.empty((0, dim), np.float32))]
+
+    def __enter__(self) -> _Memory:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
 
     def add(self, read: Sequence[int], arrays: Mapping[str, NDArray[Any]], skipped: list[tuple[int, str]]) -> None:
         self._parts.append(dict(arrays))
@@ -110,7 +106,7 @@ class _Memory(Sink):
         )
 
 
-class _Archive(Sink):
+class _Archive:
     def __init__(
         self,
         data: Dataset,
@@ -119,6 +115,7 @@ class _Archive(Sink):
         dim: int,
         out: Path,
         *,
+        resume: bool,
         force: bool,
         keep: Mapping[str, bytes],
     ) -> None:
@@ -128,7 +125,7 @@ class _Archive(Sink):
             name: array.shape[1] for name, array in split(data.name, made, np.empty((0, dim), np.float32)).items()
         }
         spec = spec_to_store(made, widths)
-        check_folder(out, resume=True, force=force)
+        check_folder(out, resume=resume, force=force)
         if force:
             clear(out)
         self._writer = Writer(
@@ -149,6 +146,12 @@ class _Archive(Sink):
             try_again=lambda limits: not keep and current_limits().is_above(limits),
             mend=True,
         )
+        if self._writer.replaces_all:
+            self._writer.close()
+            raise FeaturesError(
+                f"{printable(out)} holds features of other images, none of which is among the {len(data)} of "
+                f"{data.name}: choose another folder, or replace them (force, --force)"
+            )
         for name, content in keep.items():
             path = out / ENCODER / name
             if not (is_file(path) and path.read_bytes() == content):
@@ -168,11 +171,14 @@ class _Archive(Sink):
             return file_digest(data.root / item)
 
     @property
-    def skipped(self) -> list[tuple[int, str]]:  # type: ignore[override]
+    def skipped(self) -> list[tuple[int, str]]:
         return self._writer.skipped
 
-    def close(self) -> None:
-        self._writer.__exit__(None, None, None)
+    def __enter__(self) -> _Archive:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._writer.close()
 
     def add(self, read: Sequence[int], arrays: Mapping[str, NDArray[Any]], skipped: list[tuple[int, str]]) -> None:
         self._writer.add(read, arrays, skipped, current_limits().refusing() if skipped else None)
