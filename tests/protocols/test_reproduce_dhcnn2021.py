@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import rsir_fast as rf
+from rsir_fast.archive.folders import features_state
 from rsir_fast.errors import DatasetError, RsirError
 from rsir_fast.hashing import HashModel
 from rsir_fast.hashing.baselines import iterative_quantization
@@ -133,7 +134,7 @@ def test_the_backbone_is_trained_without_freezing(scenes, tmp_path):
     result = reproduce_dhcnn2021(scenes, load, out=tmp_path, **settings)
     trained = row(result, "DHCNN", 8)
     assert trained["measures"]["map_expected"]["deviation"] is None
-    assert (tmp_path / "models/seed0-8bits-dhcnn/features/manifest.json").is_file()
+    assert features_state(tmp_path / "models/seed0-8bits-dhcnn/features") == "finished"
 
 
 def test_both_weightings(scenes, tmp_path):

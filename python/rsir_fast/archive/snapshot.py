@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,10 +15,12 @@ from rsir_fast.archive.tables import ItemRow
 from rsir_fast.archive.versions import SEGMENT, check_file, newest, read_version, segment_folder
 from rsir_fast.base.reading import as_record, reading
 from rsir_fast.base.shown import Shown, counted
+from rsir_fast.base.text import printable
+from rsir_fast.encoders.differences import differences, told
 from rsir_fast.encoders.spec import Spec, parse_spec
 from rsir_fast.errors import ArchiveError
 
-__all__ = ["Snapshot", "ids_of"]
+__all__ = ["Snapshot", "ids_of", "refuse_other_encoder"]
 
 _RESTORE = "restore it from a backup, or name an older version"
 
@@ -154,6 +156,22 @@ class Snapshot(Shown):
         path = self.folder / "skipped" / f"{self.version.skipped}.json"
         with reading(path, "the unreadable inputs of an archive", _RESTORE, ArchiveError):
             return as_record(Skips, path.read_bytes()).inputs
+
+
+def refuse_other_encoder(folder: Path, before: Spec, now: Spec, ignoring: Collection[str] = ()) -> None:
+    """Refuse rows of another encoder.
+
+    Raises
+    ------
+    ArchiveError
+        Naming in what they differ.
+    """
+    others = differences(before, now, ignoring)
+    if others:
+        raise ArchiveError(
+            f"{printable(folder)} holds rows of another encoder ({told(others)}): use the same encoder, or another "
+            "folder, or replace them (force, --force)"
+        )
 
 
 def ids_of(folder: Path, number: int) -> NDArray[np.int64]:

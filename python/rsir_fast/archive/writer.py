@@ -14,13 +14,12 @@ from rsir_fast.archive.next_version import next_version
 from rsir_fast.archive.records import PartRow, SkippedInput
 from rsir_fast.archive.segment import write_segment
 from rsir_fast.archive.settle import Known, settle
-from rsir_fast.archive.snapshot import Snapshot
+from rsir_fast.archive.snapshot import Snapshot, refuse_other_encoder
 from rsir_fast.archive.tables import ItemRow
 from rsir_fast.archive.versions import is_archive, numbers, publish, segment_folder
 from rsir_fast.archive.work import Part, Work, blocks_of, take_over
 from rsir_fast.base.held import remove_folder
 from rsir_fast.base.text import printable
-from rsir_fast.encoders.differences import differences, told
 from rsir_fast.encoders.spec import Spec
 from rsir_fast.errors import ArchiveError
 
@@ -252,12 +251,7 @@ class Writer:
         if not is_archive(self.folder):
             return None
         found = self._before = Snapshot(self.folder, before=self._before, mend=self._mend)
-        others = differences(found.spec, self.spec)
-        if others:
-            raise ArchiveError(
-                f"{printable(self.folder)} holds rows of another encoder ({told(others)}): "
-                "use the same encoder, or another folder"
-            )
+        refuse_other_encoder(self.folder, found.spec, self.spec)
         if self._normalize not in (None, found.version.normalize):
             raise ArchiveError(
                 f"{printable(self.folder)}: expected normalize={found.version.normalize!r}, with which it was made, "

@@ -21,6 +21,7 @@ from rsir_fast.base.looking import is_file
 from rsir_fast.base.reading import reading
 from rsir_fast.base.text import printable
 from rsir_fast.datasets import Dataset, Skipped, current_limits
+from rsir_fast.encoders.spec import DescriptorSpec
 from rsir_fast.errors import DatasetError, FeaturesError
 from rsir_fast.extraction.stamps import Stamps
 
@@ -125,6 +126,7 @@ class _Archive:
             name: array.shape[1] for name, array in split(data.name, made, np.empty((0, dim), np.float32)).items()
         }
         spec = spec_to_store(made, widths)
+        learns = isinstance(spec, DescriptorSpec) and spec.learnt is not None
         check_folder(out, resume=resume, force=force)
         if force:
             clear(out)
@@ -143,7 +145,7 @@ class _Archive:
             ),
             sha256=self._content,
             # What is learnt from the images would be learnt anew from more of them: that takes `force`.
-            try_again=lambda limits: not keep and current_limits().is_above(limits),
+            try_again=lambda limits: not learns and current_limits().is_above(limits),
             mend=True,
         )
         if self._writer.replaces_all:
