@@ -329,7 +329,7 @@ def test_ctrl_c_keeps_what_is_finished(tmp_path):
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:
             deadline = time.monotonic() + 120
-            while not list(out.glob("work/*/*/part.json")) and time.monotonic() < deadline:
+            while not list(out.glob("work/*/[0-9]*/part.json")) and time.monotonic() < deadline:
                 time.sleep(0.01)
             process.send_signal(signal.SIGINT)
             _, stderr = process.communicate(timeout=60)

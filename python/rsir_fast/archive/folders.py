@@ -123,7 +123,7 @@ def rows_kept(folder: Path) -> int:
             return 0
         committed = len(version) + len(version.skipped)
     parts = 0
-    for path in (folder / "work").glob("*/*/part.json"):
+    for path in (folder / "work").glob("*/[0-9]*/part.json"):
         try:
             part = read_record(PartRecord, path, "a part of some work", "", ArchiveError)
         except ArchiveError:
