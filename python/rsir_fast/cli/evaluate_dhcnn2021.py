@@ -103,11 +103,11 @@ def dhcnn2021(
         from rsir_fast.protocols import evaluate_dhcnn2021
 
         note(f"rank: {len(features)} images", quiet)
-        evaluation = evaluate_dhcnn2021(features, examples=examples, threads=threads)
-        for remark in evaluation.result["dataset"]["notes"]:
+        result = evaluate_dhcnn2021(features, examples=examples, threads=threads)
+        for remark in result.dataset.notes:
             if remark not in features.notes:
                 note(f"note: {remark}", quiet)
-        write_and_print(evaluation, features, target, per_class=per_class, json=json)
+        write_and_print(result, features, target, per_class=per_class, json=json)
 
 
 def _check_model(features: Features, encoder: str) -> None:

@@ -11,7 +11,7 @@ from rsir_fast.cli import checked
 from rsir_fast.cli import options as opt
 from rsir_fast.cli import recipes as rec
 from rsir_fast.cli.progress import shown_progress
-from rsir_fast.cli.reproducing import check_tables_folder, conclude, left
+from rsir_fast.cli.reproducing import check_tables_folder, left, write_tables
 from rsir_fast.cli.session import (
     note,
     plural,
@@ -82,7 +82,6 @@ def dhcnn2021(
             )
         from rsir_fast.datasets import Skipped
         from rsir_fast.protocols.reproduce_dhcnn2021 import reproduce_dhcnn2021
-        from rsir_fast.report.comparison import comparison_table, write_comparison
 
         loss = beta, eta, loss_weighting, similarity_gradient
         chosen = rec.recipe_of(recipe, batch_size, learning_rate, *loss)
@@ -116,8 +115,8 @@ def dhcnn2021(
                 threads=threads,
                 progress=progress,
             )
-        skipped += [Skipped(**entry) for entry in result["dataset"]["skipped"]]
-        conclude(result, comparison_table, write_comparison, target, all_rows=all_rows, json=json)
+        skipped += [Skipped(one.item, one.reason) for one in result.dataset.skipped]
+        write_tables(result, target, all_rows=all_rows, json=json)
 
 
 def _lengths(given: list[str]) -> list[int]:

@@ -13,7 +13,7 @@ from rsir_fast.cli import completion as values
 from rsir_fast.cli import options as opt
 from rsir_fast.cli.memory import keep_freed_memory
 from rsir_fast.cli.progress import shown_progress
-from rsir_fast.cli.reproducing import check_tables_folder, conclude, left
+from rsir_fast.cli.reproducing import check_tables_folder, left, write_tables
 from rsir_fast.cli.session import note, plural, reported_errors
 from rsir_fast.errors import DatasetError, RsirError
 
@@ -125,7 +125,6 @@ def ge2018(
         from rsir_fast.datasets import Skipped
         from rsir_fast.protocols.methods import BASELINES, FURTHER, list_methods, list_sources
         from rsir_fast.protocols.reproduce_ge2018 import reproduce_ge2018
-        from rsir_fast.report.reproduction import reproduction_tables, write_reproduction
 
         keep_freed_memory()
         opt.check_device(device)
@@ -157,12 +156,12 @@ def ge2018(
                 threads=threads,
                 progress=progress,
             )
-        for entry in result["datasets"]:
-            for row in entry["rows"]:
-                if row.get("remark"):
-                    note(f"rsir: {entry['name']}, {row['method']}: {row['remark']}")
-        skipped += [Skipped(**entry) for dataset in result["datasets"] for entry in dataset["dataset"]["skipped"]]
-        conclude(result, reproduction_tables, write_reproduction, target, all_rows=all_rows, json=json)
+        for entry in result.datasets:
+            for row in entry.measured:
+                if row.remark:
+                    note(f"rsir: {entry.name}, {row.method}: {row.remark}")
+            skipped += [Skipped(one.item, one.reason) for one in entry.dataset.skipped]
+        write_tables(result, target, all_rows=all_rows, json=json)
 
 
 def _datasets(
