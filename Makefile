@@ -51,8 +51,8 @@ smoke: setup  ## the benchmarks once, untimed: their answers must be right
 lint: setup  ## style of Python, C++ and CUDA
 	@tools/lint.sh
 
-types: setup  ## mypy --strict
-	@$(BIN)/mypy
+types: setup  ## mypy --strict, and the stubs of the compiled modules
+	@tools/types.sh
 
 schemas: setup  ## write docs/schemas: the JSON Schema of every result.json
 	@$(BIN)/python -m rsir_fast.protocols.schemas docs/schemas

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rsir_fast.base.compiled import cuda
+from rsir_fast.base.compiled import has_cuda
 from rsir_fast.base.progress import OnProgress, Progress, is_stopped
 from rsir_fast.errors import DatasetError, RsirError
 from rsir_fast.extraction import Features
@@ -214,7 +214,7 @@ def normalized(matrix: Any, normalize: Normalize, threads: int | None = None) ->
 def _ranking_device(device: str | torch.device | None) -> torch.device:
     """Return a CUDA device only where this build has kernels for it."""
     wanted = usable_device(device)
-    return wanted if wanted.type == "cuda" and cuda() is not None else torch.device("cpu")
+    return wanted if wanted.type == "cuda" and has_cuda() else torch.device("cpu")
 
 
 def _moved(matrix: NDArray[np.float32], device: torch.device) -> Any:
