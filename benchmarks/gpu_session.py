@@ -26,7 +26,7 @@ OURS = ("rsir_fast, prepared", "rsir_fast")
 
 
 def machine() -> dict[str, Any]:
-    from rsir_fast.base.compiled import cuda
+    from rsir_fast.base import compiled
 
     properties = torch.cuda.get_device_properties(0)
     return {
@@ -36,7 +36,7 @@ def machine() -> dict[str, Any]:
         "L2_MB": round(properties.L2_cache_size / 1e6, 1),
         "torch": torch.__version__,
         "python": platform.python_version(),
-        "build": dict(cuda().build_info()),
+        "build": compiled.cuda.build_info(),
         "date": time.strftime("%Y-%m-%d"),
     }
 

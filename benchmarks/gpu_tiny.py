@@ -151,16 +151,15 @@ def run(wanted: list[str], device: str = "cuda") -> int:
 
 
 def main(wanted: list[str]) -> int:
-    from rsir_fast.base.compiled import cuda
+    from rsir_fast.base import compiled
 
     if not torch.cuda.is_available():
         print("gpu_tiny: no CUDA device that torch can use", file=sys.stderr)
         return 1
-    compiled = cuda()
-    if compiled is None:
+    if not compiled.has_cuda():
         print(f"gpu_tiny: {rf.__file__} was built without CUDA", file=sys.stderr)
         return 1
-    print(torch.cuda.get_device_name(), torch.__version__, rf.__file__, compiled.build_info(), flush=True)
+    print(torch.cuda.get_device_name(), torch.__version__, rf.__file__, compiled.cuda.build_info(), flush=True)
     return 1 if run(wanted) else 0
 
 

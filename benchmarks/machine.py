@@ -22,7 +22,7 @@ PACKAGES = ("rsir-fast", "faiss-cpu", "torch", "numpy", "scikit-learn", "usearch
 
 def provenance() -> dict[str, Any]:
     """Return command, commit, machine, versions and threads."""
-    from rsir_fast.base.compiled import supported_isas
+    from rsir_fast.base.isa import supported_isas
 
     return {
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),

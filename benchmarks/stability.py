@@ -14,7 +14,7 @@ import cases
 from cases import Case
 from engines import Engine, cores, saved
 from machine import provenance, result_path
-from rsir_fast.base.compiled import supported_isas
+from rsir_fast.base.isa import supported_isas
 from run import log, parser, write
 from tables import markdown
 

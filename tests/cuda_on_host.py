@@ -16,6 +16,7 @@ from types import ModuleType
 
 import pytest
 
+from rsir_fast.base import compiled
 from rsir_fast.base.arrays import is_torch
 from rsir_fast.ops.engines import tensors
 
@@ -44,7 +45,8 @@ def host_module() -> ModuleType:
 def on_host(patch: pytest.MonkeyPatch) -> ModuleType:
     """Take tensors in host memory for CUDA tensors as long as `patch` is in force."""
     module = host_module()
-    patch.setattr(tensors, "cuda", lambda: module)
+    patch.setitem(vars(compiled), "cuda", module)
+    patch.setattr(tensors, "has_cuda", lambda: True)
     patch.setattr(tensors, "is_cuda_tensor", is_torch)
     for name, part in list(sys.modules.items()):
         if name.startswith("rsir_fast.ops") and hasattr(part, "stream_of"):

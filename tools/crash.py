@@ -142,7 +142,8 @@ class Campaign:
         import rsir_fast.cli
         import rsir_fast.descriptors
         import rsir_fast.hashing
-        import rsir_fast.protocols
+        import rsir_fast.protocols.dhcnn2021
+        import rsir_fast.protocols.ge2018
         import rsir_fast.report  # noqa: F401
         from rsir_fast.datasets import generate_scenes
 

@@ -19,8 +19,27 @@ struct Memory {
 namespace pybind11::detail {
 
 template <class T>
+constexpr auto memory_name() {
+    if constexpr (std::is_same_v<T, float>)
+        return const_name("memory[float32]");
+    else if constexpr (std::is_same_v<T, double>)
+        return const_name("memory[float64]");
+    else if constexpr (std::is_same_v<T, std::uint8_t>)
+        return const_name("memory[uint8]");
+    else if constexpr (std::is_same_v<T, std::int32_t>)
+        return const_name("memory[int32]");
+    else if constexpr (std::is_same_v<T, std::int64_t>)
+        return const_name("memory[int64]");
+    else {
+        static_assert(std::is_void_v<T>);
+        return const_name("memory");
+    }
+}
+
+template <class T>
 struct type_caster<rsir::bindings::Memory<T>> {
-    PYBIND11_TYPE_CASTER(rsir::bindings::Memory<T>, const_name("memory"));
+    // What a docstring calls it: tests/test_compiled_stubs.py compares it with _cpu.pyi.
+    PYBIND11_TYPE_CASTER(rsir::bindings::Memory<T>, memory_name<std::remove_const_t<T>>());
 
     bool load(handle source, bool) {
         if (PyLong_Check(source.ptr())) {

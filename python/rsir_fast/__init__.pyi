@@ -50,7 +50,9 @@ from .ops.sidecar import Sidecar as Sidecar
 from .pretraining import Pretrained as Pretrained
 from .pretraining import PretrainingRecipe as PretrainingRecipe
 from .pretraining import pretrain as pretrain
-from .protocols import Evaluation as Evaluation
+from .protocols import Dhcnn2021Result as Dhcnn2021Result
+from .protocols import Dhcnn2021TableResult as Dhcnn2021TableResult
+from .protocols import Ge2018Result as Ge2018Result
 from .protocols import evaluate_dhcnn2021 as evaluate_dhcnn2021
 from .protocols import evaluate_ge2018 as evaluate_ge2018
 from .protocols.reproduce_dhcnn2021 import reproduce_dhcnn2021 as reproduce_dhcnn2021

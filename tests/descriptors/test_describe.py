@@ -261,6 +261,6 @@ def test_real_scenes_are_told_apart(data_root):
     some = data.subset([number for number in range(len(data)) if number % 100 < 6])
     for name, least in {"bovw-150": 0.6, "morphological-62": 0.5, "colour-histogram": 0.5, "lbp": 0.5}.items():
         features = encode(some, load_descriptor(name))
-        result = evaluate_ge2018(features, normalize="feature" if name.startswith("m") else "row").result
-        assert result["query_excluded"]["map"] > least, name
-        assert result["features"]["non_finite_rows"] == 0
+        result = evaluate_ge2018(features, normalize="feature" if name.startswith("m") else "row")
+        assert result.query_excluded.map > least, name
+        assert result.features.non_finite_rows == 0

@@ -50,8 +50,8 @@ def hashed(plain) -> Features:
 
 
 def figures(found: Features) -> dict:
-    result = rf.evaluate_ge2018(found, normalize="none", examples=0).result
-    return {key: result[key] for key in ("query_excluded", "query_included")}
+    result = rf.evaluate_ge2018(found, normalize="none", examples=0)
+    return result.by_place
 
 
 @pytest.mark.parametrize("kind", ["turns", "hashed"])
@@ -61,8 +61,8 @@ def test_what_is_searched_alone_is_ranked(kind, plain, request):
     together = features(whole.arrays)  # what was ranked before: one vector of everything
     assert figures(together) != figures(plain)
     assert np.array_equal(whole.matrix, plain.matrix)
-    rows = compare_ge2018([("one", plain), ("all", whole)], [Option()])["rows"]
-    assert {**rows[0], "features": ""} == {**rows[1], "features": ""}
+    rows = compare_ge2018([("one", plain), ("all", whole)], [Option()]).rows
+    assert rows[0].model_copy(update={"features": "all"}) == rows[1]
     assert np.array_equal(concatenated([whole, plain]).matrix, concatenated([plain, plain]).matrix)
 
 

@@ -28,7 +28,7 @@ def test_the_head_alone_gives_what_the_whole_model_gives(tmp_path):
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
     assert found.items == whole.items
     assert found.provenance["hash"] == whole.provenance["hash"]
-    assert (rf.evaluate_dhcnn2021(found).result["bits"], table(found).dtype) == (16, np.float32)
+    assert (rf.evaluate_dhcnn2021(found).bits, table(found).dtype) == (16, np.float32)
     other = replace(features.field(), provenance={**features.field().provenance, "layer": "other"})
     with pytest.raises(FeaturesError, match="that is trained, .*:gap, found others .layer: other, now gap"):
         encode_features(model, other)

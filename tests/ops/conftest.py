@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rsir_fast.base.compiled import supported_isas
+from rsir_fast.base.isa import supported_isas
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

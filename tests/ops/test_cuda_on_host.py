@@ -12,6 +12,7 @@ import torch
 import rsir_fast as rf
 from cuda_on_host import on_host, pretend
 from op_support import copied_rows, same_bits
+from rsir_fast.base import compiled
 from rsir_fast.ops.engines import device_euclidean, device_hamming, device_prepared, tensors
 
 
@@ -125,7 +126,7 @@ def test_codes_of_many_queries(monkeypatch, counts):
     u = numbers(400, 130)
     codes = rf.pack_codes(u)
     searched = []
-    module = tensors.device_module(tensor(u))
+    module = compiled.cuda
     many = module.hamming_many
     monkeypatch.setattr(module, "hamming_many", lambda *args: searched.append(args[1]) or many(*args))
     cases = [(20, 400, 7, [13, 7]), (20, 299, 7, []), (15, 400, 7, []), (20, 400, 2049, []), (20, 400, 0, [])]

@@ -18,12 +18,13 @@ import rsir_fast as rf
 from op_support import ends_by_ctrl_c
 from rsir_fast.base import compiled
 from rsir_fast.base.cores import choose_threads, cpu_quota
+from rsir_fast.base.isa import choose_isa, supported_isas
 
 
 def test_compiled_and_python_versions_agree():
-    assert compiled.cpu().build_info()["version"] == rf.__version__
-    if (kernels := compiled.cuda()) is not None:
-        assert kernels.build_info()["version"] == rf.__version__
+    assert compiled.cpu.build_info()["version"] == rf.__version__
+    if compiled.has_cuda():
+        assert compiled.cuda.build_info()["version"] == rf.__version__
 
 
 def test_the_forced_instruction_set_is_the_one_that_ran(isa):
@@ -31,7 +32,7 @@ def test_the_forced_instruction_set_is_the_one_that_ran(isa):
     x, codes = np.zeros((1, 8), np.float32), np.zeros((1, 1), np.uint8)
     floats, ints, ids = np.zeros((1, 8), np.float32), np.zeros((1, 1), np.int32), np.zeros((1, 1), np.int64)
     a, c, f, i, n = (array.ctypes.data for array in (x, codes, floats, ints, ids))
-    cpu = compiled.cpu()
+    cpu = compiled.cpu
     assert cpu.pack_codes(a, 1, 8, "f4", c, 1, isa) == isa
     assert cpu.gaussian_normalize(a, 1, 8, "f4", f, 1, isa) == isa
     sidecar = cpu.Sidecar(a, 1, 8, "f4", "auto", 1, False, 1, isa)
@@ -45,7 +46,7 @@ def test_the_forced_instruction_set_is_the_one_that_ran(isa):
 
 def test_arrays_are_taken_by_their_memory():
     x, codes = np.full((2, 8), 1.0), np.zeros((2, 1), np.uint8)
-    pack = compiled.cpu().pack_codes
+    pack = compiled.cpu.pack_codes
     pack(x, 2, 8, "f8", codes, 1, "scalar")
     assert codes.tolist() == [[255], [255]]
     with pytest.raises(ValueError, match="not C-contiguous"):
@@ -59,7 +60,7 @@ def test_arrays_are_taken_by_their_memory():
 
 def test_environment_forces_the_instruction_set(monkeypatch):
     monkeypatch.setenv("RSIR_FORCE_ISA", "scalar")
-    assert compiled.choose_isa(None) == "scalar"
+    assert choose_isa(None) == "scalar"
     monkeypatch.setenv("RSIR_FORCE_ISA", "sse9")
     with pytest.raises(ValueError, match=r"RSIR_FORCE_ISA: expected an instruction set .*scalar.*got 'sse9'"):
         rf.pack_codes(np.zeros((1, 8)))
@@ -153,7 +154,7 @@ rf.euclidean_topk(x, x, 10, threads={threads})
 
 def test_an_instruction_set_is_taken_only_with_all_that_it_was_compiled_with():
     """The flags and what `supported_isas` asks for come from one table, in csrc/kernels/CMakeLists.txt."""
-    info = compiled.cpu().build_info()
+    info = compiled.cpu.build_info()
     needs = {name.removeprefix("needs_"): text.split() for name, text in info.items() if name.startswith("needs_")}
     if os.uname().machine != "x86_64":
         assert needs == {}
@@ -163,7 +164,7 @@ def test_an_instruction_set_is_taken_only_with_all_that_it_was_compiled_with():
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     flags = next(line.split(":")[1].split() for line in lines if line.startswith("flags"))
     expected = [isa for isa in ("avx512", "avx2") if set(needs[isa]) <= set(flags)]
-    assert list(compiled.supported_isas()) == [*expected, "scalar"]
+    assert list(supported_isas()) == [*expected, "scalar"]
 
 
 def test_no_file_is_compiled_with_more_than_the_table():

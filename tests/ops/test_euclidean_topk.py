@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import rsir_fast as rf
 from op_support import DTYPES, matrices, same_bits, widen
-from rsir_fast.base.compiled import cuda
+from rsir_fast.base import compiled
 from rsir_fast.ops import reference
 from rsir_fast.ops.engines import device_euclidean
 from rsir_fast.testing import assert_topk_equivalent
@@ -216,7 +216,7 @@ def test_cuda_dtypes_streams_and_normalised_rows():
 def _certified(monkeypatch):
     monkeypatch.setattr(device_euclidean, "CERTIFY_ELEMENTS", 0)
     monkeypatch.setattr(device_euclidean, "SECOND_ELEMENTS", 0)
-    if not cuda().certifies(torch.cuda.current_device()):
+    if not compiled.cuda.certifies(torch.cuda.current_device()):
         pytest.skip("the tensor cores of this device are too old")
 
 

@@ -11,8 +11,8 @@ import pytest
 WALK = """
 import json, os, resource, sys
 import numpy as np, rsir_fast as rf
-from rsir_fast.base.compiled import cpu
-cpu()
+from rsir_fast.base import compiled
+compiled.cpu.supported_isas()
 rng = np.random.default_rng(0)
 x = rng.standard_normal((4000, 128)).astype(np.float32)
 half = x.astype(np.float16)

@@ -7,7 +7,7 @@ from hypothesis import given
 
 import rsir_fast as rf
 from op_support import matrices, same_bits
-from rsir_fast.base.compiled import cuda
+from rsir_fast.base.compiled import has_cuda
 from rsir_fast.ops import reference
 
 
@@ -54,7 +54,7 @@ def test_codes_feed_the_search():
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
 @pytest.mark.parametrize("shape", [(0, 8), (3, 0), (1, 1), (5, 7), (1000, 64), (257, 129)])
 def test_cuda_bytes_are_those_of_the_cpu(dtype, shape):
-    assert cuda() is not None, "expected the compiled CUDA module where there is a CUDA device"
+    assert has_cuda(), "expected the compiled CUDA module where there is a CUDA device"
     values = torch.from_numpy(np.random.default_rng(0).standard_normal(shape)).to(getattr(torch, dtype))
     if values.numel() > 3:
         values.view(-1)[:4] = torch.tensor([0.0, -0.0, float("nan"), float("inf")])

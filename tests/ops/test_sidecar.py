@@ -12,7 +12,7 @@ import pytest
 
 import rsir_fast as rf
 from op_support import same_bits
-from rsir_fast.base.compiled import supported_isas
+from rsir_fast.base.isa import supported_isas
 
 X = np.random.default_rng(0).standard_normal((3000, 48)).astype(np.float32) + 2
 X[17, 3], X[2999, 0] = np.nan, 1e30

@@ -10,8 +10,8 @@ import math
 import os
 from pathlib import Path
 
+from rsir_fast.base import compiled
 from rsir_fast.base.cgroups import group_folders, lines_of
-from rsir_fast.base.compiled import cpu
 from rsir_fast.base.counts import as_count
 from rsir_fast.base.text import printable
 
@@ -34,7 +34,7 @@ def choose_threads(threads: int | None, *, tiny: bool = False) -> int:
     """
     if threads is not None:
         return min(as_count(threads, "threads", least=1, noun="a whole number of "), MAX_THREADS)
-    text = (cpu().environment("RSIR_NUM_THREADS") or "").strip()
+    text = (compiled.cpu.environment("RSIR_NUM_THREADS") or "").strip()
     if not text:
         return 1 if tiny else available_cores()
     count = int(text) if text.isdecimal() and len(text) < 20 else 0

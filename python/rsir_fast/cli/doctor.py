@@ -67,7 +67,7 @@ def doctor(
 def _ourselves() -> dict[str, Any]:
     from importlib.metadata import version
 
-    from rsir_fast.base import compiled
+    from rsir_fast.base import compiled, isa
     from rsir_fast.base.cores import choose_threads
 
     info: dict[str, Any] = {"version": version("rsir-fast")}
@@ -81,15 +81,14 @@ def _ourselves() -> dict[str, Any]:
             return None
 
     try:
-        info["cpu"] = dict(compiled.cpu().build_info())
-        info["cpu"]["supported_isas"] = compiled.supported_isas()
-        info["cpu"]["isa"] = chosen(compiled.choose_isa)
+        info["cpu"] = {**compiled.cpu.build_info()}
+        info["cpu"]["supported_isas"] = isa.supported_isas()
+        info["cpu"]["isa"] = chosen(isa.choose_isa)
         info["cpu"]["threads"] = chosen(choose_threads)
     except ImportError as error:
         problems.append(str(error))
     try:
-        kernels = compiled.cuda()
-        info["cuda_kernels"] = None if kernels is None else dict(kernels.build_info())
+        info["cuda_kernels"] = compiled.cuda.build_info() if compiled.has_cuda() else None
     except ImportError as error:
         info["cuda_kernels"] = f"cannot be loaded: {error}"
         problems.append(f"cuda_kernels: {error}")

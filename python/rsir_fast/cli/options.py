@@ -119,6 +119,8 @@ Resume = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.", rich_help_panel=_RUN)]
 
 
+Examples = Annotated[int, typer.Option(min=0, max=MOST_RESULTS, help="Results shown for each example query.")]
+PerClass = Annotated[bool, typer.Option("--per-class", help="Also print the figures of each class.")]
 Root = Annotated[
     Path | None,
     typer.Option("--root", help="Where the images of the features are now, if they were moved.", rich_help_panel=_RUN),

@@ -126,7 +126,7 @@ def print_result(renderable: RenderableType) -> None:
 
 def print_json(content: Any) -> None:
     """Print one JSON object on stdout."""
-    from rsir_fast.report import result_json
+    from rsir_fast.base.result_json import result_json
 
     typer.echo(result_json(content), nl=False)
 

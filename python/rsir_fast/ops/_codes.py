@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rsir_fast.base.compiled import cpu
+from rsir_fast.base import compiled
 from rsir_fast.base.counts import as_count
 
 __all__ = ["check_same_codes", "code_length", "common_length"]
@@ -21,7 +21,7 @@ def code_length(width: int, bits: int | None) -> int:
         raise ValueError(
             f"bits: expected {max(0, 8 * width - 7)} to {8 * width} for codes of {width} bytes, got {bits}"
         )
-    most = cpu().MAX_CODE_BITS
+    most = compiled.cpu.MAX_CODE_BITS
     if length > most:
         raise ValueError(f"bits: expected codes of at most {most} bits, got {length}; use shorter codes")
     return length

@@ -14,7 +14,7 @@ from rsir_fast.ops.engines.host_euclidean import HostMatrix
 from rsir_fast.ops.engines.search import RankedSearch, Search
 from rsir_fast.ops.engines.sharded import ShardedCodes, ShardedMatrix
 from rsir_fast.ops.engines.statistics import GaussianStatistics
-from rsir_fast.ops.engines.tensors import device_module, dtype_name, same_device
+from rsir_fast.ops.engines.tensors import device_serves, dtype_name, same_device
 
 __all__ = ["Engine", "SearchEngine", "engine_for", "refuse_not_finite"]
 
@@ -126,7 +126,7 @@ def engine_for(*operands: Any, elements: Elements = "float", on_host: bool = Fal
             )
         return held
     first, *others = operands
-    if on_host or device_module(first) is None or not all(same_device(first, other) for other in others):
+    if on_host or not device_serves(first) or not all(same_device(first, other) for other in others):
         return host
     fit = all(x.is_floating_point() if elements == "float" else dtype_name(x) == "uint8" for x in operands)
     return device if fit else host

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from rsir_fast.base.compiled import choose_isa, supported_isas
 from rsir_fast.base.counts import as_count
+from rsir_fast.base.isa import choose_isa, supported_isas
 
 __all__ = ["check_traced_where", "operators_if_traced"]
 

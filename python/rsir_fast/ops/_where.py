@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rsir_fast.base.compiled import cpu
+from rsir_fast.base import compiled
 from rsir_fast.base.numbers import as_integers, as_numbers
 
 __all__ = ["PANEL", "AllowedRows", "Bitmap", "as_bitmap", "check_length"]
@@ -49,7 +49,7 @@ class AllowedRows:
             As `as_bitmap`.
         """
         bitmap = as_bitmap(where, n)
-        count = n if bitmap is None else int(cpu().count_allowed(bitmap, 0, n))
+        count = n if bitmap is None else compiled.cpu.count_allowed(bitmap, 0, n)
         return cls(None if count == n else bitmap, n, count)
 
     @cached_property
@@ -57,7 +57,7 @@ class AllowedRows:
         """Rows whose codes a certified search reads."""
         if self.bitmap is None:
             return self.n
-        return min(self.n, PANEL * int(cpu().count_allowed_panels(self.bitmap, 0, self.n)))
+        return min(self.n, PANEL * compiled.cpu.count_allowed_panels(self.bitmap, 0, self.n))
 
     @property
     def for_kernels(self) -> Bitmap | int:

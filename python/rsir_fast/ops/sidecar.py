@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from rsir_fast.base.compiled import cpu
+from rsir_fast.base import compiled
 
 __all__ = ["Sidecar", "check_fits"]
 
@@ -37,7 +37,7 @@ class Sidecar:
     7
     """
 
-    def __init__(self, compiled: Any) -> None:
+    def __init__(self, compiled: compiled.cpu.Sidecar) -> None:
         self.compiled = compiled
 
     @classmethod
@@ -63,7 +63,7 @@ class Sidecar:
             first = -room.ctypes.data % ALIGNMENT
             room[first : first + len(block)] = block
             block = room[first : first + len(block)]
-        found = cls(cpu().Sidecar.read(block))
+        found = cls(compiled.cpu.Sidecar.read(block))
         wanted = _checked(digest)
         if found.digest != wanted:
             made_of = "no matrix that is named" if found.digest is None else f"the matrix {found.digest.hex()[:16]}..."
@@ -85,29 +85,28 @@ class Sidecar:
     @property
     def shape(self) -> tuple[int, int]:
         """Rows and columns of the matrix."""
-        n, d = self.compiled.shape
-        return n, d
+        return self.compiled.shape
 
     @property
     def precision(self) -> str:
         """Size of the codes: ``"int8"`` or ``"int16"``."""
-        return str(self.compiled.precision)
+        return self.compiled.precision
 
     @property
     def normalize(self) -> str:
         """With what the rows were normalised before: ``"none"`` or ``"row"``."""
-        return str(self.compiled.normalize)
+        return self.compiled.normalize
 
     @property
     def digest(self) -> bytes | None:
         """Of the matrix, if the block is marked with it."""
-        digest = bytes(self.compiled.digest)
+        digest = self.compiled.digest
         return digest if any(digest) else None
 
     @property
     def nbytes(self) -> int:
         """Size of the block."""
-        return int(self.compiled.nbytes)
+        return self.compiled.nbytes
 
     @property
     def buffer(self) -> memoryview:

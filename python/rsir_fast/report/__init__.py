@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from rsir_fast.report.examples import pick_queries
+from rsir_fast.base.renamed import former_names
+from rsir_fast.base.result_json import result_json
 from rsir_fast.report.hash_plots import (
     confusion_matrix_plot,
     precision_by_number,
@@ -10,13 +11,12 @@ from rsir_fast.report.hash_plots import (
     recall_by_number,
 )
 from rsir_fast.report.plots import per_class_bars, pr_curve, precision_at_n
-from rsir_fast.report.tables import result_table
-from rsir_fast.report.write import result_json, write_report
+from rsir_fast.report.views import result_table
+from rsir_fast.report.write import write_report
 
 __all__ = [
     "confusion_matrix_plot",
     "per_class_bars",
-    "pick_queries",
     "pr_curve",
     "precision_at_n",
     "precision_by_number",
@@ -26,3 +26,5 @@ __all__ = [
     "result_table",
     "write_report",
 ]
+
+__getattr__ = former_names(__name__, {"pick_queries": "rsir_fast.protocols.pick_queries"})

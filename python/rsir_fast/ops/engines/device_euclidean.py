@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from rsir_fast.base import compiled
 from rsir_fast.base.arrays import Restore, unchanged
 from rsir_fast.ops._arrays import as_float
 from rsir_fast.ops.engines.device_answers import Report, bring, new_answer, ranks_by_rankings, sort_all, tallies
@@ -23,7 +24,7 @@ from rsir_fast.ops.engines.search import (
     check_width,
     chosen,
 )
-from rsir_fast.ops.engines.tensors import device_module, dtype_name, plain_on_device, stream_of
+from rsir_fast.ops.engines.tensors import dtype_name, plain_on_device, stream_of
 
 __all__ = ["DeviceEuclidean", "euclidean", "of_prepared"]
 
@@ -87,51 +88,50 @@ class DeviceEuclidean(Sides[Any, Any]):
         """Search for some consecutive queries."""
         torch = sys.modules["torch"]
         queries, database = self.queries[rows], self.database
-        compiled: Any = device_module(queries)
         (q, d), n = queries.shape, database.shape[0]
         place = stream_of(queries)
         if self.prepared is not None:
             self.prepared.used_here()
         size = queries.element_size()
 
-        def sides(first: int, count: int) -> tuple[Any, ...]:
+        def sides(first: int, count: int) -> tuple[int, int, int, int, int, str, int, int]:
             begin = queries.data_ptr() + first * d * size
             return begin, count, database.data_ptr(), n, d, dtype_name(queries), *where_of(self.where)
 
         distances, ids = out or new_answer(q, k, torch.float32, queries.device)
-        if k > compiled.most_selected:
+        if k > compiled.cuda.most_selected:
             distances.fill_(float("inf"))
             sort_all(
                 q,
                 n,
                 distances.view(torch.int32),
                 ids,
-                lambda first, count, to: compiled.euclidean_keys(*sides(first, count), to, *place),
+                lambda first, count, to: compiled.cuda.euclidean_keys(*sides(first, count), to, *place),
             )
-        elif codes := self._codes(compiled, q, k):
-            copies = self.copies if codes[0] in self.copies else make_copies(compiled, database, codes)
-            read = [copies[name].data_ptr() if name in codes else 0 for name in CODES["auto"]]
+        elif codes := self._codes(q, k):
+            copies = self.copies if codes[0] in self.copies else make_copies(database, codes)
+            half, int8 = (copies[name].data_ptr() if name in codes else 0 for name in CODES["auto"])
             block = min(q, CERTIFIED_QUERIES)
-            needed = compiled.certify_bytes(*read, block, n, d, k)
+            needed = compiled.cuda.certify_bytes(half, int8, block, n, d, k)
             workspace = torch.empty(needed, dtype=torch.uint8, device=queries.device)
             for first in range(0, q, block):
                 part = slice(first, min(first + block, q))
                 memory = workspace.data_ptr(), distances[part].data_ptr(), ids[part].data_ptr()
-                compiled.certified_topk(*sides(first, part.stop - first), k, *read, *memory, *place)
+                compiled.cuda.certified_topk(*sides(first, part.stop - first), k, half, int8, *memory, *place)
                 if report is not None:
                     report(tallies(workspace, part.stop - first))
         else:
-            parts = compiled.euclidean_parts(q, n, k, place[0])
+            parts = compiled.cuda.euclidean_parts(q, n, k, place[0])
             keys = torch.empty((q, k, parts), dtype=torch.int64, device=queries.device)
             outputs = keys.data_ptr(), distances.data_ptr(), ids.data_ptr()
-            compiled.euclidean_topk(*sides(0, q), k, parts, *outputs, *place)
+            compiled.cuda.euclidean_topk(*sides(0, q), k, parts, *outputs, *place)
         return distances, ids
 
     def ranks(self, labels: Labels, block: int | None) -> Iterator[Ranks]:
         """Tell where the relevant items stand, a block of queries at a time."""
         return ranks_by_rankings(self, labels, block)
 
-    def _codes(self, compiled: Any, q: int, k: int) -> tuple[str, ...]:
+    def _codes(self, q: int, k: int) -> tuple[str, ...]:
         """Return the copies by which to certify, or none where measuring every item is sooner done.
 
         The second one is for queries in whose case the first leaves too many items.
@@ -139,8 +139,8 @@ class DeviceEuclidean(Sides[Any, Any]):
         database, copies = self.database, self.copies
         if k == 0 or q == 0 or self.n == 0 or database.numel() < CERTIFY_ELEMENTS:
             return ()
-        halves = compiled.certifies(stream_of(database)[0])
-        if "int8" in copies and q <= compiled.most_streamed:
+        halves = compiled.cuda.certifies(stream_of(database)[0])
+        if "int8" in copies and q <= compiled.cuda.most_streamed:
             second = "half" in copies and halves and database.numel() >= SECOND_ELEMENTS
             return ("int8", "half") if second else ("int8",)
         return ("half",) if q > 1 and halves else ()

@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from rsir_fast.base import compiled
 from rsir_fast.ops._arrays import check_rank
 from rsir_fast.ops._codes import common_length
 from rsir_fast.ops._outputs import given_codes
 from rsir_fast.ops.engines.device_answers import Report, new_answer, sort_all, tallies
 from rsir_fast.ops.engines.device_where import AllowedRows, Gathered, allowed_rows, where_of
 from rsir_fast.ops.engines.search import ALL, Search, Sides, check_items
-from rsir_fast.ops.engines.tensors import device_module, dtype_name, plain_on_device, stream_of
+from rsir_fast.ops.engines.tensors import dtype_name, plain_on_device, stream_of
 
 __all__ = ["DeviceHamming", "among", "hamming", "pack", "whole_words"]
 
@@ -63,30 +64,31 @@ class DeviceHamming(Sides[Any, Any]):
         """Search for some consecutive queries."""
         torch = sys.modules["torch"]
         queries, database = self.queries[rows], self.database
-        compiled: Any = device_module(queries)
         q, n, words = queries.shape[0], database.shape[0], queries.shape[1] // 8
         mask = (1 << (self.bits - 64 * (words - 1))) - 1 if words else 0
         place = stream_of(queries)
 
-        def operands(first: int, count: int) -> tuple[int, ...]:
+        def operands(first: int, count: int) -> tuple[int, int, int, int, int, int, int, int]:
             begin = queries.data_ptr() + first * 8 * words
             return begin, count, database.data_ptr(), n, words, mask, *where_of(self.where)
 
         distances, ids = out or new_answer(q, k, torch.int32, queries.device)
-        if _counts_many(compiled, q, n, words, k, place[0]):
+        if _counts_many(q, n, words, k, place[0]):
             block = min(q, MANY_AT_ONCE)
-            workspace = torch.empty(compiled.hamming_many_bytes(block, n, k), dtype=torch.uint8, device=queries.device)
+            workspace = torch.empty(
+                compiled.cuda.hamming_many_bytes(block, n, k), dtype=torch.uint8, device=queries.device
+            )
             for first in range(0, q, block):
                 part = slice(first, min(first + block, q))
                 memory = workspace.data_ptr(), distances[part].data_ptr(), ids[part].data_ptr()
-                compiled.hamming_many(*operands(first, part.stop - first), k, *memory, *place)
+                compiled.cuda.hamming_many(*operands(first, part.stop - first), k, *memory, *place)
                 if report is not None:
                     report(tallies(workspace, part.stop - first))
-        elif k <= compiled.most_selected:
-            parts = compiled.hamming_parts(q, n, k, place[0])
+        elif k <= compiled.cuda.most_selected:
+            parts = compiled.cuda.hamming_parts(q, n, k, place[0])
             keys = torch.empty((q, k, parts), dtype=torch.int64, device=queries.device)
             outputs = keys.data_ptr(), distances.data_ptr(), ids.data_ptr()
-            compiled.hamming_topk(*operands(0, q), k, parts, *outputs, *place)
+            compiled.cuda.hamming_topk(*operands(0, q), k, parts, *outputs, *place)
         else:
             distances.fill_(INT32_MAX)
             sort_all(
@@ -94,7 +96,7 @@ class DeviceHamming(Sides[Any, Any]):
                 n,
                 distances,
                 ids,
-                lambda first, count, to: compiled.hamming_keys(*operands(first, count), to, *place),
+                lambda first, count, to: compiled.cuda.hamming_keys(*operands(first, count), to, *place),
             )
         return distances, ids
 
@@ -130,12 +132,11 @@ def among(queries: Any, database: Any, bits: int, where: AllowedRows | None) -> 
 
 def pack(u: Any, out: Any, *, threads: int | None, isa: str | None) -> Any:
     """See `rsir_fast.pack_codes`; `threads` and `isa` mean nothing here."""
-    compiled: Any = device_module(u)
     values = plain_on_device(u, "u", "b")
     n, b = values.shape
     shape = (n, (b + 7) // 8)
     codes = values.new_empty(shape, dtype=sys.modules["torch"].uint8) if out is None else given_codes(out, u)
-    compiled.pack_codes(values.data_ptr(), n, b, dtype_name(values), codes.data_ptr(), *stream_of(u))
+    compiled.cuda.pack_codes(values.data_ptr(), n, b, dtype_name(values), codes.data_ptr(), *stream_of(u))
     return codes if out is None else out
 
 
@@ -147,6 +148,6 @@ def whole_words(codes: Any) -> Any:
     return codes if codes.data_ptr() % 8 == 0 else codes.clone()
 
 
-def _counts_many(compiled: Any, q: int, n: int, words: int, k: int, device: int) -> bool:
-    fits = 0 < k <= compiled.most_selected and 0 < words <= compiled.most_many_words
-    return q >= MANY_QUERIES and n >= MANY_ITEMS and fits and compiled.counts_many(device)
+def _counts_many(q: int, n: int, words: int, k: int, device: int) -> bool:
+    fits = 0 < k <= compiled.cuda.most_selected and 0 < words <= compiled.cuda.most_many_words
+    return q >= MANY_QUERIES and n >= MANY_ITEMS and fits and compiled.cuda.counts_many(device)

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from rsir_fast.base import compiled
 from rsir_fast.base.arrays import is_torch
 from rsir_fast.ops.engines.statistics import GaussianStatistics, check_not_empty, checked
-from rsir_fast.ops.engines.tensors import device_module, dtype_name, plain_on_device, same_device, stream_of
+from rsir_fast.ops.engines.tensors import dtype_name, plain_on_device, same_device, stream_of
 
 __all__ = ["normalize", "normalized", "statistics"]
 
@@ -25,7 +26,6 @@ def normalize(
 ) -> Any:
     """See `rsir_fast.gaussian_normalize`; `threads` and `isa` mean nothing here."""
     torch = sys.modules["torch"]
-    compiled: Any = device_module(features)
     values = plain_on_device(features, "features", "d")
     n, d = values.shape
     if out is not None:
@@ -41,18 +41,18 @@ def normalize(
         if given is not None:
             taken = checked(given, d, lambda x: _brought(x, values.device))
         elif n > 0:
-            taken = _statistics(values, compiled)
+            taken = _statistics(values)
     # The kernels read what they write before they write it, so that they may work in place; any other overlap could be
     # overwritten.
     direct = out is not None and out.is_contiguous() and (_in_place(values, out) or not _overlap(values, out))
     target = out.detach() if direct else torch.empty((n, d), dtype=torch.float32, device=features.device)
     matrix = values.data_ptr(), n, d, dtype_name(values)
     if axis == "row":
-        compiled.gaussian_normalize(*matrix, target.data_ptr(), *stream_of(features))
+        compiled.cuda.gaussian_normalize(*matrix, target.data_ptr(), *stream_of(features))
     elif taken is not None:
         scale = torch.empty_like(taken.mean)
-        places = (x.data_ptr() for x in (*taken, scale, target))
-        compiled.gaussian_apply(*matrix, *places, *stream_of(features))
+        places = taken.mean.data_ptr(), taken.std.data_ptr(), scale.data_ptr(), target.data_ptr()
+        compiled.cuda.gaussian_apply(*matrix, *places, *stream_of(features))
     if out is None:
         return target
     if not direct:
@@ -67,17 +67,17 @@ def normalized(rows: Any) -> Any:
 
 def statistics(features: Any, *, threads: int | None = None, isa: str | None = None) -> GaussianStatistics:
     """See `rsir_fast.gaussian_statistics`; `threads` and `isa` mean nothing here."""
-    return _statistics(plain_on_device(features, "features", "d"), device_module(features))
+    return _statistics(plain_on_device(features, "features", "d"))
 
 
-def _statistics(values: Any, compiled: Any) -> GaussianStatistics:
+def _statistics(values: Any) -> GaussianStatistics:
     torch = sys.modules["torch"]
     n, d = values.shape
     check_not_empty(n, d)
-    workspace = torch.empty(compiled.gaussian_statistics_bytes(d), dtype=torch.uint8, device=values.device)
+    workspace = torch.empty(compiled.cuda.gaussian_statistics_bytes(d), dtype=torch.uint8, device=values.device)
     mean, std = (torch.empty(d, dtype=torch.float64, device=values.device) for _ in range(2))
-    places = (x.data_ptr() for x in (workspace, mean, std))
-    compiled.gaussian_statistics(values.data_ptr(), n, d, dtype_name(values), *places, *stream_of(values))
+    places = workspace.data_ptr(), mean.data_ptr(), std.data_ptr()
+    compiled.cuda.gaussian_statistics(values.data_ptr(), n, d, dtype_name(values), *places, *stream_of(values))
     return GaussianStatistics(mean, std)
 
 

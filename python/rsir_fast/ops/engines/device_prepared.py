@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from typing import Any, Literal
 
-from rsir_fast.ops.engines.tensors import Made, device_module, dtype_name, plain_on_device, stream_of
+from rsir_fast.base import compiled
+from rsir_fast.ops.engines.tensors import Made, dtype_name, plain_on_device, stream_of
 
 __all__ = ["CODES", "DeviceMatrix", "make_copies", "prepare"]
 
@@ -75,22 +76,21 @@ def prepare(
     isa: str | None = None,
 ) -> DeviceMatrix:
     """Make a CUDA tensor ready; see `rsir_fast.prepare`. `threads` and `isa` mean nothing here."""
-    compiled = device_module(database)
     matrix = plain_on_device(database, "database", "d")
     wanted = CODES[precision] if matrix.numel() > 0 else ()
     readable = {
-        "half": compiled.certifies(stream_of(matrix)[0]),  # type: ignore[union-attr]
-        "int8": matrix.shape[1] <= compiled.most_integer_width,  # type: ignore[union-attr]
+        "half": compiled.cuda.certifies(stream_of(matrix)[0]),
+        "int8": matrix.shape[1] <= compiled.cuda.most_integer_width,
     }
     wanted = tuple(codes for codes in wanted if readable[codes])
     if normalize == "row":
         rows = sys.modules["torch"].empty_like(matrix, dtype=sys.modules["torch"].float32)
-        return DeviceMatrix(rows, normalize, make_copies(compiled, matrix, wanted, rows))
+        return DeviceMatrix(rows, normalize, make_copies(matrix, wanted, rows))
     rows = matrix.clone() if copy and matrix.data_ptr() == database.data_ptr() else matrix
-    return DeviceMatrix(rows, normalize, make_copies(compiled, rows, wanted))
+    return DeviceMatrix(rows, normalize, make_copies(rows, wanted))
 
 
-def make_copies(compiled: Any, matrix: Any, wanted: tuple[str, ...], normalized: Any = None) -> dict[str, Any]:
+def make_copies(matrix: Any, wanted: tuple[str, ...], normalized: Any = None) -> dict[str, Any]:
     """Return copies of a contiguous matrix with their bounds, each as one block of bytes on its device.
 
     `normalized`, if given, receives the normalised rows, and it is they that are copied.
@@ -98,9 +98,9 @@ def make_copies(compiled: Any, matrix: Any, wanted: tuple[str, ...], normalized:
     torch = sys.modules["torch"]
     n, d = matrix.shape
     copies = {
-        codes: torch.empty(compiled.sidecar_bytes(codes, n, d), dtype=torch.uint8, device=matrix.device)
+        codes: torch.empty(compiled.cuda.sidecar_bytes(codes, n, d), dtype=torch.uint8, device=matrix.device)
         for codes in wanted
     }
-    places = [0 if memory is None else memory.data_ptr() for memory in (normalized, *map(copies.get, CODES["auto"]))]
-    compiled.make_copies(matrix.data_ptr(), n, d, dtype_name(matrix), *places, *stream_of(matrix))
+    written, half, int8 = (0 if x is None else x.data_ptr() for x in (normalized, *map(copies.get, CODES["auto"])))
+    compiled.cuda.make_copies(matrix.data_ptr(), n, d, dtype_name(matrix), written, half, int8, *stream_of(matrix))
     return copies

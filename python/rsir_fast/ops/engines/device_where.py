@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from rsir_fast.base.compiled import cpu
+from rsir_fast.base import compiled
 from rsir_fast.ops._where import as_bitmap, check_length
 from rsir_fast.ops.engines.device_answers import ranks_by_rankings
 from rsir_fast.ops.engines.search import ALL, Labels, Ranks, Search
-from rsir_fast.ops.engines.tensors import device_module, dtype_name
+from rsir_fast.ops.engines.tensors import device_serves, dtype_name
 
 __all__ = ["AllowedRows", "Gathered", "allowed_rows", "where_of"]
 
@@ -53,7 +53,7 @@ class AllowedRows:
     def in_host_memory(self) -> AllowedRows:
         """Return the same there; waits for the device if the bitmap lies on one."""
         held = self.bitmap
-        return self if isinstance(held, np.ndarray) else replace(self, bitmap=held.cpu().numpy())
+        return self if isinstance(held, np.ndarray) else replace(self, bitmap=held.compiled.cpu.numpy())
 
     def may_hold_any(self) -> bool:
         """Tell whether there is an allowed row; True where that is not known."""
@@ -62,7 +62,7 @@ class AllowedRows:
     def count(self) -> int:
         """Return how many rows are allowed; waits for the device if the bitmap lies there."""
         if isinstance(self.bitmap, np.ndarray):
-            return int(cpu().count_allowed(self.bitmap, self.first, self.n))
+            return compiled.cpu.count_allowed(self.bitmap, self.first, self.n)
         torch = sys.modules["torch"]
         bits = self.bitmap[:, None] >> torch.arange(8, dtype=torch.uint8, device=self.bitmap.device) & 1
         return int(bits.view(-1)[self.first : self.first + self.n].sum())
@@ -119,7 +119,7 @@ def allowed_rows(where: Any, n: int) -> AllowedRows | None:
     TypeError, ValueError
         As `rsir_fast.ops._where.as_bitmap`.
     """
-    if device_module(where) is not None and dtype_name(where) in ("uint8", "bool"):
+    if device_serves(where) and dtype_name(where) in ("uint8", "bool"):
         check_length(where, dtype_name(where) == "bool", n)
         return AllowedRows(where.contiguous() if dtype_name(where) == "uint8" else _packed(where), 0, n)
     bitmap = as_bitmap(where, n)

@@ -8,9 +8,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from rsir_fast.base import compiled
 from rsir_fast.base.arrays import Restore
-from rsir_fast.base.compiled import choose_isa, cpu
 from rsir_fast.base.cores import choose_threads
+from rsir_fast.base.isa import choose_isa
 from rsir_fast.ops._arrays import FloatRows, as_rows
 from rsir_fast.ops._outputs import host_views, new_answer
 from rsir_fast.ops._plan import MIN_CERTIFIED_ROWS, Method, SearchPlan, choose_pass, is_tiny
@@ -127,7 +128,7 @@ class BlocksSearch(Sides[FloatRows, HostBlocks]):
         distances, ids = out or new_answer(q, k, np.float32)
         read = self.where.passed if taken == "certified" else self.where.count
         count = choose_threads(self.threads, tiny=is_tiny(q, read, d, taken))
-        ran, candidates, decided, dense = cpu().euclidean_topk_blocks(
+        ran, candidates, decided, dense = compiled.cpu.euclidean_topk_blocks(
             queries.array,
             q,
             queries.dtype,

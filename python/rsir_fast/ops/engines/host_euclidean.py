@@ -8,9 +8,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from rsir_fast.base import compiled
 from rsir_fast.base.arrays import Restore
-from rsir_fast.base.compiled import choose_isa, cpu
 from rsir_fast.base.cores import choose_threads
+from rsir_fast.base.isa import choose_isa
 from rsir_fast.ops._arrays import FloatRows, as_rows
 from rsir_fast.ops._outputs import host_views, new_answer
 from rsir_fast.ops._plan import Method, SearchPlan, choose_pass, is_tiny
@@ -46,11 +47,13 @@ class HostMatrix:
     rows : FloatRows
         The matrix, normalised if asked, or to be normalised as it is read.
     normalize : {"none", "row"}
-    sidecar : object or None
+    sidecar : rsir_fast._cpu.Sidecar or None
         The integer copy; None where the matrix has no rows or no (or too many) columns for one.
     """
 
-    def __init__(self, rows: FloatRows, normalize: Literal["none", "row"], sidecar: Any) -> None:
+    def __init__(
+        self, rows: FloatRows, normalize: Literal["none", "row"], sidecar: compiled.cpu.Sidecar | None
+    ) -> None:
         self.rows = rows
         self.normalize = normalize
         self.sidecar = sidecar
@@ -69,7 +72,7 @@ class HostMatrix:
     @property
     def nbytes(self) -> int:
         """Bytes held: the matrix and its integer copy."""
-        return int(self.rows.array.nbytes) + (0 if self.sidecar is None else int(self.sidecar.nbytes))
+        return int(self.rows.array.nbytes) + (0 if self.sidecar is None else self.sidecar.nbytes)
 
     def not_finite(self) -> NDArray[np.int64]:
         """Return the rows with a NaN or an infinity."""
@@ -149,7 +152,7 @@ class HostEuclidean(Sides[FloatRows, FloatRows]):
         prepared = self.prepared is not None
         sidecar = None if self.prepared is None else self.prepared.sidecar
 
-        def chosen_pass(sidecar: Any) -> tuple[Literal["certified", "dense"], str]:
+        def chosen_pass(sidecar: compiled.cpu.Sidecar | None) -> tuple[Literal["certified", "dense"], str]:
             return choose_pass(
                 q,
                 n,
@@ -172,7 +175,7 @@ class HostEuclidean(Sides[FloatRows, FloatRows]):
             sidecar = None
         distances, ids = out or new_answer(q, k, np.float32)
         count = choose_threads(self.threads, tiny=is_tiny(q, passed if taken == "certified" else allowed, d, taken))
-        ran, candidates, decided, dense = cpu().euclidean_topk(
+        ran, candidates, decided, dense = compiled.cpu.euclidean_topk(
             queries.array,
             q,
             queries.dtype,
@@ -266,13 +269,13 @@ def make_sidecar(
     k: int = NEIGHBOURS,
     threads: int | None,
     isa: str | None,
-) -> Any:
+) -> compiled.cpu.Sidecar | None:
     """Return the integer copy of a matrix, or None where there can be none."""
     n, d = rows.array.shape
     if n == 0 or not 1 <= d <= MAX_WIDTH:
         return None
     normalized = normalize == "row"
-    return cpu().Sidecar(
+    return compiled.cpu.Sidecar(
         rows.array, n, d, rows.kind, precision, k, normalized, choose_threads(threads), choose_isa(isa)
     )
 

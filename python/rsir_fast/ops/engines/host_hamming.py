@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rsir_fast.base import compiled
 from rsir_fast.base.arrays import Restore
-from rsir_fast.base.compiled import choose_isa, cpu
 from rsir_fast.base.cores import choose_threads
+from rsir_fast.base.isa import choose_isa
 from rsir_fast.ops._arrays import as_codes, as_float
 from rsir_fast.ops._codes import check_same_codes, code_length, common_length
 from rsir_fast.ops._outputs import delivered, given_codes, host_views, new_answer
@@ -104,9 +105,9 @@ class HostHamming(Sides[Codes, "Codes | HostCodes"]):
         q, n = len(queries), len(database)
         distances, ids = out or new_answer(q, k, np.int32)
         if isinstance(database, HostCodes):
-            kernel, items = cpu().hamming_topk_prepared, database.planes
+            kernel, items = compiled.cpu.hamming_topk_prepared, database.planes
         else:
-            kernel, items = cpu().hamming_topk, database
+            kernel, items = compiled.cpu.hamming_topk, database
         count = choose_threads(self.threads, tiny=q * n * self.bits < TINY)
         allowed = self.where.for_kernels
         kernel(queries, q, items, n, self.bits, allowed, k, distances, ids, count, choose_isa(self.isa))
@@ -140,8 +141,8 @@ def prepare_codes(database: Any, bits: int | None, *, threads: int | None = None
     n = len(items)
     length = code_length(items.shape[1], bits)
     check_items(n)
-    planes = _aligned(cpu().hamming_planes_bytes(n, length))
-    cpu().hamming_prepare(items, n, length, planes, choose_threads(threads), choose_isa(isa))
+    planes = _aligned(compiled.cpu.hamming_planes_bytes(n, length))
+    compiled.cpu.hamming_prepare(items, n, length, planes, choose_threads(threads), choose_isa(isa))
     planes.flags.writeable = False
     return HostCodes(planes, n, length)
 
@@ -152,7 +153,7 @@ def pack(u: Any, out: Any, *, threads: int | None, isa: str | None) -> Any:
     n, b = values.shape
     written = None if out is None else host_views((given_codes(out, u),))
     (codes,) = written or (np.empty((n, (b + 7) // 8), dtype=np.uint8),)
-    cpu().pack_codes(values, n, b, values.dtype.str[1:], codes, choose_threads(threads), choose_isa(isa))
+    compiled.cpu.pack_codes(values, n, b, values.dtype.str[1:], codes, choose_threads(threads), choose_isa(isa))
     return delivered(None if out is None else (out,), written, (restore(codes),))[0]
 
 

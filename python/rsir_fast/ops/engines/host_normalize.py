@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rsir_fast.base import compiled
 from rsir_fast.base.arrays import Array, as_host, is_torch
-from rsir_fast.base.compiled import choose_isa, cpu
 from rsir_fast.base.cores import choose_threads
+from rsir_fast.base.isa import choose_isa
 from rsir_fast.ops._arrays import FloatRows, as_float
 from rsir_fast.ops.engines.statistics import GaussianStatistics, check_not_empty, checked
 
@@ -37,7 +38,7 @@ def normalize(
         taken = statistics(values, threads=threads, isa=isa) if given is None else given
         mean, std = checked(taken, d, _read)
         settings = choose_threads(threads), choose_isa(isa)
-        cpu().gaussian_apply(values, n, d, values.dtype.str[1:], mean, std, result, *settings)
+        compiled.cpu.gaussian_apply(values, n, d, values.dtype.str[1:], mean, std, result, *settings)
     if target is None:
         return restore(result)
     if target is not result:
@@ -52,7 +53,7 @@ def statistics(features: Any, *, threads: int | None, isa: str | None) -> Gaussi
     check_not_empty(n, d)
     mean, std = np.empty(d), np.empty(d)
     settings = choose_threads(threads), choose_isa(isa)
-    cpu().gaussian_statistics(values, n, d, values.dtype.str[1:], mean, std, *settings)
+    compiled.cpu.gaussian_statistics(values, n, d, values.dtype.str[1:], mean, std, *settings)
     return GaussianStatistics(mean, std)
 
 
@@ -68,7 +69,8 @@ def normalized_rows(rows: FloatRows, source: Any, by: str, *, threads: int | Non
 
 def _by_row(values: Array, result: NDArray[np.float32], *, threads: int | None, isa: str | None) -> None:
     n, d = values.shape
-    cpu().gaussian_normalize(values, n, d, values.dtype.str[1:], result, choose_threads(threads), choose_isa(isa))
+    settings = choose_threads(threads), choose_isa(isa)
+    compiled.cpu.gaussian_normalize(values, n, d, values.dtype.str[1:], result, *settings)
 
 
 def _read(values: Any) -> NDArray[np.float64]:

@@ -8,8 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rsir_fast.base.compiled import choose_isa, cpu
+from rsir_fast.base import compiled
 from rsir_fast.base.cores import choose_threads
+from rsir_fast.base.isa import choose_isa
 from rsir_fast.ops._arrays import FloatRows
 from rsir_fast.ops._where import AllowedRows
 from rsir_fast.ops.engines.search import Labels, Ranks
@@ -86,7 +87,7 @@ def _ranks(
     offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(relevant.counts, dtype=np.int64)])
     ranks = np.empty(offsets[-1], dtype=np.int64)
     self_ranks = None if own is None else np.empty(q, dtype=np.int64)
-    cpu().relevant_ranks(
+    compiled.cpu.relevant_ranks(
         queries.array,
         q,
         queries.dtype,

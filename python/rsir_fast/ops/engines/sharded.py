@@ -21,7 +21,7 @@ from rsir_fast.ops.engines.device_where import AllowedRows, allowed_rows
 from rsir_fast.ops.engines.search import ALL, MAX_ITEMS, Labels, Ranks, Sides, check_normalize, check_width
 from rsir_fast.ops.engines.shards import Part, as_devices, bounds, search_parts
 from rsir_fast.ops.engines.streams import ROOM, HostRows, blocks, streams
-from rsir_fast.ops.engines.tensors import Made, device_module, dtype_name, plain_on_device
+from rsir_fast.ops.engines.tensors import Made, device_serves, dtype_name, plain_on_device
 
 __all__ = ["ShardedCodes", "ShardedMatrix", "euclidean", "hamming", "prepare", "prepare_codes"]
 
@@ -278,7 +278,7 @@ def prepare(
     """Place a feature matrix; see `rsir_fast.prepare`."""
     places = as_devices(devices)
     source: Any = database
-    if device_module(database) is None:
+    if not device_serves(database):
         found, _ = as_rows(database, "database")
         source = HostRows(found.array, database, getattr(sys.modules["torch"], DTYPES[found.dtype]))
     elif not database.is_floating_point():
@@ -298,7 +298,7 @@ def prepare_codes(database: Any, bits: int | None, devices: Any, memory: int | N
     """Place codes; see `rsir_fast.prepare`."""
     places = as_devices(devices)
     source: Any = database
-    if device_module(database) is None:
+    if not device_serves(database):
         source = HostRows(as_codes(database, "database")[0], database, sys.modules["torch"].uint8)
     elif dtype_name(database) != "uint8":
         raise TypeError(
@@ -357,4 +357,4 @@ def _placed(source: Any, places: Sequence[Any], copy: bool) -> list[Any]:
 
 
 def _home(queries: Any, devices: Sequence[Any]) -> Any:
-    return queries.device if device_module(queries) is not None else devices[0]
+    return queries.device if device_serves(queries) else devices[0]

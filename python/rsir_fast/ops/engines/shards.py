@@ -8,7 +8,7 @@ from itertools import zip_longest
 from typing import Any, NamedTuple
 
 from rsir_fast.ops.engines.device_where import AllowedRows
-from rsir_fast.ops.engines.tensors import device_module
+from rsir_fast.ops.engines.tensors import device_serves
 
 __all__ = ["BlockSearch", "Part", "as_devices", "bounds", "search_parts"]
 
@@ -146,7 +146,7 @@ def _device(name: Any) -> Any:
         probe = torch.empty(0, device=name)
     except (AssertionError, NotImplementedError, RuntimeError, TypeError) as error:  # torch's words for "not there"
         raise ValueError(f"{expected}; got {name!r}: {str(error).splitlines()[0]}") from None
-    if device_module(probe) is None:
+    if not device_serves(probe):
         reason = "rsir_fast was built without CUDA" if probe.is_cuda else "it is no CUDA device"
         raise ValueError(f"{expected}; got {name!r}: {reason}")
     return probe.device

@@ -5,15 +5,15 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from rsir_fast.base.compiled import cuda
+from rsir_fast.base.compiled import has_cuda
 from rsir_fast.ops._arrays import check_rank, is_cuda_tensor
 
-__all__ = ["Made", "device_module", "dtype_name", "plain_on_device", "same_device", "stream_of"]
+__all__ = ["Made", "device_serves", "dtype_name", "plain_on_device", "same_device", "stream_of"]
 
 
-def device_module(x: object) -> Any | None:
-    """Return the compiled CUDA module if it can serve ``x``: a dense CUDA tensor where it was built, else None."""
-    return cuda() if is_cuda_tensor(x) and str(x.layout) == "torch.strided" else None  # type: ignore[attr-defined]
+def device_serves(x: object) -> bool:
+    """Tell whether the CUDA kernels can read ``x``: a dense CUDA tensor, where they were built."""
+    return is_cuda_tensor(x) and str(x.layout) == "torch.strided" and has_cuda()  # type: ignore[attr-defined]
 
 
 def same_device(x: Any, y: object) -> bool:

@@ -1,0 +1,130 @@
+"""What `csrc/bindings/module_cuda.cpp` binds: addresses in device memory, numbers, a device and a stream of it.
+
+`make types` compares the names with the compiled module, `tests/test_compiled_stubs.py` every type.
+"""
+
+most_selected: int
+most_many_words: int
+most_streamed: int
+most_integer_width: int
+
+def build_info() -> dict[str, str]: ...
+def certified_topk(
+    queries: int,
+    q: int,
+    database: int,
+    n: int,
+    d: int,
+    dtype: str,
+    where: int,
+    first: int,
+    k: int,
+    half: int,
+    int8: int,
+    workspace: int,
+    distances: int,
+    ids: int,
+    device: int,
+    stream: int,
+    /,
+) -> None: ...
+def certifies(device: int, /) -> bool: ...
+def certify_bytes(half: int, int8: int, q: int, n: int, d: int, k: int, /) -> int: ...
+def counts_many(device: int, /) -> bool: ...
+def euclidean_keys(
+    queries: int,
+    q: int,
+    database: int,
+    n: int,
+    d: int,
+    dtype: str,
+    where: int,
+    first: int,
+    keys: int,
+    device: int,
+    stream: int,
+    /,
+) -> None: ...
+def euclidean_parts(q: int, n: int, k: int, device: int, /) -> int: ...
+def euclidean_topk(
+    queries: int,
+    q: int,
+    database: int,
+    n: int,
+    d: int,
+    dtype: str,
+    where: int,
+    first: int,
+    k: int,
+    parts: int,
+    keys: int,
+    distances: int,
+    ids: int,
+    device: int,
+    stream: int,
+    /,
+) -> None: ...
+def gaussian_apply(
+    features: int, n: int, d: int, dtype: str, mu: int, sigma: int, scale: int, out: int, device: int, stream: int, /
+) -> None: ...
+def gaussian_normalize(features: int, n: int, d: int, dtype: str, out: int, device: int, stream: int, /) -> None: ...
+def gaussian_statistics(
+    features: int, n: int, d: int, dtype: str, workspace: int, mu: int, sigma: int, device: int, stream: int, /
+) -> None: ...
+def gaussian_statistics_bytes(d: int, /) -> int: ...
+def hamming_keys(
+    queries: int,
+    q: int,
+    database: int,
+    n: int,
+    words: int,
+    mask: int,
+    where: int,
+    first: int,
+    keys: int,
+    device: int,
+    stream: int,
+    /,
+) -> None: ...
+def hamming_many(
+    queries: int,
+    q: int,
+    database: int,
+    n: int,
+    words: int,
+    mask: int,
+    where: int,
+    first: int,
+    k: int,
+    workspace: int,
+    distances: int,
+    ids: int,
+    device: int,
+    stream: int,
+    /,
+) -> None: ...
+def hamming_many_bytes(q: int, n: int, k: int, /) -> int: ...
+def hamming_parts(q: int, n: int, k: int, device: int, /) -> int: ...
+def hamming_topk(
+    queries: int,
+    q: int,
+    database: int,
+    n: int,
+    words: int,
+    mask: int,
+    where: int,
+    first: int,
+    k: int,
+    parts: int,
+    keys: int,
+    distances: int,
+    ids: int,
+    device: int,
+    stream: int,
+    /,
+) -> None: ...
+def make_copies(
+    matrix: int, n: int, d: int, dtype: str, normalized: int, half: int, int8: int, device: int, stream: int, /
+) -> None: ...
+def pack_codes(values: int, n: int, b: int, dtype: str, codes: int, device: int, stream: int, /) -> None: ...
+def sidecar_bytes(codes: str, n: int, d: int, /) -> int: ...
