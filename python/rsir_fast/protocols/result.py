@@ -63,6 +63,15 @@ class Result(Shown, Part):
         ------
         DatasetError
             If it is damaged, or of something else.
+
+        Examples
+        --------
+        >>> import rsir_fast as rf
+        >>> rf.Ge2018Result.load("nowhere/result.json")
+        Traceback (most recent call last):
+            ...
+        rsir_fast.errors.DatasetError: nowhere/result.json: expected a Ge2018Result as rsir writes it, found no such \
+file; make it again, or name another
         """
         file = Path(path) / "result.json" if is_folder(Path(path)) else Path(path)
         return read_record(
