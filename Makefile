@@ -4,7 +4,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 
 .PHONY: help setup demo test test-gpu test-kernels test-aarch64 sanitize faults bench bench-sweep bench-stability \
-	bench-evaluation smoke lint types doctor wheel
+	bench-evaluation smoke lint types schemas doctor wheel
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -53,6 +53,9 @@ lint: setup  ## style of Python, C++ and CUDA
 
 types: setup  ## mypy --strict, and the stubs of the compiled modules
 	@tools/types.sh
+
+schemas: setup  ## write docs/schemas: the JSON Schema of every result.json
+	@$(BIN)/python -m rsir_fast.protocols.schemas docs/schemas
 
 doctor: setup  ## versions, devices, weights
 	@$(BIN)/rsir doctor

@@ -42,9 +42,9 @@ def by_rsir_fast(matrix: Any, labels: Any, sample: Any) -> dict[str, Any]:
     items = tuple(f"{classes[label]}/{number}" for number, label in enumerate(labels))
     features = rf.Features(matrix, items, labels, classes, "synthetic")
     start = time.perf_counter()
-    result = rf.evaluate_ge2018(features, examples=0).result["query_excluded"]
+    result = rf.evaluate_ge2018(features, examples=0).query_excluded
     seconds = time.perf_counter() - start
-    return {"seconds": seconds, "queries": len(labels), "map": result["map"], "anmrr": result["anmrr"]}
+    return {"seconds": seconds, "queries": len(labels), "map": result.map, "anmrr": result.anmrr}
 
 
 def ap_by_rsir_fast(matrix: Any, labels: Any, sample: Any) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from rsir_fast.archive import Input, Snapshot, Writer
+from rsir_fast.archive import About, Input, Snapshot, Writer
 from rsir_fast.encoders import HashModelSpec, PreprocessingSpec
 
 SPEC = HashModelSpec(
@@ -22,6 +22,7 @@ SPEC = HashModelSpec(
     preprocessing=PreprocessingSpec(input_size=8, divisor=1.0, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0)),
 )
 UNREADABLE = b"unreadable"
+ABOUT = About(name="small", roots={"images": "/images"}, classes=("a", "b"))
 
 
 def numbers_of(content: bytes) -> dict[str, np.ndarray]:
@@ -78,10 +79,8 @@ def writer(
         options.pop("spec", SPEC),
         {"device": run},
         inputs,
-        roots={"images": "/images"},
+        about=options.pop("about", ABOUT),
         sha256=options.pop("sha256", sha256),
-        name="small",
-        classes=("a", "b"),
         **options,
     )
 

@@ -14,6 +14,8 @@ from typer.testing import CliRunner
 import rsir_fast
 from machine_faults import no_rights
 from rsir_fast import train_dhcnn
+from rsir_fast.archive import Features
+from rsir_fast.archive.folders import check_folder
 from rsir_fast.backbones import load_backbone
 from rsir_fast.base.together import replace_together
 from rsir_fast.cli import app
@@ -27,8 +29,7 @@ from rsir_fast.datasets import (
     stratified_split,
 )
 from rsir_fast.errors import RsirError
-from rsir_fast.extraction import Features, encode
-from rsir_fast.extraction.store import check_folder
+from rsir_fast.extraction import encode
 from rsir_fast.extraction.whereabouts import moved_to
 from rsir_fast.hashing import HashModel
 from rsir_fast.pretraining import pretrain

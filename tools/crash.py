@@ -1,15 +1,16 @@
 #!/usr/bin/env python3
 """Kill a command before each of its calls to the file system, or fail the call; then run it again.
 
-Afterwards the folder must be what an undisturbed run leaves, to the byte: no refusal, nothing lost, nothing left over,
-and a failed call must end in one line that a user can act on. Commands run whole, each in a process forked from one
+Afterwards the folder must be what an undisturbed run leaves, to the byte (of an archive, whose files have drawn names,
+what its newest version holds): no refusal, nothing lost, nothing left over, and a failed call must end in one line that
+a user can act on. Commands run whole, each in a process forked from one
 that has everything imported; calls are counted and hit by an audit hook (open, rename, unlink, mkdir, rmdir, truncate,
 flock) and in front of write and fsync, for paths below the output folder, reading opens included.
 
     tools/crash.py --short             some calls of each, under a minute, as CI does it
     tools/crash.py --state FILE        every call of each; goes on where it stopped
 
-What may differ: `timing` in manifest.json and result.json, the section on timing in report.html; and TensorBoard's
+What may differ: `timing` in result.json, the section on timing in report.html; and TensorBoard's
 events, which it writes in its own way: kills there count, failing calls there do not.
 """
 
@@ -31,10 +32,11 @@ from pathlib import Path
 from typing import Any
 
 FAULTS = {"KILL": None, "ENOSPC": errno.ENOSPC, "EIO": errno.EIO, "EMFILE": errno.EMFILE}
-EVENTS = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "fcntl.flock"}
+EVENTS = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "os.link", "fcntl.flock"}
 LIMIT_S = 300
-DRAWN = re.compile(r"/\.report-[a-z0-9_]{8}")
-"""A name that is another in each process: the state must know a call again."""
+DRAWN = re.compile(r"[0-9a-f]{16,64}|\.report-[a-z0-9_]{8}")
+"""Names that are others in each process: the state must know a call again."""
+ARCHIVE = {"versions", "segments", "removed", "order", "skipped", "work"}
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,7 @@ class Calls:
         if not place.startswith(self.folder):
             return
         self.count += 1
-        self.names.append(f"{name} {DRAWN.sub('/.report-*', place.removeprefix(self.folder))}")
+        self.names.append(f"{name} {DRAWN.sub('*', place.removeprefix(self.folder))}")
         if self.count != self.number:
             return
         code = FAULTS[self.fault]
@@ -140,7 +142,8 @@ class Campaign:
         import rsir_fast.cli
         import rsir_fast.descriptors
         import rsir_fast.hashing
-        import rsir_fast.protocols
+        import rsir_fast.protocols.dhcnn2021
+        import rsir_fast.protocols.ge2018
         import rsir_fast.report  # noqa: F401
         from rsir_fast.datasets import generate_scenes
 
@@ -205,16 +208,37 @@ class Campaign:
         found: dict[str, bytes] = {}
         for path in sorted(self.out.rglob("*")):
             name = path.relative_to(self.out).as_posix()
-            if name.split("/")[0] != "tensorboard":
+            if name.split("/")[0] != "tensorboard" and not _is_in_archive(path):
                 found[name] = _comparable(path)
+            if path.name == "versions":
+                found |= {f"{name}: {what}": content for what, content in _archive(path.parent).items()}
         return found
+
+
+def _is_in_archive(path: Path) -> bool:
+    places = [place for place in (path, *path.parents) if place.name in ARCHIVE]
+    return any((place.parent / "versions").is_dir() for place in places)
+
+
+def _archive(folder: Path) -> dict[str, bytes]:
+    """What the newest version holds, and what is left over."""
+    from rsir_fast.archive import Features
+
+    features = Features.load(folder)
+    versions = b"".join(path.read_bytes() for path in (folder / "versions").glob("*.json"))
+    names = [path.relative_to(folder).as_posix() for path in folder.rglob("*")]
+    left = [name for name in names if "/." in f"/{name}" or name.startswith("work/")]
+    left += [name for name in names if re.fullmatch("segments/[^/]*", name) and name[9:].encode() not in versions]
+    told = [features.items, features.classes, features.skipped, features.provenance, features.notes, left]
+    arrays = {field.name: features[field.name].tobytes() for field in features.fields}
+    return {"items": repr([*told, str(features.labels)]).encode(), **arrays}
 
 
 def _comparable(path: Path) -> bytes:
     if path.is_dir():
         return b"a folder"
     content = path.read_bytes()
-    if path.name in ("manifest.json", "result.json"):
+    if path.name == "result.json":
         return json.dumps({k: v for k, v in json.loads(content).items() if k != "timing"}).encode()
     if path.name == "report.html":
         return re.sub(rb'<section id="timing".*?</section>', b"", content, flags=re.S)
@@ -241,7 +265,7 @@ def check(campaign: Campaign, scenario: Scenario, fault: str, number: int, wante
         again.insert(0, scenario.resume)
     for command in again:
         code, said = campaign.run(command), campaign.said.read_text(errors="replace")
-        refused = command != scenario.arguments and code == 1 and "made otherwise" in said and said.count("\n") == 1
+        refused = command != scenario.arguments and code == 1 and "another encoder" in said and said.count("\n") == 1
         if code != 0 and not refused:
             return f"`rsir {command}` afterwards ended with {code}: {said[-600:]}"
         if not refused and (wrong := differences(campaign.tree(), wanted)):

@@ -11,6 +11,7 @@ forked processes, so that a crash of a library is seen as what it is.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import random
@@ -72,7 +73,8 @@ class Kind:
     read
         Reads it as the package does.
     form
-        ``"json"``, ``"npy"``, ``"safetensors"`` (whose metadata have JSON) or ``"bytes"``.
+        ``"json"``, ``"version"`` (JSON with a digest), ``"npy"``, ``"safetensors"`` (whose metadata have JSON) or
+        ``"bytes"``.
     """
 
     path: Path
@@ -85,6 +87,8 @@ def damage(draw: random.Random, content: bytes, form: str) -> bytes:
     choice = draw.random()
     if form == "json" and choice < 0.6:
         return damaged_json(draw, content)
+    if form == "version" and choice < 0.9:
+        return resealed(damaged_json(draw, content))
     if form == "npy" and choice < 0.5:
         header = draw.choice(HEADERS).encode("latin1") + b"\n"
         return (
@@ -149,6 +153,18 @@ def damaged_json(draw: random.Random, content: bytes) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
+def resealed(content: bytes) -> bytes:
+    """Give a version the digest of what it says now, as somebody would who changed it on purpose."""
+    from rsir_fast.encoders.fields import canonical_digest
+
+    try:
+        value = json.loads(content)
+        value["digest"] = canonical_digest({key: inner for key, inner in value.items() if key != "digest"})
+        return json.dumps(value).encode()
+    except (ValueError, TypeError, RecursionError):
+        return content
+
+
 def damaged_metadata(draw: random.Random, content: bytes) -> bytes:
     """Damage the JSON in a safetensors file's metadata, or its own header."""
     length = int.from_bytes(content[:8], "little")
@@ -166,12 +182,16 @@ def kinds(root: Path) -> dict[str, Kind]:
     """Write one of each file; return how each is read."""
     import torch
 
+    sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+    from legacy_folder import write_legacy
+    from rsir_fast.archive import Features
     from rsir_fast.backbones import load_backbone
     from rsir_fast.datasets import Split, generate_scenes, stratified_split
     from rsir_fast.descriptors import LocalBinaryPatterns, load_descriptor
     from rsir_fast.descriptors.learnt import read_learnt
     from rsir_fast.encoders.hash_network import DHCNN, HashHead
-    from rsir_fast.extraction import Features, encode
+    from rsir_fast.errors import RsirError
+    from rsir_fast.extraction import encode
     from rsir_fast.extraction.again import encoder_of
     from rsir_fast.hashing import HashModel, made_by_model
     from rsir_fast.protocols.runs import _read
@@ -196,18 +216,17 @@ def kinds(root: Path) -> dict[str, Kind]:
         save({"settings": "{}", "log": ["{}"], "epoch": 1, "network": network.state_dict()}, file)
     (root / "result.json").write_text(json.dumps({"settings": {"seed": 1}, "result": {"map": 0.5, "runs": [1, 2]}}))
 
-    def unfinished() -> object:
-        """Take up a folder whose manifest is not there, as the next run does."""
-        folder = root / "unfinished"
-        shutil.rmtree(folder, ignore_errors=True)
-        shutil.copytree(made, folder)
-        (folder / "manifest.json").unlink()
-        return encode(scenes, LocalBinaryPatterns(), out=folder, workers=0, shard_size=3, resume=True)
+    former = write_legacy(root / "former", encode(scenes, LocalBinaryPatterns(), workers=0), Features.load(made).matrix)
+    stopped = root / "stopped"
+    with contextlib.suppress(RsirError):
+        encode(scenes, LocalBinaryPatterns(), out=stopped, workers=0, shard_size=3, progress=lambda at: at.done < 4)
 
-    def in_search() -> object:
-        """Read a manifest, and what a search needs of it."""
-        features = Features.load(made)
-        return encoder_of(features)
+    def again(folder: Path) -> object:
+        """Take up a copy of a folder, as the next run does."""
+        copy = root / "again"
+        shutil.rmtree(copy, ignore_errors=True)
+        shutil.copytree(folder, copy)
+        return encode(scenes, LocalBinaryPatterns(), out=copy, workers=0, shard_size=3, resume=True)
 
     def in_search_of_codes() -> object:
         features = Features.load(coded)
@@ -216,15 +235,23 @@ def kinds(root: Path) -> dict[str, Kind]:
     def scenes_again() -> object:
         return generate_scenes(root / "scenes", classes=2, per_class=3, size=48)
 
-    shard, vocabulary = made / "shards/000000000", words / "descriptor.safetensors"
+    vocabulary = words / "encoder/descriptor.safetensors"
+    version, segment = made / "versions/00000001.json", next((made / "segments").iterdir())
+    part = next((stopped / "work").glob("*/000000"))
     return {
-        "manifest": Kind(made / "manifest.json", lambda: Features.load(made), "json"),
-        "manifest in search": Kind(made / "manifest.json", in_search, "json"),
-        "manifest of codes": Kind(coded / "manifest.json", in_search_of_codes, "json"),
-        "plan": Kind(made / "extraction.json", unfinished, "json"),
-        "shard record": Kind(shard.with_suffix(".json"), unfinished, "json"),
-        "shard": Kind(shard.with_suffix(".npy"), lambda: Features.load(made, verify=False), "npy"),
-        "items": Kind(made / "items.parquet", lambda: Features.load(made)),
+        "version": Kind(version, lambda: encoder_of(Features.load(made)), "version"),
+        "version of codes": Kind(coded / version.relative_to(made), in_search_of_codes, "version"),
+        "torn version": Kind(version, lambda: again(made), "json"),
+        "segment": Kind(segment / "segment.json", lambda: again(made), "json"),
+        "field": Kind(segment / "lbp.npy", lambda: Features.load(made, verify=False), "npy"),
+        "items": Kind(segment / "items.arrow", lambda: Features.load(made, verify=False)),
+        "sources": Kind(segment / "sources.arrow", lambda: Features.load(made, verify=False)),
+        "damaged field": Kind(segment / "lbp.npy", lambda: again(made), "npy"),
+        "owner of work": Kind(part.parent / "owner.json", lambda: again(stopped), "json"),
+        "part of work": Kind(part / "part.json", lambda: again(stopped), "json"),
+        "former manifest": Kind(former / "manifest.json", lambda: encoder_of(Features.load(former)), "json"),
+        "former shard": Kind(former / "shards/000000000.npy", lambda: Features.load(former, verify=False), "npy"),
+        "former items": Kind(former / "items.parquet", lambda: Features.load(former)),
         "split": Kind(root / "split.json", lambda: Split.load(root / "split.json", scenes), "json"),
         "model": Kind(root / "model.safetensors", lambda: HashModel.load(root / "model.safetensors"), "safetensors"),
         "vocabulary": Kind(vocabulary, lambda: read_learnt(vocabulary), "safetensors"),

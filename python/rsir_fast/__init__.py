@@ -13,6 +13,7 @@ import lazy_loader
 # Names that there were -> what does it now.
 _GONE = {
     "Backbone": "Encoder",
+    "Evaluation": "Ge2018Result or Dhcnn2021Result",
     "describe_dataset": "encode(dataset, encoder)",
     "extract": "encode(dataset, encoder)",
     "load_backbone": "load_encoder('NAME:LAYER', weights=...)",

@@ -15,6 +15,7 @@ from . import protocols as protocols
 from . import report as report
 from . import retrieval as retrieval
 from . import testing as testing
+from .archive import Features as Features
 from .base.progress import Progress as Progress
 from .datasets import Dataset as Dataset
 from .datasets import Skipped as Skipped
@@ -26,7 +27,6 @@ from .encoders.encoder import Encoder as Encoder
 from .encoders.hash_model import HashModel as HashModel
 from .encoders.load import load_encoder as load_encoder
 from .errors import RsirError as RsirError
-from .extraction import Features as Features
 from .extraction import encode as encode
 from .hashing import CodeMatches as CodeMatches
 from .hashing import search_codes as search_codes
@@ -50,7 +50,9 @@ from .ops.sidecar import Sidecar as Sidecar
 from .pretraining import Pretrained as Pretrained
 from .pretraining import PretrainingRecipe as PretrainingRecipe
 from .pretraining import pretrain as pretrain
-from .protocols import Evaluation as Evaluation
+from .protocols import Dhcnn2021Result as Dhcnn2021Result
+from .protocols import Dhcnn2021TableResult as Dhcnn2021TableResult
+from .protocols import Ge2018Result as Ge2018Result
 from .protocols import evaluate_dhcnn2021 as evaluate_dhcnn2021
 from .protocols import evaluate_ge2018 as evaluate_ge2018
 from .protocols.reproduce_dhcnn2021 import reproduce_dhcnn2021 as reproduce_dhcnn2021

@@ -65,7 +65,7 @@ class FeaturesError(RsirError, ValueError):
     """A stored feature matrix is missing, incomplete, damaged, or made with other settings."""
 
 
-class ArchiveError(RsirError, ValueError):
+class ArchiveError(FeaturesError):
     """An archive is missing, damaged, held by others, or of another encoder."""
 
 

@@ -273,7 +273,7 @@ def test_a_flipped_letter_in_a_version_is_noticed(images, archive):
     content = json.loads(path.read_bytes())
     content["next_id"] += 1
     path.write_text(json.dumps(content))
-    with pytest.raises(ArchiveError, match="expected a version that is as it was written"):
+    with pytest.raises(ArchiveError, match="it is not as it was written"):
         Snapshot(archive)
 
 

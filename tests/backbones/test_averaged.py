@@ -9,12 +9,13 @@ import torch
 import rsir_fast as rf
 from rsir_fast.backbones import TURNS, all_turns, averaged
 from scene_files import write_scenes
+from side_by_side import table
 
 
 def test_the_mean_over_turns_is_that_of_all_turns(tmp_path):
     backbone = rf.backbones.load_backbone("squeezenet1_1", weights="random:0")
     scenes = write_scenes(tmp_path / "scenes", classes=1, per_class=2, size=64)
-    every = rf.encode(scenes, all_turns(backbone), device="cpu").table.reshape(2, TURNS, -1)
+    every = table(rf.encode(scenes, all_turns(backbone), device="cpu")).reshape(2, TURNS, -1)
     mean = rf.encode(scenes, averaged(backbone, turns=True), device="cpu")
     np.testing.assert_allclose(mean.matrix, every.mean(axis=1), rtol=1e-5, atol=1e-6)
     assert mean.provenance["averaged"] == {"turns": 8, "sizes": [224]}

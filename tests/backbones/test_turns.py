@@ -10,6 +10,7 @@ from PIL import Image
 import rsir_fast as rf
 from rsir_fast.backbones import TURNS, all_turns, turned
 from scene_files import write_scenes
+from side_by_side import table
 
 
 def test_turns_are_the_eight_symmetries_of_a_square():
@@ -34,7 +35,7 @@ def test_features_are_those_of_turned_images(tmp_path):
             pixels = torch.from_numpy(np.array(Image.open(file)).transpose(2, 0, 1).copy())
             Image.fromarray(turned(pixels, turn).numpy().transpose(1, 2, 0)).save(folder / f"{file.stem}.png")
         alone = rf.encode(folder.parent, backbone, device="cpu").matrix
-        found = every.table[:, turn * backbone.dim : (turn + 1) * backbone.dim]
+        found = table(every)[:, turn * backbone.dim : (turn + 1) * backbone.dim]
         if turn == 0:
             assert np.array_equal(found, alone)
         np.testing.assert_allclose(found, alone, rtol=1e-4, atol=1e-5)

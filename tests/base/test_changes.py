@@ -3,50 +3,12 @@
 from __future__ import annotations
 
 import re
-import shutil
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from rsir_fast.base.changes import changes
-from rsir_fast.datasets import open_dataset
-from rsir_fast.descriptors import load_descriptor
-from rsir_fast.errors import FeaturesError
-from rsir_fast.extraction import encode
-from scene_files import write_scenes
 
 KEYS = re.compile(r"sha256|\w\.\w|\w_\w|\bNone\b")
-
-
-def replaced(folder):
-    Image.fromarray(np.zeros((9, 9, 3), np.uint8)).save(folder / "class0/class0_0.jpg")
-    return folder
-
-
-def renamed(folder):
-    return folder.rename(folder.with_name("others"))
-
-
-def one_more(folder):
-    shutil.copy(folder / "class0/class0_0.jpg", folder / "class0/more.jpg")
-    return folder
-
-
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        (replaced, "set of images: images were replaced.*: put them back as they were"),
-        (one_more, "number of images: 18, now 19; set of images"),
-        (renamed, "name of the folder of images: scenes, now others.*: use the same settings"),
-    ],
-)
-def test_images_that_changed(tmp_path, change, said):
-    scenes = write_scenes(tmp_path / "scenes")
-    encode(open_dataset(scenes), load_descriptor("lbp"), out=tmp_path / "f", workers=0)
-    with pytest.raises(FeaturesError, match=said) as refused:
-        encode(open_dataset(change(scenes)), load_descriptor("lbp"), out=tmp_path / "f", resume=True)
-    assert not KEYS.search(str(refused.value).replace(str(tmp_path), ""))
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from rsir_fast.archive import Features
 from rsir_fast.cli import app
-from rsir_fast.extraction import Features
 from scene_files import write_scenes
 
 

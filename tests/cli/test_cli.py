@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from rsir_fast.archive import Features
 from rsir_fast.cli import app
-from rsir_fast.extraction import Features
 from scene_files import write_broken, write_scenes
 
 NETWORK = ["-e", "squeezenet1_1", "--weights", "random:0", "--workers", "0"]
@@ -103,10 +103,11 @@ class TestFeatures:
         copy = shutil.copytree(features, tmp_path / "f")
         result = rsir("features", scenes, "--out", copy, *NETWORK)
         assert "was finished already" in result.stderr
-        result = rsir("features", scenes, "--out", copy, *NETWORK, "--batch-size", "5", code=1)
-        assert "batch size: 32, now 5" in result.stderr
+        rsir("features", scenes, "--out", copy, *NETWORK, "--batch-size", "5")  # a run of the same encoder
+        result = rsir("features", scenes, "--out", copy, *NETWORK, "-w", "random:1", code=1)
+        assert "weights: random:0, now random:1" in result.stderr
         assert result.stderr.count("finished") == 0  # one sentence, not two that contradict each other
-        (copy / "manifest.json").unlink()
+        shutil.rmtree(copy / "versions")
         rsir("features", scenes, "--out", copy, *NETWORK)  # unfinished: the same command goes on
         rsir("features", scenes, "--out", copy, *NETWORK, "--resume")  # as it was asked for before
         rsir("features", scenes, "--out", copy, *NETWORK, "--force")
@@ -328,7 +329,7 @@ def test_ctrl_c_keeps_what_is_finished(tmp_path):
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:
             deadline = time.monotonic() + 120
-            while not list(out.glob("shards/*.json")) and time.monotonic() < deadline:
+            while not list(out.glob("work/*/[0-9]*/part.json")) and time.monotonic() < deadline:
                 time.sleep(0.01)
             process.send_signal(signal.SIGINT)
             _, stderr = process.communicate(timeout=60)

@@ -11,8 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from html_page import Page
+from rsir_fast.archive import Features
 from rsir_fast.cli import app
-from rsir_fast.extraction import Features
 from scene_files import write_broken, write_scenes
 
 pytest.importorskip("cv2")
@@ -128,6 +128,6 @@ def test_search_refuses_what_does_not_fit(tmp_path, scenes, words):
     result = rsir("search", words, query, "--weights", tmp_path / "w", code=1)
     assert "expected what bovw-12 learnt (SHA-256 " in result.stderr
     copy = shutil.copytree(words, tmp_path / "copy")
-    (copy / "descriptor.safetensors").unlink()
+    (copy / "encoder/descriptor.safetensors").unlink()
     result = rsir("search", copy, query, code=1)
     assert "found none; name with weights the descriptor.safetensors beside its features" in result.stderr

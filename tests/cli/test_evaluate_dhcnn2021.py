@@ -12,11 +12,12 @@ from PIL import Image, ImageOps
 from typer.testing import CliRunner
 
 from html_page import Page
+from rsir_fast.archive import Features
 from rsir_fast.cli import app
 from rsir_fast.errors import FeaturesError
-from rsir_fast.extraction import Features
 from rsir_fast.hashing import search_codes
 from scene_files import write_scenes
+from side_by_side import table
 
 TRAIN = ["--freeze-backbone", "-e", "squeezenet1_1", "-w", "random:0", "--bits", "8", "--epochs", "3", "--quiet"]
 FILES = {
@@ -92,9 +93,9 @@ def test_from_images_by_the_model_and_what_is_there_is_used_again(made, tmp_path
     assert "extract: 18/18 images" in evaluate(*images).stderr
     evaluate(made["codes"], "--out", tmp_path / "codes", "--quiet")
     assert figures(tmp_path / "images") == figures(tmp_path / "codes")
-    before = (tmp_path / "images/features/manifest.json").stat().st_mtime_ns
+    before = list((tmp_path / "images/features/versions").iterdir())
     assert "extract:" not in evaluate(*images).stderr
-    assert (tmp_path / "images/features/manifest.json").stat().st_mtime_ns == before
+    assert list((tmp_path / "images/features/versions").iterdir()) == before
     done = evaluate(tmp_path / "images", "-e", made["model"], code=1)
     assert f"name {tmp_path / 'images/features'}" in done.stderr
 
@@ -123,7 +124,7 @@ def test_unreadable_images_are_listed_with_exit_code_3(made, tmp_path):
 
 def test_features_that_are_not_finite_are_noted(made, tmp_path):
     codes = Features.load(made["codes"])
-    matrix = np.array(codes.table)
+    matrix = np.array(table(codes))
     matrix[3] = np.nan
     Features(matrix, codes.items, codes.labels, codes.classes, "odd", provenance=codes.provenance).save(tmp_path / "f")
     done = evaluate(tmp_path / "f", "--out", tmp_path / "run")
@@ -204,10 +205,10 @@ def test_codes_are_means_over_turns(made, tmp_path):
             (folder / item).parent.mkdir(parents=True, exist_ok=True)
             image.save((folder / item).with_suffix(".png"))
         rsir("features", folder, "-e", made["model"], "--out", tmp_path / f"codes{turn}", "--quiet")
-        turned.append(Features.load(tmp_path / f"codes{turn}").table)
+        turned.append(table(Features.load(tmp_path / f"codes{turn}")))
     # To the rounding of pixels: these were turned before they were resized.
-    np.testing.assert_allclose(mean.table, np.mean(turned, axis=0), rtol=0, atol=5e-3)
-    assert np.abs(mean.table - turned[0]).max() > 0.05
+    np.testing.assert_allclose(table(mean), np.mean(turned, axis=0), rtol=0, atol=5e-3)
+    assert np.abs(table(mean) - turned[0]).max() > 0.05
 
     evaluate(tmp_path / "codes", "--out", tmp_path / "a")
     evaluate(made["scenes"], "-e", f"{made['model']},turns=mean", "--out", tmp_path / "b", "--device", "cpu")

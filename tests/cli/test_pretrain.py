@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
+from rsir_fast.archive import Features
 from rsir_fast.cli import app
 from scene_files import write_scenes
 
@@ -40,9 +41,9 @@ def test_weights_are_written_named_and_used(scenes, tmp_path):
     features = ["features", scenes, "-e", "cnn-alex:fc7", "-w", out / "weights.safetensors"]
     done = CliRunner().invoke(app, [*map(str, features), "--out", str(tmp_path / "f"), "--device", "cpu", "--quiet"])
     assert done.exit_code == 0, done.output
-    manifest = json.loads((tmp_path / "f" / "manifest.json").read_text())
-    assert manifest["dim"] == 204
-    assert manifest["provenance"]["width"] == 0.05
+    found = Features.load(tmp_path / "f")
+    assert found.dim == 204
+    assert found.provenance["width"] == 0.05
     more = run(scenes, *QUICK, "--epochs", 2, "--drops", "1", "--out", out, "--resume", "--json", "--quiet")
     assert more.exit_code == 0, more.output
     assert json.loads(more.stdout)["training"]["result"]["epoch"] == 2

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from rsir_fast.archive import Features
 from rsir_fast.cli import app
-from rsir_fast.extraction import Features
 from scene_files import write_scenes
+from side_by_side import table
 
 NETWORK = ["-e", "squeezenet1_1", "-w", "random:0", "--device", "cpu", "--quiet"]
 BITS = 12
@@ -63,7 +64,7 @@ def test_every_result_carries_its_label_and_probability(folder, query, by_code):
     )
     (answer,) = result["queries"]
     database = Features.load(folder / "codes")
-    u, scores = database.table[:, :BITS], database.table[:, BITS:]
+    u, scores = table(database)[:, :BITS], table(database)[:, BITS:]
     own = database.items.index("class1/class1_3.jpg")
     hamming = ((u > 0) != (u[own] > 0)).sum(1)
     order = np.argsort(hamming, kind="stable")[:5]
@@ -94,7 +95,7 @@ def test_rerank_orders_by_euclidean_distance(query, by_code):
 
 def test_same_label_gives_what_there_is(folder, by_code):
     answers = json.loads(by_code(folder / "scenes/class2", "-k", 18, "--same-label", "--json").stdout)["queries"]
-    predicted = Features.load(folder / "codes").table[:, BITS:].argmax(1)
+    predicted = Features.load(folder / "codes")["probabilities"].argmax(1)
     assert len(answers) == 6
     for answer in answers:
         label = int(answer["label"].removeprefix("class"))
@@ -134,7 +135,7 @@ def test_the_model_is_needed_and_no_other(folder, query, tmp_path):
 def test_features_of_a_model_in_memory(folder, query, by_code, tmp_path):
     codes = Features.load(folder / "codes")
     provenance = codes.provenance | {"weights": {"file": "none: in memory", "sha256": "", "source": "rsir train dhcnn"}}
-    Features(codes.table, codes.items, None, (), "demo", provenance=provenance).save(tmp_path / "f")
+    Features(table(codes), codes.items, None, (), "demo", provenance=provenance).save(tmp_path / "f")
     model = folder / "run/model.safetensors"
     done = rsir("search", tmp_path / "f", query, "-w", model, code=1)
     assert "made by a model in memory" in done.stderr

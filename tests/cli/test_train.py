@@ -40,9 +40,9 @@ def test_a_model_is_written_and_named(scenes, tmp_path):
     done = CliRunner().invoke(app, [*map(str, features), "--device", "cpu", "--quiet"])
     assert done.exit_code == 0, done.output
     assert "\nnetwork   DHCNN of 8 bits on squeezenet1_1, gap (11 values an image)\n" in done.stdout
-    result = rf.evaluate_dhcnn2021(rf.Features.load(tmp_path / "features")).result
-    assert result["bits"] == 8
-    assert result["images"] == {"train": 15, "test": 3}
+    result = rf.evaluate_dhcnn2021(rf.Features.load(tmp_path / "features"))
+    assert result.bits == 8
+    assert dict(result.images) == {"train": 15, "test": 3}
     done = CliRunner().invoke(app, [*map(str, features), "-w", "random:0"])
     assert done.exit_code == 2
     assert "--weights: expected none beside a hash model" in done.stderr

@@ -7,12 +7,13 @@ import re
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from machine_faults import no_rights
+from rsir_fast.archive import Features
 from rsir_fast.cli import app
-from rsir_fast.extraction import Features
 from scene_files import write_scenes
 
 NETWORK = ["-e", "squeezenet1_1", "--weights", "random:0", "--workers", "0"]
@@ -124,12 +125,18 @@ def test_a_fault_of_the_machine_stops_the_run_and_the_next_ends_as_if_there_had_
     message = stopped.stderr.splitlines()[-1]
     assert re.search(r"rsir: error: .*\.jpg: cannot be read: Permission denied \(EACCES\); the machine failed", message)
     assert "left out" not in stopped.stderr
-    assert not list(out.rglob("manifest.json"))
+    assert not list(out.rglob("versions/*"))
     again = run(COMMANDS[command], scenes, out, "--json")
     assert again.exit_code == 0, again.output
     for path in files_below(tmp_path / "whole"):
-        if path.suffix in (".npy", ".safetensors", ".svg", ".parquet"):
+        if path.suffix in (".safetensors", ".svg"):
             assert (out / path.relative_to(tmp_path / "whole")).read_bytes() == path.read_bytes(), path
+    for path in (tmp_path / "whole").rglob("versions"):
+        one, other = (
+            Features.load(at / path.parent.relative_to(tmp_path / "whole")) for at in (tmp_path / "whole", out)
+        )
+        assert one.items == other.items
+        assert all(np.array_equal(one[field.name], other[field.name]) for field in one.fields)
 
 
 class TestSearch:

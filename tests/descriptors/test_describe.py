@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,10 +15,13 @@ import pytest
 from PIL import Image
 
 from op_support import same_bits
+from rsir_fast.archive import Features
+from rsir_fast.archive.folders import learnt_file
 from rsir_fast.datasets import open_dataset
 from rsir_fast.descriptors import BagOfVisualWords, ColourHistogram, load_descriptor
+from rsir_fast.encoders.load import load_encoder
 from rsir_fast.errors import FeaturesError, RsirError
-from rsir_fast.extraction import Features, encode
+from rsir_fast.extraction import encode
 from rsir_fast.extraction.again import encoder_of
 from rsir_fast.protocols import evaluate_ge2018
 from scene_files import write_broken, write_scenes
@@ -43,7 +47,6 @@ def test_workers_and_shards_change_no_bit(name, scenes, tmp_path):
         stored = encode(scenes, load_descriptor(name), workers=workers, shard_size=5, out=out)
         assert same_bits(np.asarray(stored.matrix), expected.matrix)
         assert stored.provenance == expected.provenance
-        assert len(list(out.glob("shards/*.npy"))) == 3
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -64,8 +67,7 @@ def test_images_keep_their_size_and_unreadable_ones_are_listed(name, tmp_path):
 
 
 def rebuilt(features, folder):
-    file = folder / "descriptor.safetensors"
-    return encoder_of(features, file if file.exists() else None).runs
+    return encoder_of(features, learnt_file(folder)).runs
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -115,8 +117,8 @@ def test_stopped_and_resumed_is_identical(scenes, tmp_path):
     resumed = encode(scenes, BagOfVisualWords(words=12), out=tmp_path / "f", shard_size=3, resume=True, progress=watch)
     assert seen == [6, 7, 8, 9, 10, 11, 12]  # no second vocabulary, no shard made twice
     assert same_bits(np.asarray(resumed.matrix), np.asarray(straight.matrix))
-    for name in ("items.parquet", "descriptor.safetensors"):
-        assert (tmp_path / "f" / name).read_bytes() == (tmp_path / "straight" / name).read_bytes()
+    one, other = (learnt_file(tmp_path / name).read_bytes() for name in ("f", "straight"))
+    assert one == other
 
 
 KILLED = """
@@ -132,11 +134,11 @@ def test_killed_and_resumed_is_identical(tmp_path):
     out = tmp_path / "f"
     process = subprocess.Popen([sys.executable, "-c", KILLED, str(scenes), str(out)])
     deadline = time.monotonic() + 240
-    while len(list(out.glob("shards/*.json"))) < 3 and time.monotonic() < deadline:
+    while len(list(out.glob("work/*/[0-9]*/part.json"))) < 3 and time.monotonic() < deadline:
         time.sleep(0.002)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
-    assert 3 <= len(list(out.glob("shards/*.json"))) < 60, "the kill must come in the middle"
+    assert 3 <= len(list(out.glob("work/*/[0-9]*/part.json"))) < 60, "the kill must come in the middle"
     resumed = encode(scenes, BagOfVisualWords(words=12), out=out, shard_size=2, resume=True)
     assert "learn_s" not in resumed.timing
     straight = encode(scenes, BagOfVisualWords(words=12))
@@ -146,10 +148,10 @@ def test_killed_and_resumed_is_identical(tmp_path):
 
 def test_a_damaged_vocabulary_is_made_again(scenes, tmp_path):
     encode(scenes, BagOfVisualWords(words=12), out=tmp_path / "f")
-    path = tmp_path / "f/descriptor.safetensors"
+    path = tmp_path / "f/encoder/descriptor.safetensors"
     content = path.read_bytes()
     encode(scenes, BagOfVisualWords(words=12, seed=1), out=tmp_path / "other")
-    of_another_seed = (tmp_path / "other/descriptor.safetensors").read_bytes()
+    of_another_seed = (tmp_path / "other/encoder/descriptor.safetensors").read_bytes()
     flipped = content[:-5] + bytes([content[-5] ^ 1]) + content[-4:]
     for damaged in (content[:-9], b"", of_another_seed, flipped):
         path.write_bytes(damaged)
@@ -160,15 +162,31 @@ def test_a_damaged_vocabulary_is_made_again(scenes, tmp_path):
 
 def test_other_settings_are_refused_before_anything_is_learnt(scenes, tmp_path):
     encode(scenes, BagOfVisualWords(words=12), out=tmp_path / "f")
-    with pytest.raises(FeaturesError, match=r"descriptor: words 12, now 13"):
+    with pytest.raises(FeaturesError, match=r"another encoder .descriptor: words 12, now 13"):
         encode(scenes, BagOfVisualWords(words=13), out=tmp_path / "f", resume=True, progress=pytest.fail)
     with pytest.raises(FeaturesError, match="holds finished features: resume=True"):
         encode(scenes, BagOfVisualWords(words=13), out=tmp_path / "f", progress=pytest.fail)
-    with pytest.raises(FeaturesError, match="made otherwise"):
+    with pytest.raises(FeaturesError, match="another encoder .encoder: descriptor bovw-12, now descriptor colour"):
         encode(scenes, ColourHistogram(), out=tmp_path / "f", resume=True)
     replaced = encode(scenes, ColourHistogram(2), out=tmp_path / "f", force=True)
     assert replaced.dim == 8
-    assert not (tmp_path / "f/descriptor.safetensors").exists()
+    assert not (tmp_path / "f/encoder/descriptor.safetensors").exists()
+
+
+def test_a_folder_of_words_grows_by_its_own_vocabulary(scenes, tmp_path):
+    """More images would give other words: what was learnt is named, and is gone on with where it is given."""
+    shutil.copytree(scenes, tmp_path / "scenes")
+    encode(tmp_path / "scenes", "bovw-12", out=tmp_path / "f", workers=0)
+    shutil.copy(tmp_path / "scenes/class0/class0_0.jpg", tmp_path / "scenes/class0/more.jpg")
+    with pytest.raises(FeaturesError, match=r"learnt from other images: go on with that \(--weights .*safetensors\)"):
+        encode(tmp_path / "scenes", "bovw-12", out=tmp_path / "f", resume=True, progress=pytest.fail)
+    words = load_encoder("bovw-12", weights=learnt_file(tmp_path / "f"))
+    grown = encode(tmp_path / "scenes", words, out=tmp_path / "f", resume=True)
+    assert len(grown) == 13
+    assert same_bits(grown.matrix, encode(tmp_path / "scenes", words, workers=0).matrix)
+    for wrong, said in (("bovw-13", "expected what bovw-13 learnt"), ("lbp", "weights: expected none for lbp")):
+        with pytest.raises(ValueError, match=said):
+            load_encoder(wrong, weights=learnt_file(tmp_path / "f"))
 
 
 def test_a_vocabulary_serves_other_images_too(scenes, tmp_path):
@@ -198,7 +216,7 @@ def test_rebuilding_refuses_what_is_not_the_same(scenes, tmp_path):
     encode(scenes, BagOfVisualWords(words=12, seed=1), out=tmp_path / "other")
     with pytest.raises(FeaturesError, match=r"expected what bovw-12 learnt .* found another"):
         rebuilt(found, tmp_path / "other")
-    (out / "descriptor.safetensors").unlink()
+    learnt_file(out).unlink()
     with pytest.raises(
         FeaturesError,
         match=r"found none; name with weights the descriptor",
@@ -243,6 +261,6 @@ def test_real_scenes_are_told_apart(data_root):
     some = data.subset([number for number in range(len(data)) if number % 100 < 6])
     for name, least in {"bovw-150": 0.6, "morphological-62": 0.5, "colour-histogram": 0.5, "lbp": 0.5}.items():
         features = encode(some, load_descriptor(name))
-        result = evaluate_ge2018(features, normalize="feature" if name.startswith("m") else "row").result
-        assert result["query_excluded"]["map"] > least, name
-        assert result["features"]["non_finite_rows"] == 0
+        result = evaluate_ge2018(features, normalize="feature" if name.startswith("m") else "row")
+        assert result.query_excluded.map > least, name
+        assert result.features.non_finite_rows == 0

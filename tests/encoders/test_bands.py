@@ -9,9 +9,9 @@ from PIL import Image
 from torch import nn
 
 import rsir_fast as rf
+from rsir_fast.archive import Features
 from rsir_fast.backbones import Preprocessing, all_turns
 from rsir_fast.errors import ImageError, NoImageReadError
-from rsir_fast.extraction import Features
 from scene_files import write_scenes
 
 BANDS = ("B2", "B3", "B4", "B8")

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 import rsir_fast as rf
+from rsir_fast.archive import Features
 from rsir_fast.backbones import Preprocessing, all_turns, averaged, load_backbone
 from rsir_fast.datasets import generate_scenes
 from rsir_fast.descriptors import NAMES
@@ -19,8 +20,8 @@ from rsir_fast.encoders.hash_model import HashModel
 from rsir_fast.encoders.hash_network import DHCNN, HashHead
 from rsir_fast.encoders.word import DESCRIPTORS, Word, parse_word
 from rsir_fast.errors import FeaturesError, WeightFileError
-from rsir_fast.extraction import Features
 from rsir_fast.extraction.again import encode_like, encoder_of
+from side_by_side import table
 
 NETWORK = "squeezenet1_1"
 
@@ -149,7 +150,9 @@ def test_words_say_what_functions_did(scenes):
     ):
         found = rf.load_encoder(word, weights="random:0")
         assert found.provenance == made.provenance
-        assert np.array_equal(rf.encode(scenes, found, device="cpu").table, rf.encode(scenes, made, device="cpu").table)
+        assert np.array_equal(
+            table(rf.encode(scenes, found, device="cpu")), table(rf.encode(scenes, made, device="cpu"))
+        )
 
 
 def test_queries_go_through_the_encoder_of_the_database(scenes, model_file, tmp_path):
@@ -157,7 +160,7 @@ def test_queries_go_through_the_encoder_of_the_database(scenes, model_file, tmp_
         ("network", f"{NETWORK},precision=bfloat16,turns=mean", "random:0"),
         ("narrow", "cnn-f:fc6,width=0.05", "random:0"),
         ("model", str(model_file), model_file),
-        ("words", "bovw-3", tmp_path / "words" / "descriptor.safetensors"),
+        ("words", "bovw-3", tmp_path / "words/encoder/descriptor.safetensors"),
         ("lbp", "lbp", None),
     ):
         weights = file if file == "random:0" else None
@@ -166,7 +169,7 @@ def test_queries_go_through_the_encoder_of_the_database(scenes, model_file, tmp_
         encoder = encoder_of(database, file)
         assert encoder.spec.model_copy(update={"reader": database.spec.reader}) == database.spec == made.spec
         found = encode_like(database, scenes, encoder)
-        assert np.array_equal(found.table, database.table), name
+        assert np.array_equal(table(found), table(database)), name
         assert not found.notes
 
 
@@ -197,7 +200,7 @@ def test_any_module_with_a_name_and_preprocessing(scenes, tmp_path):
     with pytest.raises(ValueError, match="expected the module 'channel-means' itself, which no file holds"):
         encoder_of(features)
     rf.encode(scenes, Means(2.0), device="cpu", out=tmp_path / "f", resume=True)
-    with pytest.raises(FeaturesError, match="holds features made otherwise"):
+    with pytest.raises(FeaturesError, match="holds rows of another encoder"):
         rf.encode(scenes, Means(3.0), device="cpu", out=tmp_path / "f", resume=True)
     with pytest.raises(ValueError, match="expected Identity to have a name .str. and a preprocessing"):
         rf.load_encoder(nn.Identity())

@@ -7,11 +7,11 @@ import sys
 
 import numpy as np
 
-from rsir_fast.extraction import Features
+from rsir_fast.archive import Features
 
 READ = """
 import os, sys
-from rsir_fast.extraction import Features
+from rsir_fast.archive import Features
 
 before = len(os.listdir("/proc/self/task"))
 Features.load(sys.argv[1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,11 +11,12 @@ import sys
 import numpy as np
 import pytest
 
+from rsir_fast.archive import Features
+from rsir_fast.archive.folders import features_state, rows_kept
 from rsir_fast.datasets import generate_scenes, open_dataset
 from rsir_fast.descriptors import ColourHistogram, LocalBinaryPatterns
-from rsir_fast.errors import FeaturesError
-from rsir_fast.extraction import Features, encode
-from rsir_fast.extraction.stored import state_of
+from rsir_fast.errors import FeaturesError, RsirError
+from rsir_fast.extraction import encode
 from scene_files import write_scenes
 
 
@@ -26,73 +28,69 @@ def finished(tmp_path_factory):
     return root
 
 
-@pytest.fixture
-def made(finished, tmp_path):
-    shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
-    return tmp_path
-
-
 def run(root, descriptor=None, **settings):
     given = {"workers": 0, "shard_size": 4, "resume": True, **settings}
     return encode(root / "scenes", descriptor or LocalBinaryPatterns(), out=root / "f", **given)
 
 
 def files(folder):
-    return {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
+    """What is in an archive, by kind: names of segments and versions are drawn."""
+    names = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
+    return sorted(re.sub("[0-9a-f]{16}-", "", name) for name in names)
 
 
-def remove(*names):
-    def act(folder):
-        for name in names:
-            (folder / name).unlink()
-
-    return act
+def stopped(root, images: int) -> None:
+    """Leave a run as one that was stopped after so many images."""
+    with pytest.raises(RsirError, match="stopped"):
+        run(root, progress=lambda at: at.done < images)
 
 
 REMAINS = {
-    "nothing but shards": remove("manifest.json", "extraction.json", "items.parquet"),
-    "an empty folder of shards": lambda folder: (shutil.rmtree(folder), (folder / "shards").mkdir(parents=True)),
-    "a temporary file": lambda folder: (shutil.rmtree(folder), folder.mkdir(), (folder / f".{'0' * 16}.part").touch()),
-    "a damaged plan": lambda folder: (remove("manifest.json")(folder), (folder / "extraction.json").write_text("[")),
-    "a damaged manifest": lambda folder: (folder / "manifest.json").write_bytes(b"\xff" * 9),
-    "a shard without its record": remove("manifest.json", "shards/000000004.json"),
-    "a record without its shard": remove("manifest.json", "shards/000000004.npy"),
+    "some parts": lambda root: stopped(root, 5),
+    "an empty folder of work": lambda root: (root / "f/work").mkdir(parents=True),
+    "a temporary file": lambda root: ((root / "f").mkdir(), (root / f"f/.{'0' * 16}.part").touch()),
+    "a segment that no version names": lambda root: (
+        stopped(root, 5),
+        run(root),
+        (root / "f/versions/00000001.json").unlink(),
+    ),
+    "a torn version": lambda root: (run(root), (root / "f/versions/00000002.json").write_bytes(b"\xff" * 9)),
 }
 
 
 @pytest.mark.parametrize("how", [{"resume": True}, {"resume": False, "force": True}])
 @pytest.mark.parametrize("left", REMAINS)
-def test_what_is_left_is_ours(made, finished, left, how):
-    REMAINS[left](made / "f")
-    assert np.array_equal(run(made, **how).matrix, Features.load(finished / "f").matrix)
-    assert files(made / "f") == files(finished / "f")
+def test_what_is_left_is_ours(tmp_path, finished, left, how):
+    shutil.copytree(finished / "scenes", tmp_path / "scenes")
+    REMAINS[left](tmp_path)
+    assert np.array_equal(run(tmp_path, **how).matrix, Features.load(finished / "f").matrix)
+    assert_features_are_whole(tmp_path / "f")
 
 
-def test_without_a_plan_shards_of_other_settings_are_refused_and_kept(made):
-    remove("manifest.json", "extraction.json")(made / "f")
-    before = files(made / "f")
-    with pytest.raises(FeaturesError, match=r"extraction.json is missing or damaged, .*: choose another"):
-        run(made, ColourHistogram(bins=2))
-    assert files(made / "f") == before
-    run(made, ColourHistogram(bins=2), resume=False, force=True)
-    assert state_of(made / "f") == "finished"
+def assert_features_are_whole(folder):
+    assert features_state(folder) == "finished"
+    Features.load(folder)
+    assert not list((folder / "work").iterdir())
 
 
-def test_shards_that_a_killed_force_left_are_no_part_of_the_new_features(made):
-    """The plan is the new one, the shards are still the old ones: as between two calls of --force."""
-    new = shutil.copytree(made, made / "new", ignore=shutil.ignore_patterns("new"))
-    run(new, ColourHistogram(bins=2), resume=False, force=True, shard_size=5)
-    wanted = files(new / "f")
-    remove("manifest.json")(made / "f")
-    shutil.copy(new / "f/extraction.json", made / "f/extraction.json")
-    shutil.copytree(new / "scenes", made / "scenes", dirs_exist_ok=True)
-    run(made, ColourHistogram(bins=2), shard_size=5)
-    assert files(made / "f") == wanted
+def test_only_what_is_missing_is_computed(tmp_path, finished):
+    shutil.copytree(finished / "scenes", tmp_path / "scenes")
+    stopped(tmp_path, 5)
+    assert rows_kept(tmp_path / "f") == 4
+    assert run(tmp_path).timing["images"] == 5
+    assert files(tmp_path / "f") == files(finished / "f")
 
 
-@pytest.mark.parametrize(
-    "name", ["manifest.json", "extraction.json", "shards/notes.txt", "shards/000.npy", "mine.part"]
-)
+def test_work_of_other_settings_stays_for_them(tmp_path, finished):
+    shutil.copytree(finished / "scenes", tmp_path / "scenes")
+    stopped(tmp_path, 5)
+    run(tmp_path, ColourHistogram(bins=2))
+    assert len(list((tmp_path / "f/work").iterdir())) == 1
+    with pytest.raises(FeaturesError, match="rows of another encoder"):
+        run(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "extraction.json", "versions/notes.txt", "work/000", "mine.part"])
 def test_what_only_looks_like_ours_stays(tmp_path, name):
     write_scenes(tmp_path / "scenes", per_class=1)
     mine = tmp_path / "f" / name

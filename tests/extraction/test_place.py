@@ -10,10 +10,10 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from rsir_fast.archive import Features
 from rsir_fast.backbones import Backbone, load_backbone
 from rsir_fast.cli import app
-from rsir_fast.errors import FeaturesError
-from rsir_fast.extraction import Features, encode
+from rsir_fast.extraction import encode
 from rsir_fast.extraction.again import encode_like
 from rsir_fast.extraction.run import Run
 from scene_files import write_scenes
@@ -177,21 +177,6 @@ def test_what_is_not_as_it_was_is_said(tmp_path, scenes):
     note = rsir("search", tmp_path / "f", scenes / "class1/class1_0.jpg", "-k", 1).stderr
     assert "no image's distance to itself need be exactly 0: the database is of an older version, whose last" in note
     assert f"another version of torch (1.0, now {torch.__version__})" in note
-
-
-def test_an_interrupted_run_of_an_older_version_is_not_mixed(tmp_path, scenes):
-    """Its last batch would have been smaller; a finished one stays what it is."""
-    backbone = network("squeezenet1_1")
-    encode(scenes, backbone, batch_size=3, out=tmp_path / "f")
-    for name in ("extraction.json", "manifest.json"):
-        path = tmp_path / "f" / name
-        record = json.loads(path.read_text())
-        del record["settings" if name == "extraction.json" else "provenance"]["extraction"]["padded"]
-        path.write_text(json.dumps(record))
-    assert len(encode(scenes, backbone, batch_size=3, out=tmp_path / "f", resume=True)) == 7
-    (tmp_path / "f/manifest.json").unlink()
-    with pytest.raises(FeaturesError, match=r"filling of the last batch: by default, now True"):
-        encode(scenes, backbone, batch_size=3, out=tmp_path / "f", resume=True)
 
 
 def test_turns_kept_for_training(tmp_path, scenes):

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from op_support import same_bits
+from rsir_fast.archive import Features
+from rsir_fast.archive.folders import check_folder
 from rsir_fast.backbones import load_backbone
 from rsir_fast.datasets import Dataset, open_dataset
 from rsir_fast.errors import FeaturesError
-from rsir_fast.extraction import Features, encode
-from rsir_fast.extraction.store import check_folder
+from rsir_fast.extraction import encode
 from scene_files import write_scenes
 
 
@@ -42,86 +43,150 @@ def resume(root, backbone, **settings):
     return encode(root / "scenes", backbone, **settings)
 
 
+def versions(root) -> int:
+    return len(list((root / "f/versions").iterdir()))
+
+
+def fresh(root, backbone):
+    """The features as of a new folder."""
+    return encode(root / "scenes", backbone, batch_size=4, workers=0)
+
+
+def assert_same(found, wanted):
+    assert found.items == wanted.items
+    assert np.array_equal(found.labels, wanted.labels)
+    assert found.classes == wanted.classes
+    assert same_bits(np.asarray(found.matrix), np.asarray(wanted.matrix))
+
+
 def test_a_finished_matrix_is_taken_as_it_is(made, backbone):
     seen = []
-    resume(made, backbone, progress=seen.append)
+    for _ in range(2):  # the first tells where the copied images are now
+        resume(made, backbone, progress=seen.append)
+        assert seen == []
+        assert versions(made) == 2
+
+
+def test_a_folder_follows_its_images(made, backbone):
+    """Grown, changed, lost, found again: always what a fresh folder has, and only what is new is computed."""
+    scenes = made / "scenes"
+    shutil.move(scenes / "class0/class0_2.jpg", made / "aside.jpg")
+    (scenes / "class3").mkdir()
+    shutil.copy(scenes / "class1/class1_0.jpg", scenes / "class3/new.jpg")
+    shutil.copy(scenes / "class0/class0_1.jpg", scenes / "class2/class2_0.jpg")
+    seen = []
+    found = resume(made, backbone, progress=lambda at: seen.append((at.done, at.total)))
+    assert seen[-1] == (9, 9)
+    assert found.timing["images"] == 2
+    assert_same(found, fresh(made, backbone))
+    shutil.move(made / "aside.jpg", scenes / "class0/class0_2.jpg")
+    shutil.rmtree(scenes / "class3")
+    again = resume(made, backbone)
+    assert again.timing == {}
+    assert_same(again, fresh(made, backbone))
+    assert_same(Features.load(made / "f"), again)
+    assert versions(made) == 3
+
+
+def test_a_folder_that_was_moved_and_renamed_is_the_same(made, backbone):
+    shutil.move(made / "scenes", made / "others")
+    seen = []
+    found = encode(made / "others", backbone, out=made / "f", batch_size=4, resume=True, progress=seen.append)
     assert seen == []
+    assert (found.name, found.root) == ("others", made / "others")
+    assert Features.load(made / "f").as_dataset().load_image(0).size == (40, 40)
 
 
-def test_changed_images_are_noticed(made, backbone):
-    shutil.copy(made / "scenes/class0/class0_1.jpg", made / "scenes/class2/class2_0.jpg")
-    with pytest.raises(FeaturesError, match=r"made otherwise \(set of images: images were replaced"):
-        resume(made, backbone)
+def test_other_images_do_not_take_the_place_of_these(made, backbone):
+    write_scenes(made / "else", classes=2, per_class=1)
+    (made / "else/class0").rename(made / "else/forest")
+    (made / "else/class1").rename(made / "else/river")
+    before = Features.load(made / "f").items
+    with pytest.raises(FeaturesError, match=r"f holds features of other images, none of which is among the 2 of else"):
+        encode(made / "else", backbone, out=made / "f", batch_size=4, workers=0, resume=True)
+    assert Features.load(made / "f").items == before
+    assert not (made / "f/work").exists() or not list((made / "f/work").iterdir())
 
 
-def test_relabelled_images_are_noticed(made, backbone):
+def test_relabelled_images_are_relabelled(made, backbone):
     data = open_dataset(made / "scenes")
     other = Dataset(data.name, data.root, data.items, data.labels[::-1], data.classes)
-    with pytest.raises(FeaturesError, match="set of images: images were replaced"):
-        encode(other, backbone, batch_size=4, shard_size=4, workers=0, out=made / "f", resume=True)
+    found = encode(other, backbone, batch_size=4, workers=0, out=made / "f", resume=True)
+    assert np.array_equal(found.labels, data.labels[::-1])
+    assert same_bits(np.asarray(found.matrix), np.asarray(fresh(made, backbone).matrix))
 
 
 def test_data_sets_in_memory_are_not_resumed(made, backbone):
     pairs = [(image, 0) for image in open_dataset(made / "scenes")]
-    encode(pairs, backbone, workers=0, out=made / "memory")
+    stored = encode(pairs, backbone, workers=0, out=made / "memory")
+    assert_same(Features.load(made / "memory"), stored)
     with pytest.raises(FeaturesError, match="in memory cannot be known again"):
         encode(pairs, backbone, workers=0, out=made / "memory", resume=True)
 
 
-def test_a_finished_matrix_serves_another_thread_count_but_an_unfinished_one_does_not(made, backbone):
-    plan = made / "f/extraction.json"
-    plan.write_text(plan.read_text().replace('"cpu_threads": ', '"cpu_threads": 9'))
-    resume(made, backbone)
-    (made / "f/manifest.json").unlink()
-    with pytest.raises(FeaturesError, match="number of threads: 9"):
-        resume(made, backbone)
+def test_rows_of_several_runs_are_told_apart(made, backbone):
+    shutil.copy(made / "scenes/class0/class0_1.jpg", made / "scenes/class0/more.jpg")
+    found = resume(made, backbone, batch_size=2)
+    assert [run["batch_size"] for run in found.provenance["runs"]] == [4, 2]
+    assert found.provenance["extraction"]["batch_size"] == 2
+    assert found.spec == Features.load(made / "f").spec == fresh(made, backbone).spec
 
 
-@pytest.mark.parametrize("name", ["shards/000000000.npy", "shards/000000004.json", "items.parquet", "manifest.json"])
-@pytest.mark.parametrize("damage", ["removed", "cut", "emptied"])
-def test_damage_is_named_and_resume_mends_it(made, backbone, name, damage):
-    expected = np.array(Features.load(made / "f").matrix)
-    path = made / "f" / name
+def test_another_encoder_is_refused_by_what_differs(made):
+    with pytest.raises(FeaturesError, match=r"rows of another encoder \(weights: random:0, now random:1\)"):
+        resume(made, load_backbone("squeezenet1_1", weights="random:1"))
+
+
+@pytest.mark.parametrize("name", ["gap.npy", "segment.json", "items.arrow", "sources.arrow"])
+@pytest.mark.parametrize("damage", ["removed", "cut", "emptied", "flipped"])
+def test_damage_is_named_and_the_same_call_mends_it(made, backbone, name, damage):
+    expected = fresh(made, backbone)
+    path = next((made / "f/segments").glob(f"*/{name}"))
     content = path.read_bytes()
-    path.unlink() if damage == "removed" else path.write_bytes(content[: len(content) // 2 if damage == "cut" else 0])
-    if not name.startswith("shards/") or name.endswith(".npy"):
-        with pytest.raises(FeaturesError, match="resume"):
-            Features.load(made / "f")
-        mended = resume(made, backbone)
-        assert same_bits(np.asarray(mended.matrix), expected)
-    assert same_bits(np.asarray(Features.load(made / "f").matrix), expected)
+    damaged = {
+        "removed": b"",
+        "cut": content[: len(content) // 2],
+        "emptied": b"",
+        "flipped": content[:-20] + bytes([content[-20] ^ 1]) + content[-19:],
+    }
+    path.unlink() if damage == "removed" else path.write_bytes(damaged[damage])
+    with pytest.raises(FeaturesError, match=name):
+        Features.load(made / "f")
+    assert_same(resume(made, backbone), expected)
+    assert_same(Features.load(made / "f"), expected)
 
 
-def test_a_flipped_bit_is_noticed(made):
-    path = made / "f/shards/000000004.npy"
+def test_without_verifying_a_flipped_bit_is_not_looked_for(made):
+    path = next((made / "f/segments").glob("*/gap.npy"))
     content = bytearray(path.read_bytes())
     content[-100] ^= 1
     path.write_bytes(content)
-    with pytest.raises(FeaturesError, match=r"000000004.npy is damaged \(its SHA-256"):
+    with pytest.raises(FeaturesError, match=r"gap.npy: .* its SHA-256 is not that in segment.json"):
         Features.load(made / "f")
     Features.load(made / "f", verify=False)
 
 
 @pytest.mark.parametrize("force", [False, True])
-@pytest.mark.parametrize("name", ["shards/precious.tar", "manifest.json", "extraction.json", "thesis.tex"])
+@pytest.mark.parametrize("name", ["shards/precious.tar", "manifest.json", "versions/notes.txt", "thesis.tex"])
 def test_what_is_not_ours_is_never_touched(made, backbone, tmp_path, name, force):
     foreign = tmp_path / "foreign" / name
     foreign.parent.mkdir(parents=True)
     foreign.write_text("precious")
     with pytest.raises(FeaturesError, match="expected a new or empty folder, or one of features, found"):
         encode(made / "scenes", backbone, workers=0, out=tmp_path / "foreign", force=force)
-    (made / "f/shards/mine.txt").write_text("precious")
-    with pytest.raises(FeaturesError, match="found 'shards/mine.txt' in it"):
+    (made / "f/segments/mine.txt").write_text("precious")
+    with pytest.raises(FeaturesError, match="found 'segments/mine.txt' in it"):
         resume(made, backbone, resume=False, force=True)
-    assert foreign.read_text() == (made / "f/shards/mine.txt").read_text() == "precious"
+    assert foreign.read_text() == (made / "f/segments/mine.txt").read_text() == "precious"
 
 
-def test_force_replaces_shards_behind_a_link(made, backbone):
-    shutil.move(made / "f/shards", made / "elsewhere")
-    (made / "f/shards").symlink_to(made / "elsewhere")
+def test_force_replaces_segments_behind_a_link(made, backbone):
+    shutil.move(made / "f/segments", made / "elsewhere")
+    (made / "f/segments").symlink_to(made / "elsewhere")
     other = load_backbone("squeezenet1_1", weights="random:1")
-    replaced = resume(made, other, resume=False, force=True)
-    assert same_bits(np.asarray(replaced.matrix), encode(made / "scenes", other, batch_size=4, workers=0).matrix)
+    assert_same(resume(made, other, resume=False, force=True), fresh(made, other))
+    assert versions(made) == 1
+    assert list((made / "elsewhere").iterdir()) != []  # what a link leads to is not ours
 
 
 def test_no_such_features(made, tmp_path):

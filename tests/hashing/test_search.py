@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from rsir_fast.archive import Features
 from rsir_fast.errors import FeaturesError
-from rsir_fast.extraction import Features
 from rsir_fast.hashing import search_codes
 from rsir_fast.ops import reference
 
@@ -34,8 +34,8 @@ def made(n, bits, seed, *, sha256="", classes=CLASSES, values=5) -> Features:
 
 def by_hand(database, queries, bits, k, rerank, same_label):
     """Ids, Hamming and squared Euclidean distances of every query, as lists as long as there are items."""
-    u, wanted = database.table[:, :bits].astype(float), queries.table[:, :bits].astype(float)
-    labels, query_labels = database.table[:, bits:].argmax(1), queries.table[:, bits:].argmax(1)
+    u, wanted = database.arrays[:, :bits].astype(float), queries.arrays[:, :bits].astype(float)
+    labels, query_labels = database.arrays[:, bits:].argmax(1), queries.arrays[:, bits:].argmax(1)
     for vector, label in zip(wanted, query_labels, strict=True):
         hamming = ((u > 0) != (vector > 0)).sum(1)
         squared = ((u - vector) ** 2).sum(1)  # small whole numbers: exact in any order
@@ -55,7 +55,7 @@ def test_against_brute_force(bits, k, rerank, same_label):
     database, queries = made(61, bits, 1), made(9, bits, 2)
     found = search_codes(database, queries, k, rerank=rerank, same_label=same_label, threads=2)
     assert found.ids.shape == found.distances.shape == found.labels.shape == (9, k)
-    labels, probabilities = database.table[:, bits:].argmax(1), database.table[:, bits:].max(1)
+    labels, probabilities = database.arrays[:, bits:].argmax(1), database.arrays[:, bits:].max(1)
     for row, (ids, hamming, squared) in enumerate(by_hand(database, queries, bits, k, rerank, same_label)):
         assert found.ids[row].tolist() == ids
         assert found.distances[row].tolist() == hamming
@@ -64,8 +64,8 @@ def test_against_brute_force(bits, k, rerank, same_label):
         if found.squared is not None:
             assert found.squared[row].tolist() == squared
     assert (found.squared is None) == (rerank is None)
-    np.testing.assert_array_equal(found.query_labels, queries.table[:, bits:].argmax(1))
-    np.testing.assert_array_equal(found.query_probabilities, queries.table[:, bits:].max(1))
+    np.testing.assert_array_equal(found.query_labels, queries.arrays[:, bits:].argmax(1))
+    np.testing.assert_array_equal(found.query_probabilities, queries.arrays[:, bits:].max(1))
 
 
 def test_the_cases_have_ties_and_reranking_matters():
@@ -106,7 +106,7 @@ def test_no_queries(same_label, rerank):
 
 def test_no_item_of_the_label():
     database, queries = made(8, 16, 1), made(1, 16, 2)
-    database.table[:, 16:], queries.table[:, 16:] = [0.1, 0.9, 0.0], [0.2, 0.3, 0.5]
+    database.arrays[:, 16:], queries.arrays[:, 16:] = [0.1, 0.9, 0.0], [0.2, 0.3, 0.5]
     for rerank in (None, 4):
         found = search_codes(database, queries, 2, same_label=True, rerank=rerank)
         assert found.ids.tolist() == [[-1, -1]]
@@ -118,8 +118,8 @@ def test_rerank_is_by_the_canonical_distance():
     database, queries = made(300, 48, 3), made(3, 48, 4)
     rng = np.random.default_rng(0)
     for side in (database, queries):
-        side.table[:, :48] *= rng.lognormal(0, 2, side.table[:, :48].shape).astype(np.float32)
-    expected, order = reference.euclidean_topk(queries.table[:, :48], database.table[:, :48], 12)
+        side.arrays[:, :48] *= rng.lognormal(0, 2, side.arrays[:, :48].shape).astype(np.float32)
+    expected, order = reference.euclidean_topk(queries.arrays[:, :48], database.arrays[:, :48], 12)
     for rerank, threads in ((300, 1), (300, 2), (5000, 1)):
         found = search_codes(database, queries, 12, rerank=rerank, threads=threads)
         np.testing.assert_array_equal(found.ids, order)
@@ -128,8 +128,8 @@ def test_rerank_is_by_the_canonical_distance():
 
 def test_nan_is_a_zero_bit_and_last_by_euclidean_distance():
     database, queries = made(3, 8, 1), made(1, 8, 2)
-    queries.table[:, :8] = -1
-    database.table[:, :8] = [[np.nan] * 8, [1, 1] + [-1] * 6, [-1] * 7 + [1]]
+    queries.arrays[:, :8] = -1
+    database.arrays[:, :8] = [[np.nan] * 8, [1, 1] + [-1] * 6, [-1] * 7 + [1]]
     assert search_codes(database, queries, 3).ids.tolist() == [[0, 2, 1]]
     found = search_codes(database, queries, 4, rerank=4)
     assert found.ids.tolist() == [[2, 1, 0, -1]]
@@ -158,10 +158,10 @@ def test_features_that_do_not_go_together():
     ):
         with pytest.raises(FeaturesError, match=f"expected queries by the model of the database, found .*{what}"):
             search_codes(database, other, 1)
-    plain = Features(database.table, database.items, None, (), "plain", provenance={"name": "cnn-m"})
+    plain = Features(database.arrays, database.items, None, (), "plain", provenance={"name": "cnn-m"})
     for sides in ((plain, database), (database, plain)):
         with pytest.raises(FeaturesError, match="plain: expected features of a hash model.* found those of cnn-m"):
             search_codes(*sides, 1)
-    cut = Features(database.table[:, :-1], database.items, None, (), "cut", provenance=database.provenance)
+    cut = Features(database.arrays[:, :-1], database.items, None, (), "cut", provenance=database.provenance)
     with pytest.raises(FeaturesError, match="cut: expected rows of 8 values .* and 3 probabilities, found 10 values"):
         search_codes(cut, database, 1)

@@ -20,6 +20,7 @@ from rsir_fast.backbones import all_turns, averaged
 from rsir_fast.errors import DatasetError, FeaturesError, TrainingError, WeightFileError
 from rsir_fast.hashing import RECIPES, HashModel, train_dhcnn
 from scene_files import write_broken, write_scenes
+from side_by_side import table
 
 NETWORK = ("squeezenet1_1", None, "random:0")
 
@@ -233,11 +234,11 @@ def test_features_computed_before_are_taken(scenes):
     split = rf.stratified_split(rf.open_dataset(scenes))
     given = train(scenes, features=features, split=split, epochs=3)
     rows = [features.items.index(item) for item in split.train]
-    seen = torch.from_numpy(features.table[rows]).view(-1, 512)
+    seen = torch.from_numpy(table(features)[rows]).view(-1, 512)
     torch.testing.assert_close(given.network.head.mean, seen.mean(0))
     assert given.training["split"]["train"] == list(split.train)
     with pytest.raises(FeaturesError, match=r"expected those of all training images, 14 are missing, first class0"):
-        train(scenes, features=replace(features, table=features.table[:1], items=features.items[:1], labels=None))
+        train(scenes, features=replace(features, arrays=table(features)[:1], items=features.items[:1], labels=None))
     with pytest.raises(FeaturesError, match=r"found others .weights: random:1, now random:0."):
         train(scenes, features=replace(features, provenance={**features.provenance, "weights": {"file": "random:1"}}))
     with pytest.raises(FeaturesError, match=r"found others .turns: upright, now each.; make them by"):

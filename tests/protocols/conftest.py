@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rsir_fast.extraction import Features
+from rsir_fast.archive import Features
 
 BITS, CLASSES, N, TRAIN = 8, ("a", "b", "c"), 45, 30
 

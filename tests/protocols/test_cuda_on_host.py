@@ -14,7 +14,7 @@ from op_support import same_bits
 from rsir_fast import metrics
 from rsir_fast.ops.engines import device_euclidean
 from rsir_fast.protocols import ge2018
-from rsir_fast.report import result_json
+from rsir_fast.protocols.facts import Timing
 
 PER_CLASS = 4
 
@@ -41,7 +41,7 @@ def test_map_and_anmrr_have_the_same_bits(features, monkeypatch):
     matrix, labels = np.array(features.matrix), np.asarray(features.labels)
     n = len(labels)
     assert n == 21 * PER_CLASS
-    evaluated = rf.evaluate_ge2018(features).result["query_excluded"]
+    evaluated = rf.evaluate_ge2018(features).query_excluded
     expected = next(iter(rf.rank_database(matrix, matrix, normalize="row")))
     nearest = rf.euclidean_topk(matrix, matrix, 10, normalize="row")
     on_host(monkeypatch)
@@ -50,8 +50,8 @@ def test_map_and_anmrr_have_the_same_bits(features, monkeypatch):
     assert same_bits(distances, expected.distances)
     assert same_bits(ids, expected.ids)
     relevant = metrics.ranked_relevance(metrics.share_label(labels, labels), metrics.drop_self(ids, np.arange(n)))
-    assert float(metrics.mean_average_precision(relevant)) == evaluated["map"]
-    assert metrics.anmrr(relevant) == evaluated["anmrr"]
+    assert float(metrics.mean_average_precision(relevant)) == evaluated.map
+    assert metrics.anmrr(relevant) == evaluated.anmrr
     rows = torch.from_numpy(matrix)
     for prepared in (rf.prepare(rows, normalize="row"), rf.prepare(rows, normalize="row", precision="int8")):
         for first, last in ((0, n), (3, 4), (5, 12)):  # on the tensor cores, and streamed
@@ -66,7 +66,7 @@ def test_an_evaluation_on_the_device_writes_the_same_bytes(features, monkeypatch
     matrix, labels = np.array(features.matrix), np.array(features.labels)
     matrix[3, 5] = np.nan
     matrix[20] = matrix[8]
-    hostile = replace(features, table=matrix, labels=labels)
+    hostile = replace(features, arrays=matrix, labels=labels)
     settings = {"normalize": normalize, "examples": 5, "block": 30}
     expected = rf.evaluate_ge2018(hostile, device="cpu", **settings)
     moved = []
@@ -80,9 +80,9 @@ def test_an_evaluation_on_the_device_writes_the_same_bytes(features, monkeypatch
     monkeypatch.setattr(device_euclidean, "CERTIFY_ELEMENTS", 0)
     found = rf.evaluate_ge2018(hostile, device="cpu", **settings)
     assert len(moved) == 1
-    assert result_json(without_timing(found.result)) == result_json(without_timing(expected.result))
+    assert without_timing(found) == without_timing(expected)
     assert repr(found.examples) == repr(expected.examples)  # of which some distances are NaN
-    assert found.result["timing"].keys() == expected.result["timing"].keys()
+    assert found.timing.content().keys() == expected.timing.content().keys()
 
 
 @pytest.mark.gpu
@@ -90,11 +90,11 @@ def test_an_evaluation_on_the_device_writes_the_same_bytes(features, monkeypatch
 def test_an_evaluation_on_a_device_writes_the_same_bytes(features, normalize):
     expected = rf.evaluate_ge2018(features, normalize=normalize, device="cpu")
     found = rf.evaluate_ge2018(features, normalize=normalize, device="cuda")
-    assert result_json(without_timing(found.result)) == result_json(without_timing(expected.result))
+    assert without_timing(found) == without_timing(expected)
     assert found.examples == expected.examples
-    assert expected.result["timing"]["device"] == "cpu"
-    assert found.result["timing"]["device"] == torch.cuda.get_device_name()
+    assert expected.timing.device == "cpu"
+    assert found.timing.device == torch.cuda.get_device_name()
 
 
 def without_timing(result):
-    return {key: value for key, value in result.items() if key != "timing"}
+    return result.model_copy(update={"timing": Timing()}).to_json()

@@ -11,6 +11,8 @@ import pytest
 import rsir_fast as rf
 from rsir_fast.errors import DatasetError, FeaturesError
 from rsir_fast.protocols import evaluate_codes
+from rsir_fast.protocols.facts import Timing
+from side_by_side import table
 
 BITS, CLASSES, N, TRAIN = 8, ("a", "b", "c"), 45, 30
 MODEL_CLASSES = ("c", "a", "b")
@@ -22,38 +24,39 @@ def features(hash_features):
 
 
 def test_the_split_decides_what_is_asked_and_what_is_searched(features):
-    result = json.loads(json.dumps(rf.evaluate_dhcnn2021(features).result, allow_nan=False))
-    codes = rf.pack_codes(features.table[:, :BITS])
+    result = rf.evaluate_dhcnn2021(features)
+    codes = rf.pack_codes(table(features)[:, :BITS])
     of_model = np.array([1, 2, 0])[features.labels]  # the model numbers the classes otherwise
     train, test = np.arange(TRAIN), np.arange(TRAIN, N)
-    assert result["test_vs_train"] == evaluate_codes(codes, of_model, BITS, test, train)
-    assert result["test_vs_test"] == evaluate_codes(codes, of_model, BITS, test, test)
-    assert result["test_vs_train"]["map"] != result["test_vs_test"]["map"]
-    assert result["images"] == {"train": TRAIN, "test": N - TRAIN}
-    assert result["split"] == {"seed": 0, "train": TRAIN, "test": N - TRAIN}
-    assert result["training"] == {"seed": 7}
+    assert result.test_vs_train == evaluate_codes(codes, of_model, BITS, test, train)
+    assert result.test_vs_test == evaluate_codes(codes, of_model, BITS, test, test)
+    assert result.test_vs_train.map != result.test_vs_test.map
+    assert dict(result.images) == {"train": TRAIN, "test": N - TRAIN}
+    assert dict(result.split) == {"seed": 0, "train": TRAIN, "test": N - TRAIN}
+    assert result.training.content() == {"seed": 7}
 
 
 def test_labels_against_counting_by_hand(features):
-    labels = rf.evaluate_dhcnn2021(features).result["labels"]
-    predicted = [MODEL_CLASSES[place] for place in features.table[TRAIN:, BITS:].argmax(1)]
+    labels = rf.evaluate_dhcnn2021(features).labels
+    predicted = [MODEL_CLASSES[place] for place in table(features)[TRAIN:, BITS:].argmax(1)]
     true = [CLASSES[label] for label in features.labels[TRAIN:]]
     right = [t == p for t, p in zip(true, predicted, strict=True)]
-    assert labels["overall_accuracy"] == pytest.approx(np.mean(right))
+    assert labels.overall_accuracy == pytest.approx(np.mean(right))
     for row, name in enumerate(MODEL_CLASSES):
         of_class = [hit for hit, t in zip(right, true, strict=True) if t == name]
-        assert labels["per_class"][row] == pytest.approx(np.mean(of_class))
-        assert labels["confusion"][row] == [
+        assert labels.per_class[row] == pytest.approx(np.mean(of_class))
+        assert list(labels.confusion[row]) == [
             sum(t == name and p == other for t, p in zip(true, predicted, strict=True)) for other in MODEL_CLASSES
         ]
     chance = sum(np.mean([t == name for t in true]) * np.mean([p == name for p in predicted]) for name in CLASSES)
-    assert labels["kappa"] == pytest.approx((np.mean(right) - chance) / (1 - chance))
+    assert labels.kappa == pytest.approx((np.mean(right) - chance) / (1 - chance))
 
 
 def test_the_result_says_what_it_was_computed_from(features):
     features = dataclasses.replace(features, notes=("one left out",), skipped=(("a/x.png", "0 bytes"),))
-    result = rf.evaluate_dhcnn2021(features).result
-    assert result["dataset"] == {
+    result = rf.evaluate_dhcnn2021(features)
+    written = json.loads(result.to_json())
+    assert written["dataset"] == {
         "name": "demo",
         "items": N,
         "classes": list(CLASSES),
@@ -61,73 +64,73 @@ def test_the_result_says_what_it_was_computed_from(features):
         "notes": ["one left out"],
         "skipped": [{"item": "a/x.png", "reason": "0 bytes"}],
     }
-    assert result["features"] == {"backbone": "x", "layer": "unknown", "dim": BITS + 3, "non_finite_rows": 0}
-    assert result["timing"]["total_s"] >= result["timing"]["rank_s"] > 0
+    assert written["features"] == {"backbone": "x", "layer": "unknown", "dim": BITS + 3, "non_finite_rows": 0}
+    assert result.timing.total_s >= result.timing.rank_s > 0
 
 
 def test_only_the_timing_may_differ(features):
     first, second = (rf.evaluate_dhcnn2021(features, threads=threads) for threads in (1, 2))
     assert first.examples == second.examples
-    del first.result["timing"], second.result["timing"]
-    assert first.result == second.result
+    first, second = (found.model_copy(update={"timing": Timing()}) for found in (first, second))
+    assert first == second
+    assert first.to_json() == second.to_json()
 
 
 def test_examples_are_the_nearest_training_images_with_class_and_label(features):
     evaluation = rf.evaluate_dhcnn2021(features, examples=6)
-    bits = features.table[:, :BITS] > 0
-    scores = features.table[:, BITS:]
-    precision = evaluation.result["test_vs_train"]["per_query"]
-    assert [example["note"] for example in evaluation.examples] == [
+    bits = table(features)[:, :BITS] > 0
+    scores = table(features)[:, BITS:]
+    precision = evaluation.test_vs_train.per_query
+    assert [example.note for example in evaluation.examples] == [
         "best of all",
         "worst of all",
         *["median of its class"] * 3,
     ]
-    assert evaluation.examples[0]["average_precision"] == max(precision)
-    assert evaluation.examples[1]["average_precision"] == min(precision)
+    assert evaluation.examples[0].average_precision == max(precision)
+    assert evaluation.examples[1].average_precision == min(precision)
     wrong_labels = 0
     for example in evaluation.examples:
-        query = example["query"]
+        query = example.query
         assert query >= TRAIN
-        assert example["average_precision"] == precision[query - TRAIN]
-        assert example["query_class"] == CLASSES[features.labels[query]]
-        assert example["query_label"] == MODEL_CLASSES[scores[query].argmax()]
-        assert example["query_probability"] == scores[query].max()
+        assert example.average_precision == precision[query - TRAIN]
+        assert example.query_class == CLASSES[features.labels[query]]
+        assert example.query_label == MODEL_CLASSES[scores[query].argmax()]
+        assert example.query_probability == scores[query].max()
         distances = (bits[:TRAIN] != bits[query]).sum(1)
-        assert [hit["item"] for hit in example["results"]] == np.argsort(distances, kind="stable")[:6].tolist()
-        for hit in example["results"]:
-            assert hit["distance"] == distances[hit["item"]]
-            assert hit["class"] == CLASSES[features.labels[hit["item"]]]
-            assert hit["label"] == MODEL_CLASSES[scores[hit["item"]].argmax()]
-            assert hit["probability"] == scores[hit["item"]].max()
-            assert hit["relevant"] is (hit["class"] == example["query_class"])
-            wrong_labels += hit["label"] != hit["class"]
+        assert [hit.item for hit in example.results] == np.argsort(distances, kind="stable")[:6].tolist()
+        for hit in example.results:
+            assert hit.distance == distances[hit.item]
+            assert hit.class_name == CLASSES[features.labels[hit.item]]
+            assert hit.label == MODEL_CLASSES[scores[hit.item].argmax()]
+            assert hit.probability == scores[hit.item].max()
+            assert hit.relevant is (hit.class_name == example.query_class)
+            wrong_labels += hit.label != hit.class_name
     assert wrong_labels > 0
-    json.dumps(evaluation.examples, allow_nan=False)
 
 
 def test_examples_can_be_left_out_and_never_exceed_the_database(features):
-    assert rf.evaluate_dhcnn2021(features, examples=0).examples == []
-    assert {len(e["results"]) for e in rf.evaluate_dhcnn2021(features, examples=100).examples} == {TRAIN}
+    assert rf.evaluate_dhcnn2021(features, examples=0).examples == ()
+    assert {len(e.results) for e in rf.evaluate_dhcnn2021(features, examples=100).examples} == {TRAIN}
 
 
 def test_unreadable_images_are_left_out(features):
     kept = [row for row in range(N) if row not in (0, N - 1)]
     fewer = dataclasses.replace(
         features,
-        table=features.table[kept],
+        arrays=table(features)[kept],
         items=tuple(features.items[row] for row in kept),
         labels=features.labels[kept],
     )
-    result = rf.evaluate_dhcnn2021(fewer).result
-    assert result["images"] == {"train": TRAIN - 1, "test": N - TRAIN - 1}
-    assert result["split"] == {"seed": 0, "train": TRAIN, "test": N - TRAIN}
+    result = rf.evaluate_dhcnn2021(fewer)
+    assert dict(result.images) == {"train": TRAIN - 1, "test": N - TRAIN - 1}
+    assert dict(result.split) == {"seed": 0, "train": TRAIN, "test": N - TRAIN}
 
 
 def test_a_single_test_image_is_not_ranked_among_itself(features):
     features.provenance["hash"]["training"]["split"]["test"] = [features.items[-1]]
-    result = rf.evaluate_dhcnn2021(features).result
-    assert result["test_vs_test"] is None
-    assert result["test_vs_train"]["queries"] == 1
+    result = rf.evaluate_dhcnn2021(features)
+    assert result.test_vs_test is None
+    assert result.test_vs_train.queries == 1
 
 
 def test_what_cannot_be_evaluated(features):
@@ -149,12 +152,12 @@ def test_images_of_the_split_that_are_not_here_are_noted(features):
     rows = np.delete(np.arange(N), [0, 1, TRAIN])
     fewer = dataclasses.replace(
         features,
-        table=features.table[rows],
+        arrays=table(features)[rows],
         items=tuple(features.items[row] for row in rows),
         labels=features.labels[rows],
     )
-    assert rf.evaluate_dhcnn2021(features).result["dataset"]["notes"] == []
-    assert rf.evaluate_dhcnn2021(fewer).result["dataset"]["notes"] == [
+    assert rf.evaluate_dhcnn2021(features).dataset.notes == ()
+    assert list(rf.evaluate_dhcnn2021(fewer).dataset.notes) == [
         f"2 of the {TRAIN} training images of the model's split are not here, or could not be read",
         f"1 of the {N - TRAIN} test images of the model's split are not here, or could not be read",
     ]

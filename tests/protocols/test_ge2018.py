@@ -1,18 +1,17 @@
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 
+from rsir_fast.archive import Features
 from rsir_fast.backbones import load_backbone
 from rsir_fast.errors import DatasetError
-from rsir_fast.extraction import Features, encode
+from rsir_fast.extraction import encode
 from rsir_fast.metrics import RetrievalAccumulator, drop_self
 from rsir_fast.ops import rank_database
-from rsir_fast.protocols import evaluate_ge2018
+from rsir_fast.protocols import RetrievalFigures, evaluate_ge2018
+from rsir_fast.protocols.facts import Timing
 from rsir_fast.protocols.ge2018 import CUTOFFS
-from rsir_fast.report import result_json
 
 
 def make_features(n: int = 90, classes: int = 3, dim: int = 40, seed: int = 0) -> Features:
@@ -43,10 +42,10 @@ def plain_evaluation(matrix, labels, included):
 @pytest.mark.parametrize("included", [False, True])
 def test_figures_are_those_of_a_plain_evaluation(included):
     features = make_features()
-    result = evaluate_ge2018(features).result["query_included" if included else "query_excluded"]
+    result = evaluate_ge2018(features).by_place["query_included" if included else "query_excluded"]
     mean_ap, mean_nmrr = plain_evaluation(features.matrix, features.labels, included)
-    assert result["map"] == pytest.approx(mean_ap, abs=1e-12)
-    assert result["anmrr"] == pytest.approx(mean_nmrr, abs=1e-12)
+    assert result.map == pytest.approx(mean_ap, abs=1e-12)
+    assert result.anmrr == pytest.approx(mean_nmrr, abs=1e-12)
 
 
 @pytest.mark.parametrize("anmrr_k", ["2ng", "mpeg7"])
@@ -55,7 +54,7 @@ def test_figures_are_those_of_the_full_rankings(anmrr_k):
     features.matrix[20:40] = features.matrix[3]  # over several classes
     features.matrix[50] = np.nan
     labels, own = features.labels, features.labels[:, None]
-    result = evaluate_ge2018(features, anmrr_k=anmrr_k).result
+    result = evaluate_ge2018(features, anmrr_k=anmrr_k)
     (block,) = rank_database(features.matrix, features.matrix, normalize="row", block=200)
     for key, ids in (("query_included", block.ids), ("query_excluded", drop_self(block.ids, np.arange(200)))):
         relevant = labels[ids] == own
@@ -67,15 +66,15 @@ def test_figures_are_those_of_the_full_rankings(anmrr_k):
             max_relevant=int(relevant.sum(axis=1).max()),
         )
         accumulator.add(relevant, labels)
-        assert json.dumps({**result[key], "per_query": None}) == json.dumps({**accumulator.result(), "per_query": None})
-        assert result["queries"]["items"] == list(features.items)
-        assert [value or np.nan for value in result[key]["per_query"]] == pytest.approx(
-            accumulator.average_precision(), nan_ok=True, abs=0
-        )
+        figures = result.by_place[key]
+        expected = RetrievalFigures.model_validate(accumulator.result())
+        assert figures.model_copy(update={"per_query": ()}) == expected
+        assert result.queries.items == features.items
+        assert figures.average_precision == pytest.approx(accumulator.average_precision(), nan_ok=True, abs=0)
 
 
-def without_timing(evaluation) -> str:
-    return result_json({key: value for key, value in evaluation.result.items() if key != "timing"})
+def without_timing(result) -> str:
+    return result.model_copy(update={"timing": Timing()}).to_json()
 
 
 @pytest.mark.parametrize("normalize", ["row", "feature", "none"])
@@ -90,14 +89,12 @@ def test_threads_blocks_and_runs_change_no_byte(normalize):
 
 def test_settings_are_stated_and_matter():
     features = make_features()
-    by_row = evaluate_ge2018(features, normalize="row").result
-    assert by_row["settings"]["normalize"] == "row"
-    assert by_row["settings"]["anmrr_k"] == "2ng"
-    assert (
-        by_row["query_excluded"]["map"] != evaluate_ge2018(features, normalize="none").result["query_excluded"]["map"]
-    )
-    equal_classes = evaluate_ge2018(features, anmrr_k="mpeg7").result
-    assert equal_classes["query_excluded"]["anmrr"] == by_row["query_excluded"]["anmrr"]
+    by_row = evaluate_ge2018(features, normalize="row")
+    assert by_row.settings.normalize == "row"
+    assert by_row.settings.anmrr_k == "2ng"
+    assert by_row.query_excluded.map != evaluate_ge2018(features, normalize="none").query_excluded.map
+    equal_classes = evaluate_ge2018(features, anmrr_k="mpeg7")
+    assert equal_classes.query_excluded.anmrr == by_row.query_excluded.anmrr
 
 
 def test_examples_leave_the_query_out_and_carry_euclidean_distances():
@@ -105,32 +102,32 @@ def test_examples_leave_the_query_out_and_carry_euclidean_distances():
     evaluation = evaluate_ge2018(features, examples=5, normalize="none")
     assert len(evaluation.examples) == 5  # best, worst and a median of each of three classes
     for example in evaluation.examples:
-        items = [entry["item"] for entry in example["results"]]
+        items = [entry.item for entry in example.results]
         assert len(items) == 5
-        assert example["query"] not in items
-        for entry in example["results"]:
-            gap = features.matrix[example["query"]].astype(np.float64) - features.matrix[entry["item"]]
-            assert entry["distance"] == pytest.approx(np.linalg.norm(gap), rel=1e-6)
-            assert entry["relevant"] == (features.labels[entry["item"]] == features.labels[example["query"]])
-    assert evaluate_ge2018(features, examples=0).examples == []
+        assert example.query not in items
+        for entry in example.results:
+            gap = features.matrix[example.query].astype(np.float64) - features.matrix[entry.item]
+            assert entry.distance == pytest.approx(np.linalg.norm(gap), rel=1e-6)
+            assert entry.relevant == (features.labels[entry.item] == features.labels[example.query])
+    assert evaluate_ge2018(features, examples=0).examples == ()
 
 
 def test_a_class_of_one_is_counted_apart():
     features = make_features(n=9)
     labels = np.array([0, 0, 0, 0, 1, 1, 1, 1, 2])
     lonely = Features(features.matrix, features.items, labels, features.classes, "lonely")
-    result = evaluate_ge2018(lonely).result
-    assert result["query_excluded"]["queries_without_relevant"] == 1
-    assert result["query_included"]["queries_without_relevant"] == 0
-    assert result["query_excluded"]["per_class"][2]["map"] is None
-    json.loads(result_json(result))
+    result = evaluate_ge2018(lonely)
+    assert result.query_excluded.queries_without_relevant == 1
+    assert result.query_included.queries_without_relevant == 0
+    assert result.query_excluded.per_class[2].map is None
+    assert "NaN" not in result.to_json()
 
 
 def test_there_are_no_figures_beyond_the_last_image():
-    result = evaluate_ge2018(make_features(n=12)).result
-    assert list(result["query_excluded"]["precision_at"]) == ["1", "2", "5", "10"]
-    assert result["query_excluded"]["pr_curve"]["n"][-1] == 11
-    assert result["query_included"]["pr_curve"]["n"][-1] == 12
+    result = evaluate_ge2018(make_features(n=12))
+    assert list(result.query_excluded.precision_at) == [1, 2, 5, 10]
+    assert result.query_excluded.pr_curve.n[-1] == 11
+    assert result.query_included.pr_curve.n[-1] == 12
 
 
 def test_classes_are_needed():
@@ -158,8 +155,8 @@ def test_uc_merced_reference_result(data_root):
         pytest.skip(f"weights not found at {trunk}")
     data = open_dataset(data_root / "UCMerced_LandUse").subset(np.arange(0, 2100, 5))
     features = encode(data, load_backbone("cnn-alex", "pool5", trunk))
-    result = evaluate_ge2018(features).result
+    result = evaluate_ge2018(features)
     for key, included in (("query_excluded", False), ("query_included", True)):
         mean_ap, mean_nmrr = plain_evaluation(features.matrix, features.labels, included)
-        assert result[key]["map"] == pytest.approx(mean_ap, abs=1e-6)
-        assert result[key]["anmrr"] == pytest.approx(mean_nmrr, abs=1e-6)
+        assert result.by_place[key].map == pytest.approx(mean_ap, abs=1e-6)
+        assert result.by_place[key].anmrr == pytest.approx(mean_nmrr, abs=1e-6)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from rich.console import Console
 
-from rsir_fast.extraction import Features
+from rsir_fast.archive import Features
 from rsir_fast.protocols import evaluate_ge2018
 from rsir_fast.protocols.compare_ge2018 import Option, compare_ge2018
-from rsir_fast.report import result_json
-from rsir_fast.report.ge2018 import heading, method_rows
+from rsir_fast.protocols.facts import Timing
+from rsir_fast.report import result_table
+from rsir_fast.report.ge2018 import method_rows
 from rsir_fast.report.options import options_grid
 
 
@@ -22,15 +24,15 @@ def make_features(n: int = 60, classes: int = 3, dim: int = 24) -> Features:
     return Features(matrix, tuple(f"{i:03d}.png" for i in range(n)), labels, names, "made", provenance={"name": "x"})
 
 
-def without_timing(evaluation) -> str:
-    return result_json({key: value for key, value in evaluation.result.items() if key != "timing"})
+def without_timing(result) -> str:
+    return result.model_copy(update={"timing": Timing()}).to_json()
 
 
 def test_without_options_nothing_changes():
     features = make_features()
     plain = evaluate_ge2018(features)
     assert without_timing(plain) == without_timing(evaluate_ge2018(features, normalize="row", steps="", rerank=""))
-    assert set(plain.result["settings"]) == {"normalize", "distance", "anmrr_k", "query", "relevant", "ties"}
+    assert set(plain.settings.content()) == {"normalize", "distance", "anmrr_k", "query", "relevant", "ties"}
 
 
 def average_precision(order: list[int], labels: np.ndarray, query: int) -> float:
@@ -44,7 +46,7 @@ def test_figures_are_those_of_a_plain_evaluation(included, k):
     features = make_features()
     labels, n = features.labels, len(features)
     settings = {"steps": "power,center,l2", "rerank": f"expand:{k}" if k else ""}
-    result = evaluate_ge2018(features, **settings).result["query_included" if included else "query_excluded"]
+    result = evaluate_ge2018(features, **settings).by_place["query_included" if included else "query_excluded"]
     x = np.sqrt(features.matrix.astype(np.float64))
     x -= x.mean(axis=0)
     x /= np.linalg.norm(x, axis=1, keepdims=True)
@@ -54,7 +56,7 @@ def test_figures_are_those_of_a_plain_evaluation(included, k):
         query = x[i] + x[near].sum(axis=0)
         order = np.argsort(np.round(-x @ query, 7), kind="stable")
         found.append(average_precision([j for j in order if included or j != i], labels, i))
-    assert result["map"] == pytest.approx(np.mean(found), abs=1e-6)
+    assert result.map == pytest.approx(np.mean(found), abs=1e-6)
 
 
 @pytest.mark.parametrize("rerank", ["", "expand:5", "augment:5", "diffuse:6"])
@@ -72,9 +74,9 @@ def test_the_query_is_never_among_its_own_results(rerank):
     evaluation = evaluate_ge2018(make_features(), steps="l2", rerank=rerank)
     assert evaluation.examples
     for example in evaluation.examples:
-        assert example["query"] not in [entry["item"] for entry in example["results"]]
-        assert len(example["results"]) == 10
-    assert evaluation.result["query_excluded"]["queries"] == 60
+        assert example.query not in [entry.item for entry in example.results]
+        assert len(example.results) == 10
+    assert evaluation.query_excluded.queries == 60
 
 
 def test_random_labels_gain_nothing():
@@ -83,23 +85,27 @@ def test_random_labels_gain_nothing():
     matrix = rng.standard_normal((200, 16)).astype(np.float32)
     chance = Features(matrix, tuple(map(str, range(200))), np.arange(200) % 4, (*features.classes, "d"), "chance")
     for rerank in ("expand:5", "augment:5", "diffuse:10"):
-        found = evaluate_ge2018(chance, steps="center,l2", rerank=rerank).result["query_excluded"]["map"]
+        found = evaluate_ge2018(chance, steps="center,l2", rerank=rerank).query_excluded.map
         assert found == pytest.approx(0.26, abs=0.02)
 
 
 def test_settings_are_stated():
     evaluation = evaluate_ge2018(make_features(), steps="l2,whiten:4", rerank="diffuse:6")
-    settings = evaluation.result["settings"]
-    assert settings["normalize"] == "none"
-    assert settings["steps"] == ["l2", "whiten:4"]
-    assert settings["rerank"] == ["diffuse:6:0.9:3"]
-    assert 0 < settings["fitted"]["2 whiten:4"]["variance_kept"] < 1
-    rows = {row.label: row.text for row in method_rows(evaluation.result)}
+    settings = evaluation.settings
+    assert settings.normalize == "none"
+    assert settings.steps == ("l2", "whiten:4")
+    assert settings.rerank == ("diffuse:6:0.9:3",)
+    assert 0 < settings.fitted["2 whiten:4"]["variance_kept"] < 1
+    rows = {row.label: row.text for row in method_rows(settings)}
     assert rows["Post-processing"].startswith("l2, whiten:4, to 4 values: beyond the paper")
-    assert settings["dim"] == 4
+    assert settings.dim == 4
     assert rows["Re-ranking"].startswith("diffuse:6:0.9:3: beyond the paper")
-    assert heading(evaluation.result)[2:] == ["post-processing: l2, whiten:4", "re-ranking: diffuse:6:0.9:3"]
-    assert evaluate_ge2018(make_features(), normalize="row", steps="l2").result["settings"]["normalize"] == "row"
+    console = Console(width=100)
+    with console.capture() as captured:
+        console.print(result_table(evaluation))
+    lines = [line.rstrip() for line in captured.get().splitlines()]
+    assert lines[3:5] == ["post-processing: l2, whiten:4", "re-ranking: diffuse:6:0.9:3"]
+    assert evaluate_ge2018(make_features(), normalize="row", steps="l2").settings.normalize == "row"
 
 
 @pytest.mark.parametrize("settings", [{"steps": "pca:25"}, {"rerank": "expand:60"}, {"rerank": "diffuse:60"}])
@@ -112,10 +118,10 @@ def test_the_table_has_a_row_for_each_option():
     features = make_features()
     options = [Option(), Option("l2"), Option("pca:99"), Option("", "diffuse:6")]
     result = compare_ge2018([("a", features), ("b", features)], options)
-    assert len(result["rows"]) == 8
-    assert result["rows"][0]["query_excluded"]["map"] == evaluate_ge2018(features).result["query_excluded"]["map"]
-    assert "at most 24 dimensions" in result["rows"][2]["refused"]
-    assert result_json(result) == result_json(compare_ge2018([("a", features), ("b", features)], options))
+    assert len(result.rows) == 8
+    assert result.rows[0].query_excluded.map == evaluate_ge2018(features).query_excluded.map
+    assert "at most 24 dimensions" in result.rows[2].refused
+    assert result == compare_ge2018([("a", features), ("b", features)], options)
     grid = options_grid(result)
     assert [row.label for row in grid.rows][:4] == ["row normalisation (the paper)", "l2", "pca:99", "diffuse:6"]
-    assert grid.remarks == (result["rows"][2]["refused"],)
+    assert grid.remarks == (result.rows[2].refused,)

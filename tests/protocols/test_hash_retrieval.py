@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 
 import rsir_fast as rf
 from rsir_fast.protocols import evaluate_codes
+from side_by_side import table
 
 BITS, N, TRAIN = 8, 45, 30
 
 
 @pytest.fixture
 def coded(hash_features):
-    bits = hash_features.table[:, :BITS] > 0
-    return bits, rf.pack_codes(hash_features.table[:, :BITS]), hash_features.labels
+    bits = table(hash_features)[:, :BITS] > 0
+    return bits, rf.pack_codes(table(hash_features)[:, :BITS]), hash_features.labels
 
 
 def by_hand(bits, labels, queries, database):
@@ -46,35 +45,34 @@ def test_against_counting_by_hand(coded, among_themselves):
     database = queries if among_themselves else np.arange(TRAIN)
     found = evaluate_codes(codes, labels, BITS, queries, database)
     expected, by_index, precision, recall = by_hand(bits, labels, queries, database)
-    assert found["map"]["by_index"] == pytest.approx(by_index.mean(), abs=1e-12)
-    assert found["map"]["expected"] == pytest.approx(expected.mean(), abs=2e-3)
-    assert found["map"]["worst"] < found["map"]["expected"] < found["map"]["best"]
-    assert found["per_query"] == pytest.approx(expected, abs=2e-2)
+    assert found.map.by_index == pytest.approx(by_index.mean(), abs=1e-12)
+    assert found.map.expected == pytest.approx(expected.mean(), abs=2e-3)
+    assert found.map.worst < found.map.expected < found.map.best
+    assert found.per_query == pytest.approx(expected, abs=2e-2)
     for label in range(3):
-        of_class = [ap for ap, query in zip(found["per_query"], queries, strict=True) if labels[query] == label]
-        assert found["per_class"][label] == pytest.approx(np.mean(of_class), abs=1e-12)
-    assert found["cutoffs"] == ([1, 11] if among_themselves else [1, 11, 21])
-    assert found["precision_at"][:2] == pytest.approx(precision.mean(0), abs=1e-12)
-    assert found["recall_at"][:2] == pytest.approx(recall.mean(0), abs=1e-12)
-    assert (found["queries"], found["queries_without_relevant"], found["database"]) == (15, 0, len(database))
+        of_class = [ap for ap, query in zip(found.per_query, queries, strict=True) if labels[query] == label]
+        assert found.per_class[label] == pytest.approx(np.mean(of_class), abs=1e-12)
+    assert found.cutoffs == ((1, 11) if among_themselves else (1, 11, 21))
+    assert found.precision_at[:2] == pytest.approx(precision.mean(0), abs=1e-12)
+    assert found.recall_at[:2] == pytest.approx(recall.mean(0), abs=1e-12)
+    assert (found.queries, found.queries_without_relevant, found.database) == (15, 0, len(database))
     pairs = [(query, item) for query in queries for item in database if query != item]
     distances = np.array([(bits[query] != bits[item]).sum() for query, item in pairs])
     relevant = np.array([labels[query] == labels[item] for query, item in pairs])
     for radius in range(BITS + 1):
         within = distances <= radius
-        assert found["radius"]["recall"][radius] == pytest.approx((within & relevant).sum() / relevant.sum())
-        assert found["radius"]["precision"][radius] == pytest.approx(relevant[within].mean())
+        assert found.radius.recall[radius] == pytest.approx((within & relevant).sum() / relevant.sum())
+        assert found.radius.precision[radius] == pytest.approx(relevant[within].mean())
 
 
 def test_queries_without_a_relevant_item_are_counted_apart():
     codes, labels = np.array([[0], [1], [255], [3]], np.uint8), np.array([0, 1, 0, 2])
     found = evaluate_codes(codes, labels, 8, np.array([0, 3]), np.array([1, 2]))
-    assert (found["queries"], found["queries_without_relevant"]) == (2, 1)
-    assert found["map"] == dict.fromkeys(("expected", "by_index", "worst", "best"), 0.5)
-    assert found["per_query"] == [0.5, None]
-    assert found["per_class"] == [0.5, None, None]
-    assert found["radius"]["precision"][0] is None
-    json.dumps(found, allow_nan=False)
+    assert (found.queries, found.queries_without_relevant) == (2, 1)
+    assert dict(found.map) == dict.fromkeys(("expected", "by_index", "worst", "best"), 0.5)
+    assert found.per_query == (0.5, None)
+    assert found.per_class == (0.5, None, None)
+    assert found.radius.precision[0] is None
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 
 import numpy as np
@@ -10,12 +9,12 @@ import pytest
 import torch
 
 import rsir_fast as rf
+from rsir_fast.archive.folders import features_state
 from rsir_fast.errors import DatasetError, RsirError
 from rsir_fast.hashing import HashModel
 from rsir_fast.hashing.baselines import iterative_quantization
 from rsir_fast.protocols import evaluate_codes
 from rsir_fast.protocols.reproduce_dhcnn2021 import MEASURES, reproduce_dhcnn2021
-from rsir_fast.report import result_json
 from scene_files import write_broken, write_scenes
 
 SETTINGS = {"lengths": (8, 16), "seeds": (0, 1), "freeze_backbone": True, "epochs": 2, "device": "cpu"}
@@ -37,7 +36,7 @@ def done(scenes, tmp_path_factory):
 
 
 def row(result, method, bits):
-    (found,) = [row for row in result["rows"] if (row["method"], row["bits"]) == (method, bits)]
+    (found,) = [row for row in result.rows if (row.method, row.bits) == (method, bits)]
     return found
 
 
@@ -45,34 +44,34 @@ def test_every_method_length_and_seed_is_there(done):
     _, result = done
     methods = ["DHCNN", "ITQ", "random projection"]
     expected = [("features, Euclidean", None), *((method, bits) for bits in (8, 16) for method in methods)]
-    assert [(row["method"], row["bits"]) for row in result["rows"]] == expected
-    assert all([run["seed"] for run in row["runs"]] == [0, 1] for row in result["rows"])
-    assert result["curves"]["bits"] == 16
-    assert list(result["curves"]["methods"]) == methods
-    json.dumps(result, allow_nan=False)
+    assert [(row.method, row.bits) for row in result.rows] == expected
+    assert all([run.seed for run in row.runs] == [0, 1] for row in result.rows)
+    assert result.curves.bits == 16
+    assert list(result.curves.methods) == methods
+    assert "NaN" not in result.to_json()
 
 
 def test_mean_and_spread_are_of_the_runs(done):
-    for found in done[1]["rows"]:
+    for found in done[1].rows:
         for measure in MEASURES:
-            values = [run[measure] for run in found["runs"] if run[measure] is not None]
-            measured = found["measures"][measure]
-            assert measured["seeds"] == len(values)
-            assert (measured["missing"] is None) == bool(values)
+            values = [getattr(run, measure) for run in found.runs if getattr(run, measure) is not None]
+            measured = found.measures[measure]
+            assert measured.seeds == len(values)
+            assert (measured.missing is None) == bool(values)
             if values:
-                assert measured["mean"] == pytest.approx(sum(values) / 2)
-                assert measured["deviation"] == pytest.approx(abs(values[0] - values[1]) / 2**0.5, abs=1e-12)
-    assert statistics.mean(run["kappa"] for run in row(done[1], "DHCNN", 16)["runs"]) is not None
-    assert row(done[1], "ITQ", 8)["measures"]["kappa"]["missing"] == "learns without labels, gives none"
+                assert measured.mean == pytest.approx(sum(values) / 2)
+                assert measured.deviation == pytest.approx(abs(values[0] - values[1]) / 2**0.5, abs=1e-12)
+    assert statistics.mean(run.kappa for run in row(done[1], "DHCNN", 16).runs) is not None
+    assert row(done[1], "ITQ", 8).measures["kappa"].missing == "learns without labels, gives none"
 
 
 def test_dhcnn_is_that_of_training_and_evaluating_by_hand(scenes, done):
     model = rf.train_dhcnn(scenes, load(), bits=16, epochs=2, freeze_backbone=True, seed=1, device="cpu")
-    by_hand = rf.evaluate_dhcnn2021(rf.encode(scenes, model.as_backbone(), device="cpu")).result
-    run = row(done[1], "DHCNN", 16)["runs"][1]
-    assert run["overall_accuracy"] == by_hand["labels"]["overall_accuracy"]
-    assert run["map_expected"] == pytest.approx(by_hand["test_vs_train"]["map"]["expected"], abs=0.02)
-    assert run["test_map_expected"] == pytest.approx(by_hand["test_vs_test"]["map"]["expected"], abs=0.02)
+    by_hand = rf.evaluate_dhcnn2021(rf.encode(scenes, model.as_backbone(), device="cpu"))
+    run = row(done[1], "DHCNN", 16).runs[1]
+    assert run.overall_accuracy == by_hand.labels.overall_accuracy
+    assert run.map_expected == pytest.approx(by_hand.test_vs_train.map.expected, abs=0.02)
+    assert run.test_map_expected == pytest.approx(by_hand.test_vs_test.map.expected, abs=0.02)
 
 
 def test_baselines_are_fitted_on_training_features(scenes, done):
@@ -81,9 +80,9 @@ def test_baselines_are_fitted_on_training_features(scenes, done):
     train, test = (np.array([features.items.index(item) for item in part]) for part in (split.train, split.test))
     u = iterative_quantization(features.matrix[train], 16, seed=1).project(features.matrix)
     by_hand = evaluate_codes(rf.pack_codes(u), features.labels, 16, test, train)
-    run = row(done[1], "ITQ", 16)["runs"][1]
-    assert run["map_expected"] == by_hand["map"]["expected"]
-    assert run["map_worst"] == by_hand["map"]["worst"]
+    run = row(done[1], "ITQ", 16).runs[1]
+    assert run.map_expected == by_hand.map.expected
+    assert run.map_worst == by_hand.map.worst
 
 
 def test_no_codes_is_the_ranking_by_distance(scenes, done):
@@ -98,7 +97,8 @@ def test_no_codes_is_the_ranking_by_distance(scenes, done):
             others = database[database != query]
             order = others[np.argsort(-unit[others] @ unit[query], kind="stable")]
             values.append(rf.metrics.average_precision(features.labels[order] == features.labels[query]))
-        assert row(done[1], "features, Euclidean", None)["runs"][0][measure] == pytest.approx(np.mean(values), abs=1e-6)
+        run = row(done[1], "features, Euclidean", None).runs[0]
+        assert getattr(run, measure) == pytest.approx(np.mean(values), abs=1e-6)
 
 
 def test_a_finished_one_is_not_done_again(scenes, done, monkeypatch):
@@ -123,7 +123,8 @@ def test_interrupted_in_the_second_training_it_is_the_same(scenes, done, tmp_pat
     assert len(list(tmp_path.glob("models/*/checkpoint.pt"))) == 2
     trained = []
     result = reproduce_dhcnn2021(scenes, load, out=tmp_path, progress=trained.append, **SETTINGS)
-    assert result_json(result) == result_json(done[1])
+    assert result == done[1]
+    assert result.to_json() == done[1].to_json()
     epochs = [at.done == at.total for at in trained if at.stage == "train head"]
     assert sum(epochs) == 1 + 2 * 2  # of three trainings
 
@@ -132,14 +133,14 @@ def test_the_backbone_is_trained_without_freezing(scenes, tmp_path):
     settings = {**SETTINGS, "lengths": (8,), "seeds": (0,), "epochs": 1, "freeze_backbone": False}
     result = reproduce_dhcnn2021(scenes, load, out=tmp_path, **settings)
     trained = row(result, "DHCNN", 8)
-    assert trained["measures"]["map_expected"]["deviation"] is None
-    assert (tmp_path / "models/seed0-8bits-dhcnn/features/manifest.json").is_file()
+    assert trained.measures["map_expected"].deviation is None
+    assert features_state(tmp_path / "models/seed0-8bits-dhcnn/features") == "finished"
 
 
 def test_both_weightings(scenes, tmp_path):
     settings = {**SETTINGS, "lengths": (8,), "seeds": (0,)}
     result = reproduce_dhcnn2021(scenes, load, out=tmp_path, compare_weightings=True, **settings)
-    losses = {name: recipe["loss"] for name, recipe in result["settings"]["recipes"].items()}
+    losses = {name: recipe["loss"] for name, recipe in result.settings.recipes.items()}
     found = {name: (loss["loss_weighting"], loss["beta"]) for name, loss in losses.items()}
     assert found == {
         "DHCNN (matlab weighting, beta 25)": ("matlab", 25.0),
@@ -156,10 +157,10 @@ def test_what_cannot_be_had_says_why(tmp_path):
     folder = write_scenes(tmp_path / "data", classes=2)
     write_broken(folder / "class0")
     result = reproduce_dhcnn2021(folder, load, out=tmp_path / "out", **{**SETTINGS, "seeds": (0,)})
-    missing = row(result, "ITQ", 16)["measures"]["map_expected"]["missing"]
+    missing = row(result, "ITQ", 16).measures["map_expected"].missing
     assert "ITQ expects at most" in missing
-    assert "ITQ" not in result["curves"]["methods"]
-    assert len(result["dataset"]["skipped"]) == 3
+    assert "ITQ" not in result.curves.methods
+    assert len(result.dataset.skipped) == 3
 
 
 def test_what_is_refused(scenes, done):

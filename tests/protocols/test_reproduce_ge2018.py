@@ -18,7 +18,6 @@ from rsir_fast.metrics import bootstrap_interval, compare_paired
 from rsir_fast.protocols import sources
 from rsir_fast.protocols.methods import list_sources
 from rsir_fast.protocols.reproduce_ge2018 import reproduce_ge2018
-from rsir_fast.report import result_json
 from rsir_fast.report.ge2018_tables import map_grid
 from rsir_fast.report.grid import to_markdown
 from scene_files import write_broken, write_scenes
@@ -69,17 +68,17 @@ def done(scenes, weights, tmp_path_factory):
 
 
 def rows(result, number=0):
-    return {row["method"]: row for row in result["datasets"][number]["rows"]}
+    return {row.method: row for row in result.datasets[number].rows}
 
 
 def test_every_row_has_figures_or_a_reason(done):
     found = rows(done[1])
-    assert [name for name, row in found.items() if row["missing"] is None] == PRESENT
-    assert found["cnn-alex:fc6"]["missing"] == "weights not found: imagenet-caffe-alex.mat"
-    assert found["cnn-19:pool5"]["missing"] == "weights not found: imagenet-vgg-verydeep-19.mat"
-    assert "expected at least 15000 distinct local descriptors" in found["bovw-15000"]["missing"]
+    assert [name for name, row in found.items() if row.missing is None] == PRESENT
+    assert found["cnn-alex:fc6"].missing == "weights not found: imagenet-caffe-alex.mat"
+    assert found["cnn-19:pool5"].missing == "weights not found: imagenet-vgg-verydeep-19.mat"
+    assert "expected at least 15000 distinct local descriptors" in found["bovw-15000"].missing
     assert len(found) == 12 + 3 + 3
-    json.dumps(done[1], allow_nan=False)
+    assert "NaN" not in done[1].to_json()
 
 
 @pytest.mark.parametrize(("method", "layer"), [("cnn-m:pool5", "pool5"), ("cnn-m:fc6", "fc6"), ("cnn-m:fc7", "fc7")])
@@ -88,26 +87,26 @@ def test_a_layer_is_that_of_extraction_and_evaluation_by_hand(scenes, weights, d
     by_hand = rf.evaluate_ge2018(rf.encode(scenes, backbone, device="cpu"))
     row = rows(done[1])[method]
     for convention in ("query_excluded", "query_included"):
-        figures = json.loads(result_json(by_hand.result[convention]))
-        figures.pop("per_query")  # in OUT/runs, as average_precision
-        assert {key: row[convention][key] for key in figures} == figures
-        values = by_hand.average_precision[convention]
+        by_row, figures = getattr(row, convention), by_hand.by_place[convention]
+        values, written = figures.average_precision, figures.content()
+        del written["per_query"]  # in OUT/runs, as average_precision
+        assert {key: by_row.content()[key] for key in written} == written
         _, low, high = bootstrap_interval(values)
-        assert (row[convention]["interval"]["low"], row[convention]["interval"]["high"]) == (low, high)
-        assert np.nanmean(values) == pytest.approx(row[convention]["map"])
-    assert row["dim"] == backbone.dim
-    assert row["bytes"] == 4 * backbone.dim
-    assert row["features"]["layer"] == layer
-    assert row["features"]["weights"]["source"] == "the folder given"
-    assert row["settings"]["normalize"] == "row"
-    assert row["timing"]["query_ms"] > 0
+        assert (by_row.interval.low, by_row.interval.high) == (low, high)
+        assert np.nanmean(values) == pytest.approx(by_row.map)
+    assert row.dim == backbone.dim
+    assert row.bytes == 4 * backbone.dim
+    assert row.features.layer == layer
+    assert row.features.weights.source == "the folder given"
+    assert row.settings.normalize == "row"
+    assert row.timing.query_ms > 0
 
 
 def test_a_descriptor_is_that_of_describing_by_hand(scenes, done):
     for name, normalize in (("bovw-4", "row"), ("morphological-62", "feature")):
         made = encode(scenes, load_descriptor(name))
-        by_hand = rf.evaluate_ge2018(made, normalize=normalize).result
-        assert rows(done[1])[name]["query_excluded"]["map"] == by_hand["query_excluded"]["map"]
+        by_hand = rf.evaluate_ge2018(made, normalize=normalize)
+        assert rows(done[1])[name].query_excluded.map == by_hand.query_excluded.map
 
 
 def test_rows_beyond_the_paper_build_on_one_another(scenes, weights, done):
@@ -119,40 +118,40 @@ def test_rows_beyond_the_paper_build_on_one_another(scenes, weights, done):
         "cnn-m:fc7, 8 turns, center,l2": {"steps": "center,l2"},
         "cnn-m:fc7, 8 turns, center,l2, expand:2": {"steps": "center,l2", "rerank": "expand:2"},
     }.items():
-        by_hand = rf.evaluate_ge2018(features, **options).result
-        assert found[name]["query_excluded"]["map"] == by_hand["query_excluded"]["map"]
-        assert (found[name]["timing"]["query_ms"] is None) == bool(options)
+        by_hand = rf.evaluate_ge2018(features, **options)
+        assert found[name].query_excluded.map == by_hand.query_excluded.map
+        assert (found[name].timing.query_ms is None) == bool(options)
 
 
 def test_every_row_is_compared_with_the_reference(scenes, weights, done):
     result = done[1]
-    assert result["datasets"][0]["reference"] == "cnn-m:pool5"
-    assert rows(result)["cnn-m:pool5"]["against_reference"] is None
+    assert result.datasets[0].reference == "cnn-m:pool5"
+    assert rows(result)["cnn-m:pool5"].against_reference is None
     ap = {
         layer: rf.evaluate_ge2018(
             rf.encode(scenes, rf.backbones.load_backbone("cnn-m", layer, weights / "cnn-m.safetensors"), device="cpu")
-        ).average_precision["query_excluded"]
+        ).query_excluded.average_precision
         for layer in ("pool5", "fc6")
     }
     compared = compare_paired(ap["pool5"], ap["fc6"])
-    against = rows(result)["cnn-m:fc6"]["against_reference"]
-    assert against["difference"] == pytest.approx(compared.difference.mean)
-    assert (against["p_value"], against["queries"]) == (compared.p_value, compared.queries)
+    against = rows(result)["cnn-m:fc6"].against_reference
+    assert against.difference == pytest.approx(compared.difference.mean)
+    assert (against.p_value, against.queries) == (compared.p_value, compared.queries)
 
 
 def test_again_takes_what_is_there_and_another_reference(scenes, weights, done):
     out, result = done
     stages = []
     again = reproduce_ge2018({"Scenes": scenes}, out=out, weights=weights, progress=stages.append, **SETTINGS)
-    assert result_json(again) == result_json(result)
+    assert again.to_json() == result.to_json()
     stages = [at for at in stages if at.stage == "run"]  # a descriptor's own progress besides
     assert [at.what for at in stages][1::6] == ["Scenes: cnn-m, pool5, fc6, fc7", "Scenes: cnn-m, fc7, 8 turns"]
     assert [(at.stage, at.done, at.total) for at in stages] == [("run", number, 8) for number in range(8)]
     other = reproduce_ge2018({"Scenes": scenes}, out=out, weights=weights, reference="bovw-4", **SETTINGS)
-    assert other["datasets"][0]["reference"] == "bovw-4"
-    assert rows(other)["bovw-4"]["against_reference"] is None
-    turned = rows(other)["cnn-m:pool5"]["against_reference"]["difference"]
-    assert turned == pytest.approx(-rows(result)["bovw-4"]["against_reference"]["difference"])
+    assert other.datasets[0].reference == "bovw-4"
+    assert rows(other)["bovw-4"].against_reference is None
+    turned = rows(other)["cnn-m:pool5"].against_reference.difference
+    assert turned == pytest.approx(-rows(result)["bovw-4"].against_reference.difference)
 
 
 def test_several_data_sets_and_new_weights(scenes, weights, tmp_path):
@@ -161,22 +160,22 @@ def test_several_data_sets_and_new_weights(scenes, weights, tmp_path):
     settings = {"backbones": [], "descriptors": ["colour-histogram"], "device": "cpu", "out": tmp_path / "out"}
     folder = write_network(tmp_path / "w", "cnn-alex")
     first = reproduce_ge2018({"a": scenes, "b": other}, weights=folder, **settings)
-    assert [entry["name"] for entry in first["datasets"]] == ["a", "b"]
-    assert [entry["dataset"]["items"] for entry in first["datasets"]] == [18, 15]
-    assert len(first["datasets"][1]["dataset"]["skipped"]) == 3
+    assert [entry.name for entry in first.datasets] == ["a", "b"]
+    assert [entry.dataset.items for entry in first.datasets] == [18, 15]
+    assert len(first.datasets[1].dataset.skipped) == 3
     write_network(tmp_path / "w", "cnn-m")
     second = reproduce_ge2018({"a": scenes, "b": other}, weights=folder, **settings)
-    assert rows(first)["cnn-m:fc6"]["missing"]
-    assert rows(second)["cnn-m:fc6"]["missing"] is None
+    assert rows(first)["cnn-m:fc6"].missing
+    assert rows(second)["cnn-m:fc6"].missing is None
     assert rows(second)["cnn-alex:fc6"] == rows(first)["cnn-alex:fc6"]
 
 
 def test_a_weight_file_that_ends_early_fills_the_layers_that_it_reaches(scenes, data_root, tmp_path):
     settings = {"backbones": [], "descriptors": [], "device": "cpu", "out": tmp_path}
     found = rows(reproduce_ge2018({"a": scenes}, weights=data_root / "weights", **settings))
-    assert found["cnn-alex:pool5"]["label"] == "CNN-Alex (8-bit conv trunk), pool5"
+    assert found["cnn-alex:pool5"].label == "CNN-Alex (8-bit conv trunk), pool5"
     reason = "weights not found: imagenet-caffe-alex.mat; bvlc_alexnet_conv_q7.npz ends at pool5"
-    assert found["cnn-alex:fc6"]["missing"] == found["cnn-alex:fc7"]["missing"] == reason
+    assert found["cnn-alex:fc6"].missing == found["cnn-alex:fc7"].missing == reason
 
 
 def test_a_damaged_weight_file_says_so(scenes, tmp_path):
@@ -184,11 +183,11 @@ def test_a_damaged_weight_file_says_so(scenes, tmp_path):
     path.write_bytes(path.read_bytes()[:-100])
     settings = {"backbones": [], "descriptors": [], "device": "cpu", "out": tmp_path / "out"}
     found = rows(reproduce_ge2018({"a": scenes}, weights=tmp_path / "w", **settings))
-    assert "cnn-m.safetensors: expected" in found["cnn-m:fc6"]["missing"]
-    assert found["cnn-m:fc6"]["missing"].startswith("weights not found: imagenet-vgg-m.mat; ")
+    assert "cnn-m.safetensors: expected" in found["cnn-m:fc6"].missing
+    assert found["cnn-m:fc6"].missing.startswith("weights not found: imagenet-vgg-m.mat; ")
     (tmp_path / "w/imagenet-vgg-m.mat").write_bytes(b"other content")
     found = rows(reproduce_ge2018({"a": scenes}, weights=tmp_path / "w", **settings))
-    assert "imagenet-vgg-m.mat: expected the published file" in found["cnn-m:fc6"]["missing"]
+    assert "imagenet-vgg-m.mat: expected the published file" in found["cnn-m:fc6"].missing
 
 
 def test_what_cannot_be_done(scenes, tmp_path):
@@ -226,7 +225,7 @@ def test_rows_beyond_of_a_network_of_the_paper_share_its_pass(scenes, weights, t
     found = rows(reproduce_ge2018({"a": scenes}, weights=weights, **settings))
     assert [folder.name[:-9] for folder in (tmp_path / "features/a").iterdir()] == ["cnn-m-pool5-fc6-fc7"]
     beyond = found["cnn-m:fc6, pca:3"]
-    assert (beyond["dim"], beyond["bytes"], beyond["features"]["dim"]) == (3, 12, found["cnn-m:fc6"]["dim"])
+    assert (beyond.dim, beyond.bytes, beyond.features.dim) == (3, 12, found["cnn-m:fc6"].dim)
 
 
 def test_a_row_that_cannot_be_done_says_why(scenes, weights, tmp_path):
@@ -234,8 +233,8 @@ def test_a_row_that_cannot_be_done_says_why(scenes, weights, tmp_path):
         settings = {"backbones": ["cnn-m:fc6"], "descriptors": [], "device": "cpu", "out": tmp_path}
         found = rows(reproduce_ge2018({"a": scenes}, weights=weights, **settings, **options))
         (row,) = [row for name, row in found.items() if name.startswith("cnn-m:fc6, ")]
-        assert reason in row["missing"]
-        assert found["cnn-m:fc6"]["missing"] is None
+        assert reason in row.missing
+        assert found["cnn-m:fc6"].missing is None
 
 
 def test_a_data_set_that_cannot_be_read_leaves_the_others(scenes, tmp_path):
@@ -244,9 +243,9 @@ def test_a_data_set_that_cannot_be_read_leaves_the_others(scenes, tmp_path):
         (tmp_path / f"bad/class{label}/x.jpg").write_bytes(b"no image")
     settings = {"backbones": [], "descriptors": ["lbp"], "device": "cpu", "out": tmp_path / "out"}
     result = reproduce_ge2018({"good": scenes, "bad": tmp_path / "bad"}, **settings)
-    assert rows(result)["lbp"]["query_excluded"]["map"] > 0
-    assert "found none among 2" in rows(result, 1)["lbp"]["missing"]
-    assert [one["item"] for one in result["datasets"][1]["dataset"]["skipped"]] == ["class0/x.jpg", "class1/x.jpg"]
+    assert rows(result)["lbp"].query_excluded.map > 0
+    assert "found none among 2" in rows(result, 1)["lbp"].missing
+    assert [one.item for one in result.datasets[1].dataset.skipped] == ["class0/x.jpg", "class1/x.jpg"]
     with pytest.raises(NoImageReadError, match="bad: expected images that can be read, found none among 2"):
         reproduce_ge2018({"bad": tmp_path / "bad"}, **settings)
 
@@ -269,21 +268,21 @@ def test_queries_are_paired_by_image(scenes, tmp_path, monkeypatch):
     monkeypatch.setattr(LocalBinaryPatterns, "describe", refusing(LocalBinaryPatterns, 9))
     settings = {"backbones": [], "descriptors": ["lbp", "colour-histogram"], "device": "cpu", "out": tmp_path}
     result = reproduce_ge2018({"a": scenes}, **settings)
-    skipped = [one["item"] for one in result["datasets"][0]["dataset"]["skipped"]]
+    skipped = [one.item for one in result.datasets[0].dataset.skipped]
     assert skipped == ["class0/class0_1.jpg", "class1/class1_3.jpg"]
     ap = {}
     for name in settings["descriptors"]:
         features = encode(scenes, load_descriptor(name))
-        found = rf.evaluate_ge2018(features).average_precision["query_excluded"]
+        found = rf.evaluate_ge2018(features).query_excluded.average_precision
         ap[name] = dict(zip(features.items, found, strict=True))
     common = [item for item in ap["lbp"] if item in ap["colour-histogram"]]
     assert len(common) == 16
-    assert {row["images"] for row in rows(result).values() if row["missing"] is None} == {17}
-    assert "17 of 18 images could be read" in to_markdown(map_grid(result["datasets"][0], result["settings"]))
+    assert {row.images for row in rows(result).values() if row.missing is None} == {17}
+    assert "17 of 18 images could be read" in to_markdown(map_grid(result.datasets[0], result.settings))
     compared = compare_paired(*([ap[name][item] for item in common] for name in settings["descriptors"]))
-    against = rows(result)["colour-histogram"]["against_reference"]
-    assert (against["p_value"], against["queries"]) == (compared.p_value, 16)
-    assert against["difference"] == pytest.approx(compared.difference.mean)
+    against = rows(result)["colour-histogram"].against_reference
+    assert (against.p_value, against.queries) == (compared.p_value, 16)
+    assert against.difference == pytest.approx(compared.difference.mean)
 
 
 def test_nothing_to_compare_is_no_number(tmp_path):
@@ -291,18 +290,18 @@ def test_nothing_to_compare_is_no_number(tmp_path):
     lonely = write_scenes(tmp_path / "data", classes=3, per_class=1)
     settings = {"backbones": [], "descriptors": ["lbp", "colour-histogram"], "device": "cpu", "out": tmp_path / "out"}
     result = reproduce_ge2018({"a": lonely}, **settings)
-    json.dumps(result, allow_nan=False)
-    assert rows(result)["lbp"]["query_excluded"]["map"] is None
-    against = rows(result)["colour-histogram"]["against_reference"]
-    assert (against["difference"], against["p_value"], against["queries"]) == (None, None, 0)
+    assert "NaN" not in result.to_json()
+    assert rows(result)["lbp"].query_excluded.map is None
+    against = rows(result)["colour-histogram"].against_reference
+    assert (against.difference, against.p_value, against.queries) == (None, None, 0)
 
 
 def test_a_reference_without_figures(scenes, tmp_path):
     settings = {"backbones": [], "descriptors": ["lbp", "hog"], "device": "cpu", "out": tmp_path}
     result = reproduce_ge2018({"a": scenes}, reference="cnn-m:fc6", **settings)
-    assert result["datasets"][0]["reference"] is None
-    assert rows(result)["hog"]["against_reference"] is None
-    text = to_markdown(map_grid(result["datasets"][0], result["settings"]))
+    assert result.datasets[0].reference is None
+    assert rows(result)["hog"].against_reference is None
+    text = to_markdown(map_grid(result.datasets[0], result.settings))
     assert "Rows are not compared: cnn-m:fc6 has no figures here." in text
     assert "others are compared" not in text
     assert "against" not in text
@@ -316,7 +315,7 @@ def test_other_settings_leave_former_features_as_they_are(scenes, weights, tmp_p
     for changed in ({"weights": weights, "batch_size": 5}, {"weights": weights, "precision": "bfloat16"}):
         reproduce_ge2018({"a": scenes}, **changed, **settings)
     second = reproduce_ge2018({"a": scenes}, weights=other, **settings)
-    assert rows(second)["cnn-m:fc6"]["features"] != rows(first)["cnn-m:fc6"]["features"]
+    assert rows(second)["cnn-m:fc6"].features != rows(first)["cnn-m:fc6"].features
     assert {path: path.read_bytes() for path in kept} == kept
     assert len(list((tmp_path / "out/features/a").iterdir())) == 4
 
@@ -325,7 +324,7 @@ def test_the_same_file_from_another_place_is_the_same(scenes, weights, tmp_path,
     settings = {"backbones": [], "descriptors": [], "device": "cpu", "out": tmp_path}
     first = reproduce_ge2018({"a": scenes}, weights=weights, **settings)
     monkeypatch.setenv("RSIR_WEIGHTS", str(weights))
-    assert result_json(reproduce_ge2018({"a": scenes}, **settings)) == result_json(first)
+    assert reproduce_ge2018({"a": scenes}, **settings).to_json() == first.to_json()
 
 
 def test_downloaded_once_found_ever_after(scenes, weights, tmp_path, monkeypatch):
@@ -335,11 +334,11 @@ def test_downloaded_once_found_ever_after(scenes, weights, tmp_path, monkeypatch
         sources, "known_files", lambda name: [KnownFile(f"{name}-net", served if name == "cnn-m" else None)]
     )
     settings = {"backbones": [], "descriptors": [], "device": "cpu", "out": tmp_path / "out"}
-    assert rows(reproduce_ge2018({"a": scenes}, **settings))["cnn-m:fc6"]["missing"] == "weights not found: cnn-m-net"
+    assert rows(reproduce_ge2018({"a": scenes}, **settings))["cnn-m:fc6"].missing == "weights not found: cnn-m-net"
     found = [reproduce_ge2018({"a": scenes, "b": scenes}, download=True, **settings) for _ in range(2)]
-    assert result_json(found[0]) == result_json(found[1])
-    assert rows(found[0], 1)["cnn-m:fc7"]["missing"] is None
-    assert "no official address" in rows(found[0])["cnn-16:fc7"]["missing"]
+    assert found[0].to_json() == found[1].to_json()
+    assert rows(found[0], 1)["cnn-m:fc7"].missing is None
+    assert "no official address" in rows(found[0])["cnn-16:fc7"].missing
 
 
 def test_a_damaged_file_is_not_passed_over_in_silence(scenes, weights, tmp_path, monkeypatch):
@@ -348,9 +347,9 @@ def test_a_damaged_file_is_not_passed_over_in_silence(scenes, weights, tmp_path,
     (tmp_path / "w/imagenet-vgg-m.mat").write_bytes(b"other content")
     settings = {"backbones": [], "descriptors": [], "device": "cpu", "out": tmp_path / "out"}
     row = rows(reproduce_ge2018({"a": scenes}, weights=tmp_path / "w", **settings))["cnn-m:fc6"]
-    assert row["missing"] is None
-    assert row["remark"].startswith("passed over: ")
-    assert "imagenet-vgg-m.mat: expected the published file" in row["remark"]
+    assert row.missing is None
+    assert row.remark.startswith("passed over: ")
+    assert "imagenet-vgg-m.mat: expected the published file" in row.remark
 
 
 def test_a_moved_folder_and_a_damaged_result(scenes, tmp_path):
@@ -364,5 +363,5 @@ def test_a_moved_folder_and_a_damaged_result(scenes, tmp_path):
         if content is not None:
             (tmp_path / "out/runs/a/lbp/result.json").write_bytes(content)
         again = reproduce_ge2018({"a": tmp_path / "two/data"}, **settings)
-        assert str(tmp_path) not in json.dumps(again)
-        assert rows(again)["lbp"]["query_excluded"] == rows(first)["lbp"]["query_excluded"]
+        assert str(tmp_path) not in again.to_json()
+        assert rows(again)["lbp"].query_excluded == rows(first)["lbp"].query_excluded

@@ -11,8 +11,8 @@ from rich.console import Console
 import rsir_fast as rf
 from rsir_fast.metrics import tie_aware_map
 from rsir_fast.protocols import tied
-from rsir_fast.report import write_report
-from rsir_fast.report.ge2018 import context, tables
+from rsir_fast.report import result_table, write_report
+from rsir_fast.report.ge2018 import ties
 
 N, CLASSES = 60, 3
 LABELS = np.repeat(np.arange(CLASSES), N // CLASSES)
@@ -45,15 +45,15 @@ TIED = {
 def test_many_ties(name):
     matrix = TIED[name].astype(np.float32)
     evaluation = rf.evaluate_ge2018(features(matrix), normalize="none")
-    found = evaluation.result["ties"]
+    found = evaluation.ties
     share, excluded = by_definition(matrix, own=False)
-    assert found["tied_share"] == pytest.approx(share)
-    assert found["queries_looked_at"] == N
-    assert found["map_expected_over_ties"]["query_excluded"] == pytest.approx(excluded)
-    assert found["map_expected_over_ties"]["query_included"] == pytest.approx(by_definition(matrix, own=True)[1])
+    assert found.tied_share == pytest.approx(share)
+    assert found.queries_looked_at == N
+    assert found.map_expected_over_ties.query_excluded == pytest.approx(excluded)
+    assert found.map_expected_over_ties.query_included == pytest.approx(by_definition(matrix, own=True)[1])
     console = Console(width=400, file=io.StringIO())
-    console.print(*tables(evaluation.result, per_class=False))
-    said = context(evaluation.result)["ties"]
+    console.print(result_table(evaluation))
+    said = ties(evaluation)
     shown = console.file.getvalue()
     assert "mAP, expected over ties" in shown
     for text in (said, shown):
@@ -65,8 +65,8 @@ def test_the_page_says_so(tmp_path):
     few = rf.evaluate_ge2018(features(RNG.random((N, 8))))
     many = rf.evaluate_ge2018(features(np.zeros((N, 8))), normalize="none")
     for evaluation, told in ((few, False), (many, True)):
-        written = write_report(tmp_path / str(told), evaluation.result)
-        page = written["report"].read_text()
+        written = write_report(tmp_path / str(told), evaluation)
+        page = written["report.html"].read_text()
         assert ("of the distances are tied" in page) == told
         assert ("mAP, expected over ties" in page) == told
 
@@ -75,21 +75,21 @@ def test_few_ties_change_nothing():
     matrix = RNG.random((N, 8))
     matrix[1] = matrix[0]
     evaluation = rf.evaluate_ge2018(features(matrix))
-    assert 0 < evaluation.result["ties"]["tied_share"] < tied.LARGE_SHARE
-    assert evaluation.result["ties"]["map_expected_over_ties"] is None
-    assert context(evaluation.result)["ties"] is None
+    assert 0 < evaluation.ties.tied_share < tied.LARGE_SHARE
+    assert evaluation.ties.map_expected_over_ties is None
+    assert ties(evaluation) is None
 
 
 def test_rows_with_nan_are_tied():
     matrix = RNG.random((N, 4))
     matrix[: N // 2] = np.nan
-    found = rf.evaluate_ge2018(features(matrix), normalize="none").result["ties"]
-    assert found["tied_share"] > 0.7
-    assert found["map_expected_over_ties"] is not None
+    found = rf.evaluate_ge2018(features(matrix), normalize="none").ties
+    assert found.tied_share > 0.7
+    assert found.map_expected_over_ties is not None
 
 
 def test_blocks_change_nothing(monkeypatch):
     data = features(TIED["few colours"])
-    expected = rf.evaluate_ge2018(data, normalize="none").result["ties"]
+    expected = rf.evaluate_ge2018(data, normalize="none").ties
     monkeypatch.setattr(tied, "AT_ONCE", 7 * N)
-    assert rf.evaluate_ge2018(data, normalize="none").result["ties"] == expected
+    assert rf.evaluate_ge2018(data, normalize="none").ties == expected

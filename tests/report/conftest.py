@@ -10,15 +10,23 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from rsir_fast.protocols import Ge2018Result
+
 Result = dict[str, Any]
 MEASURED_AT = (1, 2, 5, 10, 20)
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    result: Result
+    """The content of a result, to be changed by tests, and the result itself."""
+
+    content: Result
     examples: list[dict[str, Any]]
     images: list[Image.Image]
+
+    @property
+    def result(self) -> Ge2018Result:
+        return Ge2018Result.model_validate({**self.content, "examples": self.examples})
 
     def load_image(self, item: int) -> Image.Image:
         return self.images[item]
@@ -88,7 +96,6 @@ def evaluate(classes: list[str], per_class: int = 4, *, name: str = "scenes", la
         "rsir_fast": "0.1.0",
         "dataset": {
             "name": name,
-            "root": "/data/scenes",
             "items": len(images),
             "classes": shown,
             "class_counts": [per_class] * len(shown),
@@ -121,7 +128,7 @@ def evaluate(classes: list[str], per_class: int = 4, *, name: str = "scenes", la
             "results": [
                 {
                     "item": int(item),
-                    "class": classes[truth[item]],
+                    "class_name": classes[truth[item]],
                     "distance": float(distances[query, item]),
                     "relevant": bool(truth[item] == truth[query]),
                 }

@@ -11,8 +11,12 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 from rich.console import Console
 
-from rsir_fast.report.comparison import comparison_grid, comparison_table, map_by_bits, runs_grid, write_comparison
+from rsir_fast.protocols.reproduce_dhcnn2021_result import Dhcnn2021TableResult
+from rsir_fast.report import result_table, write_report
+from rsir_fast.report.comparison import comparison_grid, map_by_bits, runs_grid
 from rsir_fast.report.grid import to_csv, to_markdown
+
+made = Dhcnn2021TableResult.model_validate
 
 MEASURES = ("map_expected", "map_by_index", "map_worst", "map_best", "test_map_expected", "overall_accuracy", "kappa")
 CURVES = {
@@ -20,6 +24,11 @@ CURVES = {
     "cutoffs": [1, 11],
     "precision_at": [0.9, 0.5],
     "recall_at": [0.1, 0.9],
+    "map": {"expected": 0.5, "by_index": 0.5, "worst": 0.5, "best": 0.5},
+    "per_class": [0.5, 0.5],
+    "queries": 8,
+    "queries_without_relevant": 0,
+    "database": 32,
 }
 
 
@@ -43,7 +52,6 @@ def result():
         "rsir_fast": "0.1.0",
         "dataset": {
             "name": "scenes",
-            "root": None,
             "items": 40,
             "classes": ["a", "b"],
             "class_counts": [20, 20],
@@ -51,7 +59,16 @@ def result():
             "skipped": [{"item": "a/<x>.jpg", "reason": "truncated"}],
         },
         "features": {"backbone": "vgg", "layer": "fc7", "dim": 4096, "weights": {"file": "f", "sha256": "ab"}},
-        "settings": {"freeze_backbone": True, "lengths": [16, 32], "seeds": [0, 1], "recipes": {"DHCNN": recipe}},
+        "settings": {
+            "train": 0.8,
+            "freeze_backbone": True,
+            "precision": "float32",
+            "accumulate": 1,
+            **dict.fromkeys(("rsir_fast", "torch", "numpy"), "1"),
+            "lengths": [16, 32],
+            "seeds": [0, 1],
+            "recipes": {"DHCNN": recipe},
+        },
         "rows": [
             row("features, Euclidean", None, 0.8, 0.9),
             row("DHCNN", 16, 0.9, 0.95),
@@ -64,7 +81,7 @@ def result():
 
 
 def test_the_table(result):
-    text = to_markdown(comparison_grid(result))
+    text = to_markdown(comparison_grid(made(result)))
     assert "| **16 bits** |" in text
     assert "| DHCNN | 92.50 ± 3.54 |" in text
     assert "| ITQ | – [2] |" in text
@@ -75,7 +92,7 @@ def test_the_table(result):
 
 def test_published_numbers_stand_beside_uc_merced_only(result):
     result["dataset"]["name"] = "UCMerced_LandUse"
-    grid = comparison_grid(result)
+    grid = comparison_grid(made(result))
     assert [row.label for row in grid.rows if row.group == "published"] == ["DHCNN", "DHCNN", "DHCL", "HPSH"]
     text = to_markdown(grid)
     assert re.search(r"\| DHCNN \| 96\.67 \[\d\] \| .* \| 95\.71 \[\d\] \| \|", text)
@@ -83,7 +100,7 @@ def test_published_numbers_stand_beside_uc_merced_only(result):
 
 
 def test_single_runs_have_their_seed(result):
-    rows = list(csv.DictReader(io.StringIO(to_csv(runs_grid(result)))))
+    rows = list(csv.DictReader(io.StringIO(to_csv(runs_grid(made(result))))))
     assert len(rows) == 10
     assert (rows[2]["group"], rows[2]["run"], rows[2]["map_expected"]) == ("DHCNN, 16 bits", "seed 0", "0.9")
     assert rows[2]["map_expected_spread"] == ""
@@ -94,28 +111,28 @@ def test_one_seed_has_no_spread(result):
     for found in result["rows"]:
         found["runs"] = found["runs"][:1]
         found["measures"] = {key: {**value, "deviation": None} for key, value in found["measures"].items()}
-    text = to_markdown(comparison_grid(result))
+    text = to_markdown(comparison_grid(made(result)))
     assert "±" not in text
     assert "One seed (0), no spread" in text
-    ElementTree.fromstring(map_by_bits(result))
+    ElementTree.fromstring(map_by_bits(made(result)))
 
 
 def test_plot_of_lengths(result):
-    svg = map_by_bits(result)
+    svg = map_by_bits(made(result))
     ElementTree.fromstring(svg)
     for text in (b">16<", b">32<", b">DHCNN<", b">ITQ<", b"features, Euclidean (no codes)"):
         assert text in svg
     changed = copy.deepcopy(result)
     changed["rows"][1]["measures"]["map_expected"] = {**changed["rows"][1]["measures"]["kappa"], "deviation": 0.2}
-    assert map_by_bits(changed) != svg  # the bars are drawn
+    assert map_by_bits(made(changed)) != svg  # the bars are drawn
     for found in result["rows"]:
         found["measures"] = {key: {**value, "mean": None} for key, value in found["measures"].items()}
-    assert b"no query has a relevant image" in map_by_bits(result)
+    assert b"no query has a relevant image" in map_by_bits(made(result))
 
 
 def test_files(result, tmp_path):
-    paths = write_comparison(tmp_path / "a", result, command="rsir reproduce <x>")
-    again = write_comparison(tmp_path / "b", result, command="rsir reproduce <x>")
+    paths = write_report(tmp_path / "a", made(result), command="rsir reproduce <x>")
+    again = write_report(tmp_path / "b", made(result), command="rsir reproduce <x>")
     assert {name: path.read_bytes() for name, path in paths.items()} == {n: p.read_bytes() for n, p in again.items()}
     tables = {"result.json", "table.md", "table.csv", "table.tex", "runs.csv", "report.html"}
     assert tables < set(paths) == {path.name for path in (tmp_path / "a").iterdir()}
@@ -131,10 +148,10 @@ def test_files(result, tmp_path):
 def test_terminal(result):
     console = Console(width=100)
     with console.capture() as captured:
-        console.print(comparison_table(result))
+        console.print(result_table(made(result)))
     assert re.search(r"\n   DHCNN +92.50 ± 3.54 ", captured.get())
     assert "1 row without any figure is left out (too many <bits>); --all-rows keeps it." in captured.get()
     with console.capture() as captured:
-        console.print(comparison_table(result, all_rows=True))
+        console.print(result_table(made(result), all_rows=True))
     assert "[2] too many <bits>" in captured.get()
     assert "left out" not in captured.get()

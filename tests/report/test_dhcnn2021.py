@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -13,10 +14,14 @@ from rich.console import Console
 
 import rsir_fast as rf
 from html_page import Page
-from rsir_fast.extraction import Features
+from rsir_fast.archive import Features
 from rsir_fast.hashing import RECIPES
 from rsir_fast.hashing.recipe import as_recipe
-from rsir_fast.report import result_json, result_table, write_report
+from rsir_fast.protocols import Dhcnn2021Result
+from rsir_fast.protocols.dhcnn2021_result import ImageCounts
+from rsir_fast.protocols.facts import DatasetFacts
+from rsir_fast.report import result_table, write_report
+from rsir_fast.report.content import Options
 from rsir_fast.report.dhcnn2021 import method_rows
 from rsir_fast.report.page import render_page
 from rsir_fast.report.published_hashing import compare_with_published_hashing
@@ -38,9 +43,13 @@ HOSTILE = "<script>alert('x')</script>"
 
 @dataclass(frozen=True)
 class Run:
-    result: dict[str, Any]
+    content: dict[str, Any]
     examples: list[dict[str, Any]]
     images: list[Image.Image]
+
+    @property
+    def result(self) -> Dhcnn2021Result:
+        return Dhcnn2021Result.model_validate({**self.content, "examples": self.examples})
 
     def load_image(self, item: int) -> Image.Image:
         return self.images[item]
@@ -73,11 +82,11 @@ def evaluated(classes: list[str], per_class: int = 6, *, name: str = "scenes", t
     }
     matrix = np.hstack([u, scores[:, ::-1]]).astype(np.float32)
     features = Features(matrix, items, labels, tuple(classes), name, provenance=provenance)
-    evaluation = rf.evaluate_dhcnn2021(features, examples=5)
-    evaluation.result["timing"] = {"extract_s": 75.0, "rank_s": 0.25, "threads": 1}
+    result = rf.evaluate_dhcnn2021(features, examples=5)
+    content = json.loads(result.to_json()) | {"timing": {"extract_s": 75.0, "rank_s": 0.25, "threads": 1}}
     colours = rng.integers(0, 256, (len(labels), 3))
     images = [Image.new("RGB", (32, 24), tuple(int(value) for value in colour)) for colour in colours]
-    return Run(evaluation.result, evaluation.examples, images)
+    return Run(content, [example.model_dump() for example in result.examples], images)
 
 
 @pytest.fixture
@@ -85,8 +94,9 @@ def run() -> Run:
     return evaluated(["beach", "forest", "river"])
 
 
-def render(run: Run, **options: Any) -> str:
-    return render_page(run.result, view_of(run.result).plots(run.result), run.examples, run.load_image, **options)
+def render(run: Run, command: str | None = None, **options: Any) -> str:
+    given = Options(**{"load_image": run.load_image, **options})
+    return render_page(view_of(run.result).content(run.result, given).page, run.result, command)
 
 
 def printed(run: Run, width: int = 80, **options: Any) -> str:
@@ -108,7 +118,7 @@ def percent(value: float) -> str:
 
 
 def test_page_is_well_formed_with_unique_ids_and_reachable_sections(run):
-    run.result["dataset"] |= {"name": "UC Merced", "skipped": [{"item": "a.jpg", "reason": "0 bytes"}]}
+    run.content["dataset"] |= {"name": "UC Merced", "skipped": [{"item": "a.jpg", "reason": "0 bytes"}]}
     page = Page(render(run, command="rsir evaluate dhcnn2021 codes"))
     ids = page.values("id")
     assert len(ids) == len(set(ids))
@@ -135,10 +145,10 @@ def test_the_headline_is_the_expectation_for_both_databases_and_says_which_flatt
     text = Page(source).text
     hero = text[: text.index("Images in the database")]
     for part, words in (("test_vs_train", "test vs train (the paper's way)"), ("test_vs_test", "mAP, test vs test")):
-        value = run.result[part]["map"]["expected"]
+        value = run.content[part]["map"]["expected"]
         assert hero.index(words) < hero.index(percent(value), hero.index(words)) < hero.index(words) + 60
     assert "which flatters the score" in hero
-    labels = run.result["labels"]
+    labels = run.content["labels"]
     assert f"{percent(labels['overall_accuracy'])}" in hero
     assert f"kappa {labels['kappa']:.4f}" in hero
 
@@ -146,7 +156,7 @@ def test_the_headline_is_the_expectation_for_both_databases_and_says_which_flatt
 def test_all_tie_rules_and_both_databases_stand_in_the_table(run):
     rows = {row[0]: row[1:] for row in table(render(run), "mAP under four rules for ties")}
     for key, words in (("expected", "expected over ties"), ("by_index", "ties by index")):
-        shown = [run.result[part]["map"][key] for part in ("test_vs_train", "test_vs_test")]
+        shown = [run.content[part]["map"][key] for part in ("test_vs_train", "test_vs_test")]
         assert rows[f"mAP, {words}"] == [f"{percent(value)} ({value:.4f})" for value in shown]
     assert {"mAP, ties at worst", "mAP, ties at best"} <= set(rows)
     assert len({tuple(rows[name]) for name in rows if name.startswith("mAP")}) == 4
@@ -155,7 +165,7 @@ def test_all_tie_rules_and_both_databases_stand_in_the_table(run):
 
 def test_precision_and_recall_by_number_with_dashes_beyond_the_database(run):
     rows = table(render(run), "Precision and recall by number of images returned")
-    visual, among = run.result["test_vs_train"], run.result["test_vs_test"]
+    visual, among = run.content["test_vs_train"], run.content["test_vs_test"]
     assert [row[0] for row in rows] == ["1", "11"]
     assert rows[0][1:] == [percent(m[key][0]) for m in (visual, among) for key in ("precision_at", "recall_at")]
     assert rows[1][3:] == ["–", "–"]
@@ -164,19 +174,19 @@ def test_precision_and_recall_by_number_with_dashes_beyond_the_database(run):
 def test_classes_have_their_own_row_whatever_the_models_order(run):
     rows = {row[0]: row[1:] for row in table(render(run), "mAP by database and share of right labels")}
     assert list(rows) == ["beach", "forest", "river"]
-    place = run.result["classes"].index("beach")
+    place = run.content["classes"].index("beach")
     assert rows["beach"] == [
         "2",
-        percent(run.result["test_vs_train"]["per_class"][place]),
-        percent(run.result["test_vs_test"]["per_class"][place]),
-        percent(run.result["labels"]["per_class"][place]),
+        percent(run.content["test_vs_train"]["per_class"][place]),
+        percent(run.content["test_vs_test"]["per_class"][place]),
+        percent(run.content["labels"]["per_class"][place]),
     ]
 
 
 def test_right_and_wrong_images_and_labels_are_told_apart_without_colour(run):
     source = render(run)
     hits = [hit for example in run.examples for hit in example["results"]]
-    mislabelled = [hit for hit in hits if hit["label"] != hit["class"]]
+    mislabelled = [hit for hit in hits if hit["label"] != hit["class_name"]]
     assert 0 < len(mislabelled) < len(hits)
     assert source.count('<li class="scene right">') == sum(hit["relevant"] for hit in hits)
     marks = re.findall(r'<span class="mark">\d+ (.)</span>', source)
@@ -185,7 +195,7 @@ def test_right_and_wrong_images_and_labels_are_told_apart_without_colour(run):
     expected = []
     for hit in hits:
         share = f"{100 * hit['probability']:.0f} %"
-        wrong = hit["label"] != hit["class"]
+        wrong = hit["label"] != hit["class_name"]
         expected.append(("mislabel", f"≠ label {hit['label']}, {share}") if wrong else ("soft", f"= label, {share}"))
     assert captions == expected
     for example in run.examples:
@@ -225,9 +235,10 @@ def test_method_follows_the_training():
     assert rows["Backbone"].startswith("trained together")
     assert rows["Recipe"].startswith("pytorch: augment False; backbone factor 1.0; batch size 50")
     assert rows["Training, torch"] == "2.9"
-    vgg_f = pytorch | {"features": pytorch["features"] | {"backbone": "cnn-f", "layer": f"fc7, hash {BITS}"}}
+    features = pytorch.features.model_copy(update={"backbone": "cnn-f", "layer": f"fc7, hash {BITS}"})
+    vgg_f = pytorch.model_copy(update={"features": features})
     assert method_rows(vgg_f)[0].text == "none: VGG-F fc7, as in the paper"
-    fewer = pytorch | {"images": {"train": 7, "test": 4}}
+    fewer = pytorch.model_copy(update={"images": ImageCounts(train=7, test=4)})
     assert "7 training and 4 test images" in {row.label: row.text for row in method_rows(fewer)}["Split"]
     assert "1 image of the split not found" in {row.label: row.text for row in method_rows(fewer)}["Split"]
 
@@ -244,8 +255,8 @@ def test_published_numbers_stand_beside_uc_merced_only():
     rows = table(source, "this run and published methods")
     assert rows[0][:3] == [
         "this run, expected over ties",
-        percent(ours.result["test_vs_train"]["map"]["expected"]),
-        percent(ours.result["labels"]["overall_accuracy"]),
+        percent(ours.content["test_vs_train"]["map"]["expected"]),
+        percent(ours.content["labels"]["overall_accuracy"]),
     ]
     assert [row[:3] for row in rows[2:]] == [
         ["DHCNN", "96.67 %", "95.71 %"],
@@ -263,8 +274,8 @@ def test_deviations_from_the_papers_split_are_named():
         (1680, 420, ""),
         (1050, 1050, "this run: 1,050 training and 1,050 test images; the paper: 1,680 and 420"),
     ):
-        result = {"dataset": dataset, "bits": 64, "images": {"train": train, "test": test}}
-        assert compare_with_published_hashing(result).deviation == expected
+        found = compare_with_published_hashing(DatasetFacts(**dataset), ImageCounts(train=train, test=test))
+        assert found.deviation == expected
 
 
 def test_names_cannot_become_markup():
@@ -277,7 +288,7 @@ def test_names_cannot_become_markup():
 
 
 def test_useless_features_are_explained(run):
-    run.result["features"]["non_finite_rows"] = 2
+    run.content["features"]["non_finite_rows"] = 2
     words = "2 images have features that are not finite (NaN or infinity); their codes and labels mean nothing"
     assert words in Page(render(run)).text
     assert words in printed(run, width=120)
@@ -285,14 +296,14 @@ def test_useless_features_are_explained(run):
 
 def test_a_single_test_image_has_no_second_database():
     run = evaluated(["a", "b"], tests=1)
-    run.result["test_vs_test"] = None
+    run.content["test_vs_test"] = None
     text = Page(render(run)).text
     assert "mAP, test vs test–" in text.replace("\n", "")
     assert "test vs test" not in printed(run).split("labels of the test images")[0]
 
 
 def test_pictures_and_tables_have_names(run):
-    run.result["dataset"] |= {"name": "UC Merced", "skipped": [{"item": "a.jpg", "reason": "0 bytes"}]}
+    run.content["dataset"] |= {"name": "UC Merced", "skipped": [{"item": "a.jpg", "reason": "0 bytes"}]}
     source = render(run)
     wrapped = re.findall(r'<div[^>]* role="img" aria-label="([^"]+)"><svg\b', source)
     assert len(wrapped) == len(set(wrapped)) == source.count("<figure") == 5
@@ -301,10 +312,7 @@ def test_pictures_and_tables_have_names(run):
 
 
 def test_no_pictures_and_no_examples(run):
-    assert (
-        "The pictures themselves were not at hand"
-        in Page(render_page(run.result, view_of(run.result).plots(run.result), run.examples)).text
-    )
+    assert "The pictures themselves were not at hand" in Page(render(run, load_image=None)).text
     assert "Example rankings" not in Page(render(replace(run, examples=[]))).text
 
 
@@ -316,26 +324,26 @@ def test_figures_stand_under_the_right_database_at_80_columns(run):
     heading = next(line for line in lines if "test vs train" in line)
     assert heading.index("test vs train") < heading.index("test vs test")
     row = next(line for line in lines if "expected over ties" in line)
-    visual, among = (run.result[part]["map"]["expected"] for part in ("test_vs_train", "test_vs_test"))
+    visual, among = (run.content[part]["map"]["expected"] for part in ("test_vs_train", "test_vs_test"))
     assert visual != among
     assert row.index(f"({visual:.4f})") < row.index(f"({among:.4f})")
     for words in ("ties at worst", "precision, recall at 11", "recipe: modern", "flatter the score", "forest"):
         assert words in out
-    assert f"overall accuracy {percent(run.result['labels']['overall_accuracy'])}" in out
+    assert f"overall accuracy {percent(run.content['labels']['overall_accuracy'])}" in out
     assert "forest" not in printed(run)
 
 
 def test_writes_its_files_with_the_same_bytes_on_a_second_run(tmp_path):
     for folder in ("one", "two"):
         run = evaluated(["a", "b", "c"])
-        paths = write_report(tmp_path / folder, run.result, run.examples, run.load_image)
+        paths = write_report(tmp_path / folder, run.result, run.load_image)
         assert sorted(path.name for path in paths.values()) == FILES
     for name in FILES:
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
-    assert (tmp_path / "one/result.json").read_text() == result_json(run.result)
+    assert (tmp_path / "one/result.json").read_text() == run.result.to_json()
 
 
-def test_an_unknown_protocol_is_named(run, tmp_path):
-    with pytest.raises(ValueError, match="protocol: expected one of ge2018, dhcnn2021, got 'other'"):
-        write_report(tmp_path / "run", run.result | {"protocol": "other"})
+def test_what_is_no_result_is_named(run, tmp_path):
+    with pytest.raises(TypeError, match=r"expected a Ge2018Result, .*, got a dict; Ge2018Result.load"):
+        write_report(tmp_path / "run", run.content)
     assert not (tmp_path / "run").exists()

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -10,6 +9,7 @@ import matplotlib as mpl
 import pytest
 
 import rsir_fast
+from rsir_fast.protocols import CodeFigures
 from rsir_fast.report import (
     confusion_matrix_plot,
     precision_by_number,
@@ -25,13 +25,18 @@ def texts(svg: bytes) -> list[str]:
     return ["".join(node.itertext()) for node in ET.fromstring(svg).iter(f"{SVG}text")]
 
 
-def measures(height: float = 0.9) -> dict:
+def figures(**given) -> CodeFigures:
+    none = {"map": dict.fromkeys(("expected", "by_index", "worst", "best")), "per_class": []}
+    return CodeFigures(**none, queries=0, queries_without_relevant=0, database=0, **given)
+
+
+def measures(height: float = 0.9) -> CodeFigures:
     radius = {
         "precision": [None, *[height - 0.05 * r for r in range(8)]],
         "recall": [0.0, *[(r + 1) / 8 for r in range(8)]],
     }
-    cutoffs = {"cutoffs": [1, 11, 21], "precision_at": [height, height / 2, None], "recall_at": [0.1, 0.5, None]}
-    return {**cutoffs, "radius": radius}
+    by_number = {"precision_at": [height, height / 2, None], "recall_at": [0.1, 0.5, None]}
+    return figures(cutoffs=[1, 11, 21], radius=radius, **by_number)
 
 
 def draw_all() -> list[bytes]:
@@ -62,8 +67,10 @@ def test_same_bytes_for_the_same_input_and_under_any_settings():
 
 def test_same_bytes_in_another_process_with_another_hash_seed():
     code = (
-        "import json, sys; from rsir_fast.report import precision_recall_by_radius;"
-        f"sys.stdout.buffer.write(precision_recall_by_radius({{'run': json.loads({json.dumps(measures())!r})}}))"
+        "import sys; from rsir_fast.protocols import CodeFigures;"
+        "from rsir_fast.report import precision_recall_by_radius;"
+        f"figures = CodeFigures.model_validate({measures().content()!r});"
+        "sys.stdout.buffer.write(precision_recall_by_radius({'run': figures}))"
     )
     paths = {"PYTHONPATH": str(Path(rsir_fast.__file__).parents[1]), "PYTHONHASHSEED": "12345"}
     other = subprocess.run([sys.executable, "-c", code], env=paths, capture_output=True, check=True)
@@ -90,7 +97,7 @@ def test_axes_say_what_they_show_and_in_which_unit():
 def test_the_curve_goes_through_every_radius_that_retrieves_something():
     given = measures()
     points = data_points(precision_recall_by_radius({"run": given}))
-    expected = zip(given["radius"]["recall"][1:], given["radius"]["precision"][1:], strict=True)
+    expected = zip(given.radius.recall[1:], given.radius.precision[1:], strict=True)
     assert len(points) == 8
     for found, (recall, precision) in zip(points, expected, strict=True):
         assert found == pytest.approx((recall, precision), abs=1e-3)
@@ -122,12 +129,8 @@ def test_ten_curves_are_told_apart_without_colour(draw):
 
 @pytest.mark.parametrize("draw", CURVES)
 def test_nothing_to_draw_says_so(draw):
-    empty = {
-        "cutoffs": [],
-        "precision_at": [],
-        "recall_at": [],
-        "radius": {"precision": [0.0, 0.0], "recall": [None, None]},
-    }
+    radius = {"precision": [0.0, 0.0], "recall": [None, None]}
+    empty = figures(cutoffs=[], precision_at=[], recall_at=[], radius=radius)
     assert any(text.startswith("no ") for text in texts(draw({"run": empty})))
     assert any(text.startswith("no ") for text in texts(draw({})))
 

@@ -3,25 +3,23 @@ from __future__ import annotations
 import base64
 import io
 import re
+from dataclasses import replace
 
 import pytest
 from PIL import Image
 
 from html_page import Page
 from rsir_fast.errors import ImageError
-from rsir_fast.report import per_class_bars, pr_curve, precision_at_n
+from rsir_fast.report.content import Options
 from rsir_fast.report.page import inline_svg, render_page
 from rsir_fast.report.published import compare_with_published
+from rsir_fast.report.views import view_of
 
 
-def render(evaluation, **options) -> str:
+def render(evaluation, command=None, **options) -> str:
     result = evaluation.result
-    plots = {
-        "pr_curve": pr_curve({"run": result}),
-        "precision_at_n": precision_at_n({"run": result}),
-        "per_class": per_class_bars(result),
-    }
-    return render_page(result, plots, evaluation.examples, evaluation.load_image, **options)
+    given = Options(**{"load_image": evaluation.load_image, **options})
+    return render_page(view_of(result).content(result, given).page, result, command)
 
 
 def test_page_is_well_formed_with_unique_ids_and_live_anchors(evaluation):
@@ -47,7 +45,7 @@ def test_page_fetches_nothing(evaluation):
 def test_headline_settings_provenance_and_command_are_stated(evaluation):
     command = "rsir evaluate ge2018 /data/scenes --encoder cnn-m:pool5"
     text = Page(render(evaluation, command=command, machine={"Machine": "x86-64, 2 cores"})).text
-    excluded = evaluation.result["query_excluded"]
+    excluded = evaluation.content["query_excluded"]
     wanted = [
         f"{excluded['map']:.4f}",
         f"{excluded['anmrr']:.4f}",
@@ -109,8 +107,8 @@ HOSTILE = "<script>alert('x')</script>"
 
 def test_names_cannot_become_markup(make_evaluation):
     evaluation = make_evaluation([HOSTILE, '"><img src=x onerror=y>', '{{ 7*7 }} url(#a) id="b"'], name=HOSTILE)
-    evaluation.result["dataset"]["skipped"] = [{"item": f"a/{HOSTILE}.jpg", "reason": f"not an image: {HOSTILE}"}]
-    evaluation.result["settings"][HOSTILE] = HOSTILE
+    evaluation.content["dataset"]["skipped"] = [{"item": f"a/{HOSTILE}.jpg", "reason": f"not an image: {HOSTILE}"}]
+    evaluation.content["features"][HOSTILE] = HOSTILE
     page = Page(render(evaluation, command=f"rsir {HOSTILE}"))
     assert not {"script"} & {tag for tag, _ in page.tags}
     assert all(value.startswith("data:") for value in page.values("src"))
@@ -119,7 +117,7 @@ def test_names_cannot_become_markup(make_evaluation):
 
 
 def test_skipped_inputs_are_counted_and_the_long_list_is_cut(evaluation):
-    evaluation.result["dataset"]["skipped"] = [{"item": f"s/{i:03d}.jpg", "reason": "0 bytes"} for i in range(250)]
+    evaluation.content["dataset"]["skipped"] = [{"item": f"s/{i:03d}.jpg", "reason": "0 bytes"} for i in range(250)]
     page = Page(render(evaluation))
     assert "250 inputs could not be read" in page.text
     assert "s/099.jpg" in page.text
@@ -134,9 +132,9 @@ def test_names_in_any_script(make_evaluation, name):
 @pytest.mark.parametrize("weights", ["absent", None, {}])
 def test_features_of_unknown_weights_can_be_reported(make_evaluation, weights):
     evaluation = make_evaluation(["a", "b"], name="UCMerced_LandUse")
-    evaluation.result["features"].pop("weights")
+    evaluation.content["features"].pop("weights")
     if weights != "absent":
-        evaluation.result["features"]["weights"] = weights
+        evaluation.content["features"]["weights"] = weights
     text = Page(render(evaluation)).text
     assert "Beside the published numbers" in text
     assert "Weights of this run: not stated." in text
@@ -144,19 +142,19 @@ def test_features_of_unknown_weights_can_be_reported(make_evaluation, weights):
 
 def test_notes_and_useless_features_stand_before_the_measures(evaluation):
     assert "on the data" not in Page(render(evaluation)).text
-    evaluation.result["dataset"]["notes"] = ["the first 50 of each class taken", f"left out: {HOSTILE}"]
-    evaluation.result["features"]["non_finite_rows"] = 1200
+    evaluation.content["dataset"]["notes"] = ["the first 50 of each class taken", f"left out: {HOSTILE}"]
+    evaluation.content["features"]["non_finite_rows"] = 1200
     text = Page(render(evaluation)).text
     useless = "1,200 images have features that are not finite (NaN or infinity); they rank last"
-    for words in ("Notes on the data", *evaluation.result["dataset"]["notes"], useless):
+    for words in ("Notes on the data", *evaluation.content["dataset"]["notes"], useless):
         assert text.index("Values per image") < text.index(words) < text.index("Queries averaged")
         assert text.count(words) == 1
     assert "non finite rows" not in text
 
 
 def test_no_useless_features_are_not_mentioned(evaluation):
-    evaluation.result["dataset"]["notes"] = []
-    evaluation.result["features"]["non_finite_rows"] = 0
+    evaluation.content["dataset"]["notes"] = []
+    evaluation.content["features"]["non_finite_rows"] = 0
     text = Page(render(evaluation)).text
     assert "finite" not in text
     assert "on the data" not in text
@@ -180,7 +178,7 @@ def test_no_useless_features_are_not_mentioned(evaluation):
 )
 def test_other_images_than_the_papers_are_named_beside_its_table(evaluation, name, classes, counts, expected):
     names = [f"class{index}" for index in range(classes)]
-    evaluation.result["dataset"] |= {"name": name, "classes": names, "class_counts": counts, "items": sum(counts)}
+    evaluation.content["dataset"] |= {"name": name, "classes": names, "class_counts": counts, "items": sum(counts)}
     assert compare_with_published(evaluation.result).deviation == expected
     text = Page(render(evaluation)).text
     section = text[text.index("Beside the published numbers") : text.index("BoVW")]
@@ -189,7 +187,7 @@ def test_other_images_than_the_papers_are_named_beside_its_table(evaluation, nam
 
 
 def test_every_section_is_reached_from_the_navigation(evaluation):
-    evaluation.result["dataset"] |= {"name": "UC Merced", "skipped": [{"item": "a.jpg", "reason": "0 bytes"}]}
+    evaluation.content["dataset"] |= {"name": "UC Merced", "skipped": [{"item": "a.jpg", "reason": "0 bytes"}]}
     page = Page(render(evaluation))
     sections = [attrs["id"] for tag, attrs in page.tags if tag == "section"]
     assert len(sections) == 10
@@ -197,7 +195,7 @@ def test_every_section_is_reached_from_the_navigation(evaluation):
 
 
 def test_pictures_and_tables_have_names_and_captions_stay_readable(evaluation):
-    evaluation.result["dataset"] |= {"name": "UC Merced", "skipped": [{"item": "a.jpg", "reason": "0 bytes"}]}
+    evaluation.content["dataset"] |= {"name": "UC Merced", "skipped": [{"item": "a.jpg", "reason": "0 bytes"}]}
     source = render(evaluation)
     tags = Page(source).tags
     assert not [tag for tag, attrs in tags if attrs.get("role") == "img" and tag != "div"]
@@ -209,8 +207,8 @@ def test_pictures_and_tables_have_names_and_captions_stay_readable(evaluation):
 
 def test_one_of_a_thing_is_not_called_many(make_evaluation):
     evaluation = make_evaluation(["a", "b"], per_class=1)
-    evaluation.result["query_included"] = evaluation.result["query_excluded"] | {"queries": 1}
-    evaluation.result["query_excluded"] = evaluation.result["query_included"]
+    evaluation.content["query_included"] = evaluation.content["query_excluded"] | {"queries": 1}
+    evaluation.content["query_excluded"] = evaluation.content["query_included"]
     text = Page(render(evaluation)).text
     for words in ("1 image each", "1 query", "no query has another image of its class"):
         assert words in text
@@ -234,13 +232,7 @@ def test_no_labels_and_no_examples(make_evaluation):
 
 
 def test_examples_without_a_loader_show_captions_only(evaluation):
-    page = Page(
-        render_page(
-            evaluation.result,
-            {"pr_curve": b"<svg></svg>", "precision_at_n": b"<svg></svg>", "per_class": b"<svg></svg>"},
-            evaluation.examples,
-        )
-    )
+    page = Page(render(evaluation, load_image=None))
     assert page.values("src") == []
     assert "beach" in page.text
 
@@ -264,11 +256,11 @@ def test_published_numbers_only_beside_the_same_network_layer_and_data(make_eval
         ("features", "backbone", "alexnet"),
         ("features", "backbone", "mobilenet_v2"),
     ):
-        changed = {**run.result, part: {**run.result[part], key: value}}
-        assert compare_with_published(changed) is None
+        changed = replace(run, content={**run.content, part: {**run.content[part], key: value}})
+        assert compare_with_published(changed.result) is None
     for name in ("vgg16", "VGG-16", "cnn-m", "CNN-19"):
-        changed = {**run.result, "features": {**run.result["features"], "backbone": name}}
-        assert compare_with_published(changed) is not None
+        changed = replace(run, content={**run.content, "features": {**run.content["features"], "backbone": name}})
+        assert compare_with_published(changed.result) is not None
 
 
 @pytest.mark.parametrize(
@@ -276,7 +268,7 @@ def test_published_numbers_only_beside_the_same_network_layer_and_data(make_eval
 )
 def test_a_shallow_descriptor_is_no_network(make_evaluation, name, row):
     run = make_evaluation(["a", "b"], name="UCMerced_LandUse")
-    features = run.result["features"]
+    features = run.content["features"]
     features |= {"backbone": name, "description": "BoVW (ours)", "layer": "visual words", "dim": 150}
     features["descriptor"] = {
         "kind": "bovw",
@@ -295,4 +287,4 @@ def test_a_shallow_descriptor_is_no_network(make_evaluation, name, row):
         section = text[text.index("Beside the published numbers") :]
         assert row in section
         assert "our own implementation of the published idea" in section
-        assert f"this run: BoVW (ours){100 * run.result['query_excluded']['map']:.1f}" in section.replace("\n", "")
+        assert f"this run: BoVW (ours){100 * run.content['query_excluded']['map']:.1f}" in section.replace("\n", "")

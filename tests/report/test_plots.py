@@ -28,13 +28,11 @@ def test_same_bytes_for_the_same_input(evaluation):
 
 
 def test_same_bytes_in_another_process_with_another_hash_seed(evaluation, tmp_path):
-    import json
-
     stored = tmp_path / "result.json"
-    stored.write_text(json.dumps(evaluation.result))
+    stored.write_text(evaluation.result.to_json())
     code = (
-        "import json, sys; from rsir_fast.report import pr_curve;"
-        f"sys.stdout.buffer.write(pr_curve({{'run': json.load(open({str(stored)!r}))}}))"
+        "import sys; from rsir_fast.protocols import Ge2018Result; from rsir_fast.report import pr_curve;"
+        f"sys.stdout.buffer.write(pr_curve({{'run': Ge2018Result.load({str(stored)!r})}}))"
     )
     paths = {"PYTHONPATH": str(Path(rsir_fast.__file__).parents[1]), "PYTHONHASHSEED": "12345"}
     other = subprocess.run([sys.executable, "-c", code], env=paths, capture_output=True, check=True)
@@ -92,8 +90,9 @@ def test_axes_say_what_they_show_and_in_which_unit(evaluation):
 
 def test_the_curve_is_drawn_through_the_given_points(evaluation):
     curve = {"n": [1, 2], "precision": [1.0, 0.5], "recall": [0.0, 1.0]}
-    result = {key: {"pr_curve": curve} for key in ("query_excluded", "query_included")} | {"dataset": {}}
-    root = ET.fromstring(pr_curve({"run": result}))
+    for place in ("query_excluded", "query_included"):
+        evaluation.content[place]["pr_curve"] = curve
+    root = ET.fromstring(pr_curve({"run": evaluation.result}))
     lines = [node.get("d") for node in root.iter(f"{SVG}path") if "#0072b2" in (node.get("style") or "").lower()]
     x0, y0, x1, y1 = (float(token) for token in lines[0].split() if token not in "ML")
     grid = [node.get("d").split() for node in root.iter(f"{SVG}path") if "#e5e7eb" in (node.get("style") or "")]
@@ -110,7 +109,8 @@ def test_bars_are_sorted_with_missing_values_last(evaluation):
         {"class": "low", "map": 0.1, "anmrr": 0.9},
         {"class": "high", "map": 0.87654, "anmrr": 0.12},
     ]
-    shown = texts(per_class_bars({"query_excluded": {"per_class": rows}}))
+    evaluation.content["query_excluded"]["per_class"] = [{**row, "queries": 1, "precision_at_20": 0.5} for row in rows]
+    shown = texts(per_class_bars(evaluation.result))
     assert [text for text in shown if text in ("none", "low", "high")] == ["high", "low", "none"]
     assert {"87.65", "0.1200", "10.00", "0.9000", "–"} <= set(shown)
 
@@ -151,7 +151,7 @@ def test_an_empty_plot_gives_the_right_reason(make_evaluation):
     assert "query included" in texts(curve)
     assert "fewer than 2 images to return" in texts(precision)
     singles = make_evaluation(["a", "b", "c"], per_class=1).result
-    singles["query_included"] = singles["query_excluded"]
+    singles = singles.model_copy(update={"query_included": singles.query_excluded})
     for svg in draw_all(singles)[:2]:
         assert "no query has another image of its class" in texts(svg)
     for svg in [*draw_all(alone), *draw_all(singles)]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import csv
 import io
+import json
 import re
 import xml.etree.ElementTree as ElementTree
 
@@ -14,11 +15,12 @@ from rich.console import Console
 from html_page import Page
 from network_files import write_network
 from rsir_fast.protocols.reproduce_ge2018 import reproduce_ge2018
+from rsir_fast.protocols.reproduce_ge2018_result import DatasetTable, Ge2018TableResult
+from rsir_fast.report import result_table, write_report
 from rsir_fast.report.ge2018_plots import drawn_rows, left_out, map_by_class, precision_by_returned, precision_recall
 from rsir_fast.report.ge2018_tables import anmrr_grid, map_grid
 from rsir_fast.report.grid import to_csv, to_latex, to_markdown
 from rsir_fast.report.published import published_figures
-from rsir_fast.report.reproduction import reproduction_tables, write_reproduction
 from scene_files import write_broken, write_scenes
 
 DRAWN = ["cnn-m:fc6", "bovw-4", "morphological-62", "lbp", "cnn-m:pool5, l2"]
@@ -34,7 +36,7 @@ def made(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TORCH_HOME", str(root / "hub"))
         patch.delenv("RSIR_WEIGHTS", raising=False)
-        return reproduce_ge2018(
+        found = reproduce_ge2018(
             {"UCMerced": scenes, "a <b>": scenes},
             out=root / "out",
             weights=weights,
@@ -43,6 +45,7 @@ def made(tmp_path_factory):
             steps="l2",
             device="cpu",
         )
+        return json.loads(found.to_json())
 
 
 @pytest.fixture
@@ -54,12 +57,20 @@ def row(result, method, number=0):
     return next(row for row in result["datasets"][number]["rows"] if row["method"] == method)
 
 
+typed = DatasetTable.model_validate
+
+
+def map_table(result, number=0):
+    whole = Ge2018TableResult.model_validate(result)
+    return map_grid(whole.datasets[number], whole.settings)
+
+
 def table(grid):
     return list(csv.DictReader(io.StringIO(to_csv(grid))))
 
 
 def test_map_stands_beside_the_published_numbers(result):
-    grid = map_grid(result["datasets"][0], result["settings"])
+    grid = map_table(result)
     assert grid.title == "Table 2: mAP on UCMerced"
     found = {line["features"]: line for line in table(grid)}
     fc6, ours = row(result, "cnn-m:fc6"), found[row(result, "cnn-m:fc6")["label"]]
@@ -83,14 +94,14 @@ def test_map_stands_beside_the_published_numbers(result):
 
 
 def test_another_data_set_has_nothing_published(result):
-    grid = map_grid(result["datasets"][1], result["settings"])
+    grid = map_table(result, 1)
     assert grid.title == "mAP on a <b>"
     assert {line["published"] for line in table(grid)} == {""}
     assert "ublished figures" not in to_markdown(grid)
 
 
 def test_anmrr_dimensions_and_times(result):
-    grid = anmrr_grid(result)
+    grid = anmrr_grid(Ge2018TableResult.model_validate(result))
     found = {(line["group"], line["features"]): line for line in table(grid)}
     fc6 = row(result, "cnn-m:fc6")
     ours = found["UCMerced", fc6["label"]]
@@ -115,42 +126,45 @@ def test_published_figures():
 
 def test_rows_that_are_drawn(result):
     entry = result["datasets"][0]
-    assert [found["method"] for found in drawn_rows(entry)] == DRAWN
+    assert [found.method for found in drawn_rows(typed(entry))] == DRAWN
     for draw in (map_by_class, precision_recall, precision_by_returned):
-        svg = draw(entry)
+        svg = draw(typed(entry))
         ElementTree.fromstring(svg)
         assert svg.count(b"(ours)") == 3
-        assert draw(copy.deepcopy(entry)) == svg
+        assert draw(typed(entry)) == svg
     changed = row(result, "bovw-4")["query_excluded"]
     changed["per_class"][0]["map"] = 0.123
-    before = map_by_class(entry)
+    before = map_by_class(typed(entry))
     changed["per_class"][0]["map"] = 0.876
-    assert map_by_class(entry) != before
+    assert map_by_class(typed(entry)) != before
 
 
 def test_nothing_to_draw(result):
     entry = result["datasets"][0]
-    for found in entry["rows"]:
-        found["missing"] = "weights not found: x"
+    named = ("method", "label", "group", "maker", "layer", "options")
+    entry["rows"] = [
+        {**{key: found[key] for key in named}, "missing": "weights not found: x"} for found in entry["rows"]
+    ]
+    entry["reference"] = None
     for draw in (map_by_class, precision_recall, precision_by_returned):
-        assert b"no row has figures" in draw(entry)
-    text = to_markdown(map_grid({**entry, "reference": None}, result["settings"]))
+        assert b"no row has figures" in draw(typed(entry))
+    text = to_markdown(map_table(result))
     assert "others are compared" not in text
     assert "against" not in text
 
 
 def test_cheap_rows_are_drawn_where_there_is_little_else(result):
     entry = result["datasets"][0]
-    assert left_out(entry) == ["cnn-m:pool5", "cnn-m:fc7"]
+    assert left_out(typed(entry)) == ["cnn-m:pool5", "cnn-m:fc7"]
     more = [{**row(result, "lbp"), "maker": f"net{n}", "method": f"net{n}"} for n in range(5)]
     crowded = {**entry, "rows": [*entry["rows"], *more]}
-    assert "lbp" in left_out(crowded)
-    assert "net4" in [found["method"] for found in drawn_rows(crowded)]
+    assert "lbp" in left_out(typed(crowded))
+    assert "net4" in [found.method for found in drawn_rows(typed(crowded))]
     twice = [
         {**row(result, "lbp"), "group": "further networks", "maker": "net", "layer": layer, "method": layer}
         for layer in "ab"
     ]
-    assert [found["method"] for found in drawn_rows({**entry, "rows": twice})] == ["a", "b"]
+    assert [found.method for found in drawn_rows(typed({**entry, "rows": twice}))] == ["a", "b"]
 
 
 def test_a_class_without_a_value_has_no_mark(result):
@@ -158,14 +172,15 @@ def test_a_class_without_a_value_has_no_mark(result):
     for found in entry["rows"]:
         if found["missing"] is None:
             found["query_excluded"]["per_class"][1]["map"] = None
-    svg = map_by_class(entry)
+    svg = map_by_class(typed(entry))
     assert b"class1 (a single image)" in svg
     assert svg.index(b"class2") < svg.index(b"class1 (")
 
 
 def test_files(result, tmp_path):
-    paths = write_reproduction(tmp_path / "a", result, command="rsir reproduce <x>")
-    again = write_reproduction(tmp_path / "b", result, command="rsir reproduce <x>")
+    whole = Ge2018TableResult.model_validate(result)
+    paths = write_report(tmp_path / "a", whole, command="rsir reproduce <x>")
+    again = write_report(tmp_path / "b", whole, command="rsir reproduce <x>")
     assert {name: path.read_bytes() for name, path in paths.items()} == {n: p.read_bytes() for n, p in again.items()}
     tables = {f"{stem}.{form}" for stem in ("map-ucmerced", "map-a-b", "anmrr") for form in ("md", "csv", "tex")}
     plots = {f"{name}-ucmerced.svg" for name in ("map_by_class", "precision_recall", "precision_by_number")}
@@ -189,7 +204,7 @@ def test_files(result, tmp_path):
 def test_terminal(result):
     console = Console(width=100)
     with console.capture() as captured:
-        console.print(reproduction_tables(result))
+        console.print(result_table(Ge2018TableResult.model_validate(result)))
     text = captured.get()
     assert re.search(r"\n   CNN-Alex, pool5 +– \[1\] +45\.9 ", text)
     assert "…" not in text

@@ -21,7 +21,7 @@ def test_figures_stand_under_the_right_convention_at_80_columns(evaluation):
     assert max(map(len, lines)) <= 80
     heading = next(line for line in lines if "query excluded" in line)
     assert heading.index("query excluded") < heading.index("query included")
-    excluded, included = evaluation.result["query_excluded"], evaluation.result["query_included"]
+    excluded, included = evaluation.content["query_excluded"], evaluation.content["query_included"]
     row = next(line for line in lines if line.strip().startswith("mAP"))
     assert excluded["map"] != included["map"]
     assert row.index(f"({excluded['map']:.4f})") < row.index(f"({included['map']:.4f})")
@@ -34,7 +34,7 @@ def test_class_table_is_optional(evaluation):
     assert "forest" not in printed(evaluation.result)
     out = printed(evaluation.result, per_class=True)
     row = next(line for line in out.splitlines() if "forest" in line)
-    assert fraction(evaluation.result["query_excluded"]["per_class"][1]["anmrr"]) in row
+    assert fraction(evaluation.content["query_excluded"]["per_class"][1]["anmrr"]) in row
 
 
 def test_names_are_not_read_as_markup(make_evaluation):
@@ -102,21 +102,21 @@ def test_every_printed_number_is_plain_and_as_close_as_its_digits_allow():
 
 
 def test_notes_and_useless_features_have_a_line_each(evaluation):
-    evaluation.result["dataset"]["notes"] = ["the first 50 of each class taken", "two\x1b[2J\nlines [red]x[/red]"]
-    evaluation.result["features"]["non_finite_rows"] = 1234
+    evaluation.content["dataset"]["notes"] = ["the first 50 of each class taken", "two\x1b[2J\nlines [red]x[/red]"]
+    evaluation.content["features"]["non_finite_rows"] = 1234
     lines = [line.rstrip() for line in printed(evaluation.result, width=110).splitlines()]
     assert "note: the first 50 of each class taken" in lines
     assert "note: two�[2J�lines [red]x[/red]" in lines
     assert "note: 1,234 images have features that are not finite (NaN or infinity); they rank last" in lines
-    evaluation.result["features"]["non_finite_rows"] = 1
+    evaluation.content["features"]["non_finite_rows"] = 1
     assert "note: 1 image has features that are not finite" in printed(evaluation.result)
-    evaluation.result["dataset"]["notes"] = []
-    evaluation.result["features"]["non_finite_rows"] = 0
+    evaluation.content["dataset"]["notes"] = []
+    evaluation.content["features"]["non_finite_rows"] = 0
     assert "note:" not in printed(evaluation.result)
 
 
 def test_a_long_note_is_wrapped_not_cut(evaluation):
-    evaluation.result["dataset"]["notes"] = [" ".join(f"class{i}" for i in range(60))]
+    evaluation.content["dataset"]["notes"] = [" ".join(f"class{i}" for i in range(60))]
     out = printed(evaluation.result)
     assert "class59" in out
     assert max(map(len, out.splitlines())) <= 80

@@ -168,8 +168,8 @@ def test_features_with_nan_are_refused(rerank):
 
 
 def test_features_of_other_images_are_not_put_side_by_side():
+    from rsir_fast.archive import Features
     from rsir_fast.errors import FeaturesError
-    from rsir_fast.extraction import Features
 
     def made(*items: str) -> Features:
         return Features(np.ones((len(items), 2), np.float32), items, None, (), "demo", provenance={"name": "n"})

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from rsir_fast.base.looking import is_folder, refuse_no_folder
 from rsir_fast.base.text import printable
 from rsir_fast.errors import ArchiveError
 
-__all__ = ["Input", "refuse_others"]
+__all__ = ["About", "Input", "refuse_others"]
 
 
 @dataclass(frozen=True)
@@ -45,14 +46,41 @@ class Input:
         return {"root": self.root, "source": self.source, "size": self.size, "mtime_ns": self.mtime_ns}
 
     def is_as(self, other: Any) -> bool:
-        """Whether a row or a skipped input was of the file as it is."""
-        return all(getattr(other, key) == value for key, value in self.file.items())
+        """Whether a row or a skipped input was of the file as it is; what is no file is never known again so."""
+        return self.size >= 0 and all(getattr(other, key) == value for key, value in self.file.items())
+
+
+@dataclass(frozen=True, kw_only=True)
+class About:
+    """What is told of a data set beside its files.
+
+    Attributes
+    ----------
+    name : str
+    roots : mapping of str
+        Folders of the inputs, by name.
+    classes : sequence of str
+        In its order, those without an item, too.
+    labelled : bool
+        Whether it has classes at all.
+    unreadable : sequence of (str, str)
+        Folders and files that were not even listed, and why.
+    made : mapping
+        What else is told of the encoder, JSON-able.
+    """
+
+    name: str
+    roots: Mapping[str, str] = field(default_factory=dict)
+    classes: Sequence[str] = ()
+    labelled: bool = True
+    unreadable: Sequence[tuple[str, str]] = ()
+    made: Mapping[str, Any] = field(default_factory=dict)
 
 
 def refuse_others(folder: Path) -> None:
     """Refuse a folder of other things."""
     refuse_no_folder(folder, "an archive", ArchiveError)
-    ours = {"versions", "segments", "removed", "order", "skipped", "work"}
+    ours = {"versions", "segments", "removed", "order", "skipped", "work", "encoder"}
     names = [n for n in os.listdir(folder) if n not in ours and not LEFTOVER.fullmatch(n)] if is_folder(folder) else []
     if names:
         raise ArchiveError(

@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, InstanceOf, model_validator
+from pydantic import AfterValidator, Field, InstanceOf, model_validator
 
 from rsir_fast.encoders.fields import FieldSpec, Frozen, Sha256, canonical_digest
 
@@ -38,6 +38,15 @@ NameOnDisk = InstanceOf[str]
 Count = Annotated[int, Field(ge=0, le=1 << 62)]
 Nonce = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
 SegmentName = Annotated[str, Field(pattern=r"^[0-9a-f]{16}-[0-9]{1,6}$")]
+
+
+def _finite(told: dict[str, Any]) -> dict[str, Any]:
+    json.dumps(told, allow_nan=False)
+    return told
+
+
+Told = Annotated[dict[str, Any], AfterValidator(_finite)]
+"""What is JSON, whatever it says."""
 
 
 def as_json(record: Frozen) -> bytes:
@@ -80,6 +89,12 @@ class Version(Frozen):
         Folders of the sources, by name.
     name, classes, notes
         Of the data set: classes in its order, those without an item, too.
+    labelled : bool
+        Whether the data set has classes at all.
+    made : dict
+        What else is told of the encoder, such as the names of its weight files.
+    timing : dict
+        Figures of the run that committed it.
     digest : str
         SHA-256 of all the rest.
     """
@@ -89,7 +104,7 @@ class Version(Frozen):
     number: Annotated[int, Field(ge=1)]
     nonce: Nonce
     created: str
-    spec: dict[str, Any]
+    spec: Told
     normalize: Literal["none", "row"] = "none"
     next_id: Count
     segments: tuple[SegmentEntry, ...]
@@ -100,12 +115,17 @@ class Version(Frozen):
     name: NameOnDisk
     classes: tuple[NameOnDisk, ...] = ()
     notes: tuple[NameOnDisk, ...] = ()
+    labelled: bool = True
+    made: Told = Field(default_factory=dict)
+    timing: Told = Field(default_factory=dict)
     digest: Sha256
 
     @classmethod
     def sealed(cls, **content: Any) -> Version:
         """Return a version with its digest; what is JSON-able becomes what JSON would give back."""
-        content["spec"] = json.loads(json.dumps(content["spec"]))
+        for key in ("spec", "made", "timing"):
+            if key in content:
+                content[key] = json.loads(json.dumps(content[key]))
         return cls(**content, digest=_digest(cls(**content, digest="0" * 64)))
 
     @model_validator(mode="after")
@@ -125,8 +145,8 @@ class Version(Frozen):
         return self.digest == _digest(self)
 
     def same_content(self, other: Version) -> bool:
-        """Whether two versions differ only in who wrote them, when."""
-        apart = {"number", "nonce", "created", "digest"}
+        """Whether two versions differ only in who wrote them, when, and what is told beside the meaning."""
+        apart = {"number", "nonce", "created", "made", "timing", "digest"}
         return self.model_dump(exclude=apart) == other.model_dump(exclude=apart)
 
 
@@ -152,7 +172,7 @@ class SegmentRecord(Frozen):
     rows: Annotated[int, Field(ge=1)]
     fields: tuple[FieldSpec, ...]
     encoder: Sha256
-    run: dict[str, Any]
+    run: Told
     files: dict[str, Sha256]
 
 
@@ -199,4 +219,4 @@ class Owner(Frozen):
     host: str
     pid: int
     encoder: Sha256
-    run: dict[str, Any]
+    run: Told

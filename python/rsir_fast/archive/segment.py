@@ -172,7 +172,7 @@ class Segment:
     def rows(self) -> list[ItemRow]:
         """What its rows are of."""
         if self._rows is None:
-            self._rows = read_rows(self.folder, self.entry.rows)
+            self._rows = read_rows(self.folder, self.entry.rows, self.record.files)
         return self._rows
 
     def verify(self) -> None:

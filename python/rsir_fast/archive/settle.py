@@ -26,6 +26,9 @@ class Known:
         for found in self._rows.values():
             found.sort(key=lambda pair: (pair[0] in hidden, -pair[0]))  # what counts first, then the newest
 
+    def __len__(self) -> int:
+        return len(self._rows)
+
     def of(self, key: Key) -> list[ItemRow]:
         """Return the rows of an item."""
         return [row for _, row in self._rows.get(key, ())]

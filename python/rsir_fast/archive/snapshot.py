@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rsir_fast.archive.records import SkippedInput, Skips
+from rsir_fast.archive.records import SegmentEntry, SkippedInput, Skips, Version
 from rsir_fast.archive.segment import Segment
 from rsir_fast.archive.tables import ItemRow
-from rsir_fast.archive.versions import newest, read_version, segment_folder
+from rsir_fast.archive.versions import SEGMENT, check_file, newest, read_version, segment_folder
 from rsir_fast.base.reading import as_record, reading
 from rsir_fast.base.shown import Shown, counted
+from rsir_fast.base.text import printable
+from rsir_fast.encoders.differences import differences, told
 from rsir_fast.encoders.spec import Spec, parse_spec
 from rsir_fast.errors import ArchiveError
 
-__all__ = ["Snapshot"]
+__all__ = ["Snapshot", "ids_of", "refuse_other_encoder"]
 
 _RESTORE = "restore it from a backup, or name an older version"
 
@@ -34,6 +36,8 @@ class Snapshot(Shown):
         Which version; the newest that is whole by default.
     before : Snapshot, optional
         Of the same archive: what both have is not opened again.
+    mend : bool
+        Leave out segments whose files are not as they were written, which reads all of them, instead of raising.
 
     Attributes
     ----------
@@ -47,7 +51,7 @@ class Snapshot(Shown):
         Ids of the rows that count, **in the order of the data set**.
     skipped : tuple of SkippedInput
     problems : tuple of str
-        What is wrong with newer versions, one line each.
+        What is wrong with newer versions, one line each, and with segments that are left out.
 
     Raises
     ------
@@ -55,26 +59,42 @@ class Snapshot(Shown):
         If there is no such version, or it is damaged.
     """
 
-    def __init__(self, folder: str | Path, number: int | None = None, *, before: Snapshot | None = None) -> None:
+    def __init__(
+        self, folder: str | Path, number: int | None = None, *, before: Snapshot | None = None, mend: bool = False
+    ) -> None:
         self.folder = Path(folder)
         if number is None:
-            self.version, self.problems = newest(self.folder)
+            self.version, self.problems = newest(self.folder, mend=mend)
         else:
             self.version, self.problems = read_version(self.folder, number), ()
         with reading(self.folder, "the spec of an archive", "use the version of rsir_fast that wrote it", ArchiveError):
             self.spec: Spec = parse_spec(self.version.spec)
         open_ones = {} if before is None else {segment.entry: segment for segment in before.segments}
-        self.segments: list[Segment] = [
-            open_ones.get(entry) or Segment(segment_folder(self.folder, entry.name), entry)
-            for entry in self.version.segments
-        ]
-        self.removed = self._ids("removed")
-        live = self._live()
-        order = live if self.version.order is None else self._ids("order")
+        opened = [open_ones.get(entry) or self._open(entry, mend) for entry in self.version.segments]
+        self.segments: list[Segment] = [segment for segment in opened if segment is not None]
+        self.removed = _listed(self.folder, self.version, "removed")
+        live = _live((segment.entry for segment in self.segments), self.removed)
+        order = live if self.version.order is None else _listed(self.folder, self.version, "order")
+        if mend:
+            order = order[np.isin(order, live)]
         if self.version.order is not None and not np.array_equal(np.sort(order), live):
             raise ArchiveError(f"{self.folder}: expected an order of the {len(live)} items, got another; {_RESTORE}")
         self.ids = order
         self.skipped = self._skipped()
+
+    def _open(self, entry: SegmentEntry, mend: bool) -> Segment | None:
+        """Return a segment; None where it is damaged and may be left out."""
+        place = segment_folder(self.folder, entry.name)
+        if not mend:
+            return Segment(place, entry)
+        try:
+            check_file(place / SEGMENT, entry.sha256)
+            found = Segment(place, entry)
+            found.verify()
+        except ArchiveError as error:
+            self.problems = (*self.problems, str(error))
+            return None
+        return found
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -130,24 +150,55 @@ class Snapshot(Shown):
         for segment in self.segments:
             segment.verify()
 
-    def _live(self) -> NDArray[np.int64]:
-        ids = np.concatenate([np.empty(0, np.int64), *(segment.ids for segment in self.segments)])
-        return ids[~np.isin(ids, self.removed, assume_unique=True)]
-
-    def _ids(self, kind: str) -> NDArray[np.int64]:
-        digest = getattr(self.version, kind)
-        if digest is None:
-            return np.empty(0, np.int64)
-        path = self.folder / kind / f"{digest}.npy"
-        with reading(path, "ids of an archive", _RESTORE, ArchiveError):
-            ids: NDArray[np.int64] = np.load(path, allow_pickle=False)
-            if ids.ndim != 1 or ids.dtype != np.dtype("<i8") or len(np.unique(ids)) != len(ids):
-                raise ValueError(f"{ids.dtype} {list(ids.shape)} is no list of different ids")
-        return ids
-
     def _skipped(self) -> tuple[SkippedInput, ...]:
         if self.version.skipped is None:
             return ()
         path = self.folder / "skipped" / f"{self.version.skipped}.json"
         with reading(path, "the unreadable inputs of an archive", _RESTORE, ArchiveError):
             return as_record(Skips, path.read_bytes()).inputs
+
+
+def refuse_other_encoder(folder: Path, before: Spec, now: Spec, ignoring: Collection[str] = ()) -> None:
+    """Refuse rows of another encoder.
+
+    Raises
+    ------
+    ArchiveError
+        Naming in what they differ.
+    """
+    others = differences(before, now, ignoring)
+    if others:
+        raise ArchiveError(
+            f"{printable(folder)} holds rows of another encoder ({told(others)}): use the same encoder, or another "
+            "folder, or replace them (force, --force)"
+        )
+
+
+def ids_of(folder: Path, number: int) -> NDArray[np.int64]:
+    """Return the ids of the rows that count in a version, ascending, whatever became of their segments.
+
+    Raises
+    ------
+    ArchiveError
+        If there is no such version.
+    """
+    version = read_version(folder, number, mend=True)
+    return _live(version.segments, _listed(folder, version, "removed"))
+
+
+def _live(entries: Iterable[SegmentEntry], removed: NDArray[np.int64]) -> NDArray[np.int64]:
+    ranges = [np.arange(entry.first, entry.first + entry.rows, dtype=np.int64) for entry in entries]
+    ids = np.concatenate([np.empty(0, np.int64), *ranges])
+    return ids[~np.isin(ids, removed, assume_unique=True)]
+
+
+def _listed(folder: Path, version: Version, kind: Literal["removed", "order"]) -> NDArray[np.int64]:
+    digest = getattr(version, kind)
+    if digest is None:
+        return np.empty(0, np.int64)
+    path = folder / kind / f"{digest}.npy"
+    with reading(path, "ids of an archive", _RESTORE, ArchiveError):
+        ids: NDArray[np.int64] = np.load(path, allow_pickle=False)
+        if ids.ndim != 1 or ids.dtype != np.dtype("<i8") or len(np.unique(ids)) != len(ids):
+            raise ValueError(f"{ids.dtype} {list(ids.shape)} is no list of different ids")
+    return ids

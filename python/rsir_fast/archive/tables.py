@@ -5,9 +5,10 @@ Apart, since many items can be of one source: the tiles of a scene. pyarrow is i
 
 from __future__ import annotations
 
+import hashlib
 import mmap
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,8 +69,17 @@ def items_bytes(rows: Sequence[ItemRow]) -> dict[str, bytes]:
     return {SOURCES: _file(table), ITEMS: _file(items)}
 
 
-def read_rows(folder: Path, rows: int) -> list[ItemRow]:
+def read_rows(folder: Path, rows: int, files: Mapping[str, str]) -> list[ItemRow]:
     """Return what the rows of a segment are of.
+
+    Parameters
+    ----------
+    folder
+        Of the segment.
+    rows
+        How many there are.
+    files
+        SHA-256 of the tables; what is damaged is not even parsed.
 
     Raises
     ------
@@ -77,10 +87,10 @@ def read_rows(folder: Path, rows: int) -> list[ItemRow]:
         If a table cannot be read or does not fit.
     """
     with reading(folder / SOURCES, "the sources of a segment", "restore it from a backup", ArchiveError):
-        sources = _table(folder / SOURCES)
+        sources = _table(folder / SOURCES, files.get(SOURCES))
         columns = [sources[name].to_pylist() for name in ("root", "source", "size", "mtime_ns", "sha256")]
     with reading(folder / ITEMS, "the items of a segment", "restore it from a backup", ArchiveError):
-        items = _table(folder / ITEMS)
+        items = _table(folder / ITEMS, files.get(ITEMS))
         of: NDArray[np.int32] = items["source"].to_numpy()
         classes = items["class"].to_pylist()
         if len(of) != rows or (rows and (of.min() < 0 or of.max() >= len(columns[0]))):
@@ -104,8 +114,13 @@ def _file(table: Any) -> bytes:
     return content
 
 
-def _table(path: Path) -> Any:
+def _table(path: Path, sha256: str | None) -> Any:
     import pyarrow as pa
 
     with open(path, "rb") as file:  # pyarrow's own map refuses names that are no UTF-8
-        return pa.ipc.open_file(pa.py_buffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))).read_all()
+        content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise ValueError("its SHA-256 is not that in segment.json")
+    table = pa.ipc.open_file(pa.py_buffer(content)).read_all()
+    table.validate(full=True)  # of one who wrote another digest, too
+    return table

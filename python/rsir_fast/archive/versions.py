@@ -16,7 +16,17 @@ from rsir_fast.base.reading import read_record, reading
 from rsir_fast.base.text import printable
 from rsir_fast.errors import ArchiveError
 
-__all__ = ["SEGMENT", "is_archive", "keep", "newest", "numbers", "publish", "read_version", "segment_folder"]
+__all__ = [
+    "SEGMENT",
+    "check_file",
+    "is_archive",
+    "keep",
+    "newest",
+    "numbers",
+    "publish",
+    "read_version",
+    "segment_folder",
+]
 
 SEGMENT = "segment.json"
 _NAME = re.compile(r"[0-9]{8,}\.json")
@@ -42,8 +52,8 @@ def segment_folder(folder: Path, name: str) -> Path:
     return folder / "segments" / name
 
 
-def read_version(folder: Path, number: int) -> Version:
-    """Return a version, checked against the files that it names.
+def read_version(folder: Path, number: int, *, mend: bool = False) -> Version:
+    """Return a version, checked against the files that it names; with `mend` not against those of segments.
 
     Raises
     ------
@@ -52,19 +62,20 @@ def read_version(folder: Path, number: int) -> Version:
     """
     path = _path(folder, number)
     version = read_record(Version, path, "a version of an archive", _RESTORE, ArchiveError)
-    if not version.is_whole or version.number != number:
-        raise ArchiveError(f"{printable(path)}: expected a version that is as it was written, it is not; {_RESTORE}")
-    for entry in version.segments:
-        _check(segment_folder(folder, entry.name) / SEGMENT, entry.sha256)
+    with reading(path, "a version of an archive", _RESTORE, ArchiveError):
+        if not version.is_whole or version.number != number:
+            raise ValueError("it is not as it was written")
+    for entry in () if mend else version.segments:
+        check_file(segment_folder(folder, entry.name) / SEGMENT, entry.sha256)
     for kind, suffix in (("removed", "npy"), ("order", "npy"), ("skipped", "json")):
         digest = getattr(version, kind)
         if digest is not None:
-            _check(folder / kind / f"{digest}.{suffix}", digest)
+            check_file(folder / kind / f"{digest}.{suffix}", digest)
     return version
 
 
-def newest(folder: Path) -> tuple[Version, tuple[str, ...]]:
-    """Return the newest version that is whole, and what is wrong with those after it.
+def newest(folder: Path, *, mend: bool = False) -> tuple[Version, tuple[str, ...]]:
+    """Return the newest version that is whole, and what is wrong with those after it; `mend` as for `read_version`.
 
     Raises
     ------
@@ -74,7 +85,7 @@ def newest(folder: Path) -> tuple[Version, tuple[str, ...]]:
     wrong: list[str] = []
     for number in reversed(numbers(folder)):
         try:
-            return read_version(folder, number), tuple(wrong)
+            return read_version(folder, number, mend=mend), tuple(wrong)
         except ArchiveError as error:  # noqa: PERF203 (few)
             wrong.append(str(error))
     if wrong:
@@ -109,7 +120,8 @@ def _path(folder: Path, number: int) -> Path:
     return folder / "versions" / f"{number:08d}.json"
 
 
-def _check(path: Path, sha256: str) -> None:
+def check_file(path: Path, sha256: str) -> None:
+    """Raise ArchiveError unless a file is as a version, or what it names, says."""
     with reading(path, "a file of an archive", _RESTORE, ArchiveError):
         if file_digest(path) != sha256:
             raise ValueError("its SHA-256 is not that in the version")

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import io
-import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
-import numpy as np
 from numpy.typing import NDArray
 
-from rsir_fast.archive.inputs import Input, refuse_others
-from rsir_fast.archive.records import PartRow, SegmentEntry, SkippedInput, Skips, Version, as_json
+from rsir_fast.archive.inputs import About, Input, refuse_others
+from rsir_fast.archive.next_version import next_version
+from rsir_fast.archive.records import PartRow, SkippedInput
 from rsir_fast.archive.segment import write_segment
-from rsir_fast.archive.settle import Known, Settled, settle
-from rsir_fast.archive.snapshot import Snapshot
+from rsir_fast.archive.settle import Known, settle
+from rsir_fast.archive.snapshot import Snapshot, refuse_other_encoder
 from rsir_fast.archive.tables import ItemRow
-from rsir_fast.archive.versions import is_archive, keep, numbers, publish, segment_folder
+from rsir_fast.archive.versions import is_archive, numbers, publish, segment_folder
 from rsir_fast.archive.work import Part, Work, blocks_of, take_over
 from rsir_fast.base.held import remove_folder
 from rsir_fast.base.text import printable
-from rsir_fast.encoders.differences import differences, told
 from rsir_fast.encoders.spec import Spec
 from rsir_fast.errors import ArchiveError
 
@@ -51,18 +47,24 @@ class Writer:
         How the encoder is run, JSON-able.
     inputs : sequence of Input
         In the order of the data set; each key once.
-    roots : mapping of str
-        Folders by name.
+    about : About
+        The data set.
     sha256 : callable
         Returns the SHA-256 of an input's content by its number.
-    name, classes, notes
-        Of the data set.
     normalize : {"none", "row"}, optional
         With what vectors are searched; fixed when the archive is made, ``"none"`` by default.
     check : bool
         Compare the content of files whose size and time are the same, too.
     try_again : callable, optional
         Given the limits under which an input was skipped, tells whether to try it again.
+    mend : bool
+        Compare all files of the archive with their digests first, which reads them; rows that are damaged are made
+        again.
+
+    Attributes
+    ----------
+    replaces_all : bool
+        Whether the archive has items, and none of them is among the inputs: they may be another data set's.
 
     Raises
     ------
@@ -79,23 +81,16 @@ class Writer:
         run: Mapping[str, Any],
         inputs: Sequence[Input],
         *,
-        roots: Mapping[str, str],
+        about: About,
         sha256: Callable[[int], str],
-        name: str,
-        classes: Sequence[str] = (),
-        notes: Sequence[str] = (),
         normalize: Literal["none", "row"] | None = None,
         check: bool = False,
         try_again: Callable[[Mapping[str, float]], bool] = lambda limits: False,
+        mend: bool = False,
     ) -> None:
         self.folder = Path(folder)
         self.spec, self.run, self.inputs = spec, dict(run), inputs
-        self._facts: dict[str, Any] = {
-            "roots": dict(roots),
-            "name": name,
-            "classes": tuple(classes),
-            "notes": tuple(notes),
-        }
+        self._about, self._mend = about, mend
         self._normalize, self._sha256 = normalize, sha256
         self._numbers = {each.key: number for number, each in enumerate(inputs)}
         if len(self._numbers) < len(inputs):
@@ -110,6 +105,7 @@ class Writer:
         self._skipped: dict[int, SkippedInput] = {}
         known = _known(before)
         kept = {} if before is None else {(each.root, each.source): each for each in before.skipped}
+        self.replaces_all = bool(inputs and known) and not any(known.of(each.key) for each in inputs)
         try:
             for work in self._works:
                 for part in work.parts:
@@ -117,16 +113,17 @@ class Writer:
             for number, each in enumerate(inputs):
                 self._recognise(number, each, known, kept.get(each.key), check, try_again)
         except BaseException:
-            self._close()  # else this process would seem to be at it as long as it lives
+            self.close()  # else this process would seem to be at it as long as it lives
             raise
 
     def __enter__(self) -> Writer:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._close()
+        self.close()
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Let go of the work; what is written stays for the next writer."""
         for work in self._all_works():
             work.close()
 
@@ -177,8 +174,15 @@ class Writer:
         self._contents |= contents
         self._skipped |= unread
 
-    def commit(self) -> Snapshot:
+    def commit(self, notes: Sequence[str] = (), timing: Mapping[str, Any] | None = None) -> Snapshot:
         """Make the version that holds what the inputs are, unless the archive holds just that.
+
+        Parameters
+        ----------
+        notes
+            What the data set has to say of itself.
+        timing
+            Figures of this run, JSON-able.
 
         Returns
         -------
@@ -209,7 +213,19 @@ class Writer:
             next_id = 0 if before is None else before.version.next_id
             settled = settle(self._wanted(), known, [rows for _, rows, _ in segments], next_id)
             number = 1 + max([0, *seen[-1:], *([] if before is None else [before.version.number])])
-            version = self._version(number, before, segments, settled)
+            version = next_version(
+                self.folder,
+                number,
+                before,
+                [(name, len(rows), sha256) for name, rows, sha256 in segments],
+                settled,
+                skipped=[self._skipped[one] for one in sorted(self._skipped)],
+                spec=self.spec,
+                normalize=self._normalize or "none",
+                about=self._about,
+                notes=notes,
+                timing=timing or {},
+            )
             if before is not None and version.same_content(before.version):
                 break
             if publish(self.folder, version):
@@ -234,13 +250,8 @@ class Writer:
     def _newest(self) -> Snapshot | None:
         if not is_archive(self.folder):
             return None
-        found = self._before = Snapshot(self.folder, before=self._before)
-        others = differences(found.spec, self.spec)
-        if others:
-            raise ArchiveError(
-                f"{printable(self.folder)} holds rows of another encoder ({told(others)}): "
-                "use the same encoder, or another folder"
-            )
+        found = self._before = Snapshot(self.folder, before=self._before, mend=self._mend)
+        refuse_other_encoder(self.folder, found.spec, self.spec)
         if self._normalize not in (None, found.version.normalize):
             raise ArchiveError(
                 f"{printable(self.folder)}: expected normalize={found.version.normalize!r}, with which it was made, "
@@ -322,40 +333,6 @@ class Writer:
 
     def _row(self, number: int) -> ItemRow:
         return ItemRow(**vars(self.inputs[number]), sha256=self._contents[number])
-
-    def _version(
-        self,
-        number: int,
-        before: Snapshot | None,
-        segments: Sequence[_Made],
-        settled: Settled,
-    ) -> Version:
-        next_id = 0 if before is None else before.version.next_id
-        entries = [] if before is None else list(before.version.segments)
-        for (name, rows, sha256), used in zip(segments, settled.used, strict=True):
-            if used:
-                entries.append(SegmentEntry(name=name, first=next_id, rows=len(rows), sha256=sha256))
-                next_id += len(rows)
-        in_order = settled.order == sorted(settled.order)
-        unread = Skips(inputs=tuple(self._skipped[number] for number in sorted(self._skipped)))
-        return Version.sealed(
-            number=number,
-            nonce=secrets.token_hex(8),
-            created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            spec=self.spec.meaning(),
-            normalize=(self._normalize or "none") if before is None else before.version.normalize,
-            next_id=next_id,
-            segments=tuple(entries),
-            removed=self._keep_ids("removed", settled.removed) if settled.removed else None,
-            order=None if in_order else self._keep_ids("order", settled.order),
-            skipped=keep(self.folder, "skipped", "json", as_json(unread)) if unread.inputs else None,
-            **self._facts,
-        )
-
-    def _keep_ids(self, kind: str, ids: list[int]) -> str:
-        buffer = io.BytesIO()
-        np.save(buffer, np.asarray(ids, dtype="<i8"), allow_pickle=False)
-        return keep(self.folder, kind, "npy", buffer.getvalue())
 
 
 def _known(snapshot: Snapshot | None) -> Known:

@@ -27,6 +27,7 @@ from rsir_fast.cli import (
     train,
 )
 from rsir_fast.cli.command import Command, Group
+from rsir_fast.cli.groups import with_groups
 from rsir_fast.cli.limits import with_limits
 from rsir_fast.errors import RsirWarning
 
@@ -54,21 +55,21 @@ def _root(version: bool = typer.Option(False, "--version", help="Print the versi
 
 
 app.command("compare", cls=Command)(compare.compare)
-app.command("demo", cls=Command)(with_limits(demo.demo))
+app.command("demo", cls=Command)(with_limits(with_groups(demo.demo)))
 app.command("doctor", cls=Command)(doctor.doctor)
-app.command("features", cls=Command)(with_limits(features.features))
-app.command("search", cls=Command)(with_limits(search.search))
+app.command("features", cls=Command)(with_limits(with_groups(features.features)))
+app.command("search", cls=Command)(with_limits(with_groups(search.search)))
 protocols = typer.Typer(cls=Group, no_args_is_help=True, help="Evaluate retrieval by a published protocol.")
-protocols.command("ge2018", cls=Command)(with_limits(evaluate_ge2018.ge2018))
-protocols.command("dhcnn2021", cls=Command)(with_limits(evaluate_dhcnn2021.dhcnn2021))
+protocols.command("ge2018", cls=Command)(with_limits(with_groups(evaluate_ge2018.ge2018)))
+protocols.command("dhcnn2021", cls=Command)(with_limits(with_groups(evaluate_dhcnn2021.dhcnn2021)))
 app.add_typer(protocols, name="evaluate")
 tables = typer.Typer(cls=Group, no_args_is_help=True, help="Reproduce a paper's table: from images to every number.")
-tables.command("ge2018", cls=Command)(with_limits(reproduce_ge2018.ge2018))
-tables.command("dhcnn2021", cls=Command)(with_limits(reproduce_dhcnn2021.dhcnn2021))
+tables.command("ge2018", cls=Command)(with_limits(with_groups(reproduce_ge2018.ge2018)))
+tables.command("dhcnn2021", cls=Command)(with_limits(with_groups(reproduce_dhcnn2021.dhcnn2021)))
 app.add_typer(tables, name="reproduce")
 trainings = typer.Typer(cls=Group, no_args_is_help=True, help="Train a network.")
-trainings.command("dhcnn", cls=Command)(with_limits(train.dhcnn))
-trainings.command("pretrain", cls=Command)(with_limits(pretrain.pretrain))
+trainings.command("dhcnn", cls=Command)(with_limits(with_groups(train.dhcnn)))
+trainings.command("pretrain", cls=Command)(with_limits(with_groups(pretrain.pretrain)))
 app.add_typer(trainings, name="train")
 
 

@@ -12,7 +12,7 @@ from rsir_fast.base.shared import shared_path
 from rsir_fast.cli import checked
 from rsir_fast.cli import completion as values
 from rsir_fast.cli import options as opt
-from rsir_fast.cli.session import note, print_json, print_result, reported_errors
+from rsir_fast.cli.session import note, print_result, reported_errors
 
 
 class Form(str, Enum):
@@ -56,7 +56,7 @@ def compare(
     measured each by itself, and side by side.
     """
     with reported_errors() as skipped:
-        from rsir_fast.extraction import Features
+        from rsir_fast.archive import Features
         from rsir_fast.protocols.compare_ge2018 import OPTIONS, Option, compare_ge2018
         from rsir_fast.report.grid import to_csv, to_latex, to_markdown, to_terminal
         from rsir_fast.report.options import options_grid
@@ -74,7 +74,7 @@ def compare(
         result = compare_ge2018(loaded, options, threads=threads, device=device)
         grid = options_grid(result)
         if json:
-            print_json(result)
+            typer.echo(result.to_json(), nl=False)
         elif form is Form.table:
             print_result(to_terminal(grid))
         else:

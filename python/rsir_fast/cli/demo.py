@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -10,10 +11,12 @@ import typer
 from rsir_fast.cli import options as opt
 from rsir_fast.cli.evaluate_ge2018 import evaluate_and_report
 from rsir_fast.cli.evaluating import check_out, extracted
+from rsir_fast.cli.groups import PrintOptions, ReaderOptions, WorkOptions
 from rsir_fast.cli.session import AGAIN, kept, note, reported_errors
 
 
 def demo(
+    *,
     data: Annotated[
         Path | None,
         typer.Argument(help="Your images, in class folders. Default: synthetic scenes.", show_default=False),
@@ -32,34 +35,31 @@ def demo(
     seed: Annotated[int, typer.Option(min=0, max=opt.LAST_SEED, help="Seed of the synthetic scenes.")] = 0,
     encoder: opt.EncoderWord = "mobilenet_v2",
     weights: opt.Weights = None,
-    bands: opt.Bands = None,
-    scale: opt.Scale = None,
-    workers: opt.Workers = None,
-    device: opt.Device = None,
+    reader: ReaderOptions,
+    machine: WorkOptions,
     force: opt.Force = False,
-    quiet: opt.Quiet = False,
-    json: opt.Json = False,
+    output: PrintOptions,
 ) -> None:
     """Make or take scenes, extract features, evaluate, and write a report to look at."""
     target = out or Path("runs") / ("demo" if data is None else f"demo-{data.resolve().name}")
+    quiet, device = output.quiet, machine.device
     with reported_errors(lambda: kept(target / "features", AGAIN)) as skipped:
         from rsir_fast.datasets import generate_scenes
 
         check_out(target)
-        network = opt.EncoderOptions(encoder, weights, workers, device=device, quiet=quiet)
+        network = opt.EncoderOptions(encoder, weights, machine.workers, device=device, quiet=quiet)
         if data is None:
             opt.refuse_given(
                 "expected your own images to go with it, got none: the scenes drawn here need neither",
-                bands=bands,
-                scale=scale,
+                **asdict(reader),
             )
             note(f"scenes: {target / 'scenes'}", quiet)
             dataset = generate_scenes(target / "scenes", per_class=scenes_per_class, seed=seed, force=force)
             loaded = network.load()
         else:
             dataset, loaded = opt.open_both(
-                data, network, all_items=False, download=True, quiet=quiet, bands=bands, scale=scale
+                data, network, all_items=False, download=True, quiet=quiet, **asdict(reader)
             )
         features = extracted(dataset, loaded, network, target, force=force, quiet=quiet)
         skipped += features.skipped
-        evaluate_and_report(features, target, {"device": device}, per_class=False, quiet=quiet, json=json)
+        evaluate_and_report(features, target, {"device": device}, per_class=False, quiet=quiet, json=output.json)

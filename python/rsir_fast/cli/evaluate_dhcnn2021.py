@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,15 +11,22 @@ import typer
 from rsir_fast.cli import checked
 from rsir_fast.cli import options as opt
 from rsir_fast.cli.evaluating import check_out, default_out, extracted, placed, write_and_print
+from rsir_fast.cli.groups import ImageOptions, NetworkOptions, PrintOptions, RunOptions, ShownOptions
 from rsir_fast.cli.session import AGAIN, kept, note, reported_errors
 from rsir_fast.errors import FeaturesError
 
 if TYPE_CHECKING:
-    from rsir_fast.extraction import Features
+    from rsir_fast.archive import Features
+
+
+@dataclass(frozen=True)
+class _Shown(ShownOptions):
+    examples: opt.Examples = 15
 
 
 def dhcnn2021(
     context: typer.Context,
+    *,
     source: Annotated[
         Path, typer.Argument(help="Folder of features that a model made, or of the images, together with --encoder.")
     ],
@@ -35,23 +43,12 @@ def dhcnn2021(
         Path | None,
         typer.Option("--out", "-o", help="Folder for codes and report. \\[default: runs/dhcnn2021-DATA-NETWORK-LAYER]"),
     ] = None,
-    examples: Annotated[
-        int, typer.Option(min=0, max=opt.MOST_RESULTS, help="Results shown for each example query.")
-    ] = 15,
-    per_class: Annotated[bool, typer.Option("--per-class", help="Also print the figures of each class.")] = False,
+    shown: _Shown,
     batch_size: opt.BatchSize = None,
-    bands: opt.Bands = None,
-    scale: opt.Scale = None,
-    all_items: opt.AllItems = False,
-    download: opt.Download = True,
+    images: ImageOptions,
     root: opt.Root = None,
-    threads: opt.Threads = None,
-    workers: opt.Workers = None,
-    device: opt.Device = None,
-    decoder: opt.JpegDecoder = None,
-    force: opt.Force = False,
-    quiet: opt.Quiet = False,
-    json: opt.Json = False,
+    run: RunOptions,
+    output: PrintOptions,
 ) -> None:
     """Evaluate by the protocol of Song et al. 2021: mAP of hash codes, precision and recall, accuracy of labels.
 
@@ -61,10 +58,11 @@ def dhcnn2021(
     report.html and five SVG plots.
     """
     target: Path | None = out
+    quiet = output.quiet
     with reported_errors(lambda: kept((target or Path()) / "features", AGAIN)) as skipped:
         if opt.is_features_folder(source):
             opt.refuse_network_options(context, "device", but="encoder")
-            from rsir_fast.extraction import Features
+            from rsir_fast.archive import Features
 
             features = placed(Features.load(source), root, quiet)
             from rsir_fast.hashing.coded import made_by_model
@@ -89,25 +87,23 @@ def dhcnn2021(
             word = parse_word(encoder)
             if not word.is_model:
                 raise ValueError(f"encoder: expected model.safetensors of `rsir train dhcnn`, got {encoder}")
-            network = opt.EncoderOptions(encoder, None, workers, batch_size, device, decoder, quiet)
-            dataset, loaded = opt.open_both(
-                source, network, all_items=all_items, download=download, quiet=quiet, bands=bands, scale=scale
-            )
+            network = NetworkOptions(encoder, None, batch_size).run_as(run.workers, run.device, run.decoder, quiet)
+            dataset, loaded = opt.open_both(source, network, quiet=quiet, **asdict(images))
             trained: Any = loaded.provenance["hash"]
             check_split(dataset, trained)  # before the work
             target = out or _default_out(
                 dataset.name, loaded.name, loaded.layer, *(["turns"] if word.turns == "mean" else [])
             )
-            features = extracted(dataset, loaded, network, target, force=force, quiet=quiet)
+            features = extracted(dataset, loaded, network, target, force=run.force, quiet=quiet)
         skipped += features.skipped
         from rsir_fast.protocols import evaluate_dhcnn2021
 
         note(f"rank: {len(features)} images", quiet)
-        evaluation = evaluate_dhcnn2021(features, examples=examples, threads=threads)
-        for remark in evaluation.result["dataset"]["notes"]:
+        result = evaluate_dhcnn2021(features, examples=shown.examples, threads=run.threads)
+        for remark in result.dataset.notes:
             if remark not in features.notes:
                 note(f"note: {remark}", quiet)
-        write_and_print(evaluation, features, target, per_class=per_class, json=json)
+        write_and_print(result, features, target, per_class=shown.per_class, json=output.json)
 
 
 def _check_model(features: Features, encoder: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,36 +13,30 @@ from rsir_fast.cli import checked
 from rsir_fast.cli import completion as values
 from rsir_fast.cli import options as opt
 from rsir_fast.cli.evaluating import check_out, default_out, extracted, placed, write_and_print
+from rsir_fast.cli.groups import ImageOptions, NetworkOptions, PrintOptions, RunOptions, ShownOptions
 from rsir_fast.cli.session import AGAIN, kept, note, reported_errors
 
 if TYPE_CHECKING:
-    from rsir_fast.extraction import Features
+    from rsir_fast.archive import Features
 
 
 _BEYOND = "Beyond the paper"
 
 
-def ge2018(
-    context: typer.Context,
-    source: Annotated[Path, typer.Argument(help="Folder of images in class folders, or of features.")],
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", "-o", help="Folder for features and report. \\[default: runs/ge2018-DATA-NETWORK-LAYER]"),
-    ] = None,
-    encoder: opt.EncoderWord = "mobilenet_v2",
-    weights: opt.Weights = None,
-    batch_size: opt.BatchSize = None,
-    field: opt.FieldName = None,
+@dataclass(frozen=True)
+class MethodOptions:
+    """How images are compared and measured: settings of `rsir_fast.evaluate_ge2018`."""
+
     normalize: Annotated[
         opt.Normalize | None,
         typer.Option(
             help="Gaussian normalisation: row (the paper; default without --steps), feature, none.", show_default=False
         ),
-    ] = None,
-    anmrr_k: Annotated[
-        opt.AnmrrK, typer.Option(help="K of ANMRR: 2 NG (the paper's field), or MPEG-7's.")
-    ] = opt.AnmrrK.two_ng,
-    steps: opt.Steps = "",
+    ] = None
+    anmrr_k: Annotated[opt.AnmrrK, typer.Option(help="K of ANMRR: 2 NG (the paper's field), or MPEG-7's.")] = (
+        opt.AnmrrK.two_ng
+    )
+    steps: opt.Steps = ""
     rerank: Annotated[
         str,
         typer.Option(
@@ -52,7 +47,31 @@ def ge2018(
             rich_help_panel=_BEYOND,
             show_default=False,
         ),
-    ] = "",
+    ] = ""
+
+    @property
+    def normalized(self) -> str:
+        """The normalisation, by default that of the paper, or none before steps."""
+        return (self.normalize or (opt.Normalize.none if self.steps else opt.Normalize.row)).value
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the library is told."""
+        chains = {"steps": self.steps, "rerank": self.rerank}
+        return {"normalize": self.normalized, "anmrr_k": self.anmrr_k.value, **chains}
+
+
+def ge2018(
+    context: typer.Context,
+    *,
+    source: Annotated[Path, typer.Argument(help="Folder of images in class folders, or of features.")],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Folder for features and report. \\[default: runs/ge2018-DATA-NETWORK-LAYER]"),
+    ] = None,
+    network: NetworkOptions,
+    field: opt.FieldName = None,
+    method: MethodOptions,
     beside: Annotated[
         list[Path] | None,
         typer.Option(
@@ -61,22 +80,11 @@ def ge2018(
             rich_help_panel=_BEYOND,
         ),
     ] = None,
-    examples: Annotated[
-        int, typer.Option(min=0, max=opt.MOST_RESULTS, help="Results shown for each example query.")
-    ] = 10,
-    per_class: Annotated[bool, typer.Option("--per-class", help="Also print the figures of each class.")] = False,
-    bands: opt.Bands = None,
-    scale: opt.Scale = None,
-    all_items: opt.AllItems = False,
-    download: opt.Download = True,
+    shown: ShownOptions,
+    images: ImageOptions,
     root: opt.Root = None,
-    threads: opt.Threads = None,
-    workers: opt.Workers = None,
-    device: opt.Device = None,
-    decoder: opt.JpegDecoder = None,
-    force: opt.Force = False,
-    quiet: opt.Quiet = False,
-    json: opt.Json = False,
+    run: RunOptions,
+    output: PrintOptions,
 ) -> None:
     """Evaluate by the protocol of Ge et al. 2018: mAP, ANMRR, precision and recall.
 
@@ -89,20 +97,20 @@ def ge2018(
     measures what each adds. By default the paper's method.
     """
     target: Path | None = out
+    quiet = output.quiet
     with reported_errors(lambda: kept((target or Path()) / "features", AGAIN)) as skipped:
-        normalize = normalize or (opt.Normalize.none if steps else opt.Normalize.row)
-        told = [text for text in (steps, rerank) if text]
+        told = [text for text in (method.steps, method.rerank) if text]
         if opt.is_features_folder(source):
             opt.refuse_network_options(context)
-            opt.check_device(device)
-            from rsir_fast.extraction import Features
+            opt.check_device(run.device)
+            from rsir_fast.archive import Features
             from rsir_fast.retrieval import concatenated
 
             features = concatenated([Features.load(folder).field(field) for folder in (source, *(beside or ()))])
             features = placed(features, root, quiet)
             made = features.provenance
             name = (features.name, str(made.get("name", "features")), str(made.get("layer", features.dim)))
-            target = out or _default_out(*name, normalize.value, told)
+            target = out or _default_out(*name, method.normalized, told)
             check_out(target)
         else:
             from rsir_fast.encoders.word import parse_word
@@ -111,22 +119,19 @@ def ge2018(
                 if given:
                     raise ValueError(f"{option}: expected a folder of features to go with it, got a folder of images")
             # Words are few: they cost nothing to understand again.
-            word = parse_word(encoder)
+            word = parse_word(network.encoder)
             told += ["turns"] * (word.turns == "mean") + [",".join(map(str, word.sizes))] * bool(word.sizes)
             # A descriptor runs on the CPU; the device is that of the ranking then.
-            place = None if word.is_descriptor else device
-            maker = opt.EncoderOptions(encoder, weights, workers, batch_size, place, decoder, quiet)
-            opt.check_device(device)
-            dataset, loaded = opt.open_both(
-                source, maker, all_items=all_items, download=download, quiet=quiet, bands=bands, scale=scale
-            )
+            place = None if word.is_descriptor else run.device
+            maker = network.run_as(run.workers, place, run.decoder, quiet)
+            opt.check_device(run.device)
+            dataset, loaded = opt.open_both(source, maker, quiet=quiet, **asdict(images))
             loaded.spec.searched(field)  # before the work
-            target = out or _default_out(dataset.name, loaded.name, loaded.layer, normalize.value, told)
-            features = extracted(dataset, loaded, maker, target, force=force, quiet=quiet).field(field)
+            target = out or _default_out(dataset.name, loaded.name, loaded.layer, method.normalized, told)
+            features = extracted(dataset, loaded, maker, target, force=run.force, quiet=quiet).field(field)
         skipped += features.skipped
-        settings: dict[str, Any] = {"normalize": normalize.value, "anmrr_k": anmrr_k.value, "examples": examples}
-        settings |= {"threads": threads, "device": device, "steps": steps, "rerank": rerank}
-        evaluate_and_report(features, target, settings, per_class=per_class, quiet=quiet, json=json)
+        how = {"examples": shown.examples, "threads": run.threads, "device": run.device, **method.settings}
+        evaluate_and_report(features, target, how, per_class=shown.per_class, quiet=quiet, json=output.json)
 
 
 def evaluate_and_report(

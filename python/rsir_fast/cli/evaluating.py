@@ -15,16 +15,17 @@ from rsir_fast.base.looking import refuse_no_folder
 from rsir_fast.base.shared import shared_command, within
 from rsir_fast.cli import options as opt
 from rsir_fast.cli.progress import shown_progress
-from rsir_fast.cli.session import note, plural, print_json, print_result
+from rsir_fast.cli.session import note, plural, print_result
 from rsir_fast.errors import ImageError, RsirError
 
 if TYPE_CHECKING:
     from PIL import Image
 
+    from rsir_fast.archive import Features
     from rsir_fast.datasets import Dataset
     from rsir_fast.encoders.encoder import Encoder
-    from rsir_fast.extraction import Features
-    from rsir_fast.protocols import Evaluation
+    from rsir_fast.protocols import Dhcnn2021Result, Ge2018Result
+    from rsir_fast.report.views import Reported
 
 
 def extracted(
@@ -76,26 +77,39 @@ def check_out(out: Path) -> None:
     refuse_no_folder(out, "the report", RsirError, "--out")
 
 
-def write_and_print(evaluation: Evaluation, features: Features, out: Path, *, per_class: bool, json: bool) -> Path:
+def write_and_print(
+    result: Ge2018Result | Dhcnn2021Result, features: Features, out: Path, *, per_class: bool, json: bool
+) -> Path:
     """Write the report, print the result; return the path of the report."""
-    from rsir_fast.report import result_table, write_report
+    from rsir_fast.report import write_report
     from rsir_fast.report.describe import notes
 
-    if evaluation.result["features"]["non_finite_rows"]:
-        note(f"rsir: {notes(evaluation.result)[-1]}")
+    if result.features.non_finite_rows:
+        note(f"rsir: {notes(result)[-1]}")
     load_image = None if features.root is None else partial(_shared_image, features.as_dataset())
     machine = {
         "Machine": f"{platform.system()} {platform.machine()}",
         "Python": platform.python_version(),
     }
-    command = shlex.join(["rsir", *shared_command(sys.argv[1:])])
-    paths = write_report(out, evaluation.result, evaluation.examples, load_image, command=command, machine=machine)
+    paths = write_report(out, result, load_image, command=own_command(), machine=machine)
+    conclude(result, paths["report.html"], json=json, per_class=per_class)
+    return paths["report.html"]
+
+
+def own_command() -> str:
+    """Return the command line that gives a result again."""
+    return shlex.join(["rsir", *shared_command(sys.argv[1:])])
+
+
+def conclude(result: Reported, report: Path, *, json: bool, per_class: bool = False, all_rows: bool = False) -> None:
+    """Print the result, and where its report is."""
+    from rsir_fast.report import result_table
+
     if json:
-        print_json(evaluation.result)
+        typer.echo(result.to_json(), nl=False)
     else:
-        print_result(result_table(evaluation.result, per_class=per_class))
-        typer.echo(f"report: {paths['report'].absolute()}")
-    return paths["report"]
+        print_result(result_table(result, per_class=per_class, all_rows=all_rows))
+        typer.echo(f"report: {report.absolute()}")
 
 
 def _shared_image(dataset: Dataset, item: int) -> Image.Image:

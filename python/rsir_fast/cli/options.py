@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rsir_fast.base.looking import is_file, is_there
+from rsir_fast.base.looking import is_file, is_folder, is_there
 from rsir_fast.cli import checked
 from rsir_fast.cli import completion as values
 from rsir_fast.cli.choices import AnmrrK as AnmrrK
@@ -22,9 +22,9 @@ from rsir_fast.cli.session import note
 from rsir_fast.errors import DatasetError
 
 if TYPE_CHECKING:
+    from rsir_fast.archive import Features
     from rsir_fast.datasets import Dataset
     from rsir_fast.encoders.encoder import Encoder
-    from rsir_fast.extraction import Features
 
 
 MOST_IMAGES, MOST_THREADS, MOST_EPOCHS, MOST_RESULTS, LAST_SEED = 1 << 16, 1 << 10, 1_000_000, 1000, (1 << 40) - 1
@@ -119,6 +119,8 @@ Resume = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.", rich_help_panel=_RUN)]
 
 
+Examples = Annotated[int, typer.Option(min=0, max=MOST_RESULTS, help="Results shown for each example query.")]
+PerClass = Annotated[bool, typer.Option("--per-class", help="Also print the figures of each class.")]
 Root = Annotated[
     Path | None,
     typer.Option("--root", help="Where the images of the features are now, if they were moved.", rich_help_panel=_RUN),
@@ -218,12 +220,13 @@ def check_device(device: str | None) -> None:
 
 
 def is_features_folder(path: Path) -> bool:
-    """Tell whether a folder was written by ``rsir features``, looking at two file names first to stay light."""
-    if not any(is_file(path / name) for name in ("manifest.json", "extraction.json")):
+    """Tell whether a folder was written by ``rsir features``, looking at some names first to stay light."""
+    looks = any(is_file(path / name) for name in ("manifest.json", "extraction.json"))
+    if not (looks or is_folder(path / "versions") or is_folder(path / "work")):
         return False
-    from rsir_fast.extraction.stored import state_of
+    from rsir_fast.archive.folders import features_state
 
-    return state_of(path) is not None
+    return features_state(path) is not None
 
 
 def refuse_given(why: str, **given: Any) -> None:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict, dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from rsir_fast.cli import checked
 from rsir_fast.cli import options as opt
+from rsir_fast.cli.groups import PrintOptions, ReaderOptions, WorkOptions
 from rsir_fast.cli.memory import keep_freed_memory
 from rsir_fast.cli.progress import shown_progress
 from rsir_fast.cli.session import AGAIN, note, plural, print_json, reported_errors
+
+if TYPE_CHECKING:
+    from rsir_fast.pretraining import PretrainingRecipe
 
 
 class NetworkName(str, Enum):
@@ -44,7 +49,56 @@ class Initial(str, Enum):
 _RECIPE = "Recipe"
 
 
+@dataclass(frozen=True)
+class PretrainOptions:
+    """How to train."""
+
+    epochs: Annotated[int, typer.Option(min=1, max=opt.MOST_EPOCHS, rich_help_panel=_RECIPE)] = 90
+    batch_size: Annotated[
+        int, typer.Option(min=1, max=opt.MOST_IMAGES, help="Images a step, of all processes.", rich_help_panel=_RECIPE)
+    ] = 256
+    learning_rate: Annotated[
+        float, typer.Option(callback=checked.number(above=0), help="Of the first epochs.", rich_help_panel=_RECIPE)
+    ] = 0.01
+    schedule: Annotated[
+        Schedule,
+        typer.Option(help="A tenth at fixed epochs, or when top-1 has not improved.", rich_help_panel=_RECIPE),
+    ] = Schedule.steps
+    drops: Annotated[
+        str | None,
+        typer.Option(help="Epochs of steps: 30,60,80. Default: 1/3, 2/3, 8/9 of all.", rich_help_panel=_RECIPE),
+    ] = None
+    patience: Annotated[
+        int, typer.Option(min=1, max=opt.MOST_EPOCHS, help="Epochs of plateau.", rich_help_panel=_RECIPE)
+    ] = 5
+    init: Annotated[
+        Initial,
+        typer.Option(help="paper: N(0, 0.01). glorot: for cnn-16 and cnn-19.", rich_help_panel=_RECIPE),
+    ] = Initial.paper
+
+    def recipe(self) -> PretrainingRecipe:
+        """Return the recipe; drops are refused before anything heavy is imported."""
+        drops = _epochs(self.drops, self.epochs, self.schedule)
+        from rsir_fast.pretraining import PretrainingRecipe
+
+        return PretrainingRecipe(
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            schedule=self.schedule.value,
+            drops=drops,
+            patience=self.patience,
+            initialization=self.init.value,
+        )
+
+
+@dataclass(frozen=True)
+class _Machine(WorkOptions):
+    resume: opt.Resume = False
+
+
 def pretrain(
+    *,
     data: Annotated[Path, typer.Argument(help="Folder of images in class folders, or of train/ and val/ with those.")],
     out: Annotated[
         Path | None,
@@ -57,42 +111,17 @@ def pretrain(
             callback=checked.number(above=0, most=1), help="Share of channels and units, for small experiments."
         ),
     ] = 1.0,
-    epochs: Annotated[int, typer.Option(min=1, max=opt.MOST_EPOCHS, rich_help_panel=_RECIPE)] = 90,
-    batch_size: Annotated[
-        int, typer.Option(min=1, max=opt.MOST_IMAGES, help="Images a step, of all processes.", rich_help_panel=_RECIPE)
-    ] = 256,
-    learning_rate: Annotated[
-        float, typer.Option(callback=checked.number(above=0), help="Of the first epochs.", rich_help_panel=_RECIPE)
-    ] = 0.01,
-    schedule: Annotated[
-        Schedule,
-        typer.Option(help="A tenth at fixed epochs, or when top-1 has not improved.", rich_help_panel=_RECIPE),
-    ] = Schedule.steps,
-    drops: Annotated[
-        str | None,
-        typer.Option(help="Epochs of steps: 30,60,80. Default: 1/3, 2/3, 8/9 of all.", rich_help_panel=_RECIPE),
-    ] = None,
-    patience: Annotated[
-        int, typer.Option(min=1, max=opt.MOST_EPOCHS, help="Epochs of plateau.", rich_help_panel=_RECIPE)
-    ] = 5,
-    init: Annotated[
-        Initial,
-        typer.Option(help="paper: N(0, 0.01). glorot: for cnn-16 and cnn-19.", rich_help_panel=_RECIPE),
-    ] = Initial.paper,
+    learning: PretrainOptions,
     seed: Annotated[
         int, typer.Option(min=0, max=opt.LAST_SEED, help="Of split, weights, order, crops and dropout.")
     ] = 0,
     accumulate: Annotated[
         int, typer.Option(min=1, max=opt.MOST_IMAGES, help="Parts in which a batch passes the network.")
     ] = 1,
-    bands: opt.Bands = None,
-    scale: opt.Scale = None,
+    reader: ReaderOptions,
     precision: opt.PrecisionMode = opt.Precision.float32,
-    workers: opt.Workers = None,
-    device: opt.Device = None,
-    resume: opt.Resume = False,
-    quiet: opt.Quiet = False,
-    json: opt.Json = False,
+    machine: _Machine,
+    output: PrintOptions,
 ) -> None:
     """Train a network of Ge et al. 2018 from nothing: their step 1, pre-training.
 
@@ -109,28 +138,19 @@ def pretrain(
         there = has_checkpoint(target)
         return f"the last whole epoch is kept in {target}; {AGAIN}" if there else "nothing was finished"
 
+    quiet = output.quiet
     with reported_errors(left) as skipped:
-        dropping = _epochs(drops, epochs, schedule)
-        from rsir_fast.pretraining import PretrainingRecipe
+        recipe = learning.recipe()
         from rsir_fast.pretraining import pretrain as run
         from rsir_fast.pretraining.images import open_images
         from rsir_fast.training import joined_processes
 
-        recipe = PretrainingRecipe(
-            epochs=epochs,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            schedule=schedule.value,
-            drops=dropping,
-            patience=patience,
-            initialization=init.value,
-        )
         keep_freed_memory()
-        images = open_images(data, seed=seed, bands=bands, scale=scale)
+        images = open_images(data, seed=seed, **asdict(reader))
         parts = f"{plural(len(images.train), 'image')} to train on, {len(images.validation)} to validate on"
         classes = plural(len(images.train.classes), "class")
         start = time.perf_counter()
-        with joined_processes(device) as (place, first), shown_progress(quiet or not first) as progress:
+        with joined_processes(machine.device) as (place, first), shown_progress(quiet or not first) as progress:
             note(f"{images.train.name}: {parts}, {classes}; {network.value}", quiet or not first)
             for remark in dict.fromkeys((*images.train.notes, *images.validation.notes)):
                 note(f"note: {remark}", quiet or not first)
@@ -146,14 +166,14 @@ def pretrain(
                 device=place,
                 precision=precision.value,
                 accumulate=accumulate,
-                workers=workers,
+                workers=machine.workers,
                 progress=progress,
             )
         if not first:
             return
         skipped += made.skipped
         path, result = target / "weights.safetensors", made.training["result"]
-        if json:
+        if output.json:
             summary: dict[str, Any] = {"weights": str(path), "network": network.value, "width": width}
             summary["skipped"] = [entry._asdict() for entry in made.skipped]
             print_json({**summary, "training": made.training, "seconds": time.perf_counter() - start})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,7 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rsir_fast.cli import checked
-from rsir_fast.cli.options import MOST_EPOCHS, MOST_IMAGES
+from rsir_fast.cli.options import (
+    MOST_EPOCHS,
+    MOST_IMAGES,
+    EncoderOptions,
+    EncoderWord,
+    Precision,
+    PrecisionMode,
+    Weights,
+)
 
 if TYPE_CHECKING:
     from rsir_fast.hashing import Recipe
@@ -116,29 +125,46 @@ Frozen = Annotated[
 ]
 
 
-def recipe_of(
-    name: RecipeName,
-    batch_size: int | None,
-    learning_rate: float | None,
-    beta: float | None,
-    eta: float | None,
-    weighting: LossWeighting | None,
-    gradient: SimilarityGradient | None,
-) -> Recipe:
-    """Return a recipe with what was given in place of its own."""
-    from dataclasses import replace
+@dataclass(frozen=True)
+class RecipeOptions:
+    """How to train; what is not given is the recipe's own."""
 
-    from rsir_fast.hashing import RECIPES
+    recipe: RecipeOption = RecipeName.modern
+    epochs: Epochs = None
+    batch_size: Images = None
+    learning_rate: LearningRate = None
+    beta: Beta = None
+    eta: Eta = None
+    loss_weighting: Weighting = None
+    similarity_gradient: Gradient = None
+    accumulate: Accumulate = 1
 
-    recipe = RECIPES[name.value]
-    loss = {
-        "beta": beta,
-        "eta": eta,
-        "loss_weighting": None if weighting is None else weighting.value,
-        "similarity_gradient": None if gradient is None else gradient.value,
-    }
-    own: dict[str, Any] = {"batch_size": batch_size, "learning_rate": learning_rate}
-    return replace(recipe, loss=replace(recipe.loss, **_given(loss)), **_given(own))
+    def chosen(self) -> Recipe:
+        """Return the recipe with what was given in place of its own; epochs are told apart, by who trains."""
+        from rsir_fast.hashing import RECIPES
+
+        recipe = RECIPES[self.recipe.value]
+        loss = {
+            "beta": self.beta,
+            "eta": self.eta,
+            "loss_weighting": None if self.loss_weighting is None else self.loss_weighting.value,
+            "similarity_gradient": None if self.similarity_gradient is None else self.similarity_gradient.value,
+        }
+        own: dict[str, Any] = {"batch_size": self.batch_size, "learning_rate": self.learning_rate}
+        return replace(recipe, loss=replace(recipe.loss, **_given(loss)), **_given(own))
+
+
+@dataclass(frozen=True)
+class BackboneOptions:
+    """The network to train, or whose features are hashed."""
+
+    encoder: EncoderWord = "mobilenet_v2"
+    weights: Weights = None
+    precision: PrecisionMode = Precision.float32
+
+    def run_as(self, workers: int | None, device: str | None) -> EncoderOptions:
+        """Return what makes its features, and how it is run."""
+        return EncoderOptions(self.encoder, self.weights, workers, device=device)
 
 
 def refuse_together(context: typer.Context, option: str, others: tuple[str, ...], why: str) -> None:

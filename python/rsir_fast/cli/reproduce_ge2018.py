@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,9 +12,10 @@ from rsir_fast.base.looking import is_folder, is_there
 from rsir_fast.cli import checked
 from rsir_fast.cli import completion as values
 from rsir_fast.cli import options as opt
+from rsir_fast.cli.groups import ImageOptions, MachineOptions, PrintOptions
 from rsir_fast.cli.memory import keep_freed_memory
 from rsir_fast.cli.progress import shown_progress
-from rsir_fast.cli.reproducing import check_tables_folder, conclude, left
+from rsir_fast.cli.reproducing import check_tables_folder, left, write_tables
 from rsir_fast.cli.session import note, plural, reported_errors
 from rsir_fast.errors import DatasetError, RsirError
 
@@ -24,7 +26,85 @@ _ROWS = "Rows"
 _BEYOND = "Beyond the paper: each adds a row to every --backbone, on top of those before"
 
 
+@dataclass(frozen=True)
+class RowOptions:
+    """Which rows there are beside the paper's networks."""
+
+    backbone: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--backbone",
+            "-b",
+            callback=checked.known_backbones,
+            help="Networks beside the paper's: NAME or NAME:LAYER, or none; repeat. "
+            "\\[default: squeezenet1_1, mobilenet_v2]",
+            autocompletion=values.complete_several_backbones,
+            rich_help_panel=_ROWS,
+            show_default=False,
+        ),
+    ] = None
+    descriptor: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--descriptor",
+            callback=checked.known_descriptors,
+            help="Shallow descriptors, or none; repeat. \\[default: bovw-150, bovw-15000, morphological-62, "
+            "colour-histogram, hog, lbp]",
+            autocompletion=values.complete_several_descriptors,
+            rich_help_panel=_ROWS,
+            show_default=False,
+        ),
+    ] = None
+    reference: Annotated[
+        str | None,
+        typer.Option(
+            "--reference",
+            help="Row that all others are compared with, such as cnn-m:fc6. \\[default: the first with figures]",
+            autocompletion=values.complete_row,
+            rich_help_panel=_ROWS,
+            show_default=False,
+        ),
+    ] = None
+
+
+@dataclass(frozen=True)
+class BeyondOptions:
+    """What goes beyond the paper."""
+
+    turns: Annotated[
+        bool, typer.Option("--turns", help="Mean over the image's eight turns.", rich_help_panel=_BEYOND)
+    ] = False
+    steps: Annotated[
+        str,
+        typer.Option(
+            callback=checked.steps,
+            help="Post-processing, as in `rsir evaluate ge2018`.",
+            autocompletion=values.parts_of(values.STEPS),
+            rich_help_panel=_BEYOND,
+            show_default=False,
+        ),
+    ] = ""
+    rerank: Annotated[
+        str,
+        typer.Option(
+            callback=checked.to_rerank,
+            help="Re-ranking, as in `rsir evaluate ge2018`.",
+            autocompletion=values.parts_of(values.STAGES),
+            rich_help_panel=_BEYOND,
+            show_default=False,
+        ),
+    ] = ""
+
+
+@dataclass(frozen=True)
+class _Images(ImageOptions):
+    download: Annotated[
+        bool, typer.Option("--download", help="Fetch weight files, and UC Merced, that are not here.")
+    ] = False
+
+
 def ge2018(
+    *,
     data: Annotated[
         list[str],
         typer.Argument(
@@ -39,78 +119,14 @@ def ge2018(
         Path | None,
         typer.Option("--weights-folder", help="Folder of weight files, searched before the usual places."),
     ] = None,
-    backbone: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--backbone",
-            "-b",
-            callback=checked.known_backbones,
-            help="Networks beside the paper's: NAME or NAME:LAYER, or none; repeat. "
-            "\\[default: squeezenet1_1, mobilenet_v2]",
-            autocompletion=values.complete_several_backbones,
-            rich_help_panel=_ROWS,
-            show_default=False,
-        ),
-    ] = None,
-    descriptor: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--descriptor",
-            callback=checked.known_descriptors,
-            help="Shallow descriptors, or none; repeat. \\[default: bovw-150, bovw-15000, morphological-62, "
-            "colour-histogram, hog, lbp]",
-            autocompletion=values.complete_several_descriptors,
-            rich_help_panel=_ROWS,
-            show_default=False,
-        ),
-    ] = None,
-    reference: Annotated[
-        str | None,
-        typer.Option(
-            "--reference",
-            help="Row that all others are compared with, such as cnn-m:fc6. \\[default: the first with figures]",
-            autocompletion=values.complete_row,
-            rich_help_panel=_ROWS,
-            show_default=False,
-        ),
-    ] = None,
-    turns: Annotated[
-        bool, typer.Option("--turns", help="Mean over the image's eight turns.", rich_help_panel=_BEYOND)
-    ] = False,
-    steps: Annotated[
-        str,
-        typer.Option(
-            callback=checked.steps,
-            help="Post-processing, as in `rsir evaluate ge2018`.",
-            autocompletion=values.parts_of(values.STEPS),
-            rich_help_panel=_BEYOND,
-            show_default=False,
-        ),
-    ] = "",
-    rerank: Annotated[
-        str,
-        typer.Option(
-            callback=checked.to_rerank,
-            help="Re-ranking, as in `rsir evaluate ge2018`.",
-            autocompletion=values.parts_of(values.STAGES),
-            rich_help_panel=_BEYOND,
-            show_default=False,
-        ),
-    ] = "",
+    rows: RowOptions,
+    beyond: BeyondOptions,
     batch_size: opt.BatchSize = None,
     precision: opt.PrecisionMode = opt.Precision.float32,
-    bands: opt.Bands = None,
-    scale: opt.Scale = None,
-    all_items: opt.AllItems = False,
-    download: Annotated[
-        bool, typer.Option("--download", help="Fetch weight files, and UC Merced, that are not here.")
-    ] = False,
+    images: _Images,
     all_rows: opt.AllRows = False,
-    threads: opt.Threads = None,
-    workers: opt.Workers = None,
-    device: opt.Device = None,
-    quiet: opt.Quiet = False,
-    json: opt.Json = False,
+    machine: MachineOptions,
+    output: PrintOptions,
 ) -> None:
     """Measure every row of Ge et al. 2018 on every data set, beside the published numbers.
 
@@ -125,49 +141,43 @@ def ge2018(
         from rsir_fast.datasets import Skipped
         from rsir_fast.protocols.methods import BASELINES, FURTHER, list_methods, list_sources
         from rsir_fast.protocols.reproduce_ge2018 import reproduce_ge2018
-        from rsir_fast.report.reproduction import reproduction_tables, write_reproduction
 
         keep_freed_memory()
-        opt.check_device(device)
-        backbones, descriptors = _listed("backbone", backbone, FURTHER), _listed("descriptor", descriptor, BASELINES)
-        list_methods(list_sources(backbones, descriptors, turns=turns, steps=steps, rerank=rerank), reference)
+        opt.check_device(machine.device)
+        backbones = _listed("backbone", rows.backbone, FURTHER)
+        descriptors = _listed("descriptor", rows.descriptor, BASELINES)
+        list_methods(list_sources(backbones, descriptors, **asdict(beyond)), rows.reference)
         weights = None if weights_folder is None else weights_folder.expanduser()
         if weights is not None and not is_folder(weights):
             found = "a file" if is_there(weights) else "nothing there"
             raise RsirError(f"{weights}: expected a folder of weight files, found {found}; check --weights-folder")
-        datasets = _datasets(data, bands, scale, all_items, download, quiet)
+        datasets = _datasets(data, images, output.quiet)
         target = target or Path("runs") / "-".join(["reproduce", "ge2018", *datasets]).replace("/", "_")
         check_tables_folder(target)
-        with shown_progress(quiet) as progress:
+        with shown_progress(output.quiet) as progress:
             result = reproduce_ge2018(
                 datasets,
                 out=target,
                 weights=weights,
                 backbones=backbones,
                 descriptors=descriptors,
-                turns=turns,
-                steps=steps,
-                rerank=rerank,
-                reference=reference,
-                download=download,
+                **asdict(beyond),
+                reference=rows.reference,
+                download=images.download,
                 batch_size=batch_size or 32,
                 precision=precision.value,
-                device=device,
-                workers=workers,
-                threads=threads,
+                **asdict(machine),
                 progress=progress,
             )
-        for entry in result["datasets"]:
-            for row in entry["rows"]:
-                if row.get("remark"):
-                    note(f"rsir: {entry['name']}, {row['method']}: {row['remark']}")
-        skipped += [Skipped(**entry) for dataset in result["datasets"] for entry in dataset["dataset"]["skipped"]]
-        conclude(result, reproduction_tables, write_reproduction, target, all_rows=all_rows, json=json)
+        for entry in result.datasets:
+            for row in entry.measured:
+                if row.remark:
+                    note(f"rsir: {entry.name}, {row.method}: {row.remark}")
+            skipped += [Skipped(one.item, one.reason) for one in entry.dataset.skipped]
+        write_tables(result, target, all_rows=all_rows, json=output.json)
 
 
-def _datasets(
-    given: list[str], bands: str | None, scale: str | None, all_items: bool, download: bool, quiet: bool
-) -> dict[str, Dataset]:
+def _datasets(given: list[str], images: ImageOptions, quiet: bool) -> dict[str, Dataset]:
     """Open the data sets, by their names in the tables."""
     from rsir_fast.datasets import open_dataset
 
@@ -180,8 +190,8 @@ def _datasets(
             raise ValueError(f"DATA: expected FOLDER or NAME=FOLDER, got {text!r}")
         if opt.is_features_folder(path):
             raise DatasetError(f"expected a folder of images, got {path}, which rsir wrote")
-        fetch = download and not is_there(path)
-        dataset = open_dataset(path, all_items=all_items, download=fetch, bands=bands, scale=scale)
+        fetched = {**asdict(images), "download": images.download and not is_there(path)}
+        dataset = open_dataset(path, **fetched)
         name = name if told else dataset.name
         if name in found:
             raise ValueError(f"DATA: expected different names, got {name} twice; name them: NAME=FOLDER")

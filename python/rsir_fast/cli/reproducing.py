@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import typer
+from typing import TYPE_CHECKING
 
 from rsir_fast.base.looking import refuse_no_folder
-from rsir_fast.base.shared import shared_command
-from rsir_fast.cli.session import AGAIN, kept, plural, print_json, print_result
+from rsir_fast.cli.evaluating import conclude, own_command
+from rsir_fast.cli.session import AGAIN, kept, plural
 from rsir_fast.errors import RsirError
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rsir_fast.report.views import Reported
 
 
 def check_tables_folder(out: Path) -> None:
@@ -24,22 +19,12 @@ def check_tables_folder(out: Path) -> None:
     refuse_no_folder(out, "the tables", RsirError, "--out")
 
 
-def conclude(
-    result: dict[str, Any],
-    table: Callable[..., RenderableType],
-    write: Callable[..., dict[str, Path]],
-    out: Path,
-    *,
-    all_rows: bool,
-    json: bool,
-) -> None:
+def write_tables(result: Reported, out: Path, *, all_rows: bool, json: bool) -> None:
     """Write all files and print the result."""
-    paths = write(out, result, command=shlex.join(["rsir", *shared_command(sys.argv[1:])]), all_rows=all_rows)
-    if json:
-        print_json(result)
-    else:
-        print_result(table(result, all_rows=all_rows))
-        typer.echo(f"report: {paths['report.html'].absolute()}")
+    from rsir_fast.report import write_report
+
+    paths = write_report(out, result, command=own_command(), all_rows=all_rows)
+    conclude(result, paths["report.html"], json=json, all_rows=all_rows)
 
 
 def left(out: Path | None, results: str, features: str) -> str:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rsir_fast.base.looking import is_file, is_folder
+from rsir_fast.base.looking import is_folder
 from rsir_fast.cli import options as opt
 from rsir_fast.cli.evaluating import placed
+from rsir_fast.cli.groups import PrintOptions, ReaderOptions, SearchOptions
 from rsir_fast.cli.search_codes import rank_codes
 from rsir_fast.cli.search_table import hit, search_tables
 from rsir_fast.cli.session import note, plural, print_json, print_result, reported_errors
 from rsir_fast.errors import FeaturesError
 
 if TYPE_CHECKING:
+    from rsir_fast.archive import Features
     from rsir_fast.datasets import Dataset, Reader, Skipped
-    from rsir_fast.extraction import Features
 
 _CODES = "Features of a trained model"
 
@@ -25,7 +27,27 @@ _BESIDE_CODES = "expected no such option for features of a trained model, whose 
 _BESIDE_FEATURES = "expected no such option for these features, which are of no trained model"
 
 
+@dataclass(frozen=True)
+class CodeOptions:
+    """How hash codes are searched."""
+
+    rerank_codes: Annotated[
+        int | None,
+        typer.Option(
+            "--rerank-codes",
+            min=1,
+            help="Order that many nearest codes by Euclidean distance of u.",
+            rich_help_panel=_CODES,
+        ),
+    ] = None
+    same_label: Annotated[
+        bool,
+        typer.Option("--same-label", help="Only images of the query's predicted label.", rich_help_panel=_CODES),
+    ] = False
+
+
 def search(
+    *,
     features: Annotated[Path, typer.Argument(help="Folder written by `rsir features`.")],
     queries: Annotated[list[Path], typer.Argument(help="Query images, or folders of them.")],
     k: Annotated[int, typer.Option("-k", min=1, help="Results a query.")] = 10,
@@ -36,26 +58,11 @@ def search(
     steps: opt.Steps = "",
     weights: opt.Weights = None,
     field: opt.FieldName = None,
-    rerank_codes: Annotated[
-        int | None,
-        typer.Option(
-            "--rerank-codes",
-            min=1,
-            help="Order that many nearest codes by Euclidean distance of u.",
-            rich_help_panel=_CODES,
-        ),
-    ] = None,
-    same_label: Annotated[
-        bool,
-        typer.Option("--same-label", help="Only images of the query's predicted label.", rich_help_panel=_CODES),
-    ] = False,
-    bands: opt.Bands = None,
-    scale: opt.Scale = None,
+    codes: CodeOptions,
+    reader: ReaderOptions,
     root: opt.Root = None,
-    threads: opt.Threads = None,
-    device: opt.Device = None,
-    quiet: opt.Quiet = False,
-    json: opt.Json = False,
+    machine: SearchOptions,
+    output: PrintOptions,
 ) -> None:
     """Find the images most similar to query images.
 
@@ -68,12 +75,13 @@ def search(
     Features that a trained model made (--weights names its file) are searched by hash code (Hamming distance), and
     every image comes with its predicted label and probability.
     """
+    quiet, rerank_codes, same_label = output.quiet, codes.rerank_codes, codes.same_label
     with reported_errors() as skipped:
         if rerank_codes is not None and rerank_codes < k:
             told = f"expected at least k ({k}) candidates to order, got {rerank_codes}"
             raise ValueError(f"--rerank-codes: {told}; raise it, or lower k")
-        from rsir_fast.extraction import Features
-        from rsir_fast.extraction.records import DESCRIPTOR
+        from rsir_fast.archive import Features
+        from rsir_fast.archive.folders import learnt_file
 
         loaded = Features.load(features)
         database = _database(loaded if "hash" in loaded.provenance else loaded.field(field), root, k, quiet)
@@ -83,21 +91,19 @@ def search(
             opt.refuse_given(_BESIDE_CODES, field=field, normalize=normalize, steps=steps or None)
         else:
             opt.refuse_given(_BESIDE_FEATURES, rerank_codes=rerank_codes, same_label=same_label or None)
-        wanted = _query_files(queries, _same_reader(database, bands, scale))
+        wanted = _query_files(queries, _same_reader(database, reader.bands, reader.scale))
         for remark in wanted.notes:
             note(f"note: {remark}", quiet)
-        file: Path | str | None = weights
-        if file is None and is_file(features / DESCRIPTOR):
-            file = features / DESCRIPTOR
+        file = learnt_file(features) if weights is None else weights
         from rsir_fast.extraction.again import encode_like, encoder_of
 
         encoder = encoder_of(database, file)
-        found = encode_like(database, wanted, encoder, device=device)
+        found = encode_like(database, wanted, encoder, device=machine.device)
         for remark in found.notes:
             note(f"note: {remark}", quiet)
         skipped += found.skipped
         if by_code:
-            answers = rank_codes(database, found, k, rerank_codes, same_label, threads)
+            answers = rank_codes(database, found, k, rerank_codes, same_label, machine.threads)
             how: dict[str, Any] = {
                 "bits": made_by["hash"]["bits"],
                 "distance": "hamming",
@@ -107,7 +113,7 @@ def search(
             columns = ["distance", *(["euclidean"] if rerank_codes else []), "label", "probability", "class"]
         else:
             normalize = normalize or (opt.Normalize.none if steps else opt.Normalize.row)
-            answers = _rank(database, found, k, normalize.value, steps, threads)
+            answers = _rank(database, found, k, normalize.value, steps, machine.threads)
             how = {"distance": "euclidean", "normalize": normalize.value}
             if steps:
                 how["steps"] = steps
@@ -120,7 +126,7 @@ def search(
             "queries": answers,
             "skipped": [entry._asdict() for entry in found.skipped],
         }
-        if json:
+        if output.json:
             print_json(result)
         else:
             print_result(search_tables(answers, columns))

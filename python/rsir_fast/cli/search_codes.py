@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rsir_fast.cli.search_table import hit
 
 if TYPE_CHECKING:
-    from rsir_fast.extraction import Features
+    from rsir_fast.archive import Features
 
 
 def rank_codes(

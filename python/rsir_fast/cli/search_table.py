@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from rsir_fast.extraction import Features
+    from rsir_fast.archive import Features
 
 LEFT = ("class", "label")
 

@@ -99,9 +99,9 @@ def _end(message: str, code: int) -> None:
 
 def kept(folder: Path, how: str) -> str:
     """Say how many images an interrupted extraction leaves, and how to go on."""
-    from rsir_fast.extraction.stored import images_kept
+    from rsir_fast.archive.folders import rows_kept
 
-    count = images_kept(folder)
+    count = rows_kept(folder)
     return f"the features of {plural(count, 'image')} are kept in {folder}; {how}" if count else "nothing was finished"
 
 

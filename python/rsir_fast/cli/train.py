@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +13,7 @@ import typer
 from rsir_fast.cli import checked
 from rsir_fast.cli import options as opt
 from rsir_fast.cli import recipes as rec
+from rsir_fast.cli.groups import ImageOptions, PrintOptions, WorkOptions
 from rsir_fast.cli.progress import shown_progress
 from rsir_fast.cli.session import (
     AGAIN,
@@ -23,8 +25,25 @@ from rsir_fast.cli.session import (
 )
 
 
+@dataclass(frozen=True)
+class SplitOptions:
+    """Which images are trained on."""
+
+    train: rec.TrainShare = 0.8
+    split: rec.SplitFile = None
+    seed: Annotated[
+        int, typer.Option(min=0, max=opt.LAST_SEED, help="Of split, new weights, order and augmentation.")
+    ] = 0
+
+
+@dataclass(frozen=True)
+class _Machine(WorkOptions):
+    resume: opt.Resume = False
+
+
 def dhcnn(
     context: typer.Context,
+    *,
     data: Annotated[Path, typer.Argument(help="Folder of images in class folders.")],
     out: Annotated[
         Path | None,
@@ -39,32 +58,12 @@ def dhcnn(
             help="Folder of `rsir features --encoder NAME,turns=each`, in place of computing features.",
         ),
     ] = None,
-    train: rec.TrainShare = 0.8,
-    split: rec.SplitFile = None,
-    seed: Annotated[
-        int, typer.Option(min=0, max=opt.LAST_SEED, help="Of split, new weights, order and augmentation.")
-    ] = 0,
-    recipe: rec.RecipeOption = rec.RecipeName.modern,
-    epochs: rec.Epochs = None,
-    batch_size: rec.Images = None,
-    learning_rate: rec.LearningRate = None,
-    beta: rec.Beta = None,
-    eta: rec.Eta = None,
-    loss_weighting: rec.Weighting = None,
-    similarity_gradient: rec.Gradient = None,
-    accumulate: rec.Accumulate = 1,
-    encoder: opt.EncoderWord = "mobilenet_v2",
-    weights: opt.Weights = None,
-    precision: opt.PrecisionMode = opt.Precision.float32,
-    bands: opt.Bands = None,
-    scale: opt.Scale = None,
-    all_items: opt.AllItems = False,
-    workers: opt.Workers = None,
-    device: opt.Device = None,
-    resume: opt.Resume = False,
-    download: opt.Download = True,
-    quiet: opt.Quiet = False,
-    json: opt.Json = False,
+    parts: SplitOptions,
+    learning: rec.RecipeOptions,
+    backbone: rec.BackboneOptions,
+    images: ImageOptions,
+    machine: _Machine,
+    output: PrintOptions,
 ) -> None:
     """Train DHCNN (Song et al. 2021): hash codes and semantic labels in one network.
 
@@ -73,6 +72,7 @@ def dhcnn(
     weights. On several devices or machines: torchrun --nproc-per-node N --no-python rsir train dhcnn ...
     """
     target: Path | None = out
+    quiet, device = output.quiet, machine.device
 
     def left() -> str:
         from rsir_fast.training import has_checkpoint
@@ -82,29 +82,28 @@ def dhcnn(
         return kept((target or Path()) / "features", AGAIN)
 
     with reported_errors(left) as skipped:
-        if split is not None:
+        if parts.split is not None:
             rec.refuse_together(context, "--split", ("train",), "says which images to train on")
+        from rsir_fast.archive import Features
         from rsir_fast.datasets import Skipped, Split, stratified_split
-        from rsir_fast.extraction import Features
         from rsir_fast.hashing import train_dhcnn
         from rsir_fast.training import joined_processes
 
-        loss = beta, eta, loss_weighting, similarity_gradient
-        chosen = rec.recipe_of(recipe, batch_size, learning_rate, *loss)
-        network = opt.EncoderOptions(encoder, weights, workers, device=device)
-        dataset, loaded = opt.open_both(
-            data, network, all_items=all_items, download=download, quiet=quiet, bands=bands, scale=scale
-        )
+        chosen, network = learning.chosen(), backbone.run_as(machine.workers, device)
+        dataset, loaded = opt.open_both(data, network, quiet=quiet, **asdict(images))
         name = "-".join(["dhcnn", dataset.name, loaded.name, loaded.layer, str(bits)]).replace("/", "_")
         target = Path("runs") / name if target is None else target
-        images, classes = plural(len(dataset), "image"), plural(len(dataset.classes), "class")
+        found = f"{plural(len(dataset), 'image')}, {plural(len(dataset.classes), 'class')}"
         start = time.perf_counter()
-        drawn = Split.load(split, dataset) if split else stratified_split(dataset, train=train, seed=seed)
+        if parts.split is None:
+            drawn = stratified_split(dataset, train=parts.train, seed=parts.seed)
+        else:
+            drawn = Split.load(parts.split, dataset)
         with (
             joined_processes(device) as (place, first),
             shown_progress(quiet or not first) as progress,
         ):
-            what = f"{images}, {classes}; {loaded.provenance['description']}, {loaded.layer}"
+            what = f"{found}; {loaded.provenance['description']}, {loaded.layer}"
             note(f"{dataset.name}: {what}", quiet or not first)
             if freeze_backbone and features is None and chosen.augment:
                 note(_passes(_each_turn(context, data), target, len(drawn.train)), quiet or not first)
@@ -113,24 +112,24 @@ def dhcnn(
                 loaded,
                 bits=bits,
                 recipe=chosen,
-                epochs=epochs,
+                epochs=learning.epochs,
                 split=drawn,
                 freeze_backbone=freeze_backbone,
                 features=None if features is None else Features.load(features),
-                seed=seed,
+                seed=parts.seed,
                 out=target,
                 resume=True,
                 device=place,
-                precision=precision.value,
-                accumulate=accumulate,
-                workers=workers,
+                precision=backbone.precision.value,
+                accumulate=learning.accumulate,
+                workers=machine.workers,
                 progress=progress,
             )
         if not first:
             return
         skipped += [Skipped(**entry) for entry in model.training["skipped"]]
         path = target / "model.safetensors"
-        if json:
+        if output.json:
             summary: dict[str, Any] = {"model": str(path), "bits": bits, "classes": list(model.classes)}
             summary["skipped"] = model.training["skipped"]
             print_json({**summary, "training": model.training, "seconds": time.perf_counter() - start})
@@ -152,10 +151,10 @@ def _each_turn(context: typer.Context, data: Path) -> str:
 
 
 def _passes(each_turn: str, target: Path, images: int) -> str:
+    from rsir_fast.archive.folders import features_state
     from rsir_fast.backbones import TURNS
-    from rsir_fast.extraction.stored import state_of
 
-    if state_of(target / "features") == "finished":
+    if features_state(target / "features") == "finished":
         return f"the features of every image's {TURNS} turns are in {target / 'features'}"
     return (
         f"{TURNS} forward passes an image, for its {TURNS} turns ({images:,} images: {TURNS * images:,} passes); to "

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rsir_fast.base.reading import reading
+from rsir_fast.base.text import printable
 from rsir_fast.descriptors.bovw import BagOfVisualWords
 from rsir_fast.descriptors.colour import ColourHistogram
 from rsir_fast.descriptors.descriptor import Descriptor
@@ -35,18 +36,22 @@ _KINDS: dict[str, Callable[..., Descriptor]] = {
 }
 
 
-def load_descriptor(name: str) -> Descriptor:
+def load_descriptor(name: str, file: Path | None = None) -> Descriptor:
     """Return a descriptor by its name, with the default parameters.
 
     Parameters
     ----------
     name
         One of `NAMES`, or ``bovw-N[-dense][-root]``: N visual words, from a dense grid, of RootSIFT.
+    file
+        ``descriptor.safetensors`` of a folder of features: what one that learns has learnt already.
 
     Raises
     ------
     ValueError
-        For an unknown name.
+        For an unknown name, or a file for a descriptor that learns nothing.
+    FeaturesError
+        If the file holds nothing that such a descriptor learnt.
     ImportError
         If it needs a package that is missing.
 
@@ -64,6 +69,16 @@ def load_descriptor(name: str) -> Descriptor:
     else:
         raise ValueError(f"descriptor: expected one of {', '.join(NAMES)} (or bovw-N for N words), got {name!r}")
     made.check()
+    if file is None:
+        return made
+    if not made.learns:
+        raise ValueError(f"weights: expected none for {name}, which runs no network; leave it out")
+    made.learnt = read_learnt(file, {"kind": made.kind, "parameters": made.parameters})
+    if made.learnt is None:
+        raise FeaturesError(
+            f"{printable(file)}: expected what {name} learnt (descriptor.safetensors beside its features), found none; "
+            "name the right file, or leave it out to learn from the images"
+        )
     return made
 
 

@@ -39,7 +39,7 @@ def read_learnt(path: Path, recipe: dict[str, Any] | None = None) -> Learnt | No
     path
         ``descriptor.safetensors`` of a folder of features, finished or not.
     recipe
-        Kind, parameters and data that it must have been learnt by.
+        What it must have been learnt by: of kind, parameters and data what matters.
 
     Returns
     -------
@@ -54,7 +54,7 @@ def read_learnt(path: Path, recipe: dict[str, Any] | None = None) -> Learnt | No
             safe_open(path, framework="numpy") as file,
         ):
             stored = as_record(_Stored, file.metadata()[_METADATA])
-            if recipe is not None and stored.recipe != recipe:
+            if any(stored.recipe.get(key) != value for key, value in (recipe or {}).items()):
                 return None
             table = checksums(file.metadata())
             arrays = {name: checked(name, file.get_tensor(name), table) for name in file.keys()}  # noqa: SIM118

@@ -22,6 +22,7 @@ _KNOWN = {
     "name",
     "preprocessing",
     "reader",
+    "runs",
     "turns",
     "weights",
     "width",

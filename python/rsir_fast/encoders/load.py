@@ -17,7 +17,7 @@ from rsir_fast.descriptors import Descriptor, load_descriptor, rebuild_descripto
 from rsir_fast.encoders.differences import differences, told
 from rsir_fast.encoders.encoder import Encoder
 from rsir_fast.encoders.hash_model import HashModel
-from rsir_fast.encoders.spec import DescriptorSpec, HashModelSpec, ModuleSpec, NetworkSpec, Spec
+from rsir_fast.encoders.spec import DescriptorSpec, ForeignSpec, HashModelSpec, ModuleSpec, NetworkSpec, Spec
 from rsir_fast.encoders.word import Word, parse_word
 from rsir_fast.errors import WeightFileError
 
@@ -90,9 +90,7 @@ def load_encoder(encoder: Any, *, weights: str | os.PathLike[str] | None = None)
 
 def _of_word(word: Word, weights: str | os.PathLike[str] | None) -> Encoder:
     if word.is_descriptor:
-        if weights is not None:
-            raise ValueError(f"weights: expected none for {word.name}, which runs no network; leave it out")
-        return Encoder(load_descriptor(word.name))
+        return Encoder(load_descriptor(word.name, None if weights is None else Path(weights)))
     if word.is_model:
         if weights is not None:
             raise ValueError("weights: expected none beside a hash model, which is its own file; leave it out")
@@ -118,6 +116,8 @@ def _of_spec(spec: Spec, weights: str | os.PathLike[str] | None) -> Encoder:
         file = None if weights is None else Path(weights)
         stated = dict(spec.parameters), dict(spec.choices)
         return Encoder(rebuild_descriptor(spec.descriptor, *stated, spec.learnt, file))
+    if isinstance(spec, ForeignSpec):
+        raise ValueError("encoder: expected one that is known here, got vectors that another program made")
     if isinstance(spec, ModuleSpec):
         raise ValueError(f"encoder: expected the module {spec.name!r} itself, which no file holds; give that instead")
     if isinstance(spec, HashModelSpec):

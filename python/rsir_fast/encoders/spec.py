@@ -17,6 +17,7 @@ from rsir_fast.encoders.fields import FieldSpec, Frozen, Sha256, canonical_diges
 __all__ = [
     "DescriptorSpec",
     "EncoderSpec",
+    "ForeignSpec",
     "HashModelSpec",
     "LayerSpec",
     "ModuleSpec",
@@ -279,7 +280,25 @@ class HashModelSpec(_Seeing):
         ]
 
 
-EncoderSpec = Annotated[NetworkSpec | ModuleSpec | DescriptorSpec | HashModelSpec, Field(discriminator="kind")]
+class ForeignSpec(Spec):
+    """What made vectors that no encoder here is known to have made: its fields, and what is told of it."""
+
+    kind: Literal["foreign"] = "foreign"
+    stored: tuple[FieldSpec, ...]
+    told: dict[str, JsonValue] = Field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        """``an unknown encoder``."""
+        return "an unknown encoder"
+
+    def _fields(self) -> list[FieldSpec]:
+        return list(self.stored)
+
+
+EncoderSpec = Annotated[
+    NetworkSpec | ModuleSpec | DescriptorSpec | HashModelSpec | ForeignSpec, Field(discriminator="kind")
+]
 """Any encoder, for a field of a pydantic model; `parse_spec` reads one."""
 
 _ANY: TypeAdapter[Spec] = TypeAdapter(EncoderSpec)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from rsir_fast.archive import Features
 from rsir_fast.base.progress import Progress
 from rsir_fast.base.renamed import former_names
+from rsir_fast.datasets import Skipped
 from rsir_fast.extraction.encode import encode
-from rsir_fast.extraction.features import Features, Skipped
 
 __all__ = ["Features", "Progress", "Skipped", "encode"]
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from rsir_fast.archive import Features
 from rsir_fast.descriptors import Descriptor
 from rsir_fast.encoders.differences import run_differences
 from rsir_fast.encoders.encoder import Encoder
@@ -18,7 +19,6 @@ from rsir_fast.encoders.load import load_encoder
 from rsir_fast.errors import FeaturesError
 from rsir_fast.extraction.devices import usable_device
 from rsir_fast.extraction.encode import encode
-from rsir_fast.extraction.features import Features
 from rsir_fast.extraction.run import Decoder
 
 __all__ = ["encode_like", "encoder_of"]
@@ -104,6 +104,9 @@ def encode_like(database: Features, dataset: Any, encoder: Any, *, device: str |
 
 
 def _doubts(database: Features) -> Iterator[str]:
+    runs = database.provenance.get("runs", ())
+    if runs:
+        yield f"the database was made by {len(runs)} runs that differ"
     if database.provenance.get("extraction", {}).get("padded") is not True:
         yield "the database is of an older version, whose last batch was smaller"
     if database.timing.get("same_at_every_place") is False:

@@ -10,17 +10,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rsir_fast.archive import Features
+from rsir_fast.archive.folders import DESCRIPTOR, check_folder, learnt_file
+from rsir_fast.archive.snapshot import refuse_other_encoder
+from rsir_fast.archive.versions import is_archive, newest
 from rsir_fast.base.progress import OnProgress
+from rsir_fast.base.text import printable
 from rsir_fast.datasets import Dataset
 from rsir_fast.descriptors import Descriptor
+from rsir_fast.descriptors.descriptor import Learnt
 from rsir_fast.descriptors.learnt import read_learnt, written
 from rsir_fast.descriptors.ordered import in_order
-from rsir_fast.errors import ImageError
-from rsir_fast.extraction.features import Features
+from rsir_fast.encoders.former import spec_of
+from rsir_fast.encoders.spec import parse_spec
+from rsir_fast.errors import FeaturesError, ImageError
 from rsir_fast.extraction.fill import Rows, check_resumable, fill
-from rsir_fast.extraction.records import DESCRIPTOR
 from rsir_fast.extraction.stamps import Stamps
-from rsir_fast.extraction.store import check_folder, check_settings
 
 __all__ = ["describe"]
 
@@ -48,12 +53,9 @@ def describe(
     recipe = {"kind": descriptor.kind, "parameters": descriptor.parameters}
     if not descriptor.fitted:
         stamps = Stamps(data)
-        same_data = stamps.fingerprint()
+        recipe["dataset"] = stamps.fingerprint()
         if out is not None and resume and not force:
-            # Before anything is learnt, which may take long.
-            check_settings(out, {"dataset": same_data, "descriptor": dict(recipe)})
-        recipe["dataset"] = same_data
-        descriptor.learnt = read_learnt(out / DESCRIPTOR, recipe) if out is not None and resume and not force else None
+            descriptor.learnt = _learnt_before(out, data, descriptor, recipe)
         if descriptor.learnt is None:
             start = time.perf_counter()
             descriptor.fit(data, workers=workers, progress=progress)
@@ -71,8 +73,44 @@ def describe(
         force=force,
         progress=progress,
         timing=lambda: learnt_in,
-        keep=None if learnt is None else {DESCRIPTOR: written(learnt, recipe)},
+        keep=None if learnt is None or _is_kept(out, learnt) else {DESCRIPTOR: written(learnt, recipe)},
     )
+
+
+def _learnt_before(out: Path, data: Dataset, descriptor: Descriptor, recipe: dict[str, Any]) -> Learnt | None:
+    """Return what was learnt from the same images by a run before; None if there was none, or it is damaged.
+
+    Raises
+    ------
+    FeaturesError
+        If features there are of another encoder, or by what was learnt from other images: before anything is learnt,
+        which may take long.
+    """
+    file = learnt_file(out)
+    finished = is_archive(out)
+    if finished:
+        before, _ = newest(out, mend=True)
+        ours = spec_of({**descriptor.provenance, **data.reader.provenance()})
+        refuse_other_encoder(out, parse_spec(before.spec), ours, ignoring=("learnt",))
+    if file is None:
+        return None
+    found = read_learnt(file, recipe)
+    alike = {key: recipe[key] for key in ("kind", "parameters")}
+    if found is None and finished and read_learnt(file, alike) is not None:
+        raise FeaturesError(
+            f"{printable(out)} holds features of what {descriptor.name} learnt from other images: go on with that "
+            f"(--weights {printable(file)}), or choose another folder, or learn anew and replace them (force, --force)"
+        )
+    return found
+
+
+def _is_kept(out: Path | None, learnt: Learnt) -> bool:
+    """Whether what was learnt is in a folder already, by whatever recipe."""
+    file = None if out is None else learnt_file(out)
+    there = None if file is None else read_learnt(file)
+    if there is None or there.arrays.keys() != learnt.arrays.keys():
+        return False
+    return all(np.array_equal(there.arrays[key], array) for key, array in learnt.arrays.items())
 
 
 def _rows(data: Dataset, descriptor: Descriptor, numbers: Sequence[int], workers: int) -> Generator[Rows, None, None]:

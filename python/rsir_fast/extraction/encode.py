@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rsir_fast.archive import Features
 from rsir_fast.base.progress import OnProgress
 from rsir_fast.datasets import Reader, open_dataset
-from rsir_fast.extraction.features import Features
 from rsir_fast.extraction.fill import Rows, at_least, fill
 
 if TYPE_CHECKING:
@@ -45,8 +45,8 @@ def encode(
         A network is moved to the device and set to eval mode. A descriptor that learns and has not yet (a vocabulary)
         learns from this data set first, which reads every image once more; one that has keeps what it learnt.
     out : path, optional
-        Folder for the features, written shard by shard, and for what a descriptor learnt. Without it they stay in
-        memory.
+        Folder for the features: an archive, written part by part, with what a descriptor learnt. Without it they stay
+        in memory.
     batch_size : int, optional
         Images a forward pass, default 32; where there are fewer (the last ones, or beside unreadable ones) it is filled
         up with black ones, and beyond 4 to a multiple of 4. Another batch size may change the last bits of a feature.
@@ -61,16 +61,17 @@ def encode(
         ``"cuda"``: JPEG files are decoded by nvJPEG and resized on the CUDA device `device`; all other images, and
         whatever nvJPEG refuses, on the CPU. Part of the result: its pixels differ by rounding. Default: the CPU.
     shard_size : int
-        Images a shard (rounded up to whole batches): what an interruption can lose.
+        Images that are written at a time (rounded up to whole batches): what an interruption can lose.
     resume : bool
-        Go on with what an interrupted run left in `out`, what a descriptor learnt included: the matrix is the same, bit
-        for bit, as without interruption. A finished matrix of the same data and settings is taken as it is. Files are
-        known by name, size and time of change; in-memory data sets cannot be known again and are not resumed.
+        Go on with what is in `out`, finished or not, what a descriptor learnt included: the matrix is the same, bit for
+        bit, as of a fresh folder. Images that were added or changed since are encoded, those that are gone are left
+        out, the rest is taken as it is. Files are known by name, size and time of change, else by their content;
+        in-memory data sets cannot be known again and are not resumed.
     force : bool
         Replace features in `out`.
     progress : callable, optional
         Called with a `Progress` after every batch, or after every image of a descriptor; returning False stops the run
-        (finished shards stay).
+        (finished parts stay).
 
     Returns
     -------
@@ -99,7 +100,7 @@ def encode(
 
     Notes
     -----
-    Memory: the matrix of a shard, and some images a thread.
+    Memory: the vectors of a part, and some images a thread.
 
     Examples
     --------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 from rsir_fast.base.faults import named, patiently
@@ -36,21 +37,20 @@ class Stamps:
         found = {"name": data.name, "images": len(data), "classes": len(data.classes), "sha256": digest.hexdigest()}
         return {**found, **data.reader.provenance()}
 
-    def check(self, first: int = 0, images: int | None = None) -> None:
+    def check(self, which: Sequence[int] | None = None) -> None:
         """Notice images that were replaced, changed or removed since.
 
         Parameters
         ----------
-        first, images
-            Which ones; all by default.
+        which
+            Numbers of them; all by default.
 
         Raises
         ------
         DatasetError
             Naming the first of them.
         """
-        end = len(self.data) if images is None else first + images
-        for number in range(first, end):
+        for number in range(len(self.data)) if which is None else which:
             item = self.data.items[number]
             now = _stamp(self.data, item)
             if now != self.found[number]:

@@ -7,13 +7,13 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from rsir_fast.archive import Features
 from rsir_fast.base.faults import named, patiently
 from rsir_fast.base.looking import is_folder
 from rsir_fast.base.text import printable
 from rsir_fast.datasets.places import locate
 from rsir_fast.datasets.scan import Tree
 from rsir_fast.errors import FeaturesError
-from rsir_fast.extraction.features import Features
 
 __all__ = ["missing", "moved_to"]
 

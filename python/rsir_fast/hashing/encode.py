@@ -7,9 +7,10 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from rsir_fast.archive import Features
+from rsir_fast.archive.columns import split
 from rsir_fast.datasets import Reader
 from rsir_fast.encoders.hash_model import HashModel
-from rsir_fast.extraction import Features
 from rsir_fast.hashing.inputs import check_network
 
 __all__ = ["encode_features"]
@@ -50,11 +51,12 @@ def encode_features(model: HashModel, features: Features) -> Features:
     check_network(features, model.network.backbone, Reader.of(model.training))
     if features.dim != len(head.mean):
         raise ValueError(f"features: expected rows of {len(head.mean)} values, got {features.dim}")
+    vectors = features.matrix
     matrix = np.empty((len(features), model.bits + len(model.classes)), np.float32)
     with torch.inference_mode():
         for start in range(0, len(matrix), _ROWS):
-            rows = torch.from_numpy(np.array(features.table[start : start + _ROWS])).to(head.mean.device)
+            rows = torch.from_numpy(np.array(vectors[start : start + _ROWS])).to(head.mean.device)
             u, logits = head(rows)
             matrix[start : start + _ROWS] = torch.cat([u, logits.softmax(1)], dim=1).cpu().numpy()
     made = {**model.as_backbone().provenance, "extraction": features.provenance.get("extraction", {})}
-    return replace(features, table=matrix, provenance=made)
+    return replace(features, arrays=split(features.name, made, matrix), provenance=made)

@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rsir_fast.backbones import TURNS, Backbone, Preprocessing
+from rsir_fast.archive import Features
+from rsir_fast.backbones import Backbone, Preprocessing
 from rsir_fast.datasets import Dataset, Reader, Skipped
 from rsir_fast.encoders.differences import differences, told
 from rsir_fast.encoders.former import spec_of
 from rsir_fast.errors import FeaturesError, NoImageReadError
-from rsir_fast.extraction import Features
 from rsir_fast.extraction.loader import batches, default_workers
 from rsir_fast.extraction.stamps import Stamps
 
@@ -90,8 +90,9 @@ def of_training_images(features: Features, train: Dataset, backbone: Backbone) -
             f"first {missing[0]}"
         )
     kept = [number for number, item in enumerate(train.items) if item in row]
-    matrix = torch.from_numpy(features.table[[row[train.items[number]] for number in kept]])
-    matrix = matrix.view(len(kept), TURNS, backbone.dim // TURNS) if "turns" in backbone.provenance else matrix
+    rows = [row[train.items[number]] for number in kept]
+    turns = [features[field.name][rows] for field in features.fields if field.kind == "vector"]
+    matrix = torch.from_numpy(np.stack(turns, axis=1) if "turns" in backbone.provenance else turns[0])
     wanted = set(train.items)
     skipped = [entry for entry in features.skipped if entry.item in wanted]
     return Inputs(matrix, torch.from_numpy(train.require_labels()[kept]), skipped)

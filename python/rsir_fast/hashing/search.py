@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rsir_fast.archive import Features
 from rsir_fast.base.counts import as_count
 from rsir_fast.base.shown import Shown, counted
 from rsir_fast.encoders.differences import differences, told
 from rsir_fast.errors import FeaturesError
-from rsir_fast.extraction import Features
 from rsir_fast.hashing.coded import made_by_model
 from rsir_fast.ops import euclidean_topk, hamming_topk, pack_codes
 
@@ -105,7 +105,7 @@ def search_codes(
     Examples
     --------
     >>> import numpy as np
-    >>> from rsir_fast.extraction import Features
+    >>> from rsir_fast.archive import Features
     >>> def made(*rows):
     ...     model = {"hash": {"bits": 2, "classes": ["forest", "harbor"]}}
     ...     return Features(np.array(rows, np.float32), tuple("abc"[: len(rows)]), None, (), "demo", provenance=model)

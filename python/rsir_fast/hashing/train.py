@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from rsir_fast.archive import Features
 from rsir_fast.backbones import Backbone, all_turns
 from rsir_fast.base.progress import OnProgress
 from rsir_fast.base.renamed import former_arguments
@@ -18,7 +19,7 @@ from rsir_fast.encoders.hash_model import HashModel
 from rsir_fast.encoders.hash_network import DHCNN, HashHead
 from rsir_fast.encoders.load import load_encoder
 from rsir_fast.errors import TrainingError
-from rsir_fast.extraction import Features, encode
+from rsir_fast.extraction import encode
 from rsir_fast.extraction.devices import usable_device
 from rsir_fast.extraction.stamps import fingerprint
 from rsir_fast.hashing.inputs import Inputs, load_images, network_of, of_training_images

@@ -10,7 +10,7 @@ from rsir_fast.backbones.weights import PreTraining
 from rsir_fast.base.durable import write_durably
 from rsir_fast.base.sealed import seal
 from rsir_fast.base.shown import Shown, counted
-from rsir_fast.extraction.features import Skipped
+from rsir_fast.datasets import Skipped
 from rsir_fast.pretraining.network import Classifier
 
 __all__ = ["Pretrained"]

@@ -15,9 +15,8 @@ from torch.nn.parallel import DistributedDataParallel
 
 from rsir_fast.backbones import Preprocessing
 from rsir_fast.base.progress import OnProgress, Progress, is_stopped
-from rsir_fast.datasets import Dataset
+from rsir_fast.datasets import Dataset, Skipped
 from rsir_fast.errors import NoImageReadError, TrainingError
-from rsir_fast.extraction.features import Skipped
 from rsir_fast.extraction.loader import Batch, in_groups
 from rsir_fast.extraction.stamps import Stamps
 from rsir_fast.pretraining.images import TrainingImages, cutter

@@ -1,19 +1,19 @@
-"""Published evaluations, from features to figures."""
+"""Published evaluations, from features to figures.
+
+Names load on first use (``__init__.pyi`` has them): a result is read and shown without torch.
+"""
 
 from __future__ import annotations
 
-from rsir_fast.protocols.dhcnn2021 import check_split, evaluate_dhcnn2021
-from rsir_fast.protocols.evaluation import Evaluation
-from rsir_fast.protocols.examples import pick_queries
-from rsir_fast.protocols.ge2018 import check_classes, evaluate_ge2018
-from rsir_fast.protocols.hash_retrieval import evaluate_codes
+from typing import Any
 
-__all__ = [
-    "Evaluation",
-    "check_classes",
-    "check_split",
-    "evaluate_codes",
-    "evaluate_dhcnn2021",
-    "evaluate_ge2018",
-    "pick_queries",
-]
+import lazy_loader
+
+from rsir_fast.base.renamed import former_names
+
+_load, _, __all__ = lazy_loader.attach_stub(__name__, __file__)
+_gone = former_names(__name__, {"Evaluation": "rsir_fast.Ge2018Result or Dhcnn2021Result"})
+
+
+def __getattr__(name: str) -> Any:
+    return _load(name) if name in __all__ else _gone(name)

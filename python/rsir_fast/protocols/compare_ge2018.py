@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from rsir_fast.archive import Features
 from rsir_fast.base.progress import OnProgress, Progress, is_stopped
 from rsir_fast.errors import RsirError
-from rsir_fast.extraction import Features
-from rsir_fast.protocols.evaluation import describe_dataset
+from rsir_fast.protocols.compare_ge2018_result import Ge2018Comparison, HeadlineFigures, OptionRow
+from rsir_fast.protocols.facts import describe_dataset
 from rsir_fast.protocols.ge2018 import check_classes, evaluate_ge2018
+from rsir_fast.protocols.ge2018_result import RetrievalFigures
 
 __all__ = ["OPTIONS", "Option", "compare_ge2018"]
 
@@ -53,7 +55,7 @@ def compare_ge2018(
     threads: int | None = None,
     device: Any = None,
     progress: OnProgress | None = None,
-) -> dict[str, Any]:
+) -> Ge2018Comparison:
     """Evaluate options beyond the paper on features of one data set.
 
     Parameters
@@ -68,9 +70,9 @@ def compare_ge2018(
 
     Returns
     -------
-    dict
-        JSON-able: ``dataset`` and ``rows``, each with ``features``, ``dim``, ``steps``, ``rerank`` and, for
-        ``query_excluded`` and ``query_included``, ``map`` and ``anmrr``; or ``refused``, why it could not be.
+    Ge2018Comparison
+        ``dataset`` and ``rows``, each with ``features``, ``dim``, ``steps``, ``rerank`` and, for ``query_excluded``
+        and ``query_included``, ``map`` and ``anmrr``; or ``refused``, why it could not be.
 
     Raises
     ------
@@ -79,22 +81,25 @@ def compare_ge2018(
     """
     for _, made in features:
         check_classes(made.name, made.labels)
-    rows: list[dict[str, Any]] = []
+    rows: list[OptionRow] = []
     for label, given in features:
         made = given.field()
         for option in options:
-            row: dict[str, Any] = {"features": label, "dim": made.dim, "steps": option.steps, "rerank": option.rerank}
+            found: dict[str, Any]
             try:
                 result = evaluate_ge2018(
                     made, steps=option.steps, rerank=option.rerank, examples=0, threads=threads, device=device
-                ).result
+                )
             except ValueError as error:
-                row["refused"] = str(error)
+                found = {"refused": str(error)}
             else:
-                for key in ("query_excluded", "query_included"):
-                    row[key] = {measure: result[key][measure] for measure in ("map", "anmrr")}
-            rows.append(row)
+                found = {place: _headline(figures) for place, figures in result.by_place.items()}
+            rows.append(OptionRow(features=label, dim=made.dim, steps=option.steps, rerank=option.rerank, **found))
             total = len(features) * len(options)
             if is_stopped(progress, Progress("compare", len(rows), total)):
                 raise RsirError(f"comparison stopped after {len(rows)} of {total} evaluations")
-    return {"protocol": "ge2018", "dataset": describe_dataset(features[0][1]), "rows": rows}
+    return Ge2018Comparison(protocol="ge2018", dataset=describe_dataset(features[0][1]), rows=tuple(rows))
+
+
+def _headline(figures: RetrievalFigures) -> HeadlineFigures:
+    return HeadlineFigures(map=figures.map, anmrr=figures.anmrr)

@@ -11,25 +11,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsir_fast import metrics
+from rsir_fast.archive import Features
 from rsir_fast.datasets import Dataset
 from rsir_fast.errors import DatasetError
-from rsir_fast.extraction import Features
 from rsir_fast.hashing import made_by_model
 from rsir_fast.ops import hamming_topk
-from rsir_fast.protocols.evaluation import (
-    Evaluation,
+from rsir_fast.protocols.dhcnn2021_result import (
+    CodeFigures,
+    Dhcnn2021Result,
+    ImageCounts,
+    LabelFigures,
+    SplitFacts,
+    TrainingFacts,
+)
+from rsir_fast.protocols.examples import pick_queries
+from rsir_fast.protocols.facts import (
+    Example,
+    Hit,
     describe_dataset,
     describe_features,
     describe_queries,
     describe_timing,
 )
-from rsir_fast.protocols.examples import pick_queries
-from rsir_fast.protocols.hash_retrieval import evaluate_codes, number_or_none
+from rsir_fast.protocols.hash_retrieval import evaluate_codes
+from rsir_fast.protocols.result import stated
 
 __all__ = ["Split", "check_split", "evaluate_dhcnn2021"]
 
 
-def evaluate_dhcnn2021(features: Features, *, examples: int = 15, threads: int | None = None) -> Evaluation:
+def evaluate_dhcnn2021(features: Features, *, examples: int = 15, threads: int | None = None) -> Dhcnn2021Result:
     """Evaluate hash codes and semantic labels by the protocol of Song et al. 2021.
 
     Database: the training images of the model's split. Queries: its test images; an image is relevant if it is of the
@@ -47,14 +57,11 @@ def evaluate_dhcnn2021(features: Features, *, examples: int = 15, threads: int |
 
     Returns
     -------
-    Evaluation
-        ``result`` has ``bits``, ``classes`` (of the model, in its order), ``images`` (``train``, ``test``), ``split``,
-        ``training`` (recipe, seed, ...), ``queries`` (``items`` and ``labels`` in the order of every ``per_query``),
-        ``test_vs_train`` and ``test_vs_test`` (each as of
-        `rsir_fast.protocols.evaluate_codes`; the latter None for a single test image), and ``labels`` of the test
-        images: ``overall_accuracy``, ``kappa``, ``per_class``, ``confusion`` (true in rows).
-        ``examples``: test images and the training images nearest to them by (distance, index), each with its class,
-        the label it was given and that label's ``probability``.
+    Dhcnn2021Result
+        ``test_vs_train`` and ``test_vs_test`` (each as of `rsir_fast.protocols.evaluate_codes`; the latter None for a
+        single test image), ``labels`` of the test images: ``overall_accuracy``, ``kappa``, ``per_class``,
+        ``confusion`` (true in rows); what the model is. ``examples``: test images and the training images nearest to
+        them by (distance, index), each with its class, the label it was given and that label's ``probability``.
 
     Raises
     ------
@@ -74,8 +81,8 @@ def evaluate_dhcnn2021(features: Features, *, examples: int = 15, threads: int |
     >>> rows = np.repeat(np.array([[1] * 8 + [0.9, 0.1], [-1] * 8 + [0.2, 0.8]], np.float32), 2, axis=0)
     >>> items, labels = ("a/1", "a/2", "b/1", "b/2"), np.array([0, 0, 1, 1])
     >>> features = Features(rows, items, labels, ("a", "b"), "demo", provenance={"hash": made})
-    >>> evaluation = evaluate_dhcnn2021(features)
-    >>> evaluation.result["test_vs_train"]["map"]["expected"], evaluation.result["labels"]["overall_accuracy"]
+    >>> result = evaluate_dhcnn2021(features)
+    >>> result.test_vs_train.map.expected, result.labels.overall_accuracy
     (1.0, 1.0)
     """
     start = time.perf_counter()
@@ -84,39 +91,35 @@ def evaluate_dhcnn2021(features: Features, *, examples: int = 15, threads: int |
     split, classes = training["split"], images.classes
     confusion = metrics.confusion_matrix(images.labels[images.test], images.predicted[images.test], len(classes))
 
-    def against(database: NDArray[np.int64]) -> dict[str, Any]:
+    def against(database: NDArray[np.int64]) -> CodeFigures:
         return evaluate_codes(images.codes, images.labels, images.bits, images.test, database, threads)
 
     visual = against(images.train)
     among_test = against(images.test) if len(images.test) > 1 else None
-    shown = _examples(images, np.array(visual["per_query"], np.float64), examples, threads) if examples else []
-    result = {
-        "protocol": "dhcnn2021",
-        "rsir_fast": version("rsir-fast"),
-        "dataset": {**describe_dataset(features), "notes": [*features.notes, *_not_here(images, split)]},
-        "features": describe_features(features),
-        "bits": images.bits,
-        "classes": classes,
-        "images": {"train": len(images.train), "test": len(images.test)},
-        "split": {"seed": split.get("seed"), **{part: len(split[part]) for part in ("train", "test")}},
-        "training": {name: value for name, value in training.items() if name not in ("split", "skipped")},
-        "queries": describe_queries([features.items[row] for row in images.test], images.labels[images.test]),
-        "test_vs_train": visual,
-        "test_vs_test": among_test,
-        "labels": {
-            "overall_accuracy": metrics.overall_accuracy(confusion),
-            "kappa": number_or_none(metrics.cohen_kappa(confusion)),
-            "per_class": [number_or_none(value) for value in metrics.per_class_accuracy(confusion).tolist()],
-            "confusion": confusion.tolist(),
-        },
-        "timing": describe_timing(features, time.perf_counter() - start, threads),
-    }
-    by_query = {
-        place: np.array(found["per_query"], np.float64)
-        for place, found in (("test_vs_train", visual), ("test_vs_test", among_test))
-        if found is not None
-    }
-    return Evaluation(result, shown, by_query)
+    shown = _examples(images, visual.average_precision, examples, threads) if examples else ()
+    own = {name: value for name, value in training.items() if name not in ("split", "skipped")}
+    return Dhcnn2021Result(
+        protocol="dhcnn2021",
+        rsir_fast=version("rsir-fast"),
+        dataset=describe_dataset(features, _not_here(images, split)),
+        features=describe_features(features),
+        bits=images.bits,
+        classes=tuple(classes),
+        images=ImageCounts(train=len(images.train), test=len(images.test)),
+        split=SplitFacts(seed=split.get("seed"), train=len(split["train"]), test=len(split["test"])),
+        training=stated(TrainingFacts, own, features.name),
+        queries=describe_queries([features.items[row] for row in images.test], images.labels[images.test]),
+        test_vs_train=visual,
+        test_vs_test=among_test,
+        labels=LabelFigures(
+            overall_accuracy=metrics.overall_accuracy(confusion),
+            kappa=metrics.cohen_kappa(confusion),
+            per_class=tuple(metrics.per_class_accuracy(confusion).tolist()),
+            confusion=tuple(map(tuple, confusion.tolist())),
+        ),
+        timing=describe_timing(features, time.perf_counter() - start, threads),
+        examples=shown,
+    )
 
 
 def _not_here(images: _Images, split: dict[str, Any]) -> list[str]:
@@ -209,29 +212,41 @@ def _images(features: Features) -> _Images:
 
 def _examples(
     images: _Images, average_precision: NDArray[np.float64], size: int, threads: int | None
-) -> list[dict[str, Any]]:
+) -> tuple[Example, ...]:
     """Return the nearest training images of the best, the worst and typical test images."""
     chosen = pick_queries(average_precision, images.labels[images.test], images.classes)
     if not chosen:
-        return []
+        return ()
     queries = images.test[[number for number, _ in chosen]]
     k = min(size, len(images.train))
     distances, ids = hamming_topk(
         images.codes[queries], images.codes[images.train], k, bits=images.bits, threads=threads
     )
 
-    def described(item: int) -> tuple[str, str, float]:
-        true, predicted = images.labels[item], images.predicted[item]
-        return images.classes[true], images.classes[predicted], float(images.probability[item])
+    def label_of(item: int) -> str:
+        return str(images.classes[images.predicted[item]])
 
-    shown = []
-    for (number, note), query, row, found in zip(chosen, queries.tolist(), ids, distances.tolist(), strict=True):
-        example = dict(zip(("query_class", "query_label", "query_probability"), described(query), strict=True))
-        results = []
-        for item, distance in zip(images.train[row].tolist(), found, strict=True):
-            hit = dict(zip(("class", "label", "probability"), described(item), strict=True))
-            relevant = hit["class"] == example["query_class"]
-            results.append({"item": item, **hit, "distance": distance, "relevant": relevant})
-        precision = float(average_precision[number])
-        shown.append({"query": query, **example, "note": note, "average_precision": precision, "results": results})
-    return shown
+    def hit(item: int, distance: int, query: int) -> Hit:
+        return Hit(
+            item=item,
+            class_name=images.classes[images.labels[item]],
+            label=label_of(item),
+            probability=float(images.probability[item]),
+            distance=distance,
+            relevant=bool(images.labels[item] == images.labels[query]),
+        )
+
+    return tuple(
+        Example(
+            query=query,
+            query_class=images.classes[images.labels[query]],
+            query_label=label_of(query),
+            query_probability=float(images.probability[query]),
+            note=note,
+            average_precision=float(average_precision[number]),
+            results=tuple(
+                hit(item, distance, query) for item, distance in zip(images.train[row].tolist(), found, strict=True)
+            ),
+        )
+        for (number, note), query, row, found in zip(chosen, queries.tolist(), ids, distances.tolist(), strict=True)
+    )

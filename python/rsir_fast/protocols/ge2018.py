@@ -11,22 +11,23 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from rsir_fast.archive import Features
 from rsir_fast.base.compiled import has_cuda
 from rsir_fast.base.progress import OnProgress, Progress, is_stopped
 from rsir_fast.errors import DatasetError, RsirError
-from rsir_fast.extraction import Features
 from rsir_fast.extraction.devices import usable_device
 from rsir_fast.metrics import RankLimit, RetrievalAccumulator
 from rsir_fast.ops import gaussian_normalize
-from rsir_fast.protocols.evaluation import (
-    Evaluation,
+from rsir_fast.protocols.examples import pick_queries
+from rsir_fast.protocols.facts import (
+    Example,
+    Hit,
     describe_dataset,
     describe_features,
     describe_queries,
     describe_timing,
 )
-from rsir_fast.protocols.examples import pick_queries
-from rsir_fast.protocols.hash_retrieval import number_or_none
+from rsir_fast.protocols.ge2018_result import Ge2018Result, Ge2018Settings, RetrievalFigures
 from rsir_fast.protocols.tied import describe_ties
 from rsir_fast.retrieval import (
     Diffusion,
@@ -59,7 +60,7 @@ def evaluate_ge2018(
     threads: int | None = None,
     device: str | torch.device | None = None,
     progress: OnProgress | None = None,
-) -> Evaluation:
+) -> Ge2018Result:
     """Evaluate retrieval by the protocol of Ge et al. 2018.
 
     Gaussian normalisation, Euclidean distance, every image in turn as the query against all others; an image is
@@ -99,13 +100,12 @@ def evaluate_ge2018(
 
     Returns
     -------
-    Evaluation
-        ``result`` has ``settings``, ``query_excluded`` and ``query_included``, each with ``map``, ``anmrr``,
-        ``precision_at``, ``recall_at``, ``pr_curve``, ``per_class`` and ``per_query``, the AP of every query (None
-        where nothing is relevant) in the order of ``queries``: ``items`` and ``labels``, numbers of classes.
+    Ge2018Result
+        ``query_excluded`` and ``query_included``, each with ``map``, ``anmrr``, ``precision_at``, ``recall_at``,
+        ``pr_curve``, ``per_class`` and ``average_precision`` of every query, in the order of ``queries``; ``settings``.
         ``ties`` (not where rankings are diffused) has ``tied_share``, the share of the distances from 64 queries that
         are tied, and ``map_expected_over_ties``: None, or from a share of 10 % on mAP expected over a random order of
-        ties, ``query_excluded`` and ``query_included``.
+        ties.
 
     Raises
     ------
@@ -124,8 +124,8 @@ def evaluate_ge2018(
     --------
     >>> matrix = np.array([[0, 1, 2], [0, 2, 4], [5, 0, 1], [9, 0, 2]], np.float32)
     >>> features = Features(matrix, ("a/1", "a/2", "b/1", "b/2"), np.array([0, 0, 1, 1]), ("a", "b"), "demo")
-    >>> evaluation = evaluate_ge2018(features)
-    >>> evaluation.result["query_excluded"]["map"], evaluation.result["query_excluded"]["anmrr"]
+    >>> result = evaluate_ge2018(features)
+    >>> result.query_excluded.map, result.query_excluded.anmrr
     (1.0, 0.0)
     """
     normalize = normalize or ("none" if steps else "row")
@@ -161,34 +161,32 @@ def evaluate_ge2018(
     average_precision = excluded.average_precision()
     chosen = pick_queries(average_precision, labels, features.classes) if examples else []
     shown = _examples(features, ranking, average_precision, chosen, examples)
-    figures = {"query_excluded": excluded.result(), "query_included": included.result()}
-    by_query = {"query_excluded": average_precision, "query_included": included.average_precision()}
-    result = {
-        "protocol": "ge2018",
-        "rsir_fast": version("rsir-fast"),
-        "dataset": describe_dataset(features),
-        "features": describe_features(features),
-        "settings": {
-            "normalize": normalize,
-            "distance": "euclidean",
-            "anmrr_k": anmrr_k,
-            "query": "every image",
-            "relevant": "same class",
-            "ties": "item index",
+    device_name = torch.cuda.get_device_name(place) if place.type == "cuda" else place.type
+    return Ge2018Result(
+        protocol="ge2018",
+        rsir_fast=version("rsir-fast"),
+        dataset=describe_dataset(features),
+        features=describe_features(features),
+        settings=Ge2018Settings(
+            normalize=normalize,
+            distance="euclidean",
+            anmrr_k=anmrr_k,
+            query="every image",
+            relevant="same class",
+            ties="item index",
             **beyond,
-        },
-        "queries": describe_queries(features.items, labels),
-        **{
-            place: {**figures[place], "per_query": [number_or_none(value) for value in values.tolist()]}
-            for place, values in by_query.items()
-        },
+        ),
+        queries=describe_queries(features.items, labels),
+        query_excluded=_figures(excluded),
+        query_included=_figures(included),
         **({} if ranking.diffused else {"ties": describe_ties(ranking, labels)}),
-        "timing": {
-            **describe_timing(features, time.perf_counter() - start, threads),
-            "device": torch.cuda.get_device_name(place) if place.type == "cuda" else place.type,
-        },
-    }
-    return Evaluation(result, shown, by_query)
+        timing=describe_timing(features, time.perf_counter() - start, threads, device=device_name),
+        examples=shown,
+    )
+
+
+def _figures(found: RetrievalAccumulator) -> RetrievalFigures:
+    return RetrievalFigures.model_validate({**found.result(), "per_query": tuple(found.average_precision().tolist())})
 
 
 def check_classes(name: str, labels: NDArray[np.int64] | None) -> NDArray[np.int64]:
@@ -257,10 +255,10 @@ def _examples(
     average_precision: NDArray[np.float64],
     chosen: list[tuple[int, str]],
     size: int,
-) -> list[dict[str, Any]]:
+) -> tuple[Example, ...]:
     """Return the best `size` results of the chosen queries, each query left out of its own."""
     if not chosen or features.labels is None:
-        return []
+        return ()
     queries = np.array([query for query, _ in chosen])
     squared, ids = ranking.nearest(queries, min(size + 1, len(features)))
     distances = np.sqrt(squared.astype(np.float64))
@@ -269,21 +267,12 @@ def _examples(
     for (query, note), row, row_ids in zip(chosen, distances, ids, strict=True):
         # Under many ties the query may not be among its own nearest; then the last result is one too many.
         others = [(int(item), float(distance)) for item, distance in zip(row_ids, row, strict=True) if item != query]
-        shown.append(
-            {
-                "query": query,
-                "query_class": classes[query],
-                "note": note,
-                "average_precision": float(average_precision[query]),
-                "results": [
-                    {
-                        "item": item,
-                        "class": classes[item],
-                        "distance": distance,
-                        "relevant": classes[item] == classes[query],
-                    }
-                    for item, distance in others[:size]
-                ],
-            }
+        results = tuple(
+            Hit(item=item, class_name=classes[item], distance=distance, relevant=classes[item] == classes[query])
+            for item, distance in others[:size]
         )
-    return shown
+        precision = float(average_precision[query])
+        shown.append(
+            Example(query=query, query_class=classes[query], note=note, average_precision=precision, results=results)
+        )
+    return tuple(shown)

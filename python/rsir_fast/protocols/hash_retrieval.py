@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import math
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from rsir_fast import metrics
 from rsir_fast.ops import rank_database
+from rsir_fast.protocols.dhcnn2021_result import CodeFigures, MapUnderTies, RadiusCurve
 
-__all__ = ["CUTOFFS", "TIE_RULES", "evaluate_codes", "number_or_none"]
+__all__ = ["CUTOFFS", "TIE_RULES", "evaluate_codes"]
 
 CUTOFFS = (1, 11, 21, 31, 50, *range(100, 1001, 100))
 """Numbers of returned images for precision and recall, as in the code of Song et al. 2021."""
@@ -26,7 +24,7 @@ def evaluate_codes(
     queries: NDArray[np.int64],
     database: NDArray[np.int64],
     threads: int | None = None,
-) -> dict[str, Any]:
+) -> CodeFigures:
     """Rank a database of hash codes by Hamming distance for every query, and measure it.
 
     Parameters
@@ -44,13 +42,8 @@ def evaluate_codes(
 
     Returns
     -------
-    dict
-        JSON-able, None where there is no value:
-        ``map``: ``expected`` over the order of ties (the headline), ``by_index``, ``worst``, ``best``;
-        ``cutoffs``, ``precision_at``, ``recall_at``: means over the queries, ties by index;
-        ``radius``: ``precision`` and ``recall`` within each Hamming radius from 0 to `bits`, over all pairs;
-        ``per_class``: expected mAP of each class from 0; ``per_query``: expected AP, in the order of `queries`;
-        ``queries``, ``queries_without_relevant`` (in no mean) and ``database``: how many.
+    CodeFigures
+        ``map.expected``, over the order of ties, is the headline.
 
     Raises
     ------
@@ -65,8 +58,8 @@ def evaluate_codes(
     --------
     >>> codes, labels = np.array([[0], [1], [15], [7]], np.uint8), np.array([0, 0, 1, 1])
     >>> found = evaluate_codes(codes, labels, 4, np.array([0, 2]), np.array([1, 3]))
-    >>> found["map"]["expected"], found["precision_at"], found["radius"]["recall"]
-    (1.0, [1.0], [0.0, 1.0, 1.0, 1.0, 1.0])
+    >>> found.map.expected, found.precision_at, found.radius.recall
+    (1.0, (1.0,), (0.0, 1.0, 1.0, 1.0, 1.0))
     """
     n = _ranked(queries, database)
     among_themselves = n < len(database)
@@ -93,30 +86,22 @@ def evaluate_codes(
     every = {name: np.concatenate(values) for name, values in precisions.items()}
     expected, asked = every["expected"], labels[queries]
     precision, recall = (np.concatenate(values) for values in zip(*at, strict=True))
-    return {
-        "map": {name: _mean(values) for name, values in every.items()},
-        "cutoffs": cutoffs,
-        "precision_at": [_mean(column) for column in precision.T],
-        "recall_at": [_mean(column) for column in recall.T],
-        "radius": {
-            "precision": [number_or_none(value) for value in curve.precision.tolist()],
-            "recall": [number_or_none(value) for value in curve.recall.tolist()],
-        },
-        "per_class": [_mean(expected[asked == label]) for label in range(int(labels.max()) + 1)],
-        "per_query": [number_or_none(value) for value in expected.tolist()],
-        "queries": len(queries),
-        "queries_without_relevant": int(np.isnan(expected).sum()),
-        "database": len(database),
-    }
+    return CodeFigures(
+        map=MapUnderTies(**{name: _mean(values) for name, values in every.items()}),
+        cutoffs=tuple(cutoffs),
+        precision_at=tuple(_mean(column) for column in precision.T),
+        recall_at=tuple(_mean(column) for column in recall.T),
+        radius=RadiusCurve(precision=tuple(curve.precision.tolist()), recall=tuple(curve.recall.tolist())),
+        per_class=tuple(_mean(expected[asked == label]) for label in range(int(labels.max()) + 1)),
+        per_query=tuple(expected.tolist()),
+        queries=len(queries),
+        queries_without_relevant=int(np.isnan(expected).sum()),
+        database=len(database),
+    )
 
 
-def number_or_none(value: float) -> float | None:
-    """Return a number as JSON has it: None for NaN."""
-    return None if math.isnan(value) else float(value)
-
-
-def _mean(values: NDArray[np.float64]) -> float | None:
-    return number_or_none(metrics.mean_over_queries(values).value)
+def _mean(values: NDArray[np.float64]) -> float:
+    return metrics.mean_over_queries(values).value
 
 
 def _ranked(queries: NDArray[np.int64], database: NDArray[np.int64]) -> int:

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from rsir_fast.archive import Features
 from rsir_fast.backbones import all_turns
 from rsir_fast.base.progress import OnProgress
 from rsir_fast.base.renamed import former_arguments
@@ -21,7 +22,7 @@ from rsir_fast.datasets import Dataset, Split, open_dataset, stratified_split
 from rsir_fast.encoders.hash_network import MAX_BITS, MIN_BITS
 from rsir_fast.encoders.load import load_encoder
 from rsir_fast.errors import DatasetError
-from rsir_fast.extraction import Features, encode
+from rsir_fast.extraction import encode
 from rsir_fast.hashing import RECIPES, Recipe, train_dhcnn
 from rsir_fast.hashing.baselines import LinearHash, TooManyBitsError, iterative_quantization, random_projection
 from rsir_fast.hashing.encode import encode_features
@@ -30,9 +31,21 @@ from rsir_fast.hashing.train import MODEL
 from rsir_fast.metrics import RetrievalAccumulator, mean_over_queries
 from rsir_fast.ops import pack_codes, relevant_ranks
 from rsir_fast.protocols.dhcnn2021 import evaluate_dhcnn2021
-from rsir_fast.protocols.evaluation import describe_dataset, describe_features
+from rsir_fast.protocols.dhcnn2021_result import CodeFigures
+from rsir_fast.protocols.facts import describe_dataset, describe_features
 from rsir_fast.protocols.ge2018 import check_classes
-from rsir_fast.protocols.hash_retrieval import TIE_RULES, evaluate_codes, number_or_none
+from rsir_fast.protocols.hash_retrieval import TIE_RULES, evaluate_codes
+from rsir_fast.protocols.reproduce_dhcnn2021_result import (
+    Curves,
+    Dhcnn2021TableResult,
+    Dhcnn2021TableSettings,
+    ExpectedMap,
+    HashRow,
+    HashRun,
+    Measured,
+    SeedRun,
+    UncodedFigures,
+)
 from rsir_fast.protocols.runs import KeptRuns, digest, slug
 from rsir_fast.training import Precision
 
@@ -85,7 +98,7 @@ def reproduce_dhcnn2021(
     workers: int | None = None,
     threads: int | None = None,
     progress: OnProgress | None = None,
-) -> dict[str, Any]:
+) -> Dhcnn2021TableResult:
     """Train and evaluate DHCNN for every hash length and seed, beside ITQ, random projection, and no hashing at all.
 
     A seed draws the split (training images are the database, test images the queries), the new weights, the order, and
@@ -121,12 +134,12 @@ def reproduce_dhcnn2021(
 
     Returns
     -------
-    dict
-        JSON-able, the same however often it was interrupted. ``rows``: for each method and length ``measures`` (by
-        name, of `MEASURES`: ``mean``, ``deviation`` (sample standard deviation, None for one seed), ``seeds`` (how
-        many), or ``missing``, the reason) and ``runs`` (the values of each seed). ``curves``: of the longest codes with
-        the first seed, by method, as of `rsir_fast.protocols.evaluate_codes`. ``dataset``, ``features``, ``settings``.
-        Seconds of the single runs are in ``OUT/timing.json``, apart.
+    Dhcnn2021TableResult
+        The same however often it was interrupted. ``rows``: for each method and length ``measures`` (by name, of
+        `MEASURES`: ``mean``, ``deviation`` (sample standard deviation, None for one seed), ``seeds`` (how many), or
+        ``missing``, the reason) and ``runs`` (the values of each seed). ``curves``: of the longest codes with the first
+        seed, by method, as of `rsir_fast.protocols.evaluate_codes`. Seconds of the single runs are in
+        ``OUT/timing.json``, apart.
 
     Raises
     ------
@@ -157,7 +170,7 @@ def reproduce_dhcnn2021(
         progress=progress,
     )
     features = seen.field()
-    settings = {
+    settings: dict[str, Any] = {
         "train": train,
         "freeze_backbone": freeze_backbone,
         "precision": precision,
@@ -167,7 +180,7 @@ def reproduce_dhcnn2021(
         "numpy": np.__version__,
     }
 
-    def train_and_evaluate(run: Run, chosen: Recipe, place: Path) -> dict[str, Any]:
+    def train_and_evaluate(run: Run, chosen: Recipe, place: Path) -> HashRun:
         model = train_dhcnn(
             data,
             backbone if freeze_backbone else load(),
@@ -192,11 +205,12 @@ def reproduce_dhcnn2021(
             encoded = encode(
                 data, whole, out=place / "features", resume=True, device=device, workers=workers, progress=progress
             )
-        result = evaluate_dhcnn2021(encoded, examples=0, threads=threads).result
-        return {key: result[key] for key in ("test_vs_train", "test_vs_test", "labels")}
+        found = evaluate_dhcnn2021(encoded, examples=0, threads=threads)
+        return HashRun(test_vs_train=found.test_vs_train, test_vs_test=found.test_vs_test, labels=found.labels)
 
     total = len(seeds) * (1 + len(lengths) * (len(variants) + len(BASELINES)))
-    runs: KeptRuns[Run] = KeptRuns(folder, {"features": digest(features), **settings}, total, progress)
+    shared = {"features": digest(features), **settings}
+    runs: KeptRuns[Run, HashRun] = KeptRuns(HashRun, folder, shared, total, progress)
     for seed in seeds:
         parts = _Parts.of(features, splits[seed])
         runs.do(Run(NO_CODES, None, seed), "baselines", partial(_euclidean, features, parts, threads))
@@ -207,20 +221,20 @@ def reproduce_dhcnn2021(
             for method in BASELINES:
                 run = Run(method, bits, seed)
                 runs.do(run, "baselines", partial(_baseline, features, parts, threads, run))
-    return {
-        "protocol": "reproduce dhcnn2021",
-        "rsir_fast": version("rsir-fast"),
-        "dataset": describe_dataset(features),
-        "features": describe_features(features),
-        "settings": {
+    return Dhcnn2021TableResult(
+        protocol="reproduce dhcnn2021",
+        rsir_fast=version("rsir-fast"),
+        dataset=describe_dataset(features),
+        features=describe_features(features),
+        settings=Dhcnn2021TableSettings(
             **settings,
-            "lengths": list(lengths),
-            "seeds": list(seeds),
-            "recipes": {method: asdict(chosen) for method, chosen in variants.items()},
-        },
-        "rows": _rows(runs.results),
-        "curves": _curves(runs.results, max(lengths), seeds[0]),
-    }
+            lengths=tuple(lengths),
+            seeds=tuple(seeds),
+            recipes={method: asdict(chosen) for method, chosen in variants.items()},
+        ),
+        rows=_rows(runs.results),
+        curves=_curves(runs.results, max(lengths), seeds[0]),
+    )
 
 
 def _split(data: Dataset, train: float, seed: int) -> Split:
@@ -267,93 +281,89 @@ class _Parts:
         return cls(*(np.array([row[i] for i in part if i in row], np.int64) for part in (split.train, split.test)))
 
 
-def _baseline(features: Features, parts: _Parts, threads: int | None, run: Run, _: Path) -> dict[str, Any]:
+def _baseline(features: Features, parts: _Parts, threads: int | None, run: Run, _: Path) -> HashRun:
     """Fit on the training features, evaluate the codes of all."""
     bits = run.bits or 0
     try:
         fitted = BASELINES[run.method](features.matrix[parts.train], bits, seed=run.seed)
         codes = pack_codes(fitted.project(features.matrix))
     except TooManyBitsError as error:
-        return {"missing": str(error)}
+        return HashRun(missing=str(error))
     labels, test = check_classes(features.name, features.labels), parts.test
-    return {
-        "test_vs_train": evaluate_codes(codes, labels, bits, test, parts.train, threads),
-        "test_vs_test": evaluate_codes(codes, labels, bits, test, test, threads) if len(test) > 1 else None,
-    }
+    return HashRun(
+        test_vs_train=evaluate_codes(codes, labels, bits, test, parts.train, threads),
+        test_vs_test=evaluate_codes(codes, labels, bits, test, test, threads) if len(test) > 1 else None,
+    )
 
 
-def _euclidean(features: Features, parts: _Parts, threads: int | None, _: Path) -> dict[str, Any]:
+def _euclidean(features: Features, parts: _Parts, threads: int | None, _: Path) -> HashRun:
     """Rank by the distance of row-normalised features: what hashing gives away, and learning gains."""
     labels, test = check_classes(features.name, features.labels), parts.test
 
-    def mean_ap(database: NDArray[np.int64], own: NDArray[np.int64] | None) -> dict[str, Any]:
+    def mean_ap(database: NDArray[np.int64], own: NDArray[np.int64] | None) -> UncodedFigures:
         found = RetrievalAccumulator(features.classes, len(database))
         given = (features.matrix[test], features.matrix[database], labels[test], labels[database])
         for block in relevant_ranks(*given, self_ids=own, normalize="row", threads=threads):
             ranks = block if own is None else block.drop_self()
             found.add_ranks(ranks.ranks, ranks.counts, labels[test][block.start : block.start + len(block.counts)])
-        return {"map": {"expected": number_or_none(mean_over_queries(found.average_precision()).value)}}
+        return UncodedFigures(map=ExpectedMap(expected=mean_over_queries(found.average_precision()).value))
 
-    return {
-        "test_vs_train": mean_ap(parts.train, None),
-        "test_vs_test": mean_ap(test, np.arange(len(test))) if len(test) > 1 else None,
-    }
+    return HashRun(
+        test_vs_train=mean_ap(parts.train, None),
+        test_vs_test=mean_ap(test, np.arange(len(test))) if len(test) > 1 else None,
+    )
 
 
-def _rows(results: Mapping[Run, dict[str, Any]]) -> list[dict[str, Any]]:
+def _rows(results: Mapping[Run, HashRun]) -> tuple[HashRow, ...]:
     """Return the table: no codes first, then by length; methods in the order in which they came."""
-    found: dict[tuple[int, str], list[tuple[Run, dict[str, Any]]]] = {}
+    found: dict[tuple[int, str], list[tuple[Run, HashRun]]] = {}
     for run, result in results.items():
         found.setdefault((run.bits or 0, run.method), []).append((run, result))
-    return [_row(runs) for _, runs in sorted(found.items(), key=lambda entry: entry[0][0])]
+    return tuple(_row(runs) for _, runs in sorted(found.items(), key=lambda entry: entry[0][0]))
 
 
-def _row(found: list[tuple[Run, dict[str, Any]]]) -> dict[str, Any]:
+def _row(found: list[tuple[Run, HashRun]]) -> HashRow:
     """Summarise the runs of a method at a length over the seeds."""
     first, result = found[0]
-    by_seed = {run.seed: _values(result) for run, result in found}
+    runs = tuple(SeedRun(seed=run.seed, **_values(each)) for run, each in found)
     measures = {}
     for measure in MEASURES:
-        values = [run[measure] for run in by_seed.values() if run[measure] is not None]
-        measures[measure] = {
-            "mean": statistics.fmean(values) if values else None,
-            "deviation": statistics.stdev(values) if len(values) > 1 else None,
-            "seeds": len(values),
-            "missing": None if values else _reason(measure, first, result),
-        }
-    return {
-        "method": first.method,
-        "bits": first.bits,
-        "measures": measures,
-        "runs": [{"seed": seed, **run} for seed, run in by_seed.items()],
-    }
+        values = [value for value in (getattr(run, measure) for run in runs) if value is not None]
+        measures[measure] = Measured(
+            mean=statistics.fmean(values) if values else None,
+            deviation=statistics.stdev(values) if len(values) > 1 else None,
+            seeds=len(values),
+            missing=None if values else _reason(measure, first, result),
+        )
+    return HashRow(method=first.method, bits=first.bits, measures=measures, runs=runs)
 
 
-def _values(result: Mapping[str, Any]) -> dict[str, Any]:
+def _values(result: HashRun) -> dict[str, float | None]:
     """Return the measures of one run, None where it has none."""
-    maps = (result.get("test_vs_train") or {}).get("map", {})
-    among = (result.get("test_vs_test") or {}).get("map", {})
-    labels = result.get("labels", {})
-    values = [*(maps.get(rule) for rule in TIE_RULES), among.get("expected"), *map(labels.get, MEASURES[-2:])]
+    visual, among, labels = result.test_vs_train, result.test_vs_test, result.labels
+    maps = {} if visual is None else dict(visual.map)
+    values = [maps.get(rule) for rule in TIE_RULES]
+    values += [None if among is None else among.map.expected]
+    values += [None, None] if labels is None else [labels.overall_accuracy, labels.kappa]
     return dict(zip(MEASURES, values, strict=True))
 
 
-def _reason(measure: str, run: Run, result: Mapping[str, Any]) -> str:
+def _reason(measure: str, run: Run, result: HashRun) -> str:
     """Say why there is no value."""
-    if "missing" in result:
-        return str(result["missing"])
+    if result.missing is not None:
+        return result.missing
     if measure in ("overall_accuracy", "kappa"):
-        return "undefined for these labels" if "labels" in result else "learns without labels, gives none"
+        return "learns without labels, gives none" if result.labels is None else "undefined for these labels"
     if measure != "test_map_expected" and run.bits is None:
         return "distances of floats: ties, if any, by index"
-    return "a single test image" if result.get("test_vs_test") is None else "no query has a relevant image"
+    return "a single test image" if result.test_vs_test is None else "no query has a relevant image"
 
 
-def _curves(results: Mapping[Run, dict[str, Any]], bits: int, seed: int) -> dict[str, Any]:
+def _curves(results: Mapping[Run, HashRun], bits: int, seed: int) -> Curves:
     """Return the retrieval figures of every method that gave codes of a length with a seed."""
     methods = {
-        run.method: {key: value for key, value in result["test_vs_train"].items() if key != "per_query"}
+        run.method: result.test_vs_train.summary()
         for run, result in results.items()
-        if (run.bits, run.seed) == (bits, seed) and "missing" not in result
+        if (run.bits, run.seed) == (bits, seed) and isinstance(result.test_vs_train, CodeFigures)
     }
-    return {"bits": bits, "seed": seed, "methods": methods}
+    return Curves(bits=bits, seed=seed, methods=methods)

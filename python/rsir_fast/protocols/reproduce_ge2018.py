@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rsir_fast.archive import Features
 from rsir_fast.backbones.caffenets import NETWORKS
 from rsir_fast.base.cores import choose_threads
 from rsir_fast.base.progress import OnProgress
@@ -23,12 +24,24 @@ from rsir_fast.base.renamed import former_arguments
 from rsir_fast.base.shared import within
 from rsir_fast.datasets import Dataset, open_dataset
 from rsir_fast.errors import DatasetError, NoImageReadError
-from rsir_fast.extraction import Features
 from rsir_fast.metrics import bootstrap_interval, compare_paired
 from rsir_fast.ops import euclidean_topk, prepare
-from rsir_fast.protocols.evaluation import Evaluation, describe_features
+from rsir_fast.protocols.facts import DatasetFacts, SkippedInput, describe_features
 from rsir_fast.protocols.ge2018 import Normalize, check_classes, evaluate_ge2018, normalized
+from rsir_fast.protocols.ge2018_result import RetrievalFigures
 from rsir_fast.protocols.methods import BASELINES, FURTHER, Method, list_methods, list_sources
+from rsir_fast.protocols.reproduce_ge2018_result import (
+    Against,
+    DatasetTable,
+    Ge2018TableResult,
+    Ge2018TableSettings,
+    Interval,
+    MeasuredRow,
+    MethodRun,
+    RowTiming,
+    RunFigures,
+    TableRow,
+)
 from rsir_fast.protocols.runs import KeptRuns, check_run, digest, slug
 from rsir_fast.protocols.sources import Maker
 from rsir_fast.retrieval import parse_rerank, parse_steps
@@ -36,7 +49,6 @@ from rsir_fast.training import Precision
 
 __all__ = ["reproduce_ge2018"]
 
-_CONVENTIONS = ("query_excluded", "query_included")
 LEVEL, RESAMPLES = 0.95, 10_000
 """Of the intervals and tests."""
 _LONGEST = 80
@@ -68,7 +80,7 @@ def reproduce_ge2018(
     workers: int | None = None,
     threads: int | None = None,
     progress: OnProgress | None = None,
-) -> dict[str, Any]:
+) -> Ge2018TableResult:
     """Evaluate every row of the paper's tables, and what is put beside them, on every data set.
 
     Rows: CNN-Alex, CNN-M, CNN-16 and CNN-19 with layers pool5, fc6 and fc7, as far as weight files are at hand; shallow
@@ -105,18 +117,11 @@ def reproduce_ge2018(
 
     Returns
     -------
-    dict
-        JSON-able, the same however often it was interrupted. ``datasets``: a list, each with ``name``, ``folder`` (its
-        name in file names), ``dataset`` (as in a result of `rsir_fast.evaluate_ge2018`), ``reference`` and ``rows``.
-
-        A row has ``method`` and ``label`` (its name, for users and for readers), ``group``, ``maker``, ``layer``,
-        ``options`` and either ``missing``, the reason, or ``images`` (how many could be read), ``dim``, ``bytes`` of an
-        image's features, ``features``,
-        ``settings``, ``timing`` (milliseconds, on ``machine``), ``remark``, for ``query_excluded`` and
-        ``query_included`` the figures of the protocol with ``interval`` (``low``, ``high``: of mAP, 95 %, bootstrap
-        over the queries), and ``against_reference`` (``difference``, ``low``, ``high``, ``p_value``, ``queries``: of
-        AP, for the queries that both have, excluded; None for the reference itself or without one). The AP of every
-        query is in ``OUT/runs/DATA/METHOD/result.json``.
+    Ge2018TableResult
+        The same however often it was interrupted. ``datasets``, each with its ``rows``, which have figures or, in
+        ``missing``, the reason why there are none: mAP with its ``interval`` (95 %, bootstrap over the queries), times
+        in milliseconds on ``machine``, and ``against_reference``, of AP for the queries that both have, excluded. The
+        AP of every query is in ``OUT/runs/DATA/METHOD/result.json``.
 
     Raises
     ------
@@ -148,8 +153,9 @@ def reproduce_ge2018(
         check_classes(name, data.labels)
     folder = None if weights is None else Path(weights)
     maker = Maker(folder, download, batch_size, precision, device, workers, progress)
-    runs: KeptRuns[Method] = KeptRuns(Path(out) / "runs", {"rsir_fast": version("rsir-fast"), "numpy": np.__version__})
-    measured: list[dict[str, Any]] = []
+    versions = {"rsir_fast": version("rsir-fast"), "numpy": np.__version__}
+    runs: KeptRuns[Method, MethodRun] = KeptRuns(MethodRun, Path(out) / "runs", versions)
+    measured: list[DatasetTable] = []
     unread: NoImageReadError | None = None
     for name, data in opened.items():
         rows = _Rows(methods, reference)
@@ -171,24 +177,24 @@ def reproduce_ge2018(
                     rows.missing[method] = str(error)
                 else:
                     rows.remarks[method] = made.remark
-        measured.append({"name": name, "folder": places[name], "dataset": rows.dataset(data), **rows.table()})
-    if unread is not None and not any(row["missing"] is None for one in measured for row in one["rows"]):
+        measured.append(rows.table(name, places[name], data))
+    if unread is not None and not any(one.measured for one in measured):
         raise unread
-    return {
-        "protocol": "reproduce ge2018",
-        "rsir_fast": version("rsir-fast"),
-        "settings": {
-            "distance": "euclidean",
-            "anmrr_k": "2ng",
-            "query": "every image",
-            "ties": "item index",
-            "level": LEVEL,
-            "resamples": RESAMPLES,
-            "returned": RETURNED,
-            "reference": reference,
-        },
-        "datasets": measured,
-    }
+    return Ge2018TableResult(
+        protocol="reproduce ge2018",
+        rsir_fast=version("rsir-fast"),
+        settings=Ge2018TableSettings(
+            distance="euclidean",
+            anmrr_k="2ng",
+            query="every image",
+            ties="item index",
+            level=LEVEL,
+            resamples=RESAMPLES,
+            returned=RETURNED,
+            reference=reference,
+        ),
+        datasets=tuple(measured),
+    )
 
 
 class _CannotBeDone(Exception):
@@ -201,40 +207,41 @@ class _Rows:
 
     methods: Sequence[Method]
     reference: str | None
-    results: dict[Method, dict[str, Any]] = field(default_factory=dict)
+    results: dict[Method, MethodRun] = field(default_factory=dict)
     missing: dict[Method, str] = field(default_factory=dict)
     remarks: dict[Method, str] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
 
-    def dataset(self, data: Dataset) -> dict[str, Any]:
-        """State the images, and those that could not be read for some row."""
-        labels = data.require_labels()
-        return {
-            "name": data.name,
-            "items": len(data) - sum(item in self.skipped for item in data.items),
-            "classes": list(data.classes),
-            "class_counts": np.bincount(
-                [label for item, label in zip(data.items, labels, strict=True) if item not in self.skipped],
-                minlength=len(data.classes),
-            ).tolist(),
-            "notes": [within(note, data.root) for note in data.notes],
-            "skipped": [
-                {"item": item, "reason": within(reason, data.root)}
-                for item, reason in (
-                    *data.unreadable,
-                    *((item, self.skipped[item]) for item in data.items if item in self.skipped),
-                )
-            ],
-        }
-
-    def table(self) -> dict[str, Any]:
+    def table(self, name: str, folder: str, data: Dataset) -> DatasetTable:
         """Return all rows, and which of them the others are compared with."""
         able = [method for method in self.methods if method in self.results]
         first = next((method for method in able if self.reference in (None, str(method))), None)
-        rows = [self._row(method, first) for method in self.methods]
-        return {"reference": None if first is None else str(first), "rows": rows}
+        return DatasetTable(
+            name=name,
+            folder=folder,
+            dataset=self._dataset(data),
+            reference=None if first is None else str(first),
+            rows=tuple(self._row(method, first) for method in self.methods),
+        )
 
-    def _row(self, method: Method, reference: Method | None) -> dict[str, Any]:
+    def _dataset(self, data: Dataset) -> DatasetFacts:
+        """State the images, and those that could not be read for some row."""
+        labels = data.require_labels()
+        counts = np.bincount(
+            [label for item, label in zip(data.items, labels, strict=True) if item not in self.skipped],
+            minlength=len(data.classes),
+        )
+        unread = [*data.unreadable, *((item, self.skipped[item]) for item in data.items if item in self.skipped)]
+        return DatasetFacts(
+            name=data.name,
+            items=len(data) - sum(item in self.skipped for item in data.items),
+            classes=tuple(data.classes),
+            class_counts=tuple(counts.tolist()),
+            notes=tuple(within(note, data.root) for note in data.notes),
+            skipped=tuple(SkippedInput(item=item, reason=within(reason, data.root)) for item, reason in unread),
+        )
+
+    def _row(self, method: Method, reference: Method | None) -> TableRow:
         result = self.results.get(method)
         row: dict[str, Any] = {
             "method": str(method),
@@ -242,32 +249,34 @@ class _Rows:
             "group": method.group,
             "maker": method.maker,
             "layer": method.layer,
-            "options": method.options,
+            "options": tuple(method.options),
             "missing": self.missing.get(method),
         }
         if result is None:
-            return row
-        figures = {key: {k: v for k, v in result[key].items() if k != "average_precision"} for key in _CONVENTIONS}
+            return TableRow(**row)
         compared = None if reference in (None, method) else _against(self.results[reference], result)
-        known = {key: value for key, value in result.items() if key != "items"}
-        images = len(result["items"])
-        return {
+        return MeasuredRow(
             **row,
-            **known,
-            **figures,
-            "images": images,
-            "remark": self.remarks[method],
-            "against_reference": compared,
-        }
+            dim=result.dim,
+            bytes=result.bytes,
+            images=len(result.items),
+            features=result.features,
+            settings=result.settings,
+            query_excluded=result.query_excluded.summary(),
+            query_included=result.query_included.summary(),
+            timing=result.timing,
+            remark=self.remarks[method],
+            against_reference=compared,
+        )
 
 
-def _evaluate(features: Features, method: Method, threads: int | None, device: Any, _: Path) -> dict[str, Any]:
+def _evaluate(features: Features, method: Method, threads: int | None, device: Any, _: Path) -> MethodRun:
     """Return what is kept of a run."""
     kind = features.provenance.get("descriptor", {}).get("kind")
     normalize: Normalize = "none" if method.steps else "feature" if kind in _PER_FEATURE else "row"
     try:
         check_classes(features.name, features.labels)
-        evaluation = evaluate_ge2018(
+        result = evaluate_ge2018(
             features,
             normalize=normalize,
             steps=method.steps,
@@ -283,38 +292,35 @@ def _evaluate(features: Features, method: Method, threads: int | None, device: A
         if not method.options:
             raise
         raise _CannotBeDone(str(error)) from None
-    result = evaluation.result
-    dim = int(result["settings"].get("dim", features.dim))
-    return {
-        "dim": dim,
-        "bytes": features.matrix.itemsize * dim,
-        "items": list(features.items),
-        "features": describe_features(features),
-        "settings": result["settings"],
-        **{key: _figures(evaluation, key) for key in _CONVENTIONS},
-        "timing": _timing(features, method, normalize, threads),
-    }
+    dim = features.dim if result.settings.dim is None else result.settings.dim
+    return MethodRun(
+        dim=dim,
+        bytes=features.matrix.itemsize * dim,
+        items=tuple(features.items),
+        features=describe_features(features),
+        settings=result.settings,
+        query_excluded=_figures(result.query_excluded),
+        query_included=_figures(result.query_included),
+        timing=_timing(features, method, normalize, threads),
+    )
 
 
-def _figures(evaluation: Evaluation, convention: str) -> dict[str, Any]:
+def _figures(found: RetrievalFigures) -> RunFigures:
     """Return the figures of a convention, with the AP of every query and how sure their mean is."""
-    values = evaluation.average_precision[convention]
-    _, low, high = bootstrap_interval(values, level=LEVEL, resamples=RESAMPLES)
-    known = {key: value for key, value in evaluation.result[convention].items() if key != "per_query"}
-    return {**known, "average_precision": values, "interval": {"low": low, "high": high}}
+    _, low, high = bootstrap_interval(found.average_precision, level=LEVEL, resamples=RESAMPLES)
+    return RunFigures.model_validate({**dict(found), "interval": Interval(low=low, high=high)})
 
 
-def _timing(features: Features, method: Method, normalize: Normalize, threads: int | None) -> dict[str, Any]:
+def _timing(features: Features, method: Method, normalize: Normalize, threads: int | None) -> RowTiming:
     rate = features.timing.get("images_per_s")
-    made_on = features.provenance.get("extraction", {}).get("device", "cpu")
-    return {
-        "extract_ms": 1000 / rate if rate else None,
-        "extract_device": made_on,
+    return RowTiming(
+        extract_ms=1000 / rate if rate else None,
+        extract_device=features.provenance.get("extraction", {}).get("device", "cpu"),
         # Post-processing and re-ranking are done for all queries together.
-        "query_ms": None if method.steps or method.rerank else _query_ms(features.matrix, normalize, threads),
-        "threads": choose_threads(threads),
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs",
-    }
+        query_ms=None if method.steps or method.rerank else _query_ms(features.matrix, normalize, threads),
+        threads=choose_threads(threads),
+        machine=f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs",
+    )
 
 
 def _query_ms(matrix: NDArray[np.float32], normalize: Normalize, threads: int | None) -> float:
@@ -331,18 +337,18 @@ def _query_ms(matrix: NDArray[np.float32], normalize: Normalize, threads: int | 
     return 1000 * statistics.median(seconds[1:])
 
 
-def _label(method: Method, result: Mapping[str, Any] | None) -> str:
+def _label(method: Method, result: MethodRun | None) -> str:
     """Name a row for readers: by the loader's description, which says when the weights are not the usual ones."""
     title = NETWORKS[method.maker].title if method.maker in NETWORKS else method.maker
     turns = method.options[:1] if method.turns and result is None else []
-    described = title if result is None else str(result["features"].get("description", title))
+    described = title if result is None else result.features.description or title
     return ", ".join(text for text in (described, method.layer, *turns, method.steps, method.rerank) if text)
 
 
-def _against(reference: Mapping[str, Any], result: Mapping[str, Any]) -> dict[str, Any]:
+def _against(reference: MethodRun, result: MethodRun) -> Against:
     """Compare two rows on the queries that both have, each left out of its own ranking."""
     one, other = (
-        dict(zip(found["items"], found["query_excluded"]["average_precision"], strict=True))
+        dict(zip(found.items, found.query_excluded.average_precision.tolist(), strict=True))
         for found in (reference, result)
     )
     common = [item for item in one if item in other]
@@ -351,6 +357,5 @@ def _against(reference: Mapping[str, Any], result: Mapping[str, Any]) -> dict[st
         level=LEVEL,
         resamples=RESAMPLES,
     )
-    figures = {**compared.difference._asdict(), "p_value": compared.p_value}
-    finite = {key: value if np.isfinite(value) else None for key, value in figures.items()}
-    return {"difference": finite.pop("mean"), **finite, "queries": compared.queries}
+    mean, low, high = compared.difference
+    return Against(difference=mean, low=low, high=high, p_value=compared.p_value, queries=compared.queries)

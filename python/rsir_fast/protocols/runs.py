@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
+from pydantic import ValidationError
 
+from rsir_fast.archive import Features
 from rsir_fast.base.durable import sweep, write_durably
 from rsir_fast.base.progress import OnProgress, Progress, is_stopped
 from rsir_fast.base.reading import read_json, reading
 from rsir_fast.base.result_json import result_json
 from rsir_fast.errors import DatasetError, RsirError
-from rsir_fast.extraction import Features
+from rsir_fast.protocols.result import Part
 
 __all__ = ["KeptRuns", "Run", "check_run", "digest", "slug"]
 
@@ -35,6 +37,7 @@ class Run(Protocol):
 
 
 R = TypeVar("R", bound=Run)
+P = TypeVar("P", bound=Part)
 
 
 def slug(text: str) -> str:
@@ -67,11 +70,13 @@ def check_run(progress: OnProgress | None, done: int, total: int, what: str) -> 
         raise RsirError(f"stopped after {done} of {total} runs, before {what}; call again to go on")
 
 
-class KeptRuns(Generic[R]):
+class KeptRuns(Generic[R, P]):
     """Does run after run, or takes what a former call with the same settings left.
 
     Parameters
     ----------
+    result : type
+        Of a run's result.
     folder : path
         Each run's result goes into FOLDER/KIND/RUN/result.json, its seconds into FOLDER/timing.json: apart, since they
         differ from call to call.
@@ -90,32 +95,44 @@ class KeptRuns(Generic[R]):
 
     def __init__(
         self,
+        result: type[P],
         folder: Path,
         settings: Mapping[str, Any],
         total: int = 0,
         progress: OnProgress | None = None,
     ) -> None:
-        self.folder, self.settings, self.total, self.progress = folder, settings, total, progress
-        self.results: dict[R, dict[str, Any]] = {}
+        self.result, self.folder, self.settings = result, folder, settings
+        self.total, self.progress = total, progress
+        self.results: dict[R, P] = {}
         sweep(folder)
 
-    def do(self, run: R, kind: str, compute: Callable[[Path], dict[str, Any]], **settings: Any) -> dict[str, Any]:
+    def do(self, run: R, kind: str, compute: Callable[[Path], P], **settings: Any) -> P:
         """Do one run and return its result: `compute` is given its folder; `settings` are those of its own."""
         check_run(self.progress, len(self.results), self.total, str(run))
         place = self.folder / kind / run.folder
         sweep(place)
         described = json.loads(json.dumps({**self.settings, **settings, **asdict(run)}))
-        kept = _read(place / RESULT)
-        if kept.get("settings") != described or "result" not in kept:
+        result = self._kept(_read(place / RESULT), described)
+        if result is None:
             start = time.perf_counter()
-            text = result_json({"settings": described, "result": compute(place)})
+            content = {"settings": described, "result": compute(place).content()}
+            text = result_json(content)
             seconds = {**_read(self.folder / TIMING), f"{kind}/{run.folder}": time.perf_counter() - start}
             write_durably(self.folder / TIMING, result_json(seconds).encode())
             write_durably(place / RESULT, text.encode())
-            kept = json.loads(text)
-        result: dict[str, Any] = kept["result"]
+            # As another call will read it: the same result whether it was interrupted or not.
+            result = self.result.model_validate(json.loads(text)["result"])
         self.results[run] = result
         return result
+
+    def _kept(self, content: dict[str, Any], settings: dict[str, Any]) -> P | None:
+        """Return the result in what a former call left; None if it is of other settings, older or damaged."""
+        if content.get("settings") != settings:
+            return None
+        try:
+            return self.result.model_validate(content.get("result"))
+        except ValidationError:
+            return None
 
 
 def _read(path: Path) -> dict[str, Any]:

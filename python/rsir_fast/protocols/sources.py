@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rsir_fast.archive import Features
 from rsir_fast.backbones import Backbone, averaged, every_layer, load_backbone
 from rsir_fast.backbones.catalogue import known_files
 from rsir_fast.backbones.weights import Located, local_weights, locate_weights, verify
@@ -17,7 +18,7 @@ from rsir_fast.datasets import Dataset
 from rsir_fast.descriptors import load_descriptor
 from rsir_fast.encoders.encoder import Encoder
 from rsir_fast.errors import DatasetError, NoImageReadError, WeightFileError
-from rsir_fast.extraction import Features, encode
+from rsir_fast.extraction import encode
 from rsir_fast.extraction.stamps import fingerprint
 from rsir_fast.protocols.methods import Source
 from rsir_fast.protocols.runs import slug

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsir_fast.metrics import expected_average_precision, mean_over_queries
+from rsir_fast.protocols.ge2018_result import ExpectedOverTies, Ties
 from rsir_fast.retrieval import Ranking
 
 __all__ = ["LARGE_SHARE", "describe_ties"]
@@ -23,7 +24,7 @@ AT_ONCE = 1 << 22
 """Distances held at a time."""
 
 
-def describe_ties(ranking: Ranking, labels: NDArray[np.int64]) -> dict[str, Any]:
+def describe_ties(ranking: Ranking, labels: NDArray[np.int64]) -> Ties:
     """Return the share of tied distances and, where it is large, mAP expected over a random order of ties.
 
     A distance is tied if another image is at the same distance from the query, which itself is left out. NaN distances
@@ -38,9 +39,8 @@ def describe_ties(ranking: Ranking, labels: NDArray[np.int64]) -> dict[str, Any]
 
     Returns
     -------
-    dict
-        ``tied_share``, of the distances of ``queries_looked_at`` queries; ``map_expected_over_ties``, None or
-        ``query_excluded`` and ``query_included`` (all queries).
+    Ties
+        ``tied_share``, of the distances of ``queries_looked_at`` queries; ``map_expected_over_ties`` of all queries.
 
     Notes
     -----
@@ -56,10 +56,10 @@ def describe_ties(ranking: Ranking, labels: NDArray[np.int64]) -> dict[str, Any]
     expected = None
     if share >= LARGE_SHARE:
         expected = _expected(ranking, labels)
-    return {"tied_share": share, "queries_looked_at": int(some.size), "map_expected_over_ties": expected}
+    return Ties(tied_share=share, queries_looked_at=int(some.size), map_expected_over_ties=expected)
 
 
-def _expected(ranking: Ranking, labels: NDArray[np.int64]) -> dict[str, float | None]:
+def _expected(ranking: Ranking, labels: NDArray[np.int64]) -> ExpectedOverTies:
     n = len(labels)
     excluded, included = [], []
     for queries, distances, ids in _blocks(ranking, np.arange(n), n):
@@ -67,8 +67,8 @@ def _expected(ranking: Ranking, labels: NDArray[np.int64]) -> dict[str, float | 
         included.append(expected_average_precision(distances, relevant))
         others = _without(queries, ids, distances), _without(queries, ids, relevant)
         excluded.append(expected_average_precision(others[0], others[1]))
-    means = (mean_over_queries(np.concatenate(parts)).value for parts in (excluded, included))
-    return dict(zip(("query_excluded", "query_included"), (None if m != m else m for m in means), strict=True))
+    over_all = [mean_over_queries(np.concatenate(parts)).value for parts in (excluded, included)]
+    return ExpectedOverTies(query_excluded=over_all[0], query_included=over_all[1])
 
 
 def _blocks(ranking: Ranking, queries: NDArray[np.int64], n: int) -> Iterator[tuple[Any, Any, Any]]:

@@ -11,7 +11,7 @@ from rsir_fast.report.hash_plots import (
     recall_by_number,
 )
 from rsir_fast.report.plots import per_class_bars, pr_curve, precision_at_n
-from rsir_fast.report.tables import result_table
+from rsir_fast.report.views import result_table
 from rsir_fast.report.write import write_report
 
 __all__ = [

@@ -12,7 +12,7 @@ __all__ = ["compacted"]
 _REASONS = 3
 
 
-def compacted(grid: Grid) -> Grid:
+def compacted(grid: Grid, all_rows: bool = False) -> Grid:
     """Leave out rows and columns without any value; a note says how many, and why.
 
     A table of reasons only, where no row has a value, stays as it is.
@@ -20,6 +20,8 @@ def compacted(grid: Grid) -> Grid:
     Parameters
     ----------
     grid : Grid
+    all_rows : bool
+        Leave it as it is.
 
     Returns
     -------
@@ -33,6 +35,8 @@ def compacted(grid: Grid) -> Grid:
     >>> len(small.rows), len(small.columns), small.notes[0]
     (1, 1, '1 row and 1 column without any figure are left out (no weights); --all-rows keeps them.')
     """
+    if all_rows:
+        return grid
     rows = [row for row in grid.rows if any(grid.cell(row, column).mean is not None for column in grid.columns)]
     columns = [column for column in grid.columns if any(grid.cell(row, column).mean is not None for row in rows)]
     gone = [row for row in grid.rows if row not in rows]

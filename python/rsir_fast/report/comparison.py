@@ -4,25 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import RenderableType
 
-from rsir_fast.base.result_json import result_json
+from rsir_fast.base.renamed import former_names
 from rsir_fast.report._figure import COLOURS, GREY, MARKERS, figure, legend_or_note, number_or, percent_axes
 from rsir_fast.report.compact import compacted
-from rsir_fast.report.describe import Citation, Row, citations, network_name, notes, provenance_rows
+from rsir_fast.report.content import Content, Options, Page
+from rsir_fast.report.describe import Citation, Row, citations, network_text, notes, provenance_rows
 from rsir_fast.report.format import count, shorten
-from rsir_fast.report.grid import Cell, Column, Grid, GridRow, to_csv, to_latex, to_markdown, to_terminal
+from rsir_fast.report.grid import Cell, Column, Grid, GridRow, table_files, to_csv, to_terminal
 from rsir_fast.report.hash_plots import precision_by_number, precision_recall_by_radius, recall_by_number
 from rsir_fast.report.page import inline_svg
 from rsir_fast.report.published import deviation, is_uc_merced
 from rsir_fast.report.published_hashing import PUBLISHED
-from rsir_fast.report.templating import template
-from rsir_fast.report.write import write_texts
 
-__all__ = ["comparison_grid", "comparison_table", "map_by_bits", "runs_grid", "write_comparison"]
+if TYPE_CHECKING:
+    from rsir_fast.protocols.reproduce_dhcnn2021_result import (
+        Dhcnn2021TableResult,
+        Dhcnn2021TableSettings,
+        HashRow,
+        Measured,
+    )
+
+__all__ = ["comparison_grid", "content", "map_by_bits", "runs_grid", "table"]
 
 _TRAIN = "mAP (%), test vs train"
 COLUMNS = (
@@ -50,62 +56,55 @@ _CITED = (
 )
 
 
-def comparison_grid(result: Mapping[str, Any]) -> Grid:
-    """Lay the result out as a table, with the published numbers under it where the data set is theirs.
-
-    Parameters
-    ----------
-    result : dict
-        Of `rsir_fast.protocols.reproduce_dhcnn2021`.
-
-    Returns
-    -------
-    Grid
-    """
+def comparison_grid(result: Dhcnn2021TableResult) -> Grid:
+    """Lay the result out as a table, with the published numbers under it where the data set is theirs."""
     rows = [
         GridRow(
-            row["method"],
-            {key: _cell(measured) for key, measured in row["measures"].items()},
+            row.method,
+            {key: _cell(measured) for key, measured in row.measures.items()},
             _group(row),
-            remark="" if row["bits"] else f"row-normalised, {count(result['features']['dim'])} float32 values an image",
+            remark="" if row.bits else f"row-normalised, {count(result.features.dim)} float32 values an image",
         )
-        for row in result["rows"]
+        for row in result.rows
     ]
     stated = [_spread(result)]
-    if is_uc_merced(result["dataset"]["name"]):
+    if is_uc_merced(result.dataset.name):
         for method in PUBLISHED:
             cells = {"map_expected": Cell(method.map, remark=method.source)}
             if method.overall_accuracy is not None:
                 cells["overall_accuracy"] = Cell(method.overall_accuracy, remark=method.source)
             rows.append(GridRow(method.method, cells, "published"))
         stated.append("How ties were ordered in the published numbers is not stated.")
-        if differs := deviation(result["dataset"], 21, 100):
+        if differs := deviation(result.dataset, 21, 100):
             stated.append(f"The published numbers are of other images: {differs}.")
     return Grid(_title(result), "method", COLUMNS, rows, stated)
 
 
-def runs_grid(result: Mapping[str, Any]) -> Grid:
+def runs_grid(result: Dhcnn2021TableResult) -> Grid:
     """Lay out the single runs behind `comparison_grid`: a row for each method, length and seed."""
     rows = [
         GridRow(
-            f"seed {run['seed']}",
-            {key: _cell({**measured, "mean": run[key]}) for key, measured in _single(row).items()},
-            f"{row['method']}, {_group(row)}",
+            f"seed {run.seed}",
+            {
+                key: Cell(getattr(run, key), runs=1, remark=measured.missing or "")
+                for key, measured in row.measures.items()
+            },
+            f"{row.method}, {_group(row)}",
         )
-        for row in result["rows"]
-        for run in row["runs"]
+        for row in result.rows
+        for run in row.runs
     ]
     return Grid(f"{_title(result)}: single runs", "run", COLUMNS, rows)
 
 
-def comparison_table(result: Mapping[str, Any], *, all_rows: bool = False) -> RenderableType:
+def table(result: Dhcnn2021TableResult, _: bool, all_rows: bool) -> RenderableType:
     """Lay the table out for a terminal: its chief measures; without what holds nothing, unless `all_rows`."""
     grid = comparison_grid(result)
     grid = replace(grid, columns=[column for column in grid.columns if column.key in _SHORT])
-    return to_terminal(grid if all_rows else compacted(grid))
+    return to_terminal(compacted(grid, all_rows))
 
 
-def map_by_bits(result: Mapping[str, Any]) -> bytes:
+def map_by_bits(result: Dhcnn2021TableResult) -> bytes:
     """Draw mAP (test against train, expected over ties) against hash length, a line for each method.
 
     Returns
@@ -116,28 +115,33 @@ def map_by_bits(result: Mapping[str, Any]) -> bytes:
     """
     with figure(6.6, 3.9) as (drawn, save):
         axes = drawn.subplots()
-        lengths = sorted(result["settings"]["lengths"])
-        methods = dict.fromkeys(row["method"] for row in result["rows"] if row["bits"])
+        lengths = sorted(result.settings.lengths)
+        methods = dict.fromkeys(row.method for row in result.rows if row.bits)
         for index, method in enumerate(methods):
-            rows = [row for row in result["rows"] if row["method"] == method]
-            found = [(lengths.index(row["bits"]), row["measures"]["map_expected"]) for row in rows]
-            found = [(place, measured) for place, measured in found if measured["mean"] is not None]
+            rows = [(row.bits, row.measures["map_expected"]) for row in result.rows if row.method == method]
+            found = [
+                (lengths.index(bits), 100 * measured.mean, 100 * number_or(measured.deviation, 0.0))
+                for bits, measured in rows
+                if bits is not None and measured.mean is not None
+            ]
             if found:
+                places, means, deviations = zip(*found, strict=True)
                 axes.errorbar(
                     # Beside one another, so that bars at one length can be told apart.
-                    [place + 0.05 * (index - (len(methods) - 1) / 2) for place, _ in found],
-                    [100 * measured["mean"] for _, measured in found],
-                    [100 * number_or(measured["deviation"], 0.0) for _, measured in found],
+                    [place + 0.05 * (index - (len(methods) - 1) / 2) for place in places],
+                    means,
+                    deviations,
                     color=COLOURS[index % len(COLOURS)],
                     marker=MARKERS[index % len(MARKERS)],
                     markersize=4.5,
                     capsize=3,
                     label=shorten(method, 40),
                 )
-        for row in result["rows"]:
-            if row["bits"] is None and row["measures"]["map_expected"]["mean"] is not None:
-                level = 100 * row["measures"]["map_expected"]["mean"]
-                axes.axhline(level, color=GREY, linestyle="--", linewidth=1.2, label=f"{row['method']} (no codes)")
+        for row in result.rows:
+            mean = row.measures["map_expected"].mean
+            if row.bits is None and mean is not None:
+                label = f"{row.method} (no codes)"
+                axes.axhline(100 * mean, color=GREY, linestyle="--", linewidth=1.2, label=label)
         percent_axes(axes, "Hash length (bits)", "mAP, test vs train (%)")
         axes.set_xticks(range(len(lengths)), [str(bits) for bits in lengths])
         axes.set_xlim(-0.4, len(lengths) - 0.6)
@@ -146,85 +150,52 @@ def map_by_bits(result: Mapping[str, Any]) -> bytes:
         return save()
 
 
-def write_comparison(
-    folder: str | Path, result: Mapping[str, Any], *, command: str | None = None, all_rows: bool = False
-) -> dict[str, Path]:
-    """Write ``result.json``, the table in every form, the plots and ``report.html`` into a folder.
+def content(result: Dhcnn2021TableResult, options: Options) -> Content:
+    """Put the report together.
 
-    The same result and command give the same bytes; no file is ever half there.
-
-    Parameters
-    ----------
-    folder : path
-        Made if missing; files of the same names are replaced.
-    result : dict
-        Of `rsir_fast.protocols.reproduce_dhcnn2021`.
-    command : str, optional
-        The command line that gives it again, for the page.
-    all_rows : bool
-        Keep rows and columns of the table that hold no figure; ``result.json`` has all of them in any case.
-
-    Returns
-    -------
-    dict of str to Path
-        By file name.
+    Its files: ``table`` as .md, .csv and .tex, ``runs.csv``, ``map_by_bits.svg``, ``pr_by_radius.svg``,
+    ``precision_by_number.svg``, ``recall_by_number.svg``.
     """
-    grid, runs = comparison_grid(result), runs_grid(result)
-    if not all_rows:
-        grid, runs = compacted(grid), compacted(runs)
-    curves = result["curves"]["methods"]
+    grid, runs = (compacted(each, options.all_rows) for each in (comparison_grid(result), runs_grid(result)))
+    curves = result.curves.methods
     plots = {
         "map_by_bits": map_by_bits(result),
         "pr_by_radius": precision_recall_by_radius(curves),
         "precision_by_number": precision_by_number(curves),
         "recall_by_number": recall_by_number(curves),
     }
-    page = template("comparison.html.j2").render(
+    page = Page(
+        template="comparison.html.j2",
         title=_title(result),
-        result=result,
         notes=notes(result),
-        grid=grid,
-        runs=runs,
-        plots={name: inline_svg(svg, name) for name, svg in plots.items()},
-        method=_setting_rows(result["settings"]),
-        provenance=provenance_rows(result),
-        skipped=result["dataset"]["skipped"],
-        skipped_count=len(result["dataset"]["skipped"]),
-        timing=[],
-        citations=[*citations({**result, "protocol": "dhcnn2021"}), *_CITED],
-        command=command,
+        method=_setting_rows(result.settings),
+        provenance=provenance_rows(result, network_text(result.features)),
+        skipped=result.dataset.skipped,
+        citations=[*citations("dhcnn2021", result.dataset, result.features), *_CITED],
+        particular={
+            "grid": grid,
+            "runs": runs,
+            "plots": {name: inline_svg(svg, name) for name, svg in plots.items()},
+        },
     )
-    texts = {
-        "result.json": result_json(result),
-        "table.md": to_markdown(grid),
-        "table.csv": to_csv(grid),
-        "table.tex": to_latex(grid),
-        "runs.csv": to_csv(runs),
-        **{f"{name}.svg": svg.decode() for name, svg in plots.items()},
-        "report.html": page,
-    }
-    return write_texts(folder, texts)
+    files = {**table_files("table", grid), "runs.csv": to_csv(runs)}
+    return Content(page, {**files, **{f"{name}.svg": svg for name, svg in plots.items()}})
 
 
-def _title(result: Mapping[str, Any]) -> str:
-    return f"{result['dataset']['name']}: {network_name(result['features'])}, {result['features']['layer']}"
+def _title(result: Dhcnn2021TableResult) -> str:
+    return f"{result.dataset.name}: {result.features.title}, {result.features.layer}"
 
 
-def _group(row: Mapping[str, Any]) -> str:
-    return f"{row['bits']} bits" if row["bits"] else "no codes"
+def _group(row: HashRow) -> str:
+    return f"{row.bits} bits" if row.bits else "no codes"
 
 
-def _cell(measured: Mapping[str, Any]) -> Cell:
-    return Cell(measured["mean"], measured["deviation"], measured["seeds"] or None, measured["missing"] or "")
+def _cell(measured: Measured) -> Cell:
+    return Cell(measured.mean, measured.deviation, measured.seeds or None, measured.missing or "")
 
 
-def _single(row: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return the measures of a row without what several runs have together."""
-    return {key: {**measured, "deviation": None, "seeds": 1} for key, measured in row["measures"].items()}
-
-
-def _spread(result: Mapping[str, Any]) -> str:
-    seeds = result["settings"]["seeds"]
+def _spread(result: Dhcnn2021TableResult) -> str:
+    seeds = result.settings.seeds
     drawn = "a seed draws split, new weights, order and the directions of the baselines"
     if len(seeds) == 1:
         return f"One seed ({seeds[0]}), no spread: {drawn}."
@@ -232,13 +203,19 @@ def _spread(result: Mapping[str, Any]) -> str:
     return f"Mean ± sample standard deviation over {len(seeds)} seeds ({listed}): {drawn}."
 
 
-def _setting_rows(settings: Mapping[str, Any]) -> list[Row]:
+def _setting_rows(settings: Dhcnn2021TableSettings) -> list[Row]:
     """State the settings, the recipe of each method in a line."""
-    rows = [Row(key.replace("_", " "), _said(value)) for key, value in settings.items() if key != "recipes"]
-    return [*rows, *(Row(f"recipe of {method}", _said(recipe)) for method, recipe in settings["recipes"].items())]
+    rows = [Row(key.replace("_", " "), _said(value)) for key, value in settings if key != "recipes"]
+    return [*rows, *(Row(f"recipe of {method}", _said(recipe)) for method, recipe in settings.recipes.items())]
 
 
 def _said(value: Any) -> str:
     if isinstance(value, Mapping):
         return "; ".join(f"{key.replace('_', ' ')}: {_said(entry)}" for key, entry in value.items())
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+__getattr__ = former_names(
+    __name__,
+    {"comparison_table": "rsir_fast.report.result_table", "write_comparison": "rsir_fast.report.write_report"},
+)

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rsir_fast.report.format import count, counted, rate, seconds
+
+if TYPE_CHECKING:
+    from rsir_fast.protocols.evaluation import EvaluationResult
+    from rsir_fast.protocols.facts import DatasetFacts, FeaturesFacts, Timing
+    from rsir_fast.protocols.reproduce_dhcnn2021_result import Dhcnn2021TableResult
 
 __all__ = [
     "Citation",
     "Row",
     "citations",
+    "features_rows",
     "flat",
-    "network_name",
+    "network_text",
     "notes",
     "provenance_rows",
     "timing_rows",
@@ -83,122 +89,127 @@ _DATASETS = {
 }
 
 
-def network_name(features: Mapping[str, Any]) -> str:
-    """Name a network as its loader describes it, which says when the weights are not the usual ones.
+def network_text(features: FeaturesFacts) -> str:
+    """Name a network, its layer and how many values it gives.
 
     Examples
     --------
-    >>> network_name({"backbone": "cnn-alex", "description": "CNN-Alex (8-bit conv trunk)"})
-    'CNN-Alex (8-bit conv trunk)'
-    >>> network_name({"backbone": "cnn-alex"})
-    'cnn-alex'
+    >>> from rsir_fast.protocols.facts import FeaturesFacts
+    >>> network_text(FeaturesFacts(backbone="cnn-m", layer="fc6", dim=4096))
+    'cnn-m, fc6, 4,096 values'
     """
-    return str(features.get("description") or features["backbone"])
+    return f"{features.title}, {features.layer}, {count(features.dim)} values"
 
 
-def weights_name(features: Mapping[str, Any]) -> str:
+def weights_name(features: FeaturesFacts) -> str:
     """Say where the weights came from, or else their file.
 
     Examples
     --------
-    >>> weights_name({"weights": {"file": "alex.pth", "source": "torchvision"}}), weights_name({})
-    ('torchvision', 'not stated')
+    >>> from rsir_fast.protocols.facts import FeaturesFacts
+    >>> weights_name(FeaturesFacts(backbone="cnn-alex", layer="fc6", dim=4096, weights={"file": "alex.pth"}))
+    'alex.pth'
     """
-    weights = features.get("weights") or {}
-    return str(weights.get("source") or weights.get("file") or "not stated")
+    weights = features.weights
+    return (weights and (weights.source or weights.file)) or "not stated"
 
 
-def notes(result: Mapping[str, Any]) -> list[str]:
+def notes(result: EvaluationResult | Dhcnn2021TableResult) -> list[str]:
     """List what a reader must know before the figures: deviations of the data set, images whose features are useless.
 
     Examples
     --------
-    >>> notes({"dataset": {"notes": ["one class left out"]}, "features": {"non_finite_rows": 1}})[1]
-    '1 image has features that are not finite (NaN or infinity); it ranks last'
+    >>> import numpy as np
+    >>> import rsir_fast as rf
+    >>> matrix = np.array([[0, 1], [np.nan, 2], [5, 0], [9, 0]], np.float32)
+    >>> features = rf.Features(matrix, ("a/1", "a/2", "b/1", "b/2"), np.array([0, 0, 1, 1]), ("a", "b"), "demo")
+    >>> notes(rf.evaluate_ge2018(features))
+    ['1 image has features that are not finite (NaN or infinity); it ranks last']
     """
-    stated = [str(note) for note in result["dataset"].get("notes") or ()]
-    useless = result["features"].get("non_finite_rows") or 0
+    stated = list(result.dataset.notes)
+    useless = result.features.non_finite_rows
     if useless:
         subject = counted(useless, "image has", "images have")
-        effect = _EFFECT.get(result.get("protocol", ""), _RANK_LAST)[useless > 1]
+        effect = _EFFECT.get(result.protocol, _RANK_LAST)[useless > 1]
         stated.append(f"{subject} features that are not finite (NaN or infinity); {effect}")
     return stated
 
 
-def provenance_rows(result: Mapping[str, Any], machine: Mapping[str, str] | None = None) -> list[Row]:
-    """List what the figures were computed from: data, weights, preprocessing, library, machine.
+def provenance_rows(
+    result: EvaluationResult | Dhcnn2021TableResult, network: str, machine: Mapping[str, str] | None = None
+) -> list[Row]:
+    """List what the figures were computed from: data, network, weights, preprocessing, library, machine."""
+    return [
+        Row("Data set", result.dataset.name),
+        *features_rows(result.features, network),
+        Row("rsir_fast", result.rsir_fast),
+        *(Row(key, text) for key, text in (machine or {}).items()),
+    ]
+
+
+def features_rows(features: FeaturesFacts, network: str) -> list[Row]:
+    """List what features were made by: network or descriptor, weights, preprocessing, and what else is stated.
 
     Examples
     --------
-    >>> features = {"backbone": "cnn-m", "layer": "fc6", "dim": 4096, "weights": {"file": "m.mat", "sha256": "ab12"}}
-    >>> rows = provenance_rows({"features": features, "dataset": {"name": "AID"}, "rsir_fast": "0.1.0"})
-    >>> [row.text for row in rows if row.label == "Weights, SHA-256"]
+    >>> from rsir_fast.protocols.facts import FeaturesFacts
+    >>> features = FeaturesFacts(backbone="cnn-m", layer="fc6", dim=4096, weights={"file": "m.mat", "sha256": "ab12"})
+    >>> [row.text for row in features_rows(features, network_text(features)) if row.label == "Weights, SHA-256"]
     ['ab12']
     """
-    features, dataset = result["features"], result["dataset"]
-    weights = features.get("weights") or {}
+    weights, shallow = features.weights, features.descriptor is not None
     rows = [
-        Row("Data set", dataset["name"]),
-        Row("Descriptor" if "descriptor" in features else "Network and layer", _network(result)),
-        Row("Loaded as", str(features["backbone"]), code=True),
+        Row("Descriptor" if shallow else "Network and layer", network),
+        Row("Loaded as", features.backbone, code=True),
     ]
-    if "descriptor" not in features:
-        rows.append(Row("Weights, file", str(weights.get("file", "not stated")), code=True))
-        rows.append(Row("Weights, SHA-256", str(weights.get("sha256", "not stated")), code=True))
-    if weights.get("source"):
-        rows.append(Row("Weights, source", str(weights["source"])))
-    preprocessing = "; ".join(f"{key}: {text}" for key, text in flat(features.get("preprocessing") or {}))
+    if not shallow:
+        rows.append(Row("Weights, file", (weights and weights.file) or "not stated", code=True))
+        rows.append(Row("Weights, SHA-256", (weights and weights.sha256) or "not stated", code=True))
+    if weights and weights.source:
+        rows.append(Row("Weights, source", weights.source))
+    preprocessing = "; ".join(f"{key}: {text}" for key, text in flat(features.preprocessing or {}))
     rows.append(Row("Preprocessing", preprocessing or "not stated"))
     known = {"backbone", "name", "description", "layer", "dim", "weights", "preprocessing", "non_finite_rows"}
-    rows.extend(Row(key, text) for key, text in flat({k: features[k] for k in sorted(features.keys() - known)}))
-    rows.append(Row("rsir_fast", str(result.get("rsir_fast", "not stated"))))
-    rows.extend(Row(key, text) for key, text in (machine or {}).items())
-    return rows
+    more = {key: value for key, value in sorted(features.content().items()) if key not in known}
+    return [*rows, *(Row(key, text) for key, text in flat(more))]
 
 
-def timing_rows(result: Mapping[str, Any]) -> list[Row]:
+def timing_rows(timing: Timing) -> list[Row]:
     """List how long each step took; steps that did not run have no row.
 
     Examples
     --------
-    >>> timing_rows({"timing": {"extract_s": None, "rank_s": 2.5, "threads": 2}})
+    >>> from rsir_fast.protocols.facts import Timing
+    >>> timing_rows(Timing(rank_s=2.5, threads=2))
     [Row(label='Ranking', text='2.5 s', code=False), Row(label='Threads', text='2', code=False)]
     """
-    timing = result.get("timing") or {}
-    known = (
-        ("extract_s", "Extraction", seconds),
-        ("extract_images_per_s", "Extraction rate", rate),
-        ("forward_images_per_s", "Bare forward pass", rate),
-        ("rank_s", "Ranking", seconds),
-        ("total_s", "Total", seconds),
-        ("threads", "Threads", count),
-        ("device", "Ranked on", str),
-    )
-    return [Row(label, show(timing[key])) for key, label, show in known if timing.get(key) is not None]
+    rows = {
+        "Extraction": (timing.extract_s, seconds(timing.extract_s)),
+        "Extraction rate": (timing.extract_images_per_s, rate(timing.extract_images_per_s)),
+        "Bare forward pass": (timing.forward_images_per_s, rate(timing.forward_images_per_s)),
+        "Ranking": (timing.rank_s, seconds(timing.rank_s)),
+        "Total": (timing.total_s, seconds(timing.total_s)),
+        "Threads": (timing.threads, count(timing.threads)),
+        "Ranked on": (timing.device, str(timing.device)),
+    }
+    return [Row(label, text) for label, (value, text) in rows.items() if value is not None]
 
 
-def citations(result: Mapping[str, Any]) -> list[Citation]:
+def citations(protocol: str, dataset: DatasetFacts, features: FeaturesFacts | None = None) -> list[Citation]:
     """Name the publications behind a result: of the protocol, of a shallow descriptor, of the data set if it is known.
 
     Examples
     --------
-    >>> len(citations({"protocol": "ge2018", "dataset": {"name": "UCMerced_LandUse"}}))
+    >>> from rsir_fast.protocols.facts import DatasetFacts
+    >>> len(citations("ge2018", DatasetFacts(name="UCMerced_LandUse", items=2100, classes=())))
     2
     """
-    name = "".join(char for char in result["dataset"]["name"].lower() if char.isalnum())
-    cited = [_PROTOCOLS[result["protocol"]]] if result["protocol"] in _PROTOCOLS else []
-    kind = (result.get("features") or {}).get("descriptor", {}).get("kind")
+    name = "".join(char for char in dataset.name.lower() if char.isalnum())
+    cited = [_PROTOCOLS[protocol]] if protocol in _PROTOCOLS else []
+    kind = ((features and features.descriptor) or {}).get("kind")
     cited += [_DESCRIPTORS[kind]] if kind in _DESCRIPTORS else []
     cited.extend(citation for prefix, citation in _DATASETS.items() if name.startswith(prefix))
     return cited
-
-
-def _network(result: Mapping[str, Any]) -> str:
-    features = result["features"]
-    if "bits" in result:
-        labels = count(len(result["classes"]))
-        return f"{network_name(features)}: {count(result['bits'])} values for the code, {labels} probabilities"
-    return f"{network_name(features)}, {features['layer']}, {count(features['dim'])} values"
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,8 @@ from rsir_fast.report.format import shorten
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from rsir_fast.protocols.reproduce_ge2018_result import DatasetTable, MeasuredRow
 
 __all__ = ["drawn_rows", "left_out", "map_by_class", "precision_by_returned", "precision_recall"]
 
@@ -25,7 +27,7 @@ _POINTS = (2, 5, 10, 20)
 _NOTHING = "no row has figures"
 
 
-def drawn_rows(entry: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def drawn_rows(entry: DatasetTable) -> list[MeasuredRow]:
     """Choose the rows that are drawn.
 
     Of a network of the paper one layer, fc6 where there is one; of what goes beyond the paper the last of each network;
@@ -33,33 +35,31 @@ def drawn_rows(entry: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
     Parameters
     ----------
-    entry : dict
-        One of the ``datasets`` of `rsir_fast.protocols.reproduce_ge2018`.
+    entry : DatasetTable
+        One of the ``datasets`` of a `Ge2018TableResult`.
     """
-    able = [row for row in entry["rows"] if row["missing"] is None]
     chosen = []
-    for (group, *_), rows in groupby(able, key=_kind):
+    for (group, *_), rows in groupby(entry.measured, key=_kind):
         found = list(rows)
         if group == "networks of the paper":
-            chosen.append(min(found, key=lambda row: _LAYERS.index(row["layer"])))
+            chosen.append(min(found, key=lambda row: _LAYERS.index(row.layer)))
         else:
             chosen.append(found[-1])
-    costly = [row for row in chosen if row["maker"] not in _CHEAP]
+    costly = [row for row in chosen if row.maker not in _CHEAP]
     return costly if len(chosen) > _MOST else chosen
 
 
-def _kind(row: Mapping[str, Any]) -> tuple[str, str, str]:
-    layer = "" if row["group"] == "networks of the paper" else row["layer"]
-    return row["group"], row["maker"], layer
+def _kind(row: MeasuredRow) -> tuple[str, str, str]:
+    return row.group, row.maker, "" if row.group == "networks of the paper" else row.layer
 
 
-def left_out(entry: Mapping[str, Any]) -> list[str]:
+def left_out(entry: DatasetTable) -> list[str]:
     """Name the rows that have figures and are not drawn."""
-    drawn = {row["method"] for row in drawn_rows(entry)}
-    return [row["method"] for row in entry["rows"] if row["missing"] is None and row["method"] not in drawn]
+    drawn = {row.method for row in drawn_rows(entry)}
+    return [row.method for row in entry.measured if row.method not in drawn]
 
 
-def map_by_class(entry: Mapping[str, Any]) -> bytes:
+def map_by_class(entry: DatasetTable) -> bytes:
     """Draw mAP of every class, query excluded, a mark for each row: Figures 3 and 4.
 
     Returns
@@ -69,15 +69,14 @@ def map_by_class(entry: Mapping[str, Any]) -> bytes:
     """
     rows = drawn_rows(entry)
     by_class = [
-        {each["class"]: each["map"] for each in row["query_excluded"]["per_class"] if each["map"] is not None}
-        for row in rows
+        {each.class_name: each.map for each in row.query_excluded.per_class if each.map is not None} for row in rows
     ]
 
     def mean(name: str) -> float:
         values = [found[name] for found in by_class if name in found]
         return sum(values) / len(values) if values else -1.0
 
-    classes = sorted(entry["dataset"]["classes"], key=lambda name: (-mean(name), name))
+    classes = sorted(entry.dataset.classes, key=lambda name: (-mean(name), name))
     with figure(7.4, 1.5 + 0.27 * max(len(classes), 4)) as (drawn, save):
         axes = drawn.subplots()
         for index, found in enumerate(by_class):
@@ -93,7 +92,7 @@ def map_by_class(entry: Mapping[str, Any]) -> bytes:
         return save()
 
 
-def precision_recall(entry: Mapping[str, Any]) -> bytes:
+def precision_recall(entry: DatasetTable) -> bytes:
     """Draw precision against recall, query excluded, for each row, 2 to 20 returned images marked: Figure 5.
 
     Returns
@@ -105,11 +104,11 @@ def precision_recall(entry: Mapping[str, Any]) -> bytes:
     with figure(7.4, 4.2) as (drawn, save):
         axes = drawn.subplots()
         for index, row in enumerate(rows):
-            curve = row["query_excluded"]["pr_curve"]
-            marked = [place for place, n in enumerate(curve["n"]) if n in _POINTS]
+            curve = row.query_excluded.pr_curve
+            marked = [place for place, n in enumerate(curve.n) if n in _POINTS]
             axes.plot(
-                percents(curve["recall"]),
-                percents(curve["precision"]),
+                percents(curve.recall),
+                percents(curve.precision),
                 markevery=marked,
                 **_line(index),
             )
@@ -120,7 +119,7 @@ def precision_recall(entry: Mapping[str, Any]) -> bytes:
         return save()
 
 
-def precision_by_returned(entry: Mapping[str, Any], largest: int = 100) -> bytes:
+def precision_by_returned(entry: DatasetTable, largest: int = 100) -> bytes:
     """Draw mean precision against the number of returned images, from 2 to 20 (the paper's range) and beyond.
 
     Returns
@@ -133,12 +132,12 @@ def precision_by_returned(entry: Mapping[str, Any], largest: int = 100) -> bytes
         axes = drawn.subplots()
         shown = 20
         for index, row in enumerate(rows):
-            curve = row["query_excluded"]["pr_curve"]
-            kept = [place for place, n in enumerate(curve["n"]) if 2 <= n <= largest]
-            numbers = [curve["n"][place] for place in kept]
+            curve = row.query_excluded.pr_curve
+            kept = [place for place, n in enumerate(curve.n) if 2 <= n <= largest]
+            numbers = [curve.n[place] for place in kept]
             shown = max([shown, *numbers])
             marked = [place for place, n in enumerate(numbers) if n in _TICKS_N]
-            values = percents([curve["precision"][place] for place in kept])
+            values = percents([curve.precision[place] for place in kept])
             axes.plot(numbers, values, markevery=marked, **_line(index))
         axes.set_xscale("log")
         axes.set_xlim(1.9, shown * 1.08)
@@ -162,11 +161,11 @@ def _line(index: int) -> dict[str, Any]:
     return {**_style(index), "linestyle": ("-", "--", ":")[index // len(COLOURS) % 3], "markersize": 4.5}
 
 
-def _legend(drawn: Figure, axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
+def _legend(drawn: Figure, axes: Axes, rows: Sequence[MeasuredRow]) -> None:
     """Name the rows beside the axes."""
     if rows:
         drawn.legend(
-            axes.lines, [shorten(row["label"], 44) for row in rows], loc="outside lower left", ncols=2, fontsize=8
+            axes.lines, [shorten(row.label, 44) for row in rows], loc="outside lower left", ncols=2, fontsize=8
         )
     else:
         note(axes, _NOTHING)

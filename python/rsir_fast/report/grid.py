@@ -27,6 +27,7 @@ __all__ = [
     "GridRow",
     "escape_markdown",
     "spreadsheet_text",
+    "table_files",
     "to_csv",
     "to_latex",
     "to_markdown",
@@ -248,6 +249,14 @@ def to_latex(grid: Grid) -> str:
     if notes:
         lines += ["", r"\smallskip", r"{\footnotesize", *(f"{note}\\par" for note in notes), "}"]
     return "\n".join([*lines, ""])
+
+
+def table_files(stem: str, grid: Grid, *, title: bool = False) -> dict[str, str]:
+    """Write a table in every form of a file, by file name; with a title where a form has none of its own."""
+    text = " ".join(grid.title.split())
+    above = {"md": f"### {escape_markdown(text)}\n\n", "tex": f"% {text}\n"} if title else {}
+    forms = {"md": to_markdown(grid), "csv": to_csv(grid), "tex": to_latex(grid)}
+    return {f"{stem}.{ending}": above.get(ending, "") + content for ending, content in forms.items()}
 
 
 def to_terminal(grid: Grid) -> RenderableType:

@@ -27,6 +27,8 @@ from rsir_fast.report.format import count, percent, shorten
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from rsir_fast.protocols.dhcnn2021_result import CodeFigures
+
 __all__ = [
     "class_bars",
     "confusion_matrix_plot",
@@ -43,7 +45,7 @@ _ROOM = 9.0
 _NAMED_WITHIN = 3
 """Curves whose names find room between them; those of more stand aside."""
 
-Curves = Mapping[str, Mapping[str, Any]]
+Curves = Mapping[str, "CodeFigures"]
 
 
 def precision_recall_by_radius(curves: Curves) -> bytes:
@@ -51,9 +53,9 @@ def precision_recall_by_radius(curves: Curves) -> bytes:
 
     Parameters
     ----------
-    curves : mapping of str to dict
-        Figures of `evaluate_codes` by their name in the legend. Radii within which nothing lies have no point; of a
-        single curve, some radii are named.
+    curves : mapping of str to CodeFigures
+        Figures of `rsir_fast.protocols.evaluate_codes` by their name in the legend. Radii within which nothing lies
+        have no point; of a single curve, some radii are named.
 
     Returns
     -------
@@ -62,15 +64,18 @@ def precision_recall_by_radius(curves: Curves) -> bytes:
 
     Examples
     --------
-    >>> radius = {"precision": [None, 0.9, 0.5], "recall": [0.0, 0.6, 1.0]}
-    >>> svg = precision_recall_by_radius({"mine": {"radius": radius}})
+    >>> import numpy as np
+    >>> from rsir_fast.protocols import evaluate_codes
+    >>> codes, labels = np.array([[0], [1], [15], [7]], np.uint8), np.array([0, 0, 1, 1])
+    >>> figures = evaluate_codes(codes, labels, 4, np.array([0, 2]), np.array([1, 3]))
+    >>> svg = precision_recall_by_radius({"mine": figures})
     >>> b"Recall (%)" in svg, b"mine" in svg
     (True, True)
     """
     with figure(_width(curves), 3.9) as (drawn, save):
         axes = drawn.subplots()
         for name, measures, style in _styled(curves):
-            precision, recall = (measures["radius"][key] for key in ("precision", "recall"))
+            precision, recall = measures.radius.precision, measures.radius.recall
             points = [
                 (radius, 100 * r, 100 * p)
                 for radius, (r, p) in enumerate(zip(recall, precision, strict=True))
@@ -78,7 +83,7 @@ def precision_recall_by_radius(curves: Curves) -> bytes:
             ]
             if points:
                 _, x, y = zip(*points, strict=True)
-                axes.plot(x, y, label=name, markevery=0.08, **style)
+                axes.plot(x, y, label=shorten(name, 30), markevery=0.08, **style)
             if len(curves) == 1:
                 _name_radii(axes, points)
         percent_axes(axes, "Recall (%)", "Precision (%)")
@@ -95,7 +100,7 @@ def precision_by_number(curves: Curves) -> bytes:
 
     Parameters
     ----------
-    curves : mapping of str to dict
+    curves : mapping of str to CodeFigures
         As in `precision_recall_by_radius`.
 
     Returns
@@ -105,10 +110,15 @@ def precision_by_number(curves: Curves) -> bytes:
 
     Examples
     --------
-    >>> b"Items returned" in precision_by_number({"mine": {"cutoffs": [1, 11], "precision_at": [0.9, 0.8]}})
+    >>> import numpy as np
+    >>> from rsir_fast.protocols import evaluate_codes
+    >>> codes, labels = np.array([[0], [1], [15], [7]], np.uint8), np.array([0, 0, 1, 1])
+    >>> figures = evaluate_codes(codes, labels, 4, np.array([0, 2]), np.array([1, 3]))
+    >>> b"Items returned" in precision_by_number({"mine": figures})
     True
     """
-    return _by_number(curves, "precision_at", "Mean precision (%)", "Precision by number of items returned")
+    lines = {name: measures.precision_at for name, measures in curves.items()}
+    return _by_number(curves, lines, "Mean precision (%)", "Precision by number of items returned")
 
 
 def recall_by_number(curves: Curves) -> bytes:
@@ -116,7 +126,7 @@ def recall_by_number(curves: Curves) -> bytes:
 
     Parameters
     ----------
-    curves : mapping of str to dict
+    curves : mapping of str to CodeFigures
         As in `precision_recall_by_radius`.
 
     Returns
@@ -126,10 +136,15 @@ def recall_by_number(curves: Curves) -> bytes:
 
     Examples
     --------
-    >>> b"Mean recall (%)" in recall_by_number({"mine": {"cutoffs": [1, 11], "recall_at": [0.1, 0.8]}})
+    >>> import numpy as np
+    >>> from rsir_fast.protocols import evaluate_codes
+    >>> codes, labels = np.array([[0], [1], [15], [7]], np.uint8), np.array([0, 0, 1, 1])
+    >>> figures = evaluate_codes(codes, labels, 4, np.array([0, 2]), np.array([1, 3]))
+    >>> b"Mean recall (%)" in recall_by_number({"mine": figures})
     True
     """
-    return _by_number(curves, "recall_at", "Mean recall (%)", "Recall by number of items returned")
+    lines = {name: measures.recall_at for name, measures in curves.items()}
+    return _by_number(curves, lines, "Mean recall (%)", "Recall by number of items returned")
 
 
 def confusion_matrix_plot(confusion: Sequence[Sequence[int]], classes: Sequence[str]) -> bytes:
@@ -213,12 +228,12 @@ def class_bars(classes: Sequence[str], precision: Sequence[float | None], accura
     return bars([classes[place] for place in order], panels, "By class, test images", "no classes")
 
 
-def _by_number(curves: Curves, key: str, y_label: str, title: str) -> bytes:
+def _by_number(curves: Curves, lines: Mapping[str, Sequence[float | None]], y_label: str, title: str) -> bytes:
     with figure(_width(curves), 3.9) as (drawn, save):
         axes = drawn.subplots()
         for name, measures, style in _styled(curves):
-            if any(value is not None for value in measures[key]):
-                axes.plot(measures["cutoffs"], percents(measures[key]), label=name, **style)
+            if any(value is not None for value in lines[name]):
+                axes.plot(measures.cutoffs, percents(lines[name]), label=shorten(name, 30), **style)
         percent_axes(axes, "Items returned", y_label)
         axes.set_xlim(left=0)
         axes.set_title(title)
@@ -227,15 +242,15 @@ def _by_number(curves: Curves, key: str, y_label: str, title: str) -> bytes:
         return save()
 
 
-def _styled(curves: Curves) -> Iterator[tuple[str, Mapping[str, Any], dict[str, Any]]]:
-    """Yield legend label, figures and the look of every curve."""
+def _styled(curves: Curves) -> Iterator[tuple[str, CodeFigures, dict[str, Any]]]:
+    """Yield name, figures and the look of every curve."""
     for index, (name, measures) in enumerate(curves.items()):
         look = {
             "color": COLOURS[index % len(COLOURS)],
             "marker": MARKERS[index % len(MARKERS)],
             "linestyle": _LINES[index % len(_LINES)],
         }
-        yield shorten(name, 30), measures, {**look, "markersize": 4.5}
+        yield name, measures, {**look, "markersize": 4.5}
 
 
 def _width(curves: Curves) -> float:

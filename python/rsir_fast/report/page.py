@@ -3,77 +3,44 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from dataclasses import fields
+from typing import TYPE_CHECKING
 
 from markupsafe import Markup
-from PIL import Image
 
-from rsir_fast.report.describe import citations, notes, provenance_rows, timing_rows
-from rsir_fast.report.rankings import ranking
+from rsir_fast.report.content import Page
 from rsir_fast.report.templating import template
-from rsir_fast.report.thumbnails import Thumbnails
-from rsir_fast.report.views import view_of
+
+if TYPE_CHECKING:
+    from rsir_fast.protocols.result import Result
 
 __all__ = ["inline_svg", "render_page"]
 
 _SKIPPED_SHOWN = 100
+_SHARED = [entry.name for entry in fields(Page) if entry.name not in ("template", "particular")]
 
 
-def render_page(
-    result: Mapping[str, Any],
-    plots: Mapping[str, bytes],
-    examples: Sequence[Mapping[str, Any]] = (),
-    load_image: Callable[[int], Image.Image] | None = None,
-    *,
-    command: str | None = None,
-    machine: Mapping[str, str] | None = None,
-    thumbnail_size: int = 112,
-) -> str:
+def render_page(page: Page, result: Result, command: str | None = None) -> str:
     """Render a result as one self-contained HTML page: no script, no request, readable offline and on paper.
 
     Parameters
     ----------
-    result : result
-        What an evaluation protocol returned.
-    plots : mapping of str to bytes
-        SVG files by name, as the protocol's view draws them.
-    examples : sequence of mapping
-        Rankings to show, each with ``query`` (item index), ``query_class``, ``average_precision`` and ``results``, a
-        list of ``item``, ``class``, ``distance``, ``relevant``; an optional ``note`` says why it was chosen. With
-        labels also ``label`` and ``probability`` (of the query: ``query_label``, ``query_probability``).
-    load_image : callable, optional
-        Item index -> PIL image. An image that raises ImageError is shown as a placeholder with the reason.
+    page : Page
+        What it says.
+    result : Result
+        What its template reads further.
     command : str, optional
         The command line that gives this result again.
-    machine : mapping of str to str, optional
-        What is known of the machine, shown under provenance.
-    thumbnail_size : int
-        Side of the example images in pixels.
 
     Returns
     -------
     str
         The page. Names of classes, files and folders are escaped: they come from folders nobody has checked.
     """
-    thumbnails = Thumbnails(load_image, thumbnail_size)
-    skipped = result["dataset"].get("skipped", ())
-    shared = {
-        "notes": notes(result),
-        "result": result,
-        "dataset": result["dataset"],
-        "features": result["features"],
-        "plots": {name: inline_svg(svg, name) for name, svg in plots.items()},
-        "pictures_given": load_image is not None,
-        "rankings": [ranking(example, thumbnails) for example in examples],
-        "provenance": provenance_rows(result, machine),
-        "timing": timing_rows(result),
-        "citations": citations(result),
-        "skipped": skipped[:_SKIPPED_SHOWN],
-        "skipped_count": len(skipped),
-        "command": command,
-    }
-    return template(f"{result['protocol']}.html.j2").render(shared | view_of(result).context(result))
+    shared = {name: getattr(page, name) for name in _SHARED}
+    shared["skipped"] = page.skipped[:_SKIPPED_SHOWN]
+    shared |= {"skipped_count": len(page.skipped), "result": result, "command": command}
+    return template(page.template).render(shared | dict(page.particular))
 
 
 def inline_svg(svg: bytes, name: str) -> Markup:

@@ -8,9 +8,8 @@ readers) and never the only cue.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rsir_fast.report._figure import (
     COLOURS,
@@ -30,6 +29,8 @@ from rsir_fast.report.format import fraction, percent, shorten
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from rsir_fast.protocols.ge2018_result import Ge2018Result, PrecisionRecallCurve, RetrievalFigures
+
 __all__ = ["chance_precision", "per_class_bars", "pr_curve", "precision_at_n"]
 
 _CONVENTIONS = (("query_excluded", "query excluded", "-"), ("query_included", "query included", "--"))
@@ -37,15 +38,14 @@ _ANNOTATED_N = (1, 10, 50, 100, 500)
 _TICKS_N = (2, 3, 5, 10, 20, 50, 100)
 
 
-def pr_curve(results: Mapping[str, Mapping[str, Any]]) -> bytes:
+def pr_curve(results: Mapping[str, Ge2018Result]) -> bytes:
     """Draw precision against recall, macro-averaged over the queries, one point per number of returned images.
 
     Parameters
     ----------
     results : mapping of str to result
-        Protocol results by the label they carry in the legend; several are compared in one figure. Each needs
-        ``query_excluded`` and ``query_included`` with a ``pr_curve`` of equally long ``n``, ``precision`` and
-        ``recall``. With a single result the level of a random ranking is drawn too.
+        Of `rsir_fast.evaluate_ge2018`, by the label they carry in the legend; several are compared in one figure. With
+        a single result the level of a random ranking is drawn too.
 
     Returns
     -------
@@ -54,17 +54,20 @@ def pr_curve(results: Mapping[str, Mapping[str, Any]]) -> bytes:
 
     Examples
     --------
-    >>> curve = {"pr_curve": {"n": [1, 2], "precision": [1.0, 0.5], "recall": [0.5, 0.5]}}
-    >>> svg = pr_curve({"mine": {"query_excluded": curve, "query_included": curve, "dataset": {}}})
+    >>> import numpy as np
+    >>> import rsir_fast as rf
+    >>> matrix, items = np.eye(4, dtype=np.float32), ("a/1", "a/2", "b/1", "b/2")
+    >>> result = rf.evaluate_ge2018(rf.Features(matrix, items, np.array([0, 0, 1, 1]), ("a", "b"), "demo"))
+    >>> svg = pr_curve({"mine": result})
     >>> svg.startswith(b"<?xml"), b"Recall" in svg
     (True, True)
     """
     with figure(4.8, 3.9) as (drawn, save):
         axes = drawn.subplots()
         for index, (name, measures, label, line) in enumerate(_lines(results)):
-            curve = measures["pr_curve"]
+            curve = measures.pr_curve
             colour = COLOURS[_colour_index(index, results)]
-            axes.plot(percents(curve["recall"]), percents(curve["precision"]), line, color=colour, label=label)
+            axes.plot(percents(curve.recall), percents(curve.precision), line, color=colour, label=label)
             if name == "query_excluded" and len(results) == 1:
                 _annotate_n(axes, curve, colour)
         if len(results) == 1:
@@ -77,7 +80,7 @@ def pr_curve(results: Mapping[str, Mapping[str, Any]]) -> bytes:
         return save()
 
 
-def precision_at_n(results: Mapping[str, Mapping[str, Any]], largest: int = 100) -> bytes:
+def precision_at_n(results: Mapping[str, Ge2018Result], largest: int = 100) -> bytes:
     """Draw mean precision against the number of returned images, from 2 on (the paper's range is 2 to 20).
 
     Parameters
@@ -94,8 +97,11 @@ def precision_at_n(results: Mapping[str, Mapping[str, Any]], largest: int = 100)
 
     Examples
     --------
-    >>> curve = {"pr_curve": {"n": [1, 2], "precision": [1.0, 0.5], "recall": [0.5, 0.5]}}
-    >>> svg = precision_at_n({"mine": {"query_excluded": curve, "query_included": curve, "dataset": {}}})
+    >>> import numpy as np
+    >>> import rsir_fast as rf
+    >>> matrix, items = np.eye(4, dtype=np.float32), ("a/1", "a/2", "b/1", "b/2")
+    >>> result = rf.evaluate_ge2018(rf.Features(matrix, items, np.array([0, 0, 1, 1]), ("a", "b"), "demo"))
+    >>> svg = precision_at_n({"mine": result})
     >>> b"Images returned" in svg
     True
     """
@@ -103,8 +109,8 @@ def precision_at_n(results: Mapping[str, Mapping[str, Any]], largest: int = 100)
         axes = drawn.subplots()
         shown = 2
         for index, (_, measures, label, line) in enumerate(_lines(results)):
-            curve = measures["pr_curve"]
-            kept = [(n, p) for n, p in zip(curve["n"], curve["precision"], strict=True) if 2 <= n <= largest]
+            curve = measures.pr_curve
+            kept = [(n, p) for n, p in zip(curve.n, curve.precision, strict=True) if 2 <= n <= largest]
             if not kept:
                 continue
             numbers, values = zip(*kept, strict=True)
@@ -133,14 +139,13 @@ def precision_at_n(results: Mapping[str, Mapping[str, Any]], largest: int = 100)
         return save()
 
 
-def per_class_bars(result: Mapping[str, Any], convention: str = "query_excluded") -> bytes:
+def per_class_bars(result: Ge2018Result, convention: str = "query_excluded") -> bytes:
     """Draw mAP and ANMRR of every class side by side, best mAP first.
 
     Parameters
     ----------
-    result : result
-        A protocol result; ``result[convention]["per_class"]`` lists ``class``, ``map`` and ``anmrr``. Classes without
-        a value come last, with a dash.
+    result : Ge2018Result
+        Classes without a value come last, with a dash.
     convention : {"query_excluded", "query_included"}
         Which of the two evaluations is drawn.
 
@@ -151,20 +156,24 @@ def per_class_bars(result: Mapping[str, Any], convention: str = "query_excluded"
 
     Examples
     --------
-    >>> rows = [{"class": "beach", "map": 0.9, "anmrr": 0.1}, {"class": "forest", "map": 0.95, "anmrr": 0.05}]
-    >>> svg = per_class_bars({"query_excluded": {"per_class": rows}})
-    >>> svg.index(b"forest") < svg.index(b"beach")
-    True
+    >>> import numpy as np
+    >>> import rsir_fast as rf
+    >>> matrix, items = np.eye(4, dtype=np.float32), ("a/1", "a/2", "b/1", "b/2")
+    >>> result = rf.evaluate_ge2018(rf.Features(matrix, items, np.array([0, 0, 1, 1]), ("a", "b"), "demo"))
+    >>> svg = per_class_bars(result)
+    >>> b"higher is better" in svg, b"no labelled queries" in svg
+    (True, False)
     """
-    rows = sorted(result[convention]["per_class"], key=lambda row: (-number_or(row["map"], -1.0), row["class"]))
-    precision, rank = ([row[key] for row in rows] for key in ("map", "anmrr"))
-    shown = [percent(value).removesuffix(" %") for value in precision]
+    found = result.by_place[convention].per_class
+    rows = sorted(found, key=lambda row: (-number_or(row.map, -1.0), row.class_name))
+    shown = [percent(row.map).removesuffix(" %") for row in rows]
+    rank = [row.anmrr for row in rows]
     panels = [
-        Panel("mAP (%), higher is better", percents(precision), shown, 100.0),
+        Panel("mAP (%), higher is better", percents([row.map for row in rows]), shown, 100.0),
         Panel("ANMRR (0 to 1), lower is better", rank, [fraction(value) for value in rank], 1.0),
     ]
     title = f"By class, {convention.replace('_', ' ')}"
-    return bars([row["class"] for row in rows], panels, title, "no labelled queries")
+    return bars([row.class_name for row in rows], panels, title, "no labelled queries")
 
 
 def chance_precision(class_counts: Sequence[int], items: int) -> float | None:
@@ -193,22 +202,23 @@ def chance_precision(class_counts: Sequence[int], items: int) -> float | None:
     return sum(size * (size - 1) for size in class_counts) / (queries * (items - 1))
 
 
-def _lines(results: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, Mapping[str, Any], str, str]]:
+def _lines(results: Mapping[str, Ge2018Result]) -> Iterator[tuple[str, RetrievalFigures, str, str]]:
     """Yield (convention, measures, legend label, line style) for every curve that has points."""
     for name, result in results.items():
         for key, words, line in _CONVENTIONS:
-            if result[key]["pr_curve"]["n"]:
-                yield key, result[key], words if len(results) == 1 else f"{shorten(name, 26)}, {words}", line
+            figures = result.by_place[key]
+            if figures.pr_curve.n:
+                yield key, figures, words if len(results) == 1 else f"{shorten(name, 26)}, {words}", line
 
 
-def _colour_index(line: int, results: Mapping[str, Mapping[str, Any]]) -> int:
+def _colour_index(line: int, results: Mapping[str, Ge2018Result]) -> int:
     """One colour per result when results are compared, one per convention when there is only one."""
     return (line if len(results) == 1 else line // 2) % len(COLOURS)
 
 
-def _annotate_n(axes: Axes, curve: Mapping[str, Any], colour: str) -> None:
-    for n, precision, recall in zip(curve["n"], curve["precision"], curve["recall"], strict=True):
-        if n in _ANNOTATED_N and math.isfinite(number_or(precision, math.nan)):
+def _annotate_n(axes: Axes, curve: PrecisionRecallCurve, colour: str) -> None:
+    for n, precision, recall in zip(curve.n, curve.precision, curve.recall, strict=True):
+        if n in _ANNOTATED_N and precision is not None and recall is not None:
             axes.plot(100 * recall, 100 * precision, "o", color=colour, markersize=4)
             # Above and right of the point, where a falling curve leaves room; at the right edge there is none.
             aside, side = ((7, 5), "left") if recall < 0.85 else ((-7, -9), "right")
@@ -224,18 +234,17 @@ def _annotate_n(axes: Axes, curve: Mapping[str, Any], colour: str) -> None:
             )
 
 
-def _draw_chance(axes: Axes, result: Mapping[str, Any]) -> None:
-    dataset = result["dataset"]
-    level = chance_precision(dataset.get("class_counts", ()), dataset.get("items", 0))
+def _draw_chance(axes: Axes, result: Ge2018Result) -> None:
+    level = chance_precision(result.dataset.class_counts, result.dataset.items)
     if level is not None and axes.lines:
         label = f"random ranking ({100 * level:.1f} %)"
         axes.axhline(100 * level, color=GREY, linestyle=":", linewidth=1.2, label=label)
 
 
-def _reason_for_nothing(results: Mapping[str, Mapping[str, Any]], smallest: int = 1) -> str:
+def _reason_for_nothing(results: Mapping[str, Ge2018Result], smallest: int = 1) -> str:
     """Say why no curve has a point at `smallest` or more returned images."""
     if any(True for _ in _lines(results)):
         return f"fewer than {smallest} images to return"
-    if any(result["dataset"].get("classes") for result in results.values()):
+    if any(result.dataset.classes for result in results.values()):
         return "no query has another image of its class"
     return "no labelled queries"

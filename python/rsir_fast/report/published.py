@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from rsir_fast.report.format import count, counted
+
+if TYPE_CHECKING:
+    from rsir_fast.protocols.facts import DatasetFacts
+    from rsir_fast.protocols.ge2018_result import Ge2018Result
 
 __all__ = [
     "LAYERS",
@@ -120,13 +124,8 @@ class Comparison:
     deviation: str
 
 
-def compare_with_published(result: Mapping[str, Any]) -> Comparison | None:
+def compare_with_published(result: Ge2018Result) -> Comparison | None:
     """Find the published table a result can be read against.
-
-    Parameters
-    ----------
-    result : result
-        What the ge2018 protocol returned.
 
     Returns
     -------
@@ -135,21 +134,24 @@ def compare_with_published(result: Mapping[str, Any]) -> Comparison | None:
 
     Examples
     --------
-    >>> result = {"protocol": "ge2018", "dataset": {"name": "UCMerced_LandUse", "items": 6, "classes": ["a", "b"]},
-    ...           "features": {"backbone": "CNN-Alex (8-bit conv trunk)", "layer": "pool5"}}
-    >>> comparison = compare_with_published(result)
+    >>> import numpy as np
+    >>> import rsir_fast as rf
+    >>> matrix, items = np.eye(4, dtype=np.float32), ("a/1", "a/2", "b/1", "b/2")
+    >>> made = {"name": "CNN-Alex (8-bit conv trunk)", "layer": "pool5"}
+    >>> features = rf.Features(matrix, items, np.array([0, 0, 1, 1]), ("a", "b"), "UC Merced", provenance=made)
+    >>> comparison = compare_with_published(rf.evaluate_ge2018(features))
     >>> comparison.network, comparison.deviation
-    ('CNN-Alex', 'this run: 6 images of 2 classes; the paper: 2,100 of 21')
+    ('CNN-Alex', 'this run: 4 images of 2 classes; the paper: 2,100 of 21')
     """
-    table = _table_of([result["dataset"]["name"]])
-    name, layer = _key(result["features"]["backbone"]), result["features"]["layer"]
-    if "descriptor" in result["features"]:
+    table, features = _table_of([result.dataset.name]), result.features
+    name, layer = _key(features.backbone), features.layer
+    if features.descriptor is not None:
         network, layer = _DESCRIPTORS.get(name), ""
     else:
         network = _NETWORKS.get(name)
-    if result["protocol"] != "ge2018" or table is None or network is None or layer not in (*LAYERS, ""):
+    if table is None or network is None or layer not in (*LAYERS, ""):
         return None
-    deviates = deviation(result["dataset"], table.classes, table.per_class)
+    deviates = deviation(result.dataset, table.classes, table.per_class)
     return Comparison(table.dataset, table.rows, network, layer, deviates)
 
 
@@ -204,7 +206,7 @@ def published_figures(dataset: Sequence[str], maker: str, layer: str) -> Publish
     return PublishedFigures(table.number, None if percent is None else round(percent / 100, 6), anmrr)
 
 
-def published_deviation(names: Sequence[str], dataset: Mapping[str, Any]) -> str:
+def published_deviation(names: Sequence[str], dataset: DatasetFacts) -> str:
     """Say how a data set that the paper has differs in number from the paper's; empty if it does not."""
     table = _table_of(names)
     return "" if table is None else deviation(dataset, table.classes, table.per_class)
@@ -221,20 +223,21 @@ def is_uc_merced(name: str) -> bool:
     return _table_of([name]) is _UC_MERCED_TABLE
 
 
-def deviation(dataset: Mapping[str, Any], classes: int, per_class: int) -> str:
+def deviation(dataset: DatasetFacts, classes: int, per_class: int) -> str:
     """Say how a data set differs in number from one of `classes` classes of `per_class` images; empty if it does not.
 
     Examples
     --------
-    >>> deviation({"items": 6, "classes": ["a", "b"]}, 21, 100)
+    >>> from rsir_fast.protocols.facts import DatasetFacts
+    >>> deviation(DatasetFacts(name="mine", items=6, classes=("a", "b")), 21, 100)
     'this run: 6 images of 2 classes; the paper: 2,100 of 21'
     """
-    items, found = dataset["items"], len(dataset["classes"])
+    items, found = dataset.items, len(dataset.classes)
     published = classes * per_class
     if (items, found) != (published, classes):
         mine = f"{counted(items, 'image', 'images')} of {counted(found, 'class', 'classes')}"
         return f"this run: {mine}; the paper: {count(published)} of {classes}"
-    sizes = set(dataset.get("class_counts") or [per_class])
+    sizes = set(dataset.class_counts or [per_class])
     if sizes != {per_class}:
         return f"this run: {min(sizes)} to {max(sizes)} images in a class; the paper: {per_class} in each"
     return ""

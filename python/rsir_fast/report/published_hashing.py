@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from rsir_fast.report.published import deviation, is_uc_merced
+
+if TYPE_CHECKING:
+    from rsir_fast.protocols.dhcnn2021_result import ImageCounts
+    from rsir_fast.protocols.facts import DatasetFacts
 
 __all__ = ["HashComparison", "PublishedHashing", "compare_with_published_hashing"]
 
@@ -39,8 +42,8 @@ class HashComparison:
     deviation: str
 
 
-def compare_with_published_hashing(result: Mapping[str, Any]) -> HashComparison | None:
-    """Find the published figures that a dhcnn2021 result can be read against.
+def compare_with_published_hashing(dataset: DatasetFacts, images: ImageCounts) -> HashComparison | None:
+    """Find the published figures that a dhcnn2021 result on these images can be read against.
 
     Returns
     -------
@@ -49,15 +52,15 @@ def compare_with_published_hashing(result: Mapping[str, Any]) -> HashComparison 
 
     Examples
     --------
-    >>> result = {"dataset": {"name": "UCMerced_LandUse", "items": 6, "classes": ["a", "b"]}, "bits": 64,
-    ...           "images": {"train": 4, "test": 2}}
-    >>> compare_with_published_hashing(result).deviation
+    >>> from rsir_fast.protocols.dhcnn2021_result import ImageCounts
+    >>> from rsir_fast.protocols.facts import DatasetFacts
+    >>> dataset = DatasetFacts(name="UCMerced_LandUse", items=6, classes=("a", "b"))
+    >>> compare_with_published_hashing(dataset, ImageCounts(train=4, test=2)).deviation
     'this run: 6 images of 2 classes; the paper: 2,100 of 21'
     """
-    if not is_uc_merced(result["dataset"]["name"]):
+    if not is_uc_merced(dataset.name):
         return None
-    images = result["images"]
-    stated = deviation(result["dataset"], 21, 100)
-    if not stated and (images["train"], images["test"]) != (1680, 420):
-        stated = f"this run: {images['train']:,} training and {images['test']:,} test images; the paper: 1,680 and 420"
+    stated = deviation(dataset, 21, 100)
+    if not stated and (images.train, images.test) != (1680, 420):
+        stated = f"this run: {images.train:,} training and {images.test:,} test images; the paper: 1,680 and 420"
     return HashComparison(PUBLISHED, stated)

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from rsir_fast.base.text import printable
 from rsir_fast.report.grid import spreadsheet_text
 
+if TYPE_CHECKING:
+    from rsir_fast.protocols.evaluation import EvaluationResult
+
 __all__ = ["queries_csv"]
 
 
-def queries_csv(result: Mapping[str, Any]) -> str:
+def queries_csv(result: EvaluationResult) -> str:
     """Write the AP of every query, unrounded, beside its item and class.
-
-    Parameters
-    ----------
-    result : result
-        What an evaluation protocol returned: ``queries`` with ``items`` and ``labels``, and ``per_query`` wherever a
-        mean over these queries stands.
 
     Returns
     -------
@@ -29,24 +25,23 @@ def queries_csv(result: Mapping[str, Any]) -> str:
 
     Examples
     --------
-    >>> queries = {"items": ["a/1.jpg", "b/1.jpg"], "labels": [0, 1]}
-    >>> result = {"dataset": {"classes": ["a", "b"]}, "queries": queries, "query_excluded": {"per_query": [0.5, None]}}
-    >>> print(queries_csv(result), end="")
-    item,class,ap_query_excluded
-    a/1.jpg,a,0.5
-    b/1.jpg,b,
+    >>> import numpy as np
+    >>> import rsir_fast as rf
+    >>> matrix = np.array([[0, 1, 2], [0, 2, 4], [5, 0, 1]], np.float32)
+    >>> features = rf.Features(matrix, ("a/1.jpg", "a/2.jpg", "b/1.jpg"), np.array([0, 0, 1]), ("a", "b"), "demo")
+    >>> print(queries_csv(rf.evaluate_ge2018(features)), end="")
+    item,class,ap_query_excluded,ap_query_included
+    a/1.jpg,a,1.0,1.0
+    a/2.jpg,a,1.0,1.0
+    b/1.jpg,b,,1.0
     """
-    if "queries" not in result:
+    if result.queries is None:
         return ""
-    places = [name for name, value in result.items() if isinstance(value, Mapping) and "per_query" in value]
-    # A trained model numbers the classes in its own order.
-    classes = result.get("classes") or result["dataset"]["classes"]
     target = io.StringIO()
     out = csv.writer(target, lineterminator="\n")
-    out.writerow(["item", "class", *(f"ap_{place}" for place in places)])
-    columns = [result[place]["per_query"] for place in places]
-    queries = result["queries"]
-    for item, label, *values in zip(queries["items"], queries["labels"], *columns, strict=True):
-        names = (spreadsheet_text(printable(text)) for text in (item, classes[label]))
+    out.writerow(["item", "class", *(f"ap_{place}" for place in result.by_place)])
+    columns = [figures.per_query for figures in result.by_place.values()]
+    for item, label, *values in zip(result.queries.items, result.queries.labels, *columns, strict=True):
+        names = (spreadsheet_text(printable(text)) for text in (item, result.class_names[label]))
         out.writerow([*names, *("" if value is None else repr(value) for value in values)])
     return target.getvalue()

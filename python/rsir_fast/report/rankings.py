@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from rsir_fast.report import format as text
 from rsir_fast.report.thumbnails import Thumbnail, Thumbnails
+
+if TYPE_CHECKING:
+    from rsir_fast.protocols.facts import Example
 
 __all__ = ["Picture", "Ranking", "ranking"]
 
@@ -33,40 +35,41 @@ class Ranking(NamedTuple):
     missing: list[str]
 
 
-def ranking(example: Mapping[str, Any], thumbnails: Thumbnails) -> Ranking:
+def ranking(example: Example, thumbnails: Thumbnails) -> Ranking:
     """Put an example of a protocol into words and pictures.
 
     Examples
     --------
-    >>> hit = {"item": 1, "class": "beach", "label": "river", "probability": 0.61, "distance": 3, "relevant": True}
-    >>> example = {"query": 0, "query_class": "beach", "average_precision": 0.5, "results": [hit]}
+    >>> from rsir_fast.protocols.facts import Example, Hit
+    >>> hit = Hit(item=1, class_name="beach", label="river", probability=0.61, distance=3, relevant=True)
+    >>> example = Example(query=0, query_class="beach", average_precision=0.5, results=(hit,))
     >>> shown = ranking(example, Thumbnails(None))
     >>> shown.results[0].verdict, shown.results[0].distance, shown.right
     ('≠ label river, 61 %', '3 bits', 1)
     """
     query = Picture(
-        thumbnails(example["query"]),
-        example["query_class"],
+        thumbnails(example.query),
+        example.query_class,
         "",
         True,
-        *_verdict(example["query_class"], example.get("query_label"), example.get("query_probability")),
+        *_verdict(example.query_class, example.query_label, example.query_probability),
     )
     results = [
         Picture(
-            thumbnails(hit["item"]),
-            hit["class"],
-            _distance(hit["distance"]),
-            hit["relevant"],
-            *_verdict(hit["class"], hit.get("label"), hit.get("probability")),
+            thumbnails(hit.item),
+            hit.class_name,
+            _distance(hit.distance),
+            hit.relevant,
+            *_verdict(hit.class_name, hit.label, hit.probability),
         )
-        for hit in example["results"]
+        for hit in example.results
     ]
     places = [("the query", query), *((f"rank {rank}", hit) for rank, hit in enumerate(results, 1))]
     return Ranking(
-        note=example.get("note", ""),
+        note=example.note,
         query=query,
-        average_precision=text.fraction(example["average_precision"]),
-        right=sum(1 for hit in example["results"] if hit["relevant"]),
+        average_precision=text.fraction(example.average_precision),
+        right=sum(1 for hit in example.results if hit.relevant),
         results=results,
         missing=[f"{place}: {shown.thumbnail.problem}" for place, shown in places if shown.thumbnail.uri is None],
     )

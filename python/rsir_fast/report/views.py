@@ -1,62 +1,103 @@
-"""What a report on each protocol consists of."""
+"""How the results of each protocol are shown."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from rich.console import RenderableType
 
-from rsir_fast.report import dhcnn2021, ge2018
+from rsir_fast.protocols.dhcnn2021_result import Dhcnn2021Result
+from rsir_fast.protocols.ge2018_result import Ge2018Result
+from rsir_fast.protocols.reproduce_dhcnn2021_result import Dhcnn2021TableResult
+from rsir_fast.protocols.reproduce_ge2018_result import Ge2018TableResult
+from rsir_fast.report import comparison, dhcnn2021, ge2018, reproduction
+from rsir_fast.report.content import Content, Options
 
-__all__ = ["View", "view_of"]
+__all__ = ["Reported", "View", "result_table", "view_of"]
 
-Result = Mapping[str, Any]
+Reported = Ge2018Result | Dhcnn2021Result | Ge2018TableResult | Dhcnn2021TableResult
+"""Results that have a report."""
 
 
 @dataclass(frozen=True)
 class View:
-    """How the results of one protocol are shown.
+    """How the results of one type are shown.
 
     Attributes
     ----------
-    plots
-        Result -> SVG files by their stem.
-    context
-        Result -> what the protocol's template, ``<protocol>.html.j2``, needs beside what all pages have.
-    heading
-        Result -> lines above the table in a terminal.
-    tables
-        Result, with a row per class or without -> tables for a terminal.
+    content
+        Result and options -> the page, and the files beside it.
+    table
+        Result, with a row per class, with rows that hold nothing -> tables for a terminal.
     """
 
-    plots: Callable[[Result], dict[str, bytes]]
-    context: Callable[[Result], dict[str, Any]]
-    heading: Callable[[Result], list[str]]
-    tables: Callable[[Result, bool], list[RenderableType]]
+    content: Callable[[Any, Options], Content]
+    table: Callable[[Any, bool, bool], RenderableType]
 
 
-_VIEWS = {
-    "ge2018": View(ge2018.plots, ge2018.context, ge2018.heading, ge2018.tables),
-    "dhcnn2021": View(dhcnn2021.plots, dhcnn2021.context, dhcnn2021.heading, dhcnn2021.tables),
+_VIEWS: dict[type, View] = {
+    Ge2018Result: View(ge2018.content, ge2018.table),
+    Dhcnn2021Result: View(dhcnn2021.content, dhcnn2021.table),
+    Ge2018TableResult: View(reproduction.content, reproduction.table),
+    Dhcnn2021TableResult: View(comparison.content, comparison.table),
 }
 
 
-def view_of(result: Result) -> View:
-    """Find how the results of a protocol are shown.
+def view_of(result: Reported) -> View:
+    """Find how a result is shown.
 
     Raises
     ------
-    ValueError
-        If there is no report for the protocol.
+    TypeError
+        If there is no report for its type.
 
     Examples
     --------
-    >>> view_of({"protocol": "ge2018"}) is view_of({"protocol": "ge2018"})
+    >>> view_of({"protocol": "ge2018"})
+    Traceback (most recent call last):
+        ...
+    TypeError: expected a Ge2018Result, Dhcnn2021Result, Ge2018TableResult or Dhcnn2021TableResult, got a dict; \
+Ge2018Result.load(path) and its like read a result.json
+    """
+    if type(result) not in _VIEWS:
+        *most, last = [kind.__name__ for kind in _VIEWS]
+        raise TypeError(
+            f"expected a {', '.join(most)} or {last}, got a {type(result).__name__}; "
+            "Ge2018Result.load(path) and its like read a result.json"
+        )
+    return _VIEWS[type(result)]
+
+
+def result_table(result: Reported, *, per_class: bool = False, all_rows: bool = False) -> RenderableType:
+    """Lay out a result for a terminal of 80 columns or more; nothing in it depends on colour.
+
+    Parameters
+    ----------
+    result : result
+        Of `rsir_fast.evaluate_ge2018`, `rsir_fast.evaluate_dhcnn2021` or one of the two that make whole tables.
+    per_class : bool
+        Of an evaluation: add one row per class.
+    all_rows : bool
+        Of whole tables: keep rows and columns that hold no figure.
+
+    Returns
+    -------
+    rich renderable
+        To be printed with ``rich.console.Console().print``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import rsir_fast as rf
+    >>> from rich.console import Console
+    >>> matrix = np.array([[0, 1, 2], [0, 2, 4], [5, 0, 1], [9, 0, 2]], np.float32)
+    >>> features = rf.Features(matrix, ("a/1", "a/2", "b/1", "b/2"), np.array([0, 0, 1, 1]), ("a", "b"), "demo")
+    >>> console = Console(width=80)
+    >>> with console.capture() as captured:
+    ...     console.print(result_table(rf.evaluate_ge2018(features)))
+    >>> "100.00 % (1.0000)" in captured.get()
     True
     """
-    protocol = result["protocol"]
-    if protocol not in _VIEWS:
-        raise ValueError(f"protocol: expected one of {', '.join(_VIEWS)}, got {protocol!r}")
-    return _VIEWS[protocol]
+    return view_of(result).table(result, per_class, all_rows)

@@ -10,7 +10,7 @@ import numpy as np
 from rsir_fast.errors import FeaturesError
 
 if TYPE_CHECKING:
-    from rsir_fast.extraction import Features
+    from rsir_fast.archive import Features
 
 __all__ = ["concatenated"]
 
@@ -38,7 +38,7 @@ def concatenated(parts: Sequence[Features]) -> Features:
 
     Examples
     --------
-    >>> from rsir_fast.extraction import Features
+    >>> from rsir_fast.archive import Features
     >>> one, two = np.array([[3, 4]], np.float32), np.array([[2]], np.float32)
     >>> a = Features(one, ("x.png",), None, (), "demo", provenance={"layer": "a"})
     >>> b = Features(two, ("x.png",), None, (), "demo", provenance={"layer": "b"})

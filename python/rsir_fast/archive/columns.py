@@ -6,12 +6,15 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from rsir_fast.encoders.fields import FieldSpec
 from rsir_fast.encoders.former import spec_of
-from rsir_fast.encoders.spec import TURNS, Spec
+from rsir_fast.encoders.spec import TURNS, Spec, parse_spec
 from rsir_fast.errors import FeaturesError
 
-__all__ = ["Column", "columns_of", "known_spec"]
+__all__ = ["Column", "columns_of", "field_of", "known_spec", "spec_to_store", "split"]
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 _WHOLE = "vector"
@@ -70,6 +73,45 @@ def columns_of(name: str, provenance: Mapping[str, Any], width: int) -> dict[str
             f"({type(error).__name__}: {told}); make them again with `rsir features`"
         ) from None
     return found
+
+
+def split(name: str, provenance: Mapping[str, Any], matrix: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
+    """Return the fields of rows, [n, width] each; of a hash model its codes, too.
+
+    Raises
+    ------
+    FeaturesError
+        If provenance does not fit the rows.
+    """
+    columns = columns_of(name, provenance, matrix.shape[1])
+    found: dict[str, NDArray[Any]] = {
+        field: np.ascontiguousarray(matrix[:, column.place]) for field, column in columns.items()
+    }
+    if "hash" in provenance:
+        from rsir_fast.ops import pack_codes
+
+        found["codes"] = pack_codes(found["u"])
+    return found
+
+
+def field_of(name: str, width: int, provenance: Mapping[str, Any]) -> FieldSpec:
+    """Return the field of an encoder that is not known, as far as its name and provenance tell."""
+    made = provenance.get("hash")
+    if name == "codes" and made is not None:
+        return FieldSpec(name=name, kind="code", dtype="uint8", width=width, bits=made["bits"])
+    if name == "probabilities" and made is not None:
+        return FieldSpec(name=name, kind="scores", dtype="float32", width=width, classes=tuple(made["classes"]))
+    return FieldSpec(name=name, kind="vector", dtype="float32", width=width)
+
+
+def spec_to_store(provenance: Mapping[str, Any], fields: Mapping[str, int]) -> Spec:
+    """Return what an archive says of an encoder, known or not, that makes these fields of these widths."""
+    known = known_spec(provenance)
+    if known is not None and {field.name: field.width for field in known.fields} == dict(fields):
+        return known
+    told = {key: value for key, value in provenance.items() if key != "extraction"}
+    stored = [field_of(name, width, provenance) for name, width in fields.items()]
+    return parse_spec({"kind": "foreign", "stored": stored, "told": told})
 
 
 def _hash_fields(made: Mapping[str, Any], width: int) -> list[FieldSpec]:

@@ -1,7 +1,8 @@
-"""A feature matrix with its items, labels and provenance; in memory and on disk."""
+"""The vectors of images with their items, labels and what made them: in memory, or the view of an archive's version."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -10,19 +11,26 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from rsir_fast.archive.columns import columns_of, field_of, known_spec
+from rsir_fast.archive.parts import Parts, fitting_arrays, fitting_labels
 from rsir_fast.base.renamed import former_arguments
 from rsir_fast.base.shown import Shown, counted
 from rsir_fast.base.text import listed
-from rsir_fast.datasets import Dataset, Reader, Skipped
+from rsir_fast.datasets.skipped import Skipped
 from rsir_fast.encoders.fields import FieldSpec
 from rsir_fast.encoders.spec import Spec
 from rsir_fast.errors import FeaturesError
-from rsir_fast.extraction.columns import Column, columns_of, known_spec
-from rsir_fast.extraction.parts import fitting_labels
-from rsir_fast.extraction.store import FeatureStore
-from rsir_fast.extraction.stored import load
 
-__all__ = ["Features", "Skipped"]
+if TYPE_CHECKING:
+    from rsir_fast.datasets import Dataset
+
+__all__ = ["Features"]
+
+_FORMER = {
+    "unturned": "field()",
+    "table": "matrix, or ['NAME'] where there are several fields",
+    "columns": "fields",
+}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -31,8 +39,9 @@ class Features(Shown):
 
     Parameters
     ----------
-    table
-        Float32 [n, dim], one row per item: all fields side by side, in most cases one. What is searched is `matrix`.
+    arrays
+        Float32 [n, dim], one vector an item; or what is kept of every item by the name of its field, [n, width] each.
+        What is searched is `matrix`.
     items
         n names: POSIX paths relative to `root`.
     labels
@@ -64,12 +73,13 @@ class Features(Shown):
     Features(2 x 3 float32, 2 classes, demo)
     >>> len(features), features.dim
     (2, 3)
-    >>> eight = Features(np.eye(8, dtype=np.float32), tuple("abcdefgh"), None, (), "demo", provenance={"turns": 8})
-    >>> eight.matrix.shape, list(eight.columns)[:2], eight["vector@1"].shape
-    ((8, 1), ['vector', 'vector@1'], (8, 1))
+    >>> turned = {"gap": np.zeros((1, 3), np.float32), "gap@1": np.ones((1, 3), np.float32)}
+    >>> kept = Features(turned, ("a/1.png",), None, (), "demo")
+    >>> kept.matrix.tolist(), kept["gap@1"].tolist()
+    ([[0.0, 0.0, 0.0]], [[1.0, 1.0, 1.0]])
     """
 
-    table: NDArray[np.float32]
+    arrays: NDArray[np.float32] | Mapping[str, NDArray[Any]]
     items: tuple[str, ...]
     labels: NDArray[np.int64] | None
     classes: tuple[str, ...]
@@ -83,75 +93,83 @@ class Features(Shown):
     instead_of_array: ClassVar[str] = "pass its .matrix, or its ['codes'] where codes of a hash model are expected"
 
     def __post_init__(self) -> None:
-        labels = fitting_labels(self.name, self.table, self.items, self.labels, self.classes)
+        fitting_arrays(self.name, self.arrays, self.items)
+        labels = fitting_labels(self.name, self.labels, self.items, self.classes)
         object.__setattr__(self, "labels", labels)
 
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> NoReturn:
-            hint = "; it is called field() now" if name == "unturned" else ""
+            hint = f"; it is called {_FORMER[name]} now" if name in _FORMER else ""
             raise AttributeError(f"Features has no attribute {name!r}{hint}")
 
     def __len__(self) -> int:
-        return len(self.table)
+        return len(self.items)
 
     def _facts(self) -> dict[str, str]:
         made = [str(self.provenance[key]) for key in ("name", "layer") if self.provenance.get(key)]
         return {
-            "matrix": f"{len(self)} x {self.dim} {self.table.dtype}",
+            "matrix": f"{len(self)} x {self.dim} float32",
             "classes": "no classes" if self.labels is None else counted(len(self.classes), "class", "classes"),
             "made by": ":".join(made),
             "data set": self.name,
             "left out": counted(len(self.skipped), "image skipped", "images skipped") if self.skipped else "",
         }
 
+    @cached_property
+    def _stored(self) -> Mapping[str, NDArray[Any]]:
+        """The fields that are kept; of a matrix, whose provenance says what lies side by side in it, views."""
+        if not isinstance(self.arrays, np.ndarray):
+            return self.arrays
+        matrix = self.arrays
+        columns = columns_of(self.name, self.provenance, matrix.shape[1])
+        if len(columns) == 1:
+            return dict.fromkeys(columns, matrix)
+        return {name: matrix[:, column.place] for name, column in columns.items()}
+
     @property
     def dim(self) -> int:
-        """Numbers a row, of all fields."""
-        return int(self.table.shape[1])
+        """Numbers an item, of all fields but codes."""
+        if isinstance(self.arrays, np.ndarray):
+            return int(self.arrays.shape[1])
+        return sum(field.width for field in self.fields if field.kind != "code")
 
     @cached_property
     def spec(self) -> Spec | None:
         """What the encoder means; None where provenance does not tell."""
         return known_spec(self.provenance)
 
-    @property
-    def columns(self) -> dict[str, Column]:
-        """The fields that lie side by side in `table`, by name.
+    @cached_property
+    def fields(self) -> tuple[FieldSpec, ...]:
+        """What there is of every image: a hash model's codes are made of its ``u`` where they are not kept.
 
         Raises
         ------
         FeaturesError
             If provenance does not fit the rows.
         """
-        return columns_of(self.name, self.provenance, self.dim)
-
-    @property
-    def fields(self) -> tuple[FieldSpec, ...]:
-        """What there is of every image: a hash model's codes are made of its ``u`` when they are asked for."""
-        stored = [column.field for column in self.columns.values()]
-        if self.spec is None:
-            return tuple(stored)
-        names = {field.name for field in stored} | ({"codes"} if "hash" in self.provenance else set())
-        return tuple(field for field in self.spec.fields if field.name in names)
+        names = [*self._stored, *(["codes"] if "codes" not in self._stored and "hash" in self.provenance else [])]
+        if self.spec is not None:
+            return tuple(field for field in self.spec.fields if field.name in names)
+        return tuple(field_of(name, self._stored[name].shape[1], self.provenance) for name in self._stored)
 
     def __getitem__(self, name: str) -> NDArray[Any]:
-        """Return the numbers of one field, [n, width]: a view where it is stored.
+        """Return the numbers of one field, [n, width].
 
         Raises
         ------
         KeyError
             If there is no such field; the message lists them.
         """
-        columns = self.columns
-        if name == "codes" and "hash" in self.provenance:
+        stored = self._stored
+        if name == "codes" and name not in stored and "hash" in self.provenance:
             from rsir_fast.ops import pack_codes
 
             codes: NDArray[np.uint8] = pack_codes(np.ascontiguousarray(self["u"]))
             return codes
-        if name not in columns:
-            raise KeyError(f"features of {self.name}: expected one of the fields {listed(list(columns))}, got {name!r}")
-        return self.table[:, columns[name].place]
+        if name not in stored:
+            raise KeyError(f"features of {self.name}: expected one of the fields {listed(list(stored))}, got {name!r}")
+        return stored[name]
 
     @property
     def matrix(self) -> NDArray[np.float32]:
@@ -164,7 +182,10 @@ class Features(Shown):
         FeaturesError
             If there are several; the message lists them.
         """
-        return self.field().table
+        alone = self.field()
+        if isinstance(alone.arrays, np.ndarray):
+            return alone.arrays
+        return next(iter(alone.arrays.values()))
 
     def field(self, name: str | None = None) -> Features:
         """Return the features of one field of vectors alone: what is searched, evaluated and compared.
@@ -188,31 +209,29 @@ class Features(Shown):
         >>> kept.field().matrix, kept.field("gap@1").matrix
         (array([[0., 1.]], dtype=float32), array([[2., 3.]], dtype=float32))
         """
-        columns = self.columns
+        if len(self._stored) <= 1 and name is None:
+            return self
+        vectors = [field for field in self.fields if field.kind == "vector"]
         if name is None:
-            names = [column.field.name for column in columns.values() if column.field.is_searched]
-            if len(columns) <= 1:
-                return self
+            names = [field.name for field in vectors if field.is_searched]
             if len(names) != 1:
                 raise FeaturesError(
                     f"features of {self.name}: expected one field of vectors, found {listed(names)}; choose one with "
                     f".field({names[0]!r})"
                 )
             name = names[0]
-        elif name not in columns or columns[name].field.kind != "vector":
-            vectors = [key for key, column in columns.items() if column.field.kind == "vector"]
-            known = f"that the features of {self.name} have, {listed(vectors)}"
+        elif name not in [field.name for field in vectors]:
+            known = f"that the features of {self.name} have, {listed([field.name for field in vectors])}"
             raise ValueError(f"field: expected one of the vectors {known}, got {name!r}")
-        elif len(columns) == 1:
+        elif len(self._stored) == 1:
             return self
-        place = columns[name].place
         made = {key: value for key, value in self.provenance.items() if key not in ("turns", "layers")}
         if "layers" in self.provenance:
             made["layer"] = name
         if "@" in name:
             made["turn"] = int(name.partition("@")[2])
-        table = np.ascontiguousarray(self.table[:, place])
-        return replace(self, table=table, provenance={**made, "dim": table.shape[1]})
+        matrix = np.ascontiguousarray(self[name])
+        return replace(self, arrays=matrix, provenance={**made, "dim": matrix.shape[1]})
 
     def as_dataset(self) -> Dataset:
         """Return the items as a data set, to look at the images.
@@ -224,11 +243,13 @@ class Features(Shown):
         """
         if self.root is None:
             raise FeaturesError(f"features of {self.name}: expected images in a folder, but they were only in memory")
+        from rsir_fast.datasets import Dataset, Reader
+
         reader = Reader.of(self.provenance)
         return Dataset(self.name, self.root, self.items, self.labels, self.classes, self.notes, reader=reader)
 
     def save(self, folder: str | Path, *, force: bool = False) -> Path:
-        """Write to a folder, in the format that `extract` writes.
+        """Write to a folder: an archive, as `rsir_fast.encode` writes.
 
         Parameters
         ----------
@@ -247,39 +268,32 @@ class Features(Shown):
         FeaturesError
             If the folder holds something else, or features and not `force`.
         """
-        with FeatureStore(Path(folder), {"saved": self.name}, force=force) as store:
-            store.add_shard(0, len(self), self.table, [])
-            store.finish(
-                items=self.items,
-                labels=self.labels,
-                classes=self.classes,
-                name=self.name,
-                root=self.root,
-                dim=self.dim,
-                provenance=self.provenance,
-                timing=self.timing,
-                notes=self.notes,
-                before=self.skipped,
-            )
-        return Path(folder)
+        from rsir_fast.archive.stored import save
+
+        parts = Parts(**{name: getattr(self, name) for name in Parts._fields})
+        return save(parts, {field.name: self[field.name] for field in self.fields}, Path(folder), force=force)
 
     @classmethod
     def load(cls, folder: str | Path, *, verify: bool = True) -> Features:
-        """Read a folder written by `extract` or `save`; a matrix of one shard is memory-mapped.
+        """Read a folder that `rsir features`, `rsir_fast.encode` or `save` wrote: the newest version of its archive.
+
+        A field of one segment is memory-mapped.
 
         Parameters
         ----------
         folder
             What was given as ``out``.
         verify
-            Compare the matrix with its SHA-256, which reads all of it once.
+            Compare all files with their SHA-256, which reads them once.
 
         Raises
         ------
         FeaturesError
             If the folder is missing, unfinished or damaged.
         """
+        from rsir_fast.archive.stored import load
+
         return cls(*load(Path(folder), verify=verify))
 
 
-Features.__init__ = former_arguments(matrix="table")(Features.__init__)  # type: ignore[method-assign]
+Features.__init__ = former_arguments(matrix="arrays", table="arrays")(Features.__init__)  # type: ignore[method-assign]

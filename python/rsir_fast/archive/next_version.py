@@ -1,0 +1,92 @@
+"""What the next version of an archive says, given what was settled."""
+
+from __future__ import annotations
+
+import io
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from rsir_fast.archive.inputs import About
+from rsir_fast.archive.records import SegmentEntry, SkippedInput, Skips, Version, as_json
+from rsir_fast.archive.settle import Settled
+from rsir_fast.archive.snapshot import Snapshot
+from rsir_fast.archive.versions import keep
+from rsir_fast.encoders.spec import Spec
+
+__all__ = ["next_version"]
+
+
+def next_version(
+    folder: Path,
+    number: int,
+    before: Snapshot | None,
+    segments: Sequence[tuple[str, int, str]],
+    settled: Settled,
+    *,
+    skipped: Iterable[SkippedInput],
+    spec: Spec,
+    normalize: Literal["none", "row"],
+    about: About,
+    notes: Sequence[str],
+    timing: Mapping[str, Any],
+) -> Version:
+    """Return the version that follows another, its lists of ids and of skipped inputs written already.
+
+    Parameters
+    ----------
+    folder
+        The archive.
+    number
+        Of the new version.
+    before
+        The version that it follows.
+    segments
+        Name, rows and SHA-256 of the new segments.
+    settled
+        Which rows count, in which order.
+    skipped
+        Inputs that could not be read.
+    spec, normalize, about, notes, timing
+        As for `rsir_fast.archive.Writer`.
+    """
+    next_id = 0 if before is None else before.version.next_id
+    entries = [] if before is None else [segment.entry for segment in before.segments]
+    for (name, rows, sha256), used in zip(segments, settled.used, strict=True):
+        if used:
+            entries.append(SegmentEntry(name=name, first=next_id, rows=rows, sha256=sha256))
+            next_id += rows
+    # Such as folders: no files that would be known again.
+    unlisted = [
+        SkippedInput(root="", source=name, size=-1, mtime_ns=-1, reason=reason) for name, reason in about.unreadable
+    ]
+    unread = Skips(inputs=(*unlisted, *skipped))
+    return Version.sealed(
+        number=number,
+        nonce=secrets.token_hex(8),
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        spec=spec.meaning(),
+        normalize=normalize if before is None else before.version.normalize,
+        next_id=next_id,
+        segments=tuple(entries),
+        removed=_keep_ids(folder, "removed", settled.removed) if settled.removed else None,
+        order=None if settled.order == sorted(settled.order) else _keep_ids(folder, "order", settled.order),
+        skipped=keep(folder, "skipped", "json", as_json(unread)) if unread.inputs else None,
+        roots=dict(about.roots),
+        name=about.name,
+        classes=tuple(about.classes),
+        labelled=about.labelled,
+        notes=tuple(notes),
+        made=dict(about.made),
+        timing=dict(timing),
+    )
+
+
+def _keep_ids(folder: Path, kind: Literal["removed", "order"], ids: list[int]) -> str:
+    buffer = io.BytesIO()
+    np.save(buffer, np.asarray(ids, dtype="<i8"), allow_pickle=False)
+    return keep(folder, kind, "npy", buffer.getvalue())

@@ -1,0 +1,69 @@
+"""What features are made of, as an archive or a folder of before holds them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsir_fast.datasets.skipped import Skipped
+from rsir_fast.errors import FeaturesError
+
+__all__ = ["Parts", "fitting_arrays", "fitting_labels"]
+
+
+class Parts(NamedTuple):
+    """As of `Features`."""
+
+    arrays: NDArray[np.float32] | Mapping[str, NDArray[Any]]
+    items: tuple[str, ...]
+    labels: NDArray[np.int64] | None
+    classes: tuple[str, ...]
+    name: str
+    root: Path | None
+    provenance: dict[str, Any]
+    skipped: tuple[Skipped, ...]
+    timing: dict[str, Any]
+    notes: tuple[str, ...]
+
+
+def fitting_arrays(name: str, arrays: Any, items: tuple[str, ...]) -> None:
+    """Refuse arrays that are none, or not one row an item.
+
+    Raises
+    ------
+    FeaturesError
+    """
+    if isinstance(arrays, Mapping):
+        return  # as an encoder made them
+    if not isinstance(arrays, np.ndarray) or arrays.ndim != 2 or arrays.dtype != np.float32:
+        shape = f"{getattr(arrays, 'dtype', '')} {list(getattr(arrays, 'shape', []))}"
+        raise FeaturesError(
+            f"features of {name}: expected a NumPy float32 matrix [n, dim], got {type(arrays).__name__} {shape}"
+        )
+    if len(items) != len(arrays):
+        raise FeaturesError(f"features of {name}: expected {len(arrays)} items, one per row, got {len(items)}")
+
+
+def fitting_labels(name: str, labels: Any, items: tuple[str, ...], classes: tuple[str, ...]) -> Any:
+    """Return the labels as int64, or None, that fit items and classes.
+
+    Raises
+    ------
+    FeaturesError
+        If they do not.
+    """
+    if labels is None:
+        return None
+    n, labels = len(items), np.asarray(labels)
+    fits = labels.shape == (n,) and (labels.dtype.kind in "iu" or n == 0)
+    if not fits or (n and (labels.min() < 0 or labels.max() >= len(classes))):
+        raise FeaturesError(
+            f"features of {name}: expected {n} integer labels, 0 to {len(classes) - 1} for {len(classes)} classes, "
+            f"got {labels.dtype} {list(labels.shape)}"
+            + (f" from {labels.min()} to {labels.max()}" if labels.size else "")
+        )
+    return labels.astype(np.int64, copy=False)

@@ -1,0 +1,138 @@
+"""Features in a folder: the view of an archive's version, or a folder of before."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsir_fast.archive.columns import spec_to_store
+from rsir_fast.archive.folders import check_folder, clear, features_state
+from rsir_fast.archive.inputs import About, Input
+from rsir_fast.archive.legacy import legacy_state, load_legacy
+from rsir_fast.archive.parts import Parts
+from rsir_fast.archive.snapshot import Snapshot
+from rsir_fast.archive.versions import is_archive
+from rsir_fast.archive.writer import Writer
+from rsir_fast.base.looking import is_folder
+from rsir_fast.base.reading import reading
+from rsir_fast.datasets.skipped import Skipped
+from rsir_fast.errors import FeaturesError
+
+__all__ = ["ROOT", "load", "parts_of", "save"]
+
+ROOT = "images"
+"""Name of the folder of a data set."""
+
+_PART = 4096
+
+
+def load(folder: Path, *, verify: bool = True) -> Parts:
+    """Read features; see `Features.load`."""
+    if is_archive(folder):
+        snapshot = Snapshot(folder)
+        if verify:
+            snapshot.verify()
+        return parts_of(snapshot)
+    if legacy_state(folder) is not None:
+        return load_legacy(folder, verify=verify)
+    if features_state(folder) is not None:
+        raise FeaturesError(
+            f"{folder}: the features are unfinished; the same command goes on with them (from Python: with resume=True)"
+        )
+    there = "other things" if is_folder(folder) else "no such folder"
+    raise FeaturesError(
+        f"{folder}: expected a folder of features (with versions/), found {there}; make it with `rsir features`"
+    )
+
+
+def parts_of(snapshot: Snapshot) -> Parts:
+    """Return what a version holds, in the order of its data set."""
+    version = snapshot.version
+    rows = snapshot.rows()
+    number = {name: place for place, name in enumerate(version.classes)}
+    with reading(snapshot.folder, "classes that the version lists", "make the features anew (--force)", FeaturesError):
+        names = [row.class_name for row in rows] if version.labelled else []
+        labels = np.array([number[str(name)] for name in names], np.int64)
+    root = version.roots.get(ROOT)
+    return Parts(
+        arrays=_Arrays(snapshot),
+        items=tuple(row.source for row in rows),
+        labels=labels if version.labelled else None,
+        classes=version.classes,
+        name=version.name,
+        root=None if root is None else Path(root),
+        provenance={**version.made, **_runs(snapshot)},
+        skipped=tuple(Skipped(unread.source, unread.reason) for unread in snapshot.skipped),
+        timing=dict(version.timing),
+        notes=(*version.notes, *snapshot.problems),
+    )
+
+
+def _runs(snapshot: Snapshot) -> dict[str, Any]:
+    """Return how the rows that count were made: the newest run, and all where there are several."""
+    live = np.sort(snapshot.ids)
+    runs: list[dict[str, Any]] = []
+    for segment in snapshot.segments:
+        first, last = np.searchsorted(live, (segment.entry.first, segment.entry.first + len(segment)))
+        if last > first and segment.record.run and segment.record.run not in runs:
+            runs.append(segment.record.run)
+    return {**({"extraction": runs[-1]} if runs else {}), **({"runs": runs} if len(runs) > 1 else {})}
+
+
+class _Arrays(Mapping[str, NDArray[Any]]):
+    """The fields of a version, each read when it is asked for first."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self._widths = {field.name: field.width for field in snapshot.spec.fields}
+        self._found: dict[str, NDArray[Any]] = {}
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        if name not in self._widths:
+            raise KeyError(name)
+        if name not in self._found:
+            self._found[name] = self._snapshot.matrix(name)
+        return self._found[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._widths)
+
+    def __len__(self) -> int:
+        return len(self._widths)
+
+
+def save(parts: Parts, arrays: Mapping[str, NDArray[Any]], folder: Path, *, force: bool = False) -> Path:
+    """Write features, whose fields are `arrays`; see `Features.save`."""
+    check_folder(folder, force=force)
+    names = parts.classes
+    labels = [None] * len(parts.items) if parts.labels is None else [names[label] for label in parts.labels]
+    inputs = [Input(ROOT, item, -1, -1, label) for item, label in zip(parts.items, labels, strict=True)]
+
+    def content(number: int) -> str:
+        digest = hashlib.sha256()
+        for array in arrays.values():
+            digest.update(np.ascontiguousarray(array[number]).data)
+        return digest.hexdigest()
+
+    about = About(
+        name=parts.name,
+        roots={} if parts.root is None else {ROOT: str(parts.root.absolute())},
+        classes=names,
+        labelled=parts.labels is not None,
+        unreadable=parts.skipped,
+        made={key: value for key, value in parts.provenance.items() if key not in ("extraction", "runs")},
+    )
+    spec = spec_to_store(parts.provenance, {name: array.shape[1] for name, array in arrays.items()})
+    if force:
+        clear(folder)
+    with Writer(folder, spec, parts.provenance.get("extraction", {}), inputs, about=about, sha256=content) as writer:
+        for first in range(0, len(inputs), _PART):
+            some = range(first, min(first + _PART, len(inputs)))
+            writer.add(some, {name: np.asarray(array[first : some.stop]) for name, array in arrays.items()})
+        writer.commit(parts.notes, parts.timing)
+    return folder

@@ -1,0 +1,13 @@
+from .dhcnn2021 import check_split as check_split
+from .dhcnn2021 import evaluate_dhcnn2021 as evaluate_dhcnn2021
+from .dhcnn2021_result import CodeFigures as CodeFigures
+from .dhcnn2021_result import Dhcnn2021Result as Dhcnn2021Result
+from .evaluation import EvaluationResult as EvaluationResult
+from .examples import pick_queries as pick_queries
+from .ge2018 import check_classes as check_classes
+from .ge2018 import evaluate_ge2018 as evaluate_ge2018
+from .ge2018_result import Ge2018Result as Ge2018Result
+from .ge2018_result import RetrievalFigures as RetrievalFigures
+from .hash_retrieval import evaluate_codes as evaluate_codes
+from .reproduce_dhcnn2021_result import Dhcnn2021TableResult as Dhcnn2021TableResult
+from .reproduce_ge2018_result import Ge2018TableResult as Ge2018TableResult

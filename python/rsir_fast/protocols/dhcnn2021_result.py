@@ -1,0 +1,186 @@
+"""The result of `rsir_fast.evaluate_dhcnn2021`."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ConfigDict
+
+from rsir_fast.protocols.evaluation import EvaluationResult
+from rsir_fast.protocols.result import Part, Text, Value, as_array
+
+__all__ = [
+    "CodeFigures",
+    "Dhcnn2021Result",
+    "ImageCounts",
+    "LabelFigures",
+    "LossFacts",
+    "MapUnderTies",
+    "RadiusCurve",
+    "RecipeFacts",
+    "SplitFacts",
+    "TrainingFacts",
+]
+
+
+class MapUnderTies(Part):
+    """MAP under four rules for the order of equal distances; the expectation is the headline."""
+
+    expected: Value
+    by_index: Value
+    worst: Value
+    best: Value
+
+
+class RadiusCurve(Part):
+    """Precision and recall within each Hamming radius from 0 on, over all pairs."""
+
+    precision: tuple[Value, ...]
+    recall: tuple[Value, ...]
+
+
+class CodeFigures(Part):
+    """Retrieval by hash codes in figures, of `rsir_fast.protocols.evaluate_codes`; None where there is no value.
+
+    Attributes
+    ----------
+    map : MapUnderTies
+    cutoffs : tuple of int
+        Numbers of returned images for ``precision_at`` and ``recall_at``, means over the queries, ties by index.
+    radius : RadiusCurve
+    per_class : tuple of float or None
+        Expected mAP of each class from 0.
+    per_query : tuple of float or None
+        Expected AP, in the order of the queries.
+    queries, queries_without_relevant, database : int
+        How many; those without a relevant image are in no mean.
+    """
+
+    map: MapUnderTies
+    cutoffs: tuple[int, ...]
+    precision_at: tuple[Value, ...]
+    recall_at: tuple[Value, ...]
+    radius: RadiusCurve
+    per_class: tuple[Value, ...]
+    per_query: tuple[Value, ...] = ()
+    queries: int
+    queries_without_relevant: int
+    database: int
+
+    @property
+    def average_precision(self) -> NDArray[np.float64]:
+        """Expected AP of every query, NaN where nothing is relevant: for `rsir_fast.metrics.compare_paired`."""
+        return as_array(self.per_query)
+
+    def summary(self) -> CodeFigures:
+        """Return them without the single queries."""
+        return CodeFigures.model_validate({key: value for key, value in self if key != "per_query"})
+
+
+class LabelFigures(Part):
+    """How right the labels of the test images are; classes by number, the true ones in rows of ``confusion``."""
+
+    overall_accuracy: Value
+    kappa: Value
+    per_class: tuple[Value, ...]
+    confusion: tuple[tuple[int, ...], ...]
+
+
+class ImageCounts(Part):
+    """How many images of each part were found."""
+
+    train: int
+    test: int
+
+
+class SplitFacts(Part):
+    """The split that a model was trained by: its seed, and how many images are in each part."""
+
+    seed: int | None = None
+    train: int
+    test: int
+
+
+class LossFacts(Part):
+    """The loss that a model was trained by."""
+
+    model_config = ConfigDict(extra="allow")
+
+    p: float | None = None
+    beta: float | None = None
+    eta: float | None = None
+    similarity_gradient: str | None = None
+    loss_weighting: str | None = None
+
+
+class RecipeFacts(Part):
+    """The recipe that a model was trained by, as far as something depends on it; it states more."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: Text | None = None
+    loss: LossFacts | None = None
+
+
+class TrainingFacts(Part):
+    """How a model came to be, as far as something depends on it; it states more."""
+
+    model_config = ConfigDict(extra="allow")
+
+    recipe: RecipeFacts | None = None
+    seed: Any = None
+    freeze_backbone: bool | None = None
+
+
+class Dhcnn2021Result(EvaluationResult):
+    """What `rsir_fast.evaluate_dhcnn2021` found.
+
+    Apart from ``timing`` it depends on the features only, to the last bit.
+
+    Attributes
+    ----------
+    protocol, rsir_fast : str
+    dataset : DatasetFacts
+    features : FeaturesFacts
+    bits : int
+    classes : tuple of str
+        Of the model, in its order: that of every ``per_class`` and of ``confusion``.
+    images : ImageCounts
+    split : SplitFacts
+    training : TrainingFacts
+    queries : Queries
+        ``items`` and ``labels``, numbers of the model's classes.
+    test_vs_train : CodeFigures
+    test_vs_test : CodeFigures or None
+        None for a single test image.
+    labels : LabelFigures
+    timing : Timing
+    examples : tuple of Example
+        Rankings to show; not in ``result.json``.
+    """
+
+    protocol: Literal["dhcnn2021"]
+    bits: int
+    classes: tuple[Text, ...]
+    images: ImageCounts
+    split: SplitFacts
+    training: TrainingFacts
+    test_vs_train: CodeFigures
+    test_vs_test: CodeFigures | None
+    labels: LabelFigures
+
+    @property
+    def class_names(self) -> tuple[Text, ...]:
+        """The classes, as their numbers in ``queries`` count them: in the model's order."""
+        return self.classes
+
+    @property
+    def by_place(self) -> dict[str, CodeFigures]:
+        """The figures by the name of their place, of those that were measured."""
+        found = {"test_vs_train": self.test_vs_train, "test_vs_test": self.test_vs_test}
+        return {place: figures for place, figures in found.items() if figures is not None}
+
+    def _headlines(self) -> dict[str, float | None]:
+        return {place: found.map.expected for place, found in self.by_place.items()}

@@ -1,0 +1,128 @@
+"""The result of `rsir_fast.reproduce_dhcnn2021`: a table of methods and hash lengths over seeds."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from rsir_fast.base.shown import counted
+from rsir_fast.protocols.dhcnn2021_result import CodeFigures, LabelFigures
+from rsir_fast.protocols.facts import DatasetFacts, FeaturesFacts
+from rsir_fast.protocols.result import Part, Result, Value
+
+__all__ = [
+    "Curves",
+    "Dhcnn2021TableResult",
+    "Dhcnn2021TableSettings",
+    "ExpectedMap",
+    "HashRow",
+    "HashRun",
+    "Measured",
+    "SeedRun",
+    "UncodedFigures",
+]
+
+
+class ExpectedMap(Part):
+    """MAP of a ranking by distances of floats."""
+
+    expected: Value
+
+
+class UncodedFigures(Part):
+    """The figure of a ranking without codes."""
+
+    map: ExpectedMap
+
+
+class HashRun(Part):
+    """What is kept of a method at a hash length with a seed, in a file of its own; ``missing``: why it has nothing."""
+
+    missing: str | None = None
+    test_vs_train: CodeFigures | UncodedFigures | None = None
+    test_vs_test: CodeFigures | UncodedFigures | None = None
+    labels: LabelFigures | None = None
+
+
+class Measured(Part):
+    """A measure over the seeds: mean and sample standard deviation (None for one seed), or why there is none."""
+
+    mean: Value
+    deviation: Value
+    seeds: int
+    missing: str | None
+
+
+class SeedRun(Part):
+    """The measures with one seed, None where there is none."""
+
+    seed: int
+    map_expected: Value
+    map_by_index: Value
+    map_worst: Value
+    map_best: Value
+    test_map_expected: Value
+    overall_accuracy: Value
+    kappa: Value
+
+
+class HashRow(Part):
+    """A method at a hash length; ``bits`` is None for features without codes."""
+
+    method: str
+    bits: int | None
+    measures: dict[str, Measured]
+    runs: tuple[SeedRun, ...]
+
+
+class Dhcnn2021TableSettings(Part):
+    """What all runs share; recipes by method."""
+
+    train: float
+    freeze_backbone: bool
+    precision: str
+    accumulate: int
+    rsir_fast: str
+    torch: str
+    numpy: str
+    lengths: tuple[int, ...]
+    seeds: tuple[int, ...]
+    recipes: dict[str, dict[str, Any]]
+
+
+class Curves(Part):
+    """Retrieval figures by method, of one hash length and seed."""
+
+    bits: int
+    seed: int
+    methods: dict[str, CodeFigures]
+
+
+class Dhcnn2021TableResult(Result):
+    """DHCNN for every hash length and seed beside other methods, the same however often the work was interrupted.
+
+    Attributes
+    ----------
+    protocol, rsir_fast : str
+    dataset : DatasetFacts
+    features : FeaturesFacts
+        Of the backbone as it is loaded.
+    settings : Dhcnn2021TableSettings
+    rows : tuple of HashRow
+    curves : Curves
+        Of the longest codes with the first seed.
+    """
+
+    protocol: Literal["reproduce dhcnn2021"]
+    rsir_fast: str
+    dataset: DatasetFacts
+    features: FeaturesFacts
+    settings: Dhcnn2021TableSettings
+    rows: tuple[HashRow, ...]
+    curves: Curves
+
+    def _facts(self) -> dict[str, str]:
+        return {
+            "protocol": self.protocol,
+            "data set": self.dataset.name,
+            "rows": counted(len(self.rows), "row", "rows"),
+        }
