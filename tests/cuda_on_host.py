@@ -7,6 +7,7 @@ Python code run, only the device is played by the host. It is slow: a kernel's t
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import importlib.util
 import subprocess
 import sys
@@ -26,13 +27,17 @@ ROOT = Path(__file__).resolve().parents[1]
 @cache
 def host_module() -> ModuleType:
     """Build (again only what has changed) and load ``rsir_fast._cuda`` for the host."""
-    build, tools = ROOT / "build/cuda-on-host", Path(sys.executable).parent
+    build = ROOT / "build/kernels-native"  # of `make test-kernels`, which has compiled the kernels
+    tools = Path(sys.executable).parent
+    build.mkdir(parents=True, exist_ok=True)
     pybind11 = subprocess.check_output([sys.executable, "-m", "pybind11", "--cmakedir"], text=True).strip()
     configure = ["-S", ROOT / "tests/kernels", "-B", build, "-G", "Ninja", f"-DCMAKE_MAKE_PROGRAM={tools / 'ninja'}"]
     configure += ["-DRSIR_SIMT_MODULE=ON", f"-Dpybind11_DIR={pybind11}", f"-DPython_EXECUTABLE={sys.executable}"]
-    for command in ([tools / "cmake", *configure], [tools / "cmake", "--build", build, "--target", "cuda_on_host"]):
-        done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
+    with (build / "python.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # tests run beside each other, ninja does not
+        for command in ([tools / "cmake", *configure], [tools / "cmake", "--build", build, "--target", "cuda_on_host"]):
+            done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stdout + done.stderr
     (built,) = (build / "simt").glob("_cuda*.so")
     spec = importlib.util.spec_from_file_location("_cuda", built)
     assert spec is not None
