@@ -148,6 +148,15 @@ def test_features_that_state_nonsense_are_named(features):
         rf.evaluate_ge2018(features)
 
 
+def test_results_and_parts_never_show_many_numbers(result, features):
+    assert str(result) == repr(result)
+    assert len(repr(result)) < 250
+    found = rf.evaluate_ge2018(features)
+    assert "per_query=<12 values>" in repr(found.query_excluded)
+    assert "items=<12 values>" in str(found.queries)
+    assert "classes=('a', 'b')" in repr(found.dataset)
+
+
 def test_a_comparison_shows_itself(features):
     shown = compare_ge2018([("one", features)], [Option(), Option("pca:9")])
     assert repr(shown) == "Ge2018Comparison(demo, 2 evaluations, 1 refused)"
