@@ -44,7 +44,26 @@ def passable() -> Iterator[Path]:
         yield Path(folder)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+LONGEST = (
+    "test_readme.py",
+    "test_campaigns.py",
+    "hashing/test_train.py",
+    "cli/test_evaluate_dhcnn2021.py",
+    "cli/test_reproduce_dhcnn2021.py",
+    "backbones/test_hostile_weights.py",
+    "pretraining/test_trainer.py",
+    "protocols/test_reproduce_dhcnn2021.py",
+    "pretraining/test_pretrain.py",
+    "extraction/test_place.py",
+)
+"""Files that take half a minute and more. Where several processes share the files, these begin first: one that began
+last would be waited for by all others."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):  # of pytest-xdist
+        places = {Path(__file__).parent / name: place for place, name in enumerate(LONGEST)}
+        items.sort(key=lambda item: places.get(item.path, len(places)))
     marked = [item for item in items if item.get_closest_marker("gpu")]
     if not marked:
         return

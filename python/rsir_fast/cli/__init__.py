@@ -57,7 +57,7 @@ def _root(version: bool = typer.Option(False, "--version", help="Print the versi
 app.command("compare", cls=Command)(compare.compare)
 app.command("demo", cls=Command)(with_limits(with_groups(demo.demo)))
 app.command("doctor", cls=Command)(doctor.doctor)
-app.command("features", cls=Command)(with_limits(features.features))
+app.command("features", cls=Command)(with_limits(with_groups(features.features)))
 app.command("search", cls=Command)(with_limits(with_groups(search.search)))
 protocols = typer.Typer(cls=Group, no_args_is_help=True, help="Evaluate retrieval by a published protocol.")
 protocols.command("ge2018", cls=Command)(with_limits(with_groups(evaluate_ge2018.ge2018)))

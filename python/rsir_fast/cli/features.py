@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,6 +10,7 @@ import typer
 
 from rsir_fast.cli import options as opt
 from rsir_fast.cli.evaluating import say_more
+from rsir_fast.cli.groups import ImageOptions, NetworkOptions, PrintOptions, WorkOptions
 from rsir_fast.cli.progress import shown_progress
 from rsir_fast.cli.session import (
     AGAIN,
@@ -20,24 +22,24 @@ from rsir_fast.cli.session import (
 )
 
 
+@dataclass(frozen=True)
+class MakingOptions(WorkOptions):
+    """How features are made."""
+
+    decoder: opt.JpegDecoder = None
+    resume: opt.Resume = False
+    force: opt.Force = False
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, compute nothing.")] = False
+
+
 def features(
+    *,
     data: Annotated[Path, typer.Argument(help="Folder of images: a benchmark, class folders, or images.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the features.")],
-    encoder: opt.EncoderWord = "mobilenet_v2",
-    weights: opt.Weights = None,
-    batch_size: opt.BatchSize = None,
-    bands: opt.Bands = None,
-    scale: opt.Scale = None,
-    all_items: opt.AllItems = False,
-    workers: opt.Workers = None,
-    device: opt.Device = None,
-    decoder: opt.JpegDecoder = None,
-    resume: opt.Resume = False,
-    force: opt.Force = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, compute nothing.")] = False,
-    download: opt.Download = True,
-    quiet: opt.Quiet = False,
-    json: opt.Json = False,
+    network: NetworkOptions,
+    images: ImageOptions,
+    making: MakingOptions,
+    output: PrintOptions,
 ) -> None:
     """Compute the features of a folder of images.
 
@@ -45,19 +47,18 @@ def features(
     images were added, changed or removed, it makes OUT what they are now. Images that cannot be read are left out,
     listed at the end, and make the exit code 3.
     """
+    quiet, force = output.quiet, making.force
     with reported_errors(lambda: kept(out, AGAIN)) as left_out:
-        maker = opt.EncoderOptions(encoder, weights, workers, batch_size, device, decoder, quiet)
+        maker = network.run_as(making.workers, making.device, making.decoder, quiet)
         from rsir_fast.archive.folders import check_folder
         from rsir_fast.archive.versions import numbers
 
-        download = download and not dry_run
-        dataset, loaded = opt.open_both(
-            data, maker, all_items=all_items, download=download, quiet=quiet, bands=bands, scale=scale
-        )
+        opened = {**asdict(images), "download": images.download and not making.dry_run}
+        dataset, loaded = opt.open_both(data, maker, quiet=quiet, **opened)
         what = "descriptor" if "descriptor" in loaded.provenance else "backbone"
         found = {"dataset": dataset.name, "images": len(dataset), "classes": len(dataset.classes)}
         summary: dict[str, Any] = {**found, what: loaded.provenance, "out": str(out)}
-        if dry_run:
+        if making.dry_run:
             left_out += dataset.unreadable
             check_folder(out, resume=True, force=force)
             summary["dry_run"] = True
@@ -75,7 +76,7 @@ def features(
             if what == "descriptor":
                 summary[what] = result.provenance  # with what it learnt
             summary |= {"rows": len(result), "dim": result.dim, "skipped": skipped, "timing": result.timing}
-        if json:
+        if output.json:
             print_json(summary)
         else:
             typer.echo("\n".join(_lines(summary)))

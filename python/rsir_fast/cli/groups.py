@@ -138,10 +138,11 @@ class NetworkOptions:
     weights: opt.Weights = None
     batch_size: opt.BatchSize = None
 
-    def run_as(self, run: RunOptions, quiet: bool, device: str | None) -> opt.EncoderOptions:
+    def run_as(
+        self, workers: int | None, device: str | None, decoder: opt.Decoder | None, quiet: bool
+    ) -> opt.EncoderOptions:
         """Return what makes features, and how it is run."""
-        how = self.batch_size, device, run.decoder, quiet
-        return opt.EncoderOptions(self.encoder, self.weights, run.workers, *how)
+        return opt.EncoderOptions(self.encoder, self.weights, workers, self.batch_size, device, decoder, quiet)
 
 
 @dataclass(frozen=True)

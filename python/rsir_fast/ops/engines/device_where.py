@@ -53,7 +53,7 @@ class AllowedRows:
     def in_host_memory(self) -> AllowedRows:
         """Return the same there; waits for the device if the bitmap lies on one."""
         held = self.bitmap
-        return self if isinstance(held, np.ndarray) else replace(self, bitmap=held.compiled.cpu.numpy())
+        return self if isinstance(held, np.ndarray) else replace(self, bitmap=held.cpu().numpy())
 
     def may_hold_any(self) -> bool:
         """Tell whether there is an allowed row; True where that is not known."""
