@@ -223,7 +223,7 @@ def _diffused(
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     if own is None:
         raise ValueError(
-            f"{stage}: expected queries that are rows of the database (ids), as it walks their graph; use expand or augment"
+            f"{stage}: expected queries that are rows of the database (ids), whose graph it walks; or expand, augment"
         )
     squared = np.full((len(own), k), np.inf, np.float32)
     ids = np.full((len(own), k), -1, np.int64)
