@@ -10,10 +10,10 @@ from html_page import Page
 from rsir_fast.datasets import Split
 from rsir_fast.encoders.hash_network import DHCNN, HashHead
 from rsir_fast.extraction import Skipped
-from rsir_fast.hashing import HashModel, search_codes
+from rsir_fast.hashing import HashModel
 from rsir_fast.hashing.baselines import iterative_quantization
 from rsir_fast.pretraining import PretrainingRecipe, pretrain
-from rsir_fast.retrieval import fit_steps
+from rsir_fast.retrieval import Search, find, fit_steps
 from scene_files import write_scenes
 
 HOSTILE = "<b>x\u202e\x1b[2J مزرعة"
@@ -44,7 +44,7 @@ def objects(tmp_path_factory):
         Split(HOSTILE, ("a",) * 1, tuple(f"b{i}" for i in range(5000)), 3),
         model,
         model.as_backbone(),
-        search_codes(codes, codes, 3),
+        find(codes, codes, Search(k=3)),
         iterative_quantization(numbers, 8),
         fit_steps("power,pca:4", numbers),
         pretrain(folder, "cnn-f", width=0.05, recipe=recipe, device="cpu", workers=0),

@@ -13,6 +13,7 @@ import lazy_loader
 # Names that there were -> what does it now.
 _GONE = {
     "Backbone": "Encoder",
+    "CodeMatches": "Hits",
     "Evaluation": "Ge2018Result or Dhcnn2021Result",
     "describe_dataset": "encode(dataset, encoder)",
     "extract": "encode(dataset, encoder)",
@@ -23,6 +24,7 @@ _GONE = {
     "PreparedTensor": "Database",
     "ShardedCodes": "Database",
     "ShardedDatabase": "Database",
+    "search_codes": "search(database, Query(ids=... or images=...))",
     "prepare_codes": "prepare(codes, metric='hamming', bits=...)",
 }
 

@@ -28,8 +28,6 @@ from .encoders.hash_model import HashModel as HashModel
 from .encoders.load import load_encoder as load_encoder
 from .errors import RsirError as RsirError
 from .extraction import encode as encode
-from .hashing import CodeMatches as CodeMatches
-from .hashing import search_codes as search_codes
 from .hashing import train_dhcnn as train_dhcnn
 from .ops import SearchPlan as SearchPlan
 from .ops.database import Database as Database
@@ -56,5 +54,11 @@ from .protocols import Ge2018Result as Ge2018Result
 from .protocols import evaluate_dhcnn2021 as evaluate_dhcnn2021
 from .protocols import evaluate_ge2018 as evaluate_ge2018
 from .protocols.reproduce_dhcnn2021 import reproduce_dhcnn2021 as reproduce_dhcnn2021
+from .retrieval import Answer as Answer
+from .retrieval import Archive as Archive
+from .retrieval import Found as Found
+from .retrieval import Hits as Hits
+from .retrieval import Query as Query
+from .retrieval import search as search
 
 __version__: str

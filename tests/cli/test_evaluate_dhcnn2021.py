@@ -15,7 +15,7 @@ from html_page import Page
 from rsir_fast.archive import Features
 from rsir_fast.cli import app
 from rsir_fast.errors import FeaturesError
-from rsir_fast.hashing import search_codes
+from rsir_fast.retrieval import Search, find
 from scene_files import write_scenes
 from side_by_side import table
 
@@ -221,4 +221,4 @@ def test_codes_are_means_over_turns(made, tmp_path):
     (found,) = json.loads(done.stdout)["queries"]
     assert found["results"][0]["euclidean"] == pytest.approx(0, abs=1e-3)
     with pytest.raises(FeaturesError, match=r"found those of another \(turns: mean, now upright\)"):
-        search_codes(mean, Features.load(made["codes"]), 1)
+        find(mean, Features.load(made["codes"]), Search(k=1))

@@ -85,9 +85,21 @@ def test_what_is_read_keeps_its_schema(result):
     assert not fits({**content, "else": 1}, schema)
 
 
+def meaning(schema):
+    """A schema without what versions of pydantic write in ways of their own."""
+    if isinstance(schema, list):
+        return [meaning(entry) for entry in schema]
+    if not isinstance(schema, dict):
+        return schema
+    (one,) = schema.get("allOf", [{}])
+    idle = {"allOf", "title"} | ({"type"} if "const" in schema else set())
+    kept = {key: entry for key, entry in {**schema, **one}.items() if key not in idle or isinstance(entry, dict)}
+    return {key: meaning(entry) for key, entry in kept.items() if (key, entry) != ("additionalProperties", True)}
+
+
 def test_the_schemas_in_the_documentation_are_current():
-    expected = result_schemas()
-    assert {path.name: path.read_text() for path in SCHEMAS.iterdir()} == expected, "run: make schemas"
+    written = {path.name: meaning(json.loads(path.read_text())) for path in SCHEMAS.iterdir()}
+    assert written == {name: meaning(json.loads(text)) for name, text in result_schemas().items()}, "run: make schemas"
 
 
 @pytest.mark.parametrize(
@@ -146,6 +158,15 @@ def test_features_that_state_nonsense_are_named(features):
     features.provenance["weights"] = "a file"
     with pytest.raises(rf.errors.FeaturesError, match=r"demo: .* other things under weights .*make the features again"):
         rf.evaluate_ge2018(features)
+
+
+def test_results_and_parts_never_show_many_numbers(result, features):
+    assert str(result) == repr(result)
+    assert len(repr(result)) < 250
+    found = rf.evaluate_ge2018(features)
+    assert "per_query=<12 values>" in repr(found.query_excluded)
+    assert "items=<12 values>" in str(found.queries)
+    assert "classes=('a', 'b')" in repr(found.dataset)
 
 
 def test_a_comparison_shows_itself(features):

@@ -65,7 +65,7 @@ def dhcnn2021(
             from rsir_fast.archive import Features
 
             features = placed(Features.load(source), root, quiet)
-            from rsir_fast.hashing.coded import made_by_model
+            from rsir_fast.retrieval.coded import made_by_model
 
             made_by_model(features)
             if encoder is not None:

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rsir_fast.cli import checked
-from rsir_fast.cli import completion as values
 from rsir_fast.cli import options as opt
 from rsir_fast.cli.evaluating import check_out, default_out, extracted, placed, write_and_print
 from rsir_fast.cli.groups import ImageOptions, NetworkOptions, PrintOptions, RunOptions, ShownOptions
@@ -37,22 +35,14 @@ class MethodOptions:
         opt.AnmrrK.two_ng
     )
     steps: opt.Steps = ""
-    rerank: Annotated[
-        str,
-        typer.Option(
-            "--rerank",
-            callback=checked.to_rerank,
-            help="expand:K[:ALPHA], augment:K[:ALPHA], diffuse:K[:ALPHA[:GAMMA]]; parted by commas.",
-            autocompletion=values.parts_of(values.STAGES),
-            rich_help_panel=_BEYOND,
-            show_default=False,
-        ),
-    ] = ""
+    rerank: opt.Rerank = ""
 
     @property
     def normalized(self) -> str:
         """The normalisation, by default that of the paper, or none before steps."""
-        return (self.normalize or (opt.Normalize.none if self.steps else opt.Normalize.row)).value
+        from rsir_fast.retrieval.query import normalize_by_default
+
+        return normalize_by_default(None if self.normalize is None else self.normalize.value, self.steps)
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rsir_fast.archive import Features
     from rsir_fast.datasets import Dataset
     from rsir_fast.encoders.encoder import Encoder
-    from rsir_fast.protocols import Dhcnn2021Result, Ge2018Result
+    from rsir_fast.protocols import EvaluationResult
     from rsir_fast.report.views import Reported
 
 
@@ -77,9 +77,7 @@ def check_out(out: Path) -> None:
     refuse_no_folder(out, "the report", RsirError, "--out")
 
 
-def write_and_print(
-    result: Ge2018Result | Dhcnn2021Result, features: Features, out: Path, *, per_class: bool, json: bool
-) -> Path:
+def write_and_print(result: EvaluationResult, features: Features, out: Path, *, per_class: bool, json: bool) -> Path:
     """Write the report, print the result; return the path of the report."""
     from rsir_fast.report import write_report
     from rsir_fast.report.describe import notes

@@ -140,6 +140,17 @@ Steps = Annotated[
         show_default=False,
     ),
 ]
+Rerank = Annotated[
+    str,
+    typer.Option(
+        "--rerank",
+        callback=checked.to_rerank,
+        help="expand:K[:ALPHA], augment:K[:ALPHA], diffuse:K[:ALPHA[:GAMMA]]; parted by commas.",
+        autocompletion=values.parts_of(values.STAGES),
+        rich_help_panel="Beyond the paper",
+        show_default=False,
+    ),
+]
 
 
 @dataclass(frozen=True)

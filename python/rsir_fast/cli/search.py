@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rsir_fast.base.looking import is_folder
 from rsir_fast.cli import options as opt
 from rsir_fast.cli.evaluating import placed
 from rsir_fast.cli.groups import PrintOptions, ReaderOptions, SearchOptions
-from rsir_fast.cli.search_codes import rank_codes
-from rsir_fast.cli.search_table import hit, search_tables
+from rsir_fast.cli.search_table import search_tables
 from rsir_fast.cli.session import note, plural, print_json, print_result, reported_errors
 from rsir_fast.errors import FeaturesError
 
 if TYPE_CHECKING:
     from rsir_fast.archive import Features
-    from rsir_fast.datasets import Dataset, Reader, Skipped
+    from rsir_fast.datasets import Reader
 
 _CODES = "Features of a trained model"
 
@@ -56,6 +54,7 @@ def search(
         typer.Option(help="Gaussian normalisation: row (the paper; default), feature, none.", show_default=False),
     ] = None,
     steps: opt.Steps = "",
+    rerank: opt.Rerank = "",
     weights: opt.Weights = None,
     field: opt.FieldName = None,
     codes: CodeOptions,
@@ -70,7 +69,7 @@ def search(
     vocabulary; other weights are refused. The network is run as for the database (batch size, precision, threads, kind
     of device), so that an image of the database has a distance of exactly 0 to itself. They are read by the same bands
     and scale. Distances are Euclidean; equal distances are ordered by item. --steps are fitted on the database and
-    applied to it and to the queries.
+    applied to it and to the queries; --rerank expands queries by their neighbours there (augment: the database, too).
 
     Features that a trained model made (--weights names its file) are searched by hash code (Hamming distance), and
     every image comes with its predicted label and probability.
@@ -88,10 +87,16 @@ def search(
         made_by = database.provenance
         by_code = "hash" in made_by
         if by_code:
-            opt.refuse_given(_BESIDE_CODES, field=field, normalize=normalize, steps=steps or None)
+            opt.refuse_given(
+                _BESIDE_CODES, field=field, normalize=normalize, steps=steps or None, rerank=rerank or None
+            )
         else:
             opt.refuse_given(_BESIDE_FEATURES, rerank_codes=rerank_codes, same_label=same_label or None)
-        wanted = _query_files(queries, _same_reader(database, reader.bands, reader.scale))
+        from rsir_fast.retrieval import Search, find
+        from rsir_fast.retrieval.search import query_files
+
+        same = _same_reader(database, reader.bands, reader.scale)
+        wanted = replace(query_files(queries), reader=same)
         for remark in wanted.notes:
             note(f"note: {remark}", quiet)
         file = learnt_file(features) if weights is None else weights
@@ -102,8 +107,16 @@ def search(
         for remark in found.notes:
             note(f"note: {remark}", quiet)
         skipped += found.skipped
+        asked = Search(
+            k=min(k, len(database)),
+            normalize=None if normalize is None else normalize.value,
+            steps=steps,
+            rerank=rerank,
+            rerank_codes=rerank_codes and max(rerank_codes, min(k, len(database))),
+            same_label=same_label,
+        )
+        hits = find(database, found, asked, threads=machine.threads)
         if by_code:
-            answers = rank_codes(database, found, k, rerank_codes, same_label, machine.threads)
             how: dict[str, Any] = {
                 "bits": made_by["hash"]["bits"],
                 "distance": "hamming",
@@ -112,24 +125,21 @@ def search(
             }
             columns = ["distance", *(["euclidean"] if rerank_codes else []), "label", "probability", "class"]
         else:
-            normalize = normalize or (opt.Normalize.none if steps else opt.Normalize.row)
-            answers = _rank(database, found, k, normalize.value, steps, machine.threads)
-            how = {"distance": "euclidean", "normalize": normalize.value}
-            if steps:
-                how["steps"] = steps
+            how = {"distance": "euclidean", "normalize": asked.normalized}
+            how |= {name: chain for name, chain in (("steps", steps), ("rerank", rerank)) if chain}
             columns = ["distance", "class"]
         result = {
             "features": str(features),
             "backbone": encoder.provenance["description"],
             "layer": encoder.layer,
             **how,
-            "queries": answers,
+            "queries": hits.as_json(),
             "skipped": [entry._asdict() for entry in found.skipped],
         }
         if output.json:
             print_json(result)
         else:
-            print_result(search_tables(answers, columns))
+            print_result(search_tables(hits.answers, columns))
 
 
 def _database(features: Features, root: Path | None, k: int, quiet: bool) -> Features:
@@ -162,57 +172,3 @@ def _same_reader(database: Features, bands: str | None, scale: str | None) -> Re
 
 def _text(value: Any) -> str:
     return ",".join(map(str, value)) if isinstance(value, list) else str(value)
-
-
-def _query_files(paths: list[Path], reader: Reader) -> Dataset:
-    """Make one data set of the query images, named as given."""
-    from rsir_fast.datasets import Dataset, open_dataset
-
-    files: list[str] = []
-    notes: list[str] = []
-    unreadable: list[Skipped] = []
-    for path in paths:
-        if is_folder(path):
-            folder = open_dataset(path, all_items=True)
-            files += [str(Path(folder.root or path) / item) for item in folder.items]
-            notes += folder.notes
-            unreadable += [entry._replace(item=f"{folder.root}/{entry.item}") for entry in folder.unreadable]
-        else:
-            files.append(str(path))
-    told: dict[str, Any] = {"notes": tuple(notes), "unreadable": tuple(unreadable)}
-    return Dataset("queries", Path(), tuple(dict.fromkeys(files)), reader=reader, **told)
-
-
-def _rank(
-    database: Features, found: Features, k: int, normalize: str, steps: str, threads: int | None
-) -> list[dict[str, Any]]:
-    import numpy as np
-
-    from rsir_fast.ops import euclidean_topk, gaussian_normalize, gaussian_statistics
-
-    items, queries = database.matrix, found.matrix
-    if normalize == "feature":
-        statistics = gaussian_statistics(items, threads=threads)
-        items = gaussian_normalize(items, "feature", statistics=statistics, threads=threads)
-        queries = gaussian_normalize(queries, "feature", statistics=statistics, threads=threads)
-    if steps:
-        from rsir_fast.retrieval import fit_steps
-
-        if normalize == "row":
-            items, queries, normalize = gaussian_normalize(items), gaussian_normalize(queries), "none"
-        fitted = fit_steps(steps, items)
-        items, queries = fitted.transform(items), fitted.transform(queries)
-    squared, ids = euclidean_topk(
-        queries, items, min(k, len(items)), normalize="row" if normalize == "row" else "none", threads=threads
-    )
-    distances = np.sqrt(squared.astype(np.float64))
-    return [
-        {
-            "query": query,
-            "results": [
-                {**hit(database, rank, int(item)), "distance": float(distance)}
-                for rank, (item, distance) in enumerate(zip(row_ids, row, strict=True), start=1)
-            ],
-        }
-        for query, row_ids, row in zip(found.items, ids, distances, strict=True)
-    ]

@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from rsir_fast.archive import Features
+    from rsir_fast.retrieval import Answer
 
 LEFT = ("class", "label")
 
 
-def hit(database: Features, rank: int, item: int) -> dict[str, Any]:
-    """Name an item of the database."""
-    name = database.items[item]
-    return {
-        "rank": rank,
-        "item": name,
-        "path": name if database.root is None else str(database.root / name),
-        "class": None if database.labels is None else database.classes[database.labels[item]],
-    }
-
-
-def search_tables(queries: list[dict[str, Any]], columns: list[str]) -> RenderableType:
+def search_tables(answers: Sequence[Answer], columns: list[str]) -> RenderableType:
     """Return a table for each query: rank, the columns named, the image."""
     from rich.console import Group
     from rich.table import Table
@@ -32,17 +22,18 @@ def search_tables(queries: list[dict[str, Any]], columns: list[str]) -> Renderab
     from rsir_fast.base.text import printable
 
     parts: list[RenderableType] = []
-    for query in queries:
-        title = f"query {query['query']}"
-        if "label" in query:
-            title += f": {query['label']} ({query['probability']:.3f})"
+    for answer in answers:
+        title = f"query {answer.query}"
+        if answer.label is not None:
+            title += f": {answer.label} ({answer.probability:.3f})"
         table = Table(box=None)
         for column in ("rank", *columns):
             table.add_column(column, justify="left" if column in LEFT else "right")
         table.add_column("image", overflow="fold")
-        for entry in query["results"]:
+        for found in answer.results:
+            entry = found.as_json()
             cells = [_cell(column, entry[column]) for column in ("rank", *columns)]
-            table.add_row(*(Text(printable(cell)) for cell in (*cells, entry["path"])))
+            table.add_row(*(Text(printable(cell)) for cell in (*cells, found.path)))
         parts += [Text(printable(title), style="bold"), table]
     return Group(*parts)
 

@@ -5,17 +5,15 @@ from __future__ import annotations
 from rsir_fast.base.renamed import former_names
 from rsir_fast.encoders.hash_model import HashModel
 from rsir_fast.encoders.hash_network import DHCNN, HashHead, HashOutput
-from rsir_fast.hashing.coded import made_by_model
 from rsir_fast.hashing.loss import HashLoss, LossTerms
 from rsir_fast.hashing.recipe import RECIPES, Recipe
-from rsir_fast.hashing.search import CodeMatches, search_codes
 from rsir_fast.hashing.train import train_dhcnn
 from rsir_fast.hashing.training import Trainer
+from rsir_fast.retrieval.coded import made_by_model
 
 __all__ = [
     "DHCNN",
     "RECIPES",
-    "CodeMatches",
     "HashHead",
     "HashLoss",
     "HashModel",
@@ -24,11 +22,15 @@ __all__ = [
     "Recipe",
     "Trainer",
     "made_by_model",
-    "search_codes",
     "train_dhcnn",
 ]
 
 __getattr__ = former_names(
     __name__,
-    {"TrainingProgress": "rsir_fast.Progress", "split_hash_features": "features['u'] and features['probabilities']"},
+    {
+        "CodeMatches": "rsir_fast.Hits",
+        "TrainingProgress": "rsir_fast.Progress",
+        "search_codes": "rsir_fast.search",
+        "split_hash_features": "features['u'] and features['probabilities']",
+    },
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from importlib.metadata import version
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -39,10 +39,10 @@ from rsir_fast.retrieval import (
     parse_rerank,
     rank_all,
 )
+from rsir_fast.retrieval.query import Normalize, normalize_by_default
 
 __all__ = ["check_classes", "evaluate_ge2018", "normalized"]
 
-Normalize = Literal["row", "feature", "none"]
 
 CUTOFFS = (1, 2, 5, 10, 20, 50, 100)
 """Numbers of returned images for precision and recall, as far as there are so many."""
@@ -128,7 +128,7 @@ def evaluate_ge2018(
     >>> result.query_excluded.map, result.query_excluded.anmrr
     (1.0, 0.0)
     """
-    normalize = normalize or ("none" if steps else "row")
+    normalize = normalize_by_default(normalize, steps)
     if normalize not in ("row", "feature", "none"):
         raise ValueError(f"normalize: expected 'row', 'feature' or 'none', got {normalize!r}")
     features = features.field()

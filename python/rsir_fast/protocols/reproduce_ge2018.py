@@ -27,7 +27,7 @@ from rsir_fast.errors import DatasetError, NoImageReadError
 from rsir_fast.metrics import bootstrap_interval, compare_paired
 from rsir_fast.ops import euclidean_topk, prepare
 from rsir_fast.protocols.facts import DatasetFacts, SkippedInput, describe_features
-from rsir_fast.protocols.ge2018 import Normalize, check_classes, evaluate_ge2018, normalized
+from rsir_fast.protocols.ge2018 import check_classes, evaluate_ge2018, normalized
 from rsir_fast.protocols.ge2018_result import RetrievalFigures
 from rsir_fast.protocols.methods import BASELINES, FURTHER, Method, list_methods, list_sources
 from rsir_fast.protocols.reproduce_ge2018_result import (
@@ -45,6 +45,7 @@ from rsir_fast.protocols.reproduce_ge2018_result import (
 from rsir_fast.protocols.runs import KeptRuns, check_run, digest, slug
 from rsir_fast.protocols.sources import Maker
 from rsir_fast.retrieval import parse_rerank, parse_steps
+from rsir_fast.retrieval.query import Normalize
 from rsir_fast.training import Precision
 
 __all__ = ["reproduce_ge2018"]

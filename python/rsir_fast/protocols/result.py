@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar
 
@@ -34,6 +34,16 @@ P = TypeVar("P", bound="Part")
 R = TypeVar("R", bound="Result")
 
 
+_SHOWN = 8
+"""Values of a part that are shown."""
+
+
+class _Many(str):
+    """Says how many values there are, without quotes."""
+
+    __repr__ = str.__str__
+
+
 class Part(BaseModel):
     """A part of a result: values by name, which stay as they are."""
 
@@ -43,13 +53,21 @@ class Part(BaseModel):
         """Say the way to a value: results were dicts once."""
         raise TypeError(f"{type(self).__name__}: expected .{key}, got [{key!r}]; its values are attributes")
 
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """Show its values, of many how many there are."""
+        for name, value in super().__repr_args__():
+            yield name, _Many(f"<{len(value)} values>") if isinstance(value, tuple) and len(value) > _SHOWN else value
+
     def content(self) -> dict[str, Any]:
         """Return what is written of it: what was never measured, or is for readers only, is left out."""
         return self.model_dump(by_alias=True, exclude_unset=True)
 
 
 class Result(Shown, Part):
-    """A result as a whole."""
+    """A result as a whole, which shows itself in one line."""
+
+    def __str__(self) -> str:
+        return repr(self)
 
     def to_json(self) -> str:
         """Return the text of ``result.json``: the same for the same result; what is undefined is null."""

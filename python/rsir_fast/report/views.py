@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import RenderableType
 
 from rsir_fast.protocols.dhcnn2021_result import Dhcnn2021Result
+from rsir_fast.protocols.evaluation import EvaluationResult
 from rsir_fast.protocols.ge2018_result import Ge2018Result
 from rsir_fast.protocols.reproduce_dhcnn2021_result import Dhcnn2021TableResult
 from rsir_fast.protocols.reproduce_ge2018_result import Ge2018TableResult
@@ -17,7 +18,7 @@ from rsir_fast.report.content import Content, Options
 
 __all__ = ["Reported", "View", "result_table", "view_of"]
 
-Reported = Ge2018Result | Dhcnn2021Result | Ge2018TableResult | Dhcnn2021TableResult
+Reported = EvaluationResult | Ge2018TableResult | Dhcnn2021TableResult
 """Results that have a report."""
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from rsir_fast.archive import Features
 from rsir_fast.errors import FeaturesError
-from rsir_fast.hashing import search_codes
 from rsir_fast.ops import reference
+from rsir_fast.retrieval import Hits, Search, find
 
 CLASSES = ["forest", "harbor", "river"]
 FARTHEST = np.iinfo(np.int32).max
@@ -30,6 +30,10 @@ def made(n, bits, seed, *, sha256="", classes=CLASSES, values=5) -> Features:
     return Features(
         np.hstack([u, scores]), tuple(f"{i}.jpg" for i in range(n)), None, (), f"demo{seed}", provenance=provenance
     )
+
+
+def search_codes(database, queries, k, *, rerank=None, same_label=False, threads=None) -> Hits:
+    return find(database, queries, Search(k=k, rerank_codes=rerank, same_label=same_label), threads=threads)
 
 
 def by_hand(database, queries, bits, k, rerank, same_label):
@@ -54,18 +58,18 @@ def by_hand(database, queries, bits, k, rerank, same_label):
 def test_against_brute_force(bits, k, rerank, same_label):
     database, queries = made(61, bits, 1), made(9, bits, 2)
     found = search_codes(database, queries, k, rerank=rerank, same_label=same_label, threads=2)
-    assert found.ids.shape == found.distances.shape == found.labels.shape == (9, k)
+    assert found.ids.shape == found.hamming.shape == found.predicted.labels.shape == (9, k)
     labels, probabilities = database.arrays[:, bits:].argmax(1), database.arrays[:, bits:].max(1)
     for row, (ids, hamming, squared) in enumerate(by_hand(database, queries, bits, k, rerank, same_label)):
         assert found.ids[row].tolist() == ids
-        assert found.distances[row].tolist() == hamming
-        assert found.labels[row].tolist() == labels[ids].tolist()
-        np.testing.assert_array_equal(found.probabilities[row], probabilities[ids])
+        assert found.hamming[row].tolist() == hamming
+        assert found.predicted.labels[row].tolist() == labels[ids].tolist()
+        np.testing.assert_array_equal(found.predicted.probabilities[row], probabilities[ids])
         if found.squared is not None:
             assert found.squared[row].tolist() == squared
     assert (found.squared is None) == (rerank is None)
-    np.testing.assert_array_equal(found.query_labels, queries.arrays[:, bits:].argmax(1))
-    np.testing.assert_array_equal(found.query_probabilities, queries.arrays[:, bits:].max(1))
+    np.testing.assert_array_equal(found.of_queries.labels, queries.arrays[:, bits:].argmax(1))
+    np.testing.assert_array_equal(found.of_queries.probabilities, queries.arrays[:, bits:].max(1))
 
 
 def test_the_cases_have_ties_and_reranking_matters():
@@ -88,9 +92,9 @@ def test_fewer_items_than_k(n, same_label, rerank):
         empty = 9 - len(ids)
         assert empty >= 4
         assert found.ids[row].tolist() == ids + [-1] * empty
-        assert found.distances[row].tolist() == hamming + [FARTHEST] * empty
-        assert found.labels[row, len(ids) :].tolist() == [-1] * empty
-        assert np.isnan(found.probabilities[row]).tolist() == [False] * len(ids) + [True] * empty
+        assert found.hamming[row].tolist() == hamming + [FARTHEST] * empty
+        assert found.predicted.labels[row, len(ids) :].tolist() == [-1] * empty
+        assert np.isnan(found.predicted.probabilities[row]).tolist() == [False] * len(ids) + [True] * empty
         if found.squared is not None:
             assert found.squared[row].tolist() == squared + [np.inf] * empty
 
@@ -99,9 +103,9 @@ def test_fewer_items_than_k(n, same_label, rerank):
 @pytest.mark.parametrize("same_label", [False, True])
 def test_no_queries(same_label, rerank):
     found = search_codes(made(8, 16, 1), made(0, 16, 2), 3, rerank=rerank, same_label=same_label)
-    for part in (found.ids, found.distances, found.labels, found.probabilities):
+    for part in (found.ids, found.hamming, found.predicted.labels, found.predicted.probabilities):
         assert part.shape == (0, 3)
-    assert found.query_labels.shape == found.query_probabilities.shape == (0,)
+    assert found.of_queries.labels.shape == found.of_queries.probabilities.shape == (0,)
 
 
 def test_no_item_of_the_label():
@@ -110,7 +114,7 @@ def test_no_item_of_the_label():
     for rerank in (None, 4):
         found = search_codes(database, queries, 2, same_label=True, rerank=rerank)
         assert found.ids.tolist() == [[-1, -1]]
-        assert found.query_labels.tolist() == [2]
+        assert found.of_queries.labels.tolist() == [2]
 
 
 def test_rerank_is_by_the_canonical_distance():
@@ -137,14 +141,16 @@ def test_nan_is_a_zero_bit_and_last_by_euclidean_distance():
 
 @pytest.mark.parametrize(("k", "rerank"), [(10, 9), (1, 0)])
 def test_too_few_candidates_to_rerank(k, rerank):
-    with pytest.raises(ValueError, match=rf"rerank: expected at least k \({k}\) candidates to order, got {rerank}"):
+    with pytest.raises(
+        ValueError, match=rf"rerank_codes: expected at least k \({k}\) candidates to order, got {rerank}"
+    ):
         search_codes(made(3, 8, 1), made(3, 8, 2), k, rerank=rerank)
 
 
-@pytest.mark.parametrize(("k", "error"), [(-1, ValueError), (1.5, TypeError)])
-def test_k_that_is_no_number_of_items(k, error):
-    with pytest.raises(error, match="k: expected"):
-        search_codes(made(3, 8, 1), made(3, 8, 2), k)
+@pytest.mark.parametrize("k", [-1, 1.5])
+def test_k_that_is_no_number_of_items(k):
+    with pytest.raises(ValueError, match="k\n"):
+        Search(k=k)
 
 
 def test_features_that_do_not_go_together():

@@ -1,0 +1,105 @@
+"""An archive, to look at and to search."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from rsir_fast.archive import Features, Snapshot
+from rsir_fast.archive.folders import learnt_file
+from rsir_fast.archive.stored import parts_of
+from rsir_fast.archive.versions import numbers
+from rsir_fast.base.shown import Shown, counted
+from rsir_fast.encoders.spec import Spec
+from rsir_fast.retrieval.hits import Hits
+from rsir_fast.retrieval.query import Query
+from rsir_fast.retrieval.search import search
+
+__all__ = ["Archive"]
+
+
+class Archive(Shown):
+    """A folder that `rsir features`, or `rsir_fast.encode` with ``out``, wrote.
+
+    Parameters
+    ----------
+    folder : path
+
+    Raises
+    ------
+    ArchiveError
+        If it is no archive, or damaged.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from rsir_fast.extraction import encode
+    >>> scenes = [(np.full((32, 32, 3), grey, np.uint8), 0) for grey in (0, 90, 255)]
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = encode(scenes, "colour-histogram", workers=0, out=folder)
+    ...     archive = Archive(folder)
+    ...     len(archive), archive.versions, archive.search(Query(ids=[1], k=2)).ids
+    (3, [1], array([[1, 0]]))
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        self._newest = Snapshot(self.folder)
+
+    def __len__(self) -> int:
+        return len(self._newest)
+
+    def _facts(self) -> dict[str, str]:
+        return {
+            "encoder": self.encoder.title,
+            "items": counted(len(self), "item", "items"),
+            "version": f"version {self._newest.version.number}",
+            "data set": self._newest.version.name,
+        }
+
+    @property
+    def encoder(self) -> Spec:
+        """What all rows mean."""
+        return self._newest.spec
+
+    @property
+    def versions(self) -> list[int]:
+        """Numbers of the versions that there are, ascending."""
+        return numbers(self.folder)
+
+    def features(self, version: int | None = None) -> Features:
+        """Return the view of a version; the newest that was there when the archive was opened by default.
+
+        Raises
+        ------
+        ArchiveError
+            If there is no such version, or it is damaged.
+        """
+        return self._features if version is None else Features(*parts_of(Snapshot(self.folder, version)))
+
+    @cached_property
+    def _features(self) -> Features:
+        return Features(*parts_of(self._newest))
+
+    def search(self, query: Query, **how: Any) -> Hits:
+        """Find what a query asks for: `rsir_fast.search` of the newest version.
+
+        Parameters
+        ----------
+        query : Query
+        **how
+            ``weights``, ``device``, ``threads``, as there; a vocabulary in the archive is found by itself.
+        """
+        return search(self.features(), query, **{"weights": learnt_file(self.folder), **how})
+
+    def verify(self) -> None:
+        """Compare every file with its SHA-256, which reads all of them.
+
+        Raises
+        ------
+        ArchiveError
+            Naming the first that differs.
+        """
+        self._newest.verify()

@@ -1,0 +1,121 @@
+"""Search by hash code and semantic label, as the network of Song et al. 2021 gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsir_fast.archive import Features
+from rsir_fast.encoders.differences import differences, told
+from rsir_fast.errors import FeaturesError
+from rsir_fast.ops import euclidean_topk, hamming_topk
+from rsir_fast.retrieval.coded import made_by_model
+from rsir_fast.retrieval.hits import Hits, Labels
+from rsir_fast.retrieval.query import Search
+
+__all__ = ["find_by_code", "predicted"]
+
+_FARTHEST = np.iinfo(np.int32).max
+
+Allowed = NDArray[np.bool_] | None
+
+
+def find_by_code(
+    database: Features, queries: Features, search: Search, allowed: Allowed = None, *, threads: int | None = None
+) -> Hits:
+    """Return the k nearest rows of every query by hash code, with their semantic labels.
+
+    In the order of (Hamming distance, row), with `rerank_codes` of (Euclidean distance of u, row).
+
+    Parameters
+    ----------
+    database, queries : Features
+        Made by one model.
+    search : Search
+    allowed : array, bool [n], optional
+        Which rows may be found.
+    threads : int, optional
+        Never changes the answer.
+
+    Raises
+    ------
+    FeaturesError
+        If the features are of no hash model, or of two different ones.
+
+    Notes
+    -----
+    A NaN in u is a bit of 0 and a Euclidean distance after +inf. O(q n bits) time, with N codes reranked also
+    O(q N bits); memory: the codes of both sides and 12 bytes for each of the q k or q N candidates.
+    """
+    bits = _common_bits(database, queries)
+    codes, wanted = database["codes"], queries["codes"]
+    labels, of_queries = predicted(database["probabilities"]), predicted(queries["probabilities"])
+    depth = search.k if search.rerank_codes is None else min(search.rerank_codes, len(database))
+    hamming = np.empty((len(queries), depth), np.int32)
+    ids = np.empty((len(queries), depth), np.int64)
+    for rows, where in _groups(of_queries.labels, labels.labels if search.same_label else None, allowed):
+        hamming[rows], ids[rows] = hamming_topk(wanted[rows], codes, depth, bits, where=where, threads=threads)
+    squared = None
+    if search.rerank_codes is not None:
+        ids, hamming, squared = _reranked(queries["u"], database["u"], ids, hamming, search.k, threads)
+    shown = Labels(np.append(labels.labels, -1)[ids], np.append(labels.probabilities, np.float32(np.nan))[ids])
+    return Hits(database, queries.items, ids, squared, hamming, shown, of_queries)
+
+
+def predicted(scores: NDArray[np.float32]) -> Labels:
+    """Return the most probable label of each row, and its probability."""
+    labels = scores.argmax(1)
+    return Labels(labels, scores[np.arange(len(scores)), labels])
+
+
+def _groups(
+    of_queries: NDArray[np.int64], labels: NDArray[np.int64] | None, allowed: Allowed
+) -> Iterator[tuple[slice | NDArray[np.int64], Allowed]]:
+    """Yield queries, and which rows they may find: all queries at once, or those of each label."""
+    if labels is None:
+        yield slice(None), allowed
+        return
+    for own in np.unique(of_queries):
+        same = labels == own
+        yield np.flatnonzero(of_queries == own), same if allowed is None else same & allowed
+
+
+def _common_bits(database: Features, queries: Features) -> int:
+    """Return the hash length; refuse features of no model, and of two."""
+    made, other = made_by_model(database), made_by_model(queries)
+    bits, classes = int(made["bits"]), list(made["classes"])
+    found = {}
+    if database.spec is not None and queries.spec is not None:
+        found = differences(database.spec, queries.spec, ignoring=("reader", "precision"))
+    elif (bits, classes) != (int(other["bits"]), list(other["classes"])):
+        many = f"{other['bits']} and {len(other['classes'])}"
+        found = {"bits and number of classes": f"{bits} and {len(classes)}, now {many}"}
+    if found:
+        raise FeaturesError(
+            f"expected queries by the model of the database, found those of another ({told(found)}); "
+            "make both by one model"
+        )
+    return bits
+
+
+def _reranked(
+    queries: NDArray[np.float32],
+    database: NDArray[np.float32],
+    candidates: NDArray[np.int64],
+    distances: NDArray[np.int32],
+    k: int,
+    threads: int | None,
+) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
+    shape = len(queries), k
+    ids, hamming, squared = np.empty(shape, np.int64), np.empty(shape, np.int32), np.empty(shape, np.float32)
+    for row in range(len(queries)):
+        # By row, so that the place of a candidate, by which the search breaks ties, is the order of rows.
+        order = np.argsort(candidates[row])
+        order = order[candidates[row, order] >= 0]
+        items = candidates[row, order]
+        squared[row], (found,) = euclidean_topk(queries[row : row + 1], database[items], k, threads=threads)
+        ids[row] = np.append(items, -1)[found]
+        hamming[row] = np.append(distances[row, order], np.int32(_FARTHEST))[found]
+    return ids, hamming, squared

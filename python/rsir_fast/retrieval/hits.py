@@ -1,0 +1,169 @@
+"""What a search found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, InstanceOf
+
+from rsir_fast.base.shown import Shown, counted
+from rsir_fast.encoders.fields import Frozen
+
+if TYPE_CHECKING:
+    from rsir_fast.archive import Features
+
+__all__ = ["Answer", "Found", "Hits", "Labels"]
+
+Name = InstanceOf[str]
+
+
+class Found(Frozen):
+    """One result.
+
+    Attributes
+    ----------
+    rank : int
+        From 1.
+    item, path : str
+        Of the image: its name, and where it lies.
+    class_ : str or None
+        JSON: ``class``.
+    distance : float or int
+        Euclidean; of codes in bits.
+    label, probability
+        Of a hash model: the predicted label.
+    euclidean : float or None
+        Of codes that were ordered by it.
+    """
+
+    rank: int
+    item: Name
+    path: Name
+    class_: Name | None = Field(default=None, serialization_alias="class")
+    label: Name | None = None
+    probability: float | None = None
+    distance: int | float
+    euclidean: float | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it JSON-able, without what the search does not give."""
+        always = {"rank", "item", "path", "class"}
+        return {
+            key: value for key, value in self.model_dump(by_alias=True).items() if key in always or value is not None
+        }
+
+
+class Answer(Frozen):
+    """The results of one query, with its own label where a hash model gave one."""
+
+    query: Name
+    label: Name | None = None
+    probability: float | None = None
+    results: tuple[Found, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it JSON-able, without what the search does not give."""
+        said = {} if self.label is None else {"label": self.label, "probability": self.probability}
+        return {"query": self.query, **said, "results": [found.as_json() for found in self.results]}
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """Labels that a hash model predicted.
+
+    Attributes
+    ----------
+    labels : array, int64
+        Indices into the model's classes; -1 where there is no item.
+    probabilities : array, float32
+        NaN where there is no item.
+    """
+
+    labels: NDArray[np.int64]
+    probabilities: NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Hits(Shown):
+    """What a search found for q queries; places without a row are last and have id -1.
+
+    Attributes
+    ----------
+    database : Features
+        What was searched.
+    queries : tuple of str
+        Names of the queries.
+    ids : array, int64 [q, k]
+        Rows of the database, best first.
+    squared : array, float32 [q, k], or None
+        **Squared** Euclidean distances, +inf where there is no row; of codes None but where they were ordered by it.
+    hamming : array, int32 [q, k], or None
+        Of codes: bits that differ; 2147483647 (the int32 maximum) where there is no row.
+    predicted, of_queries : Labels or None
+        Of a hash model: the predicted labels of the rows, [q, k], and of the queries, [q].
+    """
+
+    database: Features
+    queries: tuple[str, ...]
+    ids: NDArray[np.int64]
+    squared: NDArray[np.float32] | None = None
+    hamming: NDArray[np.int32] | None = None
+    predicted: Labels | None = None
+    of_queries: Labels | None = None
+
+    def __len__(self) -> int:
+        return len(self.queries)
+
+    def _facts(self) -> dict[str, str]:
+        return {
+            "queries": counted(len(self), "query", "queries"),
+            "results": f"{self.ids.shape[1]:,} each",
+            "order": "by Euclidean distance" if self.squared is not None else "by Hamming distance",
+        }
+
+    @cached_property
+    def answers(self) -> tuple[Answer, ...]:
+        """The results of each query, with the items' names and classes."""
+        return tuple(self._answer(row) for row in range(len(self)))
+
+    def as_json(self) -> list[dict[str, Any]]:
+        """Return the answers, JSON-able: what this search does not give is left out."""
+        return [answer.as_json() for answer in self.answers]
+
+    def _answer(self, row: int) -> Answer:
+        there = int((self.ids[row] >= 0).sum())
+        of = self.of_queries
+        return Answer(
+            query=self.queries[row],
+            label=None if of is None else self._class(of.labels[row]),
+            probability=None if of is None else float(of.probabilities[row]),
+            results=tuple(self._found(row, place) for place in range(there)),
+        )
+
+    def _found(self, row: int, place: int) -> Found:
+        data, item = self.database, int(self.ids[row, place])
+        name, labels = data.items[item], data.labels
+        euclidean = None if self.squared is None else float(np.sqrt(np.float64(self.squared[row, place])))
+        said: dict[str, Any] = {}
+        if self.predicted is not None:
+            said["label"] = self._class(self.predicted.labels[row, place])
+            said["probability"] = float(self.predicted.probabilities[row, place])
+        if self.hamming is not None:
+            said |= {"distance": int(self.hamming[row, place]), "euclidean": euclidean}
+        else:
+            said["distance"] = euclidean
+        return Found(
+            rank=place + 1,
+            item=name,
+            path=name if data.root is None else str(data.root / name),
+            class_=None if labels is None else data.classes[labels[item]],
+            **said,
+        )
+
+    def _class(self, label: int) -> str:
+        classes: list[str] = self.database.provenance["hash"]["classes"]
+        return classes[label]

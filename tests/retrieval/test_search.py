@@ -1,0 +1,186 @@
+"""Queries by images, rows and vectors; filters; what is found is what the filtered matrix gives."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+import rsir_fast as rf
+from rsir_fast.archive import Features
+from rsir_fast.ops import reference
+from rsir_fast.retrieval import AllOf, AnyOf, Column, Ids, NoneOf, Query, Search, find
+from rsir_fast.retrieval.where import allowed_rows
+from scene_files import write_scenes
+
+RNG = np.random.default_rng(0)
+CLASSES = ("forest", "harbor", "river")
+LABELS = np.arange(60) % 3
+DATA = Features(
+    RNG.integers(-3, 4, (60, 12)).astype(np.float32),
+    tuple(f"{CLASSES[label]}/{number:02d}.jpg" for number, label in enumerate(LABELS)),
+    LABELS,
+    CLASSES,
+    "demo",
+)
+COLUMNS = {
+    "class": np.array(["a", "b", None, "a"], object),
+    "size": np.array([1, 5, 9, 5]),
+}
+A = Column(column="class", value="a")
+SMALL = Column(column="size", op="<=", value=5)
+
+
+@pytest.mark.parametrize(
+    ("where", "wanted"),
+    [
+        (A, [1, 0, 0, 1]),
+        (~A, [0, 1, 1, 0]),
+        (Column(column="class", op="!=", value="a"), [0, 1, 0, 0]),
+        (Column(column="class", op=">=", value="b"), [0, 1, 0, 0]),
+        (Column(column="class", op="in", value=("b", "x")), [0, 1, 0, 0]),
+        (Column(column="size", op="in", value=()), [0, 0, 0, 0]),
+        (SMALL, [1, 1, 0, 1]),
+        (A & SMALL, [1, 0, 0, 1]),
+        (A | Column(column="size", op=">", value=8.5), [1, 0, 1, 1]),
+        (Ids(ids=(3, 0, 3)), [1, 0, 0, 1]),
+        (AllOf(all=()), [1, 1, 1, 1]),
+        (AnyOf(any=()), [0, 0, 0, 0]),
+        (NoneOf(none=(A, Ids(ids=(1,)))), [0, 0, 1, 0]),
+    ],
+)
+def test_a_tree_allows_rows_and_is_the_same_in_json(where, wanted):
+    assert allowed_rows(where, COLUMNS, 4).tolist() == [bool(each) for each in wanted]
+    query = Query(ids=[1], where=where)
+    assert Query.model_validate_json(query.model_dump_json()) == query
+
+
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [
+        (Column(column="colour", value=1), "expected a column out of class, size, got 'colour'"),
+        (Column(column="size", value="big"), "expected numbers for the column size, got 'big'"),
+        (Column(column="class", value=3), "expected text for the column class, got 3"),
+        (Column(column="class", op="in", value="a"), "expected a list of values for class in, got 'a'"),
+        (Column(column="class", value=("a",)), "expected one value for class =, got"),
+        (Ids(ids=(4,)), "expected ids of the 4 rows of the database, got 4"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(where, said):
+    with pytest.raises(ValueError, match=said):
+        allowed_rows(where, COLUMNS, 4)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ({}, "expected images, ids or vectors, got none of them"),
+        ({"ids": [1], "images": "x.jpg"}, "got images and ids"),
+        ({"ids": [-1]}, "greater than or equal to 0"),
+        ({"ids": [1], "steps": "bleach"}, "bleach"),
+        ({"ids": [1], "rerank": "diffuse:0"}, "at least 1 neighbour"),
+        ({"ids": [1], "where": {"column": "class"}}, "value"),
+        ({"ids": [1], "colour": 3}, "Extra inputs are not permitted"),
+    ],
+)
+def test_a_query_that_asks_nothing_is_refused(content, said):
+    with pytest.raises(ValueError, match=said):
+        Query(**content)
+
+
+@pytest.mark.parametrize("normalize", ["none", "row", "feature"])
+@pytest.mark.parametrize("steps", ["", "power,center,l2"])
+def test_vectors_are_found_as_in_the_filtered_matrix(normalize, steps):
+    x, chosen = DATA.matrix, np.flatnonzero(LABELS == 1)
+    if normalize == "row":
+        x = rf.gaussian_normalize(x)
+    elif normalize == "feature":
+        x = rf.gaussian_normalize(x, "feature")
+    if steps:
+        x = rf.retrieval.fit_steps(steps, x).transform(x)
+    squared, found = reference.euclidean_topk(x[:4], x[chosen], 7)
+    where = Column(column="class", value="harbor")
+    by_row = rf.search(DATA, Query(ids=[0, 1, 2, 3], k=7, where=where, normalize=normalize, steps=steps))
+    by_vector = rf.search(DATA, Query(vectors=DATA.matrix[:4], k=7, where=where, normalize=normalize, steps=steps))
+    for hits in (by_row, by_vector):
+        assert hits.ids.tolist() == chosen[found].tolist()
+        assert hits.squared.tobytes() == squared.tobytes()
+    assert [answer.query for answer in by_row.answers] == list(DATA.items[:4])
+
+
+def test_fewer_rows_than_are_asked_for():
+    hits = rf.search(DATA, Query(ids=[5], k=4, where=Ids(ids=(2, 9))))
+    assert sorted(hits.ids[0, :2].tolist()) == [2, 9]
+    assert hits.ids[0, 2:].tolist() == [-1, -1]
+    assert len(hits.answers[0].results) == 2
+    assert json.loads(json.dumps(hits.as_json()))[0]["results"][0]["class"] == CLASSES[2 if hits.ids[0, 0] == 2 else 0]
+
+
+@pytest.mark.parametrize("rerank", ["augment:3", "expand:2:1", "augment:2,expand:2", "diffuse:5"])
+def test_re_ranking_gives_what_the_evaluation_measures(rerank):
+    """Every row in turn the query: mAP of the rankings that are found is that of `evaluate_ge2018`."""
+    hits = rf.search(DATA, Query(ids=range(60), k=60, normalize="none", rerank=rerank))
+    wanted = rf.evaluate_ge2018(DATA, normalize="none", rerank=rerank, examples=0).query_included
+    relevant = LABELS[hits.ids] == LABELS[:, None]
+    precision = np.cumsum(relevant, axis=1) / np.arange(1, 61)
+    assert np.mean((precision * relevant).sum(1) / relevant.sum(1)) == pytest.approx(wanted.map, abs=1e-12)
+    some = rf.search(DATA, Query(ids=[3], k=5, normalize="none", rerank=rerank, where=Column(column="item", value="x")))
+    assert some.ids.tolist() == [[-1] * 5]
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"vectors": [[1.0, 2.0]]}, "vectors: expected 12 values each, got 2"),
+        ({"ids": [60]}, "ids: expected rows of the 60 of demo, got 60"),
+        ({"vectors": np.ones((1, 12)), "rerank": "diffuse:3"}, "expected queries that are rows of the database"),
+        ({"ids": [1], "field": "fc6"}, "field: expected one of the vectors"),
+        ({"ids": [1], "rerank_codes": 30}, "rerank_codes: expected none for vectors"),
+        ({"ids": [1], "same_label": True}, "same_label: expected none for vectors"),
+        ({"images": ["a.jpg"]}, "expected features that say which encoder made them"),
+    ],
+)
+def test_what_does_not_go_with_the_database_is_refused(more, said):
+    with pytest.raises(ValueError, match=said):
+        rf.search(DATA, Query(**more))
+
+
+def test_codes_and_values_of_a_hash_model():
+    u = RNG.integers(-2, 3, (40, 9)).astype(np.float32)
+    scores = RNG.dirichlet(np.ones(2), 40).astype(np.float32)
+    provenance = {"hash": {"bits": 9, "classes": ["x", "y"]}}
+    data = Features(np.hstack([u, scores]), tuple(map(str, range(40))), None, (), "codes", provenance=provenance)
+    where = Column(column="label", value="x") & Column(column="probability", op=">", value=0.6)
+    chosen = np.flatnonzero((scores.argmax(1) == 0) & (scores.max(1) > 0.6))
+    hamming = (u[chosen] > 0) != (u[7] > 0)
+    order = chosen[np.argsort(hamming.sum(1), kind="stable")]
+    hits = rf.search(data, Query(ids=[7], k=len(chosen), where=where))
+    assert hits.ids[0].tolist() == order.tolist()
+    assert {found.label for found in hits.answers[0].results} == {"x"}
+    squared, near = reference.euclidean_topk(u[:2], u, 5)
+    for asked in ({"ids": [0, 1]}, {"vectors": u[:2]}):
+        values = rf.search(data, Query(**asked, k=5, field="u", normalize="none"))
+        assert values.ids.tolist() == near.tolist()
+        assert values.squared.tobytes() == squared.tobytes()
+    with pytest.raises(ValueError, match="vectors: expected field='u' to go with them"):
+        rf.search(data, Query(vectors=u[:1]))
+    with pytest.raises(
+        ValueError, match="steps: expected none for codes; leave it out, or search the field u; got 'l2'"
+    ):
+        find(data, data, Search(steps="l2"))
+
+
+def test_an_archive_is_searched_by_images(tmp_path):
+    scenes = write_scenes(tmp_path / "scenes")
+    made = rf.encode(scenes, "lbp", out=tmp_path / "f", workers=0)
+    archive = rf.Archive(tmp_path / "f")
+    hits = archive.search(rf.Query(images=scenes / "class1", k=3))
+    assert [found.distance for answer in hits.answers for found in answer.results if found.rank == 1] == [0.0] * 6
+    assert [answer.results[0].item for answer in hits.answers] == [name for name in made.items if "class1" in name]
+    assert (len(archive), archive.versions, archive.encoder) == (18, [1], made.spec)
+    (scenes / "class0/class0_0.jpg").unlink()
+    rf.encode(scenes, "lbp", out=tmp_path / "f", workers=0, resume=True)
+    assert len(rf.Archive(tmp_path / "f")) == 17
+    assert len(rf.Archive(tmp_path / "f").features(version=1)) == len(archive.features()) == 18
+    archive.verify()
