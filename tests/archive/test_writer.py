@@ -341,10 +341,11 @@ def test_odd_names(images, archive):
 def test_reading_needs_no_torch(images, archive):
     write(archive, images)
     program = (
-        f"import sys; from rsir_fast.archive import Snapshot; Snapshot({str(archive)!r}).rows(); "
-        "print('torch' in sys.modules)"
+        "import sys; from rsir_fast.archive import Features, Snapshot; "
+        "print([name for name in ('torch', 'PIL', 'pyarrow') if name in sys.modules]); "
+        f"Snapshot({str(archive)!r}).rows(); Features.load({str(archive)!r}); print('torch' in sys.modules)"
     )
-    assert subprocess.check_output([sys.executable, "-c", program], text=True) == "False\n"
+    assert subprocess.check_output([sys.executable, "-c", program], text=True) == "[]\nFalse\n"
 
 
 def fill_some(at, folder):

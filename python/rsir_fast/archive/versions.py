@@ -89,7 +89,10 @@ def newest(folder: Path, *, mend: bool = False) -> tuple[Version, tuple[str, ...
         except ArchiveError as error:  # noqa: PERF203 (few)
             wrong.append(str(error))
     if wrong:
-        raise ArchiveError(f"{printable(folder)}: expected a whole version, found none of {len(wrong)}: {wrong[0]}")
+        raise ArchiveError(
+            f"{printable(folder)}: expected a whole version, found none of {len(wrong)}: {wrong[0]}, or "
+            "make the features anew (--force)"
+        )
     there = "other things" if is_folder(folder) else "no such folder"
     raise ArchiveError(f"{printable(folder)}: expected an archive (a folder with versions/), found {there}")
 
