@@ -330,6 +330,19 @@ def test_a_hundred_segments(images, archive, monkeypatch):
     assert_holds(write(archive, images, names[1::2]), images, names[1::2])
 
 
+def test_names_as_columns_are_those_of_the_rows(images, archive):
+    put(images, ["b/odd\udcff.bin", "b/gl\u00fcck.bin"])
+    write(archive, images)
+    put(images, ["a/0new.bin"])
+    found = write(archive, images)
+    names, labels = found.names()
+    assert names == [row.source for row in found.rows()]
+    assert [found.version.classes[label] for label in labels] == [row.class_name for row in found.rows()]
+    assert found.version.order is not None
+    plain = write(archive.with_name("plain"), images, class_of=lambda source: None)
+    assert plain.names()[1].tolist() == [-1] * len(plain)
+
+
 def test_odd_names(images, archive):
     odd = os.fsdecode(b"a/\xff\xfe.bin")
     put(images, ["a/\N{SNOWMAN}.bin"])

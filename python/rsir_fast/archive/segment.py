@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsir_fast.archive.records import SegmentEntry, SegmentRecord, as_json
-from rsir_fast.archive.tables import ItemRow, items_bytes, read_rows
+from rsir_fast.archive.tables import ItemRow, Names, items_bytes, read_names, read_rows
 from rsir_fast.archive.versions import SEGMENT
 from rsir_fast.base.digests import file_digest
 from rsir_fast.base.durable import move, placing_folder, replacing, write_durably
@@ -174,6 +174,11 @@ class Segment:
         if self._rows is None:
             self._rows = read_rows(self.folder, self.entry.rows, self.record.files)
         return self._rows
+
+    @property
+    def names(self) -> Names:
+        """The same, without objects."""
+        return read_names(self.folder, self.entry.rows, self.record.files)
 
     def verify(self) -> None:
         """Compare every file with its SHA-256, which reads all of them.

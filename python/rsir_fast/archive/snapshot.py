@@ -113,6 +113,26 @@ class Snapshot(Shown):
         by_id = dict(self.all_rows())
         return [by_id[row] for row in self.ids.tolist()]
 
+    def names(self) -> tuple[list[str], NDArray[np.int64]]:
+        """Return paths and labels (-1: none) of the rows that count, in the order of the data set.
+
+        Raises
+        ------
+        ArchiveError
+            If a row has a class that the version does not list.
+        """
+        number = {name: place for place, name in enumerate(self.version.classes)}
+        parts = [segment.names for segment in self.segments]
+        with reading(self.folder, "rows of the classes that the version lists", _RESTORE, ArchiveError):
+            labels = [np.append([number[name] for name in part.classes], -1)[part.labels] for part in parts]
+        sources = [source for part in parts for source in part.sources]
+        found = np.concatenate([np.empty(0, np.int64), *labels]).astype(np.int64)
+        if len(sources) == len(self) and self.version.order is None:
+            return sources, found
+        ids = np.concatenate([np.empty(0, np.int64), *(segment.ids for segment in self.segments)])
+        at = np.searchsorted(ids, self.ids)
+        return [sources[place] for place in at.tolist()], found[at]
+
     def all_rows(self) -> Iterator[tuple[int, ItemRow]]:
         """Yield id and item of every row there is, hidden ones, too, in the order of ids."""
         for segment in self.segments:

@@ -19,7 +19,6 @@ from rsir_fast.archive.snapshot import Snapshot
 from rsir_fast.archive.versions import is_archive
 from rsir_fast.archive.writer import Writer
 from rsir_fast.base.looking import is_folder
-from rsir_fast.base.reading import reading
 from rsir_fast.datasets.skipped import Skipped
 from rsir_fast.errors import FeaturesError
 
@@ -53,15 +52,11 @@ def load(folder: Path, *, verify: bool = True) -> Parts:
 def parts_of(snapshot: Snapshot) -> Parts:
     """Return what a version holds, in the order of its data set."""
     version = snapshot.version
-    rows = snapshot.rows()
-    number = {name: place for place, name in enumerate(version.classes)}
-    with reading(snapshot.folder, "classes that the version lists", "make the features anew (--force)", FeaturesError):
-        names = [row.class_name for row in rows] if version.labelled else []
-        labels = np.array([number[str(name)] for name in names], np.int64)
+    names, labels = snapshot.names()
     root = version.roots.get(ROOT)
     return Parts(
         arrays=_Arrays(snapshot),
-        items=tuple(row.source for row in rows),
+        items=tuple(names),
         labels=labels if version.labelled else None,
         classes=version.classes,
         name=version.name,

@@ -23,7 +23,8 @@ from rsir_fast.base.reading import parse_json, reading
 from rsir_fast.base.sealed import checked, checksums, seal
 from rsir_fast.base.shown import Shown, counted
 from rsir_fast.datasets import Reader
-from rsir_fast.encoders.hash_network import DHCNN, MAX_BITS, MIN_BITS, HashHead
+from rsir_fast.encoders.hash_network import DHCNN, HashHead
+from rsir_fast.encoders.hash_training import MAX_BITS, MIN_BITS, Training
 from rsir_fast.errors import WeightFileError
 
 __all__ = ["HashModel", "Training"]
@@ -213,19 +214,6 @@ class _Trunk(BaseModel):
     weights: _Weights
     width: Annotated[float, Field(gt=0, le=1)] | None = None
     preprocessing: _Steps
-
-
-class _Split(BaseModel):
-    """The images that a model was trained on, and those it was not."""
-
-    train: list[InstanceOf[str]]
-    test: list[InstanceOf[str]]
-
-
-class Training(BaseModel):
-    """How a model came to be, as far as something depends on it."""
-
-    split: _Split | None = None
 
 
 class _Content(BaseModel):

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from rsir_fast.backbones import Backbone
+from rsir_fast.encoders.hash_training import MAX_BITS, MIN_BITS
 
-__all__ = ["DHCNN", "MAX_BITS", "MIN_BITS", "HashHead", "HashOutput"]
+__all__ = ["DHCNN", "HashHead", "HashOutput"]
 
-MIN_BITS, MAX_BITS = 8, 1024
 """Hash lengths that are supported."""
 
 INITIAL_SCALE = 0.01

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsir_fast.base.shown import Shown
-from rsir_fast.encoders.hash_network import MAX_BITS, MIN_BITS
+from rsir_fast.encoders.hash_training import MAX_BITS, MIN_BITS
 
 __all__ = ["LinearHash", "iterative_quantization", "random_projection"]
 

@@ -19,7 +19,7 @@ from rsir_fast.backbones import all_turns
 from rsir_fast.base.progress import OnProgress
 from rsir_fast.base.renamed import former_arguments
 from rsir_fast.datasets import Dataset, Split, open_dataset, stratified_split
-from rsir_fast.encoders.hash_network import MAX_BITS, MIN_BITS
+from rsir_fast.encoders.hash_training import MAX_BITS, MIN_BITS
 from rsir_fast.encoders.load import load_encoder
 from rsir_fast.errors import DatasetError
 from rsir_fast.extraction import encode

@@ -9,8 +9,7 @@ from pydantic import BaseModel, Field, InstanceOf
 
 from rsir_fast.archive import Features
 from rsir_fast.base.reading import reading
-from rsir_fast.encoders.hash_model import Training
-from rsir_fast.encoders.hash_network import MAX_BITS
+from rsir_fast.encoders.hash_training import MAX_BITS, Training
 from rsir_fast.errors import FeaturesError
 
 __all__ = ["made_by_model"]
