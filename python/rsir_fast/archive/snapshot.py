@@ -22,6 +22,7 @@ from rsir_fast.errors import ArchiveError
 
 __all__ = ["Snapshot", "ids_of", "refuse_other_encoder"]
 
+_UNLISTED = -2
 _RESTORE = "restore it from a backup, or name an older version"
 
 
@@ -123,15 +124,16 @@ class Snapshot(Shown):
         """
         number = {name: place for place, name in enumerate(self.version.classes)}
         parts = [segment.names for segment in self.segments]
-        with reading(self.folder, "rows of the classes that the version lists", _RESTORE, ArchiveError):
-            labels = [np.append([number[name] for name in part.classes], -1)[part.labels] for part in parts]
+        labels = [np.append([number.get(name, _UNLISTED) for name in part.classes], -1)[part.labels] for part in parts]
         sources = [source for part in parts for source in part.sources]
         found = np.concatenate([np.empty(0, np.int64), *labels]).astype(np.int64)
-        if len(sources) == len(self) and self.version.order is None:
-            return sources, found
-        ids = np.concatenate([np.empty(0, np.int64), *(segment.ids for segment in self.segments)])
-        at = np.searchsorted(ids, self.ids)
-        return [sources[place] for place in at.tolist()], found[at]
+        if len(sources) > len(self) or self.version.order is not None:
+            ids = np.concatenate([np.empty(0, np.int64), *(segment.ids for segment in self.segments)])
+            at = np.searchsorted(ids, self.ids)
+            sources, found = [sources[place] for place in at.tolist()], found[at]
+        if (found == _UNLISTED).any():  # of a row that counts: others may have had classes that are gone
+            raise ArchiveError(f"{printable(self.folder)}: expected rows of the classes that are listed; {_RESTORE}")
+        return sources, found
 
     def all_rows(self) -> Iterator[tuple[int, ItemRow]]:
         """Yield id and item of every row there is, hidden ones, too, in the order of ids."""
