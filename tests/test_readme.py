@@ -59,10 +59,14 @@ def test_make_targets_exist():
         assert f"\n{command.split()[1]}:" in targets
 
 
-def test_python_example(folder):
-    (example,) = (body for _, language, body in BLOCKS if language == "python")
-    printed = run([sys.executable, "-c", example], folder).stdout
-    assert 0 < float(printed) <= 1
+def test_python_examples(folder):
+    """After the commands, whose folders the second one reads."""
+    first, second = (body for _, language, body in BLOCKS if language == "python")
+    figure, answer = run([sys.executable, "-c", first], folder).stdout.splitlines()
+    assert 0 < float(figure) <= 1
+    assert answer.startswith("query=")
+    printed = run([sys.executable, "-c", f"import rsir_fast as rf\n{second}\nprint(hits.as_json())"], folder).stdout
+    assert "'class': 'river'" in printed or "'class': 'forest'" in printed
 
 
 @pytest.mark.parametrize(
