@@ -54,6 +54,13 @@ def test_dry_run(tmp_path, scenes):
     result = rsir("features", scenes, "-e", "bovw-12", "--out", tmp_path / "f", "--dry-run")
     assert "made by   BoVW-12 (ours)" in result.stdout
     assert not (tmp_path / "f").exists()
+    rsir("features", scenes, "-e", "bovw-12", "--out", tmp_path / "f", "--quiet")
+    rsir("features", scenes, "-e", "bovw-12", "--out", tmp_path / "f", "--dry-run")
+    other = ["features", scenes, "-e", "lbp", "--out", tmp_path / "f"]
+    for more in ("--quiet", "--dry-run"):
+        refused = rsir(*other, more, code=1)
+        assert "holds rows of another encoder (descriptor: bovw-12, now lbp" in refused.stderr
+    rsir(*other, "--dry-run", "--force")
 
 
 def test_unreadable_images_are_listed_with_exit_code_3(tmp_path):

@@ -10,18 +10,20 @@ from typing import Literal
 from rsir_fast.archive.inputs import refuse_others
 from rsir_fast.archive.legacy import DESCRIPTOR, clear_legacy, foreign_in_legacy, legacy_state
 from rsir_fast.archive.records import PartRecord
-from rsir_fast.archive.snapshot import Snapshot
-from rsir_fast.archive.versions import is_archive
+from rsir_fast.archive.snapshot import Snapshot, refuse_other_encoder
+from rsir_fast.archive.versions import is_archive, newest
 from rsir_fast.base.durable import LEFTOVER, remove, remove_empty, sweep
 from rsir_fast.base.held import remove_folder
 from rsir_fast.base.looking import is_file, is_folder, refuse_no_folder
 from rsir_fast.base.reading import read_record
 from rsir_fast.base.text import printable
+from rsir_fast.encoders.spec import Spec, parse_spec
 from rsir_fast.errors import ArchiveError, FeaturesError
 
 __all__ = [
     "DESCRIPTOR",
     "ENCODER",
+    "check_encoder",
     "check_folder",
     "clear",
     "clear_empty",
@@ -84,6 +86,21 @@ def check_folder(folder: Path, *, resume: bool = False, force: bool = False) -> 
             f"{folder} holds features of a former format, which can be read, but not added to: choose another folder, "
             "or replace them (force, --force)"
         )
+
+
+def check_encoder(folder: Path, spec: Spec) -> None:
+    """Check, reading no rows, that a folder is no archive of another encoder.
+
+    What it learns from the images, and its precision, may not be known yet, and are passed over.
+
+    Raises
+    ------
+    ArchiveError
+        If it is one, or no version of it is whole.
+    """
+    if is_archive(folder):
+        version, _ = newest(folder, mend=True)
+        refuse_other_encoder(folder, parse_spec(version.spec), spec, ignoring=("learnt", "precision", "dtype"))
 
 
 def clear(folder: Path) -> None:

@@ -50,7 +50,8 @@ def features(
     quiet, force = output.quiet, making.force
     with reported_errors(lambda: kept(out, AGAIN)) as left_out:
         maker = network.run_as(making.workers, making.device, making.decoder, quiet)
-        from rsir_fast.archive.folders import check_folder
+        from rsir_fast.archive.columns import known_spec
+        from rsir_fast.archive.folders import check_encoder, check_folder
         from rsir_fast.archive.versions import numbers
 
         opened = {**asdict(images), "download": images.download and not making.dry_run}
@@ -61,6 +62,9 @@ def features(
         if making.dry_run:
             left_out += dataset.unreadable
             check_folder(out, resume=True, force=force)
+            spec = known_spec({**loaded.provenance, **dataset.reader.provenance()})
+            if spec is not None and not force:
+                check_encoder(out, spec)
             summary["dry_run"] = True
         else:
             # The same request again is answered by what is there; a different one is refused.
