@@ -47,7 +47,7 @@ def test_features(tmp_path, scenes):
     assert "was finished already" in again.stderr
     assert json.loads(again.stdout)["descriptor"]["descriptor"]["learnt"]["images"] == 12
     refused = rsir("features", scenes, "-e", "bovw-13", "--out", tmp_path / "f", code=1)
-    assert "descriptor: words 12, now 13" in refused.stderr
+    assert "descriptor: bovw-12, now bovw-13" in refused.stderr
 
 
 def test_dry_run(tmp_path, scenes):
