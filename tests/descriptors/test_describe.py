@@ -162,7 +162,7 @@ def test_a_damaged_vocabulary_is_made_again(scenes, tmp_path):
 
 def test_other_settings_are_refused_before_anything_is_learnt(scenes, tmp_path):
     encode(scenes, BagOfVisualWords(words=12), out=tmp_path / "f")
-    with pytest.raises(FeaturesError, match=r"another encoder .descriptor: words 12, now 13"):
+    with pytest.raises(FeaturesError, match=r"another encoder .descriptor: bovw-12, now bovw-13"):
         encode(scenes, BagOfVisualWords(words=13), out=tmp_path / "f", resume=True, progress=pytest.fail)
     with pytest.raises(FeaturesError, match="holds finished features: resume=True"):
         encode(scenes, BagOfVisualWords(words=13), out=tmp_path / "f", progress=pytest.fail)
