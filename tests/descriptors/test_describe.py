@@ -166,7 +166,7 @@ def test_other_settings_are_refused_before_anything_is_learnt(scenes, tmp_path):
         encode(scenes, BagOfVisualWords(words=13), out=tmp_path / "f", resume=True, progress=pytest.fail)
     with pytest.raises(FeaturesError, match="holds finished features: resume=True"):
         encode(scenes, BagOfVisualWords(words=13), out=tmp_path / "f", progress=pytest.fail)
-    with pytest.raises(FeaturesError, match="another encoder .encoder: descriptor bovw-12, now descriptor colour"):
+    with pytest.raises(FeaturesError, match="another encoder .descriptor: bovw-12, now colour-histogram"):
         encode(scenes, ColourHistogram(), out=tmp_path / "f", resume=True)
     replaced = encode(scenes, ColourHistogram(2), out=tmp_path / "f", force=True)
     assert replaced.dim == 8
