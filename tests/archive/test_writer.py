@@ -128,6 +128,16 @@ def test_one_that_cannot_be_read_is_told_and_not_tried_again(images, archive):
     assert mended.skipped == ()
 
 
+def test_one_that_became_unreadable_is_not_tried_again(images, archive):
+    write(archive, images)
+    (images / NAMES[2]).write_bytes(UNREADABLE)
+    found = write(archive, images)
+    assert [one.source for one in found.skipped] == [NAMES[2]]
+    with writer(archive, images) as at:
+        assert at.todo == []
+    assert numbers(archive) == [1, 2]
+
+
 def test_where_nothing_can_be_read_there_are_no_rows(images, archive):
     for name in NAMES:
         (images / name).write_bytes(UNREADABLE)

@@ -226,6 +226,8 @@ def test_a_difference_of_every_kind_of_encoder_is_named():
     assert told(differences(SPECS["words"], more)) == (
         f"descriptor: words 150, now 151; vocabulary: {WEIGHTS[:16]}..., now {'cd' * 8}..."
     )
+    other = SPECS["words"].model_copy(update={"name": "lbp", "parameters": {"scales": [8]}})
+    assert told(differences(SPECS["words"], other)) == "descriptor: bovw-150, now lbp"
 
 
 def test_runs_differ_in_words_and_not_in_meaning():

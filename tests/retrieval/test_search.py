@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -82,11 +83,21 @@ def test_what_cannot_be_meant_is_refused(where, said):
         ({"ids": [1], "rerank": "diffuse:0"}, "at least 1 neighbour"),
         ({"ids": [1], "where": {"column": "class"}}, "value"),
         ({"ids": [1], "colour": 3}, "Extra inputs are not permitted"),
+        ({"vectors": [[1.0, 2.0], [1.0]]}, "vectors: expected the same number of values in each, got 1, 2"),
+        ({"vectors": [[]]}, "vectors: expected the same number of values in each, got 0"),
+        ({"images": 5}, "images"),
+        ({"images": [5]}, "images.0"),
     ],
 )
 def test_a_query_that_asks_nothing_is_refused(content, said):
     with pytest.raises(ValueError, match=said):
         Query(**content)
+
+
+def test_one_is_as_good_as_a_list():
+    assert Query(ids=3) == Query(ids=[3]) == Query(ids=np.array([3]))
+    assert Query(vectors=np.ones(2)) == Query(vectors=[1, 1]) == Query(vectors=[[1.0, 1.0]])
+    assert Query(images="a.jpg") == Query(images=iter([Path("a.jpg")]))
 
 
 @pytest.mark.parametrize("normalize", ["none", "row", "feature"])
@@ -179,6 +190,8 @@ def test_an_archive_is_searched_by_images(tmp_path):
     assert [found.distance for answer in hits.answers for found in answer.results if found.rank == 1] == [0.0] * 6
     assert [answer.results[0].item for answer in hits.answers] == [name for name in made.items if "class1" in name]
     assert (len(archive), archive.versions, archive.encoder) == (18, [1], made.spec)
+    some = archive.search(rf.Query(images=[scenes / "class1/class1_0.jpg", scenes / "none.jpg"]))
+    assert (len(some), [Path(entry.item).name for entry in some.skipped]) == (1, ["none.jpg"])
     (scenes / "class0/class0_0.jpg").unlink()
     rf.encode(scenes, "lbp", out=tmp_path / "f", workers=0, resume=True)
     assert len(rf.Archive(tmp_path / "f")) == 17

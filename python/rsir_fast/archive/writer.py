@@ -285,11 +285,11 @@ class Writer:
         same = next((row for row in rows if each.is_as(row)), None)
         if same is not None and not check:
             content = same.sha256
-        elif rows:
-            content = self._sha256(number)
         elif unread is not None and each.is_as(unread) and not check and not try_again(unread.limits):
             self._skipped[number] = unread
             return
+        elif rows:
+            content = self._sha256(number)
         else:
             return
         if known.find(each.key, (content, each.class_name)) is not None:

@@ -61,9 +61,9 @@ def differences(before: Spec, now: Spec, ignoring: Collection[str] = ()) -> dict
         return {"encoder": f"{before.kind} {before.title}, now {now.kind} {now.title}"}
     found = _changed(before.model_dump(), now.model_dump(), {"spec", "kind", "descriptor", *ignoring})
     if isinstance(now, DescriptorSpec):
-        found = {
-            ("descriptor" if words in ("network", "share of channels") else words): how for words, how in found.items()
-        }
+        said, found = found, {}
+        for words, how in said.items():  # another one before its parameters, which go with it
+            found.setdefault("descriptor" if words in ("network", "share of channels") else words, how)
     return found
 
 

@@ -61,7 +61,9 @@ def find_by_code(
     if search.rerank_codes is not None:
         ids, hamming, squared = _reranked(queries["u"], database["u"], ids, hamming, search.k, threads)
     shown = Labels(np.append(labels.labels, -1)[ids], np.append(labels.probabilities, np.float32(np.nan))[ids])
-    return Hits(database, queries.items, ids, squared, hamming, shown, of_queries)
+    return Hits(
+        database, queries.items, ids, squared, hamming, shown, of_queries, skipped=queries.skipped, notes=queries.notes
+    )
 
 
 def predicted(scores: NDArray[np.float32]) -> Labels:

@@ -15,6 +15,7 @@ from rsir_fast.encoders.fields import Frozen
 
 if TYPE_CHECKING:
     from rsir_fast.archive import Features
+    from rsir_fast.datasets import Skipped
 
 __all__ = ["Answer", "Found", "Hits", "Labels"]
 
@@ -105,6 +106,10 @@ class Hits(Shown):
         Of codes: bits that differ; 2147483647 (the int32 maximum) where there is no row.
     predicted, of_queries : Labels or None
         Of a hash model: the predicted labels of the rows, [q, k], and of the queries, [q].
+    skipped : tuple of Skipped
+        Query images that could not be read, and why; they are not among `queries`.
+    notes : tuple of str
+        What the queries have to say of themselves, such as why no distance need be exactly 0.
     """
 
     database: Features
@@ -114,6 +119,8 @@ class Hits(Shown):
     hamming: NDArray[np.int32] | None = None
     predicted: Labels | None = None
     of_queries: Labels | None = None
+    skipped: tuple[Skipped, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.queries)
@@ -123,6 +130,7 @@ class Hits(Shown):
             "queries": counted(len(self), "query", "queries"),
             "results": f"{self.ids.shape[1]:,} each",
             "order": "by Euclidean distance" if self.squared is not None else "by Hamming distance",
+            "left out": counted(len(self.skipped), "image skipped", "images skipped") if self.skipped else "",
         }
 
     @cached_property

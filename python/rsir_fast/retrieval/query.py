@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, InstanceOf, field_validator, model_validator
 
+from rsir_fast.base.text import listed
 from rsir_fast.encoders.fields import Frozen
 from rsir_fast.retrieval.rerank import parse_rerank
 from rsir_fast.retrieval.steps import parse_steps
@@ -123,13 +125,28 @@ class Query(Search):
         if not isinstance(content, dict):
             return content
         found = dict(content)
-        images = found.get("images", ())
-        if images:
-            found["images"] = tuple(str(path) for path in ([images] if _is_path(images) else images))
+        images = found.get("images")
+        if _is_path(images):
+            images = [images]
+        if isinstance(images, Iterable):
+            found["images"] = tuple(str(path) if _is_path(path) else path for path in images)
         for name in ("ids", "vectors"):
             if hasattr(found.get(name), "tolist"):
                 found[name] = found[name].tolist()
+        ids, vectors = found.get("ids"), found.get("vectors")
+        if isinstance(ids, int):
+            found["ids"] = (ids,)
+        if isinstance(vectors, list | tuple) and vectors and isinstance(vectors[0], int | float):
+            found["vectors"] = (vectors,)
         return found
+
+    @field_validator("vectors")
+    @classmethod
+    def _of_one_length(cls, vectors: tuple[tuple[float, ...], ...]) -> tuple[tuple[float, ...], ...]:
+        lengths = sorted({len(vector) for vector in vectors})
+        if len(lengths) > 1 or 0 in lengths:
+            raise ValueError(f"vectors: expected the same number of values in each, got {listed(lengths)}")
+        return vectors
 
     @model_validator(mode="after")
     def _asks_once(self) -> Query:
