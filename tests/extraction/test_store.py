@@ -139,8 +139,8 @@ def test_another_encoder_is_refused_by_what_differs(made):
 
 @pytest.mark.parametrize("name", ["gap.npy", "segment.json", "items.arrow", "sources.arrow"])
 @pytest.mark.parametrize("damage", ["removed", "cut", "emptied", "flipped"])
-def test_damage_is_named_and_the_same_call_mends_it(made, backbone, name, damage):
-    expected = fresh(made, backbone)
+def test_damage_is_named_and_the_same_call_mends_it(made, finished, backbone, name, damage):
+    expected = Features.load(finished / "f")
     path = next((made / "f/segments").glob(f"*/{name}"))
     content = path.read_bytes()
     damaged = {
