@@ -117,7 +117,7 @@ def test_an_old_name_says_the_new_one(tmp_path, monkeypatch, arguments, now):
         ("search x y --resume", "the same command again"),
         ("reproduce ge2018 x --bits 8", "an option of `rsir reproduce dhcnn2021` and `rsir train dhcnn`"),
         ("compare x -w y", "an option of `rsir demo`, "),
-        ("features x -o y --rerank expand:5", "`rsir compare`, `rsir evaluate ge2018` and `rsir reproduce ge2018`"),
+        ("features x -o y --rerank expand:5", "`rsir compare`, `rsir search`, `rsir evaluate ge2018` and "),
         ("train dhcnn x --lr 3", "it is --learning-rate"),
         ("features x --output y", "it is --out"),
         ("search x y --top-k 3", "it is -k"),

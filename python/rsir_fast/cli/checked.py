@@ -168,6 +168,11 @@ def to_rerank(given: Any) -> Any:
     if given:
         from rsir_fast.retrieval import parse_rerank
 
+        if isinstance(given, str) and given.isdecimal():
+            raise typer.BadParameter(
+                f"expected expand:K, augment:K or diffuse:K, got {given!r}; how many codes of a trained model are "
+                "ordered anew is --rerank-codes"
+            )
         _understand(parse_rerank, given)
     return given
 

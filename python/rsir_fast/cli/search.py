@@ -44,17 +44,24 @@ class CodeOptions:
     ] = False
 
 
+@dataclass(frozen=True)
+class VectorOptions:
+    """How vectors are searched."""
+
+    normalize: Annotated[
+        opt.Normalize | None,
+        typer.Option(help="Gaussian normalisation: row (the paper; default), feature, none.", show_default=False),
+    ] = None
+    steps: opt.Steps = ""
+    rerank: opt.Rerank = ""
+
+
 def search(
     *,
     features: Annotated[Path, typer.Argument(help="Folder written by `rsir features`.")],
     queries: Annotated[list[Path], typer.Argument(help="Query images, or folders of them.")],
     k: Annotated[int, typer.Option("-k", min=1, help="Results a query.")] = 10,
-    normalize: Annotated[
-        opt.Normalize | None,
-        typer.Option(help="Gaussian normalisation: row (the paper; default), feature, none.", show_default=False),
-    ] = None,
-    steps: opt.Steps = "",
-    rerank: opt.Rerank = "",
+    vectors: VectorOptions,
     weights: opt.Weights = None,
     field: opt.FieldName = None,
     codes: CodeOptions,
@@ -75,6 +82,7 @@ def search(
     every image comes with its predicted label and probability.
     """
     quiet, rerank_codes, same_label = output.quiet, codes.rerank_codes, codes.same_label
+    normalize, steps, rerank = vectors.normalize, vectors.steps, vectors.rerank
     with reported_errors() as skipped:
         if rerank_codes is not None and rerank_codes < k:
             told = f"expected at least k ({k}) candidates to order, got {rerank_codes}"

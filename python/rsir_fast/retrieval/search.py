@@ -70,7 +70,7 @@ def search(
     array([[0, 1]])
     >>> from rsir_fast.retrieval.where import Column
     >>> search(demo, Query(ids=[0], k=2, where=Column(column="class", value="b"))).ids
-    array([[2, 3]])
+    array([[3, 2]])
     """
     if not len(database):
         raise FeaturesError(f"{database.name}: expected features of one image or more to search, found none")
