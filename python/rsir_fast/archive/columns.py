@@ -14,7 +14,7 @@ from rsir_fast.encoders.former import spec_of
 from rsir_fast.encoders.spec import TURNS, Spec, parse_spec
 from rsir_fast.errors import FeaturesError
 
-__all__ = ["Column", "columns_of", "field_of", "known_spec", "spec_to_store", "split"]
+__all__ = ["Column", "beside_runs", "columns_of", "field_of", "known_spec", "spec_to_store", "split"]
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 _WHOLE = "vector"
@@ -104,14 +104,18 @@ def field_of(name: str, width: int, provenance: Mapping[str, Any]) -> FieldSpec:
     return FieldSpec(name=name, kind="vector", dtype="float32", width=width)
 
 
+def beside_runs(provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what provenance tells of an encoder, without how it was run, which is each segment's."""
+    return {key: value for key, value in provenance.items() if key not in ("extraction", "runs")}
+
+
 def spec_to_store(provenance: Mapping[str, Any], fields: Mapping[str, int]) -> Spec:
     """Return what an archive says of an encoder, known or not, that makes these fields of these widths."""
     known = known_spec(provenance)
     if known is not None and {field.name: field.width for field in known.fields} == dict(fields):
         return known
-    told = {key: value for key, value in provenance.items() if key != "extraction"}
     stored = [field_of(name, width, provenance) for name, width in fields.items()]
-    return parse_spec({"kind": "foreign", "stored": stored, "told": told})
+    return parse_spec({"kind": "foreign", "stored": stored, "told": beside_runs(provenance)})
 
 
 def _hash_fields(made: Mapping[str, Any], width: int) -> list[FieldSpec]:

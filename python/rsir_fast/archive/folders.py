@@ -7,8 +7,8 @@ import re
 from pathlib import Path
 from typing import Literal
 
-from rsir_fast.archive.inputs import refuse_others
-from rsir_fast.archive.legacy import DESCRIPTOR, clear_legacy, foreign_in_legacy, legacy_state
+from rsir_fast.archive.inputs import DESCRIPTOR, ENCODER, FOLDERS, refuse_others
+from rsir_fast.archive.legacy import clear_legacy, foreign_in_legacy, legacy_state
 from rsir_fast.archive.records import PartRecord
 from rsir_fast.archive.snapshot import Snapshot, refuse_other_encoder
 from rsir_fast.archive.versions import is_archive, newest
@@ -31,18 +31,6 @@ __all__ = [
     "learnt_file",
     "rows_kept",
 ]
-
-ENCODER = "encoder"
-_FILES = {
-    "versions": r"[0-9]{8,}\.json",
-    "segments": r"[0-9a-f]{16}-[0-9]{1,6}",
-    "removed": r"[0-9a-f]{64}\.npy",
-    "order": r"[0-9a-f]{64}\.npy",
-    "skipped": r"[0-9a-f]{64}\.json",
-    "work": r"[0-9a-f]{16}",
-    ENCODER: re.escape(DESCRIPTOR),
-}
-"""What an archive's folders hold."""
 
 
 def features_state(folder: Path) -> Literal["finished", "unfinished"] | None:
@@ -111,7 +99,7 @@ def clear(folder: Path) -> None:
     if legacy_state(folder) is not None:
         clear_legacy(folder)
     refuse_others(folder)
-    for name in _FILES:
+    for name in FOLDERS:
         if (folder / name).is_symlink():
             remove(folder / name)
         remove_folder(folder / name)
@@ -119,7 +107,7 @@ def clear(folder: Path) -> None:
 
 def clear_empty(folder: Path) -> None:
     """Remove a folder in which a writer left nothing of worth."""
-    for name in _FILES:
+    for name in FOLDERS:
         remove_empty(folder / name)
     remove_empty(folder)
 
@@ -155,11 +143,11 @@ def _foreign(folder: Path) -> list[str]:
     for name in os.listdir(folder):
         if LEFTOVER.fullmatch(name):
             continue
-        if name not in _FILES or not is_folder(folder / name):
+        if name not in FOLDERS or not is_folder(folder / name):
             found.append(name)
             continue
         inner = [one for one in os.listdir(folder / name) if not LEFTOVER.fullmatch(one)]
-        found += [f"{name}/{one}" for one in inner if not re.fullmatch(_FILES[name], one)]
+        found += [f"{name}/{one}" for one in inner if not re.fullmatch(FOLDERS[name], one)]
         found += [
             f"{name}/{one}/{file}" for one in inner if name == "segments" for file in _others(folder / name / one)
         ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +14,19 @@ from rsir_fast.base.looking import is_folder, refuse_no_folder
 from rsir_fast.base.text import printable
 from rsir_fast.errors import ArchiveError
 
-__all__ = ["About", "Input", "refuse_others"]
+__all__ = ["DESCRIPTOR", "ENCODER", "FOLDERS", "About", "Input", "refuse_others"]
+
+ENCODER, DESCRIPTOR = "encoder", "descriptor.safetensors"
+FOLDERS = {
+    "versions": r"[0-9]{8,}\.json",
+    "segments": r"[0-9a-f]{16}-[0-9]{1,6}",
+    "removed": r"[0-9a-f]{64}\.npy",
+    "order": r"[0-9a-f]{64}\.npy",
+    "skipped": r"[0-9a-f]{64}\.json",
+    "work": r"[0-9a-f]{16}",
+    ENCODER: re.escape(DESCRIPTOR),
+}
+"""The folders of an archive, and what those are called that are in them; versions name all the rest."""
 
 
 @dataclass(frozen=True)
@@ -80,8 +93,8 @@ class About:
 def refuse_others(folder: Path) -> None:
     """Refuse a folder of other things."""
     refuse_no_folder(folder, "an archive", ArchiveError)
-    ours = {"versions", "segments", "removed", "order", "skipped", "work", "encoder"}
-    names = [n for n in os.listdir(folder) if n not in ours and not LEFTOVER.fullmatch(n)] if is_folder(folder) else []
+    found = os.listdir(folder) if is_folder(folder) else []
+    names = [name for name in found if name not in FOLDERS and not LEFTOVER.fullmatch(name)]
     if names:
         raise ArchiveError(
             f"{printable(folder)}: expected a new or empty folder, or an archive, found {printable(min(names))!r} "

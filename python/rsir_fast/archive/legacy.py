@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, InstanceOf
 
+from rsir_fast.archive.inputs import DESCRIPTOR
 from rsir_fast.archive.parts import Parts
 from rsir_fast.base.durable import LEFTOVER, make_folder, remove, remove_empty
 from rsir_fast.base.looking import is_folder
@@ -34,7 +35,6 @@ from rsir_fast.errors import FeaturesError
 __all__ = ["clear_legacy", "foreign_in_legacy", "legacy_state", "load_legacy"]
 
 MANIFEST, PLAN, ITEMS, SHARDS = "manifest.json", "extraction.json", "items.parquet", "shards"
-DESCRIPTOR = "descriptor.safetensors"
 OURS = {MANIFEST, PLAN, ITEMS, DESCRIPTOR, SHARDS}
 SHARD_FILES = re.compile(r"\d{9,}\.(npy|json)")
 

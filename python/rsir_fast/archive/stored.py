@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rsir_fast.archive.columns import spec_to_store
+from rsir_fast.archive.columns import beside_runs, spec_to_store
 from rsir_fast.archive.folders import check_folder, clear, features_state
 from rsir_fast.archive.inputs import About, Input
 from rsir_fast.archive.legacy import legacy_state, load_legacy
@@ -120,7 +120,7 @@ def save(parts: Parts, arrays: Mapping[str, NDArray[Any]], folder: Path, *, forc
         classes=names,
         labelled=parts.labels is not None,
         unreadable=parts.skipped,
-        made={key: value for key, value in parts.provenance.items() if key not in ("extraction", "runs")},
+        made=beside_runs(parts.provenance),
     )
     spec = spec_to_store(parts.provenance, {name: array.shape[1] for name, array in arrays.items()})
     if force:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rsir_fast.archive.inputs import FOLDERS
 from rsir_fast.archive.records import Owner, PartRecord, PartRow, SkippedInput, as_json
 from rsir_fast.archive.segment import map_array, write_arrays
 from rsir_fast.archive.versions import numbers, segment_folder
@@ -138,7 +139,7 @@ def take_over(archive: Path, spec: Spec, keys: Collection[tuple[str, str]]) -> l
     MachineError
         If a folder cannot be read or renamed.
     """
-    for kind in ("versions", "segments", "removed", "order", "skipped", "work"):
+    for kind in FOLDERS:
         sweep(archive / kind)
     place = archive / "work"
     if not is_folder(place):

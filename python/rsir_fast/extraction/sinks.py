@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsir_fast.archive import About, Input, Writer
-from rsir_fast.archive.columns import spec_to_store, split
+from rsir_fast.archive.columns import beside_runs, spec_to_store, split
 from rsir_fast.archive.folders import ENCODER, check_folder, clear, clear_empty
 from rsir_fast.archive.parts import Parts
 from rsir_fast.archive.stored import ROOT, parts_of
@@ -141,7 +141,7 @@ class _Archive:
                 classes=data.classes,
                 labelled=data.labels is not None,
                 unreadable=data.unreadable,
-                made={key: value for key, value in made.items() if key != "extraction"},
+                made=beside_runs(made),
             ),
             sha256=self._content,
             # What is learnt from the images would be learnt anew from more of them: that takes `force`.
