@@ -90,6 +90,10 @@ def test_taken_up_after_an_interruption_it_is_the_same(scenes, tmp_path):
     assert same_weights(train(scenes, epochs=6, out=tmp_path, resume=True), whole)
     with pytest.raises(TrainingError, match=r"found one with another bits \(16, now 24\); give the same"):
         train(scenes, epochs=6, out=tmp_path, resume=True, bits=24)
+    other = rf.backbones.load_backbone("squeezenet1_1", weights="random:1")
+    told = r"found one with another weights \(random:0, now random:1\); give the same"
+    with pytest.raises(TrainingError, match=told):
+        train_dhcnn(scenes, other, bits=16, freeze_backbone=True, device="cpu", epochs=6, out=tmp_path, resume=True)
     with pytest.raises(TrainingError, match="expected a new folder, found a training"):
         train(scenes, epochs=6, out=tmp_path)
 
