@@ -118,10 +118,10 @@ def _read(path: Path, settings: dict[str, Any]) -> dict[str, Any]:
             raise ValueError("no settings, or no log")
         encoders = [parse_spec(made.pop("encoder")) for made in (before, now) if made.get("encoder")]
     found = changes(before, now)
-    if len(encoders) == 1:  # the other training has none
+    if len(encoders) == 2:
+        found |= differences(encoders[0], encoders[1])
+    elif encoders:  # the other training has none
         found |= {"encoder": ""}
-    elif encoders:
-        found |= differences(*encoders)
     if found:
         told = [f"{words} ({detail})" if detail else words for words, detail in found.items()]
         raise TrainingError(
