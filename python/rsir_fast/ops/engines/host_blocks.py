@@ -19,6 +19,7 @@ from rsir_fast.ops._where import AllowedRows
 from rsir_fast.ops.engines.host_euclidean import MAX_WIDTH, NEIGHBOURS, HostEuclidean, HostMatrix, prepare
 from rsir_fast.ops.engines.host_euclidean import euclidean as search_matrix
 from rsir_fast.ops.engines.host_normalize import normalized_rows
+from rsir_fast.ops.engines.host_ranks import ranks_of_labels
 from rsir_fast.ops.engines.search import ALL, Labels, Ranks, Sides, check_items, check_normalize, check_width
 
 __all__ = ["BlocksSearch", "HostBlocks", "euclidean", "prepare_blocks"]
@@ -151,11 +152,9 @@ class BlocksSearch(Sides[FloatRows, HostBlocks]):
         return distances, ids
 
     def ranks(self, labels: Labels, block: int | None) -> Iterator[Ranks]:
-        """Refuse: relevant items are ranked in one matrix."""
-        raise ValueError(
-            f"database: expected one matrix to rank relevant items in, got {len(self.database.blocks)} blocks; pass "
-            "their concatenation"
-        )
+        """Tell where the relevant items stand, a block of queries at a time."""
+        rows = [block.rows for block in self.database.blocks]
+        return ranks_of_labels(self.queries, rows, labels, self.where, block, threads=self.threads, isa=self.isa)
 
 
 def euclidean(
