@@ -170,7 +170,8 @@ void check_blocks(Random& random, const Problem& problem, std::int64_t k) {
     std::vector<std::int64_t> starts{0};
     while (starts.back() < n) {
         const std::int64_t most = starts.size() % 4 == 0 ? 12 : starts.size() % 4 == 1 ? 5000 : 300;
-        starts.push_back(std::min(n, starts.back() + 1 + static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(most)))));
+        starts.push_back(
+            std::min(n, starts.back() + 1 + static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(most)))));
     }
     each_context([&](const Context& context) {
         for (const Precision precision : {Precision::int8, Precision::int16}) {

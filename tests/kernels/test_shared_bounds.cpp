@@ -1,12 +1,11 @@
 // What parts of a database prove of one query: the k-th smallest of it all, whichever thread says it first.
-#include "kernels/cpu/shared_bounds.h"
-
 #include <algorithm>
 #include <limits>
 #include <vector>
 
 #include "check.h"
 #include "kernels/cpu/parallel.h"
+#include "kernels/cpu/shared_bounds.h"
 
 using namespace rsir;
 using namespace rsir::test;
@@ -36,8 +35,8 @@ TEST(the_kth_smallest_of_all_parts) {
                 }
                 std::sort(all.begin(), all.end());
                 const auto kth = static_cast<std::size_t>(k) - 1;
-                CHECK(bounds.of(query) == (kth < all.size() ? static_cast<double>(all[kth])
-                                                            : std::numeric_limits<double>::infinity()));
+                CHECK(bounds.of(query) ==
+                      (kth < all.size() ? static_cast<double>(all[kth]) : std::numeric_limits<double>::infinity()));
             }
         });
     }

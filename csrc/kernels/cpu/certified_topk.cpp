@@ -285,8 +285,8 @@ Status certified_topk(const Rows& queries, std::int64_t q, const SearchedBlocks&
                       float* distances, std::int64_t* ids, std::vector<std::int64_t>& undecided, SearchCounts& counts,
                       const Context& context) {
     context.report(canonical_distance(context.isa).isa);
-    Operands operands{
-        queries, blocks, wild_rows(blocks), k, certify_for(context.isa), canonical_distance(context.isa), context};
+    Operands operands{queries, blocks, wild_rows(blocks), k, certify_for(context.isa), canonical_distance(context.isa),
+                      context};
     const auto before = static_cast<std::int64_t>(undecided.size());
     const std::int64_t threads = std::max(1, context.threads);
     const std::int64_t parts = blocks.count * (1 + threads);  // at most

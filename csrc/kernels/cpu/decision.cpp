@@ -47,7 +47,8 @@ std::vector<Decision::Chunk> Decision::chunks(std::int64_t rows) const {
     for (std::int64_t b = 0; b < operands_.blocks.count; ++b) {
         const SearchedBlock& block = operands_.blocks[b];
         const std::int64_t end = block.first + block.allowed.bits().n;
-        for (std::int64_t row = block.first; row < end; row += rows) found.push_back({b, row, std::min(end, row + rows)});
+        for (std::int64_t row = block.first; row < end; row += rows)
+            found.push_back({b, row, std::min(end, row + rows)});
     }
     return found;
 }
@@ -146,7 +147,8 @@ void Decision::take_nearest(Query& query) const {
     if (parts_.size() != 1) {
         for_candidates(query, [&](std::uint32_t, float estimate) { more.push_back(estimate); });
     }
-    const std::int64_t k = operands_.k, count = parts_.size() == 1 ? only.count : static_cast<std::int64_t>(more.size());
+    const std::int64_t k = operands_.k,
+                       count = parts_.size() == 1 ? only.count : static_cast<std::int64_t>(more.size());
     query.nearest = count > k ? operands_.certify.select(parts_.size() == 1 ? only.estimates : more.data(), count, k)
                               : std::numeric_limits<float>::infinity();
     query.rows.reserve(operands_.wild.size() + static_cast<std::size_t>(k + k / 8 + 8));

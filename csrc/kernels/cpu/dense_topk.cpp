@@ -25,11 +25,11 @@ Status dense_topk(const Rows& queries, const std::int64_t* ids, std::int64_t q, 
             const std::int64_t end = std::min(last - place, block.allowed.count());
             place += block.allowed.count();
             if (begin >= end) continue;
-            dense.run(block.rows, block.allowed, begin, end, context.isa, poll,
-                      [&](std::int64_t j, std::int64_t row, double squared) {
-                          selectors[static_cast<std::size_t>(j)].push(
-                              make_key(distance_bits(squared), block.first + row));
-                      });
+            dense.run(
+                block.rows, block.allowed, begin, end, context.isa, poll,
+                [&](std::int64_t j, std::int64_t row, double squared) {
+                    selectors[static_cast<std::size_t>(j)].push(make_key(distance_bits(squared), block.first + row));
+                });
         }
     };
     const auto store = [&](std::int64_t query, const std::vector<Key>& keys) {
