@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from rsir_fast.base.durable import LEFTOVER
+
 TOOLS = Path(__file__).parents[1] / "tools"
 
 
@@ -59,7 +61,7 @@ def test_the_campaign_notices_what_is_left_over():
     assert re.search(r"FAILED features\|KILL\|.*\n(.*\n)*features: \d+ calls disturbed, [1-9]", ended.stdout)
 
 
-STRACE = ["strace", "-f", "-qq", "-e", "trace=fsync,rename,renameat,renameat2", "-y"]
+STRACE = ["strace", "-f", "--seccomp-bpf", "-qq", "-e", "trace=fsync,rename,renameat,renameat2", "-y"]
 
 
 def test_the_system_sees_file_and_folder_synced_around_every_rename(tmp_path):
@@ -92,10 +94,12 @@ def test_the_system_sees_file_and_folder_synced_around_every_rename(tmp_path):
             to_sync.discard(found[1])
         elif found := rename.search(line):
             source, place = found.groups()
+            if LEFTOVER.fullmatch(Path(place).name):
+                continue  # on its way to be removed
             assert source in synced, f"{source} was not synced before it was renamed"
             # What was synced stays so under its new name, the content of a folder too.
             synced |= {place + path.removeprefix(source) for path in synced if f"{path}/".startswith(f"{source}/")}
             to_sync.add(str(Path(place).parent))
             renamed += 1
-    assert renamed >= 12
+    assert renamed >= 11
     assert not to_sync, f"not synced after a rename: {to_sync}"

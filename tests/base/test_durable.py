@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from rsir_fast.base import durable
-from rsir_fast.base.durable import appending, make_folder, placing_folder, replacing, sweep, write_durably
+from rsir_fast.base.durable import appending, make_folder, replacing, sweep, write_durably
+from rsir_fast.base.placed import placing_folder
 from rsir_fast.base.together import COMING, DECIDED, replace_together
 from rsir_fast.errors import MachineError
 
@@ -134,7 +135,8 @@ def test_a_folder_of_a_killed_unpacking_goes(tmp_path):
     program = """
 import sys, time
 from pathlib import Path
-from rsir_fast.base.durable import placing_folder, write_durably
+from rsir_fast.base.durable import write_durably
+from rsir_fast.base.placed import placing_folder
 with placing_folder(Path(sys.argv[1])) as place:
     write_durably(place / "a/b", b"x"); print("there", flush=True); time.sleep(60)
 """

@@ -14,8 +14,8 @@ from rsir_fast.archive.records import SegmentEntry, SegmentRecord, as_json
 from rsir_fast.archive.tables import ItemRow, Names, items_bytes, read_names, read_rows
 from rsir_fast.archive.versions import SEGMENT
 from rsir_fast.base.digests import file_digest
-from rsir_fast.base.durable import move, placing_folder, replacing, write_durably
 from rsir_fast.base.looking import is_folder
+from rsir_fast.base.placed import add_file, adding, place_folder, placing_folder
 from rsir_fast.base.reading import read_record, reading
 from rsir_fast.base.text import printable
 from rsir_fast.encoders.fields import FieldSpec
@@ -61,14 +61,14 @@ def write_segment(
         with placing_folder(place) as workshop:
             files = {}
             for name, content in items_bytes(rows).items():
-                write_durably(workshop / name, content)
+                add_file(workshop / name, content)
                 files[name] = hashlib.sha256(content).hexdigest()
             files |= write_arrays(workshop, spec.fields, len(rows), blocks)
             record = SegmentRecord(
                 rows=len(rows), fields=spec.fields, encoder=spec.digest(), run=dict(run), files=files
             )
-            write_durably(workshop / SEGMENT, as_json(record))
-            move(workshop, place)
+            add_file(workshop / SEGMENT, as_json(record))
+            place_folder(workshop, place)
     with reading(place / SEGMENT, "a segment of an archive", _RESTORE, ArchiveError):
         return file_digest(place / SEGMENT)
 
@@ -76,13 +76,13 @@ def write_segment(
 def write_arrays(
     folder: Path, fields: Iterable[FieldSpec], rows: int, blocks: Mapping[str, Sequence[NDArray[Any]]]
 ) -> dict[str, str]:
-    """Write one .npy a field, block by block; return their SHA-256 by name."""
+    """Write one .npy a field, block by block, into a new folder; return their SHA-256 by name."""
     files = {}
     for field in fields:
         path = folder / f"{field.name}.npy"
         dtype = _dtype(field)
         digest = hashlib.sha256()
-        with replacing(path, size=rows * field.width * dtype.itemsize) as file:
+        with adding(path, size=rows * field.width * dtype.itemsize) as file:
             header = _Header()
             np.lib.format.write_array_header_1_0(
                 header, {"descr": dtype.str, "fortran_order": False, "shape": (rows, field.width)}

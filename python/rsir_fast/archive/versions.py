@@ -10,7 +10,7 @@ from pathlib import Path
 from rsir_fast.archive.records import Version, as_json
 from rsir_fast.base.created import create
 from rsir_fast.base.digests import file_digest
-from rsir_fast.base.durable import write_durably
+from rsir_fast.base.durable import sync_folder, write_durably
 from rsir_fast.base.looking import is_file, is_folder
 from rsir_fast.base.reading import read_record, reading
 from rsir_fast.base.text import printable
@@ -114,7 +114,9 @@ def keep(folder: Path, kind: str, suffix: str, content: bytes) -> str:
     path = folder / kind / f"{digest}.{suffix}"
     with reading(path, "a file of an archive", _RESTORE, ArchiveError):
         is_there = is_file(path) and file_digest(path) == digest
-    if not is_there:
+    if is_there:
+        sync_folder(path.parent)  # another writer may not have come to it yet
+    else:
         write_durably(path, content)
     return digest
 

@@ -18,9 +18,10 @@ from rsir_fast.archive.records import Owner, PartRecord, PartRow, SkippedInput, 
 from rsir_fast.archive.segment import map_array, write_arrays
 from rsir_fast.archive.versions import numbers, segment_folder
 from rsir_fast.base.digests import file_digest
-from rsir_fast.base.durable import make_folder, move, placing_folder, sweep, write_durably
+from rsir_fast.base.durable import sweep, sync_folder
 from rsir_fast.base.held import HeldFolder, is_from_here, new_name, remove_folder
 from rsir_fast.base.looking import is_folder
+from rsir_fast.base.placed import add_file, place_folder, placing_folder
 from rsir_fast.base.reading import read_record, reading
 from rsir_fast.encoders.fields import canonical_digest
 from rsir_fast.encoders.spec import Spec
@@ -75,10 +76,10 @@ class Work:
             If it cannot be made.
         """
         nonce = new_name()
-        make_folder(archive / "work")
         held = HeldFolder(archive / "work" / nonce)
         owner = Owner(nonce=nonce, host=socket.gethostname(), pid=os.getpid(), encoder=spec.digest(), run=dict(run))
-        write_durably(held.folder / OWNER, as_json(owner))
+        add_file(held.folder / OWNER, as_json(owner))  # its name is synced with that of the first part
+        sync_folder(archive / "work")
         return cls(held, owner, [], spec)
 
     @property
@@ -112,8 +113,8 @@ class Work:
         with placing_folder(place) as workshop:
             files = write_arrays(workshop, self._spec.fields, len(rows), {name: [b] for name, b in blocks.items()})
             record = PartRecord(rows=tuple(rows), skipped=tuple(skipped), files=files)
-            write_durably(workshop / PART, as_json(record))
-            move(workshop, place)
+            add_file(workshop / PART, as_json(record))
+            place_folder(workshop, place)
         self._next += 1
         self.parts.append(Part(place, record, self._spec))
 
@@ -124,7 +125,7 @@ class Work:
     def remove(self) -> None:
         """Remove it: all that is wanted of it is committed."""
         if self.is_ours:
-            remove_folder(self._held.folder)
+            remove_folder(self._held.folder, durably=False)  # what comes back, the next writer knows to be committed
         self._held.close()
 
 

@@ -1,4 +1,4 @@
-"""The one way to write a file: there in full or not at all, and still there after a power cut.
+"""The one way to write a file: there in full or not at all, and still there after a power cut; folders: `placed`.
 
 A file is written under a temporary, hidden name beside its place, synced, moved there, and the folder is synced. The
 temporary name depends on the file's only, and is locked while it is written: so a second writer of the same file waits,
@@ -31,7 +31,6 @@ __all__ = [
     "lock",
     "make_folder",
     "move",
-    "placing_folder",
     "remove",
     "remove_empty",
     "replacing",
@@ -159,48 +158,6 @@ def appending(path: Path) -> Iterator[BinaryIO]:
             sync_folder(path.parent)
     finally:
         raw.close()
-
-
-@contextmanager
-def placing_folder(folder: Path) -> Iterator[Path]:
-    """Make a temporary, hidden folder, to be moved to `folder` by the caller; what is left of it is removed.
-
-    Parameters
-    ----------
-    folder
-        Where the content shall be; its parent is made if need be.
-
-    Yields
-    ------
-    Path
-        Beside `folder`, on the same file system.
-
-    Raises
-    ------
-    MachineError
-        If it cannot be made.
-    """
-    workshop = _hidden(folder)
-    make_folder(folder.parent)
-    sweep(folder.parent)
-    held = _held(workshop)
-    try:
-        yield workshop
-    finally:
-        shutil.rmtree(workshop, ignore_errors=True)
-        os.close(held)
-
-
-def _held(folder: Path) -> int:
-    """Make a folder and lock it: anew where another writer, or a sweep, took it away meanwhile."""
-    while True:
-        make_folder(folder)
-        with written(folder), contextlib.suppress(FileNotFoundError):
-            held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            lock(held)
-            if _is_at(held, folder):
-                return held
-            os.close(held)
 
 
 def _hidden(path: Path) -> Path:

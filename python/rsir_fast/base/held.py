@@ -13,9 +13,10 @@ import threading
 import time
 from pathlib import Path
 
-from rsir_fast.base.durable import _held, _is_at, lock, sync_folder, write_durably
+from rsir_fast.base.durable import _is_at, lock, sync_folder
 from rsir_fast.base.looking import is_there
 from rsir_fast.base.machine import written
+from rsir_fast.base.placed import hold
 
 __all__ = ["HeldFolder", "is_from_here", "new_name", "remove_folder"]
 
@@ -65,7 +66,7 @@ class HeldFolder:
     _file: int | None
 
     def __init__(self, folder: Path) -> None:
-        self._start(folder, _held(folder))
+        self._start(folder, hold(folder))
 
     @classmethod
     def take(cls, folder: Path, place: Path) -> HeldFolder | None:
@@ -93,8 +94,7 @@ class HeldFolder:
                 os.close(file)
                 return None
             with written(place):
-                os.rename(folder, place)
-            sync_folder(place.parent)
+                os.rename(folder, place)  # not synced: by its former name it can be taken over as well
         except BaseException:
             os.close(file)
             raise
@@ -119,7 +119,8 @@ class HeldFolder:
         """Begin to beat; an open file that fails here is closed, as its lock would say that somebody is at it."""
         self.folder, self._file = folder, file
         try:
-            write_durably(folder / ALIVE, b"")
+            with written(folder / ALIVE):
+                (folder / ALIVE).touch()
         except BaseException:
             os.close(file)
             raise
@@ -152,8 +153,15 @@ def _silence(folder: Path) -> float:
         return 0.0
 
 
-def remove_folder(folder: Path) -> None:
+def remove_folder(folder: Path, *, durably: bool = True) -> None:
     """Remove a folder and all in it, where it is there; it is out of sight at once.
+
+    Parameters
+    ----------
+    folder
+        To remove.
+    durably
+        False where it does no harm if a power cut brings it back, whole or in part.
 
     Raises
     ------
@@ -168,6 +176,7 @@ def remove_folder(folder: Path) -> None:
         if not os.path.lexists(folder):
             return
         raise
-    sync_folder(folder.parent)
+    if durably:
+        sync_folder(folder.parent)
     with written(folder):
         shutil.rmtree(hidden)

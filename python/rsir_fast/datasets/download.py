@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from rsir_fast.base.download import Content, DownloadError, download
-from rsir_fast.base.durable import make_folder, move, placing_folder, remove, remove_empty, replacing
+from rsir_fast.base.durable import make_folder, move, remove, remove_empty, replacing
 from rsir_fast.base.looking import is_file, is_folder, is_there, refuse_no_folder
 from rsir_fast.base.machine import written
+from rsir_fast.base.placed import placing_folder
 from rsir_fast.base.progress import OnProgress
 from rsir_fast.base.text import printable
 from rsir_fast.errors import DatasetError

@@ -37,8 +37,8 @@ def prepare(
     database : array, shape [n, d], float16, bfloat16, float32 or float64; or [n, bytes], uint8; or list of arrays
         NumPy array, torch tensor (any device) or DLPack array. Half precision stays as it is stored; answers are exact
         with respect to the stored values. A list of such arrays, each read in host memory, is one database of all their
-        rows, block after block: ids and `where` go on from one to the next; it has no ranks of relevant items yet. With
-        ``metric="hamming"``: codes as made by `pack_codes`.
+        rows, block after block: ids and `where` go on from one to the next. With ``metric="hamming"``: codes as made by
+        `pack_codes`.
     normalize : {"none", "row"}
         ``"row"``: Gaussian-normalise every vector first, and every query later (`gaussian_normalize`).
     metric : {"euclidean", "hamming"}
