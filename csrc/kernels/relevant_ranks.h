@@ -9,14 +9,16 @@
 
 namespace rsir {
 
-// queries [q, d], database [n, d] of the same d; n = allowed.n < 2^32. Only allowed rows are ranked.
-// The relevant items of query j are count = offsets[j + 1] - offsets[j] different allowed rows of the database, in
-// increasing order from members[first[j]] on. offsets[0] = 0. ranks [offsets[q]] receives, for each query, the ranks of
-// its relevant items, counted from 1, in increasing order: their places when all allowed rows are ordered by (canonical
-// distance, id) as in euclidean_topk. Where self is not null, self_ranks [q] receives the rank of row self[j], or 0
-// where that is -1: it is not ranked. Memory: at most 16 MiB of distances, or those of eight queries, a thread.
-Status relevant_ranks(const Rows& queries, std::int64_t q, const Rows& database, const Allowed& allowed,
-                      const std::int64_t* members, const std::int64_t* first, const std::int64_t* offsets,
-                      const std::int64_t* self, std::int64_t* ranks, std::int64_t* self_ranks, const Context& context);
+// queries [q, d]; database: the rows of all parts, one after the other, of the same d, n = allowed.n < 2^32 of them.
+// Only allowed rows are ranked. The relevant items of query j are count = offsets[j + 1] - offsets[j] different allowed
+// rows of the database, in increasing order from members[first[j]] on. offsets[0] = 0. ranks [offsets[q]] receives, for
+// each query, the ranks of its relevant items, counted from 1, in increasing order: their places when all allowed rows
+// are ordered by (canonical distance, id) as in euclidean_topk. Where self is not null, self_ranks [q] receives the
+// rank of row self[j], or 0 where that is -1: it is not ranked. Memory: at most 16 MiB of distances, or those of eight
+// queries, a thread.
+Status relevant_ranks(const Rows& queries, std::int64_t q, const RowPart* database, std::int64_t parts,
+                      const Allowed& allowed, const std::int64_t* members, const std::int64_t* first,
+                      const std::int64_t* offsets, const std::int64_t* self, std::int64_t* ranks,
+                      std::int64_t* self_ranks, const Context& context);
 
 }  // namespace rsir

@@ -40,6 +40,12 @@ struct Rows {
     }
 };
 
+// Some consecutive rows of a database that lies in several places.
+struct RowPart {
+    Rows rows;
+    std::int64_t n;
+};
+
 template <class T>
 Rows rows_of(const T* data, std::int64_t d) {
     return {data, ElementOf<T>::value, d};

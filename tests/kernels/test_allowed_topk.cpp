@@ -216,13 +216,17 @@ TEST(ranks_among_allowed_rows) {
             }
         }
         const Rows queries = rows_of(problem.queries.data(), d), rows = rows_of(problem.database.data(), d);
+        const std::vector<RowPart> whole{{rows, n}}, cut{{rows, 13}, {rows.from(13), 0}, {rows.from(13), n - 13}};
         const Case here("n=", n);
         each_context([&](const Context& context) {
-            Output<std::int64_t> ranks(offsets.back()), self_ranks(q);
-            CHECK(relevant_ranks(queries, q, rows, {bits.data(), 3, n}, members.data(), first.data(), offsets.data(),
-                                 self.data(), ranks.data(), self_ranks.data(), context) == Status::ok);
-            CHECK_BITS(ranks, expected);
-            CHECK_BITS(self_ranks, expected_self);
+            for (const auto& parts : {whole, cut}) {
+                Output<std::int64_t> ranks(offsets.back()), self_ranks(q);
+                CHECK(relevant_ranks(queries, q, parts.data(), static_cast<std::int64_t>(parts.size()),
+                                     {bits.data(), 3, n}, members.data(), first.data(), offsets.data(), self.data(),
+                                     ranks.data(), self_ranks.data(), context) == Status::ok);
+                CHECK_BITS(ranks, expected);
+                CHECK_BITS(self_ranks, expected_self);
+            }
         });
     }
 }

@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <deque>
 #include <numeric>
 
 #include "check.h"
@@ -8,6 +10,26 @@ using namespace rsir;
 using namespace rsir::test;
 
 namespace {
+
+// The rows of a matrix, each part where its own allocation ends.
+template <class T>
+class Cut {
+  public:
+    // The parts end at `ends`, the last of which is the number of rows.
+    Cut(const std::vector<T>& matrix, std::int64_t d, const std::vector<std::int64_t>& ends) {
+        std::int64_t first = 0;
+        for (const std::int64_t end : ends) {
+            rows_.emplace_back(std::vector<T>(matrix.begin() + first * d, matrix.begin() + end * d));
+            parts_.push_back({rows_of(rows_.back().data(), d), end - first});
+            first = end;
+        }
+    }
+    const std::vector<RowPart>& parts() const { return parts_; }
+
+  private:
+    std::deque<Exact<T>> rows_;
+    std::vector<RowPart> parts_;
+};
 
 // Queries are the first q rows of the database; each row has a class, and relevant is what is of the query's.
 template <class T>
@@ -38,18 +60,23 @@ void check_ranks(const std::vector<T>& database, std::int64_t q, std::int64_t n,
         }
     }
     const Exact<T> exact(database);
-    const Rows rows = rows_of(exact.data(), d);
+    const Rows queries = rows_of(exact.data(), d);
+    const std::int64_t third = std::max<std::int64_t>(1, n / 3);
+    const Cut<T> whole(database, d, {n}), cut(database, d, {0, 1, 1, third, n, n});
     const Case here("q=", q, " n=", n, " d=", d, " classes=", classes, " bytes=", sizeof(T));
     each_context([&](const Context& context) {
-        Output<std::int64_t> ranks(offsets.back()), self_ranks(q);
-        CHECK(relevant_ranks(rows, q, rows, {nullptr, 0, n}, members.data(), first.data(), offsets.data(), self.data(),
-                             ranks.data(), self_ranks.data(), context) == Status::ok);
-        CHECK_BITS(ranks, expected);
-        CHECK_BITS(self_ranks, expected_self);
-        Output<std::int64_t> again(offsets.back());
-        CHECK(relevant_ranks(rows, q, rows, {nullptr, 0, n}, members.data(), first.data(), offsets.data(), nullptr,
-                             again.data(), nullptr, context) == Status::ok);
-        CHECK_BITS(again, expected);
+        for (const auto& parts : {whole.parts(), cut.parts()}) {
+            const auto count = static_cast<std::int64_t>(parts.size());
+            Output<std::int64_t> ranks(offsets.back()), self_ranks(q);
+            CHECK(relevant_ranks(queries, q, parts.data(), count, {nullptr, 0, n}, members.data(), first.data(),
+                                 offsets.data(), self.data(), ranks.data(), self_ranks.data(), context) == Status::ok);
+            CHECK_BITS(ranks, expected);
+            CHECK_BITS(self_ranks, expected_self);
+            Output<std::int64_t> again(offsets.back());
+            CHECK(relevant_ranks(queries, q, parts.data(), count, {nullptr, 0, n}, members.data(), first.data(),
+                                 offsets.data(), nullptr, again.data(), nullptr, context) == Status::ok);
+            CHECK_BITS(again, expected);
+        }
     });
 }
 
@@ -83,7 +110,8 @@ TEST(forced_isa) {
         const float x[2] = {0.0f, 1.0f};
         const std::int64_t members[2] = {0, 1}, first[1] = {0}, offsets[2] = {0, 2};
         std::int64_t ranks[2];
-        relevant_ranks(rows_of(x, 1), 1, rows_of(x, 1), {nullptr, 0, 2}, members, first, offsets, nullptr, ranks,
-                       nullptr, context);
+        const RowPart part{rows_of(x, 1), 2};
+        relevant_ranks(part.rows, 1, &part, 1, {nullptr, 0, 2}, members, first, offsets, nullptr, ranks, nullptr,
+                       context);
     });
 }

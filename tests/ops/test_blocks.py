@@ -62,15 +62,15 @@ def test_every_share_and_method(isa, kind, normalize, copy):
                     assert same_answer(rf.euclidean_topk(queries, database, k, **options), expected)
 
 
-def test_the_blocks_done_bound_the_next():
+def test_what_is_proven_of_one_block_bounds_the_others():
     rng = np.random.default_rng(4)
     x = rng.standard_normal((16_000, 64)).astype(np.float32)
-    parts, queries = cut(x, 4000, 8000, 12_000), x[:24]
-    blocks, whole = rf.prepare(parts, precision="int8"), rf.prepare(x, precision="int8")
-    plan, alone = blocks.plan(queries, 10), whole.plan(queries, 10)
-    apart = sum(rf.prepare(part, precision="int8").plan(queries, 10).decided for part in parts)
-    assert (plan.method, plan.dense_queries) == ("certified", 0)
-    assert alone.decided <= plan.decided < 0.7 * apart
+    whole = rf.prepare(x, precision="int8").plan(x[:24], 10)
+    for size in (32, 500, 4000):
+        plan = rf.prepare(cut(x, *range(size, 16_000, size)), precision="int8").plan(x[:24], 10)
+        assert (plan.method, plan.dense_queries) == ("certified", 0)
+        assert 0.7 < plan.candidates / whole.candidates < 1.5
+        assert 0.7 < plan.decided / whole.decided < 1.2
 
 
 def test_precision_is_that_of_the_whole():
@@ -115,12 +115,47 @@ def test_errors():
         database.topk(x, 1, where=[3, 18])
     with pytest.raises(ValueError, match="queries have 2 features, the database has 3"):
         database.topk(x[:, :2], 1)
-    with pytest.raises(ValueError, match="expected one matrix to rank relevant items in, got 2 blocks"):
-        list(database.ranks(x, [0] * 9, [0] * 18))
     bad = x.copy()
     bad[1] = np.nan
     with pytest.raises(ValueError, match="database: .* first in row 10"):
         rf.euclidean_topk(x, rf.prepare([x, bad]), 1, nan="raise")
+
+
+@pytest.mark.parametrize("kind", ["normal", "few values", "wild", "float64", "float16", "mixed"])
+@pytest.mark.parametrize("normalize", ["none", "row"])
+@pytest.mark.parametrize("copy", [True, False])
+def test_ranks_are_those_of_the_whole(isa, kind, normalize, copy):
+    """Blocks of 0 and of 1 row, one stored otherwise; relevant items in all; own items that are not allowed."""
+    rng = np.random.default_rng(8)
+    x = rng.standard_normal((900, 21))
+    if kind == "few values":
+        x = np.round(x)
+    elif kind == "wild":
+        x[rng.integers(0, 900, 30), 3] = np.nan
+        x[rng.integers(0, 900, 30), 4] = 1e30
+    x = x.astype({"float64": np.float64, "float16": np.float16}.get(kind, np.float32))
+    parts = cut(x, 13, 13, 14, 500, 633)
+    if kind == "mixed":
+        parts[3:5] = [parts[3].astype(np.float64), parts[4].astype(np.float16)]
+        x = np.concatenate([part.astype(np.float64) for part in parts])
+        if normalize == "row":  # of a row as it is stored
+            x = np.concatenate([rf.gaussian_normalize(part).astype(np.float32) for part in parts])
+    picked, labels = rng.permutation(900)[:25], rng.integers(0, 12, 900)
+    queries = rng.standard_normal((25, 21)).astype(np.float32) if kind == "mixed" else x[picked]
+    database = rf.prepare(parts, normalize=normalize, copy=copy)
+    wanted, by = queries, normalize
+    if kind == "mixed" and normalize == "row":
+        wanted, by = rf.gaussian_normalize(queries), "none"
+    for share in (0.0, 0.01, 0.5, 1.0):
+        asked = labels[picked], labels
+        options = {"self_ids": picked, "where": rng.random(900) < share, "isa": isa}
+        (expected,) = rf.relevant_ranks(wanted, x, *asked, normalize=by, **options)
+        for threads, block in ((1, None), (3, 4)):
+            found = list(database.ranks(queries, *asked, **options, threads=threads, block=block))
+            assert [part.start for part in found] == list(range(0, 25, block or 25))
+            for name in ("counts", "ranks", "self_ranks"):
+                joined = np.concatenate([getattr(part, name) for part in found])
+                assert same_bits(joined, getattr(expected, name))
 
 
 def test_queries_without_a_bound(isa):

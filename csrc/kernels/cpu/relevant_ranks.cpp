@@ -40,12 +40,12 @@ class Query {
 
     // Calls body(id) for every other allowed row.
     template <class Body>
-    void for_others(const AllowedRows& rows, const Body& body) const {
-        const std::int64_t n = rows.bits().n;
-        if (!rows.all()) {
+    void for_others(const Allowed& allowed, const Body& body) const {
+        const std::int64_t n = allowed.n;
+        if (!allowed.all()) {
             std::size_t mark = 0;
             for (std::int64_t row = 0; row < n; row += 64) {
-                for (std::uint64_t word = rows.bits().word(row); word != 0; word &= word - 1) {
+                for (std::uint64_t word = allowed.word(row); word != 0; word &= word - 1) {
                     const std::int64_t id = row + __builtin_ctzll(word);
                     if (mark < marked_.size() && marked_[mark] == id) {
                         ++mark;
@@ -84,25 +84,40 @@ class Query {
     bool self_is_relevant_ = true;
 };
 
+// Consecutive rows of the database, from row `first` on.
+struct Part {
+    Rows rows;
+    AllowedRows allowed;
+    std::int64_t first, end;
+};
+
 struct Operands {
     Rows queries;
-    Rows database;
-    const AllowedRows& rows;
-    std::int64_t n;  // of all rows: a distance has the place of its row
+    const std::vector<Part>& database;
+    const Allowed& allowed;
+    std::int64_t count;  // of rows that are allowed
     const CanonicalDistance& canonical;
     const SingleDistance& single;
     Isa isa;
 };
 
-// Every distance of queries first, first + 1, ... in float64.
+// Calls sink(j, row, squared) for every query j of `scan` and every allowed row.
+template <class Distance, class Sink>
+void scan_all(const DenseScan<Distance>& scan, const Operands& operands, Poll& poll, const Sink& sink) {
+    for (const Part& part : operands.database) {
+        scan.run(part.rows, part.allowed, 0, part.allowed.count(), operands.isa, poll,
+                 [&](std::int64_t j, std::int64_t row, auto squared) { sink(j, part.first + row, squared); });
+    }
+}
+
+// Every distance of queries first, first + 1, ... in float64; a distance has the place of its row.
 void rank_dense(const Operands& operands, std::int64_t first, const std::vector<Query>& block, Poll& poll) {
-    const std::int64_t n = operands.n, count = static_cast<std::int64_t>(block.size());
+    const std::int64_t n = operands.allowed.n, count = static_cast<std::int64_t>(block.size());
     std::vector<std::uint32_t> distances(static_cast<std::size_t>(count * n));
-    DenseScan<CanonicalDistance>(operands.canonical, operands.queries, nullptr, first, count)
-        .run(operands.database, operands.rows, 0, operands.rows.count(), operands.isa, poll,
-             [&](std::int64_t j, std::int64_t row, double squared) {
-                 distances[static_cast<std::size_t>(j * n + row)] = distance_bits(squared);
-             });
+    const DenseScan<CanonicalDistance> scan(operands.canonical, operands.queries, nullptr, first, count);
+    scan_all(scan, operands, poll, [&](std::int64_t j, std::int64_t row, double squared) {
+        distances[static_cast<std::size_t>(j * n + row)] = distance_bits(squared);
+    });
     for (std::int64_t j = 0; j < count && !poll.stop(); ++j) {
         const Query& query = block[static_cast<std::size_t>(j)];
         const std::uint32_t* own = distances.data() + j * n;
@@ -110,25 +125,34 @@ void rank_dense(const Operands& operands, std::int64_t first, const std::vector<
         for (const std::int64_t id : query.marked()) marks.push_back(make_key(own[id], id));
         sort_keys(marks);
         KeyRanks places(marks, 0.0, 0.0f);
-        query.for_others(operands.rows, [&](std::int64_t id) { places.add(own[id], id); });
+        query.for_others(operands.allowed, [&](std::int64_t id) { places.add(own[id], id); });
         query.store(marks, places);
     }
 }
 
-// Calls body(key) with the canonical keys of the chosen rows.
+// Calls body(key) with the canonical keys of the chosen rows, which are increasing.
 template <class Id, class Body>
 void decide(const Operands& operands, const double* query, const std::vector<Id>& chosen, Poll& poll,
             const Body& body) {
     const std::int64_t step = std::max<std::int64_t>(64, kPollElements / std::max(kLanes, padded(operands.queries.d)));
     std::vector<double> squared(static_cast<std::size_t>(step));
-    const std::vector<std::uint32_t> ids(chosen.begin(), chosen.end());
-    RowReader reader(operands.database, operands.isa, kCopies);
-    const auto total = static_cast<std::int64_t>(ids.size());
-    for (std::int64_t i = 0; i < total && !poll.stop(); i += step) {
-        const std::int64_t count = std::min(step, total - i);
-        reader.gather(operands.canonical, query, ids.data() + i, count, 0, squared.data());
-        for (std::int64_t j = 0; j < count; ++j) {
-            body(make_key(distance_bits(squared[static_cast<std::size_t>(j)]), ids[static_cast<std::size_t>(i + j)]));
+    std::vector<std::uint32_t> rows;
+    auto next = chosen.begin();
+    for (const Part& part : operands.database) {
+        rows.clear();
+        for (; next != chosen.end() && static_cast<std::int64_t>(*next) < part.end; ++next) {
+            rows.push_back(static_cast<std::uint32_t>(static_cast<std::int64_t>(*next) - part.first));
+        }
+        if (rows.empty()) continue;
+        RowReader reader(part.rows, operands.isa, kCopies);
+        const auto total = static_cast<std::int64_t>(rows.size());
+        for (std::int64_t i = 0; i < total && !poll.stop(); i += step) {
+            const std::int64_t count = std::min(step, total - i);
+            reader.gather(operands.canonical, query, rows.data() + i, count, 0, squared.data());
+            for (std::int64_t j = 0; j < count; ++j) {
+                body(make_key(distance_bits(squared[static_cast<std::size_t>(j)]),
+                              part.first + rows[static_cast<std::size_t>(i + j)]));
+            }
         }
     }
 }
@@ -136,10 +160,10 @@ void decide(const Operands& operands, const double* query, const std::vector<Id>
 // Certifies by float32 between which marks an item lies; decides the few that lie too near to one in float64.
 // Returns how many those were.
 std::int64_t rank_certified(const Operands& operands, std::int64_t first, const std::vector<Query>& block, Poll& poll) {
-    const std::int64_t n = operands.n, count = static_cast<std::int64_t>(block.size());
+    const std::int64_t n = operands.allowed.n, count = static_cast<std::int64_t>(block.size());
     Numbers<float> distances(count * n);
-    DenseScan<SingleDistance>(operands.single, operands.queries, nullptr, first, count)
-        .run(operands.database, operands.rows, 0, operands.rows.count(), operands.isa, poll,
+    const DenseScan<SingleDistance> scan(operands.single, operands.queries, nullptr, first, count);
+    scan_all(scan, operands, poll,
              [&](std::int64_t j, std::int64_t row, float squared) { distances.data()[j * n + row] = squared; });
     const double error = single_error(operands.single, operands.queries.d);
     const Numbers<double> wide(padded(operands.queries.d));
@@ -153,7 +177,7 @@ std::int64_t rank_certified(const Operands& operands, std::int64_t first, const 
         sort_keys(marks);
         KeyRanks places(marks, error, kSingleLeast);
         std::vector<std::uint32_t> open;
-        query.for_others(operands.rows, [&](std::int64_t id) {
+        query.for_others(operands.allowed, [&](std::int64_t id) {
             if (!places.add_certified(own[id])) open.push_back(static_cast<std::uint32_t>(id));
         });
         decide(operands, wide.data(), open, poll, [&](Key key) { places.add(key_distance(key), key_id(key)); });
@@ -169,21 +193,32 @@ std::int64_t rank_certified(const Operands& operands, std::int64_t first, const 
 // then 10 * error * marks of the items lie too near to a mark.
 bool is_certifiable(const Operands& operands, double marks) {
     const std::int64_t d = operands.queries.d;
+    const auto is_single = [](const Part& part) {
+        return part.rows.element != Element::float64 || part.rows.normalize == Normalize::row;
+    };
     return operands.single.lanes > 0 && d <= kSingleMaximum && operands.queries.element != Element::float64 &&
-           (operands.database.element != Element::float64 || operands.database.normalize == Normalize::row) &&
-           4.0 * marks < static_cast<double>(operands.rows.count()) &&
-           10.0 * single_error(operands.single, d) * marks < 0.25;
+           std::all_of(operands.database.begin(), operands.database.end(), is_single) &&
+           4.0 * marks < static_cast<double>(operands.count) && 10.0 * single_error(operands.single, d) * marks < 0.25;
 }
 
 }  // namespace
 
-Status relevant_ranks(const Rows& queries, std::int64_t q, const Rows& database, const Allowed& allowed,
-                      const std::int64_t* members, const std::int64_t* first, const std::int64_t* offsets,
-                      const std::int64_t* self, std::int64_t* ranks, std::int64_t* self_ranks, const Context& context) {
-    const AllowedRows rows(allowed);
+Status relevant_ranks(const Rows& queries, std::int64_t q, const RowPart* database, std::int64_t parts,
+                      const Allowed& allowed, const std::int64_t* members, const std::int64_t* first,
+                      const std::int64_t* offsets, const std::int64_t* self, std::int64_t* ranks,
+                      std::int64_t* self_ranks, const Context& context) {
     const std::int64_t n = allowed.n;
+    std::vector<Part> rows;
+    std::int64_t end = 0, allowed_count = 0;
+    for (std::int64_t i = 0; i < parts; ++i) {
+        const std::int64_t begin = end;
+        end += database[i].n;
+        rows.push_back({database[i].rows, AllowedRows(allowed.part(begin, database[i].n)), begin, end});
+        allowed_count += rows.back().allowed.count();
+    }
     const Operands operands{
-        queries, database, rows, n, canonical_distance(context.isa), single_distance(context.isa), context.isa};
+        queries,    rows, allowed, allowed_count, canonical_distance(context.isa), single_distance(context.isa),
+        context.isa};
     context.report(operands.canonical.isa);
     if (q == 0 || n == 0) return Status::ok;
     const std::int64_t threads = std::max(1, context.threads);
@@ -205,7 +240,7 @@ Status relevant_ranks(const Rows& queries, std::int64_t q, const Rows& database,
         }
         if (is_certified && 2 * decided <= certified) {
             decided += rank_certified(operands, start, wanted, poll);
-            certified += count * rows.count();
+            certified += count * allowed_count;
         } else {
             rank_dense(operands, start, wanted, poll);
         }

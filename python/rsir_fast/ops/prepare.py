@@ -37,8 +37,8 @@ def prepare(
     database : array, shape [n, d], float16, bfloat16, float32 or float64; or [n, bytes], uint8; or list of arrays
         NumPy array, torch tensor (any device) or DLPack array. Half precision stays as it is stored; answers are exact
         with respect to the stored values. A list of such arrays, each read in host memory, is one database of all their
-        rows, block after block: ids and `where` go on from one to the next; it has no ranks of relevant items yet. With
-        ``metric="hamming"``: codes as made by `pack_codes`.
+        rows, block after block: ids and `where` go on from one to the next. With ``metric="hamming"``: codes as made by
+        `pack_codes`.
     normalize : {"none", "row"}
         ``"row"``: Gaussian-normalise every vector first, and every query later (`gaussian_normalize`).
     metric : {"euclidean", "hamming"}
@@ -48,7 +48,8 @@ def prepare(
     copy : bool
         False: keep a reference to a matrix `database` in host memory where it can be read as it is, a memory-mapped one
         as well; it must then not be changed as long as the result is in use. With ``normalize="row"`` its rows are then
-        normalised as they are read, to the same bits, and nothing but the integer copy is held.
+        normalised as they are read, to the same bits, and nothing but the integer copy is held. Codes are kept beside
+        their planes only then: searches among few allowed ones (`where`) read those alone.
     precision : {"auto", "int8", "int16"}
         Codes of the integer copy. ``"int8"``: half the memory and the work. ``"int16"``: next to nothing left to
         decide; sooner done for wide vectors without structure. ``"auto"``: the cheaper of the two for searches of about
@@ -72,7 +73,7 @@ def prepare(
     Database
         What `euclidean_topk`, `hamming_topk`, `rank_database` and `relevant_ranks` take as their database; it also
         answers by itself (`Database.topk`). It can be pickled, unless it is of several devices. Of codes only the
-        planes are kept.
+        planes are kept, unless `copy` is False.
 
         Vectors of a CUDA tensor stay on its device where rsir_fast was built with CUDA, whatever the queries lie on;
         ``threads`` and ``isa`` mean nothing then, and ``precision`` which copies are held: ``"int8"`` for up to 8
@@ -142,7 +143,7 @@ def prepare(
             )
         if sidecar is not None:
             raise _no_sidecar("codes")
-        return Database(_codes(database, bits, devices, memory, threads, isa), metric)
+        return Database(_codes(database, bits, copy, devices, memory, threads, isa), metric)
     if metric != "euclidean":
         raise ValueError(f"metric: expected 'euclidean' or 'hamming', got {metric!r}")
     if bits is not None:
@@ -163,11 +164,13 @@ def prepare(
     return Database(host.prepare(database, normalize, precision, copy, sidecar, threads=threads, isa=isa), metric)
 
 
-def _codes(codes: Any, bits: int | None, devices: Any, memory: int | None, threads: int | None, isa: str | None) -> Any:
+def _codes(
+    codes: Any, bits: int | None, copy: bool, devices: Any, memory: int | None, threads: int | None, isa: str | None
+) -> Any:
     if devices is not None:
         return sharded.prepare_codes(codes, bits, devices, memory)
     _check_resident(memory)
-    return host.prepare_codes(codes, bits, threads=threads, isa=isa)
+    return host.prepare_codes(codes, bits, copy, threads=threads, isa=isa)
 
 
 def _no_sidecar(what: str) -> ValueError:

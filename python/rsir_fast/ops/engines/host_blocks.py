@@ -14,14 +14,19 @@ from rsir_fast.base.cores import choose_threads
 from rsir_fast.base.isa import choose_isa
 from rsir_fast.ops._arrays import FloatRows, as_rows
 from rsir_fast.ops._outputs import host_views, new_answer
-from rsir_fast.ops._plan import MIN_CERTIFIED_ROWS, Method, SearchPlan, choose_pass, is_tiny
+from rsir_fast.ops._plan import Method, SearchPlan, choose_pass, is_tiny
 from rsir_fast.ops._where import AllowedRows
 from rsir_fast.ops.engines.host_euclidean import MAX_WIDTH, NEIGHBOURS, HostEuclidean, HostMatrix, prepare
 from rsir_fast.ops.engines.host_euclidean import euclidean as search_matrix
 from rsir_fast.ops.engines.host_normalize import normalized_rows
+from rsir_fast.ops.engines.host_ranks import ranks_of_labels
 from rsir_fast.ops.engines.search import ALL, Labels, Ranks, Sides, check_items, check_normalize, check_width
 
 __all__ = ["BlocksSearch", "HostBlocks", "euclidean", "prepare_blocks"]
+
+
+LEAST_ROWS = 16
+"""Of a block: fewer are sooner decided than a query is quantised for them."""
 
 
 class HostBlocks:
@@ -102,6 +107,8 @@ class BlocksSearch(Sides[FloatRows, HostBlocks]):
         q, (n, d) = len(queries), self.database.shape
         copies = [block.sidecar for block in self.database.blocks]
         made = [copy for copy in copies if copy is not None]
+        least = 1 if self.method == "certified" else LEAST_ROWS
+        few = sum(len(block) for block in self.database.blocks if len(block) < least)
         taken, reason = choose_pass(
             q,
             n,
@@ -112,10 +119,9 @@ class BlocksSearch(Sides[FloatRows, HostBlocks]):
             precision="int16" if any(copy.precision == "int16" for copy in made) else "int8",
             prepared=True,
             max_width=MAX_WIDTH,
-            wild=sum(copy.wild for copy in made),
+            wild=sum(copy.wild for copy in made) + few,
             method=self.method,
         )
-        least = 1 if self.method == "certified" else MIN_CERTIFIED_ROWS
         parts = [
             (
                 block.rows.array,
@@ -146,11 +152,9 @@ class BlocksSearch(Sides[FloatRows, HostBlocks]):
         return distances, ids
 
     def ranks(self, labels: Labels, block: int | None) -> Iterator[Ranks]:
-        """Refuse: relevant items are ranked in one matrix."""
-        raise ValueError(
-            f"database: expected one matrix to rank relevant items in, got {len(self.database.blocks)} blocks; pass "
-            "their concatenation"
-        )
+        """Tell where the relevant items stand, a block of queries at a time."""
+        rows = [block.rows for block in self.database.blocks]
+        return ranks_of_labels(self.queries, rows, labels, self.where, block, threads=self.threads, isa=self.isa)
 
 
 def euclidean(

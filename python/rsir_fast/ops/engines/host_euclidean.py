@@ -197,7 +197,7 @@ class HostEuclidean(Sides[FloatRows, FloatRows]):
     def ranks(self, labels: Labels, block: int | None) -> Iterator[Ranks]:
         """Tell where the relevant items stand, a block of queries at a time."""
         return ranks_of_labels(
-            self.queries, self.database, labels, self.where, block, threads=self.threads, isa=self.isa
+            self.queries, [self.database], labels, self.where, block, threads=self.threads, isa=self.isa
         )
 
 

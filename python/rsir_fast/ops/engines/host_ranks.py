@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -23,7 +23,7 @@ BLOCK_RANKS = 2**20
 
 def ranks_of_labels(
     queries: FloatRows,
-    database: FloatRows,
+    blocks: Sequence[FloatRows],
     labels: Labels,
     where: AllowedRows,
     block: int | None,
@@ -31,14 +31,14 @@ def ranks_of_labels(
     threads: int | None,
     isa: str | None,
 ) -> Iterator[Ranks]:
-    """Yield the ranks of the relevant items, a block of queries at a time."""
+    """Yield the ranks of the relevant items, a block of queries at a time; the database is of `blocks` of rows."""
     rows, own = _allowed(labels, where)
     relevant = _Members.find(labels.of_queries, labels.of_items, rows)
     size = block or max(1, BLOCK_RANKS * len(queries) // max(1, int(relevant.counts.sum())))
     for start in range(0, len(queries), size):
         part = slice(start, start + size)
         mine = None if own is None else own[part]
-        yield start, *_ranks(queries[part], database, relevant.of(part), mine, where, threads=threads, isa=isa)
+        yield start, *_ranks(queries[part], blocks, relevant.of(part), mine, where, threads=threads, isa=isa)
 
 
 def _allowed(labels: Labels, where: AllowedRows) -> tuple[NDArray[np.int64] | None, NDArray[np.int64] | None]:
@@ -74,7 +74,7 @@ class _Members(NamedTuple):
 
 def _ranks(
     queries: FloatRows,
-    database: FloatRows,
+    blocks: Sequence[FloatRows],
     relevant: _Members,
     own: NDArray[np.int64] | None,
     where: AllowedRows,
@@ -91,10 +91,9 @@ def _ranks(
         queries.array,
         q,
         queries.dtype,
-        database.array,
-        len(database),
-        database.kind,
+        [(rows.array, len(rows), rows.kind) for rows in blocks],
         d,
+        where.n,
         where.for_kernels,
         relevant.items,
         relevant.first,
