@@ -31,7 +31,8 @@ Status euclidean_topk(const Rows& queries, std::int64_t q, const Rows& database,
                       const Sidecar* sidecar, std::int64_t k, float* distances, std::int64_t* ids, SearchCounts& counts,
                       const Context& context);
 
-// One block of a database whose rows lie in several places, and its sidecar, or null.
+// One block of a database whose rows lie in several places, and its sidecar. Null: all its rows are decided, which is
+// soonest for less than a panel of them; without any sidecar, all rows of all blocks are.
 struct RowBlock {
     Rows rows;
     std::int64_t n;
@@ -39,7 +40,7 @@ struct RowBlock {
 };
 
 // The same of the rows of all blocks, one after the other, of one d: ids and bits of `allowed` go on from block to
-// block. The k-th distance of the blocks done bounds the next.
+// block. All blocks are one pool of tasks: what is proven of one bounds the others.
 Status euclidean_topk(const Rows& queries, std::int64_t q, const RowBlock* blocks, std::int64_t count,
                       const Allowed& allowed, std::int64_t k, float* distances, std::int64_t* ids, SearchCounts& counts,
                       const Context& context);

@@ -31,11 +31,11 @@ struct SidecarHeader {
     std::uint32_t reserved;
     std::int64_t n, d, wild_count;
     std::int64_t bytes;  // of the block
-    // Where parts begin; 0: there is none. mu and factor are room for the mean of each row and 1 / (6 sigma), float64
-    // [n]; nothing writes them yet: rows that are normalised as they are read have both computed again.
-    std::int64_t mean, scale, radius, excess, mu, factor, panels, wild;
+    // Where parts begin; 0: there is none. Rows that are normalised as they are read have mean and deviation computed
+    // again: so few are decided that keeping both, 16 bytes a row, would not pay.
+    std::int64_t mean, scale, radius, excess, panels, wild;
     std::uint8_t digest[32];  // of the matrix, by whoever keeps both; all 0: not known
-    std::uint8_t rest[88];
+    std::uint8_t rest[104];
 };
 static_assert(sizeof(SidecarHeader) == 256);
 

@@ -29,8 +29,8 @@ void check_problem(const Problem& problem, std::int64_t k, bool nothing_is_decid
     const Rows wanted = rows_of(exact_queries.data(), d), rows = rows_of(exact_database.data(), d);
     std::vector<float> expected(static_cast<std::size_t>(q * k));
     std::vector<std::int64_t> expected_ids(expected.size());
-    dense_topk(wanted, nullptr, q, rows, AllowedRows({nullptr, 0, n}), k, expected.data(), expected_ids.data(),
-               Context{});
+    const SearchedBlock plain{rows, AllowedRows({nullptr, 0, n}), nullptr, 0};
+    dense_topk(wanted, nullptr, q, {&plain, 1}, k, expected.data(), expected_ids.data(), Context{});
     each_context([&](const Context& context) {
         for (const Precision precision : {Precision::int8, Precision::int16}) {
             const Case codes("bytes of a code=", precision == Precision::int8 ? 1 : 2);
@@ -41,8 +41,9 @@ void check_problem(const Problem& problem, std::int64_t k, bool nothing_is_decid
             Output<float> part(q * k), distances(q * k);
             Output<std::int64_t> part_ids(q * k), ids(q * k);
             const Output<float> untouched(k);
-            CHECK(certified_topk(wanted, q, rows, AllowedRows({nullptr, 0, n}), sidecar, k, part.data(),
-                                 part_ids.data(), undecided, counts, context) == Status::ok);
+            const SearchedBlock block{rows, plain.allowed, &sidecar, 0};
+            CHECK(certified_topk(wanted, q, {&block, 1}, k, part.data(), part_ids.data(), undecided, counts, context) ==
+                  Status::ok);
             CHECK(counts.dense == static_cast<std::int64_t>(undecided.size()));
             CHECK(std::is_sorted(undecided.begin(), undecided.end()));
             if (nothing_is_decided) CHECK(counts.dense == q);
@@ -157,6 +158,61 @@ TEST(equal_rows_overflow_into_the_dense_pass) {
 
 namespace {
 
+// The same rows in many blocks of uneven sizes, of which some have no sidecar: the bits of the dense pass.
+void check_blocks(Random& random, const Problem& problem, std::int64_t k) {
+    const auto [queries, database, q, n, d] = problem;
+    const Case here("q=", q, " n=", n, " d=", d, " k=", k);
+    const Rows wanted = rows_of(queries.data(), d), rows = rows_of(database.data(), d);
+    const SearchedBlock plain{rows, AllowedRows({nullptr, 0, n}), nullptr, 0};
+    std::vector<float> expected(static_cast<std::size_t>(q * k));
+    std::vector<std::int64_t> expected_ids(expected.size());
+    dense_topk(wanted, nullptr, q, {&plain, 1}, k, expected.data(), expected_ids.data(), Context{});
+    std::vector<std::int64_t> starts{0};
+    while (starts.back() < n) {
+        const std::int64_t most = starts.size() % 4 == 0 ? 12 : starts.size() % 4 == 1 ? 5000 : 300;
+        starts.push_back(
+            std::min(n, starts.back() + 1 + static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(most)))));
+    }
+    each_context([&](const Context& context) {
+        for (const Precision precision : {Precision::int8, Precision::int16}) {
+            std::vector<Sidecar> sidecars(starts.size() - 1);
+            std::vector<RowBlock> blocks;
+            for (std::size_t i = 0; i < sidecars.size(); ++i) {
+                const std::int64_t size = starts[i + 1] - starts[i];
+                build_sidecar(rows.from(starts[i]), size, precision, k, sidecars[i], context);
+                blocks.push_back({rows.from(starts[i]), size, size < 12 ? nullptr : &sidecars[i]});
+            }
+            SearchCounts counts;
+            Output<float> distances(q * k);
+            Output<std::int64_t> ids(q * k);
+            CHECK(euclidean_topk(wanted, q, blocks.data(), static_cast<std::int64_t>(blocks.size()), {nullptr, 0, n}, k,
+                                 distances.data(), ids.data(), counts, context) == Status::ok);
+            CHECK_BITS(distances, expected);
+            CHECK_BITS(ids, expected_ids);
+        }
+    });
+}
+
+}  // namespace
+
+TEST(many_blocks) {
+    Random random(9);
+    const std::int64_t n = reduced() ? 3000 : 20000;
+    for (const std::int64_t q : sizes({1, 9, 70}, {9})) {
+        for (const std::int64_t k : {1, 30, 700}) check_blocks(random, with_duplicates(random, q, n, 12), k);
+    }
+    check_blocks(random, with_duplicates(random, 7, n, 6, Kind::ties), 20);
+    Problem problem = with_duplicates(random, 9, n, 10);
+    for (std::size_t i = 5; i < problem.database.size(); i += 997) problem.database[i] = std::nanf("");
+    problem.queries[13] = 1e30f;
+    check_blocks(random, problem, 10);
+    // Equal rows: too many candidates in all blocks together.
+    for (std::size_t i = 12; i < problem.database.size(); ++i) problem.database[i] = problem.database[i % 10];
+    check_blocks(random, problem, 4);
+}
+
+namespace {
+
 // Box-Muller.
 float normal(Random& random) {
     return static_cast<float>(std::sqrt(-2 * std::log(1 - random.uniform())) *
@@ -182,8 +238,9 @@ double survivors(Precision precision, std::int64_t n, std::int64_t d, bool recti
     Floats distances(kQueries * 10);
     std::vector<std::int64_t> ids(distances.size()), undecided;
     SearchCounts counts;
-    CHECK(certified_topk(queries, kQueries, rows, AllowedRows({nullptr, 0, n}), sidecar, 10, distances.data(),
-                         ids.data(), undecided, counts, context) == Status::ok);
+    const SearchedBlock block{rows, AllowedRows({nullptr, 0, n}), &sidecar, 0};
+    CHECK(certified_topk(queries, kQueries, {&block, 1}, 10, distances.data(), ids.data(), undecided, counts,
+                         context) == Status::ok);
     CHECK(undecided.empty());
     return 100.0 * static_cast<double>(counts.candidates) / static_cast<double>(n * kQueries);
 }

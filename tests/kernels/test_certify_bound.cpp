@@ -80,6 +80,27 @@ double without_rounding(long double square) {
 
 std::int64_t pairs_checked = 0;
 
+// Every row as a candidate: no true distance is above what is proven of it, with what is given for rounding taken away.
+void check_proven(const Sidecar& sidecar, const Certify& certify, const Code& code, const std::int8_t* codes,
+                  const std::vector<long double>& squares) {
+    const Codes& codes_of = sidecar.precision == Precision::int8 ? certify.int8 : certify.int16;
+    CandidateSearch search(code, sidecar.n, sidecar.n, sidecar, certify);
+    Candidates* state = &search.state();
+    for (std::uint32_t panel = 0; panel < sidecar.groups(); ++panel) {
+        codes_of.tile({sidecar.panels, sidecar.steps(), sidecar.scale, sidecar.radius}, &panel, 1,
+                      sidecar.excess + panel * Sidecar::kGroup, codes, 1, &state);
+        search.make_room();
+    }
+    std::vector<float> proven;
+    search.prove(proven);
+    CHECK(proven.size() == squares.size());
+    for (std::size_t i = 0; i < proven.size(); ++i) {
+        const long double least = static_cast<long double>(proven[i]) / (1 + 0x1p-21L) * (1 + 0x1p-40L);
+        const Case here("row=", state->ids[i]);
+        CHECK(squares[state->ids[i]] <= least);
+    }
+}
+
 // Every pair, with T at its true distance, and just above.
 void check_pairs(const Stored& queries, std::int64_t q, const Stored& database, std::int64_t n) {
     const std::int64_t d = queries.d;
@@ -113,6 +134,7 @@ void check_pairs(const Stored& queries, std::int64_t q, const Stored& database, 
                 quantizer.store_query(codes.data(), 4, steps);
                 CandidateSearch search(code, 1, sidecar.n, sidecar, certify);
                 Candidates* state = &search.state();
+                check_proven(sidecar, certify, code, codes.data(), squares);
                 for (const std::int64_t y : order) {
                     const long double square = squares[static_cast<std::size_t>(y)];
                     for (const long double slack : {0x1p-10L, 0.0L}) {
@@ -280,45 +302,4 @@ TEST(very_large_and_very_small_numbers) {
 TEST(millions_of_pairs_were_checked) {
     std::printf("       %lld pairs\n", static_cast<long long>(pairs_checked));
     CHECK(reduced() || pairs_checked > 5000000);
-}
-
-namespace {
-
-CandidateSearch search_of(const Sidecar& sidecar, const Certify& certify, std::int64_t k) {
-    const std::vector<float> query(static_cast<std::size_t>(sidecar.d), 0.5f);
-    Quantizer quantizer(sidecar.d, sidecar.mean, sidecar.precision, certify);
-    return {quantizer.run(rows_of(query.data(), sidecar.d), 0, 63), k, sidecar.n, sidecar, certify};
-}
-
-}  // namespace
-
-TEST(merge_takes_the_candidates_of_both_and_the_smaller_bound) {
-    Random random(8);
-    const std::int64_t n = 64, d = 8;
-    const auto database = numbers<float>(random, n * d, Kind::uniform);
-    Sidecar sidecar;
-    build_sidecar(rows_of(database.data(), d), n, Precision::int8, 1, sidecar, Context{});
-    for (const bool first_is_smaller : {true, false}) {
-        CandidateSearch a = search_of(sidecar, certify_scalar, 2), b = search_of(sidecar, certify_scalar, 2);
-        a.lower(first_is_smaller ? 0.5 : 2.0);
-        b.lower(first_is_smaller ? 2.0 : 0.5);
-        const Candidates smaller = (first_is_smaller ? a : b).state();
-        for (CandidateSearch* search : {&a, &b}) {
-            Candidates& state = search->state();
-            state.count = 3;
-            for (int i = 0; i < 3; ++i) {
-                state.ids[i] = static_cast<std::uint32_t>(i + (search == &b ? 10 : 0));
-                state.estimates[i] = static_cast<float>(i);
-            }
-        }
-        a.merge(b);
-        CHECK(a.state().cutoff == smaller.cutoff);
-        CHECK(a.state().reach == smaller.reach);
-        CHECK(a.state().count == 6 && a.state().ids[2] == 2 && a.state().ids[3] == 10 && a.state().estimates[5] == 2);
-    }
-    CandidateSearch a = search_of(sidecar, certify_scalar, 2),
-                    wild({0, 0, 0, 0, true}, 2, sidecar.n, sidecar, certify_scalar);
-    CHECK(wild.overflowed());
-    a.merge(wild);
-    CHECK(a.overflowed() && a.state().count == 0);
 }

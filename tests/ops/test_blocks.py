@@ -65,15 +65,15 @@ def test_every_share_and_method(isa, kind, normalize, copy):
                     assert same_answer(rf.euclidean_topk(queries, of, k, normalize, **options), expected)
 
 
-def test_the_blocks_done_bound_the_next():
+def test_what_is_proven_of_one_block_bounds_the_others():
     rng = np.random.default_rng(4)
     x = rng.standard_normal((16_000, 64)).astype(np.float32)
-    parts, queries = cut(x, 4000, 8000, 12_000), x[:24]
-    blocks, whole = rf.prepare(parts, precision="int8"), rf.prepare(x, precision="int8")
-    plan, alone = blocks.plan(queries, 10), whole.plan(queries, 10)
-    apart = sum(rf.prepare(part, precision="int8").plan(queries, 10).decided for part in parts)
-    assert (plan.method, plan.dense_queries) == ("certified", 0)
-    assert alone.decided <= plan.decided < 0.7 * apart
+    whole = rf.prepare(x, precision="int8").plan(x[:24], 10)
+    for size in (32, 500, 4000):
+        plan = rf.prepare(cut(x, *range(size, 16_000, size)), precision="int8").plan(x[:24], 10)
+        assert (plan.method, plan.dense_queries) == ("certified", 0)
+        assert 0.7 < plan.candidates / whole.candidates < 1.5
+        assert 0.7 < plan.decided / whole.decided < 1.2
 
 
 def test_precision_is_that_of_the_whole():

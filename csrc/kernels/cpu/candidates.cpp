@@ -20,12 +20,14 @@ constexpr double kTiny = 0x1p-140;
 
 std::int64_t candidate_room(std::int64_t k) { return std::max(kLeastCapacity, 2 * k + std::min(6 * k, kMostSpare)); }
 
+std::int64_t most_candidates(std::int64_t rows, std::int64_t k) { return std::min(rows / 2, kMostCandidates) + 4 * k; }
+
 CandidateSearch::CandidateSearch(const Code& query, std::int64_t k, std::int64_t rows, const Sidecar& sidecar,
                                  const Certify& certify)
     : sidecar_(&sidecar),
       certify_(&certify),
       k_(k),
-      limit_(std::min(rows / 2, kMostCandidates) + 4 * k),
+      limit_(most_candidates(rows, k)),
       norm_(query.norm),
       radius_(static_cast<double>(query.radius)),
       squared_bound_(std::numeric_limits<double>::infinity()) {
@@ -76,17 +78,27 @@ void CandidateSearch::set_bound(double squared) {
 
 void CandidateSearch::lower(double squared) { set_bound(squared * kRounding + kTiny); }
 
+// What the true squared distance of a row with this estimate and radius is at most: see "T comes from" in certify.h.
+double CandidateSearch::proven(float estimate, float row_radius) const {
+    const double radius = static_cast<double>(row_radius), longest = static_cast<double>(sidecar_->longest);
+    const double squared =
+        std::max(0.0, static_cast<double>(estimate) + norm_ + 6 * kMargin * norm_) / (1 - 4 * kMargin);
+    const double distance = std::sqrt(squared), a = std::min(std::sqrt(norm_), distance),
+                 b = std::min(longest, distance);
+    return (squared + 2 * a * radius + 2 * b * radius_ + (radius + radius_) * (radius + radius_)) * kRounding + kTiny;
+}
+
+void CandidateSearch::prove(std::vector<float>& squared) const {
+    for (std::int32_t i = 0; i < state_.count; ++i) {
+        const double bound = proven(state_.estimates[i], sidecar_->radius[state_.ids[i]]);
+        if (bound <= squared_bound_) squared.push_back(rounded_up(bound));
+    }
+}
+
 void CandidateSearch::tighten() {
     if (overflowed_ || state_.count < k_) return;
     const float nearest = certify_->select(state_.estimates, state_.count, k_);
-    const double radius = static_cast<double>(certify_->widest(state_, nearest, sidecar_->radius));
-    const double longest = static_cast<double>(sidecar_->longest);
-    const double squared =
-        std::max(0.0, static_cast<double>(nearest) + norm_ + 6 * kMargin * norm_) / (1 - 4 * kMargin);
-    const double distance = std::sqrt(squared), a = std::min(std::sqrt(norm_), distance),
-                 b = std::min(longest, distance);
-    set_bound((squared + 2 * a * radius + 2 * b * radius_ + (radius + radius_) * (radius + radius_)) * kRounding +
-              kTiny);
+    set_bound(proven(nearest, certify_->widest(state_, nearest, sidecar_->radius)));
     thin();
     if (state_.count > limit_) return overflow();
     if (state_.count > capacity_ / 2) reserve(2 * capacity_);
@@ -95,19 +107,6 @@ void CandidateSearch::tighten() {
 void CandidateSearch::settle() {
     tighten();
     if (!overflowed_) reserve(state_.count);
-}
-
-void CandidateSearch::merge(CandidateSearch& other) {
-    if (overflowed_ || other.overflowed_) return overflow();
-    if (other.squared_bound_ < squared_bound_) {
-        squared_bound_ = other.squared_bound_;
-        state_.reach = other.state_.reach;
-        state_.cutoff = other.state_.cutoff;
-    }
-    reserve(state_.count + other.state_.count);
-    std::copy_n(other.state_.ids, other.state_.count, state_.ids + state_.count);
-    std::copy_n(other.state_.estimates, other.state_.count, state_.estimates + state_.count);
-    state_.count += other.state_.count;
 }
 
 }  // namespace rsir

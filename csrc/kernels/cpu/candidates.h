@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "kernels/cpu/quantizer.h"
 #include "kernels/sidecar.h"
@@ -11,6 +12,9 @@ namespace rsir {
 
 // Candidates that a search has room for at first, 8 bytes each.
 std::int64_t candidate_room(std::int64_t k);
+
+// Candidates of one query among so many rows beyond which they are no longer worth it.
+std::int64_t most_candidates(std::int64_t rows, std::int64_t k);
 
 // Collects the rows of one database range for one query, and lowers the bound of its k-th distance as they come.
 class CandidateSearch {
@@ -38,19 +42,26 @@ class CandidateSearch {
     // States that the k-th canonical distance is at most `squared`.
     void lower(double squared);
 
+    // States that the k-th true distance is at most sqrt(squared): what `prove` says of k different rows.
+    void set_bound(double squared);
+
+    // Appends, for every candidate that may lower the bound of the k-th distance, what its true squared distance does
+    // not exceed, widened so that a bound formed from it loses no neighbour to the rounding of canonical distances.
+    void prove(std::vector<float>& squared) const;
+
     // Drops the candidates beyond the present bound.
     void thin() { certify_->filter(state_, sidecar_->radius); }
 
-    // Takes over the candidates that another range of the database gave for the same query.
-    void merge(CandidateSearch& other);
+    // |query|^2, to compare estimates of searches of several sidecars: beside it they are estimates of the distance.
+    double norm() const { return norm_; }
 
     // Too many candidates, or a query that the bounds do not cover: the dense pass must answer it.
     bool overflowed() const { return overflowed_; }
+    void overflow();
 
   private:
     void reserve(std::int64_t capacity);
-    void overflow();
-    void set_bound(double squared);
+    double proven(float estimate, float radius) const;
 
     const Sidecar* sidecar_ = nullptr;
     const Certify* certify_ = nullptr;

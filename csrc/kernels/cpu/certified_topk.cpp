@@ -1,13 +1,14 @@
 #include "kernels/cpu/certified_topk.h"
 
 #include <algorithm>
-#include <cmath>
+#include <numeric>
 #include <utility>
 
 #include "kernels/cpu/allowed_panels.h"
 #include "kernels/cpu/candidates.h"
 #include "kernels/cpu/decision.h"
 #include "kernels/cpu/parallel.h"
+#include "kernels/cpu/shared_bounds.h"
 
 namespace rsir {
 namespace {
@@ -18,10 +19,30 @@ constexpr std::int64_t kRangeRows = 4096;                            // least ro
 constexpr std::int64_t kLeastShare = 16;                             // queries that a further thread is woken for,
 constexpr std::int64_t kSmallWork = std::int64_t{1} << 22;           // and elements: less is done before it begins;
 constexpr std::int64_t kSmallRest = std::int64_t{1} << 25;           // elements whose decision is, if the scan is one's
-constexpr std::int64_t kWave = 1024;                                 // queries that are decided together,
+constexpr std::int64_t kWave = 1024, kLeastWave = 64;                // queries that are decided together,
+constexpr std::int64_t kWaveParts = std::int64_t{1} << 17;           // times parts of the database: 20 MiB of searches,
 constexpr std::int64_t kDecisionCandidates = std::int64_t{1} << 23;  // or as many as have these candidates: 96 MiB
 constexpr std::int64_t kChunkBytes = std::int64_t{1} << 18;          // of panels: stay in the L2 cache over all queries
 constexpr std::int64_t kJumpBytes = 1024;  // of a panel: what follows them the machine fetches itself
+
+using Operands = Decision::Operands;
+
+// Of all blocks, those that no bound covers, as rows of the whole.
+std::vector<std::uint32_t> wild_rows(const SearchedBlocks& blocks) {
+    std::vector<std::uint32_t> all;
+    for (const SearchedBlock& block : blocks) {
+        std::vector<std::uint32_t> rows;
+        if (block.sidecar != nullptr) {
+            rows = block.allowed.among(block.sidecar->wild, block.sidecar->wild_count);
+        } else {
+            std::vector<std::uint32_t> every(static_cast<std::size_t>(block.allowed.bits().n));
+            std::iota(every.begin(), every.end(), 0);
+            rows = block.allowed.among(every.data(), block.allowed.bits().n);
+        }
+        for (const std::uint32_t row : rows) all.push_back(static_cast<std::uint32_t>(block.first) + row);
+    }
+    return all;
+}
 
 Panels panels_of(const Sidecar& sidecar) { return {sidecar.panels, sidecar.steps(), sidecar.scale, sidecar.radius}; }
 
@@ -101,93 +122,157 @@ class QueryBlock {
     std::vector<Candidates*> states_;  // of searches_: what tiles append to
 };
 
-// How the scan for `count` queries is split: shares of the queries, ranges of the rows.
-struct Split {
-    std::int64_t shares = 1, ranges = 1;
-    bool is_small_rest;  // less to decide than is worth another thread
+// A part of the work: some queries against some panels of a block.
+struct Task {
+    std::int64_t block;
+    std::int64_t part;  // of all parts of the database
+    std::int64_t begin, end;
+    std::int64_t first_panel, last_panel;
+};
+
+// How the scan for `count` queries is split: shares of the queries, ranges of the rows of each block.
+class Split {
+  public:
+    Split(std::int64_t count, const SearchedBlocks& blocks, std::int64_t k, std::int64_t threads) {
+        std::int64_t work = 0;
+        for (std::int64_t b = 0; b < blocks.count; ++b) {
+            if (blocks[b].sidecar == nullptr || blocks[b].allowed.count() == 0) continue;
+            work += count * read_of(blocks[b]) * blocks[b].sidecar->d;
+            add(count, blocks[b], b, k, threads);
+        }
+        is_small_ = work < kSmallWork;
+        is_small_rest_ = is_small_ || (!is_split_ && work < kSmallRest);
+    }
+
+    // Block after block, so that threads read the same rows and the bounds of one help the next.
+    const std::vector<Task>& tasks() const { return tasks_; }
+    // The block of each part.
+    const std::vector<std::int64_t>& parts() const { return parts_; }
+    // Less to scan, and less to decide, than is worth another thread.
+    bool is_small() const { return is_small_; }
+    bool is_small_rest() const { return is_small_rest_; }
+
+  private:
+    // Each allowed row has its panel read, where no other has before.
+    static std::int64_t read_of(const SearchedBlock& block) {
+        return std::min(block.sidecar->n, block.allowed.count() * Sidecar::kGroup);
+    }
 
     // Few queries share every reading of the sidecar and split its rows; more of them are split themselves, which needs
     // no merge, as far as each share still has queries enough to be bound by arithmetic rather than by memory.
-    Split(std::int64_t count, const AllowedRows& rows, const Sidecar& sidecar, std::int64_t threads) {
-        // Each allowed row has its panel read, where no other has before.
-        const std::int64_t read = std::min(sidecar.n, rows.count() * Sidecar::kGroup);
-        is_small_rest = count * read * sidecar.d < kSmallRest;
-        if (count * read * sidecar.d < kSmallWork) return;
-        const std::int64_t most_ranges = std::max<std::int64_t>(1, read / kRangeRows);
-        const std::int64_t least_share = most_ranges > 1 ? kLeastShare : kLeastShare / 2;
-        shares = std::clamp<std::int64_t>(count / least_share, 1, threads);
-        ranges = std::min((threads + shares - 1) / shares, most_ranges);
+    void add(std::int64_t count, const SearchedBlock& block, std::int64_t number, std::int64_t k,
+             std::int64_t threads) {
+        const std::int64_t read = read_of(block), panels = block.sidecar->groups();
+        std::int64_t shares = 1, ranges = 1;
+        if (count * read * block.sidecar->d >= kSmallWork) {
+            const std::int64_t most_ranges = std::max<std::int64_t>(1, read / kRangeRows);
+            const std::int64_t least_share = most_ranges > 1 ? kLeastShare : kLeastShare / 2;
+            shares = std::clamp<std::int64_t>(count / least_share, 1, threads);
+            ranges = std::min((threads + shares - 1) / shares, most_ranges);
+        }
+        is_split_ = is_split_ || shares * ranges > 1;
+        const std::int64_t most = std::clamp<std::int64_t>(kBlockCandidates / candidate_room(k), 8, kQueryBlock);
+        shares = std::max((count + most - 1) / most, shares);
+        for (std::int64_t share = 0; share < shares; ++share) {
+            for (std::int64_t range = 0; range < ranges; ++range) {
+                tasks_.push_back({number, static_cast<std::int64_t>(parts_.size()) + range, count * share / shares,
+                                  count * (share + 1) / shares, first_panel(block.allowed, range, ranges, panels),
+                                  first_panel(block.allowed, range + 1, ranges, panels)});
+            }
+        }
+        parts_.insert(parts_.end(), static_cast<std::size_t>(ranges), number);
     }
 
     // The panel with which a range begins: each has as many allowed rows.
-    std::int64_t first_panel(std::int64_t range, const AllowedRows& rows, std::int64_t panels) const {
+    static std::int64_t first_panel(const AllowedRows& rows, std::int64_t range, std::int64_t ranges,
+                                    std::int64_t panels) {
         if (rows.all() || range == ranges) return panels * range / ranges;
         return rows.row_at(rows.count() * range / ranges) / Sidecar::kGroup;
     }
+
+    std::vector<Task> tasks_;
+    std::vector<std::int64_t> parts_;
+    bool is_split_ = false, is_small_ = false, is_small_rest_ = false;
 };
 
-// Scans the sidecar for `count` queries: one search each, tightened.
-Status certify(const Rows& queries, std::int64_t first, std::int64_t count, const AllowedRows& rows,
-               const Sidecar& sidecar, std::int64_t k, const Split& split, const float* bounds,
-               std::vector<CandidateSearch>& searches, const Context& context) {
-    const Certify& certify = certify_for(context.isa);
-    const std::int64_t groups = sidecar.groups(), ranges = split.ranges;
-    const std::int64_t block = std::clamp<std::int64_t>(kBlockCandidates / candidate_room(k), 8, kQueryBlock);
-    const std::int64_t blocks = std::max((count + block - 1) / block, split.shares);
-
-    std::vector<CandidateSearch> parts(static_cast<std::size_t>(count * ranges));  // [range, query]
-    const Status status = parallel_for(context, blocks * ranges, [&](std::int64_t task, Poll& poll) {
-        const std::int64_t share = task / ranges, range = task % ranges;
-        const std::int64_t begin = count * share / blocks, end = count * (share + 1) / blocks;
-        QueryBlock work(queries, first + begin, end - begin, rows, k, sidecar, certify);
-        for (std::int64_t j = begin; j < end && bounds != nullptr; ++j) {
-            const float bound = bounds[first + j];
-            if (std::isfinite(bound)) {
-                work.searches()[static_cast<std::size_t>(j - begin)].lower(static_cast<double>(bound));
-            }
+// Scans the sidecars for queries first, ..., first + count - 1: searches [count, parts], tightened.
+Status certify(const Operands& operands, std::int64_t first, std::int64_t count, const Split& split,
+               std::vector<CandidateSearch>& searches) {
+    const auto parts = static_cast<std::int64_t>(split.parts().size());
+    searches = std::vector<CandidateSearch>(static_cast<std::size_t>(count * parts));
+    // What one part proves bounds the others.
+    SharedBounds bounds(parts > 1 ? count : 0, operands.k, most_candidates(operands.blocks.allowed(), operands.k));
+    Context context = operands.context;
+    if (split.is_small()) context.threads = 1;
+    const auto tasks = static_cast<std::int64_t>(split.tasks().size());
+    const Status status = parallel_for(context, tasks, [&](std::int64_t number, Poll& poll) {
+        const Task& task = split.tasks()[static_cast<std::size_t>(number)];
+        const SearchedBlock& block = operands.blocks[task.block];
+        QueryBlock work(operands.queries, first + task.begin, task.end - task.begin, block.allowed,
+                        std::min(operands.k, block.allowed.count()), *block.sidecar, operands.certify);
+        const auto search_of = [&](std::int64_t j) -> CandidateSearch& {
+            return work.searches()[static_cast<std::size_t>(j - task.begin)];
+        };
+        for (std::int64_t j = task.begin; j < task.end && parts > 1; ++j) {
+            if (bounds.overflowed(j)) search_of(j).overflow();
+            search_of(j).set_bound(bounds.of(j));
         }
-        work.scan(split.first_panel(range, rows, groups), split.first_panel(range + 1, rows, groups), poll);
-        for (std::int64_t j = begin; j < end && !poll.stop(); ++j) {
-            CandidateSearch& search = work.searches()[static_cast<std::size_t>(j - begin)];
+        work.scan(task.first_panel, task.last_panel, poll);
+        std::vector<float> proven;
+        for (std::int64_t j = task.begin; j < task.end && !poll.stop(); ++j) {
+            CandidateSearch& search = search_of(j);
             search.settle();
-            parts[static_cast<std::size_t>(range * count + j)] = std::move(search);
+            if (parts > 1) {
+                proven.clear();
+                search.prove(proven);
+                bounds.add(j, search.state().count, proven);
+                if (bounds.overflowed(j)) search.overflow();
+            }
+            searches[static_cast<std::size_t>(j * parts + task.part)] = std::move(search);
         }
     });
-    if (status != Status::ok) return status;
-    for (std::int64_t j = 0; j < count && ranges > 1; ++j) {
-        CandidateSearch& search = parts[static_cast<std::size_t>(j)];
-        for (std::int64_t range = 1; range < ranges; ++range) {
-            search.merge(parts[static_cast<std::size_t>(range * count + j)]);
+    if (status != Status::ok || parts == 1) return status;
+    return parallel_for(context, count, [&](std::int64_t j, Poll&) {
+        for (std::int64_t part = 0; part < parts; ++part) {
+            CandidateSearch& search = searches[static_cast<std::size_t>(j * parts + part)];
+            search.set_bound(bounds.of(j));
+            search.thin();
         }
-        search.tighten();
-    }
-    parts.resize(static_cast<std::size_t>(count));
-    searches = std::move(parts);
-    return Status::ok;
+    });
 }
 
-// Candidates of all searches.
-std::int64_t pairs_of(const std::vector<CandidateSearch>& searches) {
-    std::int64_t pairs = 0;
-    for (const CandidateSearch& search : searches) pairs += search.state().count;
-    return pairs;
-}
+// The searches of one query.
+struct PartsOfQuery {
+    CandidateSearch* searches;
+    std::int64_t parts;
+
+    bool overflowed() const {
+        return std::any_of(searches, searches + parts, [](const CandidateSearch& part) { return part.overflowed(); });
+    }
+    std::int64_t candidates() const {
+        std::int64_t sum = 0;
+        for (std::int64_t part = 0; part < parts; ++part) sum += searches[part].state().count;
+        return sum;
+    }
+};
 
 // Decides them, so many at a time that what is measured has bounded memory.
-Status decide(const Rows& queries, std::int64_t first, std::vector<CandidateSearch>& searches, const Rows& database,
-              const Sidecar& sidecar, const std::vector<std::uint32_t>& wild, std::int64_t k, float* distances,
-              std::int64_t* ids, SearchCounts& counts, const Context& context) {
-    const auto count = static_cast<std::int64_t>(searches.size());
+Status decide(const Operands& operands, std::int64_t first, std::int64_t count, const Split& split,
+              std::vector<CandidateSearch>& searches, float* distances, std::int64_t* ids,
+              std::vector<std::int64_t>& undecided, SearchCounts& counts) {
+    const auto parts = static_cast<std::int64_t>(split.parts().size());
     for (std::int64_t begin = 0, end = 0; begin < count; begin = end) {
         std::int64_t found = 0;
         for (; end < count && (found == 0 || found < kDecisionCandidates); ++end) {
-            const CandidateSearch& search = searches[static_cast<std::size_t>(end)];
-            if (search.overflowed()) continue;
-            counts.candidates += search.state().count;
-            found += search.state().count + static_cast<std::int64_t>(wild.size());
+            const PartsOfQuery query{searches.data() + end * parts, parts};
+            if (query.overflowed()) {
+                undecided.push_back(first + end);
+                continue;
+            }
+            counts.candidates += query.candidates();
+            found += query.candidates() + static_cast<std::int64_t>(operands.wild.size());
         }
-        Decision decision(queries, first + begin, searches.data() + begin, end - begin, database, sidecar, wild, k,
-                          certify_for(context.isa), canonical_distance(context.isa), context);
+        Decision decision(operands, split.parts(), first + begin, searches.data() + begin * parts, end - begin);
         const Status status = decision.run(distances, ids, counts.decided);
         if (status != Status::ok) return status;
     }
@@ -196,31 +281,30 @@ Status decide(const Rows& queries, std::int64_t first, std::vector<CandidateSear
 
 }  // namespace
 
-Status certified_topk(const Rows& queries, std::int64_t q, const Rows& database, const AllowedRows& rows,
-                      const Sidecar& sidecar, std::int64_t k, float* distances, std::int64_t* ids,
-                      std::vector<std::int64_t>& undecided, SearchCounts& counts, const Context& context,
-                      const float* bounds) {
+Status certified_topk(const Rows& queries, std::int64_t q, const SearchedBlocks& blocks, std::int64_t k,
+                      float* distances, std::int64_t* ids, std::vector<std::int64_t>& undecided, SearchCounts& counts,
+                      const Context& context) {
     context.report(canonical_distance(context.isa).isa);
-    const std::vector<std::uint32_t> wild = rows.among(sidecar.wild, sidecar.wild_count);
-    const std::int64_t waves = (q + kWave - 1) / kWave;
+    Operands operands{queries, blocks, wild_rows(blocks), k, certify_for(context.isa), canonical_distance(context.isa),
+                      context};
+    const auto before = static_cast<std::int64_t>(undecided.size());
+    const std::int64_t threads = std::max(1, context.threads);
+    const std::int64_t parts = blocks.count * (1 + threads);  // at most
+    const std::int64_t wave_queries = std::clamp<std::int64_t>(kWaveParts / parts, kLeastWave, kWave);
+    const std::int64_t waves = (q + wave_queries - 1) / wave_queries;
     for (std::int64_t wave = 0; wave < waves; ++wave) {
-        const std::int64_t first = q * wave / waves, last = q * (wave + 1) / waves;
-        const Split split(last - first, rows, sidecar, std::max(1, context.threads));
+        const std::int64_t first = q * wave / waves, count = q * (wave + 1) / waves - first;
+        const Split split(count, blocks, k, threads);
         std::vector<CandidateSearch> searches;
-        Status status = certify(queries, first, last - first, rows, sidecar, k, split, bounds, searches, context);
+        Status status = certify(operands, first, count, split, searches);
         if (status == Status::ok) {
-            Context rest = context;
-            if (split.shares * split.ranges == 1 && split.is_small_rest) rest.threads = 1;
-            // A bound from elsewhere leaves so little that it is done before another thread is awake.
-            if (bounds != nullptr && pairs_of(searches) * sidecar.d < kSmallWork) rest.threads = 1;
-            status = decide(queries, first, searches, database, sidecar, wild, k, distances, ids, counts, rest);
+            operands.context.threads = split.is_small_rest() ? 1 : context.threads;
+            status = decide(operands, first, count, split, searches, distances, ids, undecided, counts);
+            operands.context.threads = context.threads;
         }
         if (status != Status::ok) return status;
-        for (std::int64_t j = 0; j < last - first; ++j) {
-            if (searches[static_cast<std::size_t>(j)].overflowed()) undecided.push_back(first + j);
-        }
     }
-    counts.dense += static_cast<std::int64_t>(undecided.size());
+    counts.dense += static_cast<std::int64_t>(undecided.size()) - before;
     return Status::ok;
 }
 

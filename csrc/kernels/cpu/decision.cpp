@@ -19,119 +19,167 @@ constexpr std::int64_t kCopies = 16;  // of rows that are normalised as they are
 
 }  // namespace
 
-Decision::Decision(const Rows& queries, std::int64_t first, CandidateSearch* searches, std::int64_t count,
-                   const Rows& database, const Sidecar& sidecar, const std::vector<std::uint32_t>& wild, std::int64_t k,
-                   const Certify& certify, const CanonicalDistance& canonical, const Context& context)
-    : queries_(queries),
-      first_(first),
-      database_(database),
-      sidecar_(sidecar),
-      wild_(wild),
-      k_(k),
-      certify_(certify),
-      canonical_(canonical),
-      context_(context),
-      block_(static_cast<std::size_t>(count)) {
-    for (std::int64_t j = 0; j < count; ++j) block_[static_cast<std::size_t>(j)].search = searches + j;
+Decision::Decision(const Operands& operands, const std::vector<std::int64_t>& parts, std::int64_t first,
+                   CandidateSearch* searches, std::int64_t count)
+    : operands_(operands), parts_(parts), first_(first), block_(static_cast<std::size_t>(count)) {
+    for (Query& query : block_) {
+        query.searches = searches;
+        searches += parts.size();
+        query.overflowed = std::any_of(query.searches, searches, [](const auto& part) { return part.overflowed(); });
+    }
 }
 
-// Calls body(query, index) for every search that has not overflowed.
+// Calls body(query, index) for every query of which no search has overflowed.
 Status Decision::each_query(const std::function<void(Query&, std::int64_t)>& body) {
     const auto count = static_cast<std::int64_t>(block_.size());
-    const std::int64_t tasks = std::min<std::int64_t>(count, kTasksPerThread * context_.threads);
-    return parallel_for(context_, tasks, [&](std::int64_t task, Poll& poll) {
+    const std::int64_t tasks = std::min<std::int64_t>(count, kTasksPerThread * operands_.context.threads);
+    return parallel_for(operands_.context, tasks, [&](std::int64_t task, Poll& poll) {
         for (std::int64_t j = count * task / tasks; j < count * (task + 1) / tasks && !poll.stop(); ++j) {
             Query& query = block_[static_cast<std::size_t>(j)];
-            if (!query.search->overflowed()) body(query, j);
+            if (!query.overflowed) body(query, j);
         }
     });
+}
+
+// All blocks in chunks of so many rows at most.
+std::vector<Decision::Chunk> Decision::chunks(std::int64_t rows) const {
+    std::vector<Chunk> found;
+    for (std::int64_t b = 0; b < operands_.blocks.count; ++b) {
+        const SearchedBlock& block = operands_.blocks[b];
+        const std::int64_t end = block.first + block.allowed.bits().n;
+        for (std::int64_t row = block.first; row < end; row += rows)
+            found.push_back({b, row, std::min(end, row + rows)});
+    }
+    return found;
 }
 
 // Turns the rows of every query into keys.
 Status Decision::measure(std::int64_t& decided) {
     const auto count = static_cast<std::int64_t>(block_.size());
-    std::int64_t pairs = 0;
+    std::int64_t pairs = 0, n = 0, row_bytes = 1;
     for (Query& query : block_) {
         pairs += static_cast<std::int64_t>(query.rows.size());
         query.keys.resize(query.keys.size() + query.rows.size());
     }
     if (pairs == 0) return Status::ok;
     decided += pairs;
-    // In chunks only where some rows are wanted more than once.
-    const std::int64_t chunk = pairs < sidecar_.n ? sidecar_.n
-                                                  : std::max(kChunkBytes / (database_.row_bytes() + 1) + 1,
-                                                             kLeastVisit * sidecar_.n * count / pairs);
-    const std::int64_t chunks = (sidecar_.n + chunk - 1) / chunk;
+    for (const SearchedBlock& block : operands_.blocks) {
+        n += block.allowed.bits().n;
+        row_bytes = std::max(row_bytes, block.rows.row_bytes());
+    }
+    // In chunks only where some rows are wanted more than once; else a task goes through all blocks.
+    const bool is_scattered = pairs < n;
+    const std::vector<Chunk> all =
+        chunks(is_scattered ? n : std::max(kChunkBytes / row_bytes + 1, kLeastVisit * n * count / pairs));
+    const auto total = static_cast<std::int64_t>(all.size());
     // The threads take the same chunk at the same time: it has to fit into the cache that they share.
-    const std::int64_t parts = std::min<std::int64_t>(count, (chunks > 1 ? 1 : kTasksPerThread) * context_.threads);
-    const Status status = parallel_for(context_, chunks * parts, [&](std::int64_t task, Poll& poll) {
-        const std::int64_t begin = task / parts * chunk, part = task % parts;
-        const std::int64_t first = count * part / parts, last = count * (part + 1) / parts;
-        // All rows of the task side by side, so that those of the next query are fetched meanwhile.
-        std::vector<std::uint32_t> rows;
-        std::vector<Key*> ends;  // of the keys of each query
-        std::vector<std::size_t> stops;
-        for (std::int64_t j = first; j < last; ++j) {
-            Query& query = block_[static_cast<std::size_t>(j)];
-            const auto end = query.rows.end();
-            const auto from = chunks == 1 ? query.rows.begin() : std::lower_bound(query.rows.begin(), end, begin);
-            const auto to = chunks == 1 ? end : std::lower_bound(from, end, begin + chunk);
-            rows.insert(rows.end(), from, to);
-            ends.push_back(query.keys.data() + query.keys.size() - (end - from));
-            stops.push_back(rows.size());
-        }
-        std::vector<double> vector(static_cast<std::size_t>(padded(queries_.d))), squared;
-        RowReader reader(database_, context_.isa, kCopies);
-        std::size_t from = 0;
-        for (std::int64_t j = first; j < last && !poll.stop(); ++j) {
-            const std::size_t to = stops[static_cast<std::size_t>(j - first)];
-            if (from == to) continue;
-            squared.resize(to - from);
-            canonical_.widen(queries_, first_ + j, vector.data());
-            reader.gather(canonical_, vector.data(), rows.data() + from, static_cast<std::int64_t>(to - from),
-                          static_cast<std::int64_t>(rows.size() - to), squared.data());
-            Key* keys = ends[static_cast<std::size_t>(j - first)];
-            for (std::size_t i = from; i < to; ++i) *keys++ = make_key(distance_bits(squared[i - from]), rows[i]);
-            from = to;
+    const bool is_shared = !is_scattered && total > 1;
+    const std::int64_t parts =
+        std::min<std::int64_t>(count, (is_shared ? 1 : kTasksPerThread) * operands_.context.threads);
+    const std::int64_t each = is_scattered ? total : 1;
+    const Status status = parallel_for(operands_.context, total / each * parts, [&](std::int64_t task, Poll& poll) {
+        const std::int64_t begin = task / parts * each, part = task % parts;
+        for (std::int64_t chunk = begin; chunk < begin + each && !poll.stop(); ++chunk) {
+            measure(all[static_cast<std::size_t>(chunk)], count * part / parts, count * (part + 1) / parts, poll);
         }
     });
     for (Query& query : block_) query.rows.clear();
     return status;
 }
 
+// The rows of queries first, ..., last - 1 that lie in a chunk.
+void Decision::measure(const Chunk& chunk, std::int64_t first, std::int64_t last, Poll& poll) {
+    const SearchedBlock& block = operands_.blocks[chunk.block];
+    // All of them side by side, so that those of the next query are fetched meanwhile.
+    std::vector<std::uint32_t> rows;
+    std::vector<Key*> ends;  // of the keys of each query
+    std::vector<std::size_t> stops;
+    for (std::int64_t j = first; j < last; ++j) {
+        Query& query = block_[static_cast<std::size_t>(j)];
+        const auto end = query.rows.end();
+        const auto from = std::lower_bound(query.rows.begin(), end, chunk.begin);
+        const auto to = std::lower_bound(from, end, chunk.end);
+        for (auto row = from; row != to; ++row) rows.push_back(*row - static_cast<std::uint32_t>(block.first));
+        ends.push_back(query.keys.data() + query.keys.size() - (end - from));
+        stops.push_back(rows.size());
+    }
+    if (rows.empty()) return;
+    std::vector<double> vector(static_cast<std::size_t>(padded(block.rows.d))), squared;
+    RowReader reader(block.rows, operands_.context.isa, kCopies);
+    std::size_t from = 0;
+    for (std::int64_t j = first; j < last && !poll.stop(); ++j) {
+        const std::size_t to = stops[static_cast<std::size_t>(j - first)];
+        if (from == to) continue;
+        squared.resize(to - from);
+        operands_.canonical.widen(operands_.queries, first_ + j, vector.data());
+        reader.gather(operands_.canonical, vector.data(), rows.data() + from, static_cast<std::int64_t>(to - from),
+                      static_cast<std::int64_t>(rows.size() - to), squared.data());
+        Key* keys = ends[static_cast<std::size_t>(j - first)];
+        for (std::size_t i = from; i < to; ++i) {
+            *keys++ = make_key(distance_bits(squared[i - from]), block.first + rows[i]);
+        }
+        from = to;
+    }
+}
+
+// The estimates of one search lack the norm of the query, which those of another sidecar see from another mean.
+float Decision::estimate(const CandidateSearch& search, std::int32_t i) const {
+    const float own = search.state().estimates[i];
+    return parts_.size() == 1 ? own : own + static_cast<float>(search.norm());
+}
+
+// Calls body(row, estimate), rows in increasing order as far as they are so in each search.
+template <class Body>
+void Decision::for_candidates(const Query& query, const Body& body) const {
+    for (std::size_t part = 0; part < parts_.size(); ++part) {
+        const CandidateSearch& search = query.searches[part];
+        const auto first = static_cast<std::uint32_t>(operands_.blocks[parts_[part]].first);
+        for (std::int32_t i = 0; i < search.state().count; ++i) {
+            body(first + search.state().ids[i], estimate(search, i));
+        }
+    }
+}
+
 // Sends the k nearest estimates, and rows that have none, to be measured.
 void Decision::take_nearest(Query& query) const {
-    const Candidates& state = query.search->state();
-    query.nearest =
-        state.count > k_ ? certify_.select(state.estimates, state.count, k_) : std::numeric_limits<float>::infinity();
-    query.rows.reserve(wild_.size() + static_cast<std::size_t>(k_ + k_ / 8 + 8));
-    for (std::int32_t i = 0; i < state.count; ++i) {
-        if (state.estimates[i] <= query.nearest) query.rows.push_back(state.ids[i]);
+    const Candidates& only = query.searches->state();
+    std::vector<float> more;
+    if (parts_.size() != 1) {
+        for_candidates(query, [&](std::uint32_t, float estimate) { more.push_back(estimate); });
     }
-    const auto measured = query.rows.insert(query.rows.end(), wild_.begin(), wild_.end());
+    const std::int64_t k = operands_.k,
+                       count = parts_.size() == 1 ? only.count : static_cast<std::int64_t>(more.size());
+    query.nearest = count > k ? operands_.certify.select(parts_.size() == 1 ? only.estimates : more.data(), count, k)
+                              : std::numeric_limits<float>::infinity();
+    query.rows.reserve(operands_.wild.size() + static_cast<std::size_t>(k + k / 8 + 8));
+    for_candidates(query, [&](std::uint32_t row, float estimate) {
+        if (estimate <= query.nearest) query.rows.push_back(row);
+    });
+    const auto measured = query.rows.insert(query.rows.end(), operands_.wild.begin(), operands_.wild.end());
     std::inplace_merge(query.rows.begin(), measured, query.rows.end());
 }
 
 // Sends the others to be measured, as far as the bound from the nearest leaves them.
 void Decision::take_rest(Query& query) const {
     keep_nearest(query);
-    if (static_cast<std::int64_t>(query.keys.size()) == k_) {
+    if (static_cast<std::int64_t>(query.keys.size()) == operands_.k) {
         const float distance = distance_from_bits(key_distance(query.keys.back()));
-        if (std::isfinite(distance)) query.search->lower(static_cast<double>(distance));
+        for (std::size_t part = 0; part < parts_.size() && std::isfinite(distance); ++part) {
+            query.searches[part].lower(static_cast<double>(distance));
+            query.searches[part].thin();
+        }
     }
-    query.search->thin();
-    const Candidates& state = query.search->state();
-    for (std::int32_t i = 0; i < state.count; ++i) {
-        if (!(state.estimates[i] <= query.nearest)) query.rows.push_back(state.ids[i]);
-    }
+    for_candidates(query, [&](std::uint32_t row, float estimate) {
+        if (!(estimate <= query.nearest)) query.rows.push_back(row);
+    });
 }
 
 // Cuts the keys to the k smallest, the last of them last.
 void Decision::keep_nearest(Query& query) const {
-    if (static_cast<std::int64_t>(query.keys.size()) < k_) return;
-    const auto kth = query.keys.begin() + static_cast<std::ptrdiff_t>(k_) - 1;
+    if (static_cast<std::int64_t>(query.keys.size()) < operands_.k) return;
+    const auto kth = query.keys.begin() + static_cast<std::ptrdiff_t>(operands_.k) - 1;
     std::nth_element(query.keys.begin(), kth, query.keys.end());
-    query.keys.resize(static_cast<std::size_t>(k_));
+    query.keys.resize(static_cast<std::size_t>(operands_.k));
 }
 
 Status Decision::run(float* distances, std::int64_t* ids, std::int64_t& decided) {
@@ -143,14 +191,10 @@ Status Decision::run(float* distances, std::int64_t* ids, std::int64_t& decided)
     return each_query([&](Query& query, std::int64_t j) {
         keep_nearest(query);
         std::sort(query.keys.begin(), query.keys.end());
-        const std::int64_t place = (first_ + j) * k_;
+        const std::int64_t place = (first_ + j) * operands_.k;
         std::transform(query.keys.begin(), query.keys.end(), distances + place,
                        [](Key key) { return distance_from_bits(key_distance(key)); });
         std::transform(query.keys.begin(), query.keys.end(), ids + place, key_id);
-        // Fewer where a bound from elsewhere left out the others.
-        const auto found = static_cast<std::int64_t>(query.keys.size());
-        std::fill_n(distances + place + found, k_ - found, std::numeric_limits<float>::infinity());
-        std::fill_n(ids + place + found, k_ - found, std::int64_t{-1});
     });
 }
 

@@ -2,10 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "kernels/cpu/candidates.h"
+#include "kernels/cpu/canonical_distance.h"
 #include "kernels/cpu/parallel.h"
+#include "kernels/cpu/searched_blocks.h"
 #include "kernels/cpu/topk.h"
 
 namespace rsir {
@@ -17,38 +20,52 @@ namespace rsir {
 // queries cover it: they are measured chunk of rows by chunk of rows, each read from memory once for all of them.
 class Decision {
   public:
-    // searches: of queries first, first + 1, ... wild: rows without a bound that can be answers, increasing.
-    Decision(const Rows& queries, std::int64_t first, CandidateSearch* searches, std::int64_t count,
-             const Rows& database, const Sidecar& sidecar, const std::vector<std::uint32_t>& wild, std::int64_t k,
-             const Certify& certify, const CanonicalDistance& canonical, const Context& context);
+    // What a search was asked.
+    struct Operands {
+        const Rows& queries;
+        SearchedBlocks blocks;
+        std::vector<std::uint32_t> wild;  // allowed rows without a bound, increasing, as rows of the whole database
+        std::int64_t k;
+        const Certify& certify;
+        const CanonicalDistance& canonical;
+        Context context;
+    };
 
-    // Writes row first + j of distances and ids [.., k] for every search that has not overflowed, and adds to `decided`
-    // how many canonical distances it took.
+    // searches [count, parts]: of queries first, first + 1, ... parts: the block of each, not decreasing.
+    Decision(const Operands& operands, const std::vector<std::int64_t>& parts, std::int64_t first,
+             CandidateSearch* searches, std::int64_t count);
+
+    // Writes row first + j of distances and ids [.., k] for every query of which no search has overflowed, and adds to
+    // `decided` how many canonical distances it took.
     Status run(float* distances, std::int64_t* ids, std::int64_t& decided);
 
   private:
     struct Query {
-        CandidateSearch* search;
+        CandidateSearch* searches;
+        bool overflowed;
         float nearest = 0;
         std::vector<std::uint32_t> rows;  // to be measured, in increasing order
         std::vector<Key> keys;
     };
+    // Rows of one block that are measured together.
+    struct Chunk {
+        std::int64_t block, begin, end;
+    };
 
     Status each_query(const std::function<void(Query&, std::int64_t)>& body);
+    std::vector<Chunk> chunks(std::int64_t rows) const;
     Status measure(std::int64_t& decided);
+    void measure(const Chunk& chunk, std::int64_t first, std::int64_t last, Poll& poll);
+    float estimate(const CandidateSearch& search, std::int32_t i) const;
+    template <class Body>
+    void for_candidates(const Query& query, const Body& body) const;
     void take_nearest(Query& query) const;
     void take_rest(Query& query) const;
     void keep_nearest(Query& query) const;
 
-    const Rows& queries_;
+    const Operands& operands_;
+    const std::vector<std::int64_t>& parts_;
     const std::int64_t first_;
-    const Rows& database_;
-    const Sidecar& sidecar_;
-    const std::vector<std::uint32_t>& wild_;
-    const std::int64_t k_;
-    const Certify& certify_;
-    const CanonicalDistance& canonical_;
-    const Context& context_;
     std::vector<Query> block_;
 };
 

@@ -10,9 +10,8 @@
 
 namespace rsir {
 
-Status dense_topk(const Rows& queries, const std::int64_t* ids, std::int64_t q, const Rows& database,
-                  const AllowedRows& rows, std::int64_t k, float* distances, std::int64_t* ids_out,
-                  const Context& context) {
+Status dense_topk(const Rows& queries, const std::int64_t* ids, std::int64_t q, const SearchedBlocks& blocks,
+                  std::int64_t k, float* distances, std::int64_t* ids_out, const Context& context) {
     const CanonicalDistance& distance = canonical_distance(context.isa);
     context.report(distance.isa);
 
@@ -20,10 +19,18 @@ Status dense_topk(const Rows& queries, const std::int64_t* ids, std::int64_t q, 
                           std::vector<KeySelector>& selectors, Poll& poll) {
         const DenseScan<CanonicalDistance> dense(distance, queries, ids, query,
                                                  static_cast<std::int64_t>(selectors.size()));
-        dense.run(database, rows, first, last, context.isa, poll,
-                  [&](std::int64_t j, std::int64_t row, double squared) {
-                      selectors[static_cast<std::size_t>(j)].push(make_key(distance_bits(squared), row));
-                  });
+        std::int64_t place = 0;  // of the block's first allowed row among all
+        for (const SearchedBlock& block : blocks) {
+            const std::int64_t begin = std::max<std::int64_t>(0, first - place);
+            const std::int64_t end = std::min(last - place, block.allowed.count());
+            place += block.allowed.count();
+            if (begin >= end) continue;
+            dense.run(
+                block.rows, block.allowed, begin, end, context.isa, poll,
+                [&](std::int64_t j, std::int64_t row, double squared) {
+                    selectors[static_cast<std::size_t>(j)].push(make_key(distance_bits(squared), block.first + row));
+                });
+        }
     };
     const auto store = [&](std::int64_t query, const std::vector<Key>& keys) {
         const std::int64_t place = (ids == nullptr ? query : ids[query]) * k;
@@ -33,7 +40,7 @@ Status dense_topk(const Rows& queries, const std::int64_t* ids, std::int64_t q, 
         std::transform(keys.begin(), keys.end(), out, [](Key key) { return distance_from_bits(key_distance(key)); });
         std::transform(keys.begin(), keys.end(), ids_out + place, key_id);
     };
-    return search(q, rows.count(), k, context, scan, store, dense_query_block(distance, queries.d));
+    return search(q, blocks.allowed(), k, context, scan, store, dense_query_block(distance, queries.d));
 }
 
 }  // namespace rsir

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fault import Fault
 from planted_allowed import ALLOWED
+from planted_blocks import BLOCKS
 from planted_certified import CERTIFIED
 
 FAULTS = [
@@ -235,4 +236,5 @@ FAULTS = [
     ),
     *CERTIFIED,
     *ALLOWED,
+    *BLOCKS,
 ]

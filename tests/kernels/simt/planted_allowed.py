@@ -22,8 +22,8 @@ ALLOWED = [
     Fault(
         "rows without a bound decided though they are not allowed",
         "../cpu/certified_topk.cpp",
-        "rows.among(sidecar.wild, sidecar.wild_count)",
-        "{sidecar.wild, sidecar.wild + sidecar.wild_count}",
+        "rows = block.allowed.among(block.sidecar->wild, block.sidecar->wild_count)",
+        "rows.assign(block.sidecar->wild, block.sidecar->wild + block.sidecar->wild_count)",
         "test_allowed_topk: equal_and_wild_rows",
     ),
     Fault(

@@ -15,7 +15,7 @@ from rsir_fast.base.isa import choose_isa
 from rsir_fast.base.row_blocks import RowBlocks
 from rsir_fast.ops._arrays import FloatRows, as_rows
 from rsir_fast.ops._outputs import host_views, new_answer
-from rsir_fast.ops._plan import MIN_CERTIFIED_ROWS, Method, SearchPlan, choose_pass, is_tiny
+from rsir_fast.ops._plan import Method, SearchPlan, choose_pass, is_tiny
 from rsir_fast.ops._where import AllowedRows
 from rsir_fast.ops.engines.host_euclidean import (
     MAX_WIDTH,
@@ -40,6 +40,10 @@ from rsir_fast.ops.engines.search import (
 )
 
 __all__ = ["BlocksSearch", "HostBlocks", "euclidean", "prepare_blocks"]
+
+
+LEAST_ROWS = 16
+"""Of a block: fewer are sooner decided than a query is quantised for them."""
 
 
 class HostBlocks:
@@ -138,10 +142,9 @@ class BlocksSearch(Sides[FloatRows, HostBlocks]):
         """Search for some consecutive queries."""
         queries = self.queries[rows]
         q, (n, d) = len(queries), self.database.shape
-        least = 1 if self.method == "certified" else MIN_CERTIFIED_ROWS
         taken, reason = self._pass(q, k)
         if taken == "certified" and not self.prepared and not self.database.copies:
-            self.database = self.database.quantised(k, least, threads=self.threads, isa=self.isa)
+            self.database = self.database.quantised(k, self._least, threads=self.threads, isa=self.isa)
             taken, reason = self._pass(q, k)  # known only now
         copies = [block.sidecar for block in self.database.blocks]
         parts = [
@@ -149,7 +152,7 @@ class BlocksSearch(Sides[FloatRows, HostBlocks]):
                 block.rows.array,
                 len(block),
                 block.rows.kind,
-                copy if taken == "certified" and len(block) >= least else None,
+                copy if taken == "certified" and len(block) >= self._least else None,
             )
             for block, copy in zip(self.database.blocks, copies, strict=True)
         ]
@@ -173,9 +176,15 @@ class BlocksSearch(Sides[FloatRows, HostBlocks]):
         self.plan = lambda: SearchPlan(taken, reason, self.prepared, ran, count, candidates, decided, dense)
         return distances, ids
 
+    @property
+    def _least(self) -> int:
+        """Rows of a block whose integer copy is read."""
+        return 1 if self.method == "certified" else LEAST_ROWS
+
     def _pass(self, q: int, k: int) -> tuple[Literal["certified", "dense"], str]:
         n, d = self.database.shape
         copies = self.database.copies
+        few = sum(len(block) for block in self.database.blocks if len(block) < self._least)
         return choose_pass(
             q,
             n,
@@ -186,7 +195,7 @@ class BlocksSearch(Sides[FloatRows, HostBlocks]):
             precision="int16" if any(copy.precision == "int16" for copy in copies) else "int8",
             prepared=self.prepared,
             max_width=MAX_WIDTH,
-            wild=sum(copy.wild for copy in copies),
+            wild=sum(copy.wild for copy in copies) + few,
             method=self.method,
         )
 
