@@ -19,6 +19,7 @@ import rsir_fast as rf
 from cases import codes, features
 
 SHARES = (0.0, 1e-6, 0.01, 0.1, 0.5, 1.0)
+FORMS = ("plain", "prepared", "prepared and kept")
 K = 10
 
 
@@ -36,10 +37,12 @@ class Search:
         return cls(rf.euclidean_topk, features(q, d, 2, "relu"), rows, rf.prepare(rows, copy=False))
 
     @classmethod
-    def of_codes(cls, q: int, n: int, bits: int, prepared: bool) -> Search:
-        """Codes as they come, or prepared."""
+    def of_codes(cls, q: int, n: int, bits: int, form: str) -> Search:
+        """Codes as they come, prepared, or prepared and kept."""
         queries, rows = codes(q, bits, 2), codes(n, bits, 1)
-        return cls(rf.hamming_topk, queries, rows, rf.prepare(rows, metric="hamming") if prepared else rows)
+        if form == "plain":
+            return cls(rf.hamming_topk, queries, rows, rows)
+        return cls(rf.hamming_topk, queries, rows, rf.prepare(rows, metric="hamming", copy=form == "prepared"))
 
     def allowed(self, share: float) -> Any:
         return self.random.random(len(self.rows)) < share
@@ -59,13 +62,13 @@ class Search:
         assert (found[1] == np.append(ids, -1)[places]).all()
 
 
-@pytest.fixture(scope="module", params=["vectors", "codes", "prepared codes"])
+@pytest.fixture(scope="module", params=["vectors", *FORMS])
 def search(request):
     small = request.config.getoption("--sizes") == "small"
     n = 20_000 if small else 1_000_000
     if request.param == "vectors":
         return Search.of_vectors(16, n, 128)
-    return Search.of_codes(16, n, 64, request.param != "codes")
+    return Search.of_codes(16, n, 64, request.param)
 
 
 @pytest.mark.parametrize("share", [None, *SHARES])
@@ -111,9 +114,10 @@ def main() -> None:
         for q, n, d in ((1, 1_000_000, 128), (64, 1_000_000, 128), (1, 200_000, 512), (64, 200_000, 512))
     }
     for q in (1, 64):
-        for prepared in (False, True):
-            name = f"{q} queries, {'prepared' if prepared else 'plain'} codes, 10,000,000 x 64 bits"
-            cases[name] = partial(Search.of_codes, q, 10_000_000, 64, prepared)
+        for form in FORMS:
+            cases[f"{q} queries, {form} codes, 10,000,000 x 64 bits"] = partial(
+                Search.of_codes, q, 10_000_000, 64, form
+            )
     for name, make in cases.items():
         search = make()
         for isa in sys.argv[1:] or [None]:

@@ -37,6 +37,19 @@ struct Allowed {
         return found & inside;
     }
 
+    // The words of rows row, row + 64, ..., row + 448.
+    [[gnu::always_inline]] void words(std::int64_t row, std::uint64_t (&to)[8]) const {
+        if (bits == nullptr || n - row <= 512) {
+            for (std::int64_t i = 0; i < 8; ++i) to[i] = word(row + 64 * i);
+            return;
+        }
+        const std::uint8_t* from = bits + (first + row) / 8;  // with the byte of row + 512 they are 65
+        const int shift = static_cast<int>((first + row) % 8);
+        std::memcpy(to, from, sizeof to);
+        if (shift == 0) return;
+        for (int i = 0; i < 8; ++i) to[i] = to[i] >> shift | std::uint64_t{from[8 * i + 8]} << (64 - shift);
+    }
+
     [[gnu::always_inline]] bool has(std::int64_t row) const {
         return bits == nullptr || (bits[(first + row) / 8] >> ((first + row) % 8) & 1) != 0;
     }

@@ -23,8 +23,9 @@ Status hamming_topk(const std::uint8_t* queries, std::int64_t q, const std::uint
 std::int64_t hamming_planes_bytes(std::int64_t n, std::int64_t bits);
 Status hamming_prepare(const std::uint8_t* database, std::int64_t n, std::int64_t bits, std::uint8_t* planes,
                        const Context& context);
-Status hamming_topk_prepared(const std::uint8_t* queries, std::int64_t q, const std::uint8_t* planes, std::int64_t n,
-                             std::int64_t bits, const Allowed& allowed, std::int64_t k, std::int32_t* distances,
-                             std::int64_t* ids, const Context& context);
+// `rows`: the codes it was made from, of which few are read where few are allowed; or null.
+Status hamming_topk_prepared(const std::uint8_t* queries, std::int64_t q, const std::uint8_t* planes,
+                             const std::uint8_t* rows, std::int64_t n, std::int64_t bits, const Allowed& allowed,
+                             std::int64_t k, std::int32_t* distances, std::int64_t* ids, const Context& context);
 
 }  // namespace rsir

@@ -73,6 +73,7 @@ def hamming_topk_prepared(
     queries: _Array[np.uint8],
     q: int,
     planes: _Array[np.uint8],
+    rows: _Array[np.uint8],
     n: int,
     bits: int,
     where: _Array[np.uint8],

@@ -31,6 +31,9 @@ TEST(words_and_counts_at_every_offset) {
                     expected |= std::uint64_t{bit_of(bytes, first + i)} << (i - row);
                 }
                 CHECK(allowed.word(row) == expected);
+                std::uint64_t words[8];
+                allowed.words(row, words);
+                for (std::int64_t i = 0; i < 8; ++i) CHECK(words[i] == allowed.word(row + 64 * i));
             }
             for (int i = 0; i < 20; ++i) {
                 const auto begin = static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(n + 1)));
@@ -52,6 +55,9 @@ TEST(without_a_bitmap_all_rows_are_allowed) {
     CHECK(allowed.word(0) == ~std::uint64_t{0});
     CHECK(allowed.word(64) == 63);
     CHECK(allowed.word(70) == 0);
+    std::uint64_t words[8];
+    allowed.words(0, words);
+    CHECK(words[0] == ~std::uint64_t{0} && words[1] == 63 && words[2] == 0 && words[7] == 0);
     CHECK(allowed.has(69));
     CHECK(allowed.count(3, 70) == 67);
 }

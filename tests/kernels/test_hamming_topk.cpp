@@ -28,6 +28,16 @@ struct Chosen {
               return bytes;
           }()) {}
 
+    // Some rows more.
+    void allow(std::uint64_t row, std::uint64_t count) {
+        std::vector<std::uint8_t> bytes(bits.data(), bits.data() + (kFirst + rows.size() + 7) / 8);
+        for (const std::uint64_t end = row + count; row < end; ++row) {
+            rows[row] = true;
+            bytes[(kFirst + row) / 8] |= static_cast<std::uint8_t>(1 << (kFirst + row) % 8);
+        }
+        bits = Exact<std::uint8_t>(bytes);
+    }
+
     Allowed allowed() const { return {bits.data(), kFirst, static_cast<std::int64_t>(rows.size())}; }
 
     static constexpr std::int64_t kFirst = 5;
@@ -89,12 +99,15 @@ void check_search(const Codes& queries, std::int64_t q, const Codes& database, s
 
             Output<std::uint8_t> planes(hamming_planes_bytes(n, bits));
             CHECK(hamming_prepare(exact_database.data(), n, bits, planes.data(), context) == Status::ok);
-            Output<std::int32_t> prepared_distances(q * k);
-            Output<std::int64_t> prepared_ids(q * k);
-            CHECK(hamming_topk_prepared(exact_queries.data(), q, planes.data(), n, bits, allowed, k,
-                                        prepared_distances.data(), prepared_ids.data(), context) == Status::ok);
-            CHECK_BITS(prepared_distances, expected_distances);
-            CHECK_BITS(prepared_ids, expected_ids);
+            for (const std::uint8_t* rows : {static_cast<const std::uint8_t*>(nullptr), exact_database.data()}) {
+                const Case kept(rows == nullptr ? "planes alone" : "planes and rows");
+                Output<std::int32_t> prepared_distances(q * k);
+                Output<std::int64_t> prepared_ids(q * k);
+                CHECK(hamming_topk_prepared(exact_queries.data(), q, planes.data(), rows, n, bits, allowed, k,
+                                            prepared_distances.data(), prepared_ids.data(), context) == Status::ok);
+                CHECK_BITS(prepared_distances, expected_distances);
+                CHECK_BITS(prepared_ids, expected_ids);
+            }
         });
     }
 }
@@ -135,6 +148,23 @@ TEST(allowed_codes) {
                     const Chosen chosen(random, n, one_in);
                     check_search(queries, q, database, n, bits, {1, n / 9, n + 2}, &chosen);
                 }
+            }
+        }
+    }
+}
+
+// Copied one by one: many lengths, rounds beyond the first, and runs that fill a round by themselves.
+TEST(few_allowed_codes) {
+    Random random(9);
+    const std::int64_t n = reduced() ? 9000 : 12000;
+    for (const std::int64_t bits : sizes({8, 32, 64, 72, 128, 256, 1030}, {64, 300})) {
+        const Codes database = codes(random, n, (bits + 7) / 8), queries = codes(random, 3, (bits + 7) / 8);
+        for (const std::uint64_t one_in : {29, 100, 1000}) {
+            const Case here("one in ", one_in);
+            for (const bool has_run : {false, true}) {
+                Chosen chosen(random, n, one_in);
+                if (has_run) chosen.allow(random.below(static_cast<std::uint64_t>(n - 700)), 700);
+                for (const std::int64_t q : {1, 3}) check_search(queries, q, database, n, bits, {1, 20}, &chosen);
             }
         }
     }

@@ -41,7 +41,7 @@ def test_the_forced_instruction_set_is_the_one_that_ran(isa):
     assert cpu.hamming_topk(c, 1, c, 1, 8, 0, 1, i, n, 1, isa) == isa
     planes = np.zeros(cpu.hamming_planes_bytes(1, 8), np.uint8)
     assert cpu.hamming_prepare(c, 1, 8, planes.ctypes.data, 1, isa) == isa
-    assert cpu.hamming_topk_prepared(c, 1, planes.ctypes.data, 1, 8, 0, 1, i, n, 1, isa) == isa
+    assert cpu.hamming_topk_prepared(c, 1, planes.ctypes.data, c, 1, 8, 0, 1, i, n, 1, isa) == isa
 
 
 def test_arrays_are_taken_by_their_memory():

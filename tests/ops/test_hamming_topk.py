@@ -119,6 +119,17 @@ def test_prepared_codes_are_the_same_bytes_everywhere(isa):
         assert all(same_bits(a, b) for a, b in zip(again.topk(codes[:3], 9), expected, strict=True))
 
 
+def test_codes_are_kept_beside_their_planes_only_if_not_copied():
+    codes = np.random.default_rng(0).integers(0, 256, (900, 8), dtype=np.uint8)
+    alone, kept = (rf.prepare(codes, metric="hamming", copy=copy) for copy in (True, False))
+    assert alone.held.rows is None
+    assert kept.held.rows is codes
+    assert kept.nbytes == alone.nbytes + codes.nbytes
+    again = pickle.loads(pickle.dumps(kept))
+    assert same_bits(again.held.planes, alone.held.planes)
+    assert same_bits(again.held.rows, codes)
+
+
 def test_prepared_codes_outlive_their_origin_and_rank_in_full(isa):
     codes = np.random.default_rng(0).integers(0, 256, (700, 3), dtype=np.uint8)
     expected = reference.hamming_topk(codes[:9], codes, 700, 24)

@@ -40,7 +40,10 @@ def forms(allowed, rng):
 
 
 def check(queries, database, k, bits, where, expected, **options):
-    for items in (database, rf.prepare(database, metric="hamming", bits=bits, isa=options.get("isa"))):
+    prepared = [
+        rf.prepare(database, metric="hamming", bits=bits, copy=copy, isa=options["isa"]) for copy in (True, False)
+    ]
+    for items in (database, *prepared):
         found = rf.hamming_topk(queries, items, k, bits=bits, where=where, **options)
         assert same_bits(found[0], expected[0])
         assert same_bits(found[1], expected[1])
@@ -59,6 +62,19 @@ def test_answers_are_those_of_the_allowed_codes(isa, q, share, kind):
             expected = reference.hamming_topk(queries, database, k, bits, where=allowed)
             for where in forms(allowed, rng) if k == 30 else [allowed]:
                 check(queries, database, k, bits, where, expected, isa=isa, threads=2)
+
+
+@pytest.mark.parametrize("share", [0.001, 0.01, 0.04, 0.2])
+@pytest.mark.parametrize("q", [1, 3, 12, 33])
+def test_few_of_many_codes(isa, q, share):
+    """Those few are read by themselves, in many rounds; the answer does not tell."""
+    n = 60_000
+    for bits in (64, 60, 512):
+        database, queries = random_codes(n, bits), random_codes(q, bits, 1)
+        allowed = chosen(n, share, "anywhere")
+        allowed[20_001:20_701] = True
+        expected = reference.hamming_topk(queries, database, 10, bits, where=allowed)
+        check(queries, database, 10, bits, allowed, expected, isa=isa, threads=2)
 
 
 @pytest.mark.parametrize("q", [1, 13])
@@ -94,7 +110,7 @@ def test_rankings_hold_allowed_rows_only(isa):
         allowed = chosen(900, share, "anywhere")
         count = int(allowed.sum())
         expected = reference.hamming_topk(queries, database, count, 64, where=allowed)
-        for items in (database, rf.prepare(database, metric="hamming")):
+        for items in (database, *(rf.prepare(database, metric="hamming", copy=copy) for copy in (True, False))):
             blocks = list(rf.rank_database(queries, items, metric="hamming", where=allowed, block=3, isa=isa))
             assert [block.ids.shape for block in blocks] == [(3, count), (3, count), (1, count)]
             assert same_bits(np.concatenate([block.distances for block in blocks]), expected[0])

@@ -21,7 +21,6 @@ constexpr std::int64_t kRangeCodes = std::int64_t{1} << 15;     // shorter range
 constexpr std::int64_t kFewQueries = 3;  // whose blocks are scanned in steps, as they wait for memory
 constexpr std::int64_t kGathered = 4;    // not more than one of so many codes is copied, for memory
 constexpr std::int64_t kReadBack = 32;   // queries from which on a group of planes is sooner read back than scanned
-constexpr std::int64_t kFewRows = 128;   // one in so many rows, and as much again for each query, is sooner copied
 constexpr std::int64_t kRows = 4096;
 constexpr std::int64_t kRowBytes = std::int64_t{1} << 17;
 constexpr std::int64_t kPollPlanes = std::int64_t{1} << 20;  // vectors of 512 bits between two polls: below a ms
@@ -30,7 +29,7 @@ struct Search {
     const std::uint8_t* queries;
     std::int64_t q;
     const std::uint8_t* rows;  // null where planes are scanned
-    bool few_rows;             // of them are allowed
+    bool few_rows;             // only the allowed ones are read
     const PlaneSource& source;
     const Allowed& allowed;
     std::int64_t k;  // at most the allowed
@@ -218,30 +217,18 @@ void scan_rows(const Search& search, std::int64_t first_query, std::vector<Count
 // The same where few of the rows are allowed: they are copied side by side, some at a time.
 void scan_few_rows(const Search& search, std::int64_t first_query, std::vector<CountingSelector>& selectors,
                    std::int64_t first, std::int64_t last, Poll& poll) {
-    const PlaneLayout& layout = search.source.layout();
-    const std::int64_t bytes = (layout.bits + 7) / 8;
-    const std::int64_t most = std::clamp<std::int64_t>(kRowBytes / std::max<std::int64_t>(1, bytes), 64, kRows);
-    const Allowed allowed = search.allowed.part(first, last - first);
-    std::vector<std::uint32_t> ids(static_cast<std::size_t>(most));
-    std::vector<std::uint8_t> codes(static_cast<std::size_t>(most * bytes));
-    const auto hits = std::make_unique<RowHit[]>(static_cast<std::size_t>(most));
-    std::int64_t step = std::min<std::int64_t>(256, most);
-    for (std::int64_t row = 0; row < allowed.n && !poll.stop(); step = std::min(2 * step, most)) {
-        std::int64_t count = 0;
-        for (; row < allowed.n && count + 64 <= step; row += 64) {
-            for (std::uint64_t word = allowed.word(row); word != 0; word &= word - 1) {
-                ids[static_cast<std::size_t>(count++)] = static_cast<std::uint32_t>(first + row + lowest_bit(word));
-            }
-        }
-        search.source.codes(ids.data(), count, codes.data());
-        const std::uint8_t* query = search.queries + first_query * bytes;
+    const std::int64_t bits = search.source.layout().bits;
+    AllowedCodes few(search.source, search.allowed, first, last);
+    const auto hits = std::make_unique<RowHit[]>(static_cast<std::size_t>(few.most()));
+    for (std::int64_t count; !poll.stop() && (count = few.next()) > 0;) {
+        const std::uint8_t* query = search.queries + first_query * ((bits + 7) / 8);
         for (CountingSelector& selector : selectors) {
-            const std::int64_t found = search.source.kernels().scan_rows(query, codes.data(), count, layout.bits,
-                                                                         selector.limit(), hits.get());
+            const std::int64_t found =
+                search.source.kernels().scan_rows(query, few.codes(), count, bits, selector.limit(), hits.get());
             for (const RowHit* hit = hits.get(); hit != hits.get() + found; ++hit) {
-                selector.offer(hit->distance, ids[hit->row]);
+                selector.offer(hit->distance, few.id(hit->row));
             }
-            query += bytes;
+            query += (bits + 7) / 8;
         }
     }
 }
@@ -310,6 +297,16 @@ Status select(const Search& search, std::int64_t k, std::int32_t* distances, std
     });
 }
 
+// Whether m rows are sooner copied, one by one, than all codes are scanned. A row costs the line of memory it lies in.
+// A scan costs all rows, none of less than 64 bits, and more with every query; that of planes costs as much for one
+// query and less for each further one. Measured on Zen 4: 1 to 12 queries of 64 and 512 bits.
+bool are_few(const PlaneLayout& layout, std::int64_t m, std::int64_t q, bool has_planes) {
+    const std::int64_t bytes = (layout.bits + 7) / 8;
+    const std::int64_t row = 18 * std::max<std::int64_t>(64, bytes), width = std::max<std::int64_t>(8, bytes);
+    const std::int64_t few = std::min(q, kReadBack);
+    return kGathered * m <= layout.n && row * m <= layout.n * width * (has_planes ? few + 5 : 3 * (few + 1));
+}
+
 Status run(const std::uint8_t* queries, std::int64_t q, const std::uint8_t* planes, const std::uint8_t* rows,
            const Allowed& allowed, std::int64_t bits, std::int64_t k, std::int32_t* distances, std::int64_t* ids,
            const Context& context);
@@ -336,14 +333,14 @@ Status search_gathered(const std::uint8_t* queries, std::int64_t q, const PlaneS
 }
 
 Status run(const std::uint8_t* queries, std::int64_t q, const std::uint8_t* planes, const std::uint8_t* rows,
-           const Allowed& allowed, std::int64_t bits, std::int64_t k, std::int32_t* distances, std::int64_t* ids,
+           const Allowed& where, std::int64_t bits, std::int64_t k, std::int32_t* distances, std::int64_t* ids,
            const Context& context) {
-    const PlaneLayout layout(allowed.n, bits);
+    const PlaneLayout layout(where.n, bits);
     const PlaneSource source(layout, planes, rows, hamming_kernels(context.isa));
     context.report(source.kernels().isa);
     if (q == 0 || k == 0) return Status::ok;
     std::int64_t m = 0;
-    const Status status = count_allowed(allowed, m, context);
+    const Status status = count_allowed(where, m, context);
     if (status != Status::ok) return status;
     const std::int64_t depth = std::min(k, m);
     if (depth == 0) {
@@ -351,14 +348,17 @@ Status run(const std::uint8_t* queries, std::int64_t q, const std::uint8_t* plan
         std::fill_n(ids, q * k, std::int64_t{-1});
         return Status::ok;
     }
+    const Allowed allowed = m < layout.n ? where : Allowed{nullptr, 0, layout.n};
     const bool ranks = bits > 0 && depth >= m / kRankFraction;
-    const bool by_rows = rows != nullptr && !ranks && (bits == 0 || q <= source.kernels().row_queries(bits));
-    if (!by_rows && kGathered * m <= layout.n && (rows != nullptr || ranks || q >= kReadBack)) {
+    const bool few_queries = !ranks && (bits == 0 || q <= source.kernels().row_queries(bits));
+    const bool few_rows = rows != nullptr && are_few(layout, m, q, planes != nullptr);
+    const bool by_rows = few_queries && (planes == nullptr || few_rows);
+    if (!by_rows && kGathered * m <= layout.n && (planes == nullptr || few_rows || ranks || q >= kReadBack)) {
         return search_gathered(queries, q, source, allowed, m, k, distances, ids, context);
     }
     if (ranks) return rank_codes(queries, q, source, allowed, m, k, distances, ids, context);
-    const bool few_rows = by_rows && kFewRows * m <= layout.n * (q + 1);
-    return select({queries, q, by_rows ? rows : nullptr, few_rows, source, allowed, depth}, k, distances, ids, context);
+    return select({queries, q, by_rows ? rows : nullptr, by_rows && few_rows, source, allowed, depth}, k, distances,
+                  ids, context);
 }
 
 }  // namespace
@@ -369,10 +369,10 @@ Status hamming_topk(const std::uint8_t* queries, std::int64_t q, const std::uint
     return run(queries, q, nullptr, database, {allowed.bits, allowed.first, n}, bits, k, distances, ids, context);
 }
 
-Status hamming_topk_prepared(const std::uint8_t* queries, std::int64_t q, const std::uint8_t* planes, std::int64_t n,
-                             std::int64_t bits, const Allowed& allowed, std::int64_t k, std::int32_t* distances,
-                             std::int64_t* ids, const Context& context) {
-    return run(queries, q, planes, nullptr, {allowed.bits, allowed.first, n}, bits, k, distances, ids, context);
+Status hamming_topk_prepared(const std::uint8_t* queries, std::int64_t q, const std::uint8_t* planes,
+                             const std::uint8_t* rows, std::int64_t n, std::int64_t bits, const Allowed& allowed,
+                             std::int64_t k, std::int32_t* distances, std::int64_t* ids, const Context& context) {
+    return run(queries, q, planes, rows, {allowed.bits, allowed.first, n}, bits, k, distances, ids, context);
 }
 
 }  // namespace rsir

@@ -12,6 +12,10 @@ namespace {
 
 constexpr std::int64_t kTaskRows = std::int64_t{1} << 19;  // of a bitmap
 constexpr std::int64_t kTaskCodes = std::int64_t{1} << 13;
+constexpr std::int64_t kStretches = 8;  // of 512 rows, in which allowed ones are looked for at a time
+constexpr std::int64_t kMost = 128;     // codes copied at a time
+constexpr std::int64_t kLine = 64;      // bytes that are read for a code, or more
+constexpr std::int64_t kAskedBytes = kMost * kLine;
 
 // The end of those ids, from number `first` on, that lie in one group of planes.
 std::int64_t end_of_group(const std::vector<std::uint32_t>& ids, std::int64_t first, std::int64_t last) {
@@ -31,11 +35,16 @@ void BlockMask::read(const Allowed& allowed, const PlaneLayout& layout, std::int
     if (is_whole && (allowed.first + first) % 8 == 0) {
         bits_ = allowed.bits + (allowed.first + first) / 8;
     } else {
-        for (std::int64_t at = 0; at < groups * kGroupBytes; at += 8) {
-            const std::uint64_t word = allowed.word(first + at * 8);
-            std::memcpy(own_ + at, &word, sizeof word);
+        for (std::int64_t group = 0; group < groups; ++group) {
+            std::uint64_t words[8];
+            allowed.words(first + group * kGroupCodes, words);
+            std::memcpy(own_ + group * kGroupBytes, words, sizeof words);
         }
         bits_ = own_;
+    }
+    if (!allowed.all()) {  // what the next block reads; addresses beyond the bitmap do no harm
+        const std::uint8_t* next = allowed.bits + (allowed.first + first + layout.block_codes()) / 8;
+        for (std::int64_t group = 0; group < groups; ++group) __builtin_prefetch(next + group * kGroupBytes);
     }
     for (std::int64_t group = 0; group < groups; ++group) {
         std::uint64_t words[8], any = 0;
@@ -43,6 +52,43 @@ void BlockMask::read(const Allowed& allowed, const PlaneLayout& layout, std::int
         for (const std::uint64_t word : words) any |= word;
         if (any == 0) groups_ &= ~(1u << group);
     }
+}
+
+AllowedCodes::AllowedCodes(const PlaneSource& source, const Allowed& allowed, std::int64_t first, std::int64_t last)
+    : source_(source), allowed_(allowed.part(first, last - first)), first_(first) {
+    const std::int64_t bytes = (source.layout().bits + 7) / 8;
+    most_ = std::clamp<std::int64_t>(kAskedBytes / std::max<std::int64_t>(kLine, bytes), 4, kMost);
+    ids_.resize(static_cast<std::size_t>(2 * most_ + kStretches * kGroupCodes + 2));
+    codes_.resize(static_cast<std::size_t>(most_ * bytes));
+    ask();
+}
+
+// Looks for the ids of two rounds, and asks for their codes: for those of the second while the first is copied.
+void AllowedCodes::ask() {
+    if (found_ - begin_ < 2 * most_) {
+        std::copy(ids_.begin() + begin_, ids_.begin() + found_, ids_.begin());
+        found_ -= begin_;
+        asked_ -= begin_;
+        begin_ = 0;
+    }
+    while (found_ - begin_ < 2 * most_ && row_ < allowed_.n) {
+        std::uint64_t words[kStretches][8];
+        for (std::int64_t i = 0; i < kStretches; ++i) allowed_.words(row_ + i * kGroupCodes, words[i]);
+        found_ += source_.kernels().list(words[0], kStretches, static_cast<std::uint32_t>(first_ + row_),
+                                         ids_.data() + found_);
+        row_ += kStretches * kGroupCodes;
+    }
+    const std::int64_t asked = std::min(found_, begin_ + 2 * most_);
+    source_.fetch(ids_.data() + asked_, asked - asked_);
+    asked_ = asked;
+}
+
+std::int64_t AllowedCodes::next() {
+    begin_ += count_;
+    ask();
+    count_ = std::min(most_, found_ - begin_);
+    source_.codes(ids_.data() + begin_, count_, codes_.data());
+    return count_;
 }
 
 bool any_allowed(const Allowed& allowed, std::int64_t first, std::int64_t last) {
@@ -76,9 +122,16 @@ Status allowed_ids(const Allowed& allowed, std::int64_t m, std::vector<std::uint
     ids.resize(static_cast<std::size_t>(m));
     return parallel_for(context, tasks, [&](std::int64_t task, Poll&) {
         std::uint32_t* to = ids.data() + start[static_cast<std::size_t>(task)];
-        for (std::int64_t row = task * kTaskRows; row < std::min((task + 1) * kTaskRows, allowed.n); row += 64) {
-            for (std::uint64_t word = allowed.word(row); word != 0; word &= word - 1) {
-                *to++ = static_cast<std::uint32_t>(row + __builtin_ctzll(word));
+        const std::int64_t last = std::min((task + 1) * kTaskRows, allowed.n);
+        for (std::int64_t first = task * kTaskRows; first < last; first += kGroupCodes) {
+            std::uint64_t words[8], any = 0;
+            allowed.words(first, words);
+            for (const std::uint64_t word : words) any |= word;
+            if (any == 0) continue;
+            for (std::int64_t i = 0; i < 8; ++i) {
+                for (std::uint64_t word = words[i]; word != 0; word &= word - 1) {
+                    *to++ = static_cast<std::uint32_t>(first + i * 64 + __builtin_ctzll(word));
+                }
             }
         }
     });
@@ -89,9 +142,13 @@ Status gather_codes(const PlaneSource& source, const std::vector<std::uint32_t>&
     const std::int64_t m = static_cast<std::int64_t>(ids.size()), bytes = (source.layout().bits + 7) / 8;
     return parallel_for(context, (m + kTaskCodes - 1) / kTaskCodes, [&](std::int64_t task, Poll& poll) {
         const std::int64_t last = std::min((task + 1) * kTaskCodes, m);
+        // Of what is read at a time.
+        const auto end = [&](std::int64_t i) {
+            return source.has_rows() || i == last ? std::min(i + kMost, last) : end_of_group(ids, i, last);
+        };
         for (std::int64_t i = task * kTaskCodes, next = i; i < last && !poll.stop(); i = next) {
-            next = source.is_prepared() ? end_of_group(ids, i, last) : std::min(i + kGroupCodes, last);
-            if (source.is_prepared() && next < last) source.fetch(ids[static_cast<std::size_t>(next)]);
+            next = end(i);
+            source.fetch(ids.data() + next, end(next) - next);
             source.codes(ids.data() + i, next - i, codes + i * bytes);
         }
     });

@@ -44,6 +44,34 @@ class BlockMask {
     alignas(64) std::uint8_t own_[kBlockGroups * kGroupBytes];
 };
 
+// The allowed ones of codes [first, last), copied side by side, some at a time. What is next is asked for meanwhile.
+class AllowedCodes {
+  public:
+    // Not for a prepared database whose rows are not known.
+    AllowedCodes(const PlaneSource& source, const Allowed& allowed, std::int64_t first, std::int64_t last);
+
+    std::int64_t most() const { return most_; }
+
+    // Copies the next ones, at most `most`, and returns how many they are: 0 where there are none left.
+    std::int64_t next();
+
+    const std::uint8_t* codes() const { return codes_.data(); }
+    std::uint32_t id(std::int64_t i) const { return ids_[static_cast<std::size_t>(begin_ + i)]; }
+
+  private:
+    void ask();
+
+    const PlaneSource& source_;
+    const Allowed allowed_;  // of the range
+    const std::int64_t first_;
+    std::int64_t most_;
+    std::int64_t row_ = 0;  // from which on the range has not been looked at
+    std::vector<std::uint32_t> ids_;
+    // Of the `count_` ids from `begin_` on the codes are copied; up to `asked_` they are asked for, then only found.
+    std::int64_t begin_ = 0, count_ = 0, asked_ = 0, found_ = 0;
+    std::vector<std::uint8_t> codes_;
+};
+
 // Whether one of the rows [first, last) is allowed.
 bool any_allowed(const Allowed& allowed, std::int64_t first, std::int64_t last);
 

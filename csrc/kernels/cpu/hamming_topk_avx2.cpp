@@ -49,6 +49,6 @@ std::int64_t row_queries(std::int64_t) { return 3; }
 }  // namespace
 
 const HammingKernels hamming_kernels_avx2 = {"avx2",           scan_planes<Ymm>, count_hits<Ymm>, transpose_words<Ymm>,
-                                             weigh_group<Ymm>, scan_rows,        row_queries};
+                                             weigh_group<Ymm>, scan_rows,        list_ones,       row_queries};
 
 }  // namespace rsir

@@ -115,6 +115,7 @@ std::int64_t row_queries(std::int64_t bits) { return has_vector_count(bits) ? 12
 }  // namespace
 
 const HammingKernels hamming_kernels_avx512 = {
-    "avx512", scan_planes<Zmm>, count_hits<Zmm>, transpose_words<Zmm>, weigh_group<Zmm>, scan_rows, row_queries};
+    "avx512",         scan_planes<Zmm>, count_hits<Zmm>, transpose_words<Zmm>,
+    weigh_group<Zmm>, scan_rows,        list_ones,       row_queries};
 
 }  // namespace rsir

@@ -52,6 +52,9 @@ struct HammingKernels {
     // Rows nearer than `limit`, with their distances, in order; returns their number. No byte beyond the rows is read.
     std::int64_t (*scan_rows)(const std::uint8_t* query, const std::uint8_t* rows, std::int64_t count,
                               std::int64_t bits, std::uint32_t limit, RowHit* hits);
+    // Writes the numbers of the ones in words[8 stretches], counted from `first`, and returns how many they are. Two
+    // more are written, which are none.
+    std::int64_t (*list)(const std::uint64_t* words, std::int64_t stretches, std::uint32_t first, std::uint32_t* to);
     // Up to so many queries, scan_rows is faster than transposing the rows for scan.
     std::int64_t (*row_queries)(std::int64_t bits);
 };

@@ -65,6 +65,7 @@ std::int64_t row_queries(std::int64_t bits) { return bits == 64 ? 8 : 3; }
 }  // namespace
 
 const HammingKernels hamming_kernels_neon = {
-    "neon", scan_planes<Quad>, count_hits<Quad>, transpose_words<Quad>, weigh_group<Quad>, scan_rows, row_queries};
+    "neon",    scan_planes<Quad>, count_hits<Quad>, transpose_words<Quad>, weigh_group<Quad>,
+    scan_rows, list_ones,         row_queries};
 
 }  // namespace rsir

@@ -24,6 +24,15 @@ std::uint64_t transpose_bytes(std::uint64_t x) {
     return x;
 }
 
+template <std::int64_t kBytes>
+void copy_rows(const std::uint8_t* from, const std::uint32_t* numbers, std::int64_t count, std::int64_t bytes,
+               std::uint8_t* to) {
+    if (kBytes > 0) bytes = kBytes;
+    for (std::int64_t i = 0; i < count; ++i) {
+        std::memcpy(to + i * bytes, from + numbers[i] * bytes, static_cast<std::size_t>(bytes));
+    }
+}
+
 }  // namespace
 
 const HammingKernels& hamming_kernels(Isa isa) { return RSIR_BY_ISA(isa, hamming_kernels); }
@@ -41,12 +50,20 @@ const std::uint8_t* PlaneSource::block(std::int64_t number, std::uint32_t wanted
 void PlaneSource::codes(const std::uint32_t* numbers, std::int64_t count, std::uint8_t* rows) const {
     const std::int64_t bytes = (layout_.bits + 7) / 8, stride = layout_.stride;
     if (bytes == 0) return;  // codes of no bits may have no memory either
-    if (planes_ == nullptr) {
-        for (std::int64_t i = 0; i < count; ++i) __builtin_prefetch(rows_ + numbers[i] * bytes);
-        for (std::int64_t i = 0; i < count; ++i) {
-            std::memcpy(rows + i * bytes, rows_ + numbers[i] * bytes, static_cast<std::size_t>(bytes));
+    if (rows_ != nullptr) {
+        // The usual lengths by themselves: a copy of known size is one load.
+        switch (bytes) {
+            case 4:
+                return copy_rows<4>(rows_, numbers, count, bytes, rows);
+            case 8:
+                return copy_rows<8>(rows_, numbers, count, bytes, rows);
+            case 16:
+                return copy_rows<16>(rows_, numbers, count, bytes, rows);
+            case 32:
+                return copy_rows<32>(rows_, numbers, count, bytes, rows);
+            default:
+                return copy_rows<0>(rows_, numbers, count, bytes, rows);
         }
-        return;
     }
     const std::int64_t block = numbers[0] / layout_.block_codes();
     const std::int64_t at = numbers[0] % layout_.block_codes() / kGroupCodes * kGroupBytes;
@@ -66,12 +83,22 @@ void PlaneSource::codes(const std::uint32_t* numbers, std::int64_t count, std::u
     }
 }
 
-void PlaneSource::fetch(std::int64_t number) const {
-    const std::int64_t at = number % layout_.block_codes() / kGroupCodes * kGroupBytes;
-    const std::uint8_t* group = planes_ + number / layout_.block_codes() * layout_.block_bytes() + at;
-    for (std::int64_t plane = layout_.levels; plane < layout_.planes; ++plane) {
-        __builtin_prefetch(group + plane * layout_.stride, 0, 2);
+void PlaneSource::fetch(const std::uint32_t* numbers, std::int64_t count) const {
+    const std::int64_t bytes = (layout_.bits + 7) / 8;
+    if (rows_ != nullptr) {
+        for (std::int64_t i = 0; i < count; ++i) {
+            const std::uint8_t* row = rows_ + numbers[i] * bytes;
+            __builtin_prefetch(row, 0, 2);
+            for (std::int64_t at = 64; at < bytes; at += 64) __builtin_prefetch(row + at, 0, 2);
+        }
+    } else if (count > 0) {
+        const std::int64_t at = numbers[0] % layout_.block_codes() / kGroupCodes * kGroupBytes;
+        const std::uint8_t* group = planes_ + numbers[0] / layout_.block_codes() * layout_.block_bytes() + at;
+        for (std::int64_t plane = layout_.levels; plane < layout_.planes; ++plane) {
+            __builtin_prefetch(group + plane * layout_.stride, 0, 2);
+        }
     }
+    asm volatile("");  // GCC takes a function that only prefetches for one without effect, and drops the call
 }
 
 void PlaneSource::make(std::int64_t number, std::uint32_t wanted, std::uint8_t* block) const {

@@ -11,10 +11,11 @@ namespace rsir {
 
 const HammingKernels& hamming_kernels(Isa isa);
 
-// Blocks of bit planes: of a prepared database, or made from rows when they are asked for.
+// Blocks of bit planes: of a prepared database, or made from rows when they are asked for. Some of the codes: from the
+// rows where these are known, or read back from the planes.
 class PlaneSource {
   public:
-    // Exactly one of `planes` and `rows` is given.
+    // One of `planes` and `rows` may be null.
     PlaneSource(const PlaneLayout& layout, const std::uint8_t* planes, const std::uint8_t* rows,
                 const HammingKernels& kernels)
         : layout_(layout), planes_(planes), rows_(rows), kernels_(kernels) {}
@@ -23,11 +24,13 @@ class PlaneSource {
     const HammingKernels& kernels() const { return kernels_; }
     bool is_prepared() const { return planes_ != nullptr; }
 
-    // Writes the codes of increasing numbers, which must lie in one group if the database is prepared, as rows.
+    bool has_rows() const { return rows_ != nullptr; }
+
+    // Writes the codes of increasing numbers, which must lie in one group where there are no rows, as rows.
     void codes(const std::uint32_t* numbers, std::int64_t count, std::uint8_t* rows) const;
 
-    // Asks for the group of a prepared database in which a code lies.
-    void fetch(std::int64_t number) const;
+    // Asks for what codes() reads.
+    void fetch(const std::uint32_t* numbers, std::int64_t count) const;
 
     // What one thread needs to ask for blocks.
     struct Scratch {

@@ -48,6 +48,7 @@ std::int64_t row_queries(std::int64_t) { return 2; }
 }  // namespace
 
 const HammingKernels hamming_kernels_scalar = {
-    "scalar", scan_planes<Word>, count_hits<Word>, transpose_words<Word>, weigh_group<Word>, scan_rows, row_queries};
+    "scalar",          scan_planes<Word>, count_hits<Word>, transpose_words<Word>,
+    weigh_group<Word>, scan_rows,         list_ones,        row_queries};
 
 }  // namespace rsir

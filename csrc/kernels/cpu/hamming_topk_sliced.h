@@ -269,6 +269,29 @@ void transpose_words(std::uint64_t* words, std::uint8_t* planes, std::int64_t st
     transpose_round<V, 4>(words, planes, stride);
 }
 
+inline std::int64_t list_ones(const std::uint64_t* words, std::int64_t stretches, std::uint32_t first,
+                              std::uint32_t* to) {
+    std::int64_t found = 0;
+    for (; stretches > 0; --stretches, words += 8, first += 8 * 64) {
+        std::uint64_t any = 0;
+        for (int i = 0; i < 8; ++i) any |= words[i];
+        if (any == 0) continue;
+        for (std::uint32_t i = 0; i < 8; ++i) {
+            std::uint64_t word = words[i];
+            std::uint32_t* next = to + found;
+            found += __builtin_popcountll(word);
+            // Most words have no more than two: these are written unasked, as no branch could foresee how many.
+            for (int j = 0; j < 2; ++j, word &= word - 1) {
+                *next++ = first + i * 64 + static_cast<std::uint32_t>(__builtin_ctzll(word | std::uint64_t{1} << 63));
+            }
+            for (; __builtin_expect(word != 0, 0); word &= word - 1) {
+                *next++ = first + i * 64 + static_cast<std::uint32_t>(__builtin_ctzll(word));
+            }
+        }
+    }
+    return found;
+}
+
 inline std::uint32_t distance_of(const std::uint8_t* a, const std::uint8_t* b, std::int64_t bytes, std::uint8_t last) {
     std::int64_t i = 0;
     int distance = 0;

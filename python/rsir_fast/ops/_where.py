@@ -31,38 +31,40 @@ class AllowedRows:
     ----------
     bitmap : array of uint8 or None
         None: all rows.
-    n, count : int
-        Rows, and how many of them are allowed.
+    n : int
+        Rows.
     """
 
     bitmap: Bitmap | None
     n: int
-    count: int
 
     @classmethod
     def of(cls, where: object, n: int) -> AllowedRows:
-        """Read what a caller allows among n rows; where that is all of them, no bitmap is left to be looked at.
+        """Read what a caller allows among n rows.
 
         Raises
         ------
         TypeError, ValueError
             As `as_bitmap`.
         """
-        bitmap = as_bitmap(where, n)
-        count = n if bitmap is None else compiled.cpu.count_allowed(bitmap, 0, n)
-        return cls(None if count == n else bitmap, n, count)
+        return cls(as_bitmap(where, n), n)
+
+    @cached_property
+    def count(self) -> int:
+        """Rows that are allowed; on this thread, in the time of reading the bitmap."""
+        return self.n if self.bitmap is None else compiled.cpu.count_allowed(self.bitmap, 0, self.n)
 
     @cached_property
     def passed(self) -> int:
         """Rows whose codes a certified search reads."""
-        if self.bitmap is None:
+        if self.bitmap is None or self.count == self.n:
             return self.n
         return min(self.n, PANEL * compiled.cpu.count_allowed_panels(self.bitmap, 0, self.n))
 
     @property
     def for_kernels(self) -> Bitmap | int:
-        """As the kernels take them: 0 is all rows."""
-        return 0 if self.bitmap is None else self.bitmap
+        """As the kernels take them: 0 is all rows, so that no bitmap is looked at that excludes none."""
+        return 0 if self.bitmap is None or self.count == self.n else self.bitmap
 
 
 def as_bitmap(where: object, n: int) -> Bitmap | None:

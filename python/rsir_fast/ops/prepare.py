@@ -49,7 +49,8 @@ def prepare(
     copy : bool
         False: keep a reference to a matrix `database` in host memory where it can be read as it is, a memory-mapped one
         as well; it must then not be changed as long as the result is in use. With ``normalize="row"`` its rows are then
-        normalised as they are read, to the same bits, and nothing but the integer copy is held.
+        normalised as they are read, to the same bits, and nothing but the integer copy is held. Codes are kept beside
+        their planes only then: searches among few allowed ones (`where`) read those alone.
     precision : {"auto", "int8", "int16"}
         Codes of the integer copy. ``"int8"``: half the memory and the work. ``"int16"``: next to nothing left to
         decide; sooner done for wide vectors without structure. ``"auto"``: the cheaper of the two for searches of about
@@ -73,7 +74,7 @@ def prepare(
     Database
         What `euclidean_topk`, `hamming_topk`, `rank_database` and `relevant_ranks` take as their database; it also
         answers by itself (`Database.topk`). It can be pickled, unless it is of several devices. Of codes only the
-        planes are kept.
+        planes are kept, unless `copy` is False.
 
         Vectors of a CUDA tensor stay on its device where rsir_fast was built with CUDA, whatever the queries lie on;
         ``threads`` and ``isa`` mean nothing then, and ``precision`` which copies are held: ``"int8"`` for up to 8
@@ -143,7 +144,7 @@ def prepare(
             )
         if sidecar is not None:
             raise _no_sidecar("codes")
-        return Database(_codes(database, bits, devices, memory, threads, isa), metric)
+        return Database(_codes(database, bits, copy, devices, memory, threads, isa), metric)
     if metric != "euclidean":
         raise ValueError(f"metric: expected 'euclidean' or 'hamming', got {metric!r}")
     if bits is not None:
@@ -166,11 +167,13 @@ def prepare(
     return Database(host.prepare(database, normalize, precision, copy, sidecar, threads=threads, isa=isa), metric)
 
 
-def _codes(codes: Any, bits: int | None, devices: Any, memory: int | None, threads: int | None, isa: str | None) -> Any:
+def _codes(
+    codes: Any, bits: int | None, copy: bool, devices: Any, memory: int | None, threads: int | None, isa: str | None
+) -> Any:
     if devices is not None:
         return sharded.prepare_codes(codes, bits, devices, memory)
     _check_resident(memory)
-    return host.prepare_codes(codes, bits, threads=threads, isa=isa)
+    return host.prepare_codes(codes, bits, copy, threads=threads, isa=isa)
 
 
 def _no_sidecar(what: str) -> ValueError:

@@ -34,27 +34,29 @@ class HostCodes:
         Codes; also ``len(...)``.
     bits : int
         Length of a code.
-    nbytes : int
-        Size in memory.
-    planes : numpy.ndarray, shape [nbytes], uint8
+    planes : numpy.ndarray, shape [bytes], uint8
         The same bytes on every machine; read-only.
+    rows : numpy.ndarray, shape [n, bytes], uint8, or None
+        What they were made from, if that is kept: a search among few allowed codes reads those alone, which lie in as
+        many lines of memory as they have bits in planes.
     """
 
-    def __init__(self, planes: NDArray[np.uint8], n: int, bits: int) -> None:
+    def __init__(self, planes: NDArray[np.uint8], n: int, bits: int, rows: Codes | None = None) -> None:
         self.planes = planes
         self.n = n
         self.bits = bits
+        self.rows = rows
 
     @property
     def nbytes(self) -> int:
-        """Size in memory."""
-        return self.planes.nbytes
+        """Bytes held: the planes, and the codes if they are kept."""
+        return self.planes.nbytes + (0 if self.rows is None else self.rows.nbytes)
 
     def __len__(self) -> int:
         return self.n
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _from_planes, (self.planes, self.n, self.bits)
+        return _from_planes, (self.planes, self.n, self.bits, self.rows)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -104,13 +106,15 @@ class HostHamming(Sides[Codes, "Codes | HostCodes"]):
         queries, database = self.queries if rows is ALL else self.queries[rows], self.database
         q, n = len(queries), len(database)
         distances, ids = out or new_answer(q, k, np.int32)
+        # The kernels count what is allowed, on all threads.
+        allowed = 0 if self.where.bitmap is None else self.where.bitmap
+        threads = choose_threads(self.threads, tiny=q * n * self.bits < TINY)
+        sought = n, self.bits, allowed, k, distances, ids, threads, choose_isa(self.isa)
         if isinstance(database, HostCodes):
-            kernel, items = compiled.cpu.hamming_topk_prepared, database.planes
+            kept = 0 if database.rows is None else database.rows
+            compiled.cpu.hamming_topk_prepared(queries, q, database.planes, kept, *sought)
         else:
-            kernel, items = compiled.cpu.hamming_topk, database
-        count = choose_threads(self.threads, tiny=q * n * self.bits < TINY)
-        allowed = self.where.for_kernels
-        kernel(queries, q, items, n, self.bits, allowed, k, distances, ids, count, choose_isa(self.isa))
+            compiled.cpu.hamming_topk(queries, q, database, *sought)
         return distances, ids
 
 
@@ -135,8 +139,10 @@ def hamming(
     return HostHamming(wanted, items, length, AllowedRows.of(where, len(items)), restore, threads, isa)
 
 
-def prepare_codes(database: Any, bits: int | None, *, threads: int | None = None, isa: str | None = None) -> HostCodes:
-    """See `rsir_fast.prepare`."""
+def prepare_codes(
+    database: Any, bits: int | None, copy: bool = True, *, threads: int | None = None, isa: str | None = None
+) -> HostCodes:
+    """See `rsir_fast.prepare`; what makes no copy keeps the codes beside the planes."""
     items, _ = as_codes(database, "database")
     n = len(items)
     length = code_length(items.shape[1], bits)
@@ -144,7 +150,7 @@ def prepare_codes(database: Any, bits: int | None, *, threads: int | None = None
     planes = _aligned(compiled.cpu.hamming_planes_bytes(n, length))
     compiled.cpu.hamming_prepare(items, n, length, planes, choose_threads(threads), choose_isa(isa))
     planes.flags.writeable = False
-    return HostCodes(planes, n, length)
+    return HostCodes(planes, n, length, None if copy else items)
 
 
 def pack(u: Any, out: Any, *, threads: int | None, isa: str | None) -> Any:
@@ -157,11 +163,11 @@ def pack(u: Any, out: Any, *, threads: int | None, isa: str | None) -> Any:
     return delivered(None if out is None else (out,), written, (restore(codes),))[0]
 
 
-def _from_planes(planes: NDArray[np.uint8], n: int, bits: int) -> HostCodes:
+def _from_planes(planes: NDArray[np.uint8], n: int, bits: int, rows: Codes | None = None) -> HostCodes:
     held = _aligned(planes.nbytes)
     held[...] = planes
     held.flags.writeable = False
-    return HostCodes(held, n, bits)
+    return HostCodes(held, n, bits, rows)
 
 
 def _aligned(size: int, boundary: int = 64) -> NDArray[np.uint8]:
