@@ -59,7 +59,7 @@ TEST(tile_edges) {
     Random random(81);
     std::size_t round = 0;
     const std::vector<std::int64_t> depths = {1, 10, 256, 300}, queries = {1, 2, 3};
-    for (const std::int64_t bits : sizes({1, 64, 65, 128, 150, 192, 256, 320, 1024}, {12, 150})) {
+    for (const std::int64_t bits : sizes({1, 64, 65, 128, 150, 192, 256, 320, 1024}, {12, 150, 320})) {
         for (const std::int64_t n : sizes({1, 127, 128, 129, 256, 257, 520}, {129, 257})) {
             const std::int64_t q = queries[round % 3], k = depths[round / 2 % 4];
             ++round;
