@@ -16,12 +16,9 @@ from rsir_fast.hashing.baselines import iterative_quantization
 from rsir_fast.protocols import evaluate_codes
 from rsir_fast.protocols.reproduce_dhcnn2021 import MEASURES, reproduce_dhcnn2021
 from scene_files import write_broken, write_scenes
+from small_network import small_network
 
 SETTINGS = {"lengths": (8, 16), "seeds": (0, 1), "freeze_backbone": True, "epochs": 2, "device": "cpu"}
-
-
-def load():
-    return rf.backbones.load_backbone("squeezenet1_1", weights="random:0")
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +29,7 @@ def scenes(tmp_path_factory):
 @pytest.fixture(scope="module")
 def done(scenes, tmp_path_factory):
     out = tmp_path_factory.mktemp("reproduce") / "out"
-    return out, reproduce_dhcnn2021(scenes, load, out=out, **SETTINGS)
+    return out, reproduce_dhcnn2021(scenes, small_network, out=out, **SETTINGS)
 
 
 def row(result, method, bits):
@@ -66,7 +63,7 @@ def test_mean_and_spread_are_of_the_runs(done):
 
 
 def test_dhcnn_is_that_of_training_and_evaluating_by_hand(scenes, done):
-    model = rf.train_dhcnn(scenes, load(), bits=16, epochs=2, freeze_backbone=True, seed=1, device="cpu")
+    model = rf.train_dhcnn(scenes, small_network(), bits=16, epochs=2, freeze_backbone=True, seed=1, device="cpu")
     by_hand = rf.evaluate_dhcnn2021(rf.encode(scenes, model.as_backbone(), device="cpu"))
     run = row(done[1], "DHCNN", 16).runs[1]
     assert run.overall_accuracy == by_hand.labels.overall_accuracy
@@ -75,7 +72,7 @@ def test_dhcnn_is_that_of_training_and_evaluating_by_hand(scenes, done):
 
 
 def test_baselines_are_fitted_on_training_features(scenes, done):
-    features = rf.encode(scenes, load(), device="cpu")
+    features = rf.encode(scenes, small_network(), device="cpu")
     split = rf.stratified_split(rf.open_dataset(scenes), seed=1)
     train, test = (np.array([features.items.index(item) for item in part]) for part in (split.train, split.test))
     u = iterative_quantization(features.matrix[train], 16, seed=1).project(features.matrix)
@@ -86,7 +83,7 @@ def test_baselines_are_fitted_on_training_features(scenes, done):
 
 
 def test_no_codes_is_the_ranking_by_distance(scenes, done):
-    features = rf.encode(scenes, load(), device="cpu")
+    features = rf.encode(scenes, small_network(), device="cpu")
     split = rf.stratified_split(rf.open_dataset(scenes), seed=0)
     train, test = (np.array([features.items.index(item) for item in part]) for part in (split.train, split.test))
     unit = features.matrix - features.matrix.mean(1, keepdims=True)
@@ -106,7 +103,7 @@ def test_a_finished_one_is_not_done_again(scenes, done, monkeypatch):
     monkeypatch.setattr("rsir_fast.protocols.reproduce_dhcnn2021.train_dhcnn", None)
     monkeypatch.setattr("rsir_fast.protocols.reproduce_dhcnn2021.evaluate_codes", None)
     timing = (out / "timing.json").read_bytes()
-    assert reproduce_dhcnn2021(scenes, load, out=out, **SETTINGS) == result
+    assert reproduce_dhcnn2021(scenes, small_network, out=out, **SETTINGS) == result
     assert (out / "timing.json").read_bytes() == timing
 
 
@@ -118,11 +115,11 @@ def test_interrupted_in_the_second_training_it_is_the_same(scenes, done, tmp_pat
         return not (sum(starts) == 2 and progress.epoch == 2)
 
     with pytest.raises(RsirError, match="stopped in epoch 2"):
-        reproduce_dhcnn2021(scenes, load, out=tmp_path, progress=until, **SETTINGS)
+        reproduce_dhcnn2021(scenes, small_network, out=tmp_path, progress=until, **SETTINGS)
     assert len(list(tmp_path.glob("models/*/result.json"))) == 1
     assert len(list(tmp_path.glob("models/*/checkpoint.pt"))) == 2
     trained = []
-    result = reproduce_dhcnn2021(scenes, load, out=tmp_path, progress=trained.append, **SETTINGS)
+    result = reproduce_dhcnn2021(scenes, small_network, out=tmp_path, progress=trained.append, **SETTINGS)
     assert result == done[1]
     assert result.to_json() == done[1].to_json()
     epochs = [at.done == at.total for at in trained if at.stage == "train head"]
@@ -131,7 +128,7 @@ def test_interrupted_in_the_second_training_it_is_the_same(scenes, done, tmp_pat
 
 def test_the_backbone_is_trained_without_freezing(scenes, tmp_path):
     settings = {**SETTINGS, "lengths": (8,), "seeds": (0,), "epochs": 1, "freeze_backbone": False}
-    result = reproduce_dhcnn2021(scenes, load, out=tmp_path, **settings)
+    result = reproduce_dhcnn2021(scenes, small_network, out=tmp_path, **settings)
     trained = row(result, "DHCNN", 8)
     assert trained.measures["map_expected"].deviation is None
     assert features_state(tmp_path / "models/seed0-8bits-dhcnn/features") == "finished"
@@ -139,7 +136,7 @@ def test_the_backbone_is_trained_without_freezing(scenes, tmp_path):
 
 def test_both_weightings(scenes, tmp_path):
     settings = {**SETTINGS, "lengths": (8,), "seeds": (0,)}
-    result = reproduce_dhcnn2021(scenes, load, out=tmp_path, compare_weightings=True, **settings)
+    result = reproduce_dhcnn2021(scenes, small_network, out=tmp_path, compare_weightings=True, **settings)
     losses = {name: recipe["loss"] for name, recipe in result.settings.recipes.items()}
     found = {name: (loss["loss_weighting"], loss["beta"]) for name, loss in losses.items()}
     assert found == {
@@ -156,7 +153,7 @@ def test_both_weightings(scenes, tmp_path):
 def test_what_cannot_be_had_says_why(tmp_path):
     folder = write_scenes(tmp_path / "data", classes=2)
     write_broken(folder / "class0")
-    result = reproduce_dhcnn2021(folder, load, out=tmp_path / "out", **{**SETTINGS, "seeds": (0,)})
+    result = reproduce_dhcnn2021(folder, small_network, out=tmp_path / "out", **{**SETTINGS, "seeds": (0,)})
     missing = row(result, "ITQ", 16).measures["map_expected"].missing
     assert "ITQ expects at most" in missing
     assert "ITQ" not in result.curves.methods
@@ -173,15 +170,15 @@ def test_what_is_refused(scenes, done):
         ({"recipe": "paper"}, "recipe: expected one of modern, matlab, pytorch"),
     ]:
         with pytest.raises(ValueError, match=message):
-            reproduce_dhcnn2021(scenes, load, out=out, **{**SETTINGS, **wrong})
+            reproduce_dhcnn2021(scenes, small_network, out=out, **{**SETTINGS, **wrong})
     with pytest.raises(RsirError, match="found one with another recipe"):
-        reproduce_dhcnn2021(scenes, load, out=out, **{**SETTINGS, "epochs": 3})
+        reproduce_dhcnn2021(scenes, small_network, out=out, **{**SETTINGS, "epochs": 3})
 
 
 def test_what_cannot_be_split_is_refused_before_the_work(scenes, tmp_path):
     with pytest.raises(ValueError, match="train: expected a share between 0 and 1"):
-        reproduce_dhcnn2021(scenes, load, out=tmp_path / "out", train=1.5, **SETTINGS)
+        reproduce_dhcnn2021(scenes, small_network, out=tmp_path / "out", train=1.5, **SETTINGS)
     lonely = write_scenes(tmp_path / "lonely", classes=2, per_class=1)
     with pytest.raises(DatasetError, match="expected a class with two images or more, to train on and to test"):
-        reproduce_dhcnn2021(lonely, load, out=tmp_path / "out", **SETTINGS)
+        reproduce_dhcnn2021(lonely, small_network, out=tmp_path / "out", **SETTINGS)
     assert not (tmp_path / "out").exists()
