@@ -21,8 +21,7 @@ from rsir_fast.errors import DatasetError, FeaturesError, TrainingError, WeightF
 from rsir_fast.hashing import RECIPES, HashModel, train_dhcnn
 from scene_files import write_broken, write_scenes
 from side_by_side import table
-
-NETWORK = ("squeezenet1_1", None, "random:0")
+from small_network import small_network
 
 
 @pytest.fixture(scope="module")
@@ -30,12 +29,10 @@ def scenes(tmp_path_factory) -> Path:
     return write_scenes(tmp_path_factory.mktemp("scenes") / "data")
 
 
-def backbone():
-    return rf.backbones.load_backbone(*NETWORK)
-
-
-def train(scenes, **settings) -> HashModel:
-    return train_dhcnn(scenes, backbone(), **{"bits": 16, "freeze_backbone": True, "device": "cpu", **settings})
+def train(scenes, network=None, **settings) -> HashModel:
+    return train_dhcnn(
+        scenes, network or small_network(), **{"bits": 16, "freeze_backbone": True, "device": "cpu", **settings}
+    )
 
 
 def same_weights(a: HashModel, b: HashModel) -> bool:
@@ -44,7 +41,8 @@ def same_weights(a: HashModel, b: HashModel) -> bool:
 
 
 def test_a_model_is_saved_loaded_and_used(scenes, tmp_path):
-    model = train(scenes, out=tmp_path / "run")
+    sharp = rf.backbones.load_backbone("squeezenet1_1", weights="random:0")  # sees enough to tell classes apart
+    model = train(scenes, sharp, out=tmp_path / "run")
     assert model.classes == ("class0", "class1", "class2")
     assert len(model.training["split"]["train"]) == 15
     log = [json.loads(line) for line in (tmp_path / "run/log.jsonl").read_text().splitlines()]
@@ -75,7 +73,7 @@ def test_a_model_is_saved_loaded_and_used(scenes, tmp_path):
 def test_the_whole_network_is_trained_from_images(scenes):
     recipe = replace(RECIPES["modern"], epochs=2, batch_size=8)
     model = train(scenes, freeze_backbone=False, recipe=recipe)
-    fresh = backbone().state_dict()
+    fresh = small_network().state_dict()
     trained = model.network.backbone.state_dict()
     assert any(not torch.equal(fresh[name], trained[name]) for name in fresh)
     assert not any(parameter.requires_grad for parameter in model.network.parameters())
@@ -90,6 +88,10 @@ def test_taken_up_after_an_interruption_it_is_the_same(scenes, tmp_path):
     assert same_weights(train(scenes, epochs=6, out=tmp_path, resume=True), whole)
     with pytest.raises(TrainingError, match=r"found one with another bits \(16, now 24\); give the same"):
         train(scenes, epochs=6, out=tmp_path, resume=True, bits=24)
+    other = small_network(weights="random:1")
+    told = r"found one with another weights \(random:0, now random:1\); give the same"
+    with pytest.raises(TrainingError, match=told):
+        train_dhcnn(scenes, other, bits=16, freeze_backbone=True, device="cpu", epochs=6, out=tmp_path, resume=True)
     with pytest.raises(TrainingError, match="expected a new folder, found a training"):
         train(scenes, epochs=6, out=tmp_path)
 
@@ -99,9 +101,8 @@ def test_the_whole_network_taken_up_is_the_same(scenes, tmp_path, network):
     recipe = replace(RECIPES["modern"], epochs=2, head_epochs=2, batch_size=8)
 
     def run(**settings):
-        backbone = rf.backbones.load_backbone(network, weights="random:0")
         given = {"bits": 16, "recipe": recipe, "device": "cpu", **settings}
-        return train_dhcnn(scenes, backbone, **given)
+        return train_dhcnn(scenes, small_network(network), **given)
 
     def second_epoch(progress):
         return not (progress.stage == "train network" and progress.epoch == 2)
@@ -135,15 +136,15 @@ def test_tensorboard_sees_each_epoch_once(scenes, tmp_path):
 
 KILLED = """
 import sys
-from rsir_fast import load_encoder
+sys.path.insert(0, sys.argv[3])
 from rsir_fast.hashing import train_dhcnn
-train_dhcnn(sys.argv[1], load_encoder("squeezenet1_1", weights="random:0"), bits=16, freeze_backbone=True,
-            device="cpu", epochs=200000, out=sys.argv[2])
+from small_network import small_network
+train_dhcnn(sys.argv[1], small_network(), bits=16, freeze_backbone=True, device="cpu", epochs=200000, out=sys.argv[2])
 """
 
 
 def test_killed_it_leaves_a_whole_checkpoint(scenes, tmp_path):
-    process = subprocess.Popen([sys.executable, "-c", KILLED, str(scenes), str(tmp_path)])
+    process = subprocess.Popen([sys.executable, "-c", KILLED, scenes, tmp_path, Path(__file__).parents[1]])
     log = tmp_path / "log.jsonl"
     deadline = time.monotonic() + 300
     while time.monotonic() < deadline and not (log.exists() and len(log.read_text().splitlines()) >= 5):
@@ -177,12 +178,12 @@ def test_images_that_cannot_be_read_are_left_out(scenes, tmp_path):
 
 
 def test_features_over_turns_are_no_backbone(scenes):
-    for made in (all_turns(backbone()), averaged(backbone(), turns=True)):
+    for made in (all_turns(small_network()), averaged(small_network(), turns=True)):
         with pytest.raises(
             ValueError, match="encoder: expected squeezenet1_1 itself, got one of features over several"
         ):
             train_dhcnn(scenes, made, freeze_backbone=True, device="cpu")
-    of_turns = rf.encode(scenes, averaged(backbone(), turns=True), device="cpu")
+    of_turns = rf.encode(scenes, averaged(small_network(), turns=True), device="cpu")
     recipe = replace(RECIPES["modern"], augment=False)
     with pytest.raises(FeaturesError, match="squeezenet1_1:gap, found others .turns: mean, now upright"):
         train(scenes, features=of_turns, recipe=recipe)
@@ -230,7 +231,7 @@ def test_files_that_are_no_model(tmp_path, scenes):
 
 
 def test_features_computed_before_are_taken(scenes):
-    features = rf.encode(scenes, all_turns(backbone()), device="cpu")  # of all images
+    features = rf.encode(scenes, all_turns(small_network()), device="cpu")  # of all images
     split = rf.stratified_split(rf.open_dataset(scenes))
     given = train(scenes, features=features, split=split, epochs=3)
     rows = [features.items.index(item) for item in split.train]

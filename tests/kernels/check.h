@@ -5,8 +5,7 @@
 //
 //     const Exact<float> x(numbers<float>(random, n * d, Kind::hostile));      // input, nothing readable behind it
 //     const auto expected = ...;                                               // plain float64 reference, reference.h
-//     each_context([&](const Context& context) {                               // every instruction set, 1, 2, 5
-//     threads
+//     each_context([&](const Context& context) {                               // every instruction set, some threads
 //         Output<float> out(n * d);                                            // output between sentinels
 //         CHECK(op(x.data(), n, d, out.data(), context) == Status::ok);
 //         CHECK_BITS(out, expected);                                           // and the sentinels
@@ -67,8 +66,9 @@ class Case {
 bool reduced();
 std::vector<std::int64_t> sizes(std::initializer_list<std::int64_t> all, std::initializer_list<std::int64_t> few);
 
-// Every supported instruction set with 1, 2 and 5 threads, and each once under a caller's hostile floating-point mode
-// (rounding upwards, flush-to-zero): compute what is expected before, compare bits only inside.
+// Every supported instruction set with 1, 2 and 5 threads (two of these under a sanitizer), and each once under a
+// caller's hostile floating-point mode (rounding upwards, flush-to-zero): compute what is expected before, compare bits
+// only inside.
 void each_context(const std::function<void(const Context&)>& body);
 
 // Calls `run` with every instruction set and checks that the code compiled for it reported itself.

@@ -168,8 +168,8 @@ TEST(stretches_of_allowed_rows) {
         for (std::int64_t row = 0; row < n; ++row) {
             if (row / 200 % 9 == 4) islands.push_back(row);
         }
-        check_problem(problem, at_the_end, 10, 3);
-        check_problem(problem, islands, 10, 0);
+        if (!reduced() || q == 1) check_problem(problem, at_the_end, 10, 3);
+        if (!reduced() || q == 40) check_problem(problem, islands, 10, 0);
     }
 }
 

@@ -168,3 +168,17 @@ def test_queries_without_a_bound(isa):
     for threads in (1, 3):
         found = rf.euclidean_topk(queries, database, 5, isa=isa, threads=threads, method="certified")
         assert same_answer(found, rf.euclidean_topk(queries, x, 5, method="dense"))
+
+
+def test_codes_in_blocks(isa):
+    codes = np.random.default_rng(8).integers(0, 256, (2000, 8), dtype=np.uint8)
+    for keep in (True, False):
+        database = rf.prepare(cut(codes, 7, 7, 900), metric="hamming", bits=61, copy=not keep)
+        assert database.shape == (2000, 8)
+        for where in (None, np.arange(2000) % 50 == 3):
+            expected = rf.hamming_topk(codes[:3], codes, 9, bits=61, where=where)
+            assert same_answer(database.topk(codes[:3], 9, where=where, isa=isa), expected)
+    with pytest.raises(ValueError, match="database: expected at least one block of codes, got an empty list"):
+        rf.prepare([], metric="hamming")
+    with pytest.raises(ValueError, match="expected blocks of as many bytes a code, got 8 in block 0 and 4 in block 1"):
+        rf.prepare([codes, codes[:, :4]], metric="hamming")

@@ -81,7 +81,19 @@ def test_what_cannot_be_meant_is_refused(where, said):
         ({"ids": [-1]}, "greater than or equal to 0"),
         ({"ids": [1], "steps": "bleach"}, "bleach"),
         ({"ids": [1], "rerank": "diffuse:0"}, "at least 1 neighbour"),
-        ({"ids": [1], "where": {"column": "class"}}, "value"),
+        (
+            {"ids": [1], "where": {"column": "class"}},
+            "query: where.column.value: Field required, got {'column': 'class'}",
+        ),
+        (
+            {"ids": [1], "where": {"columm": "class"}},
+            "where: expected a condition with one of column, ids, all, any, none",
+        ),
+        (
+            {"ids": [1], "where": {"column": "class", "ids": [1]}},
+            "where: expected a condition with one of column, ids,",
+        ),
+        ({"ids": [1], "where": {"all": [3]}}, "where.all.all.0: expected a condition with one of column, .*, got 3"),
         ({"ids": [1], "colour": 3}, "Extra inputs are not permitted"),
         ({"vectors": [[1.0, 2.0], [1.0]]}, "vectors: expected the same number of values in each, got 1, 2"),
         ({"vectors": [[]]}, "vectors: expected the same number of values in each, got 0"),
@@ -90,8 +102,9 @@ def test_what_cannot_be_meant_is_refused(where, said):
     ],
 )
 def test_a_query_that_asks_nothing_is_refused(content, said):
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=said) as told:
         Query(**content)
+    assert "\n" not in str(told.value)
 
 
 def test_one_is_as_good_as_a_list():

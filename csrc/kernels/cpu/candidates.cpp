@@ -7,7 +7,8 @@
 namespace rsir {
 namespace {
 
-constexpr std::int64_t kRoom = kMaxTileRows + 16;
+// Beyond what is counted: what thinning writes behind the last, and a tile besides.
+constexpr std::int64_t kThinned = 16, kRoom = kMaxTileRows + kThinned;
 // Room beyond 2 k makes the bound fall in fewer, longer steps; of little use where k itself is large.
 constexpr std::int64_t kLeastCapacity = 256, kMostSpare = 8192;
 constexpr std::int64_t kMostCandidates = 1 << 16;
@@ -37,14 +38,15 @@ CandidateSearch::CandidateSearch(const Code& query, std::int64_t k, std::int64_t
     if (query.wild) {
         overflow();
     } else {
-        reserve(candidate_room(k));
+        reserve(candidate_room(k), kRoom);
     }
 }
 
-void CandidateSearch::reserve(std::int64_t capacity) {
+void CandidateSearch::reserve(std::int64_t capacity, std::int64_t room) {
+    const auto size = static_cast<std::size_t>(capacity + room);
     // Not make_unique, which would write, and so take from the system, memory that may never be used.
-    std::unique_ptr<std::uint32_t[]> ids(new std::uint32_t[static_cast<std::size_t>(capacity + kRoom)]);
-    std::unique_ptr<float[]> estimates(new float[static_cast<std::size_t>(capacity + kRoom)]);
+    std::unique_ptr<std::uint32_t[]> ids(size == 0 ? nullptr : new std::uint32_t[size]);
+    std::unique_ptr<float[]> estimates(size == 0 ? nullptr : new float[size]);
     std::copy_n(ids_.get(), state_.count, ids.get());
     std::copy_n(estimates_.get(), state_.count, estimates.get());
     ids_ = std::move(ids);
@@ -59,7 +61,7 @@ void CandidateSearch::overflow() {
     state_.count = 0;
     state_.reach = 0;
     state_.cutoff = std::numeric_limits<float>::infinity();
-    reserve(1);  // gives back the rest
+    reserve(1, kRoom);  // gives back the rest
 }
 
 // Test (3) of certify.h for a k-th true distance of at most sqrt(squared).
@@ -101,12 +103,12 @@ void CandidateSearch::tighten() {
     set_bound(proven(nearest, certify_->widest(state_, nearest, sidecar_->radius)));
     thin();
     if (state_.count > limit_) return overflow();
-    if (state_.count > capacity_ / 2) reserve(2 * capacity_);
+    if (state_.count > capacity_ / 2) reserve(2 * capacity_, kRoom);
 }
 
 void CandidateSearch::settle() {
     tighten();
-    if (!overflowed_) reserve(state_.count);
+    if (!overflowed_) reserve(state_.count, state_.count == 0 ? 0 : kThinned);
 }
 
 }  // namespace rsir

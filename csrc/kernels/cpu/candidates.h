@@ -60,7 +60,7 @@ class CandidateSearch {
     void overflow();
 
   private:
-    void reserve(std::int64_t capacity);
+    void reserve(std::int64_t capacity, std::int64_t room);
     double proven(float estimate, float radius) const;
 
     const Sidecar* sidecar_ = nullptr;

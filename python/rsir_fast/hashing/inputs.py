@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,19 +19,12 @@ from rsir_fast.errors import FeaturesError, NoImageReadError
 from rsir_fast.extraction.loader import batches, default_workers
 from rsir_fast.extraction.stamps import Stamps
 
-__all__ = ["Inputs", "check_network", "load_images", "network_of", "of_training_images"]
+__all__ = ["Inputs", "check_network", "load_images", "of_training_images"]
 
 MAX_IN_MEMORY = 4 << 30
 """Bytes of images beyond which they lie in a temporary file that is mapped into memory."""
 
 AT_ONCE = 64
-
-
-def network_of(provenance: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what decides a network's features: not where its weights were found."""
-    weights = provenance.get("weights") or {}
-    kept = {key: provenance.get(key) for key in ("name", "layer", "preprocessing", "turns", "averaged")}
-    return {**kept, "weights": weights.get("sha256")}
 
 
 def check_network(features: Features, backbone: Backbone, reader: Reader) -> None:

@@ -15,6 +15,7 @@ from rsir_fast.backbones import Backbone, all_turns
 from rsir_fast.base.progress import OnProgress
 from rsir_fast.base.renamed import former_arguments
 from rsir_fast.datasets import Dataset, Split, open_dataset, stratified_split
+from rsir_fast.encoders.former import spec_of
 from rsir_fast.encoders.hash_model import HashModel
 from rsir_fast.encoders.hash_network import DHCNN, HashHead
 from rsir_fast.encoders.load import load_encoder
@@ -22,7 +23,7 @@ from rsir_fast.errors import TrainingError
 from rsir_fast.extraction import encode
 from rsir_fast.extraction.devices import usable_device
 from rsir_fast.extraction.stamps import fingerprint
-from rsir_fast.hashing.inputs import Inputs, load_images, network_of, of_training_images
+from rsir_fast.hashing.inputs import Inputs, load_images, of_training_images
 from rsir_fast.hashing.recipe import Recipe, as_recipe
 from rsir_fast.hashing.training import Trainer
 from rsir_fast.training import (
@@ -160,7 +161,7 @@ def train_dhcnn(
         "rsir_fast": version("rsir-fast"),
         **data.reader.provenance(),
     }
-    settings = {**training, "backbone": network_of(backbone.provenance), "images": fingerprint(train)}
+    settings = {**training, "encoder": spec_of(backbone.provenance).meaning(), "images": fingerprint(train)}
     state = from_first(lambda: read_checkpoint(folder, settings))
 
     def computed(turns: bool) -> Inputs:

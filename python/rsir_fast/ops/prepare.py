@@ -38,7 +38,7 @@ def prepare(
         NumPy array, torch tensor (any device) or DLPack array. Half precision stays as it is stored; answers are exact
         with respect to the stored values. A list of such arrays, each read in host memory, is one database of all their
         rows, block after block: ids and `where` go on from one to the next. With ``metric="hamming"``: codes as made by
-        `pack_codes`.
+        `pack_codes`, in one array or several; the planes are one.
     normalize : {"none", "row"}
         ``"row"``: Gaussian-normalise every vector first, and every query later (`gaussian_normalize`).
     metric : {"euclidean", "hamming"}

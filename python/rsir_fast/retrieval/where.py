@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, TypeAlias, Union
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr
+from pydantic import Discriminator, Field, StrictBool, StrictFloat, StrictInt, StrictStr, Tag
 
 from rsir_fast.base.text import listed
 from rsir_fast.encoders.fields import Frozen
@@ -81,7 +81,28 @@ class NoneOf(_Tree):
     none: tuple[Where, ...]
 
 
-Where = Union[Column, Ids, AllOf, AnyOf, NoneOf]  # noqa: UP007 (a forward reference)
+def _kind_of(given: object) -> str | None:
+    """Return the key that tells which condition is meant."""
+    there = [key for key in _KINDS if (key in given if isinstance(given, Mapping) else hasattr(given, key))]
+    return there[0] if len(there) == 1 else None
+
+
+_KINDS = ("column", "ids", "all", "any", "none")
+Where = Annotated[
+    Union[  # noqa: UP007 (forward references)
+        Annotated[Column, Tag("column")],
+        Annotated[Ids, Tag("ids")],
+        Annotated[AllOf, Tag("all")],
+        Annotated[AnyOf, Tag("any")],
+        Annotated[NoneOf, Tag("none")],
+    ],
+    Discriminator(
+        _kind_of,
+        custom_error_type="where",
+        custom_error_message="expected a condition with one of column, ids, all, any, none, such as "
+        '{"column": "class", "value": "forest"}',
+    ),
+]
 for _kind in (AllOf, AnyOf, NoneOf):
     _kind.model_rebuild()
 

@@ -12,13 +12,15 @@ from typing import Any, BinaryIO, Protocol
 
 import torch
 
-from rsir_fast.base.changes import changes
 from rsir_fast.base.durable import replacing, sweep, write_durably
 from rsir_fast.base.looking import is_file, refuse_no_folder
 from rsir_fast.base.machine import written
 from rsir_fast.base.progress import OnProgress
 from rsir_fast.base.reading import parse_json, reading
+from rsir_fast.encoders.differences import differences
+from rsir_fast.encoders.spec import parse_spec
 from rsir_fast.errors import MachineError, RsirWarning, TrainingError
+from rsir_fast.training.changes import changes
 
 __all__ = ["CHECKPOINT", "LOG", "EpochTrainer", "check_place", "has_checkpoint", "read_checkpoint", "run_epochs"]
 
@@ -104,6 +106,7 @@ class _Damaged(TrainingError):
 
 
 def _read(path: Path, settings: dict[str, Any]) -> dict[str, Any]:
+    now = json.loads(json.dumps(settings))
     with reading(path, "a checkpoint", _ANEW, _Damaged):
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()  # torch itself compares no checksum
@@ -113,9 +116,14 @@ def _read(path: Path, settings: dict[str, Any]) -> dict[str, Any]:
         before = parse_json(state["settings"])
         if not isinstance(before, dict) or not all(isinstance(parse_json(line), dict) for line in state["log"]):
             raise ValueError("no settings, or no log")
-    now = json.loads(json.dumps(settings))
-    if before != now:
-        told = [f"{words} ({detail})" if detail else words for words, detail in changes(before, now).items()]
+        encoders = [parse_spec(made.pop("encoder")) for made in (before, now) if made.get("encoder")]
+    found = changes(before, now)
+    if len(encoders) == 2:
+        found |= differences(encoders[0], encoders[1])
+    elif encoders:  # the other training has none
+        found |= {"encoder": ""}
+    if found:
+        told = [f"{words} ({detail})" if detail else words for words, detail in found.items()]
         raise TrainingError(
             f"{path}: expected a checkpoint of this training, found one with another {', '.join(told)}; "
             "give the same settings and images, or choose another folder"

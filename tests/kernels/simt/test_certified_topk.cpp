@@ -197,7 +197,7 @@ TEST(few_are_left) {
 // Where the sample says that int8 will leave more than half of its room, half precision is taken, and it does the rest.
 TEST(half_precision_after_int8) {
     Random random(78);
-    const std::int64_t n = reduced() ? 17000 : 34000;
+    const std::int64_t n = 17000;
     auto problem = Problem<float>::make(random, 2, n, 64, Kind::uniform);
     // Beside one large element the others are less than a step of int8: all rows look alike.
     for (std::int64_t row = 0; row < n; ++row) {

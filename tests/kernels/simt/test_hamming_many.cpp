@@ -32,13 +32,14 @@ cudaError_t search_once(const cuda::HammingProblem& problem, std::int64_t k, con
 using Orders = void (*)(const std::function<void()>&);
 
 void check_search(const Words& queries, std::int64_t q, const Words& database, std::int64_t n, std::int64_t bits,
-                  std::int64_t k, Orders orders = next_order) {
+                  std::int64_t k, Orders orders = next_order, int first_device = 8) {
     const Case here("q=", q, " n=", n, " bits=", bits, " k=", k);
     const Answer expected = on_cpu(queries, q, database, n, bits, k);
     const DeviceArray<std::uint64_t> device_queries(queries), device_database(database);
     const int words = static_cast<int>((bits + 63) / 64);
     const cuda::HammingProblem problem{device_queries.data(), device_database.data(), q, n, words, mask_of(bits)};
     for (const int major : kDevices) {
+        if (major < first_device) continue;
         on_device(major, [&] { orders([&] { CHECK(search_once(problem, k, expected) == cudaSuccess); }); });
     }
 }
@@ -58,7 +59,7 @@ TEST(tile_edges) {
     Random random(81);
     std::size_t round = 0;
     const std::vector<std::int64_t> depths = {1, 10, 256, 300}, queries = {1, 2, 3};
-    for (const std::int64_t bits : sizes({1, 64, 65, 128, 150, 192, 256, 320, 1024}, {12, 128, 150, 320})) {
+    for (const std::int64_t bits : sizes({1, 64, 65, 128, 150, 192, 256, 320, 1024}, {12, 150})) {
         for (const std::int64_t n : sizes({1, 127, 128, 129, 256, 257, 520}, {129, 257})) {
             const std::int64_t q = queries[round % 3], k = depths[round / 2 % 4];
             ++round;
@@ -78,14 +79,14 @@ TEST(every_number_of_words) {
     }
 }
 
-// Around the edges of a tile of queries.
+// Around the edges of a tile of queries. A block of each for every query: sanitizers see those of one device.
 TEST(many_queries) {
     Random random(86);
     std::int64_t bits = 60;
     for (const std::int64_t q : sizes({127, 128, 129}, {129})) {
         const int words = static_cast<int>((bits + 63) / 64);
-        const std::int64_t n = reduced() ? 300 : 600;
-        check_search(codes(random, q, words), q, codes(random, n, words), n, bits, 20);
+        const std::int64_t n = reduced() ? 40 : 600;
+        check_search(codes(random, q, words), q, codes(random, n, words), n, bits, 20, next_order, reduced() ? 9 : 8);
         bits += 60;
     }
 }
@@ -116,7 +117,7 @@ TEST(several_phases) {
 TEST(all_equal) {
     const std::int64_t n = reduced() ? kFirstPhase + 1200 : 3 * kFirstPhase;
     const Words queries(3, 7), database(static_cast<std::size_t>(n), 8);
-    for (const std::int64_t k : {1, 300}) check_search(queries, 3, database, n, 64, k);
+    for (const std::int64_t k : sizes({1, 300}, {300})) check_search(queries, 3, database, n, 64, k);
 }
 
 // The farther from zero the earlier in the database, and in the walk.

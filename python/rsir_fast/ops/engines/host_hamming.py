@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -143,7 +144,7 @@ def prepare_codes(
     database: Any, bits: int | None, copy: bool = True, *, threads: int | None = None, isa: str | None = None
 ) -> HostCodes:
     """See `rsir_fast.prepare`; what makes no copy keeps the codes beside the planes."""
-    items, _ = as_codes(database, "database")
+    items = _joined(database) if isinstance(database, (list, tuple)) else as_codes(database, "database")[0]
     n = len(items)
     length = code_length(items.shape[1], bits)
     check_items(n)
@@ -151,6 +152,20 @@ def prepare_codes(
     compiled.cpu.hamming_prepare(items, n, length, planes, choose_threads(threads), choose_isa(isa))
     planes.flags.writeable = False
     return HostCodes(planes, n, length, None if copy else items)
+
+
+def _joined(blocks: Sequence[Any]) -> Codes:
+    """Return the codes of all blocks, one after the other: planes are a copy of them anyway."""
+    if not blocks:
+        raise ValueError("database: expected at least one block of codes, got an empty list")
+    found = [as_codes(block, "database")[0] for block in blocks]
+    for number, block in enumerate(found):
+        if block.shape[1] != found[0].shape[1]:
+            raise ValueError(
+                f"database: expected blocks of as many bytes a code, got {found[0].shape[1]} in block 0 and "
+                f"{block.shape[1]} in block {number}"
+            )
+    return np.concatenate(found)
 
 
 def pack(u: Any, out: Any, *, threads: int | None, isa: str | None) -> Any:

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from rsir_fast.base.changes import changes
+from rsir_fast.training.changes import changes
 
 KEYS = re.compile(r"sha256|\w\.\w|\w_\w|\bNone\b")
 
@@ -17,13 +17,14 @@ KEYS = re.compile(r"sha256|\w\.\w|\w_\w|\bNone\b")
         ({"seed": 0, "items_sha256": {"train": "1"}}, {"seed": 1, "items_sha256": {"train": "2"}}, ["split", "seed"]),
         ({"split": {"train": ["a"] * 9}}, {"split": {"train": ["b"] * 9}}, ["split"]),
         ({"images": {"train": {"sha256": "1"}}}, {"images": {"train": {"sha256": "2"}}}, ["set of images"]),
-        ({"weights": {"file": "a", "sha256": "1"}}, {"weights": {"file": "a", "sha256": "2"}}, ["weights"]),
-        ({"backbone": {"weights": {"sha256": "1"}}}, {"backbone": {"weights": {"sha256": "2"}}}, ["weights"]),
-        ({"hash": {"bits": 8}, "dim": 9}, {"hash": {"bits": 16}, "dim": 17}, ["model"]),
-        ({"dataset": {"reader": {"bands": [1]}}}, {"dataset": {}}, ["bands"]),
+        ({"images": {"reader": {"bands": [1]}}}, {"images": {}}, ["bands"]),
         ({"cpu_threads": 2, "torch": "1"}, {"cpu_threads": 1, "torch": "2"}, ["number of threads", "version of torch"]),
-        ({"preprocessing": {"resize": "whole"}}, {"preprocessing": {"resize": "short"}}, ["preparation of images"]),
-        ({"dim": 1}, {"dim": 2}, ["dim"]),
+        ({"images": {"train": {"images": 3}}}, {"images": {"train": {"images": 4}}}, ["number of images"]),
+        (
+            {"processes": 1, "network": "cnn-f"},
+            {"processes": 2, "network": "cnn-m"},
+            ["network", "number of processes"],
+        ),
         ({"a": 1}, {"a": 1}, []),
     ],
 )

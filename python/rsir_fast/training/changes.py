@@ -1,4 +1,4 @@
-"""What differs between two sets of settings, in words that a user has used."""
+"""What differs between the settings of two trainings, in words that a user has used; encoders apart."""
 
 from __future__ import annotations
 
@@ -8,39 +8,26 @@ from typing import Any
 
 from rsir_fast.base.text import short
 
-__all__ = ["IMAGES", "changes", "flat"]
+__all__ = ["changes"]
 
-IMAGES = "set of images"
+_IMAGES = "set of images"
 """Words for other images, or images that changed."""
 
 _WORDS = (
-    (r"(dataset|images(\.\w+)?)\.name|dataset", "name of the folder of images"),
-    (r"(dataset|images(\.\w+)?)\.images", "number of images"),
-    (r"((dataset|images(\.\w+)?)\.)?classes", "classes"),
-    (r"((dataset|images(\.\w+)?)\.)?reader\.(?P<name>\w+)", ""),
-    (r"(dataset|images(\.\w+)?)\.sha256|descriptor\.dataset\.sha256", IMAGES),
+    (r"images(\.\w+)?\.name|dataset", "name of the folder of images"),
+    (r"images(\.\w+)?\.images", "number of images"),
+    (r"(images(\.\w+)?\.)?classes", "classes"),
+    (r"(images(\.\w+)?\.)?reader\.(?P<name>\w+)", ""),
+    (r"images(\.\w+)?\.sha256", _IMAGES),
     (r"(items_sha256|split)\b.*", "split"),
-    (r"(?:.*\.)?weights\.file", "weights"),
-    (r"(?:.*\.)?weights\..*", "weights"),
-    (r"(?:.*\.)?preprocessing\.(?P<name>\w+).*", "preparation of images"),
     (r"recipe\.(?P<name>.+)", "recipe"),
-    (r"hash\..*|saved", "model"),
-    (r"descriptor\.(?:\w+\.)?(?P<name>\w+).*", "descriptor"),
-    (r"averaged\.(?P<name>\w+).*", ""),
-    (r"(backbone\.)?(name|network)", "network"),
-    (r"(?:extraction\.)?cpu_threads", "number of threads"),
-    (r"(?:extraction\.)?cpu_capability", "kind of processor"),
-    (r"(?:extraction\.)?(?P<name>torch|torchvision|pillow|numpy|rsir_fast|opencv|higra)", "version of"),
-    (r"(?:extraction\.)?decoder.*", "decoder"),
-    (r"(?:extraction\.)?padded", "filling of the last batch"),
+    (r"cpu_threads", "number of threads"),
+    (r"(?P<name>torch|rsir_fast)", "version of"),
     (r"processes", "number of processes"),
     (r"(?:\w+\.)*(?P<name>\w+)", ""),
     (r"(?P<name>.*)", ""),  # of a damaged record
 )
 """Of a flat key: the words for it; `name` is put behind them, or is the words."""
-
-_FOLLOWS = re.compile(r"(?:.*\.)?(description|dim|format|source|shard_size)|hash\.training\b.*")
-"""What differs because something else does."""
 
 
 def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, str]:
@@ -54,31 +41,30 @@ def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, str]
     Returns
     -------
     dict
-        By what differs, in plain words: how, where a few words can tell; what follows from other differences is left
-        out beside them.
+        By what differs, in plain words: how, where a few words can tell.
 
     Examples
     --------
     >>> changes({"seed": 0, "recipe": {"epochs": 3}}, {"seed": 1, "recipe": {"epochs": 4}})
     {'recipe': 'epochs 3, now 4', 'seed': '0, now 1'}
-    >>> list(changes({"dataset": {"name": "a", "sha256": "1f"}}, {"dataset": {"name": "b", "sha256": "2e"}}))
+    >>> list(changes({"images": {"name": "a", "sha256": "1f"}}, {"images": {"name": "b", "sha256": "2e"}}))
     ['name of the folder of images', 'set of images']
     """
-    ours, theirs = flat(now), flat(before)
+    ours, theirs = _flat(now), _flat(before)
     keys = sorted(key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key))
     told: dict[str, str] = {}
-    for key in [key for key in keys if not _FOLLOWS.fullmatch(key)] or keys:
+    for key in keys:
         words, detail = _words(key, theirs.get(key), ours.get(key))
         if not told.get(words):
             told[words] = detail
     return told
 
 
-def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Turn ``{"a": {"b": 1}}`` into ``{"a.b": 1}``."""
     found: dict[str, Any] = {}
     for key, value in settings.items():
-        found |= flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+        found |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
     return found
 
 
@@ -89,7 +75,7 @@ def _words(key: str, before: object, now: object) -> tuple[str, str]:
         if (found := re.fullmatch(pattern, key, re.DOTALL)) is not None
     )
     name = short(name if words == "version of" else name.replace("_", " "), 60)
-    if words == IMAGES:
+    if words == _IMAGES:
         return words, "images were replaced, added, removed, moved or touched"
     if "sha256" in key:
         return words, ""
