@@ -148,7 +148,7 @@ def race(place: Path, writers: int, rounds: int, seed: int = 0) -> int:
     for number in there:
         before = Snapshot(archive, number, before=before)
         held.add(tuple(row.source for row in before.rows()))
-        codes = before.matrix("codes")
+        codes = before["codes"]
         for row, code in zip(before.rows(), codes, strict=True):
             assert code.tolist() == numbers_of((images / row.source).read_bytes())["codes"].tolist()
     assert held == all_wanted

@@ -108,7 +108,7 @@ def assert_holds(found: Snapshot, folder: Path, names: Sequence[str] | None = No
     assert [(row.source, row.class_name) for row in found.rows()] == [(i.source, i.class_name) for i in inputs]
     wanted = [numbers_of((folder / i.source).read_bytes()) for i in inputs]
     for field in SPEC.fields:
-        matrix = found.matrix(field.name)
+        matrix = np.asarray(found[field.name])
         assert matrix.dtype == np.dtype(field.dtype)
         assert matrix.shape == (len(inputs), field.width)
         assert all(np.array_equal(row, one[field.name]) for row, one in zip(matrix, wanted, strict=True))

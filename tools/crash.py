@@ -230,7 +230,7 @@ def _archive(folder: Path) -> dict[str, bytes]:
     left = [name for name in names if "/." in f"/{name}" or name.startswith("work/")]
     left += [name for name in names if re.fullmatch("segments/[^/]*", name) and name[9:].encode() not in versions]
     told = [features.items, features.classes, features.skipped, features.provenance, features.notes, left]
-    arrays = {field.name: features[field.name].tobytes() for field in features.fields}
+    arrays = {field.name: features[field.name][:].tobytes() for field in features.fields}
     return {"items": repr([*told, str(features.labels)]).encode(), **arrays}
 
 

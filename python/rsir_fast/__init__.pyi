@@ -17,6 +17,7 @@ from . import retrieval as retrieval
 from . import testing as testing
 from .archive import Features as Features
 from .base.progress import Progress as Progress
+from .base.row_blocks import RowBlocks as RowBlocks
 from .datasets import Dataset as Dataset
 from .datasets import Skipped as Skipped
 from .datasets import Split as Split

@@ -45,7 +45,7 @@ def test_a_fresh_archive_holds_its_inputs_and_nothing_else(images, archive):
 
 
 def test_a_field_of_one_segment_is_mapped(images, archive):
-    assert isinstance(write(archive, images).matrix("u"), np.memmap)
+    assert isinstance(write(archive, images)["u"].blocks[0], np.memmap)
 
 
 def test_nothing_new_makes_no_version(images, archive):
@@ -64,7 +64,7 @@ def test_grown_in_the_wrong_order_with_one_removed_and_added_again(images, archi
     fresh = write(tmp_path / "fresh", images)
     assert found.version.order is not None
     for field in SPEC.fields:
-        assert found.matrix(field.name).tobytes() == fresh.matrix(field.name).tobytes()
+        assert np.asarray(found[field.name]).tobytes() == np.asarray(fresh[field.name]).tobytes()
     assert [row.key for row in found.rows()] == [row.key for row in fresh.rows()]
     assert len(found.segments) == 3  # the removed row came back without being made anew
     assert_tidy(archive)
@@ -144,7 +144,7 @@ def test_where_nothing_can_be_read_there_are_no_rows(images, archive):
     found = write(archive, images)
     assert len(found) == 0
     assert len(found.skipped) == 10
-    assert found.matrix("u").shape == (0, 20)
+    assert found["u"].shape == (0, 20)
     put(images, NAMES)
     assert_holds(write(archive, images), images)
 

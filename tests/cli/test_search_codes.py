@@ -95,7 +95,7 @@ def test_rerank_orders_by_euclidean_distance(query, by_code):
 
 def test_same_label_gives_what_there_is(folder, by_code):
     answers = json.loads(by_code(folder / "scenes/class2", "-k", 18, "--same-label", "--json").stdout)["queries"]
-    predicted = Features.load(folder / "codes")["probabilities"].argmax(1)
+    predicted = np.asarray(Features.load(folder / "codes")["probabilities"]).argmax(1)
     assert len(answers) == 6
     for answer in answers:
         label = int(answer["label"].removeprefix("class"))

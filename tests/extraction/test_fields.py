@@ -128,8 +128,8 @@ def test_a_folder_keeps_the_fields_and_their_encoder(kind, tmp_path, request):
 def test_former_names_say_the_new_ones(plain):
     with pytest.raises(AttributeError, match=r"no attribute 'unturned'; it is called field\(\) now"):
         plain.unturned()
-    with pytest.raises(AttributeError, match="Features has no attribute 'vectors'$"):
-        plain.vectors()
+    with pytest.raises(AttributeError, match="Features has no attribute 'nothing'$"):
+        plain.nothing()
     with pytest.raises(AttributeError, match="'table'; it is called matrix, or .'NAME'. where there are several"):
         plain.table  # noqa: B018
     for former in ("matrix", "table"):

@@ -27,11 +27,13 @@ def test_bits_are_those_of_the_whole(isa, data, hostile, k, threads):
     x = data.draw(matrices(hostile=hostile))
     at = sorted(data.draw(st.lists(st.integers(0, len(x)), max_size=4)))
     allowed = np.array(data.draw(st.lists(st.booleans(), min_size=len(x), max_size=len(x))), dtype=bool)
-    database = rf.prepare(cut(x, *at))
+    rows = rf.RowBlocks(cut(x, *at))
+    database = rf.prepare(rows.blocks)
     assert (len(database), database.shape) == (len(x), x.shape)
     for where in (None, allowed):
         expected = rf.euclidean_topk(x[:5], x, k, where=where, method="dense")
-        assert same_answer(database.topk(x[:5], k, where=where, isa=isa, threads=threads), expected)
+        for of in (database, rows):
+            assert same_answer(rf.euclidean_topk(x[:5], of, k, where=where, isa=isa, threads=threads), expected)
 
 
 @pytest.mark.parametrize("kind", ["normal", "few values", "wild", "equal"])
@@ -49,7 +51,8 @@ def test_every_share_and_method(isa, kind, normalize, copy):
     elif kind == "equal":
         x[:] = x[0]
     queries = np.concatenate([x[1499:1502], rng.standard_normal((4, 30)).astype(np.float32)])
-    database = rf.prepare(cut(x, 13, 13, 1501, 3207, 3300), normalize=normalize, copy=copy)
+    lying = rf.RowBlocks(cut(x, 13, 13, 1501, 3207, 3300))
+    database = rf.prepare(lying, normalize=normalize, copy=copy)
     rows = rf.gaussian_normalize(x) if normalize == "row" else x
     wanted = rf.gaussian_normalize(queries) if normalize == "row" else queries
     for share in (0.0, 1e-3, 0.05, 0.5, 1.0):
@@ -57,9 +60,9 @@ def test_every_share_and_method(isa, kind, normalize, copy):
         for k in (1, 20):
             expected = reference.euclidean_topk(wanted, rows, k, allowed)
             for method in ("auto", "dense", *(["certified"] if allowed.sum() >= k else [])):
-                for threads in (1, 3):
-                    options = {"where": allowed, "method": method, "isa": isa, "threads": threads}
-                    assert same_answer(rf.euclidean_topk(queries, database, k, **options), expected)
+                for of in (database, lying):
+                    options = {"where": allowed, "method": method, "isa": isa, "threads": 1 if of is lying else 3}
+                    assert same_answer(rf.euclidean_topk(queries, of, k, normalize, **options), expected)
 
 
 def test_what_is_proven_of_one_block_bounds_the_others():
@@ -82,8 +85,9 @@ def test_precision_is_that_of_the_whole():
 def test_rankings_and_kept_sidecars(tmp_path):
     x = np.random.default_rng(5).random((3000, 12), dtype=np.float32)
     parts = cut(x, 700, 2100)
-    (block,) = rf.rank_database(x[:4], rf.prepare(parts), where=range(0, 3000, 3))
-    assert same_bits(block.ids, reference.euclidean_topk(x[:4], x, 1000, range(0, 3000, 3))[1])
+    for database in (rf.prepare(parts), rf.RowBlocks(parts)):
+        (block,) = rf.rank_database(x[:4], database, where=range(0, 3000, 3))
+        assert same_bits(block.ids, reference.euclidean_topk(x[:4], x, 1000, range(0, 3000, 3))[1])
     sidecars = []
     for number, part in enumerate(parts[:2]):
         np.save(tmp_path / f"{number}.npy", part)
@@ -142,7 +146,7 @@ def test_ranks_are_those_of_the_whole(isa, kind, normalize, copy):
             x = np.concatenate([rf.gaussian_normalize(part).astype(np.float32) for part in parts])
     picked, labels = rng.permutation(900)[:25], rng.integers(0, 12, 900)
     queries = rng.standard_normal((25, 21)).astype(np.float32) if kind == "mixed" else x[picked]
-    database = rf.prepare(parts, normalize=normalize, copy=copy)
+    database = rf.prepare(parts, normalize=normalize, copy=copy) if copy or kind == "mixed" else rf.RowBlocks(parts)
     wanted, by = queries, normalize
     if kind == "mixed" and normalize == "row":
         wanted, by = rf.gaussian_normalize(queries), "none"
@@ -151,7 +155,8 @@ def test_ranks_are_those_of_the_whole(isa, kind, normalize, copy):
         options = {"self_ids": picked, "where": rng.random(900) < share, "isa": isa}
         (expected,) = rf.relevant_ranks(wanted, x, *asked, normalize=by, **options)
         for threads, block in ((1, None), (3, 4)):
-            found = list(database.ranks(queries, *asked, **options, threads=threads, block=block))
+            how = {**options, "threads": threads, "block": block, "normalize": normalize}
+            found = list(rf.relevant_ranks(queries, database, *asked, **how))
             assert [part.start for part in found] == list(range(0, 25, block or 25))
             for name in ("counts", "ranks", "self_ranks"):
                 joined = np.concatenate([getattr(part, name) for part in found])

@@ -72,7 +72,7 @@ def test_an_evaluation_on_the_device_writes_the_same_bytes(features, monkeypatch
     moved = []
 
     def move(values, device):
-        moved.append(torch.tensor(values))
+        moved.append(torch.tensor(np.asarray(values)))
         return moved[-1]
 
     on_host(monkeypatch)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from rsir_fast.archive.columns import columns_of, field_of, known_spec
 from rsir_fast.archive.parts import Parts, fitting_arrays, fitting_labels
 from rsir_fast.base.renamed import former_arguments
+from rsir_fast.base.row_blocks import RowBlocks
 from rsir_fast.base.shown import Shown, counted
 from rsir_fast.base.text import listed
 from rsir_fast.datasets.skipped import Skipped
@@ -41,7 +42,7 @@ class Features(Shown):
     ----------
     arrays
         Float32 [n, dim], one vector an item; or what is kept of every item by the name of its field, [n, width] each.
-        What is searched is `matrix`.
+        Rows may lie in several blocks (`rsir_fast.RowBlocks`). What is searched is `vectors`.
     items
         n names: POSIX paths relative to `root`.
     labels
@@ -75,11 +76,11 @@ class Features(Shown):
     (2, 3)
     >>> turned = {"gap": np.zeros((1, 3), np.float32), "gap@1": np.ones((1, 3), np.float32)}
     >>> kept = Features(turned, ("a/1.png",), None, (), "demo")
-    >>> kept.matrix.tolist(), kept["gap@1"].tolist()
-    ([[0.0, 0.0, 0.0]], [[1.0, 1.0, 1.0]])
+    >>> kept.matrix.tolist(), kept["gap@1"]
+    ([[0.0, 0.0, 0.0]], RowBlocks(1 x 3 float32))
     """
 
-    arrays: NDArray[np.float32] | Mapping[str, NDArray[Any]]
+    arrays: NDArray[np.float32] | RowBlocks | Mapping[str, NDArray[Any] | RowBlocks]
     items: tuple[str, ...]
     labels: NDArray[np.int64] | None
     classes: tuple[str, ...]
@@ -117,20 +118,20 @@ class Features(Shown):
         }
 
     @cached_property
-    def _stored(self) -> Mapping[str, NDArray[Any]]:
+    def _stored(self) -> Mapping[str, NDArray[Any] | RowBlocks]:
         """The fields that are kept; of a matrix, whose provenance says what lies side by side in it, views."""
-        if not isinstance(self.arrays, np.ndarray):
+        if isinstance(self.arrays, Mapping):
             return self.arrays
-        matrix = self.arrays
+        matrix = RowBlocks.of(self.arrays)
         columns = columns_of(self.name, self.provenance, matrix.shape[1])
         if len(columns) == 1:
             return dict.fromkeys(columns, matrix)
-        return {name: matrix[:, column.place] for name, column in columns.items()}
+        return {name: matrix.columns(column.place) for name, column in columns.items()}
 
     @property
     def dim(self) -> int:
         """Numbers an item, of all fields but codes."""
-        if isinstance(self.arrays, np.ndarray):
+        if not isinstance(self.arrays, Mapping):
             return int(self.arrays.shape[1])
         return sum(field.width for field in self.fields if field.kind != "code")
 
@@ -153,8 +154,8 @@ class Features(Shown):
             return tuple(field for field in self.spec.fields if field.name in names)
         return tuple(field_of(name, self._stored[name].shape[1], self.provenance) for name in self._stored)
 
-    def __getitem__(self, name: str) -> NDArray[Any]:
-        """Return the numbers of one field, [n, width].
+    def __getitem__(self, name: str) -> RowBlocks:
+        """Return the numbers of one field, [n, width], where they lie: ``numpy.asarray(...)`` makes one array of them.
 
         Raises
         ------
@@ -165,14 +166,24 @@ class Features(Shown):
         if name == "codes" and name not in stored and "hash" in self.provenance:
             from rsir_fast.ops import pack_codes
 
-            codes: NDArray[np.uint8] = pack_codes(np.ascontiguousarray(self["u"]))
-            return codes
+            return RowBlocks([pack_codes(np.ascontiguousarray(self["u"]))])
         if name not in stored:
             raise KeyError(f"features of {self.name}: expected one of the fields {listed(list(stored))}, got {name!r}")
-        return stored[name]
+        return RowBlocks.of(stored[name])
 
     @property
     def matrix(self) -> NDArray[np.float32]:
+        """`vectors` as one array; where they lie in several blocks they are copied together, once.
+
+        Raises
+        ------
+        FeaturesError
+            As `vectors`.
+        """
+        return np.asarray(self.vectors)
+
+    @cached_property
+    def vectors(self) -> RowBlocks:
         """The vectors that are searched and evaluated, float32 [n, width]: those of the one field of that kind.
 
         Of images whose eight turns are kept, the images as they are; of a hash model, the values of the hash layer.
@@ -182,10 +193,8 @@ class Features(Shown):
         FeaturesError
             If there are several; the message lists them.
         """
-        alone = self.field()
-        if isinstance(alone.arrays, np.ndarray):
-            return alone.arrays
-        return next(iter(alone.arrays.values()))
+        arrays = self.field().arrays
+        return RowBlocks.of(next(iter(arrays.values())) if isinstance(arrays, Mapping) else arrays)
 
     def field(self, name: str | None = None) -> Features:
         """Return the features of one field of vectors alone: what is searched, evaluated and compared.
@@ -230,8 +239,8 @@ class Features(Shown):
             made["layer"] = name
         if "@" in name:
             made["turn"] = int(name.partition("@")[2])
-        matrix = np.ascontiguousarray(self[name])
-        return replace(self, arrays=matrix, provenance={**made, "dim": matrix.shape[1]})
+        rows = RowBlocks(np.ascontiguousarray(block) for block in self[name].blocks)
+        return replace(self, arrays=rows, provenance={**made, "dim": rows.shape[1]})
 
     def as_dataset(self) -> Dataset:
         """Return the items as a data set, to look at the images.
@@ -277,7 +286,8 @@ class Features(Shown):
     def load(cls, folder: str | Path, *, verify: bool = True) -> Features:
         """Read a folder that `rsir features`, `rsir_fast.encode` or `save` wrote: the newest version of its archive.
 
-        A field of one segment is memory-mapped.
+        Its fields are memory-mapped, segment by segment (`vectors`, ``["codes"]``); `matrix` copies those of several
+        segments together.
 
         Parameters
         ----------

@@ -26,6 +26,7 @@ from rsir_fast.archive.parts import Parts
 from rsir_fast.base.durable import LEFTOVER, make_folder, remove, remove_empty
 from rsir_fast.base.looking import is_folder
 from rsir_fast.base.reading import read_record, reading
+from rsir_fast.base.row_blocks import RowBlocks
 from rsir_fast.datasets.skipped import Skipped
 from rsir_fast.encoders.differences import differences, told
 from rsir_fast.encoders.former import spec_of
@@ -139,9 +140,8 @@ def load_legacy(folder: Path, *, verify: bool = True) -> Parts:
     _check_spec(folder, manifest)
     parts = [_read_shard(folder / SHARDS, shard, manifest.dim, verify) for shard in manifest.shards]
     items, labels = _read_items(folder / ITEMS, manifest.rows)
-    empty = np.empty((0, manifest.dim), dtype=np.float32)
     return Parts(
-        arrays=parts[0] if len(parts) == 1 else np.concatenate([empty, *parts]),
+        arrays=RowBlocks(parts or [np.empty((0, manifest.dim), dtype=np.float32)]),
         items=items,
         labels=labels,
         classes=tuple(manifest.classes),

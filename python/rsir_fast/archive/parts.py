@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rsir_fast.base.row_blocks import RowBlocks
 from rsir_fast.datasets.skipped import Skipped
 from rsir_fast.errors import FeaturesError
 
@@ -18,7 +19,7 @@ __all__ = ["Parts", "fitting_arrays", "fitting_labels"]
 class Parts(NamedTuple):
     """As of `Features`."""
 
-    arrays: NDArray[np.float32] | Mapping[str, NDArray[Any]]
+    arrays: NDArray[np.float32] | RowBlocks | Mapping[str, NDArray[Any] | RowBlocks]
     items: tuple[str, ...]
     labels: NDArray[np.int64] | None
     classes: tuple[str, ...]
@@ -39,7 +40,7 @@ def fitting_arrays(name: str, arrays: Any, items: tuple[str, ...]) -> None:
     """
     if isinstance(arrays, Mapping):
         return  # as an encoder made them
-    if not isinstance(arrays, np.ndarray) or arrays.ndim != 2 or arrays.dtype != np.float32:
+    if not isinstance(arrays, np.ndarray | RowBlocks) or arrays.ndim != 2 or arrays.dtype != np.float32:
         shape = f"{getattr(arrays, 'dtype', '')} {list(getattr(arrays, 'shape', []))}"
         raise FeaturesError(
             f"features of {name}: expected a NumPy float32 matrix [n, dim], got {type(arrays).__name__} {shape}"

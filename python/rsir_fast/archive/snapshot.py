@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from rsir_fast.archive.segment import Segment
 from rsir_fast.archive.tables import ItemRow
 from rsir_fast.archive.versions import SEGMENT, check_file, newest, read_version, segment_folder
 from rsir_fast.base.reading import as_record, reading
+from rsir_fast.base.row_blocks import RowBlocks
 from rsir_fast.base.shown import Shown, counted
 from rsir_fast.base.text import printable
 from rsir_fast.encoders.differences import differences, told
@@ -23,6 +25,8 @@ from rsir_fast.errors import ArchiveError
 __all__ = ["Snapshot", "ids_of", "refuse_other_encoder"]
 
 _UNLISTED = -2
+_STRETCH = 256
+"""Rows that follow each other in a segment: from so many on they are a block of their own."""
 _RESTORE = "restore it from a backup, or name an older version"
 
 
@@ -128,9 +132,7 @@ class Snapshot(Shown):
         sources = [source for part in parts for source in part.sources]
         found = np.concatenate([np.empty(0, np.int64), *labels]).astype(np.int64)
         if len(sources) > len(self) or self.version.order is not None:
-            ids = np.concatenate([np.empty(0, np.int64), *(segment.ids for segment in self.segments)])
-            at = np.searchsorted(ids, self.ids)
-            sources, found = [sources[place] for place in at.tolist()], found[at]
+            sources, found = [sources[place] for place in self._places.tolist()], found[self._places]
         if (found == _UNLISTED).any():  # of a row that counts: others may have had classes that are gone
             raise ArchiveError(f"{printable(self.folder)}: expected rows of the classes that are listed; {_RESTORE}")
         return sources, found
@@ -140,8 +142,10 @@ class Snapshot(Shown):
         for segment in self.segments:
             yield from zip(segment.ids.tolist(), segment.rows, strict=True)
 
-    def matrix(self, field: str) -> NDArray[Any]:
-        """Return a field's rows that count, in the order of the data set: mapped where they lie so, else copied.
+    def __getitem__(self, field: str) -> RowBlocks:
+        """Return a field's rows that count, in the order of the data set.
+
+        Stretches of rows that lie in this order in a segment are mapped; what lies between them is copied.
 
         Raises
         ------
@@ -149,17 +153,35 @@ class Snapshot(Shown):
             If there is no such field; the message lists them.
         """
         spec = self.spec.field(field)
-        blocks = [segment[field] for segment in self.segments]
-        rows = sum(map(len, blocks))
-        if len(blocks) == 1 and rows == len(self) and self.version.order is None:
-            return blocks[0]
-        found = np.empty((len(self), spec.width), dtype=spec.dtype)
-        place = np.argsort(self.ids, kind="stable")  # of each live row, ascending by id, in the data set
-        ascending = self.ids[place]
-        for segment, block in zip(self.segments, blocks, strict=True):
-            first, last = np.searchsorted(ascending, (segment.entry.first, segment.entry.first + len(segment)))
-            found[place[first:last]] = block[ascending[first:last] - segment.entry.first]
-        return found
+        nothing = np.empty((0, spec.width), np.dtype(spec.dtype).newbyteorder("<"))
+        everything = RowBlocks([nothing, *(segment[field] for segment in self.segments)])
+        at = self._places
+        blocks, done = [], 0
+        for first, last in self._stretches.tolist():
+            if first > done:
+                blocks.append(everything[at[done:first]])
+            blocks.append(everything[int(at[first]) : int(at[first]) + last - first])
+            done = last
+        if done < len(at):
+            blocks.append(everything[at[done:]])
+        return RowBlocks(blocks or [nothing])
+
+    @cached_property
+    def _places(self) -> NDArray[np.int64]:
+        """Of each row that counts, among the rows of all segments."""
+        ids = np.concatenate([np.empty(0, np.int64), *(segment.ids for segment in self.segments)])
+        return np.searchsorted(ids, self.ids)
+
+    @cached_property
+    def _stretches(self) -> NDArray[np.int64]:
+        """Return where rows of one segment follow each other in the data set, [m, 2]: those worth a block."""
+        at, rows = self._places, [len(segment) for segment in self.segments]
+        begins = np.zeros(sum(rows) + 1, bool)
+        begins[np.cumsum([0, *rows])] = True
+        starts = np.flatnonzero((np.diff(at, prepend=-2) != 1) | begins[at])
+        ends = np.append(starts[1:], len(at))[: len(starts)]
+        worth = (ends - starts >= _STRETCH) | (len(starts) == 1)
+        return np.stack([starts[worth], ends[worth]], axis=1)
 
     def verify(self) -> None:
         """Compare every file of every segment with its SHA-256.

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rsir_fast.archive.columns import beside_runs, spec_to_store
 from rsir_fast.archive.folders import check_folder, clear, features_state
@@ -19,6 +18,7 @@ from rsir_fast.archive.snapshot import Snapshot
 from rsir_fast.archive.versions import is_archive
 from rsir_fast.archive.writer import Writer
 from rsir_fast.base.looking import is_folder
+from rsir_fast.base.row_blocks import RowBlocks
 from rsir_fast.datasets.skipped import Skipped
 from rsir_fast.errors import FeaturesError
 
@@ -79,19 +79,19 @@ def _runs(snapshot: Snapshot) -> dict[str, Any]:
     return {**({"extraction": runs[-1]} if runs else {}), **({"runs": runs} if len(runs) > 1 else {})}
 
 
-class _Arrays(Mapping[str, NDArray[Any]]):
+class _Arrays(Mapping[str, RowBlocks]):
     """The fields of a version, each read when it is asked for first."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
         self._widths = {field.name: field.width for field in snapshot.spec.fields}
-        self._found: dict[str, NDArray[Any]] = {}
+        self._found: dict[str, RowBlocks] = {}
 
-    def __getitem__(self, name: str) -> NDArray[Any]:
+    def __getitem__(self, name: str) -> RowBlocks:
         if name not in self._widths:
             raise KeyError(name)
         if name not in self._found:
-            self._found[name] = self._snapshot.matrix(name)
+            self._found[name] = self._snapshot[name]
         return self._found[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -101,7 +101,7 @@ class _Arrays(Mapping[str, NDArray[Any]]):
         return len(self._widths)
 
 
-def save(parts: Parts, arrays: Mapping[str, NDArray[Any]], folder: Path, *, force: bool = False) -> Path:
+def save(parts: Parts, arrays: Mapping[str, RowBlocks], folder: Path, *, force: bool = False) -> Path:
     """Write features, whose fields are `arrays`; see `Features.save`."""
     check_folder(folder, force=force)
     names = parts.classes
@@ -128,6 +128,6 @@ def save(parts: Parts, arrays: Mapping[str, NDArray[Any]], folder: Path, *, forc
     with Writer(folder, spec, parts.provenance.get("extraction", {}), inputs, about=about, sha256=content) as writer:
         for first in range(0, len(inputs), _PART):
             some = range(first, min(first + _PART, len(inputs)))
-            writer.add(some, {name: np.asarray(array[first : some.stop]) for name, array in arrays.items()})
+            writer.add(some, {name: array[first : some.stop] for name, array in arrays.items()})
         writer.commit(parts.notes, parts.timing)
     return folder

@@ -51,7 +51,7 @@ def encode_features(model: HashModel, features: Features) -> Features:
     check_network(features, model.network.backbone, Reader.of(model.training))
     if features.dim != len(head.mean):
         raise ValueError(f"features: expected rows of {len(head.mean)} values, got {features.dim}")
-    vectors = features.matrix
+    vectors = features.vectors
     matrix = np.empty((len(features), model.bits + len(model.classes)), np.float32)
     with torch.inference_mode():
         for start in range(0, len(matrix), _ROWS):

@@ -34,14 +34,14 @@ def euclidean_topk(
     Parameters
     ----------
     queries : array, shape [q, d], float16, bfloat16, float32 or float64
-    database : array, shape [n, d], same kinds, or Database
+    database : array, shape [n, d], same kinds, or RowBlocks, or Database
         NumPy arrays, torch tensors (any device) or DLPack arrays; need not be contiguous (then copied once). The two
-        may differ in dtype: every distance is taken between the exact stored values. For repeated searches make a
-        `Database` once with `prepare`. Two tensors on one CUDA device, or any queries of a CUDA tensor made ready by
-        `prepare`, are searched there, on the caller's stream, where rsir_fast was built with CUDA (not with a `method`,
-        which is of the CPU). Several devices, or a database larger than their memory:
-        ``prepare(database, devices=..., memory=...)``. CUDA queries of any other database in host memory are searched
-        by the CPU.
+        may differ in dtype: every distance is taken between the exact stored values. `RowBlocks` are read, and
+        normalised, where they lie. For repeated searches make a `Database` once with `prepare`. Two tensors on one CUDA
+        device, or any queries of a CUDA tensor made ready by `prepare`, are searched there, on the caller's stream,
+        where rsir_fast was built with CUDA (not with a `method`, which is of the CPU). Several devices, or a database
+        larger than their memory: ``prepare(database, devices=..., memory=...)``. CUDA queries of any other database in
+        host memory are searched by the CPU.
     k : int
         Neighbours a query, at least 0. Slots beyond n, or the rows that `where` allows, hold distance +inf and id -1.
     normalize : {"none", "row"}, optional

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
+from rsir_fast.base.row_blocks import RowBlocks
 from rsir_fast.ops._engine import engine_for
 from rsir_fast.ops.database import Database, Metric
 from rsir_fast.ops.engines import host, sharded
@@ -36,9 +37,9 @@ def prepare(
     ----------
     database : array, shape [n, d], float16, bfloat16, float32 or float64; or [n, bytes], uint8; or list of arrays
         NumPy array, torch tensor (any device) or DLPack array. Half precision stays as it is stored; answers are exact
-        with respect to the stored values. A list of such arrays, each read in host memory, is one database of all their
-        rows, block after block: ids and `where` go on from one to the next. With ``metric="hamming"``: codes as made by
-        `pack_codes`, in one array or several; the planes are one.
+        with respect to the stored values. A list of such arrays, each read in host memory, or `RowBlocks`, is one
+        database of all their rows, block after block: ids and `where` go on from one to the next. With
+        ``metric="hamming"``: codes as made by `pack_codes`, in one array or several; the planes are one.
     normalize : {"none", "row"}
         ``"row"``: Gaussian-normalise every vector first, and every query later (`gaussian_normalize`).
     metric : {"euclidean", "hamming"}
@@ -148,6 +149,8 @@ def prepare(
         raise ValueError(f"metric: expected 'euclidean' or 'hamming', got {metric!r}")
     if bits is not None:
         raise ValueError("bits: expected None with metric='euclidean'; it is the length of a Hamming code")
+    if isinstance(database, RowBlocks):
+        database = database.blocks[0] if len(database.blocks) == 1 else database.blocks
     if isinstance(database, (list, tuple)) and devices is None and memory is None:
         blocks = host.prepare_blocks(database, normalize, precision, copy, sidecar, threads=threads, isa=isa)
         return Database(blocks, metric)

@@ -198,12 +198,12 @@ def check_split(images: Features | Dataset, made: dict[str, Any]) -> Split:
 
 def _images(features: Features) -> _Images:
     made = made_by_model(features)
-    scores = features["probabilities"]
+    scores = np.asarray(features["probabilities"])
     return _Images(
         int(made["bits"]),
         list(made["classes"]),
         made["training"],
-        features["codes"],
+        np.asarray(features["codes"]),
         scores.argmax(1),
         scores.max(1),
         *check_split(features, made),

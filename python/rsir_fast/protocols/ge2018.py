@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from rsir_fast.archive import Features
 from rsir_fast.base.compiled import has_cuda
 from rsir_fast.base.progress import OnProgress, Progress, is_stopped
+from rsir_fast.base.row_blocks import RowBlocks
 from rsir_fast.errors import DatasetError, RsirError
 from rsir_fast.extraction.devices import usable_device
 from rsir_fast.metrics import RankLimit, RetrievalAccumulator
@@ -137,7 +138,7 @@ def evaluate_ge2018(
     n = len(features)
     counts = np.bincount(labels, minlength=len(features.classes))
     place = _ranking_device(device)
-    ranking, beyond = _ranking(features.matrix, normalize, steps, rerank, place, threads)
+    ranking, beyond = _ranking(features.vectors, normalize, steps, rerank, place, threads)
 
     def accumulator(others: int) -> RetrievalAccumulator:
         largest = max(0, int(counts.max()) - 1 + others)
@@ -207,8 +208,12 @@ def check_classes(name: str, labels: NDArray[np.int64] | None) -> NDArray[np.int
 
 
 def normalized(matrix: Any, normalize: Normalize, threads: int | None = None) -> Any:
-    """Normalise a feature matrix [n, dim], an array or a tensor, as the protocol's setting says."""
-    return matrix if normalize == "none" else gaussian_normalize(matrix, axis=normalize, threads=threads)
+    """Normalise a feature matrix [n, dim], an array, rows in blocks or a tensor, as the protocol's setting says."""
+    if normalize == "none":
+        return matrix
+    if normalize == "row" and isinstance(matrix, RowBlocks):
+        return RowBlocks(gaussian_normalize(block, threads=threads) for block in matrix.blocks)
+    return gaussian_normalize(matrix, axis=normalize, threads=threads)
 
 
 def _ranking_device(device: str | torch.device | None) -> torch.device:
@@ -217,13 +222,13 @@ def _ranking_device(device: str | torch.device | None) -> torch.device:
     return wanted if wanted.type == "cuda" and has_cuda() else torch.device("cpu")
 
 
-def _moved(matrix: NDArray[np.float32], device: torch.device) -> Any:
+def _moved(matrix: NDArray[np.float32] | RowBlocks, device: torch.device) -> Any:
     """Return the matrix as it is for the CPU, or a copy on a CUDA device."""
-    return matrix if device.type == "cpu" else torch.tensor(matrix, device=device)
+    return matrix if device.type == "cpu" else torch.tensor(np.asarray(matrix), device=device)
 
 
 def _ranking(
-    matrix: NDArray[np.float32],
+    rows: RowBlocks,
     normalize: Normalize,
     steps: str | Sequence[Step],
     rerank: str | Sequence[Expansion | Diffusion],
@@ -233,9 +238,9 @@ def _ranking(
     """Return what ranks the images, and the settings of what goes beyond the paper; none for the paper's method."""
     stages = parse_rerank(rerank) if isinstance(rerank, str) else tuple(rerank)
     if not steps and not stages:
-        database = normalized(_moved(matrix, place), normalize, threads)
+        database = normalized(_moved(rows, place), normalize, threads)
         return Ranking(database, database, threads=threads), {}
-    vectors = normalized(matrix, normalize, threads)
+    vectors = normalized(np.asarray(rows), normalize, threads)
     fitted: FittedSteps = fit_steps(steps, vectors)
     beyond: dict[str, Any] = {}
     if fitted.steps:

@@ -296,7 +296,7 @@ def _evaluate(features: Features, method: Method, threads: int | None, device: A
     dim = features.dim if result.settings.dim is None else result.settings.dim
     return MethodRun(
         dim=dim,
-        bytes=features.matrix.itemsize * dim,
+        bytes=features.vectors.dtype.itemsize * dim,
         items=tuple(features.items),
         features=describe_features(features),
         settings=result.settings,

@@ -53,7 +53,9 @@ def slug(text: str) -> str:
 
 def digest(features: Features) -> str:
     """Recognise images and network again."""
-    found = hashlib.sha256(np.ascontiguousarray(features.matrix).data)
+    found = hashlib.sha256()
+    for block in features.vectors.blocks:
+        found.update(np.ascontiguousarray(block).data)
     found.update(json.dumps([features.items, features.classes]).encode("ascii"))
     return found.hexdigest()
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsir_fast.archive import Features
+from rsir_fast.base.row_blocks import RowBlocks
 from rsir_fast.encoders.differences import differences, told
 from rsir_fast.errors import FeaturesError
 from rsir_fast.ops import euclidean_topk, hamming_topk
@@ -50,7 +51,7 @@ def find_by_code(
     O(q N bits); memory: the codes of both sides and 12 bytes for each of the q k or q N candidates.
     """
     bits = _common_bits(database, queries)
-    codes, wanted = database["codes"], queries["codes"]
+    codes, wanted = np.asarray(database["codes"]), queries["codes"]
     labels, of_queries = predicted(database["probabilities"]), predicted(queries["probabilities"])
     depth = search.k if search.rerank_codes is None else min(search.rerank_codes, len(database))
     hamming = np.empty((len(queries), depth), np.int32)
@@ -66,8 +67,9 @@ def find_by_code(
     )
 
 
-def predicted(scores: NDArray[np.float32]) -> Labels:
+def predicted(probabilities: RowBlocks) -> Labels:
     """Return the most probable label of each row, and its probability."""
+    scores = np.asarray(probabilities)
     labels = scores.argmax(1)
     return Labels(labels, scores[np.arange(len(scores)), labels])
 
@@ -103,8 +105,8 @@ def _common_bits(database: Features, queries: Features) -> int:
 
 
 def _reranked(
-    queries: NDArray[np.float32],
-    database: NDArray[np.float32],
+    queries: RowBlocks,
+    database: RowBlocks,
     candidates: NDArray[np.int64],
     distances: NDArray[np.int32],
     k: int,

@@ -8,11 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rsir_fast.base.row_blocks import RowBlocks
 from rsir_fast.ops import RelevantRanks, euclidean_topk, relevant_ranks
 from rsir_fast.retrieval.diffusion import Diffusion, Graph
 from rsir_fast.retrieval.expansion import Expansion
 
 __all__ = ["Ranking", "rank_all"]
+
+_QUERIES = 4096
 
 
 class Ranking:
@@ -22,7 +25,7 @@ class Ranking:
 
     Attributes
     ----------
-    queries, database : array [n, d]
+    queries, database : array [n, d], or RowBlocks
         Where they are ranked.
     """
 
@@ -47,10 +50,24 @@ class Ranking:
         if self._diffusion is not None:
             diffusion, graph = self._diffusion
             return diffusion.ranks(graph, self.database, labels, block=block, threads=self._threads)
+        return self._ranks(labels, block)
+
+    def _ranks(self, labels: NDArray[np.int64], block: int | None) -> Iterator[RelevantRanks]:
         own = np.arange(len(labels))
-        return relevant_ranks(
-            self.queries, self.database, labels, labels, self_ids=own, block=block, threads=self._threads
-        )
+        # Of rows that lie apart, some at a time are copied together as queries.
+        size = _QUERIES if isinstance(self.queries, RowBlocks) else max(1, len(labels))
+        for start in range(0, len(labels), size):
+            rows = slice(start, start + size)
+            for found in relevant_ranks(
+                self.queries[rows],
+                self.database,
+                labels[rows],
+                labels,
+                self_ids=own[rows],
+                block=block,
+                threads=self._threads,
+            ):
+                yield found._replace(start=start + found.start)
 
     def nearest(self, items: NDArray[np.int64], k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Return squared distances and ids [m, k] of the first k results of some queries, themselves among them."""

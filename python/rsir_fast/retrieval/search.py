@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rsir_fast.archive import Features
+from rsir_fast.base.row_blocks import RowBlocks
 from rsir_fast.errors import FeaturesError
 from rsir_fast.ops import euclidean_topk, gaussian_normalize, gaussian_statistics
 from rsir_fast.retrieval.by_code import find_by_code, predicted
@@ -132,7 +133,7 @@ def find(
         return find_by_code(database, asked, search, allowed, threads=threads)
     why = "vectors, as it goes with the codes of a hash model"
     _refuse(why, rerank_codes=search.rerank_codes, same_label=search.same_label or None)
-    vectors = database.field(search.field).matrix
+    vectors = database.field(search.field).vectors
     queries = asked.matrix if len(asked.fields) == 1 else asked.field(search.field).matrix
     if queries.shape[1] != vectors.shape[1]:
         raise ValueError(f"vectors: expected {vectors.shape[1]} values each, got {queries.shape[1]}")
@@ -179,13 +180,13 @@ def query_files(paths: tuple[str, ...] | list[Path]) -> Dataset:
 
 def _rows(database: Features, ids: list[int]) -> Features:
     """Return some rows as features."""
-    arrays = {field.name: np.ascontiguousarray(database[field.name][ids]) for field in database.fields}
+    arrays = {field.name: database[field.name][ids] for field in database.fields}
     items = tuple(database.items[row] for row in ids)
     return Features(arrays, items, None, (), database.name, provenance=database.provenance)
 
 
 def _nearest(
-    items: NDArray[np.float32],
+    vectors: RowBlocks,
     queries: NDArray[np.float32],
     search: Search,
     allowed: NDArray[np.bool_] | None,
@@ -194,11 +195,14 @@ def _nearest(
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Return squared distances and rows [q, k]."""
     normalize, stages = search.normalized, parse_rerank(search.rerank)
+    if normalize != "feature" and not (search.steps or stages):  # where they lie, whose copy may be large
+        return euclidean_topk(queries, vectors, search.k, normalize=normalize, where=allowed, threads=threads)
+    items = np.asarray(vectors)
     if normalize == "feature":
         statistics = gaussian_statistics(items, threads=threads)
         items = gaussian_normalize(items, "feature", statistics=statistics, threads=threads)
         queries = gaussian_normalize(queries, "feature", statistics=statistics, threads=threads)
-    elif normalize == "row" and (search.steps or stages):
+    elif normalize == "row":
         items, queries = gaussian_normalize(items, threads=threads), gaussian_normalize(queries, threads=threads)
     if search.steps:
         fitted = fit_steps(search.steps, items)
@@ -208,9 +212,7 @@ def _nearest(
             queries, items = stage.apply(queries, items, own, threads=threads)
         else:
             return _diffused(stage, items, search.k, allowed, own, threads)
-    inside: Literal["row", "none"] = "row" if normalize == "row" and not (search.steps or stages) else "none"
-    squared, ids = euclidean_topk(queries, items, search.k, normalize=inside, where=allowed, threads=threads)
-    return squared, ids
+    return euclidean_topk(queries, items, search.k, where=allowed, threads=threads)
 
 
 def _diffused(

@@ -12,15 +12,32 @@ from rsir_fast.base import compiled
 from rsir_fast.base.arrays import Restore
 from rsir_fast.base.cores import choose_threads
 from rsir_fast.base.isa import choose_isa
+from rsir_fast.base.row_blocks import RowBlocks
 from rsir_fast.ops._arrays import FloatRows, as_rows
 from rsir_fast.ops._outputs import host_views, new_answer
 from rsir_fast.ops._plan import Method, SearchPlan, choose_pass, is_tiny
 from rsir_fast.ops._where import AllowedRows
-from rsir_fast.ops.engines.host_euclidean import MAX_WIDTH, NEIGHBOURS, HostEuclidean, HostMatrix, prepare
+from rsir_fast.ops.engines.host_euclidean import (
+    MAX_WIDTH,
+    NEIGHBOURS,
+    HostEuclidean,
+    HostMatrix,
+    make_sidecar,
+    prepare,
+)
 from rsir_fast.ops.engines.host_euclidean import euclidean as search_matrix
 from rsir_fast.ops.engines.host_normalize import normalized_rows
 from rsir_fast.ops.engines.host_ranks import ranks_of_labels
-from rsir_fast.ops.engines.search import ALL, Labels, Ranks, Sides, check_items, check_normalize, check_width
+from rsir_fast.ops.engines.search import (
+    ALL,
+    Labels,
+    Ranks,
+    Sides,
+    check_items,
+    check_normalize,
+    check_width,
+    chosen,
+)
 
 __all__ = ["BlocksSearch", "HostBlocks", "euclidean", "prepare_blocks"]
 
@@ -58,6 +75,23 @@ class HostBlocks:
         starts = np.cumsum([0, *(len(block) for block in self.blocks)])
         return np.concatenate([start + block.not_finite() for start, block in zip(starts, self.blocks, strict=False)])
 
+    @property
+    def copies(self) -> list[compiled.cpu.Sidecar]:
+        """The integer copies that there are."""
+        return [block.sidecar for block in self.blocks if block.sidecar is not None]
+
+    def quantised(self, k: int, least: int, *, threads: int | None, isa: str | None) -> HostBlocks:
+        """Return the same with integer copies for searches of k neighbours, of blocks of at least so many rows."""
+
+        def quantised(block: HostMatrix) -> HostMatrix:
+            if len(block) < least:
+                return block
+            share = _share(k, len(block), len(self))
+            made = make_sidecar(block.rows, self.normalize, k=share, threads=threads, isa=isa)
+            return HostMatrix(block.rows, self.normalize, made)
+
+        return HostBlocks([quantised(block) for block in self.blocks])
+
     def __len__(self) -> int:
         return self.shape[0]
 
@@ -81,9 +115,12 @@ class BlocksSearch(Sides[FloatRows, HostBlocks]):
         method: Method,
         threads: int | None,
         isa: str | None,
+        *,
+        prepared: bool,
     ) -> None:
         self.queries = queries
         self.database = database
+        self.prepared = prepared
         self.restore = restore
         self.method = method
         self.threads = threads
@@ -105,29 +142,17 @@ class BlocksSearch(Sides[FloatRows, HostBlocks]):
         """Search for some consecutive queries."""
         queries = self.queries[rows]
         q, (n, d) = len(queries), self.database.shape
+        taken, reason = self._pass(q, k)
+        if taken == "certified" and not self.prepared and not self.database.copies:
+            self.database = self.database.quantised(k, self._least, threads=self.threads, isa=self.isa)
+            taken, reason = self._pass(q, k)  # known only now
         copies = [block.sidecar for block in self.database.blocks]
-        made = [copy for copy in copies if copy is not None]
-        least = 1 if self.method == "certified" else LEAST_ROWS
-        few = sum(len(block) for block in self.database.blocks if len(block) < least)
-        taken, reason = choose_pass(
-            q,
-            n,
-            d,
-            k,
-            allowed=self.where.count,
-            passed=self.where.passed,
-            precision="int16" if any(copy.precision == "int16" for copy in made) else "int8",
-            prepared=True,
-            max_width=MAX_WIDTH,
-            wild=sum(copy.wild for copy in made) + few,
-            method=self.method,
-        )
         parts = [
             (
                 block.rows.array,
                 len(block),
                 block.rows.kind,
-                copy if taken == "certified" and len(block) >= least else None,
+                copy if taken == "certified" and len(block) >= self._least else None,
             )
             for block, copy in zip(self.database.blocks, copies, strict=True)
         ]
@@ -148,8 +173,31 @@ class BlocksSearch(Sides[FloatRows, HostBlocks]):
             count,
             choose_isa(self.isa),
         )
-        self.plan = lambda: SearchPlan(taken, reason, True, ran, count, candidates, decided, dense)
+        self.plan = lambda: SearchPlan(taken, reason, self.prepared, ran, count, candidates, decided, dense)
         return distances, ids
+
+    @property
+    def _least(self) -> int:
+        """Rows of a block whose integer copy is read."""
+        return 1 if self.method == "certified" else LEAST_ROWS
+
+    def _pass(self, q: int, k: int) -> tuple[Literal["certified", "dense"], str]:
+        n, d = self.database.shape
+        copies = self.database.copies
+        few = sum(len(block) for block in self.database.blocks if len(block) < self._least)
+        return choose_pass(
+            q,
+            n,
+            d,
+            k,
+            allowed=self.where.count,
+            passed=self.where.passed,
+            precision="int16" if any(copy.precision == "int16" for copy in copies) else "int8",
+            prepared=self.prepared,
+            max_width=MAX_WIDTH,
+            wild=sum(copy.wild for copy in copies) + few,
+            method=self.method,
+        )
 
     def ranks(self, labels: Labels, block: int | None) -> Iterator[Ranks]:
         """Tell where the relevant items stand, a block of queries at a time."""
@@ -168,13 +216,31 @@ def euclidean(
     isa: str | None = None,
 ) -> HostEuclidean | BlocksSearch:
     """Check both sides, of whatever the database consists."""
-    if not isinstance(database, HostBlocks):
+    if isinstance(database, RowBlocks):
+        found, prepared = _as_they_lie(database, chosen(normalize)), False
+    elif isinstance(database, HostBlocks):
+        found, prepared = database, True
+    else:
         return search_matrix(queries, database, normalize, where=where, method=method, threads=threads, isa=isa)
+    database = found
     rows, restore = as_rows(queries, "queries")
     check_normalize(database.normalize, normalize)
     check_width(rows.array.shape[1], database.shape[1])
     wanted = normalized_rows(rows, queries, database.normalize, threads=threads, isa=isa)
-    return BlocksSearch(wanted, database, restore, where, method, threads, isa)
+    return BlocksSearch(wanted, database, restore, where, method, threads, isa, prepared=prepared)
+
+
+def _as_they_lie(database: RowBlocks, normalize: Literal["none", "row"]) -> HostBlocks:
+    """Return blocks without integer copies, nothing copied; rows are normalised as they are read."""
+    rows = [as_rows(block, "database")[0] for block in database.blocks]
+    found = HostBlocks([HostMatrix(FloatRows(each.array, each.dtype, normalize), normalize, None) for each in rows])
+    check_items(len(found))
+    return found
+
+
+def _share(k: int, rows: int, n: int) -> int:
+    """Return a block's share of k neighbours in n rows."""
+    return max(1, k * rows // max(1, n))
 
 
 def prepare_blocks(
@@ -197,8 +263,7 @@ def prepare_blocks(
     sizes = [len(block) if hasattr(block, "__len__") else len(as_rows(block, "database")[0]) for block in blocks]
     found: list[HostMatrix] = []
     for number, (block, sidecar) in enumerate(zip(blocks, sidecars, strict=True)):
-        # Its share of the neighbours of the whole.
-        k = max(1, NEIGHBOURS * sizes[number] // max(1, sum(sizes)))
+        k = _share(NEIGHBOURS, sizes[number], sum(sizes))
         found.append(prepare(block, normalize, precision, copy, sidecar, k=k, threads=threads, isa=isa))
         if found[-1].shape[1] != found[0].shape[1]:
             raise ValueError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sized
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -122,11 +122,11 @@ def answer(search: Search, k: Any, out: Any, inputs: tuple[Any, Any]) -> tuple[A
     return whole
 
 
-def chosen(normalize: str | None) -> str:
+def chosen(normalize: str | None) -> Literal["none", "row"]:
     """Return the normalisation of a search whose database was not prepared with one."""
     if normalize not in (None, "none", "row"):
         raise ValueError(f"normalize: expected 'none' or 'row', got {normalize!r}")
-    return normalize or "none"
+    return "row" if normalize == "row" else "none"
 
 
 def check_normalize(made_with: str, normalize: str | None) -> None:
