@@ -39,7 +39,7 @@ def parameters():
             yield " ".join(path), names if any(text[:2] == "--" for text in names) else [*names, default], hint
 
 
-SEVERAL = {"--backbone", "--descriptor", "--steps", "--rerank", "--bits", "DATA", "FEATURES"}
+SEVERAL = {"--encoder", "--steps", "--rerank", "--bits", "DATA", "FEATURES"}
 """What one command takes once and another many times, each with the same meaning."""
 
 
@@ -59,7 +59,7 @@ def test_a_short_name_is_that_of_one_option():
         for short in (name for name in names if name.startswith("-") and len(name) == 2):
             longs[short].add(next((name for name in names if name.startswith("--")), short))
     assert {short: names for short, names in longs.items() if len(names) > 1} == {}
-    assert {"-o", "-b", "-e", "-w", "-q", "-k"} == set(longs)
+    assert {"-o", "-e", "-w", "-q", "-k"} == set(longs)
 
 
 @pytest.mark.parametrize(
@@ -82,6 +82,9 @@ def test_a_short_name_is_that_of_one_option():
         (["search", "x", "q.jpg", "--rerank", "9"], "--rerank-codes"),
         (["features", "x", "--backbone", "cnn-m"], "it is --encoder NAME now"),
         (["features", "x", "-b", "cnn-m"], "it is --encoder NAME now"),
+        (["train", "pretrain", "x", "--backbone", "cnn-m"], "it is --encoder NAME now"),
+        (["reproduce", "ge2018", "x", "-b", "cnn-m"], "it is --encoder NAME now"),
+        (["reproduce", "ge2018", "x", "--descriptor", "hog"], "it is --encoder NAME, such as bovw-150 now"),
         (["evaluate", "ge2018", "x", "--layer", "fc6"], "it is --encoder NAME:LAYER now"),
         (["evaluate", "ge2018", "x", "--descriptor", "hog"], "it is --encoder NAME, such as bovw-150 now"),
         (["features", "x", "--model", "m"], "it is --encoder FILE now"),

@@ -16,7 +16,7 @@ from rsir_fast.archive import Features
 from rsir_fast.cli import app
 from scene_files import write_scenes
 
-QUICK = ["-b", "cnn-alex", "--width", "0.05", "--batch-size", "8", "--device", "cpu", "--workers", "1"]
+QUICK = ["-e", "cnn-alex", "--width", "0.05", "--batch-size", "8", "--device", "cpu", "--workers", "1"]
 
 
 def run(*arguments):

@@ -17,7 +17,7 @@ from network_files import write_network
 from rsir_fast.cli import app
 from scene_files import write_broken, write_scenes
 
-QUICK = ["-b", "none", "--descriptor", "colour-histogram", "--descriptor", "lbp", "--device", "cpu"]
+QUICK = ["-e", "colour-histogram", "-e", "lbp", "--device", "cpu"]
 
 
 @pytest.fixture(autouse=True)
@@ -118,14 +118,14 @@ def test_unreadable_images_make_exit_code_3(tmp_path):
 
 
 def test_no_weights_at_all_is_a_table_of_reasons(scenes, tmp_path):
-    done = run(scenes, "-b", "none", "--descriptor", "none", "-o", tmp_path)
+    done = run(scenes, "-e", "none", "-o", tmp_path)
     assert done.exit_code == 0, done.output
     assert "weights not found: imagenet-vgg-verydeep-16.mat" in done.stdout
 
 
 def test_help_names_the_defaults():
     done = CliRunner().invoke(app, ["reproduce", "ge2018", "--help"], env={"COLUMNS": "200"})
-    for text in ("[default: squeezenet1_1, mobilenet_v2]", "[default: runs/reproduce-ge2018-NAMES]"):
+    for text in ("[default: squeezenet1_1, mobilenet_v2, bovw-150,", "[default: runs/reproduce-ge2018-NAMES]"):
         assert text in done.stdout
 
 
@@ -141,7 +141,7 @@ def test_a_damaged_weight_file_is_named(scenes, weights, tmp_path, monkeypatch):
 def test_a_folder_with_an_equals_sign(tmp_path):
     folder = write_scenes(tmp_path / "a=b", classes=2, per_class=3)
     for number, given in enumerate((folder, f"mine={folder}")):
-        done = run(given, "-b", "none", "--descriptor", "lbp", "-q", "-o", tmp_path / str(number))
+        done = run(given, "-e", "lbp", "-q", "-o", tmp_path / str(number))
         assert done.exit_code == 0, done.output
     assert (tmp_path / "0/map-a-b.md").is_file()
     assert (tmp_path / "1/map-mine.md").is_file()
@@ -154,17 +154,18 @@ def test_what_cannot_be_done_is_one_line(scenes, tmp_path):
         ([f"={scenes}"], 2, "DATA: expected FOLDER or NAME=FOLDER"),
         (["a="], 2, "DATA: expected FOLDER or NAME=FOLDER"),
         ([""], 2, "arguments: expected a value, got nothing"),
-        ([scenes, "-b", "mobilenet_v2"], 2, "--backbone: expected names, or none by itself"),
+        ([scenes, "-e", "none"], 2, "--encoder: expected names, or none by itself"),
         ([f"a={scenes}", f"a={scenes}"], 2, "expected different names, got a twice"),
         ([tmp_path / "none"], 1, "none: expected FOLDER/CLASS/image.jpg"),
         ([tmp_path / "empty"], 1, "empty"),
         ([scenes, "--weights-folder", tmp_path / "none"], 1, "expected a folder of weight files, found nothing there"),
         ([scenes, "-o", tmp_path / "file"], 1, "expected a folder for the tables, found a file"),
         ([scenes, "--reference", "x"], 2, "--reference: expected one of cnn-alex:pool5;"),
-        ([scenes, "--descriptor", "sift"], 2, "--descriptor: expected one of bovw-150"),
+        ([scenes, "-e", "sift"], 2, "--encoder: unknown encoder 'sift'"),
+        ([scenes, "-e", "mobilenet_v2,turns=mean"], 2, "--encoder: expected NAME or NAME:LAYER alone"),
         ([scenes, "--rerank", "magic"], 2, "magic"),
-        ([scenes, "-b", "mobilenet_v2:fc9"], 2, "'mobilenet_v2' has no layer 'fc9'"),
-        ([scenes, "-b", "cnn-f:gap"], 2, "'cnn-f' has no layer 'gap'"),
+        ([scenes, "-e", "mobilenet_v2:fc9"], 2, "'mobilenet_v2' has no layer 'fc9'"),
+        ([scenes, "-e", "cnn-f:gap"], 2, "'cnn-f' has no layer 'gap'"),
     ]:
         quick = QUICK[2:] if ":" in str(arguments[-1]) else QUICK
         done = run(*quick, "--out", tmp_path / "out", *arguments)

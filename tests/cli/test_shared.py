@@ -67,11 +67,11 @@ def test_of_every_command(place, rsir):
     rsir("train", "dhcnn", scenes, f"--out={out / 'dhcnn'}", *NETWORK, *quick, "-q")
     result += rsir("evaluate", "dhcnn2021", scenes, "-e", model, "-o", out / "dhcnn2021", "--json", "-q")
     result += rsir("compare", out / "ge2018/features", "--steps", "l2", "--json", "-q")
-    lbp = ["--descriptor", "lbp", "-b", "none"]
+    lbp = ["-e", "lbp"]
     result += rsir("reproduce", "ge2018", f"a={scenes}", scenes, *lbp, "-o", out / "tables", "--json", "-q")
     hashes = ["--seeds", 1, *quick]
     result += rsir("reproduce", "dhcnn2021", scenes, *NETWORK, *hashes, "-o", out / "hashes", "--json", "-q")
-    training = ["-b", "cnn-f", "--width", 0.05, "--epochs", 1, "--workers", 0]
+    training = ["-e", "cnn-f", "--width", 0.05, "--epochs", 1, "--workers", 0]
     rsir("train", "pretrain", scenes, *training, "-o", out / "pretrain", "-q")
     result += rsir("doctor", "--json", code=0)
     assert str(place) not in result

@@ -17,7 +17,7 @@ from rsir_fast.cli import app
 from scene_files import write_scenes
 
 NETWORK = ["-e", "squeezenet1_1", "--weights", "random:0", "--workers", "0"]
-PRETRAIN = ["-b", "cnn-f", "--width", "0.05", "--epochs", "1", "--batch-size", "8", "--workers", "0"]
+PRETRAIN = ["-e", "cnn-f", "--width", "0.05", "--epochs", "1", "--batch-size", "8", "--workers", "0"]
 BAD = "class1/class1_2.jpg"
 
 COMMANDS = {
@@ -43,7 +43,7 @@ COMMANDS = {
     ],
     "pretrain": ["train", "pretrain", "DATA", "--out", "OUT", *PRETRAIN],
     "reproduce ge2018": [
-        *["reproduce", "ge2018", "DATA", "--out", "OUT", "-b", "none", "--descriptor", "lbp", "--workers", "0"],
+        *["reproduce", "ge2018", "DATA", "--out", "OUT", "-e", "lbp", "--workers", "0"],
         *["--weights-folder", "EMPTY"],
     ],
     "reproduce dhcnn2021": [

@@ -23,9 +23,20 @@ STAGES = ["x", "expand", "expand:0", "expand:nan", "expand:5:nan", "augment:0", 
 WRONG = {
     "--accumulate": ["0", *COUNT],
     "--anmrr-k": ["x"],
-    "--backbone": ["🛰", "random:0", "x" * 300],
     "--encoder": [
-        *["🛰", "random:0", "x" * 300, "cnn-m:fc9", "cnn-m:", "cnn-m,turns=x", "cnn-m,x=1", "gist", "bovw-0"],
+        *[
+            "🛰",
+            "random:0",
+            "x" * 300,
+            "cnn-m:fc9",
+            "cnn-m:",
+            "cnn-m,turns=x",
+            "cnn-m,x=1",
+            "gist",
+            "bovw-0",
+            "bovw-x",
+            "morphological-61",
+        ],
         *[f"bovw-{HUGE}", "hog:fc6", "squeezenet1_1,sizes=31", "squeezenet1_1,sizes=64+64", "squeezenet1_1,resize=x"],
         "squeezenet1_1,precision=float16",
     ],
@@ -35,7 +46,6 @@ WRONG = {
     "--beta": NUMBER,
     "--bits": ["0", "7", "1025", *COUNT],
     "--decoder": ["x"],
-    "--descriptor": ["x", "bovw-0", "bovw-x", f"bovw-{HUGE}", "morphological-61"],
     "--device": ["x", "🛰", "cuda:99", "cpu:7", "meta"],
     "--drops": ["x", "0", "-1", "5,3", "1,1", HUGE],
     "--epochs": ["0", *COUNT],
@@ -99,10 +109,10 @@ COMMANDS = {
     "evaluate ge2018": ["scenes", *OUT, *NETWORK],
     "features": ["scenes", *OUT, *NETWORK],
     "reproduce dhcnn2021": ["scenes", *OUT, *NETWORK, *LEARN, "--seeds", "1"],
-    "reproduce ge2018": ["scenes", *OUT, "-b", "none", "--descriptor", "lbp"],
+    "reproduce ge2018": ["scenes", *OUT, "-e", "lbp"],
     "search": ["features", "scenes/class0/class0_0.jpg"],
     "train dhcnn": ["scenes", *OUT, *NETWORK, *LEARN],
-    "train pretrain": ["scenes", *OUT, "-b", "cnn-f", "--width", "0.05", "--epochs", "9", "--workers", "0"],
+    "train pretrain": ["scenes", *OUT, "-e", "cnn-f", "--width", "0.05", "--epochs", "9", "--workers", "0"],
 }
 
 
@@ -137,7 +147,6 @@ def test_wrong_values(place, monkeypatch, command):
 
 
 STATED_BY = {
-    "--backbone": "unknown network",
     "--encoder": "(has no layer|unknown encoder)",
     "--rerank": "(expand|augment|diffuse): expected",
     "--steps": "(power|pca|whiten): expected",

@@ -201,7 +201,7 @@ def test_what_cannot_be_done(scenes, tmp_path):
         ({"datasets": {"a b": scenes, "A-b": scenes}}, ValueError, "names that differ in letters or digits, whatever"),
         ({"datasets": {"--": scenes}}, ValueError, "names that differ in letters or digits, whatever"),
         ({"backbones": ["cnn-m:fc7"]}, ValueError, "got cnn-m:fc7, which is a row already; leave it out, or add turns"),
-        ({"turns": True}, ValueError, "expected backbones to add rows to, got none"),
+        ({"turns": True}, ValueError, "expected networks to add rows to, got none"),
         ({"datasets": {"one": scenes / "class0"}}, DatasetError, "one: expected images in one folder per class"),
     ]:
         with pytest.raises(error, match=message):

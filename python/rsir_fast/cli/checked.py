@@ -16,13 +16,9 @@ import typer
 from rsir_fast.cli.completion import CAFFE, CAFFE_LAYERS, DESCRIPTORS, complete_backbone
 
 __all__ = [
-    "check_layer",
     "device",
     "encoder",
-    "known_backbone",
-    "known_backbones",
-    "known_descriptor",
-    "known_descriptors",
+    "encoders_of_rows",
     "lengths",
     "number",
     "steps",
@@ -34,7 +30,6 @@ SHORTEST, LONGEST = 8, 1024
 """Bits of a code."""
 
 _DEVICE = re.compile(r"(cpu|mps|(cuda|xpu)(:\d{1,3})?)")
-_WORDS = re.compile(r"bovw-[1-9]\d{0,6}(-dense)?(-root)?")
 
 
 def number(
@@ -63,40 +58,6 @@ def _near(name: str, names: Sequence[str]) -> str:
     return f"; did you mean {' or '.join(near)}?" if near else ""
 
 
-def known_backbone(name: str) -> str:
-    """Refuse a network that is not known."""
-    names = complete_backbone("")
-    if name not in names:
-        near = _near(name, names) or "; `rsir doctor --all-networks` lists them"
-        raise typer.BadParameter(f"unknown network {name!r}{near}")
-    return name
-
-
-def known_backbones(given: list[str] | None) -> list[str] | None:
-    """Refuse a network, or one with its layer, that is not known."""
-    for text in given or []:
-        if text != "none":
-            check_layer(known_backbone(text.partition(":")[0]), text.partition(":")[2] or None)
-    return given
-
-
-def check_layer(backbone: str, layer: str | None, option: str = "--backbone") -> None:
-    """Refuse a layer that a network of the paper has not; those of others are nodes of a graph."""
-    if layer is not None and backbone in CAFFE and layer not in CAFFE_LAYERS:
-        raise typer.BadParameter(
-            f"{backbone!r} has no layer {layer!r}; expected one of {', '.join(CAFFE_LAYERS)}", param_hint=option
-        )
-
-
-def known_descriptor(name: str) -> str:
-    """Refuse a descriptor that is not known."""
-    if name not in DESCRIPTORS and not _WORDS.fullmatch(name):
-        raise typer.BadParameter(
-            f"expected one of {', '.join(DESCRIPTORS)} (or bovw-N for N words), got {name!r}{_near(name, DESCRIPTORS)}"
-        )
-    return name
-
-
 def encoder(text: str | None) -> str | None:
     """Refuse an encoder that cannot be meant; whether weights are there only loading can tell."""
     if text is None:
@@ -114,15 +75,24 @@ def encoder(text: str | None) -> str | None:
         near = _near(word.name, [*names, *DESCRIPTORS]) or "; `rsir doctor --all-networks` lists the networks"
         raise typer.BadParameter(f"unknown encoder {word.name!r}{near}")
     for layer in word.layers:
-        check_layer(word.name, layer, "--encoder")
+        if word.name in CAFFE and layer not in CAFFE_LAYERS:  # those of other networks are nodes of a graph
+            raise typer.BadParameter(f"{word.name!r} has no layer {layer!r}; expected one of {', '.join(CAFFE_LAYERS)}")
     return text
 
 
-def known_descriptors(given: list[str] | None) -> list[str] | None:
-    """Refuse a descriptor that is not known, and is not ``none``."""
-    for name in given or []:
-        if name != "none":
-            known_descriptor(name)
+def encoders_of_rows(given: list[str] | None) -> list[str] | None:
+    """Refuse what makes no row of the tables."""
+    for text in given or []:
+        if text == "none":
+            continue
+        encoder(text)
+        from rsir_fast.encoders.word import Word, parse_word
+
+        word = parse_word(text)
+        if word.is_model or word != Word(name=word.name, layers=word.layers[:1]):
+            raise typer.BadParameter(
+                f"expected NAME or NAME:LAYER alone, as all rows have the same options, got {text!r}"
+            )
     return given
 
 

@@ -13,9 +13,8 @@ from pathlib import Path
 __all__ = [
     "complete_backbone",
     "complete_encoder",
+    "complete_encoder_of_row",
     "complete_row",
-    "complete_several_backbones",
-    "complete_several_descriptors",
     "one_of",
     "parts_of",
 ]
@@ -55,14 +54,6 @@ def complete_backbone(incomplete: str) -> list[str]:
     return _beginning([*CAFFE, *_torchvision()], incomplete)
 
 
-def complete_several_backbones(incomplete: str) -> list[str]:
-    """Complete ``NAME``, ``NAME:LAYER`` or ``none``."""
-    name, colon, layer = incomplete.partition(":")
-    if colon:
-        return [f"{name}:{found}" for found in _beginning(_layers(name), layer)]
-    return [*complete_backbone(incomplete), *_beginning(["none"], incomplete)]
-
-
 def complete_encoder(incomplete: str) -> list[str]:
     """Complete ``NAME``, ``NAME:LAYER``, a descriptor, or an option after a comma."""
     head, comma, last = incomplete.rpartition(",")
@@ -74,9 +65,11 @@ def complete_encoder(incomplete: str) -> list[str]:
     return [*complete_backbone(incomplete), *_beginning(DESCRIPTORS, incomplete)]
 
 
-def complete_several_descriptors(incomplete: str) -> list[str]:
-    """Complete the name of a shallow descriptor, or ``none``."""
-    return _beginning([*DESCRIPTORS, "none"], incomplete)
+def complete_encoder_of_row(incomplete: str) -> list[str]:
+    """Complete ``NAME``, ``NAME:LAYER``, a descriptor or ``none``."""
+    if "," in incomplete:
+        return []
+    return [*complete_encoder(incomplete), *_beginning(["none"], incomplete)]
 
 
 def complete_row(incomplete: str) -> list[str]:

@@ -22,10 +22,11 @@ _FORMER = {
     ("--precision",): "--encoder NAME,precision=bfloat16",
 }
 """What was an option of its own before, and is said by the encoder now."""
+_NAMES_ALONE = ("reproduce ge2018", "train pretrain")
+"""Commands whose encoders have no options."""
 _MEANT = {
     "--all-items": ("--all",),
     "--all-networks": ("--all",),
-    "--backbone": ("--network", "--net", "--arch", "--architecture", "--cnn", "-n"),
     "--encoder": ("--network", "--net", "--arch", "--architecture", "--cnn", "-n", "--checkpoint", "--ckpt"),
     "--batch-size": ("--batch", "--bs"),
     "--bits": ("--code-length", "--hash-bits", "--hash-length", "--length"),
@@ -92,7 +93,7 @@ def hint(name: str, command: Any, path: str, others: Mapping[str, Any]) -> str:
         if name in ("--rotations", "--augment", "--tta"):
             name = "--turns"
         said = next((now for names, now in _FORMER.items() if name in names), None)
-        if said is not None:
+        if said is not None and not ("=" in said and path in _NAMES_ALONE):
             return f"it is {said} now"
     elif path == "search" and name in ("--model", "-m"):
         return "it is --weights FILE now"

@@ -104,7 +104,7 @@ def pretrain(
         Path | None,
         typer.Option("--out", "-o", help="Folder for the weights. \\[default: runs/pretrain-DATA-NETWORK]"),
     ] = None,
-    network: Annotated[NetworkName, typer.Option("--backbone", "-b", help="Network.")] = NetworkName.cnn_alex,
+    network: Annotated[NetworkName, typer.Option("--encoder", "-e", help="Network.")] = NetworkName.cnn_alex,
     width: Annotated[
         float,
         typer.Option(

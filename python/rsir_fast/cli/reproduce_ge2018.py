@@ -23,34 +23,23 @@ if TYPE_CHECKING:
     from rsir_fast.datasets import Dataset
 
 _ROWS = "Rows"
-_BEYOND = "Beyond the paper: each adds a row to every --backbone, on top of those before"
+_BEYOND = "Beyond the paper: each adds a row to every network of --encoder, on top of those before"
 
 
 @dataclass(frozen=True)
 class RowOptions:
     """Which rows there are beside the paper's networks."""
 
-    backbone: Annotated[
+    encoder: Annotated[
         list[str] | None,
         typer.Option(
-            "--backbone",
-            "-b",
-            callback=checked.known_backbones,
-            help="Networks beside the paper's: NAME or NAME:LAYER, or none; repeat. "
-            "\\[default: squeezenet1_1, mobilenet_v2]",
-            autocompletion=values.complete_several_backbones,
-            rich_help_panel=_ROWS,
-            show_default=False,
-        ),
-    ] = None
-    descriptor: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--descriptor",
-            callback=checked.known_descriptors,
-            help="Shallow descriptors, or none; repeat. \\[default: bovw-150, bovw-15000, morphological-62, "
-            "colour-histogram, hog, lbp]",
-            autocompletion=values.complete_several_descriptors,
+            "--encoder",
+            "-e",
+            callback=checked.encoders_of_rows,
+            help="Networks, NAME or NAME:LAYER, and shallow descriptors beside the paper's networks, or none; repeat. "
+            "\\[default: squeezenet1_1, mobilenet_v2, bovw-150, bovw-15000, morphological-62, colour-histogram, hog, "
+            "lbp]",
+            autocompletion=values.complete_encoder_of_row,
             rich_help_panel=_ROWS,
             show_default=False,
         ),
@@ -139,13 +128,15 @@ def ge2018(
     target: Path | None = out
     with reported_errors(lambda: left(target, "runs/*/*/result.json", "features/*/*")) as skipped:
         from rsir_fast.datasets import Skipped
+        from rsir_fast.encoders.word import is_descriptor
         from rsir_fast.protocols.methods import BASELINES, FURTHER, list_methods, list_sources
         from rsir_fast.protocols.reproduce_ge2018 import reproduce_ge2018
 
         keep_freed_memory()
         opt.check_device(machine.device)
-        backbones = _listed("backbone", rows.backbone, FURTHER)
-        descriptors = _listed("descriptor", rows.descriptor, BASELINES)
+        encoders = _listed(rows.encoder, (*FURTHER, *BASELINES))
+        backbones = [name for name in encoders if not is_descriptor(name)]
+        descriptors = [name for name in encoders if is_descriptor(name)]
         list_methods(list_sources(backbones, descriptors, **asdict(beyond)), rows.reference)
         weights = None if weights_folder is None else weights_folder.expanduser()
         if weights is not None and not is_folder(weights):
@@ -202,7 +193,7 @@ def _datasets(given: list[str], images: ImageOptions, quiet: bool) -> dict[str, 
     return found
 
 
-def _listed(option: str, given: list[str] | None, default: tuple[str, ...]) -> list[str]:
+def _listed(given: list[str] | None, default: tuple[str, ...]) -> list[str]:
     if given is not None and "none" in given and len(given) > 1:
-        raise ValueError(f"--{option}: expected names, or none by itself, got {', '.join(given)}")
+        raise ValueError(f"--encoder: expected names, or none by itself, got {', '.join(given)}")
     return list(default) if given is None else [name for name in given if name != "none"]

@@ -140,7 +140,7 @@ def list_sources(
             load_descriptor(name)
     beyond = turns or bool(steps) or bool(rerank)
     if beyond and not backbones:
-        raise ValueError("turns, steps, rerank: expected backbones to add rows to, got none; name one")
+        raise ValueError("turns, steps, rerank: expected networks to add rows to, got none; name one")
     of_paper = {name: [Method(GROUPS[0], name, layer) for layer in TABLE_LAYERS] for name in PAPER}
     others = [Source(name, (Method(GROUPS[1], name),)) for name in descriptors]
     for given in backbones:
