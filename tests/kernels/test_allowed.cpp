@@ -49,6 +49,21 @@ TEST(words_and_counts_at_every_offset) {
     }
 }
 
+TEST(counts_of_many_rows) {
+    Random random(2);
+    const std::int64_t n = 100000;
+    for (const std::int64_t first : {0, 3}) {
+        std::vector<std::uint8_t> bytes(static_cast<std::size_t>((first + n + 7) / 8));
+        for (std::uint8_t& byte : bytes) byte = static_cast<std::uint8_t>(random.next() >> 8);
+        const Exact<std::uint8_t> exact(bytes);
+        for (const std::int64_t end : {n, n - 1, n - 700, std::int64_t{31 * 1024}, std::int64_t{32 * 1024 + 5}}) {
+            std::int64_t expected = 0;
+            for (std::int64_t row = 1; row < end; ++row) expected += bit_of(bytes, first + row) ? 1 : 0;
+            CHECK((Allowed{exact.data(), first, n}).count(1, end) == expected);
+        }
+    }
+}
+
 TEST(without_a_bitmap_all_rows_are_allowed) {
     const Allowed allowed{nullptr, 0, 70};
     CHECK(allowed.all());
@@ -64,9 +79,9 @@ TEST(without_a_bitmap_all_rows_are_allowed) {
 
 TEST(all_ones_and_none) {
     for (const std::uint8_t byte : {std::uint8_t{0}, std::uint8_t{255}}) {
-        const std::vector<std::uint8_t> bytes(1000, byte);
-        const Allowed allowed{bytes.data(), 3, 7990};
-        CHECK(allowed.count(0, 7990) == (byte == 0 ? 0 : 7990));
+        const std::vector<std::uint8_t> bytes(20000, byte);
+        const Allowed allowed{bytes.data(), 3, 159990};
+        CHECK(allowed.count(0, 159990) == (byte == 0 ? 0 : 159990));
         CHECK(allowed.count(5, 7000) == (byte == 0 ? 0 : 6995));
     }
 }

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import pickle
+import weakref
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 import rsir_fast as rf
 from op_support import matrices, same_bits
 from rsir_fast.ops import reference
+from rsir_fast.ops.engines import host_blocks
 
 
 def same_answer(a, b) -> bool:
@@ -161,6 +164,20 @@ def test_ranks_are_those_of_the_whole(isa, kind, normalize, copy):
             for name in ("counts", "ranks", "self_ranks"):
                 joined = np.concatenate([getattr(part, name) for part in found])
                 assert same_bits(joined, getattr(expected, name))
+
+
+def test_a_search_lets_go_of_its_integer_copies():
+    x = np.random.default_rng(9).standard_normal((4000, 16)).astype(np.float32)
+    search = host_blocks.euclidean(x[:9], rf.RowBlocks(cut(x, 1000)), None)
+    search.topk(5)
+    assert (search.plan().method, search.plan().prepared) == ("certified", False)
+    gc.disable()
+    try:
+        kept = weakref.ref(search.database)
+        del search
+        assert kept() is None
+    finally:
+        gc.enable()
 
 
 def test_queries_without_a_bound(isa):

@@ -124,6 +124,7 @@ def test_codes_are_kept_beside_their_planes_only_if_not_copied():
     alone, kept = (rf.prepare(codes, metric="hamming", copy=copy) for copy in (True, False))
     assert alone.held.rows is None
     assert kept.held.rows is codes
+    assert rf.prepare([codes[:5], codes[5:]], metric="hamming", copy=False).held.rows is None  # they were copied
     assert kept.nbytes == alone.nbytes + codes.nbytes
     again = pickle.loads(pickle.dumps(kept))
     assert same_bits(again.held.planes, alone.held.planes)

@@ -47,7 +47,9 @@ void BlockMask::read(const Allowed& allowed, const PlaneLayout& layout, std::int
         for (std::int64_t group = 0; group < groups; ++group) __builtin_prefetch(next + group * kGroupBytes);
     }
     for (std::int64_t group = 0; group < groups; ++group) {
-        std::uint64_t words[8], any = 0;
+        std::uint64_t words[8], any;
+        std::memcpy(&any, bits_ + group * kGroupBytes, sizeof any);
+        if (any != 0) continue;  // as nearly always, where many are allowed
         std::memcpy(words, bits_ + group * kGroupBytes, sizeof words);
         for (const std::uint64_t word : words) any |= word;
         if (any == 0) groups_ &= ~(1u << group);
@@ -92,6 +94,8 @@ std::int64_t AllowedCodes::next() {
 }
 
 bool any_allowed(const Allowed& allowed, std::int64_t first, std::int64_t last) {
+    if (allowed.all()) return last > first;
+    __builtin_prefetch(allowed.bits + (allowed.first + last) / 8);  // for the rows that follow
     const Allowed part = allowed.part(first, last - first);
     for (std::int64_t row = 0; row < part.n; row += 64) {
         if (part.word(row) != 0) return true;

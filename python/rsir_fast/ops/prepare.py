@@ -49,8 +49,8 @@ def prepare(
     copy : bool
         False: keep a reference to a matrix `database` in host memory where it can be read as it is, a memory-mapped one
         as well; it must then not be changed as long as the result is in use. With ``normalize="row"`` its rows are then
-        normalised as they are read, to the same bits, and nothing but the integer copy is held. Codes are kept beside
-        their planes only then: searches among few allowed ones (`where`) read those alone.
+        normalised as they are read, to the same bits, and nothing but the integer copy is held. Codes in one
+        array are kept beside their planes then: searches among few allowed ones (`where`) read those alone.
     precision : {"auto", "int8", "int16"}
         Codes of the integer copy. ``"int8"``: half the memory and the work. ``"int16"``: next to nothing left to
         decide; sooner done for wide vectors without structure. ``"auto"``: the cheaper of the two for searches of about

@@ -173,7 +173,8 @@ class BlocksSearch(Sides[FloatRows, HostBlocks]):
             count,
             choose_isa(self.isa),
         )
-        self.plan = lambda: SearchPlan(taken, reason, self.prepared, ran, count, candidates, decided, dense)
+        prepared = self.prepared  # a circle of references would keep the integer copies
+        self.plan = lambda: SearchPlan(taken, reason, prepared, ran, count, candidates, decided, dense)
         return distances, ids
 
     @property

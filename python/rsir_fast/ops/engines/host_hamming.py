@@ -143,15 +143,16 @@ def hamming(
 def prepare_codes(
     database: Any, bits: int | None, copy: bool = True, *, threads: int | None = None, isa: str | None = None
 ) -> HostCodes:
-    """See `rsir_fast.prepare`; what makes no copy keeps the codes beside the planes."""
-    items = _joined(database) if isinstance(database, (list, tuple)) else as_codes(database, "database")[0]
+    """See `rsir_fast.prepare`; without `copy` the caller's codes are kept beside the planes."""
+    in_blocks = isinstance(database, (list, tuple))
+    items = _joined(database) if in_blocks else as_codes(database, "database")[0]
     n = len(items)
     length = code_length(items.shape[1], bits)
     check_items(n)
     planes = _aligned(compiled.cpu.hamming_planes_bytes(n, length))
     compiled.cpu.hamming_prepare(items, n, length, planes, choose_threads(threads), choose_isa(isa))
     planes.flags.writeable = False
-    return HostCodes(planes, n, length, None if copy else items)
+    return HostCodes(planes, n, length, None if copy or in_blocks else items)
 
 
 def _joined(blocks: Sequence[Any]) -> Codes:
