@@ -6,6 +6,7 @@ from fault import Fault
 from planted_allowed import ALLOWED
 from planted_blocks import BLOCKS
 from planted_certified import CERTIFIED
+from planted_ranks import RANKS
 
 FAULTS = [
     Fault(
@@ -237,4 +238,5 @@ FAULTS = [
     *CERTIFIED,
     *ALLOWED,
     *BLOCKS,
+    *RANKS,
 ]

@@ -20,6 +20,9 @@ __all__ = ["ranks_of_labels"]
 BLOCK_RANKS = 2**20
 """Default number of ranks in a block: 8 MiB."""
 
+OWN_BLOCK_RANKS = 2**25
+"""The same where queries are the database: 256 MiB. Each pair of queries of a block is measured once for both."""
+
 
 def ranks_of_labels(
     queries: FloatRows,
@@ -34,11 +37,17 @@ def ranks_of_labels(
     """Yield the ranks of the relevant items, a block of queries at a time; the database is of `blocks` of rows."""
     rows, own = _allowed(labels, where)
     relevant = _Members.find(labels.of_queries, labels.of_items, rows)
-    size = block or max(1, BLOCK_RANKS * len(queries) // max(1, int(relevant.counts.sum())))
+    most = OWN_BLOCK_RANKS if rows is None and _is_among(queries, blocks) else BLOCK_RANKS
+    size = block or max(1, most * len(queries) // max(1, int(relevant.counts.sum())))
     for start in range(0, len(queries), size):
         part = slice(start, start + size)
         mine = None if own is None else own[part]
         yield start, *_ranks(queries[part], blocks, relevant.of(part), mine, where, threads=threads, isa=isa)
+
+
+def _is_among(queries: FloatRows, blocks: Sequence[FloatRows]) -> bool:
+    """Tell whether the queries are rows of a block, the same memory: the kernel notices it, too."""
+    return any(rows.kind == queries.kind and np.may_share_memory(rows.array, queries.array) for rows in blocks)
 
 
 def _allowed(labels: Labels, where: AllowedRows) -> tuple[NDArray[np.int64] | None, NDArray[np.int64] | None]:
