@@ -104,7 +104,12 @@ struct Codes {
     std::int64_t max_queries;  // of a tile
     // Panels of so many steps that the tile for `count` queries scores at once.
     std::int64_t (*tile_groups)(std::int64_t count, std::int64_t steps);
-    // Scores `count` queries (codes [steps][count][4 bytes]) against `groups` <= tile_groups(count, steps) panels,
+    // Where the tile expects the codes of `count` queries: how many bytes, and those of one query ([steps][4 bytes])
+    // put there as number `place` of them. What no query fills has to be 0; a multiple of 64 is the fastest place.
+    std::int64_t (*query_bytes)(std::int64_t count, std::int64_t steps);
+    void (*store_query)(const std::uint8_t* query, std::int64_t steps, std::int64_t place, std::int64_t count,
+                        std::int8_t* out);
+    // Scores `count` queries, stored as store_query does, against `groups` <= tile_groups(count, steps) panels,
     // whose numbers are `chosen`, and appends the rows that pass test (3). excess: of the rows of the chosen panels,
     // panel after panel, so that it may be infinite for rows that are not wanted.
     void (*tile)(const Panels& panels, const std::uint32_t* chosen, std::int64_t groups, const float* excess,

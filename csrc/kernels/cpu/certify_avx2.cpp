@@ -78,8 +78,8 @@ void tile_of(const Panels& panels, const std::uint32_t* chosen, std::int64_t, co
 }  // namespace
 
 const Certify certify_avx2 = {"avx2",
-                              {63, 5, tile_groups, tile_of<Int8>, 2.0},
-                              {0, 5, tile_groups, tile_of<Int16>, 2.7},
+                              {63, 5, tile_groups, query_bytes, store_query, tile_of<Int8>, 2.0},
+                              {0, 5, tile_groups, query_bytes, store_query, tile_of<Int16>, 2.7},
                               centre,
                               quantize8,
                               quantize16,
@@ -87,8 +87,8 @@ const Certify certify_avx2 = {"avx2",
                               widest,
                               filter};
 const Certify certify_avx2_vnni = {"avx2",
-                                   {127, 5, tile_groups, tile_of<Int8Vnni>, 1.0},
-                                   {0, 5, tile_groups, tile_of<Int16Vnni>, 2.0},
+                                   {127, 5, tile_groups, query_bytes, store_query, tile_of<Int8Vnni>, 1.0},
+                                   {0, 5, tile_groups, query_bytes, store_query, tile_of<Int16Vnni>, 2.0},
                                    centre,
                                    quantize8,
                                    quantize16,

@@ -168,8 +168,8 @@ void tile_of(const Panels& panels, const std::uint32_t* chosen, std::int64_t gro
 }  // namespace
 
 const Certify certify_avx512 = {"avx512",
-                                {127, 8, tile_groups, tile_of<Int8>, 1.0},
-                                {0, 8, tile_groups, tile_of<Int16>, 2.0},
+                                {127, 8, tile_groups, query_bytes, store_query, tile_of<Int8>, 1.0},
+                                {0, 8, tile_groups, query_bytes, store_query, tile_of<Int16>, 2.0},
                                 centre,
                                 quantize8,
                                 quantize16,

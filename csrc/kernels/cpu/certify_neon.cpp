@@ -80,8 +80,8 @@ void tile_of(const Panels& panels, const std::uint32_t* chosen, std::int64_t, co
 }  // namespace
 
 const Certify certify_neon = {"neon",
-                              {127, 5, tile_groups, tile_of<Int8>, 4.0},
-                              {0, 5, tile_groups, tile_of<Int16>, 8.0},
+                              {127, 5, tile_groups, query_bytes, store_query, tile_of<Int8>, 4.0},
+                              {0, 5, tile_groups, query_bytes, store_query, tile_of<Int16>, 8.0},
                               centre,
                               quantize8,
                               quantize16,
@@ -89,8 +89,8 @@ const Certify certify_neon = {"neon",
                               widest,
                               filter};
 const Certify certify_neon_dot = {"neon",
-                                  {127, 5, tile_groups, tile_of<Int8Dot>, 1.0},
-                                  {0, 5, tile_groups, tile_of<Int16>, 8.0},
+                                  {127, 5, tile_groups, query_bytes, store_query, tile_of<Int8Dot>, 1.0},
+                                  {0, 5, tile_groups, query_bytes, store_query, tile_of<Int16>, 8.0},
                                   centre,
                                   quantize8,
                                   quantize16,

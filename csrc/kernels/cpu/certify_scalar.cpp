@@ -49,8 +49,8 @@ void tile(const Panels& panels, const std::uint32_t* chosen, std::int64_t, const
 }  // namespace
 
 const Certify certify_scalar = {"scalar",
-                                {127, 4, tile_groups, tile<Int8>, 8.0},
-                                {0, 4, tile_groups, tile<Int16>, 8.0},
+                                {127, 4, tile_groups, query_bytes, store_query, tile<Int8>, 8.0},
+                                {0, 4, tile_groups, query_bytes, store_query, tile<Int16>, 8.0},
                                 centre,
                                 quantize8,
                                 quantize16,
