@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rsir_fast.base.freed_memory import keep_freed_memory
 from rsir_fast.base.looking import is_file, is_folder, is_there
 from rsir_fast.cli import checked
 from rsir_fast.cli import completion as values
@@ -15,7 +16,6 @@ from rsir_fast.cli.choices import AnmrrK as AnmrrK
 from rsir_fast.cli.choices import Decoder as Decoder
 from rsir_fast.cli.choices import Normalize as Normalize
 from rsir_fast.cli.choices import Precision as Precision
-from rsir_fast.cli.memory import keep_freed_memory
 from rsir_fast.cli.reader import Bands as Bands
 from rsir_fast.cli.reader import Scale as Scale
 from rsir_fast.cli.session import note

@@ -112,8 +112,8 @@ def run_of(provenance: Mapping[str, Any]) -> EncoderRun:
     Examples
     --------
     >>> run_of({"extraction": {"device": "cpu", "cpu_threads": 2, "torch": "2.5.1", "batch_size": 32, "padded": True}})
-    EncoderRun(device='cpu', engine='torch', threads=2, processor=None, batch_size=32, padded=True, decoder='cpu', \
-versions={'torch': '2.5.1'})
+    EncoderRun(device='cpu', engine='torch', folded=False, threads=2, processor=None, batch_size=32, padded=True, \
+decoder='cpu', versions={'torch': '2.5.1'})
     """
     run = provenance.get("extraction") or {}
     network = "descriptor" not in provenance
@@ -121,6 +121,7 @@ versions={'torch': '2.5.1'})
     return EncoderRun(
         device=str(run.get("device", "cpu")),
         engine="torch" if network else "descriptor",
+        folded=run.get("folded", False) is True,
         threads=run.get("cpu_threads"),
         processor=run.get("cpu_capability"),
         batch_size=run.get("batch_size"),

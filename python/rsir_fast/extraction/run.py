@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rsir_fast.backbones import Backbone
+from rsir_fast.backbones import Backbone, folded
 from rsir_fast.extraction.fill import Rows
 from rsir_fast.extraction.jpeg import DeviceDecoder
 from rsir_fast.extraction.loader import Batch
@@ -62,6 +62,7 @@ class Run:
 
     def __init__(self, backbone: Backbone, device: torch.device, precision: Precision, batch_size: int) -> None:
         self.backbone = backbone.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+        self.network = folded(self.backbone)
         self.device = device
         self.cuda = device.type == "cuda"
         self.normalize = backbone.preprocessing.normalizer(device)
@@ -75,6 +76,7 @@ class Run:
         """Everything beside images and weights that can change a bit of a feature."""
         return {
             "precision": self.precision,
+            **({} if self.network is self.backbone else {"folded": True}),
             "device": torch.cuda.get_device_name(self.device) if self.cuda else self.device.type,
             "cpu_threads": None if self.cuda else torch.get_num_threads(),
             "cpu_capability": None if self.cuda else torch.backends.cpu.get_cpu_capability(),
@@ -115,7 +117,7 @@ class Run:
         autocast = torch.autocast(self.device.type, torch.bfloat16, enabled=bfloat16)
         with torch.inference_mode(), _full_precision(), autocast:
             values = self.normalize(whole).contiguous(memory_format=torch.channels_last)
-            features: torch.Tensor = self.backbone(values)
+            features: torch.Tensor = self.network(values)
             return features.float().roll(-shift, 0)[:count]
 
     def timing(self, decoder: Decoder) -> dict[str, Any]:
