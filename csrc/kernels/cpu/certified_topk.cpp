@@ -62,7 +62,10 @@ class QueryBlock {
         const std::int64_t subsets = (count + codes_of_.max_queries - 1) / codes_of_.max_queries;
         searches_.reserve(static_cast<std::size_t>(count));
         Quantizer quantizer(sidecar.d, sidecar.mean, sidecar.precision, certify);
-        for (std::int64_t s = 0; s <= subsets; ++s) starts_.push_back(count * s / subsets);
+        for (std::int64_t s = 0; s <= subsets; ++s) {
+            const std::int64_t even = count * s / subsets, unit = codes_of_.unit;
+            starts_.push_back(std::min(count, (even + unit - 1) / unit * unit));
+        }
         std::size_t lines = 0;
         for (std::int64_t s = 0; s < subsets; ++s) {
             lines_.push_back(lines);

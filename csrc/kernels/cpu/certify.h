@@ -101,7 +101,8 @@ struct Panels {
 // two int16 codes.
 struct Codes {
     std::int32_t query_limit;  // largest |code| of a query, int8 only
-    std::int64_t max_queries;  // of a tile
+    std::int64_t max_queries;  // of a tile,
+    std::int64_t unit;         // of which it takes so many at once
     // Panels of so many steps that the tile for `count` queries scores at once.
     std::int64_t (*tile_groups)(std::int64_t count, std::int64_t steps);
     // Where the tile expects the codes of `count` queries: how many bytes, and those of one query ([steps][4 bytes])
@@ -142,6 +143,11 @@ extern const Certify certify_neon_dot;
 extern const Certify certify_avx2;
 extern const Certify certify_avx2_vnni;
 extern const Certify certify_avx512;
+extern const Certify certify_amx;
+
+// Whether the system lets this process use tiles, asked once, and they multiply as they should: on a processor that has
+// them.
+bool amx_ready();
 
 const Certify& certify_for(Isa isa);
 

@@ -1,14 +1,6 @@
 // The parts of certify that need no instruction by name: included by each certify_<isa>.cpp into its own anonymous
 // namespace, so that the compiler vectorises them for that instruction set.
 
-// Queries as most tiles read them: [steps][count][4 bytes].
-std::int64_t query_bytes(std::int64_t count, std::int64_t steps) { return count * steps * 4; }
-
-void store_query(const std::uint8_t* query, std::int64_t steps, std::int64_t place, std::int64_t count,
-                 std::int8_t* out) {
-    for (std::int64_t t = 0; t < steps; ++t) std::memcpy(out + (t * count + place) * 4, query + t * 4, 4);
-}
-
 std::int32_t float_bits(float value) {
     std::int32_t bits;
     std::memcpy(&bits, &value, sizeof bits);
