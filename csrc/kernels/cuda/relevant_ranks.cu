@@ -1,10 +1,9 @@
-#include "kernels/cuda/relevant_ranks.h"
-
 #include <algorithm>
 
 #include "kernels/cuda/allowed.cuh"
 #include "kernels/cuda/canonical.cuh"
 #include "kernels/cuda/launch.cuh"
+#include "kernels/cuda/relevant_ranks.h"
 #include "kernels/cuda/select.cuh"
 
 namespace rsir::cuda {
@@ -200,8 +199,8 @@ cudaError_t launch_counts(const EuclideanProblem& problem, const Marks& marks, s
     const bool shared = marks.most <= kMostShared && bytes <= static_cast<std::size_t>(most_bytes);
     const std::int64_t columns = (marks.count + kQueries - 1) / kQueries;
     const std::int64_t wanted = (kRounds * multiprocessors + columns - 1) / columns;
-    const dim3 grid(static_cast<unsigned>(columns),
-                    static_cast<unsigned>(std::clamp<std::int64_t>(std::min(wanted, problem.n / kLeastPart), 1, 65535)));
+    const dim3 grid(static_cast<unsigned>(columns), static_cast<unsigned>(std::clamp<std::int64_t>(
+                                                        std::min(wanted, problem.n / kLeastPart), 1, 65535)));
     const bool where = !problem.allowed.all();
     const auto kernel = shared ? (where ? count_kernel<T, true, true> : count_kernel<T, true, false>)
                                : (where ? count_kernel<T, false, true> : count_kernel<T, false, false>);
@@ -229,8 +228,7 @@ cudaError_t by_type(FloatType type, const Visit& visit) {
 
 cudaError_t mark_keys(const EuclideanProblem& problem, const Marks& marks, cudaStream_t stream) {
     if (marks.count == 0) return cudaSuccess;
-    return by_type(problem.type,
-                   [&](auto type) { return launch_marks<decltype(type)>(problem, marks, stream); });
+    return by_type(problem.type, [&](auto type) { return launch_marks<decltype(type)>(problem, marks, stream); });
 }
 
 cudaError_t count_ranks(const EuclideanProblem& problem, const Marks& marks, std::uint32_t* counts, std::int64_t* ranks,

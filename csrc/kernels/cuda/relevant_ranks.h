@@ -22,7 +22,7 @@ struct MarkList {
 
 // Several queries' marks; all arrays on the device.
 struct Marks {
-    const MarkList* lists;  // [count], each of at least one mark, of different queries
+    const MarkList* lists;            // [count], each of at least one mark, of different queries
     std::int64_t count, total, most;  // most: of the marks of a list
     const std::int64_t* members;      // items, all of them allowed
     const std::int64_t* own;          // [q]: each query's own item, or -1; null: none has one

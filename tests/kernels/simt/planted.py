@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fault import Fault
 from planted_allowed import ALLOWED
+from planted_amx import AMX
 from planted_blocks import BLOCKS
 from planted_certified import CERTIFIED
 
@@ -273,4 +274,5 @@ FAULTS = [
     *CERTIFIED,
     *ALLOWED,
     *BLOCKS,
+    *AMX,
 ]

@@ -1,7 +1,6 @@
-#include "kernels/cuda/relevant_ranks.h"
-
 #include "device_tests.h"
 #include "euclidean_cases.h"
+#include "kernels/cuda/relevant_ranks.h"
 
 using namespace rsir;
 using namespace rsir::test;
