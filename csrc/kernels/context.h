@@ -5,7 +5,7 @@ namespace rsir {
 
 enum class Status { ok, interrupted };
 
-enum class Isa { scalar, neon, avx2, avx512 };
+enum class Isa { scalar, neon, avx2, avx512, amx };
 
 struct Context {
     int threads = 1;

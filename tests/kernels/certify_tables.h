@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "certify_amx_model.h"
 #include "kernels/cpu/certify.h"
 #include "kernels/cpu/isa.h"
 
@@ -22,7 +23,11 @@ inline std::vector<CertifyTable> certify_tables() {
             tables.push_back({"avx2", &certify_avx2});
             if (cpu_features().avx_vnni) tables.push_back({"avx2_vnni", &certify_avx2_vnni});
         }
-        if (isa == Isa::avx512 && cpu_features().avx512_vnni) tables.push_back({"avx512", &certify_avx512});
+        if (isa == Isa::amx && amx_ready()) tables.push_back({"amx", &certify_amx});
+        if (isa == Isa::avx512 && cpu_features().avx512_vnni) {
+            tables.push_back({"avx512", &certify_avx512});
+            tables.push_back({"amx, modelled", &certify_amx_model});
+        }
 #elif defined(__aarch64__)
         if (isa == Isa::neon) {
             tables.push_back({"neon", &certify_neon});

@@ -115,7 +115,7 @@ void check_pairs(const Stored& queries, std::int64_t q, const Stored& database, 
             CHECK(sidecar.wild_count == 0);
             const Codes& codes_of = is8 ? certify.int8 : certify.int16;
             const std::int64_t steps = sidecar.steps();
-            std::vector<std::int8_t> codes(static_cast<std::size_t>(steps * 4));
+            std::vector<std::int8_t> codes(static_cast<std::size_t>(codes_of.query_bytes(1, steps)));
             Quantizer quantizer(d, sidecar.mean, precision, certify);
             std::vector<long double> squares(static_cast<std::size_t>(n));
             std::vector<std::int64_t> order(squares.size());
@@ -131,7 +131,7 @@ void check_pairs(const Stored& queries, std::int64_t q, const Stored& database, 
                 });
                 const Code code = quantizer.run(queries.rows(), i, codes_of.query_limit);
                 CHECK(!code.wild);
-                quantizer.store_query(codes.data(), 4, steps);
+                codes_of.store_query(quantizer.codes(), steps, 0, 1, codes.data());
                 CandidateSearch search(code, 1, sidecar.n, sidecar, certify);
                 Candidates* state = &search.state();
                 check_proven(sidecar, certify, code, codes.data(), squares);

@@ -38,8 +38,8 @@ void check_nearest_survives(const std::vector<float>& query, std::vector<float> 
         CHECK(sidecar.mean == nullptr);
         Quantizer quantizer(kWidth, sidecar.mean, Precision::int8, certify);
         const Code code = quantizer.run(rows_of(query.data(), kWidth), 0, certify.int8.query_limit);
-        std::vector<std::int8_t> codes(kWidth);
-        quantizer.store_query(codes.data(), 4, sidecar.steps());
+        std::vector<std::int8_t> codes(static_cast<std::size_t>(certify.int8.query_bytes(1, sidecar.steps())));
+        certify.int8.store_query(quantizer.codes(), sidecar.steps(), 0, 1, codes.data());
         CandidateSearch search(code, 1, sidecar.n, sidecar, certify);
         Candidates* state = &search.state();
         const std::uint32_t panel = 0;

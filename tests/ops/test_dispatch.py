@@ -28,20 +28,21 @@ def test_compiled_and_python_versions_agree():
 
 
 def test_the_forced_instruction_set_is_the_one_that_ran(isa):
-    """Each op's code for an instruction set carries its own name, compiled in beside it."""
+    """Each op's code for an instruction set carries its own name, compiled in beside it; amx has that of avx512."""
+    name = "avx512" if isa == "amx" else isa
     x, codes = np.zeros((1, 8), np.float32), np.zeros((1, 1), np.uint8)
     floats, ints, ids = np.zeros((1, 8), np.float32), np.zeros((1, 1), np.int32), np.zeros((1, 1), np.int64)
     a, c, f, i, n = (array.ctypes.data for array in (x, codes, floats, ints, ids))
     cpu = compiled.cpu
-    assert cpu.pack_codes(a, 1, 8, "f4", c, 1, isa) == isa
-    assert cpu.gaussian_normalize(a, 1, 8, "f4", f, 1, isa) == isa
+    assert cpu.pack_codes(a, 1, 8, "f4", c, 1, isa) == name
+    assert cpu.gaussian_normalize(a, 1, 8, "f4", f, 1, isa) == name
     sidecar = cpu.Sidecar(a, 1, 8, "f4", "auto", 1, False, 1, isa)
     for copy in (None, sidecar):
-        assert cpu.euclidean_topk(a, 1, "f4", a, 1, "f4", 8, 0, copy, 1, f, n, 1, isa)[0] == isa
-    assert cpu.hamming_topk(c, 1, c, 1, 8, 0, 1, i, n, 1, isa) == isa
+        assert cpu.euclidean_topk(a, 1, "f4", a, 1, "f4", 8, 0, copy, 1, f, n, 1, isa)[0] == name
+    assert cpu.hamming_topk(c, 1, c, 1, 8, 0, 1, i, n, 1, isa) == name
     planes = np.zeros(cpu.hamming_planes_bytes(1, 8), np.uint8)
-    assert cpu.hamming_prepare(c, 1, 8, planes.ctypes.data, 1, isa) == isa
-    assert cpu.hamming_topk_prepared(c, 1, planes.ctypes.data, c, 1, 8, 0, 1, i, n, 1, isa) == isa
+    assert cpu.hamming_prepare(c, 1, 8, planes.ctypes.data, 1, isa) == name
+    assert cpu.hamming_topk_prepared(c, 1, planes.ctypes.data, c, 1, 8, 0, 1, i, n, 1, isa) == name
 
 
 def test_arrays_are_taken_by_their_memory():
@@ -161,9 +162,10 @@ def test_an_instruction_set_is_taken_only_with_all_that_it_was_compiled_with():
         return
     assert needs["avx2"] == ["avx2", "fma", "f16c", "popcnt", "bmi2"]
     assert needs["avx512"] == [*needs["avx2"], "avx512f", "avx512bw", "avx512dq", "avx512vl"]
+    assert needs["amx"] == [*needs["avx512"], "avx512_vnni", "amx_tile", "amx_int8"]
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     flags = next(line.split(":")[1].split() for line in lines if line.startswith("flags"))
-    expected = [isa for isa in ("avx512", "avx2") if set(needs[isa]) <= set(flags)]
+    expected = [isa for isa in ("amx", "avx512", "avx2") if set(needs[isa]) <= set(flags)]
     assert list(supported_isas()) == [*expected, "scalar"]
 
 

@@ -46,6 +46,10 @@ std::vector<std::uint32_t> wild_rows(const SearchedBlocks& blocks) {
 
 Panels panels_of(const Sidecar& sidecar) { return {sidecar.panels, sidecar.steps(), sidecar.scale, sidecar.radius}; }
 
+struct alignas(64) CacheLine {
+    std::int8_t bytes[64];
+};
+
 // The queries of one task, quantised, in subsets that a tile takes at once.
 class QueryBlock {
   public:
@@ -56,15 +60,23 @@ class QueryBlock {
           allowed_(sidecar, rows.bits()) {
         const std::int64_t steps = sidecar.steps();
         const std::int64_t subsets = (count + codes_of_.max_queries - 1) / codes_of_.max_queries;
-        codes_.resize(static_cast<std::size_t>(count * steps * 4));
         searches_.reserve(static_cast<std::size_t>(count));
         Quantizer quantizer(sidecar.d, sidecar.mean, sidecar.precision, certify);
-        for (std::int64_t s = 0; s <= subsets; ++s) starts_.push_back(count * s / subsets);
+        for (std::int64_t s = 0; s <= subsets; ++s) {
+            const std::int64_t even = count * s / subsets, unit = codes_of_.unit;
+            starts_.push_back(std::min(count, (even + unit - 1) / unit * unit));
+        }
+        std::size_t lines = 0;
+        for (std::int64_t s = 0; s < subsets; ++s) {
+            lines_.push_back(lines);
+            lines += static_cast<std::size_t>(codes_of_.query_bytes(starts_[s + 1] - starts_[s], steps) + 63) / 64;
+        }
+        codes_.resize(lines);
         for (std::int64_t s = 0; s < subsets; ++s) {
             const std::int64_t size = starts_[s + 1] - starts_[s];
             for (std::int64_t j = 0; j < size; ++j) {
                 const Code code = quantizer.run(queries, first + starts_[s] + j, codes_of_.query_limit);
-                quantizer.store_query(codes_.data() + (starts_[s] * steps + j) * 4, size * 4, steps);
+                codes_of_.store_query(quantizer.codes(), steps, j, size, codes_[lines_[s]].bytes);
                 searches_.emplace_back(code, k, rows.count(), sidecar, certify);
             }
         }
@@ -94,8 +106,8 @@ class QueryBlock {
             // The first to read a chunk; the others find it in the cache.
             if (s == 0) fetch_jumps(g + height, std::min(groups, g + 2 * height));
             codes_of_.tile(panels_, allowed_.chosen().data() + g, std::min(height, groups - g),
-                           allowed_.excess() + g * Sidecar::kGroup, codes_.data() + starts_[s] * panels_.steps * 4,
-                           count, states_.data() + starts_[s]);
+                           allowed_.excess() + g * Sidecar::kGroup, codes_[lines_[s]].bytes, count,
+                           states_.data() + starts_[s]);
             for (std::int64_t j = 0; j < count; ++j) {
                 searches_[static_cast<std::size_t>(starts_[s] + j)].make_room();
             }
@@ -116,7 +128,8 @@ class QueryBlock {
     const Codes& codes_of_;
     const Panels panels_;
     AllowedPanels allowed_;
-    std::vector<std::int8_t> codes_;    // subsets of [steps][size][4]
+    std::vector<CacheLine> codes_;      // of the subsets
+    std::vector<std::size_t> lines_;    // of codes_, with which each begins
     std::vector<std::int64_t> starts_;  // of the subsets, and the end
     std::vector<CandidateSearch> searches_;
     std::vector<Candidates*> states_;  // of searches_: what tiles append to

@@ -101,10 +101,16 @@ struct Panels {
 // two int16 codes.
 struct Codes {
     std::int32_t query_limit;  // largest |code| of a query, int8 only
-    std::int64_t max_queries;  // of a tile
+    std::int64_t max_queries;  // of a tile,
+    std::int64_t unit;         // of which it takes so many at once
     // Panels of so many steps that the tile for `count` queries scores at once.
     std::int64_t (*tile_groups)(std::int64_t count, std::int64_t steps);
-    // Scores `count` queries (codes [steps][count][4 bytes]) against `groups` <= tile_groups(count, steps) panels,
+    // Where the tile expects the codes of `count` queries: how many bytes, and those of one query ([steps][4 bytes])
+    // put there as number `place` of them. What no query fills has to be 0; a multiple of 64 is the fastest place.
+    std::int64_t (*query_bytes)(std::int64_t count, std::int64_t steps);
+    void (*store_query)(const std::uint8_t* query, std::int64_t steps, std::int64_t place, std::int64_t count,
+                        std::int8_t* out);
+    // Scores `count` queries, stored as store_query does, against `groups` <= tile_groups(count, steps) panels,
     // whose numbers are `chosen`, and appends the rows that pass test (3). excess: of the rows of the chosen panels,
     // panel after panel, so that it may be infinite for rows that are not wanted.
     void (*tile)(const Panels& panels, const std::uint32_t* chosen, std::int64_t groups, const float* excess,
@@ -137,6 +143,11 @@ extern const Certify certify_neon_dot;
 extern const Certify certify_avx2;
 extern const Certify certify_avx2_vnni;
 extern const Certify certify_avx512;
+extern const Certify certify_amx;
+
+// Whether the system lets this process use tiles, asked once, and they multiply as they should: on a processor that has
+// them.
+bool amx_ready();
 
 const Certify& certify_for(Isa isa);
 

@@ -12,6 +12,7 @@ namespace {
 #include "kernels/cpu/certify_candidates.h"
 #include "kernels/cpu/certify_common.h"
 #include "kernels/cpu/certify_quantize.h"
+#include "kernels/cpu/certify_queries.h"
 
 // One step of eight rows. vpmaddubsw adds two products in 16 bits, which is why the codes of queries stay within 63:
 // 2 * 255 * 63 < 2^15.
@@ -78,8 +79,8 @@ void tile_of(const Panels& panels, const std::uint32_t* chosen, std::int64_t, co
 }  // namespace
 
 const Certify certify_avx2 = {"avx2",
-                              {63, 5, tile_groups, tile_of<Int8>, 2.0},
-                              {0, 5, tile_groups, tile_of<Int16>, 2.7},
+                              {63, 5, 1, tile_groups, query_bytes, store_query, tile_of<Int8>, 2.0},
+                              {0, 5, 1, tile_groups, query_bytes, store_query, tile_of<Int16>, 2.7},
                               centre,
                               quantize8,
                               quantize16,
@@ -87,8 +88,8 @@ const Certify certify_avx2 = {"avx2",
                               widest,
                               filter};
 const Certify certify_avx2_vnni = {"avx2",
-                                   {127, 5, tile_groups, tile_of<Int8Vnni>, 1.0},
-                                   {0, 5, tile_groups, tile_of<Int16Vnni>, 2.0},
+                                   {127, 5, 1, tile_groups, query_bytes, store_query, tile_of<Int8Vnni>, 1.0},
+                                   {0, 5, 1, tile_groups, query_bytes, store_query, tile_of<Int16Vnni>, 2.0},
                                    centre,
                                    quantize8,
                                    quantize16,

@@ -7,8 +7,10 @@
 namespace rsir {
 namespace {
 
+#include "kernels/cpu/certify_avx512.h"
 #include "kernels/cpu/certify_common.h"
 #include "kernels/cpu/certify_quantize.h"
+#include "kernels/cpu/certify_queries.h"
 
 // One step of 16 rows. Written as assembly because GCC 12 moves the accumulators of _mm512_dpbusd_epi32 through memory.
 struct Int8 {
@@ -74,74 +76,23 @@ void tile(const Panels& panels, const std::uint32_t* chosen, const float* excess
     std::uint32_t any = 0;
 #pragma GCC unroll 8
     for (int g = 0; g < G; ++g) {
-        const __m512 row_scale = _mm512_loadu_ps(panels.scale + 16 * chosen[g]);
-        const __m512 row_excess = _mm512_loadu_ps(excess + 16 * g);
-        const __m512 row_radius = _mm512_loadu_ps(panels.radius + 16 * chosen[g]);
+        const RowTest test(panels, chosen[g], excess + 16 * g);
 #pragma GCC unroll 8
         for (int q = 0; q < Q; ++q) {
             const Candidates& query = *queries[q];
             __m512i total = sums[0][q][g];
             for (int u = 1; u < U; ++u) total = _mm512_add_epi32(total, sums[u][q][g]);
-            const __m512 estimate = _mm512_fnmadd_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(total), row_scale),
-                                                     _mm512_set1_ps(query.slope), row_excess);
-            const __mmask16 found =
-                _mm512_cmp_ps_mask(_mm512_fmsub_ps(_mm512_set1_ps(query.reach), row_radius, estimate),
-                                   _mm512_set1_ps(query.cutoff), _CMP_GE_OQ);
+            const __m512 estimate = test.estimate(total, query);
+            const __mmask16 found = test.passed(estimate, query);
             _mm512_store_ps(estimates[q][g], estimate);
             passed[q][g] = static_cast<std::uint16_t>(found);
             any |= std::uint32_t{found != 0} << (q * kMostGroups + g);
         }
     }
-    const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
     for (; any != 0; any &= any - 1) {
         const unsigned at = static_cast<unsigned>(__builtin_ctz(any)), q = at / kMostGroups, g = at % kMostGroups;
-        Candidates& query = *queries[q];
-        const __mmask16 found = passed[q][g];
-        const __m512i ids = _mm512_add_epi32(lane, _mm512_set1_epi32(static_cast<int>(16 * chosen[g])));
-        _mm512_storeu_si512(query.ids + query.count, _mm512_maskz_compress_epi32(found, ids));
-        _mm512_storeu_ps(query.estimates + query.count,
-                         _mm512_maskz_compress_ps(found, _mm512_load_ps(estimates[q][g])));
-        query.count += __builtin_popcount(found);
+        append(*queries[q], chosen[g], passed[q][g], _mm512_load_ps(estimates[q][g]));
     }
-}
-
-// The candidates from i on, up to 16.
-__mmask16 rest_of(const Candidates& query, std::int32_t i) {
-    const std::int32_t left = query.count - i;
-    return static_cast<__mmask16>(left >= 16 ? 0xffff : (1 << left) - 1);
-}
-
-__m512 radii_of(const Candidates& query, std::int32_t i, __mmask16 wanted, const float* radius) {
-    const __m512i ids = _mm512_maskz_loadu_epi32(wanted, query.ids + i);
-    return _mm512_mask_i32gather_ps(_mm512_setzero_ps(), wanted, ids, radius, 4);
-}
-
-float widest(const Candidates& query, float bound, const float* radius) {
-    __m512 widest = _mm512_setzero_ps();
-    for (std::int32_t i = 0; i < query.count; i += 16) {
-        const __m512 estimates = _mm512_maskz_loadu_ps(rest_of(query, i), query.estimates + i);
-        const __mmask16 wanted =
-            _mm512_mask_cmp_ps_mask(rest_of(query, i), estimates, _mm512_set1_ps(bound), _CMP_LE_OQ);
-        if (wanted != 0) widest = _mm512_max_ps(widest, radii_of(query, i, wanted, radius));
-    }
-    return _mm512_reduce_max_ps(widest);
-}
-
-void filter(Candidates& query, const float* radius) {
-    std::int32_t kept = 0;
-    const __m512 reach = _mm512_set1_ps(query.reach), cutoff = _mm512_set1_ps(query.cutoff);
-    for (std::int32_t i = 0; i < query.count; i += 16) {
-        const __mmask16 all = rest_of(query, i);
-        const __m512i ids = _mm512_maskz_loadu_epi32(all, query.ids + i);
-        const __m512 estimates = _mm512_maskz_loadu_ps(all, query.estimates + i);
-        const __m512 radii = radii_of(query, i, all, radius);
-        const __mmask16 found =
-            _mm512_mask_cmp_ps_mask(all, _mm512_fmsub_ps(reach, radii, estimates), cutoff, _CMP_GE_OQ);
-        _mm512_storeu_si512(query.ids + kept, _mm512_maskz_compress_epi32(found, ids));
-        _mm512_storeu_ps(query.estimates + kept, _mm512_maskz_compress_ps(found, estimates));
-        kept += __builtin_popcount(found);
-    }
-    query.count = kept;
 }
 
 // One or two queries are bound by memory, which comes fastest as one stream, where panels are not too short for that.
@@ -168,8 +119,8 @@ void tile_of(const Panels& panels, const std::uint32_t* chosen, std::int64_t gro
 }  // namespace
 
 const Certify certify_avx512 = {"avx512",
-                                {127, 8, tile_groups, tile_of<Int8>, 1.0},
-                                {0, 8, tile_groups, tile_of<Int16>, 2.0},
+                                {127, 8, 1, tile_groups, query_bytes, store_query, tile_of<Int8>, 1.0},
+                                {0, 8, 1, tile_groups, query_bytes, store_query, tile_of<Int16>, 2.0},
                                 centre,
                                 quantize8,
                                 quantize16,

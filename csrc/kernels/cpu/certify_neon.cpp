@@ -12,6 +12,7 @@ namespace {
 #include "kernels/cpu/certify_candidates.h"
 #include "kernels/cpu/certify_common.h"
 #include "kernels/cpu/certify_quantize.h"
+#include "kernels/cpu/certify_queries.h"
 
 // One step of four rows. Panels of int8 codes hold codes + 128; the sign bit makes them signed again.
 struct Int8 {
@@ -80,8 +81,8 @@ void tile_of(const Panels& panels, const std::uint32_t* chosen, std::int64_t, co
 }  // namespace
 
 const Certify certify_neon = {"neon",
-                              {127, 5, tile_groups, tile_of<Int8>, 4.0},
-                              {0, 5, tile_groups, tile_of<Int16>, 8.0},
+                              {127, 5, 1, tile_groups, query_bytes, store_query, tile_of<Int8>, 4.0},
+                              {0, 5, 1, tile_groups, query_bytes, store_query, tile_of<Int16>, 8.0},
                               centre,
                               quantize8,
                               quantize16,
@@ -89,8 +90,8 @@ const Certify certify_neon = {"neon",
                               widest,
                               filter};
 const Certify certify_neon_dot = {"neon",
-                                  {127, 5, tile_groups, tile_of<Int8Dot>, 1.0},
-                                  {0, 5, tile_groups, tile_of<Int16>, 8.0},
+                                  {127, 5, 1, tile_groups, query_bytes, store_query, tile_of<Int8Dot>, 1.0},
+                                  {0, 5, 1, tile_groups, query_bytes, store_query, tile_of<Int16>, 8.0},
                                   centre,
                                   quantize8,
                                   quantize16,

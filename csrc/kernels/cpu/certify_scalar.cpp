@@ -10,6 +10,7 @@ namespace {
 #include "kernels/cpu/certify_candidates.h"
 #include "kernels/cpu/certify_common.h"
 #include "kernels/cpu/certify_quantize.h"
+#include "kernels/cpu/certify_queries.h"
 
 std::int64_t tile_groups(std::int64_t, std::int64_t) { return 1; }
 
@@ -49,8 +50,8 @@ void tile(const Panels& panels, const std::uint32_t* chosen, std::int64_t, const
 }  // namespace
 
 const Certify certify_scalar = {"scalar",
-                                {127, 4, tile_groups, tile<Int8>, 8.0},
-                                {0, 4, tile_groups, tile<Int16>, 8.0},
+                                {127, 4, 1, tile_groups, query_bytes, store_query, tile<Int8>, 8.0},
+                                {0, 4, 1, tile_groups, query_bytes, store_query, tile<Int16>, 8.0},
                                 centre,
                                 quantize8,
                                 quantize16,

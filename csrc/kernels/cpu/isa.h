@@ -6,10 +6,11 @@
 
 #include "kernels/context.h"
 
-// The table of one op that was compiled for `isa`: RSIR_BY_ISA(isa, name) is name_scalar, name_avx2, ...
+// The table of one op that was compiled for `isa`: RSIR_BY_ISA(isa, name) is name_scalar, name_avx2, ... Only certify
+// has code for amx; all else is that of avx512.
 #if defined(__x86_64__)
 #define RSIR_BY_ISA(isa, name) \
-    ((isa) == ::rsir::Isa::avx512 ? name##_avx512 : (isa) == ::rsir::Isa::avx2 ? name##_avx2 : name##_scalar)
+    ((isa) >= ::rsir::Isa::avx512 ? name##_avx512 : (isa) == ::rsir::Isa::avx2 ? name##_avx2 : name##_scalar)
 #elif defined(__aarch64__)
 #define RSIR_BY_ISA(isa, name) ((isa) == ::rsir::Isa::neon ? name##_neon : name##_scalar)
 #else
@@ -18,7 +19,8 @@
 
 namespace rsir {
 
-// avx2: Haswell, Zen and later. avx512: Skylake-X, Zen 4 and later. neon: every AArch64. What exactly: CMakeLists.txt.
+// avx2: Haswell, Zen and later. avx512: Skylake-X, Zen 4 and later. amx: Sapphire Rapids and later. neon: every
+// AArch64. What exactly: CMakeLists.txt, and of amx isa.cpp.
 const char* isa_name(Isa isa);
 
 // Something that the code of an instruction set is compiled with, and whether this machine and its system have it.
@@ -40,6 +42,8 @@ struct CpuFeatures {
     bool avx512_vnni = false;       // vpdpbusd zmm
     bool avx512_vpopcntdq = false;  // vpopcntq zmm
     bool avx_vnni = false;          // vpdpbusd ymm
+    bool amx_tile = false;          // tiles, which the system keeps; whether a process may use them: amx_ready()
+    bool amx_int8 = false;          // tdpbssd and the like
     bool dotprod = false;           // sdot, udot
 };
 

@@ -51,10 +51,6 @@ Code Quantizer::run(const Rows& rows, std::int64_t row, std::int32_t limit, std:
                : certify_.quantize16(centred_.data(), rows.d, size_, static_cast<std::int16_t*>(codes));
 }
 
-void Quantizer::store_query(std::int8_t* out, std::int64_t stride, std::int64_t steps) const {
-    for (std::int64_t t = 0; t < steps; ++t) std::memcpy(out + t * stride, codes_.data() + 4 * t, 4);
-}
-
 void Quantizer::run_panel(const Rows& rows, std::int64_t first, std::int64_t count, Code* found, std::uint8_t* panel) {
     for (std::int64_t i = 0; i < count; ++i) {
         // The next row is fetched while this one is quantised.

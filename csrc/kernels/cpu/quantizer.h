@@ -32,8 +32,8 @@ class Quantizer {
     // Rows first, ..., first + count - 1 as a panel (see sidecar.h), where count <= kGroup and the rest is code 0.
     void run_panel(const Rows& rows, std::int64_t first, std::int64_t count, Code* found, std::uint8_t* panel);
 
-    // The codes of the last run, 4 bytes a step, to out + step * stride.
-    void store_query(std::int8_t* out, std::int64_t stride, std::int64_t steps) const;
+    // The codes of the last run, [steps][4 bytes].
+    const std::uint8_t* codes() const { return codes_.data(); }
 
   private:
     Code run(const Rows& rows, std::int64_t row, std::int32_t limit, std::int64_t place);

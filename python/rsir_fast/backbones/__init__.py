@@ -11,6 +11,7 @@ from __future__ import annotations
 from rsir_fast.backbones.averaged import averaged
 from rsir_fast.backbones.backbone import Backbone
 from rsir_fast.backbones.catalogue import BackboneInfo, list_backbones
+from rsir_fast.backbones.folded import folded
 from rsir_fast.backbones.layers import every_layer
 from rsir_fast.backbones.load import load_backbone
 from rsir_fast.backbones.preprocessing import Preprocessing
@@ -24,6 +25,7 @@ __all__ = [
     "all_turns",
     "averaged",
     "every_layer",
+    "folded",
     "list_backbones",
     "load_backbone",
     "turned",

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rsir_fast.base.freed_memory import keep_freed_memory
 from rsir_fast.cli import checked
 from rsir_fast.cli import options as opt
 from rsir_fast.cli.groups import PrintOptions, ReaderOptions, WorkOptions
-from rsir_fast.cli.memory import keep_freed_memory
 from rsir_fast.cli.progress import shown_progress
 from rsir_fast.cli.session import AGAIN, note, plural, print_json, reported_errors
 

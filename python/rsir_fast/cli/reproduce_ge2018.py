@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rsir_fast.base.freed_memory import keep_freed_memory
 from rsir_fast.base.looking import is_folder, is_there
 from rsir_fast.cli import checked
 from rsir_fast.cli import completion as values
 from rsir_fast.cli import options as opt
 from rsir_fast.cli.groups import ImageOptions, MachineOptions, PrintOptions
-from rsir_fast.cli.memory import keep_freed_memory
 from rsir_fast.cli.progress import shown_progress
 from rsir_fast.cli.reproducing import check_tables_folder, left, write_tables
 from rsir_fast.cli.session import note, plural, reported_errors

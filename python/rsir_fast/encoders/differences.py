@@ -27,6 +27,7 @@ _WORDS = {
     "parameters": "descriptor",
     "choices": "descriptor",
     "learnt": "vocabulary",
+    "folded": "folding of batch normalisation",
     "threads": "number of threads",
     "processor": "kind of processor",
     "batch_size": "batch size",

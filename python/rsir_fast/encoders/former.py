@@ -28,7 +28,7 @@ _KNOWN = {
     "width",
 }
 _MEAN_IMAGE = "mean image, SHA-256 "
-_VERSIONS = ("torch", "torchvision", "pillow", "numpy", "opencv", "higra", "rsir_fast")
+_VERSIONS = ("torch", "torchvision", "onnxruntime", "openvino", "pillow", "numpy", "opencv", "higra", "rsir_fast")
 
 
 def spec_of(provenance: Mapping[str, Any]) -> Spec:
@@ -112,15 +112,16 @@ def run_of(provenance: Mapping[str, Any]) -> EncoderRun:
     Examples
     --------
     >>> run_of({"extraction": {"device": "cpu", "cpu_threads": 2, "torch": "2.5.1", "batch_size": 32, "padded": True}})
-    EncoderRun(device='cpu', engine='torch', threads=2, processor=None, batch_size=32, padded=True, decoder='cpu', \
-versions={'torch': '2.5.1'})
+    EncoderRun(device='cpu', engine='torch', folded=False, threads=2, processor=None, batch_size=32, padded=True, \
+decoder='cpu', versions={'torch': '2.5.1'})
     """
     run = provenance.get("extraction") or {}
     network = "descriptor" not in provenance
     decoder = run.get("decoder")
     return EncoderRun(
         device=str(run.get("device", "cpu")),
-        engine="torch" if network else "descriptor",
+        engine=str(run.get("engine", "torch")) if network else "descriptor",
+        folded=run.get("folded", False) is True,
         threads=run.get("cpu_threads"),
         processor=run.get("cpu_capability"),
         batch_size=run.get("batch_size"),

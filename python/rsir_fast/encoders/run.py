@@ -17,7 +17,9 @@ class EncoderRun(Frozen):
     device : str
         ``cpu``, or the name of a CUDA device.
     engine : str
-        What computes: ``torch``, ``descriptor``.
+        What computes: ``torch``, ``onnx``, ``openvino``, ``descriptor``.
+    folded : bool
+        Whether batch normalisation was made part of the convolutions before it.
     threads, processor
         On the CPU: threads, and the instructions that it has.
     batch_size : int or None
@@ -32,6 +34,7 @@ class EncoderRun(Frozen):
 
     device: str = "cpu"
     engine: str = "torch"
+    folded: bool = False
     threads: int | None = None
     processor: str | None = None
     batch_size: int | None = None

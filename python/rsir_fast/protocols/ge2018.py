@@ -119,7 +119,7 @@ def evaluate_ge2018(
     Notes
     -----
     O(n^2 dim) time. Memory beside the features: for each query some 600 bytes, and the ranks of a block's relevant
-    images, as in `rsir_fast.relevant_ranks`; never a ranking, but for those of a block on a CUDA device.
+    images, as in `rsir_fast.relevant_ranks`; never a ranking.
 
     Examples
     --------

@@ -1,0 +1,95 @@
+"""Faults in the tiles of AMX, and in the model of its instructions."""
+
+from __future__ import annotations
+
+from fault import Fault
+
+TILES = "../cpu/certify_tiles.h"
+SUMS = "test_amx: sums_of_tiles_are_exact"
+
+AMX = [
+    Fault(
+        "codes of a query in another order than those of a row",
+        TILES,
+        "high = high_bytes(two[0], two[1])",
+        "high = high_bytes(two[1], two[0])",
+        SUMS,
+    ),
+    Fault("low bytes multiplied as if they had signs", TILES, "dot_uu<3, 5, 7>()", "dot_ss<3, 5, 7>()", SUMS),
+    Fault(
+        "high bytes of rows multiplied as if they had no signs", TILES, "dot_us<2, 5, 6>()", "dot_uu<2, 5, 6>()", SUMS
+    ),
+    Fault(
+        "low bytes of a row taken for its high ones",
+        TILES,
+        "std::memcpy(out[c][1] + row * 64, &low, 64)",
+        "std::memcpy(out[c][1] + row * 64, &high, 64)",
+        SUMS,
+    ),
+    Fault("mixed products at the wrong place", TILES, "parts[2][i]) << 8", "parts[2][i]) << 7", SUMS),
+    Fault(
+        "a later segment of a row multiplied with the first of the query",
+        TILES,
+        "* block + first * 2 * kTileBytes",
+        "* block",
+        SUMS,
+    ),
+    Fault(
+        "sums of a panel that go on with those of the one before",
+        TILES,
+        "std::memset(sums, 0",
+        "if (g == 0) std::memset(sums, 0",
+        SUMS,
+    ),
+    Fault(
+        "the second panel's sums sought behind queries that are not there",
+        TILES,
+        "is_full ? 512 : 256",
+        "is_full ? 512 : 512",
+        SUMS,
+    ),
+    Fault("sums begun without a zero", TILES, "if (Q > 1 && G > 1) Tiles::zero<3>();", "", SUMS),
+    Fault("tiles kept after the task", TILES, "    Tiles::release();\n}\n\ntypedef", "}\n\ntypedef", SUMS),
+    Fault(
+        "a panel read beyond its last step",
+        TILES,
+        "chunk < whole ? panel",
+        "chunk <= whole ? panel",
+        "test_certify: int8_tiles_are_the_integer_model",
+    ),
+    Fault(
+        "rows stored as code + 128 not corrected",
+        TILES,
+        "_mm512_set1_epi32(query.start)",
+        "_mm512_setzero_si512()",
+        "test_certify: int8_tiles_are_the_integer_model",
+    ),
+    Fault(
+        "rows tested with the numbers of another panel",
+        TILES,
+        "const RowTest test(panels, panel, ",
+        "const RowTest test(panels, chosen[0], ",
+        "test_certify: int16_tiles_are_the_integer_model",
+    ),
+    Fault(
+        "codes of small sets of queries stored for tiles, and read by avx512",
+        TILES,
+        "if (count <= kFew) return certify_avx512.int16.store_query(query, steps, place, count, out);",
+        "",
+        "test_amx: searches_by_modelled_tiles_have_the_bits_of_the_dense_pass",
+    ),
+    Fault(
+        "a model whose unsigned bytes have signs",
+        "../../../tests/kernels/amx_model.h",
+        "static_cast<ByteB>(right",
+        "static_cast<std::int8_t>(right",
+        "test_amx: the_model_multiplies_as_the_manual_says",
+    ),
+    Fault(
+        "a model whose bytes of B lie in columns",
+        "../../../tests/kernels/amx_model.h",
+        "right.bytes[k][4 * n + i]",
+        "right.bytes[4 * (k % 4) + i][n]",
+        "test_amx: the_model_multiplies_as_the_manual_says",
+    ),
+]
