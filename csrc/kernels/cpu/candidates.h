@@ -30,14 +30,19 @@ class CandidateSearch {
 
     // To be called after every tile: keeps room for the next.
     void make_room() {
-        if (state_.count >= capacity_) tighten();
+        if (is_full()) tighten();
     }
+
+    bool is_full() const { return state_.count >= capacity_; }
 
     // Lowers the bound to what the candidates' own estimates prove, and drops those beyond it.
     void tighten();
 
     // Tightens, and gives back the room that the candidates left do not need: nothing is appended from now on.
     void settle();
+
+    // Puts settled candidates in the order of their rows.
+    void sort();
 
     // States that the k-th canonical distance is at most `squared`.
     void lower(double squared);

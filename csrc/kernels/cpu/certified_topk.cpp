@@ -8,6 +8,7 @@
 #include "kernels/cpu/candidates.h"
 #include "kernels/cpu/decision.h"
 #include "kernels/cpu/parallel.h"
+#include "kernels/cpu/self_scan.h"
 #include "kernels/cpu/shared_bounds.h"
 
 namespace rsir {
@@ -301,6 +302,16 @@ Status certified_topk(const Rows& queries, std::int64_t q, const SearchedBlocks&
     Operands operands{queries, blocks, wild_rows(blocks), k, certify_for(context.isa), canonical_distance(context.isa),
                       context};
     const auto before = static_cast<std::int64_t>(undecided.size());
+    if (is_self_search(queries, q, blocks, k, operands.certify)) {
+        const Split whole(q, blocks, k, 1);
+        std::vector<CandidateSearch> searches;
+        Status status = scan_self(queries, blocks[0], k, operands.certify, context, searches);
+        if (status == Status::ok) {
+            status = decide(operands, 0, q, whole, searches, distances, ids, undecided, counts);
+        }
+        counts.dense += static_cast<std::int64_t>(undecided.size()) - before;
+        return status;
+    }
     const std::int64_t threads = std::max(1, context.threads);
     const std::int64_t parts = blocks.count * (1 + threads);  // at most
     const std::int64_t wave_queries = std::clamp<std::int64_t>(kWaveParts / parts, kLeastWave, kWave);

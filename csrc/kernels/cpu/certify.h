@@ -97,6 +97,18 @@ struct Panels {
     const float* radius;
 };
 
+// The numbers of one row of a panel.
+struct PanelRow {
+    float scale, radius, excess;
+};
+
+// The numbers of test (3) of many queries, one array each.
+struct QueryNumbers {
+    const float* slope;
+    const float* reach;
+    const float* cutoff;
+};
+
 // A precision of codes on one instruction set. Panels hold 4 bytes of each of 16 rows a step: four int8 codes + 128, or
 // two int16 codes.
 struct Codes {
@@ -116,6 +128,11 @@ struct Codes {
     void (*tile)(const Panels& panels, const std::uint32_t* chosen, std::int64_t groups, const float* excess,
                  const std::int8_t* codes, std::int64_t count, Candidates* const* queries);
     double cost;  // of a tile, relative to the best int8 tile
+    // Of a search of rows for themselves, where a product serves both: adds the products of `count` queries and
+    // `groups` panels from `panel` on, of steps first, ..., last - 1, to sums [count, stride], 16 for each panel. Codes
+    // are [panels.steps][count][4 bytes]. Null: this instruction set has none.
+    void (*sums)(const Panels& panels, std::int64_t panel, std::int64_t groups, std::int64_t first, std::int64_t last,
+                 const std::int8_t* codes, std::int64_t count, std::int32_t* sums, std::int64_t stride) = nullptr;
 };
 
 // What one instruction set contributes.
@@ -135,6 +152,12 @@ struct Certify {
     float (*widest)(const Candidates& query, float bound, const float* radius);
     // Keeps the candidates that pass test (3) under the query's present cutoff.
     void (*filter)(Candidates& query, const float* radius);
+    // With Codes::sums: appends those rows of a panel that pass test (3) of a query; and for 16 queries at once,
+    // whether one row passes theirs (a bit each), and its estimates.
+    void (*test_rows)(const std::int32_t* sums, const Panels& panels, std::uint32_t panel, const float* excess,
+                      Candidates& query) = nullptr;
+    std::uint32_t (*test_queries)(const std::int32_t* sums, const PanelRow& row, const QueryNumbers& queries,
+                                  std::int64_t first, float* estimates) = nullptr;
 };
 
 extern const Certify certify_scalar;

@@ -116,16 +116,86 @@ void tile_of(const Panels& panels, const std::uint32_t* chosen, std::int64_t gro
     kRuns[count - 1](panels, chosen, groups, excess, codes, queries);
 }
 
+// Q queries x G panels, some of the steps.
+template <class Product, int Q, int G>
+void sums_tile(const Panels& panels, std::int64_t panel, std::int64_t first, std::int64_t last,
+               const std::int8_t* codes, std::int32_t* out, std::int64_t stride) {
+    __m512i sums[Q][G];
+    const std::uint8_t* rows = panels.codes + panel * panels.steps * 64;
+#pragma GCC unroll 8
+    for (int q = 0; q < Q; ++q) {
+#pragma GCC unroll 8
+        for (int g = 0; g < G; ++g) sums[q][g] = _mm512_loadu_si512(out + q * stride + 16 * g);
+    }
+    for (std::int64_t step = first; step < last; ++step) {
+        __m512i row[G];
+#pragma GCC unroll 8
+        for (int g = 0; g < G; ++g) row[g] = _mm512_load_si512(rows + (g * panels.steps + step) * 64);
+#pragma GCC unroll 8
+        for (int q = 0; q < Q; ++q) {
+            std::int32_t four;
+            std::memcpy(&four, codes + (step * Q + q) * 4, sizeof four);
+            const __m512i broadcast = _mm512_set1_epi32(four);
+#pragma GCC unroll 8
+            for (int g = 0; g < G; ++g) Product::dot(sums[q][g], row[g], broadcast);
+        }
+    }
+#pragma GCC unroll 8
+    for (int q = 0; q < Q; ++q) {
+#pragma GCC unroll 8
+        for (int g = 0; g < G; ++g) _mm512_storeu_si512(out + q * stride + 16 * g, sums[q][g]);
+    }
+}
+
+template <class Product, int Q>
+void sums_tiles(const Panels& panels, std::int64_t panel, std::int64_t groups, std::int64_t first, std::int64_t last,
+                const std::int8_t* codes, std::int32_t* sums, std::int64_t stride) {
+    std::int64_t g = 0;
+    for (; g + 3 <= groups; g += 3) {
+        sums_tile<Product, Q, 3>(panels, panel + g, first, last, codes, sums + 16 * g, stride);
+    }
+    for (; g < groups; ++g) sums_tile<Product, Q, 1>(panels, panel + g, first, last, codes, sums + 16 * g, stride);
+}
+
+template <class Product>
+void sums_of(const Panels& panels, std::int64_t panel, std::int64_t groups, std::int64_t first, std::int64_t last,
+             const std::int8_t* codes, std::int64_t count, std::int32_t* sums, std::int64_t stride) {
+    constexpr decltype(&sums_tiles<Product, 1>) kRuns[] = {
+        sums_tiles<Product, 1>, sums_tiles<Product, 2>, sums_tiles<Product, 3>, sums_tiles<Product, 4>,
+        sums_tiles<Product, 5>, sums_tiles<Product, 6>, sums_tiles<Product, 7>, sums_tiles<Product, 8>};
+    kRuns[count - 1](panels, panel, groups, first, last, codes, sums, stride);
+}
+
+void test_rows(const std::int32_t* sums, const Panels& panels, std::uint32_t panel, const float* excess,
+               Candidates& query) {
+    const RowTest test(panels, panel, excess);
+    const __m512 estimates = test.estimate(_mm512_loadu_si512(sums), query);
+    const __mmask16 passed = test.passed(estimates, query);
+    if (passed != 0) append(query, panel, passed, estimates);
+}
+
+std::uint32_t test_queries(const std::int32_t* sums, const PanelRow& row, const QueryNumbers& queries,
+                           std::int64_t first, float* estimates) {
+    const __m512 product = _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_loadu_si512(sums)), _mm512_set1_ps(row.scale));
+    const __m512 estimate =
+        _mm512_fnmadd_ps(product, _mm512_loadu_ps(queries.slope + first), _mm512_set1_ps(row.excess));
+    _mm512_storeu_ps(estimates, estimate);
+    const __m512 reach = _mm512_loadu_ps(queries.reach + first), cutoff = _mm512_loadu_ps(queries.cutoff + first);
+    return _mm512_cmp_ps_mask(_mm512_fmsub_ps(reach, _mm512_set1_ps(row.radius), estimate), cutoff, _CMP_GE_OQ);
+}
+
 }  // namespace
 
 const Certify certify_avx512 = {"avx512",
-                                {127, 8, 1, tile_groups, query_bytes, store_query, tile_of<Int8>, 1.0},
-                                {0, 8, 1, tile_groups, query_bytes, store_query, tile_of<Int16>, 2.0},
+                                {127, 8, 1, tile_groups, query_bytes, store_query, tile_of<Int8>, 1.0, sums_of<Int8>},
+                                {0, 8, 1, tile_groups, query_bytes, store_query, tile_of<Int16>, 2.0, sums_of<Int16>},
                                 centre,
                                 quantize8,
                                 quantize16,
                                 select,
                                 widest,
-                                filter};
+                                filter,
+                                test_rows,
+                                test_queries};
 
 }  // namespace rsir

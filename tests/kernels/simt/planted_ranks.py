@@ -64,8 +64,8 @@ RANKS = [
     Fault(
         "infinite distances placed as if they were known",
         "../cpu/single_product_common.h",
-        " & (bits < kInfinity)",
-        "",
+        "(bits < kInfinity)",
+        "(bits <= kInfinity)",
         "test_single_product: a_distance_is_placed_between_two_marks_or_left_open",
     ),
 ]

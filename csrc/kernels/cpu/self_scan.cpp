@@ -1,0 +1,212 @@
+#include "kernels/cpu/self_scan.h"
+
+#include <algorithm>
+#include <limits>
+#include <memory>
+#include <mutex>
+
+#include "kernels/cpu/numbers.h"
+#include "kernels/cpu/parallel.h"
+#include "kernels/cpu/quantizer.h"
+
+namespace rsir {
+namespace {
+
+constexpr std::int64_t kGroup = Sidecar::kGroup;
+constexpr std::int64_t kMostBytes = std::int64_t{1} << 28;   // of candidates and codes of all rows
+constexpr std::int64_t kLeastBytes = 512;                    // of codes of a row: less are sooner multiplied twice
+constexpr std::int64_t kBlockPanels = 12, kLeastPanels = 3;  // of a block: 192 rows
+constexpr std::int64_t kStepBytes = std::int64_t{1} << 11;   // of codes of a query that are multiplied at once
+constexpr std::int64_t kQueries = 8;                         // of a tile
+constexpr std::int64_t kTasksPerThread = 12;
+
+struct alignas(64) CacheLine {
+    std::int8_t bytes[64];
+};
+
+class SelfScan {
+  public:
+    SelfScan(const Rows& rows, const SearchedBlock& block, std::int64_t k, const Certify& certify,
+             const Context& context, std::vector<CandidateSearch>& searches)
+        : rows_(rows),
+          sidecar_(*block.sidecar),
+          panels_{sidecar_.panels, sidecar_.steps(), sidecar_.scale, sidecar_.radius},
+          certify_(certify),
+          codes_of_(sidecar_.precision == Precision::int8 ? certify.int8 : certify.int16),
+          context_(context),
+          k_(k),
+          searches_(searches) {
+        const std::int64_t groups = sidecar_.groups(), threads = std::max(1, context.threads);
+        std::int64_t sides = 1;
+        while (sides * sides < kTasksPerThread * threads) ++sides;
+        block_panels_ = std::clamp((groups + sides - 1) / sides / 3 * 3, kLeastPanels, kBlockPanels);
+        blocks_ = (groups + block_panels_ - 1) / block_panels_;
+        const auto size = static_cast<std::size_t>(groups * kGroup);
+        searches_ = std::vector<CandidateSearch>(size);
+        slope_.resize(size);
+        reach_.resize(size);
+        cutoff_.resize(size, std::numeric_limits<float>::infinity());  // what no row fills never passes
+        subset_lines_ = (kQueries * panels_.steps * 4 + 63) / 64;
+        codes_ = std::make_unique<Numbers<CacheLine>>(groups * kGroup / kQueries * subset_lines_);
+        mutexes_ = std::vector<std::mutex>(static_cast<std::size_t>(blocks_));
+    }
+
+    Status run() {
+        Status status = parallel_for(context_, blocks_, [&](std::int64_t block, Poll&) { quantise(block); });
+        if (status != Status::ok) return status;
+        // Diagonal after diagonal, so that threads are seldom at the same block.
+        std::vector<std::pair<std::int64_t, std::int64_t>> pairs;
+        for (std::int64_t apart = 0; apart < blocks_; ++apart) {
+            for (std::int64_t block = 0; block + apart < blocks_; ++block) pairs.emplace_back(block, block + apart);
+        }
+        status = parallel_for(context_, static_cast<std::int64_t>(pairs.size()), [&](std::int64_t task, Poll& poll) {
+            const auto [x, y] = pairs[static_cast<std::size_t>(task)];
+            scan(x, y, poll);
+        });
+        if (status != Status::ok) return status;
+        searches_.resize(static_cast<std::size_t>(sidecar_.n));
+        return parallel_for(context_, blocks_, [&](std::int64_t block, Poll&) {
+            for (std::int64_t row = first_row(block); row < last_row(block); ++row) settle(row);
+        });
+    }
+
+  private:
+    std::int64_t first_panel(std::int64_t block) const { return block * block_panels_; }
+    std::int64_t last_panel(std::int64_t block) const {
+        return std::min(sidecar_.groups(), (block + 1) * block_panels_);
+    }
+    std::int64_t first_row(std::int64_t block) const { return first_panel(block) * kGroup; }
+    std::int64_t last_row(std::int64_t block) const { return std::min(sidecar_.n, last_panel(block) * kGroup); }
+    CandidateSearch& search(std::int64_t row) { return searches_[static_cast<std::size_t>(row)]; }
+    std::int8_t* codes_of_subset(std::int64_t subset) { return codes_->data()[subset * subset_lines_].bytes; }
+
+    void settle(std::int64_t row) {
+        search(row).settle();
+        search(row).sort();
+    }
+
+    // Takes over the bound of a row as a query.
+    void renew(std::int64_t row) {
+        const Candidates& state = search(row).state();
+        const auto at = static_cast<std::size_t>(row);
+        slope_[at] = state.slope;
+        reach_[at] = state.reach;
+        cutoff_[at] = state.cutoff;
+    }
+
+    void quantise(std::int64_t block) {
+        Quantizer quantizer(sidecar_.d, sidecar_.mean, sidecar_.precision, certify_);
+        const std::vector<std::uint8_t> none(static_cast<std::size_t>(panels_.steps * 4));
+        for (std::int64_t row = first_row(block); row < last_panel(block) * kGroup; ++row) {
+            const std::uint8_t* codes = none.data();
+            if (row < sidecar_.n) {
+                search(row) = CandidateSearch(quantizer.run(rows_, row, codes_of_.query_limit), k_, sidecar_.n,
+                                              sidecar_, certify_);
+                codes = quantizer.codes();
+                renew(row);
+            }
+            codes_of_.store_query(codes, panels_.steps, row % kQueries, kQueries, codes_of_subset(row / kQueries));
+        }
+    }
+
+    // Scans the rows of block y for those of block x, and the other way round.
+    void scan(std::int64_t x, std::int64_t y, Poll& poll) {
+        const std::int64_t first = first_row(x), height = (last_panel(x) - first_panel(x)) * kGroup,
+                           panel = first_panel(y), groups = last_panel(y) - panel, width = groups * kGroup;
+        const Numbers<std::int32_t> sums(height * width);
+        for (std::int64_t i = 0; i < height; ++i) {
+            const std::int64_t row = first + i;
+            std::fill_n(sums.data() + i * width, width, row < sidecar_.n ? search(row).state().start : 0);
+        }
+        const std::int64_t steps = panels_.steps, most = kStepBytes / 4;
+        for (std::int64_t step = 0; step < steps; step += most) {
+            const std::int64_t end = std::min(steps, step + most);
+            for (std::int64_t g = 0; g < groups; g += 3) {  // panels that stay in the second-level cache
+                if (poll.stop()) return;
+                for (std::int64_t i = 0; i < height; i += kQueries) {
+                    codes_of_.sums(panels_, panel + g, std::min<std::int64_t>(3, groups - g), step, end,
+                                   codes_of_subset((first + i) / kQueries), kQueries,
+                                   sums.data() + i * width + g * kGroup, width);
+                }
+            }
+        }
+        test_x(x, y, sums.data(), width);
+        if (x != y) test_y(x, y, sums.data(), width);
+    }
+
+    void test_x(std::int64_t x, std::int64_t y, const std::int32_t* sums, std::int64_t width) {
+        const std::lock_guard<std::mutex> lock(mutexes_[static_cast<std::size_t>(x)]);
+        for (std::int64_t row = first_row(x); row < last_row(x); ++row, sums += width) {
+            CandidateSearch& own = search(row);
+            for (std::int64_t panel = first_panel(y); panel < last_panel(y); ++panel) {
+                certify_.test_rows(sums + (panel - first_panel(y)) * kGroup, panels_, static_cast<std::uint32_t>(panel),
+                                   sidecar_.excess + panel * kGroup, own.state());
+                own.make_room();
+            }
+            renew(row);
+        }
+    }
+
+    void test_y(std::int64_t x, std::int64_t y, const std::int32_t* sums, std::int64_t width) {
+        const std::lock_guard<std::mutex> lock(mutexes_[static_cast<std::size_t>(y)]);
+        const QueryNumbers numbers{slope_.data(), reach_.data(), cutoff_.data()};
+        float estimates[kGroup];
+        for (std::int64_t panel = first_panel(y); panel < last_panel(y); ++panel) {
+            for (std::int64_t row = first_row(x); row < last_row(x); ++row) {
+                const PanelRow own{sidecar_.scale[row], sidecar_.radius[row], sidecar_.excess[row]};
+                std::uint32_t passed =
+                    certify_.test_queries(sums + (row - first_row(x)) * width + (panel - first_panel(y)) * kGroup, own,
+                                          numbers, panel * kGroup, estimates);
+                for (; passed != 0; passed &= passed - 1) {
+                    const int lane = __builtin_ctz(passed);
+                    append(panel * kGroup + lane, row, estimates[lane]);
+                }
+            }
+        }
+    }
+
+    void append(std::int64_t query, std::int64_t row, float estimate) {
+        CandidateSearch& own = search(query);
+        Candidates& state = own.state();
+        state.ids[state.count] = static_cast<std::uint32_t>(row);
+        state.estimates[state.count++] = estimate;
+        if (!own.is_full()) return;
+        own.tighten();
+        renew(query);
+    }
+
+    const Rows& rows_;
+    const Sidecar& sidecar_;
+    const Panels panels_;
+    const Certify& certify_;
+    const Codes& codes_of_;
+    const Context& context_;
+    const std::int64_t k_;
+    std::vector<CandidateSearch>& searches_;
+    std::int64_t block_panels_ = 0, blocks_ = 0, subset_lines_ = 0;
+    std::vector<float> slope_, reach_, cutoff_;
+    std::unique_ptr<Numbers<CacheLine>> codes_;  // of all rows as queries, eight by eight
+    std::vector<std::mutex> mutexes_;            // of the searches of each block
+};
+
+}  // namespace
+
+bool is_self_search(const Rows& queries, std::int64_t q, const SearchedBlocks& blocks, std::int64_t k,
+                    const Certify& certify) {
+    if (blocks.count != 1 || blocks[0].sidecar == nullptr || !blocks[0].allowed.all()) return false;
+    const Rows& rows = blocks[0].rows;
+    const Sidecar& sidecar = *blocks[0].sidecar;
+    const Codes& codes = sidecar.precision == Precision::int8 ? certify.int8 : certify.int16;
+    const std::int64_t row_codes = sidecar.steps() * 4;
+    return codes.sums != nullptr && q == sidecar.n && queries.data == rows.data && queries.element == rows.element &&
+           queries.d == rows.d && queries.normalize == Normalize::none && rows.normalize == Normalize::none &&
+           row_codes >= kLeastBytes && q >= 2 * kLeastPanels * kGroup &&
+           (8 * candidate_room(k) + row_codes + 200) * q <= kMostBytes;
+}
+
+Status scan_self(const Rows& rows, const SearchedBlock& block, std::int64_t k, const Certify& certify,
+                 const Context& context, std::vector<CandidateSearch>& searches) {
+    return SelfScan(rows, block, k, certify, context, searches).run();
+}
+
+}  // namespace rsir
