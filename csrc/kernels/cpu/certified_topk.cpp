@@ -299,10 +299,12 @@ Status certified_topk(const Rows& queries, std::int64_t q, const SearchedBlocks&
                       float* distances, std::int64_t* ids, std::vector<std::int64_t>& undecided, SearchCounts& counts,
                       const Context& context) {
     context.report(canonical_distance(context.isa).isa);
-    Operands operands{queries, blocks, wild_rows(blocks), k, certify_for(context.isa), canonical_distance(context.isa),
-                      context};
+    Operands operands{
+        queries, blocks, wild_rows(blocks), false, k, certify_for(context.isa), canonical_distance(context.isa),
+        context};
     const auto before = static_cast<std::int64_t>(undecided.size());
     if (is_self_search(queries, q, blocks, k, operands.certify)) {
+        operands.is_self = true;
         const Split whole(q, blocks, k, 1);
         std::vector<CandidateSearch> searches;
         Status status = scan_self(queries, blocks[0], k, operands.certify, context, searches);

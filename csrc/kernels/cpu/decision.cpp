@@ -53,13 +53,55 @@ std::vector<Decision::Chunk> Decision::chunks(std::int64_t rows) const {
     return found;
 }
 
+// Where two rows are queries that want each other, the one that comes first measures both.
+Status Decision::borrow() {
+    const auto last = first_ + static_cast<std::int64_t>(block_.size());
+    const Status status = each_query([&](Query& query, std::int64_t j) {
+        query.lent.clear();
+        for (const std::uint32_t row : query.rows) {
+            if (row < first_ || row >= std::min(last, first_ + j)) continue;
+            const std::vector<std::uint32_t>& others = block_[static_cast<std::size_t>(row - first_)].rows;
+            if (std::binary_search(others.begin(), others.end(), first_ + j)) query.lent.push_back(row);
+        }
+    });
+    if (status != Status::ok) return status;
+    return each_query([](Query& query, std::int64_t) {
+        auto next = query.lent.begin();
+        query.rows.erase(std::remove_if(query.rows.begin(), query.rows.end(),
+                                        [&](std::uint32_t row) {
+                                            if (next == query.lent.end() || *next != row) return false;
+                                            ++next;
+                                            return true;
+                                        }),
+                         query.rows.end());
+    });
+}
+
+// Takes over the keys of what others have measured.
+Status Decision::collect() {
+    return each_query([&](Query& query, std::int64_t j) {
+        Key* key = query.keys.data() + query.measured + query.rows.size();
+        for (const std::uint32_t row : query.lent) {
+            const Query& other = block_[static_cast<std::size_t>(row - first_)];
+            const auto place = std::lower_bound(other.rows.begin(), other.rows.end(), first_ + j);
+            const auto own = other.measured + static_cast<std::size_t>(place - other.rows.begin());
+            *key++ = make_key(key_distance(other.keys[own]), row);
+        }
+    });
+}
+
 // Turns the rows of every query into keys.
 Status Decision::measure(std::int64_t& decided) {
+    if (operands_.is_self) {
+        const Status status = borrow();
+        if (status != Status::ok) return status;
+    }
     const auto count = static_cast<std::int64_t>(block_.size());
     std::int64_t pairs = 0, n = 0, row_bytes = 1;
     for (Query& query : block_) {
         pairs += static_cast<std::int64_t>(query.rows.size());
-        query.keys.resize(query.keys.size() + query.rows.size());
+        query.measured = query.keys.size();
+        query.keys.resize(query.keys.size() + query.rows.size() + query.lent.size());
     }
     if (pairs == 0) return Status::ok;
     decided += pairs;
@@ -77,12 +119,13 @@ Status Decision::measure(std::int64_t& decided) {
     const std::int64_t parts =
         std::min<std::int64_t>(count, (is_shared ? 1 : kTasksPerThread) * operands_.context.threads);
     const std::int64_t each = is_scattered ? total : 1;
-    const Status status = parallel_for(operands_.context, total / each * parts, [&](std::int64_t task, Poll& poll) {
+    Status status = parallel_for(operands_.context, total / each * parts, [&](std::int64_t task, Poll& poll) {
         const std::int64_t begin = task / parts * each, part = task % parts;
         for (std::int64_t chunk = begin; chunk < begin + each && !poll.stop(); ++chunk) {
             measure(all[static_cast<std::size_t>(chunk)], count * part / parts, count * (part + 1) / parts, poll);
         }
     });
+    if (status == Status::ok && operands_.is_self) status = collect();
     for (Query& query : block_) query.rows.clear();
     return status;
 }
@@ -100,7 +143,7 @@ void Decision::measure(const Chunk& chunk, std::int64_t first, std::int64_t last
         const auto from = std::lower_bound(query.rows.begin(), end, chunk.begin);
         const auto to = std::lower_bound(from, end, chunk.end);
         for (auto row = from; row != to; ++row) rows.push_back(*row - static_cast<std::uint32_t>(block.first));
-        ends.push_back(query.keys.data() + query.keys.size() - (end - from));
+        ends.push_back(query.keys.data() + query.measured + (from - query.rows.begin()));
         stops.push_back(rows.size());
     }
     if (rows.empty()) return;

@@ -25,6 +25,7 @@ class Decision {
         const Rows& queries;
         SearchedBlocks blocks;
         std::vector<std::uint32_t> wild;  // allowed rows without a bound, increasing, as rows of the whole database
+        bool is_self;                     // query j is row j, and d(x, y) has the bits of d(y, x)
         std::int64_t k;
         const Certify& certify;
         const CanonicalDistance& canonical;
@@ -45,7 +46,9 @@ class Decision {
         bool overflowed;
         float nearest = 0;
         std::vector<std::uint32_t> rows;  // to be measured, in increasing order
+        std::vector<std::uint32_t> lent;  // rows that measure this one for themselves
         std::vector<Key> keys;
+        std::size_t measured = 0;  // where those of `rows` begin
     };
     // Rows of one block that are measured together.
     struct Chunk {
@@ -54,6 +57,8 @@ class Decision {
 
     Status each_query(const std::function<void(Query&, std::int64_t)>& body);
     std::vector<Chunk> chunks(std::int64_t rows) const;
+    Status borrow();
+    Status collect();
     Status measure(std::int64_t& decided);
     void measure(const Chunk& chunk, std::int64_t first, std::int64_t last, Poll& poll);
     float estimate(const CandidateSearch& search, std::int32_t i) const;

@@ -1,4 +1,4 @@
-"""Faults in the ranks of relevant items."""
+"""Faults in what takes each pair of rows once: the ranks of relevant items, and searches of rows for themselves."""
 
 from __future__ import annotations
 
@@ -60,6 +60,34 @@ RANKS = [
         "if (group.is_square && before + r < own + i) return;",
         "if (group.is_square && before + r <= own + i) return;",
         "test_relevant_ranks: queries_that_are_rows",
+    ),
+    Fault(
+        "products tested by the bounds of one side",
+        "../cpu/self_scan.cpp",
+        "if (x != y) test_y(x, y, sums.data(), width);",
+        "",
+        "test_self_scan: every_kind_of_numbers",
+    ),
+    Fault(
+        "the bound of a row as a query never renewed",
+        "../cpu/self_scan.cpp",
+        "own.tighten();\n        renew(query);",
+        "own.tighten();",
+        "test_self_scan: equal_and_wild_rows",
+    ),
+    Fault(
+        "candidates left in the order in which they came",
+        "../cpu/self_scan.cpp",
+        "search(row).sort();",
+        "",
+        "test_self_scan: every_kind_of_numbers",
+    ),
+    Fault(
+        "a distance taken over from another row",
+        "../cpu/decision.cpp",
+        "other.measured + static_cast<std::size_t>(place - other.rows.begin());",
+        "static_cast<std::size_t>(place - other.rows.begin());",
+        "test_self_scan: every_kind_of_numbers",
     ),
     Fault(
         "infinite distances placed as if they were known",

@@ -1,0 +1,75 @@
+// A search of rows for themselves, in which each product and each distance is taken once: the bits of the dense pass.
+#include <limits>
+
+#include "check.h"
+#include "kernels/cpu/dense_topk.h"
+#include "kernels/cpu/isa.h"
+#include "kernels/cpu/self_scan.h"
+#include "kernels/euclidean_topk.h"
+
+using namespace rsir;
+using namespace rsir::test;
+
+namespace {
+
+template <class T>
+void check_self(const std::vector<T>& values, std::int64_t n, std::int64_t d, std::int64_t k) {
+    const Case here("n=", n, " d=", d, " k=", k);
+    const Exact<T> exact(values);
+    const Rows rows = rows_of(exact.data(), d);
+    std::vector<float> expected(static_cast<std::size_t>(n * k));
+    std::vector<std::int64_t> expected_ids(expected.size());
+    const SearchedBlock plain{rows, AllowedRows({nullptr, 0, n}), nullptr, 0};
+    dense_topk(rows, nullptr, n, {&plain, 1}, k, expected.data(), expected_ids.data(), Context{});
+    each_context([&](const Context& context) {
+        for (const Precision precision : {Precision::int8, Precision::int16}) {
+            const Case codes("bytes of a code=", precision == Precision::int8 ? 1 : 2);
+            Sidecar sidecar;
+            CHECK(build_sidecar(rows, n, precision, k, sidecar, context) == Status::ok);
+            const SearchedBlock block{rows, plain.allowed, &sidecar, 0};
+            const Certify& certify = certify_for(context.isa);
+            const bool has_sums = certify.int8.sums != nullptr;
+            CHECK(is_self_search(rows, n, {&block, 1}, k, certify) == has_sums);
+            CHECK(!is_self_search(rows, n - 1, {&block, 1}, k, certify));
+            CHECK(!is_self_search(rows.from(1), n, {&block, 1}, k, certify));
+            SearchCounts counts;
+            Output<float> distances(n * k);
+            Output<std::int64_t> ids(n * k);
+            CHECK(euclidean_topk(rows, n, rows, {nullptr, 0, n}, &sidecar, k, distances.data(), ids.data(), counts,
+                                 context) == Status::ok);
+            CHECK_BITS(distances, expected);
+            CHECK_BITS(ids, expected_ids);
+        }
+    });
+}
+
+}  // namespace
+
+TEST(every_kind_of_numbers) {
+    Random random(1);
+    for (const Kind kind : kKinds) {
+        for (const std::int64_t n : sizes({96, 97, 250}, {101})) {
+            for (const std::int64_t k : sizes({1, 7, n}, {7}))
+                check_self(matrix<float>(random, n, 520, kind), n, 520, k);
+        }
+    }
+    check_self(matrix<double>(random, 100, 515, Kind::uniform), 100, 515, 5);
+}
+
+TEST(columns_of_several_chunks) {
+    Random random(2);
+    const std::int64_t d = reduced() ? 2100 : 4500;
+    check_self(matrix<float>(random, 130, d, Kind::uniform), 130, d, 9);
+}
+
+// Candidates that no bound excludes overflow into the dense pass; rows that no bound covers stay candidates of others.
+TEST(equal_and_wild_rows) {
+    Random random(3);
+    const std::int64_t n = 400, d = 512;
+    std::vector<float> values = matrix<float>(random, n, d, Kind::uniform);
+    for (std::int64_t i = 150; i < n; ++i) std::copy_n(values.begin(), d, values.begin() + i * d);
+    values[static_cast<std::size_t>(5 * d + 3)] = std::numeric_limits<float>::quiet_NaN();
+    values[static_cast<std::size_t>(120 * d)] = std::numeric_limits<float>::infinity();
+    values[static_cast<std::size_t>(140 * d)] = 1e30f;
+    check_self(values, n, d, 3);
+}
