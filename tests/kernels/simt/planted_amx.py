@@ -22,8 +22,8 @@ AMX = [
     Fault(
         "low bytes of a row taken for its high ones",
         TILES,
-        "std::memcpy(out[c][1] + row * 64, &low, 64)",
-        "std::memcpy(out[c][1] + row * 64, &high, 64)",
+        "high = high_bytes(one, two), low = low_bytes(one, two)",
+        "high = high_bytes(one, two), low = high_bytes(two, one)",
         SUMS,
     ),
     Fault("mixed products at the wrong place", TILES, "parts[2][i]) << 8", "parts[2][i]) << 7", SUMS),
@@ -74,9 +74,9 @@ AMX = [
     Fault(
         "codes of small sets of queries stored for tiles, and read by avx512",
         TILES,
-        "if (count <= kFew) return certify_avx512.int16.store_query(query, steps, place, count, out);",
-        "",
-        "test_amx: searches_by_modelled_tiles_have_the_bits_of_the_dense_pass",
+        "if (count <= kFew) return certify_avx512.int16.store_query",
+        "if (count < kFew) return certify_avx512.int16.store_query",
+        "test_certify: int16_tiles_are_the_integer_model",
     ),
     Fault(
         "a model whose unsigned bytes have signs",
