@@ -1,4 +1,4 @@
-"""Faults in the tiles of AMX, and in the model of its instructions."""
+"""Faults in the tiles of AMX and the model of its instructions, and in what AVX-512 does for both."""
 
 from __future__ import annotations
 
@@ -91,5 +91,26 @@ AMX = [
         "right.bytes[k][4 * n + i]",
         "right.bytes[4 * (k % 4) + i][n]",
         "test_amx: the_model_multiplies_as_the_manual_says",
+    ),
+    Fault(
+        "the last radii within a bound left out",
+        "../cpu/certify_avx512.h",
+        "_mm512_max_ps(widest, radii_of(wanted, rest, radius))",
+        "widest",
+        "test_certify: widest_and_filter_are_their_models",
+    ),
+    Fault(
+        "ids that did not fit into a gather forgotten",
+        "../cpu/certify_avx512.h",
+        "        _mm512_storeu_si512(wanted, _mm512_loadu_si512(wanted + 16));\n",
+        "",
+        "test_certify: widest_and_filter_are_their_models",
+    ),
+    Fault(
+        "fewer than k values below the one that was selected",
+        "../cpu/certify_common.h",
+        "below += values[i] <= limit",
+        "below += values[i] <= limit || i % 16 == 0",
+        "test_certify: select_is_between_the_kth_and_what_it_allows",
     ),
 ]
