@@ -76,6 +76,18 @@ def euclidean_topk(device: str) -> None:
         check_euclidean(x, x[:q] + np.float32(0.01), k, device)
 
 
+def relevant_ranks(device: str) -> None:
+    """Two tiles of queries, some of whose own items are not relevant; more marks than shared memory holds, and than a
+    block sorts."""
+    for n, q, classes in ((300, 9, 4), (1_200, 2, 1), (2_100, 2, 1)):
+        x, labels = numbers(n, 40), np.arange(n) % classes
+        asked, own = (labels[:q] + 1) % classes, np.arange(q)
+        (expected,) = rf.relevant_ranks(x[:q], x, asked, labels, self_ids=own)
+        on_device = torch.from_numpy(x).to(device)
+        (found,) = rf.relevant_ranks(on_device[:q], on_device, asked, labels, self_ids=own)
+        assert all((a == b).all() for a, b in zip(found, expected, strict=True))
+
+
 def certified_half(device: str) -> None:
     """Two tiles of queries and items with an edge; two phases; queries that leave the fast pass."""
     x = numbers(300, 70)
@@ -125,6 +137,7 @@ CASES: dict[str, Callable[[str], None]] = {
         hamming_topk,
         hamming_many,
         euclidean_topk,
+        relevant_ranks,
         certified_half,
         certified_int8,
         threads_of_two_widths,

@@ -108,6 +108,7 @@ BUDGET = {
     "gaussian_columns": 96,  # five of 128
     "gaussian_normalize": 168,
     "pack_codes": 64,
+    "relevant_ranks": 128,  # two of 256
     "select": 64,
 }
 """Registers a thread, by which a multiprocessor holds as many blocks as the kernels count on."""
@@ -143,7 +144,7 @@ def test_the_canonical_order_is_not_contracted(architecture):
     """One fused multiply-add would round once where the CPU rounds twice."""
     found = instructions(architecture)
     # Roots and divisions, which are made of fused steps, have kernels of their own beside these.
-    for place in ("euclidean_topk", "squares_kernel", "apply_kernel"):
+    for place in ("euclidean_topk", "relevant_ranks", "squares_kernel", "apply_kernel"):
         assert found[place]["DADD"] > 0
         assert found[place]["DMUL"] > 0
         assert found[place]["DFMA"] == 0

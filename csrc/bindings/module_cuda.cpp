@@ -10,6 +10,7 @@
 #include "kernels/cuda/hamming_many.h"
 #include "kernels/cuda/hamming_topk.h"
 #include "kernels/cuda/pack_codes.h"
+#include "kernels/cuda/relevant_ranks.h"
 
 namespace rsir::bindings {
 namespace {
@@ -184,6 +185,43 @@ void euclidean_keys(std::uintptr_t queries, std::int64_t q, std::uintptr_t datab
     CurrentDevice::check(cuda::euclidean_keys(problem, pointer<cuda::Key>(keys), pointer<CUstream_st>(stream)));
 }
 
+// `lists`: int64 [count, 5], each a MarkList.
+cuda::Marks marks_at(std::uintptr_t lists, std::int64_t count, std::int64_t total, std::int64_t most,
+                     std::uintptr_t members, std::uintptr_t own, std::uintptr_t keys) {
+    static_assert(sizeof(cuda::MarkList) == 5 * sizeof(std::int64_t));
+    return {pointer<const cuda::MarkList>(lists),
+            count,
+            total,
+            most,
+            pointer<const std::int64_t>(members),
+            pointer<const std::int64_t>(own),
+            pointer<cuda::Key>(keys)};
+}
+
+void mark_keys(std::uintptr_t queries, std::int64_t q, std::uintptr_t database, std::int64_t n, std::int64_t d,
+               const std::string& dtype, std::uintptr_t where, std::int64_t first, std::uintptr_t lists,
+               std::int64_t count, std::int64_t total, std::int64_t most, std::uintptr_t members, std::uintptr_t own,
+               std::uintptr_t keys, int device, std::uintptr_t stream) {
+    const auto problem = euclidean_problem(queries, q, database, n, d, dtype, where, first);
+    const py::gil_scoped_release release;
+    const CurrentDevice current(device);
+    CurrentDevice::check(cuda::mark_keys(problem, marks_at(lists, count, total, most, members, own, keys),
+                                         pointer<CUstream_st>(stream)));
+}
+
+void count_ranks(std::uintptr_t queries, std::int64_t q, std::uintptr_t database, std::int64_t n, std::int64_t d,
+                 const std::string& dtype, std::uintptr_t where, std::int64_t first, std::uintptr_t lists,
+                 std::int64_t count, std::int64_t total, std::int64_t most, std::uintptr_t members, std::uintptr_t own,
+                 std::uintptr_t keys, std::uintptr_t counts, std::uintptr_t ranks, std::uintptr_t self_ranks,
+                 int device, std::uintptr_t stream) {
+    const auto problem = euclidean_problem(queries, q, database, n, d, dtype, where, first);
+    const py::gil_scoped_release release;
+    const CurrentDevice current(device);
+    CurrentDevice::check(cuda::count_ranks(problem, marks_at(lists, count, total, most, members, own, keys),
+                                           pointer<std::uint32_t>(counts), pointer<std::int64_t>(ranks),
+                                           pointer<std::int64_t>(self_ranks), pointer<CUstream_st>(stream)));
+}
+
 // Whether the device has the instructions of certified_topk.
 bool certifies(int device) {
     const CurrentDevice current(device);
@@ -232,10 +270,12 @@ PYBIND11_MODULE(_cuda, m) {
     m.attr("most_many_words") = cuda::kMostManyWords;
     m.attr("most_streamed") = cuda::kMostStreamed;
     m.attr("most_integer_width") = cuda::kMostIntegerWidth;
+    m.attr("most_sorted_marks") = cuda::kMostSortedMarks;
     m.def("certified_topk", &certified_topk);
     m.def("certifies", &certifies);
     m.def("certify_bytes", [](std::uintptr_t half, std::uintptr_t int8, std::int64_t q, std::int64_t n, std::int64_t d,
                               std::int64_t k) { return cuda::certify_bytes(copies_at(half, int8, n, d), q, n, d, k); });
+    m.def("count_ranks", &count_ranks);
     m.def("counts_many", &counts_many);
     m.def("euclidean_keys", &euclidean_keys);
     m.def("euclidean_parts", [](std::int64_t q, std::int64_t n, std::int64_t k, int device) {
@@ -254,6 +294,7 @@ PYBIND11_MODULE(_cuda, m) {
     });
     m.def("hamming_topk", &hamming_topk);
     m.def("make_copies", &make_copies);
+    m.def("mark_keys", &mark_keys);
     m.def("pack_codes", &pack_codes);
     m.def("sidecar_bytes", [](const std::string& codes, std::int64_t n, std::int64_t d) {
         return cuda::sidecar_bytes(codes_of(codes), n, d);

@@ -7,6 +7,7 @@ most_selected: int
 most_many_words: int
 most_streamed: int
 most_integer_width: int
+most_sorted_marks: int
 
 def build_info() -> dict[str, str]: ...
 def certified_topk(
@@ -30,6 +31,29 @@ def certified_topk(
 ) -> None: ...
 def certifies(device: int, /) -> bool: ...
 def certify_bytes(half: int, int8: int, q: int, n: int, d: int, k: int, /) -> int: ...
+def count_ranks(
+    queries: int,
+    q: int,
+    database: int,
+    n: int,
+    d: int,
+    dtype: str,
+    where: int,
+    first: int,
+    lists: int,
+    count: int,
+    total: int,
+    most: int,
+    members: int,
+    own: int,
+    keys: int,
+    counts: int,
+    ranks: int,
+    self_ranks: int,
+    device: int,
+    stream: int,
+    /,
+) -> None: ...
 def counts_many(device: int, /) -> bool: ...
 def euclidean_keys(
     queries: int,
@@ -125,6 +149,26 @@ def hamming_topk(
 ) -> None: ...
 def make_copies(
     matrix: int, n: int, d: int, dtype: str, normalized: int, half: int, int8: int, device: int, stream: int, /
+) -> None: ...
+def mark_keys(
+    queries: int,
+    q: int,
+    database: int,
+    n: int,
+    d: int,
+    dtype: str,
+    where: int,
+    first: int,
+    lists: int,
+    count: int,
+    total: int,
+    most: int,
+    members: int,
+    own: int,
+    keys: int,
+    device: int,
+    stream: int,
+    /,
 ) -> None: ...
 def pack_codes(values: int, n: int, b: int, dtype: str, codes: int, device: int, stream: int, /) -> None: ...
 def sidecar_bytes(codes: str, n: int, d: int, /) -> int: ...

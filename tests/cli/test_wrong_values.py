@@ -46,6 +46,7 @@ WRONG = {
     "--beta": NUMBER,
     "--bits": ["0", "7", "1025", *COUNT],
     "--decoder": ["x"],
+    "--engine": ["x"],
     "--device": ["x", "🛰", "cuda:99", "cpu:7", "meta"],
     "--drops": ["x", "0", "-1", "5,3", "1,1", HUGE],
     "--epochs": ["0", *COUNT],

@@ -266,7 +266,7 @@ def test_rank_database_of_codes(bits):
 
 
 @pytest.mark.parametrize("normalize", ["none", "row"])
-@pytest.mark.parametrize("n", [40, 2100])
+@pytest.mark.parametrize("n", [40, 2800])
 def test_relevant_ranks(n, normalize):
     x = numbers(n, 9)
     x[3, 2], x[7] = np.nan, np.inf
@@ -286,6 +286,11 @@ def test_relevant_ranks(n, normalize):
             assert same_bits(joined, getattr(expected, name))
     (without,) = rf.relevant_ranks(*tensors, normalize=normalize)
     assert without.self_ranks is None
+    few = labels == 3  # and for all others more than a block sorts
+    asked = [few[[8, 12, 0]] * 1, few * 1]
+    (expected,) = rf.relevant_ranks(x[[8, 12, 0]], x, *asked, normalize=normalize, self_ids=[8, 12, 13])
+    (found,) = rf.relevant_ranks(tensor(x[[8, 12, 0]]), tensors[1], *asked, normalize=normalize, self_ids=[8, 12, 13])
+    assert same_answer(found[1:], expected[1:])
     with pytest.raises(ValueError, match="block: expected a number of at least 1"):
         rf.relevant_ranks(*tensors, block=0)
     with pytest.raises(ValueError, match="self_ids: expected database rows 0 to"):

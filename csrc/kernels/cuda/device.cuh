@@ -28,6 +28,12 @@ __device__ inline std::uint32_t shared_base() {
 __device__ inline void forget(float& value) { asm volatile("" : "+f"(value)); }
 __device__ inline void forget(int& value) { asm volatile("" : "+r"(value)); }
 __device__ inline void forget(double& value) { asm volatile("" : "+d"(value)); }
+template <class T>
+__device__ void forget(const T*& in_memory) {
+    std::size_t address = __cvta_generic_to_global(in_memory);
+    asm volatile("" : "+l"(address));
+    in_memory = static_cast<const T*>(__cvta_global_to_generic(address));
+}
 
 // The compiler moves no access to memory across.
 __device__ inline void keep_order() { asm volatile("" ::: "memory"); }

@@ -105,7 +105,7 @@ def _packages() -> dict[str, str | None]:
             return None
 
     names = ["numpy", "torch", "torchvision", "pillow", "h5py", "safetensors", "pyarrow", "matplotlib"]
-    names += ["opencv-python-headless", "higra"]
+    names += ["opencv-python-headless", "higra", "onnxruntime", "openvino"]
     return {name: installed(name) for name in names}
 
 

@@ -87,7 +87,9 @@ def dhcnn2021(
             word = parse_word(encoder)
             if not word.is_model:
                 raise ValueError(f"encoder: expected model.safetensors of `rsir train dhcnn`, got {encoder}")
-            network = NetworkOptions(encoder, None, batch_size).run_as(run.workers, run.device, run.decoder, quiet)
+            network = NetworkOptions(encoder, None, batch_size).run_as(
+                run.workers, run.device, run.decoder, run.engine, quiet
+            )
             dataset, loaded = opt.open_both(source, network, quiet=quiet, **asdict(images))
             trained: Any = loaded.provenance["hash"]
             check_split(dataset, trained)  # before the work

@@ -113,7 +113,7 @@ def ge2018(
             told += ["turns"] * (word.turns == "mean") + [",".join(map(str, word.sizes))] * bool(word.sizes)
             # A descriptor runs on the CPU; the device is that of the ranking then.
             place = None if word.is_descriptor else run.device
-            maker = network.run_as(run.workers, place, run.decoder, quiet)
+            maker = network.run_as(run.workers, place, run.decoder, run.engine, quiet)
             opt.check_device(run.device)
             dataset, loaded = opt.open_both(source, maker, quiet=quiet, **asdict(images))
             loaded.spec.searched(field)  # before the work

@@ -27,6 +27,7 @@ class MakingOptions(WorkOptions):
     """How features are made."""
 
     decoder: opt.JpegDecoder = None
+    engine: opt.NetworkEngine = None
     resume: opt.Resume = False
     force: opt.Force = False
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, compute nothing.")] = False
@@ -49,7 +50,7 @@ def features(
     """
     quiet, force = output.quiet, making.force
     with reported_errors(lambda: kept(out, AGAIN)) as left_out:
-        maker = network.run_as(making.workers, making.device, making.decoder, quiet)
+        maker = network.run_as(making.workers, making.device, making.decoder, making.engine, quiet)
         from rsir_fast.archive.columns import known_spec
         from rsir_fast.archive.folders import check_encoder, check_folder
         from rsir_fast.archive.versions import numbers

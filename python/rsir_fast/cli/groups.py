@@ -127,6 +127,7 @@ class RunOptions(MachineOptions):
     """How features are made, and searched."""
 
     decoder: opt.JpegDecoder = None
+    engine: opt.NetworkEngine = None
     force: opt.Force = False
 
 
@@ -139,10 +140,15 @@ class NetworkOptions:
     batch_size: opt.BatchSize = None
 
     def run_as(
-        self, workers: int | None, device: str | None, decoder: opt.Decoder | None, quiet: bool
+        self,
+        workers: int | None,
+        device: str | None,
+        decoder: opt.Decoder | None,
+        engine: opt.Engine | None,
+        quiet: bool,
     ) -> opt.EncoderOptions:
         """Return what makes features, and how it is run."""
-        return opt.EncoderOptions(self.encoder, self.weights, workers, self.batch_size, device, decoder, quiet)
+        return opt.EncoderOptions(self.encoder, self.weights, workers, self.batch_size, device, decoder, engine, quiet)
 
 
 @dataclass(frozen=True)

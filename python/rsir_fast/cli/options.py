@@ -14,6 +14,7 @@ from rsir_fast.cli import checked
 from rsir_fast.cli import completion as values
 from rsir_fast.cli.choices import AnmrrK as AnmrrK
 from rsir_fast.cli.choices import Decoder as Decoder
+from rsir_fast.cli.choices import Engine as Engine
 from rsir_fast.cli.choices import Normalize as Normalize
 from rsir_fast.cli.choices import Precision as Precision
 from rsir_fast.cli.reader import Bands as Bands
@@ -75,6 +76,14 @@ Device = Annotated[
 JpegDecoder = Annotated[
     Decoder | None,
     typer.Option("--decoder", help="cuda: JPEG by nvJPEG; rounds otherwise. Default: cpu.", rich_help_panel=_RUN),
+]
+NetworkEngine = Annotated[
+    Engine | None,
+    typer.Option(
+        "--engine",
+        help="What computes the network: torch (default), onnx, openvino, or auto, the fastest here; rounds otherwise.",
+        rich_help_panel=_RUN,
+    ),
 ]
 Workers = Annotated[
     int | None,
@@ -163,6 +172,7 @@ class EncoderOptions:
     batch_size: int | None = None
     device: str | None = None
     decoder: Decoder | None = None
+    engine: Engine | None = None
     quiet: bool = False
 
     def load(self) -> Encoder:
@@ -179,7 +189,9 @@ class EncoderOptions:
         if not getattr(loaded.runs, "fitted", True):
             note(f"{loaded.name}: every image is read twice, first for the vocabulary", self.quiet)
         decoder = None if self.decoder is None else self.decoder.value
-        run: dict[str, Any] = {"batch_size": self.batch_size, "device": self.device, "decoder": decoder}
+        engine = None if self.engine is None else self.engine.value
+        run: dict[str, Any] = {"batch_size": self.batch_size, "device": self.device}
+        run |= {"decoder": decoder, "engine": engine}
         return encode(dataset, loaded, workers=self.workers, **run, **where)
 
 
@@ -261,7 +273,7 @@ def refuse_network_options(context: typer.Context, *more: str, but: str = "") ->
     ValueError
         Naming the option.
     """
-    for name in ("encoder", "weights", "bands", "scale", "batch_size", "workers", "decoder", *more):
+    for name in ("encoder", "weights", "bands", "scale", "batch_size", "workers", "decoder", "engine", *more):
         source = context.get_parameter_source(name)
         if name != but and source is not None and source.name == "COMMANDLINE":
             raise ValueError(

@@ -73,10 +73,11 @@ def search(
     """Find the images most similar to query images.
 
     The queries go through the same network, layer and preprocessing as the database, or the same descriptor with its
-    vocabulary; other weights are refused. The network is run as for the database (batch size, precision, threads, kind
-    of device), so that an image of the database has a distance of exactly 0 to itself. They are read by the same bands
-    and scale. Distances are Euclidean; equal distances are ordered by item. --steps are fitted on the database and
-    applied to it and to the queries; --rerank expands queries by their neighbours there (augment: the database, too).
+    vocabulary; other weights are refused. The network is run as for the database (batch size, precision, threads,
+    engine, kind of device), so that an image of the database has a distance of exactly 0 to itself. They are read by
+    the same bands and scale. Distances are Euclidean; equal distances are ordered by item. --steps are fitted on the
+    database and applied to it and to the queries; --rerank expands queries by their neighbours there (augment: the
+    database, too).
 
     Features that a trained model made (--weights names its file) are searched by hash code (Hamming distance), and
     every image comes with its predicted label and probability.

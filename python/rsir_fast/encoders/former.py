@@ -28,7 +28,7 @@ _KNOWN = {
     "width",
 }
 _MEAN_IMAGE = "mean image, SHA-256 "
-_VERSIONS = ("torch", "torchvision", "pillow", "numpy", "opencv", "higra", "rsir_fast")
+_VERSIONS = ("torch", "torchvision", "onnxruntime", "openvino", "pillow", "numpy", "opencv", "higra", "rsir_fast")
 
 
 def spec_of(provenance: Mapping[str, Any]) -> Spec:
@@ -120,7 +120,7 @@ decoder='cpu', versions={'torch': '2.5.1'})
     decoder = run.get("decoder")
     return EncoderRun(
         device=str(run.get("device", "cpu")),
-        engine="torch" if network else "descriptor",
+        engine=str(run.get("engine", "torch")) if network else "descriptor",
         folded=run.get("folded", False) is True,
         threads=run.get("cpu_threads"),
         processor=run.get("cpu_capability"),

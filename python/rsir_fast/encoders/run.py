@@ -17,7 +17,7 @@ class EncoderRun(Frozen):
     device : str
         ``cpu``, or the name of a CUDA device.
     engine : str
-        What computes: ``torch``, ``descriptor``.
+        What computes: ``torch``, ``onnx``, ``openvino``, ``descriptor``.
     folded : bool
         Whether batch normalisation was made part of the convolutions before it.
     threads, processor

@@ -19,6 +19,7 @@ from rsir_fast.encoders.load import load_encoder
 from rsir_fast.errors import FeaturesError
 from rsir_fast.extraction.devices import usable_device
 from rsir_fast.extraction.encode import encode
+from rsir_fast.extraction.engines.choose import installed
 from rsir_fast.extraction.run import Decoder
 
 __all__ = ["encode_like", "encoder_of"]
@@ -54,8 +55,8 @@ def encoder_of(database: Features, weights: str | Path | None = None) -> Encoder
 def encode_like(database: Features, dataset: Any, encoder: Any, *, device: str | None = None) -> Features:
     """Compute features of other images exactly as those of a database were computed.
 
-    With its batch size, number of threads, decoder and kind of device an image of the database has the bits of its row
-    there: its distance to itself is exactly 0.
+    With its batch size, number of threads, decoder, engine and kind of device an image of the database has the bits of
+    its row there: its distance to itself is exactly 0.
 
     Parameters
     ----------
@@ -85,6 +86,9 @@ def encode_like(database: Features, dataset: Any, encoder: Any, *, device: str |
         device = "cuda" if not was_cpu and torch.cuda.is_available() else "cpu" if was_cpu else None
     on_cuda = device is None or usable_device(device).type == "cuda"
     decoder: Decoder = "cuda" if "decoder" in made and on_cuda and torch.cuda.is_available() else "cpu"
+    engine = made.get("engine", "torch")
+    if not installed(engine) or (device is not None and usable_device(device).type != "cpu"):
+        engine = "torch"
     with _threads(made.get("cpu_threads")):
         found = encode(
             dataset,
@@ -92,6 +96,7 @@ def encode_like(database: Features, dataset: Any, encoder: Any, *, device: str |
             batch_size=int(made.get("batch_size", 1)),
             device=device,
             decoder=decoder,
+            engine=engine,
             workers=0,
         )
     # Bits do not depend on our own version; of the last batch's filling `_doubts` knows more.

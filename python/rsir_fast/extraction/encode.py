@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import torch
 
     from rsir_fast.encoders.encoder import Encoder
+    from rsir_fast.extraction.engines.choose import EngineName
     from rsir_fast.extraction.run import Decoder
 
 __all__ = ["encode"]
@@ -30,6 +31,7 @@ def encode(
     workers: int | None = None,
     device: str | torch.device | None = None,
     decoder: Decoder | None = None,
+    engine: EngineName | None = None,
     shard_size: int = 128,
     resume: bool = False,
     force: bool = False,
@@ -60,6 +62,11 @@ def encode(
     decoder : {"cpu", "cuda"}, optional
         ``"cuda"``: JPEG files are decoded by nvJPEG and resized on the CUDA device `device`; all other images, and
         whatever nvJPEG refuses, on the CPU. Part of the result: its pixels differ by rounding. Default: the CPU.
+    engine : {"torch", "onnx", "openvino", "auto"}, optional
+        What computes a network; default torch. ``"onnx"`` (ONNX Runtime) and ``"openvino"`` run on the CPU and come
+        with the extras of the same names; ``"auto"``: the fastest that is installed for this network and machine,
+        measured for about a second, after some seconds in which each is made ready. An engine changes the last bits, so
+        it is told in the provenance, and a search uses the same.
     shard_size : int
         Images that are written at a time (rounded up to whole batches): what an interruption can lose.
     resume : bool
@@ -94,7 +101,7 @@ def encode(
         If a setting is out of range, goes with a network where there is none, or the device or torchvision cannot
         decode JPEG.
     ImportError
-        If a package of the extra ``shallow`` is missing.
+        If a package of the extra ``shallow``, or of an engine, is missing.
     RsirError
         If `progress` stopped the run.
 
@@ -125,7 +132,7 @@ def encode(
     if isinstance(made_by.runs, Descriptor):
         from rsir_fast.extraction.describing import describe
 
-        for name, given in (("batch_size", batch_size), ("device", device), ("decoder", decoder)):
+        for name, given in (("batch_size", batch_size), ("device", device), ("decoder", decoder), ("engine", engine)):
             if given is not None:
                 raise ValueError(f"{name}: expected none for {made_by.name}, which runs no network; leave it out")
         return describe(
@@ -144,6 +151,7 @@ def encode(
         batch_size=32 if batch_size is None else at_least(1, batch_size, "batch_size"),
         device=device,
         decoder=decoder or "cpu",
+        engine=engine or "torch",
         workers=workers,
         shard_size=shard_size,
         out=folder,
@@ -160,17 +168,20 @@ def _by_network(
     batch_size: int,
     device: str | torch.device | None,
     decoder: Decoder,
+    engine: str,
     workers: int,
     shard_size: int,
     **where: Any,
 ) -> Features:
     """Run a network over a data set; `where` as for `fill`."""
     from rsir_fast.extraction.devices import usable_device
+    from rsir_fast.extraction.engines.choose import check_engine
     from rsir_fast.extraction.loader import batches
     from rsir_fast.extraction.run import Run, device_decoder
 
     backbone = encoder.backbone
-    target = usable_device(device)
+    target = usable_device("cpu" if device is None and engine in ("onnx", "openvino") else device)
+    check_engine(engine, target, bfloat16=encoder.precision == "bfloat16")
     on_device = device_decoder(decoder, backbone, target)
     data = open_dataset(dataset)
     if data.root is not None and not backbone.preprocessing.is_picture:
@@ -181,14 +192,21 @@ def _by_network(
     if data.root is not None:
         # A model sees images as those it was trained on were read, unless the data set says otherwise.
         data = replace(data, reader=data.reader.or_else(Reader.of(backbone.provenance)))
-    run = Run(backbone, target, encoder.precision, batch_size)
+    run = Run(backbone, target, encoder.precision, batch_size, engine)
     made_by = {**run.describe(), "batch_size": batch_size, "padded": True}
     if on_device is not None:
         made_by["decoder"] = on_device.describe()
 
     def rows(numbers: Sequence[int]) -> Generator[Rows, None, None]:
         loaded = batches(
-            data, backbone.preprocessing, numbers, batch_size, workers, pin_memory=run.cuda, decoder=on_device
+            data,
+            backbone.preprocessing,
+            numbers,
+            batch_size,
+            workers,
+            pin_memory=run.cuda,
+            decoder=on_device,
+            cores_free=None if run.cuda else run.cores_free,
         )
         return run.rows(loaded)
 

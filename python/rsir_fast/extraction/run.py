@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from collections.abc import Generator, Iterator
 from functools import partial
@@ -14,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from rsir_fast.backbones import Backbone, folded
+from rsir_fast.extraction.engines.choose import start
 from rsir_fast.extraction.fill import Rows
 from rsir_fast.extraction.jpeg import DeviceDecoder
 from rsir_fast.extraction.loader import Batch
@@ -58,17 +60,25 @@ def _full_precision() -> Iterator[None]:
 
 
 class Run:
-    """The network on its device."""
+    """The network on its device, run by an engine."""
 
-    def __init__(self, backbone: Backbone, device: torch.device, precision: Precision, batch_size: int) -> None:
+    def __init__(
+        self, backbone: Backbone, device: torch.device, precision: Precision, batch_size: int, engine: str = "torch"
+    ) -> None:
         self.backbone = backbone.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
-        self.network = folded(self.backbone)
+        network = folded(self.backbone)
+        self.folded = network is not self.backbone
         self.device = device
         self.cuda = device.type == "cuda"
         self.normalize = backbone.preprocessing.normalizer(device)
         self.precision = precision
         # Products of matrices of 5 to 7 and of 9 to 11 rows by several threads depend on a row's place.
         self.size = batch_size if batch_size <= 4 else -(-batch_size // 4) * 4
+        shape = (self.size, *backbone.preprocessing.shape)
+        with _full_precision():
+            self.engine = start(engine, network, shape, device, bfloat16=precision == "bfloat16")
+        self.cores_free = threading.Event()
+        self.cores_free.set()
         self.largest: tuple[torch.Tensor, NDArray[np.float32]] | None = None
         self.batches = self.on_device = self.on_cpu = 0
 
@@ -76,7 +86,8 @@ class Run:
         """Everything beside images and weights that can change a bit of a feature."""
         return {
             "precision": self.precision,
-            **({} if self.network is self.backbone else {"folded": True}),
+            **({} if self.engine.name == "torch" else {"engine": self.engine.name, **self.engine.versions()}),
+            **({"folded": True} if self.folded else {}),
             "device": torch.cuda.get_device_name(self.device) if self.cuda else self.device.type,
             "cpu_threads": None if self.cuda else torch.get_num_threads(),
             "cpu_capability": None if self.cuda else torch.backends.cpu.get_cpu_capability(),
@@ -90,7 +101,7 @@ class Run:
         """Yield each batch with its features; on a CUDA device with the next one on its way."""
         if self.cuda:
             return computed(loaded, Streams(self.device, self.forward).queue, in_flight=IN_FLIGHT)
-        return computed(loaded, partial(fetch_at_once, forward=self.forward, device=self.device))
+        return computed(loaded, partial(fetch_at_once, forward=self._with_all_cores, device=self.device))
 
     def rows(self, loaded: Generator[Batch, None, None]) -> Generator[Rows, None, None]:
         """Yield the features of each batch."""
@@ -104,6 +115,13 @@ class Run:
                         self.largest = batch.images, rows
                 yield Rows(rows, batch.count, batch.skipped)
 
+    def _with_all_cores(self, images: torch.Tensor) -> torch.Tensor:
+        self.cores_free.clear()
+        try:
+            return self.forward(images)
+        finally:
+            self.cores_free.set()
+
     def forward(self, images: torch.Tensor, shift: int = 0) -> torch.Tensor:
         """Return features, float32 [m, dim], of images on the device, uint8 [m, 3, H, W].
 
@@ -113,11 +131,8 @@ class Run:
         count = len(images)
         black = images.new_zeros((self.size - count, *images.shape[1:]))
         whole = torch.cat([images, black]).roll(shift, 0) if shift or len(black) else images
-        bfloat16 = self.precision == "bfloat16"
-        autocast = torch.autocast(self.device.type, torch.bfloat16, enabled=bfloat16)
-        with torch.inference_mode(), _full_precision(), autocast:
-            values = self.normalize(whole).contiguous(memory_format=torch.channels_last)
-            features: torch.Tensor = self.network(values)
+        with torch.inference_mode(), _full_precision():
+            features = self.engine(self.normalize(whole))
             return features.float().roll(-shift, 0)[:count]
 
     def timing(self, decoder: Decoder) -> dict[str, Any]:

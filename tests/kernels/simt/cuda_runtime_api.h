@@ -144,7 +144,8 @@ inline int __all_sync(unsigned mask, int predicate) {
     return all;
 }
 
-inline int atomicAdd(int* to, int value) {
+template <class Integer>
+Integer atomicAdd(Integer* to, Integer value) {
     simt::maybe_yield();
     return __atomic_fetch_add(to, value, __ATOMIC_RELAXED);
 }

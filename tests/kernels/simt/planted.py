@@ -7,6 +7,7 @@ from planted_allowed import ALLOWED
 from planted_amx import AMX
 from planted_blocks import BLOCKS
 from planted_certified import CERTIFIED
+from planted_ranks import RANKS
 
 FAULTS = [
     Fault(
@@ -229,6 +230,42 @@ FAULTS = [
         "test_cuda_euclidean_topk: all_keys",
     ),
     Fault(
+        "an item as far as a mark, and with its id, not counted before the next one",
+        "relevant_ranks.cu",
+        "keys[below + step - 1] <= key",
+        "keys[below + step - 1] < key",
+        "test_cuda_relevant_ranks: sizes_and_classes",
+    ),
+    Fault(
+        "marks compared before all of them are there",
+        "relevant_ranks.cu",
+        "        }\n        __syncthreads();\n    }\n\n    const Pair",
+        "        }\n    }\n\n    const Pair",
+        "test_cuda_relevant_ranks: some_allowed",
+        "thread",
+    ),
+    Fault(
+        "rows beyond the end are counted",
+        "relevant_ranks.cu",
+        "if (id >= last || (allowed",
+        "if ((allowed",
+        "test_cuda_relevant_ranks: sizes_and_classes",
+    ),
+    Fault(
+        "rows counted that are not allowed",
+        "relevant_ranks.cu",
+        "if (id >= last || (allowed >> pair.row & 1) == 0) continue;",
+        "if (id >= last) continue;",
+        "test_cuda_relevant_ranks: some_allowed",
+    ),
+    Fault(
+        "the counts of one part of the rows in place of all",
+        "relevant_ranks.cu",
+        "if (count != 0) atomicAdd(counts + asked[j].to + i, count);",
+        "if (count != 0) counts[asked[j].to + i] = count;",
+        "test_cuda_relevant_ranks: parts",
+    ),
+    Fault(
         "codes of eight values packed from the wrong end",
         "pack_codes.cu",
         "<< j;",
@@ -239,4 +276,5 @@ FAULTS = [
     *ALLOWED,
     *BLOCKS,
     *AMX,
+    *RANKS,
 ]

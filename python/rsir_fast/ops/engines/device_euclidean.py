@@ -6,12 +6,15 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
+
 from rsir_fast.base import compiled
 from rsir_fast.base.arrays import Restore, unchanged
 from rsir_fast.ops._arrays import as_float
-from rsir_fast.ops.engines.device_answers import Report, bring, new_answer, ranks_by_rankings, sort_all, tallies
+from rsir_fast.ops.engines.device_answers import Report, bring, new_answer, sort_all, tallies
 from rsir_fast.ops.engines.device_normalize import normalized
 from rsir_fast.ops.engines.device_prepared import CODES, DeviceMatrix, make_copies
+from rsir_fast.ops.engines.device_ranks import ranks_of_labels
 from rsir_fast.ops.engines.device_where import AllowedRows, Gathered, allowed_rows, where_of
 from rsir_fast.ops.engines.search import (
     ALL,
@@ -129,7 +132,7 @@ class DeviceEuclidean(Sides[Any, Any]):
 
     def ranks(self, labels: Labels, block: int | None) -> Iterator[Ranks]:
         """Tell where the relevant items stand, a block of queries at a time."""
-        return ranks_by_rankings(self, labels, block)
+        return ranks_of_labels(self.queries, self.database, labels, self.where, block, self.prepared)
 
     def _codes(self, q: int, k: int) -> tuple[str, ...]:
         """Return the copies by which to certify, or none where measuring every item is sooner done.
@@ -144,6 +147,24 @@ class DeviceEuclidean(Sides[Any, Any]):
             second = "half" in copies and halves and database.numel() >= SECOND_ELEMENTS
             return ("int8", "half") if second else ("int8",)
         return ("half",) if q > 1 and halves else ()
+
+
+class GatheredEuclidean(Gathered):
+    """A search of some rows alone, which also tells where the relevant ones among them stand."""
+
+    def __init__(self, search: DeviceEuclidean, ids: Any, n: int) -> None:
+        super().__init__(search, ids, n)
+        self._rows = search
+
+    def ranks(self, labels: Labels, block: int | None) -> Iterator[Ranks]:
+        """Tell where the relevant items stand, a block of queries at a time."""
+        ids = self.ids.cpu().numpy()
+        own = labels.own
+        if own is not None:
+            place = np.full(self.n, -1)
+            place[ids] = np.arange(len(ids))
+            own = place[own]
+        return self._rows.ranks(Labels(labels.of_queries, labels.of_items[ids], own), block)
 
 
 def euclidean(
@@ -176,7 +197,7 @@ def euclidean(
     else:
         sides = _one_dtype(wanted, items)
     if ids is not None:
-        return Gathered(DeviceEuclidean(*sides), ids, n)
+        return GatheredEuclidean(DeviceEuclidean(*sides), ids, n)
     return DeviceEuclidean(*sides, where=None if allowed is None else allowed.on(items.device))
 
 
@@ -191,7 +212,7 @@ def of_prepared(queries: Any, database: DeviceMatrix, where: AllowedRows | None 
     database.used_here()  # where the dtypes differ, rows are read now
     ids = None if where is None else where.few(rows.device)
     if ids is not None:
-        return Gathered(DeviceEuclidean(*_one_dtype(wanted, rows[ids]), restore), ids, len(rows))
+        return GatheredEuclidean(DeviceEuclidean(*_one_dtype(wanted, rows[ids]), restore), ids, len(rows))
     allowed = None if where is None else where.on(rows.device)
     return DeviceEuclidean(*_one_dtype(wanted, rows), restore, database, allowed)
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rsir_fast.base import compiled
 from rsir_fast.ops._where import as_bitmap, check_length
-from rsir_fast.ops.engines.device_answers import ranks_by_rankings
-from rsir_fast.ops.engines.search import ALL, Labels, Ranks, Search
+from rsir_fast.ops.engines.search import ALL, Search
 from rsir_fast.ops.engines.tensors import device_serves, dtype_name
 
 __all__ = ["AllowedRows", "Gathered", "allowed_rows", "where_of"]
@@ -67,6 +66,11 @@ class AllowedRows:
         bits = self.bitmap[:, None] >> torch.arange(8, dtype=torch.uint8, device=self.bitmap.device) & 1
         return int(bits.view(-1)[self.first : self.first + self.n].sum())
 
+    def booleans(self) -> NDArray[np.bool_]:
+        """Return whether each row is allowed, in host memory; waits for the device if the bitmap lies there."""
+        bits = np.unpackbits(self.in_host_memory().bitmap, bitorder="little")
+        return bits[self.first : self.first + self.n].view(np.bool_)
+
     def few(self, device: Any) -> Any | None:
         """Return the ids of the allowed rows on a device if they are known and few, else None."""
         if not isinstance(self.bitmap, np.ndarray):
@@ -74,8 +78,7 @@ class AllowedRows:
         count = self.count()
         if count > max(FEW_ROWS, self.n // FEW_SHARE):
             return None
-        bits = np.unpackbits(self.bitmap, bitorder="little")[self.first : self.first + self.n]
-        return sys.modules["torch"].from_numpy(np.flatnonzero(bits)).to(device)
+        return sys.modules["torch"].from_numpy(np.flatnonzero(self.booleans())).to(device)
 
 
 class Gathered:
@@ -86,8 +89,9 @@ class Gathered:
         self.n = n
         self.restore = search.restore
         self.direct = search.direct
+        self.ids = ids
         self._search = search
-        self._ids = sys.modules["torch"].nn.functional.pad(ids, (0, 1), value=-1)  # no row is -1, and is last
+        self._names = sys.modules["torch"].nn.functional.pad(ids, (0, 1), value=-1)  # no row is -1, and is last
 
     @property
     def q(self) -> int:
@@ -102,11 +106,7 @@ class Gathered:
     def topk(self, k: int, out: tuple[Any, Any] | None = None, rows: slice = ALL) -> tuple[Any, Any]:
         """Search for some consecutive queries."""
         distances, ids = self._search.topk(k, out, rows=rows)
-        return distances, ids.copy_(self._ids[ids])
-
-    def ranks(self, labels: Labels, block: int | None) -> Iterator[Ranks]:
-        """Tell where the relevant items stand, a block of queries at a time."""
-        return ranks_by_rankings(self, labels, block)
+        return distances, ids.copy_(self._names[ids])
 
 
 def allowed_rows(where: Any, n: int) -> AllowedRows | None:

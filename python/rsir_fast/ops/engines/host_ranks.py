@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +12,16 @@ from rsir_fast.base.cores import choose_threads
 from rsir_fast.base.isa import choose_isa
 from rsir_fast.ops._arrays import FloatRows
 from rsir_fast.ops._where import AllowedRows
+from rsir_fast.ops.engines.relevant_items import RelevantItems, relevant_items
 from rsir_fast.ops.engines.search import Labels, Ranks
 
 __all__ = ["ranks_of_labels"]
 
 BLOCK_RANKS = 2**20
 """Default number of ranks in a block: 8 MiB."""
+
+OWN_BLOCK_RANKS = 2**25
+"""The same where queries are the database: 256 MiB. Each pair of queries of a block is measured once for both."""
 
 
 def ranks_of_labels(
@@ -32,50 +35,26 @@ def ranks_of_labels(
     isa: str | None,
 ) -> Iterator[Ranks]:
     """Yield the ranks of the relevant items, a block of queries at a time; the database is of `blocks` of rows."""
-    rows, own = _allowed(labels, where)
-    relevant = _Members.find(labels.of_queries, labels.of_items, rows)
-    size = block or max(1, BLOCK_RANKS * len(queries) // max(1, int(relevant.counts.sum())))
+    bits = where.bitmap
+    allowed = None if bits is None else np.unpackbits(bits, count=where.n, bitorder="little").view(np.bool_)
+    relevant, own = relevant_items(labels, allowed)
+    has_pairs = allowed is None and _is_among(queries, blocks)
+    size = block or relevant.block(OWN_BLOCK_RANKS if has_pairs else BLOCK_RANKS)
     for start in range(0, len(queries), size):
         part = slice(start, start + size)
         mine = None if own is None else own[part]
         yield start, *_ranks(queries[part], blocks, relevant.of(part), mine, where, threads=threads, isa=isa)
 
 
-def _allowed(labels: Labels, where: AllowedRows) -> tuple[NDArray[np.int64] | None, NDArray[np.int64] | None]:
-    """Return the allowed rows (None: all), and the queries' own, -1 for those that are not allowed."""
-    if where.bitmap is None:
-        return None, labels.own
-    allowed = np.unpackbits(where.bitmap, count=len(labels.of_items), bitorder="little").view(np.bool_)
-    own = None if labels.own is None else np.where(allowed[labels.own], labels.own, -1)
-    return np.flatnonzero(allowed), own
-
-
-class _Members(NamedTuple):
-    """The relevant items of every query: `counts` [q] of `items` from `first` [q] on."""
-
-    items: NDArray[np.int64]
-    first: NDArray[np.int64]
-    counts: NDArray[np.int64]
-
-    @classmethod
-    def find(
-        cls, query_labels: NDArray[np.int64], item_labels: NDArray[np.int64], rows: NDArray[np.int64] | None
-    ) -> _Members:
-        """Find them among all items, or among some rows."""
-        labels = item_labels if rows is None else item_labels[rows]
-        order = np.argsort(labels, kind="stable").astype(np.int64, copy=False)
-        by_label, items = labels[order], order if rows is None else rows[order]
-        first = np.searchsorted(by_label, query_labels, side="left").astype(np.int64, copy=False)
-        return cls(items, first, np.searchsorted(by_label, query_labels, side="right") - first)
-
-    def of(self, rows: slice) -> _Members:
-        return _Members(self.items, self.first[rows], self.counts[rows])
+def _is_among(queries: FloatRows, blocks: Sequence[FloatRows]) -> bool:
+    """Tell whether the queries are rows of a block, the same memory: the kernel notices it, too."""
+    return any(rows.kind == queries.kind and np.may_share_memory(rows.array, queries.array) for rows in blocks)
 
 
 def _ranks(
     queries: FloatRows,
     blocks: Sequence[FloatRows],
-    relevant: _Members,
+    relevant: RelevantItems,
     own: NDArray[np.int64] | None,
     where: AllowedRows,
     *,

@@ -26,6 +26,8 @@ inline std::uint32_t shared_base() { return 0; }
 inline void forget(float&) {}
 inline void forget(int&) {}
 inline void forget(double&) {}
+template <class T>
+void forget(const T*&) {}
 inline void keep_order() {}
 
 }  // namespace rsir::cuda

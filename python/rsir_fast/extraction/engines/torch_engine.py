@@ -1,0 +1,28 @@
+"""torch computes the network: the engine that is always there, on every device."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["TorchEngine"]
+
+
+class TorchEngine:
+    """A network as torch runs it, with its channels last: the layout in which CPUs and tensor cores are fastest."""
+
+    name = "torch"
+
+    def __init__(self, network: nn.Module, device: torch.device, *, bfloat16: bool) -> None:
+        self._network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._device, self._bfloat16 = device.type, bfloat16
+
+    def versions(self) -> dict[str, str]:
+        """Return none: that of torch is told anyway."""
+        return {}
+
+    def __call__(self, values: Tensor) -> Tensor:
+        """Compute features, [n, dim], of network input, float32 [n, bands, H, W]."""
+        with torch.autocast(self._device, torch.bfloat16, enabled=self._bfloat16):
+            features: Tensor = self._network(values.contiguous(memory_format=torch.channels_last))
+            return features
