@@ -14,8 +14,9 @@ namespace rsir {
 // rows of the database, in increasing order from members[first[j]] on. offsets[0] = 0. ranks [offsets[q]] receives, for
 // each query, the ranks of its relevant items, counted from 1, in increasing order: their places when all allowed rows
 // are ordered by (canonical distance, id) as in euclidean_topk. Where self is not null, self_ranks [q] receives the
-// rank of row self[j], or 0 where that is -1: it is not ranked. Memory: at most 16 MiB of distances, or those of eight
-// queries, a thread.
+// rank of row self[j], or 0 where that is -1: it is not ranked. Where queries are rows of a part, the same memory, and
+// all rows are allowed, each pair of them is measured once for both. Memory: 8 bytes a rank, up to 4 KiB a query, 4
+// bytes a row, and for each thread 4 MiB of distances and 8 MiB of rows.
 Status relevant_ranks(const Rows& queries, std::int64_t q, const RowPart* database, std::int64_t parts,
                       const Allowed& allowed, const std::int64_t* members, const std::int64_t* first,
                       const std::int64_t* offsets, const std::int64_t* self, std::int64_t* ranks,

@@ -5,7 +5,6 @@
 #include "kernels/cpu/canonical_distance.h"
 #include "kernels/cpu/isa.h"
 #include "kernels/cpu/lanes.h"
-#include "kernels/cpu/single_distance.h"
 #include "reference.h"
 
 using namespace rsir;
@@ -112,50 +111,9 @@ void check_half(Element element, const Widen& widen) {
     }
 }
 
-void check_single(const std::vector<float>& values, std::int64_t n, std::int64_t d) {
-    const Exact<float> exact(values);
-    const std::int64_t size = padded(d);
-    for (const Isa isa : supported_isas()) {
-        const SingleDistance& distance = single_distance(isa);
-        if (distance.lanes == 0) continue;
-        const Case here(distance.isa, " n=", n, " d=", d);
-        const double error = single_error(distance, d);
-        Output<float> queries(distance.queries * size), rows(distance.rows * size), out(distance.capacity);
-        distance.pack(rows_of(exact.data(), d), nullptr, 0, 1, distance.queries, queries.data());
-        for (std::int64_t first = 0; first < n; first += distance.rows) {
-            const std::int64_t count = std::min<std::int64_t>(distance.rows, n - first);
-            distance.pack(rows_of(exact.data(), d), nullptr, first, count, distance.rows, rows.data());
-            distance.tile(queries.data(), rows.data(), size, out.data());
-            for (std::int64_t j = 0; j < count; ++j) {
-                const double canonical_distance = squared_distance(values.data(), values.data() + (first + j) * d, d);
-                const double found = out.data()[j];
-                if (!(found > kSingleLeast) || !std::isfinite(found)) continue;
-                CHECK(std::abs(found - canonical_distance) <= error * canonical_distance);
-            }
-        }
-        CHECK(queries.sentinels_intact() && rows.sentinels_intact() && out.sentinels_intact());
-    }
-}
-
 }  // namespace
 
 TEST(float_sizes) { check_sizes<float>(); }
 TEST(double_sizes) { check_sizes<double>(); }
 TEST(float16) { check_half(Element::float16, half_to_float); }
 TEST(bfloat16) { check_half(Element::bfloat16, bfloat_to_float); }
-
-TEST(single_error_is_within_its_bound) {
-    Random random(3);
-    for (const std::int64_t d : sizes({1, 2, 31, 33, 64, 130, 1000, 5000}, {1, 33, 1000})) {
-        for (const Kind kind : kKinds) check_single(matrix<float>(random, 40, d, kind), 40, d);
-        // A large first term, and then terms that are each just more or less than half a last bit of the sum.
-        for (const float step : {0x1.01p-12f, 0x1.ffp-13f, 0x1.6ap-12f}) {
-            std::vector<float> rows(static_cast<std::size_t>(14 * d), 0.0f);
-            for (std::int64_t i = d; i < 14 * d; ++i) {
-                const bool is_large = i % d < 16;
-                rows[static_cast<std::size_t>(i)] = is_large ? 1.0f + static_cast<float>(random.uniform()) : step;
-            }
-            check_single(rows, 14, d);
-        }
-    }
-}

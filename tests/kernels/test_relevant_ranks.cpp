@@ -65,7 +65,8 @@ void check_ranks(const std::vector<T>& database, std::int64_t q, std::int64_t n,
     const Cut<T> whole(database, d, {n}), cut(database, d, {0, 1, 1, third, n, n});
     const Case here("q=", q, " n=", n, " d=", d, " classes=", classes, " bytes=", sizeof(T));
     each_context([&](const Context& context) {
-        for (const auto& parts : {whole.parts(), cut.parts()}) {
+        // Then queries that are rows of the database themselves.
+        for (const auto& parts : {whole.parts(), cut.parts(), std::vector<RowPart>{{queries, n}}}) {
             const auto count = static_cast<std::int64_t>(parts.size());
             Output<std::int64_t> ranks(offsets.back()), self_ranks(q);
             CHECK(relevant_ranks(queries, q, parts.data(), count, {nullptr, 0, n}, members.data(), first.data(),
@@ -103,6 +104,45 @@ TEST(many_rows) {
     Random random(2);
     const std::int64_t n = reduced() ? 600 : 3000;
     for (const Kind kind : kKinds) check_ranks(matrix<float>(random, n, 5, kind), 9, n, 5, 40);
+}
+
+// Several blocks of queries that are rows, which take each pair of them once; and rows before and behind them.
+TEST(queries_that_are_rows) {
+    Random random(3);
+    for (const Kind kind : kKinds) {
+        for (const std::int64_t n : sizes({49, 150, 250}, {101})) {
+            check_ranks(matrix<float>(random, n, 6, kind), n, n, 6, 20);
+            check_ranks(matrix<float>(random, n, 33, kind), n * 2 / 3, n, 33, 25);
+        }
+        check_ranks(matrix<double>(random, 101, 6, kind), 101, 101, 6, 12);
+    }
+}
+
+TEST(queries_among_the_rows) {
+    Random random(4);
+    const std::int64_t n = 300, d = 7, q = 120, before = 90;
+    const std::vector<float> database = matrix<float>(random, n, d, Kind::uniform);
+    const Exact<float> exact(database), copy(database);
+    std::vector<std::int64_t> members, first, offsets{0}, self;
+    for (std::int64_t id = 0; id < n; id += 9) members.push_back(id);
+    for (std::int64_t query = 0; query < q; ++query) {
+        first.push_back(0);
+        offsets.push_back(offsets.back() + static_cast<std::int64_t>(members.size()));
+        self.push_back(before + query);
+    }
+    const RowPart part{rows_of(exact.data(), d), n};
+    each_context([&](const Context& context) {
+        Output<std::int64_t> ranks(offsets.back()), own(q), expected(offsets.back()), expected_own(q);
+        const auto rank = [&](const float* queries, Output<std::int64_t>& out, Output<std::int64_t>& out_own) {
+            CHECK(relevant_ranks(rows_of(queries + before * d, d), q, &part, 1, {nullptr, 0, n}, members.data(),
+                                 first.data(), offsets.data(), self.data(), out.data(), out_own.data(),
+                                 context) == Status::ok);
+        };
+        rank(exact.data(), ranks, own);
+        rank(copy.data(), expected, expected_own);
+        CHECK(std::equal(ranks.data(), ranks.data() + offsets.back(), expected.data()));
+        CHECK(std::equal(own.data(), own.data() + q, expected_own.data()));
+    });
 }
 
 TEST(forced_isa) {

@@ -44,6 +44,22 @@ def test_ranks_are_those_of_the_full_rankings(isa, data, hostile, threads, block
     assert all(same_bits(a, b) for a, b in zip(joined(found)[:2], (counts, ranks), strict=True))
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("rows", [slice(0, 230), slice(30, 200), slice(0, 5)])
+def test_rows_that_are_queries_are_measured_once_for_each_pair(isa, dtype, rows):
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((230, 40)).astype(dtype)
+    x[50:60], x[7] = x[3], np.nan  # ties between blocks, and a row without a bound
+    labels, own = rng.permutation(230) % 30, np.arange(230)[rows]
+    expected = joined(rf.relevant_ranks(x[rows].copy(), x, labels[rows], labels, self_ids=own, isa="scalar", block=4))
+    for threads, block in [(1, None), (2, None), (2, 60)]:
+        found = rf.relevant_ranks(x[rows], x, labels[rows], labels, self_ids=own, isa=isa, threads=threads, block=block)
+        assert all(same_bits(a, b) for a, b in zip(joined(found), expected, strict=True))
+    apart = rf.RowBlocks([x[:100], x[100:]])
+    found = rf.relevant_ranks(x[rows], apart, labels[rows], labels, self_ids=own, isa=isa)
+    assert all(same_bits(a, b) for a, b in zip(joined(found), expected, strict=True))
+
+
 @pytest.mark.parametrize("kind", ["continuous", "few values", "far apart", "nearly equal", "tiny", "huge"])
 @pytest.mark.parametrize("classes", [1, 2, 30, 400])
 def test_many_items_in_every_distribution(isa, kind, classes):

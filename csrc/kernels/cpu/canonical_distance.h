@@ -15,8 +15,6 @@ namespace rsir {
 // to padded(d) columns, in the order in which its tile reads them: padded(d) * height numbers, best aligned to 64
 // bytes.
 struct CanonicalDistance {
-    using Number = double;
-
     const char* isa;
     int queries;   // height of a panel of queries
     int rows;      // height of a panel of rows

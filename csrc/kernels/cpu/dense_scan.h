@@ -1,48 +1,27 @@
-// The distances of a block of queries to all (allowed) rows of a database by register tiles: the dense pass that every
-// exact answer may fall back to, in canonical float64 or, to certify, in float32.
+// The canonical distances of a block of queries to all (allowed) rows of a database by register tiles: the dense pass
+// that every exact answer may fall back to.
 #pragma once
 
 #include <algorithm>
 #include <cstdint>
-#include <memory>
-#include <new>
-#include <type_traits>
 #include <vector>
 
 #include "kernels/cpu/allowed_rows.h"
 #include "kernels/cpu/canonical_distance.h"
 #include "kernels/cpu/lanes.h"
+#include "kernels/cpu/numbers.h"
 #include "kernels/cpu/parallel.h"
 #include "kernels/cpu/row_reader.h"
 
 namespace rsir {
 
-// Numbers aligned to a cache line, not initialised.
-template <class Number>
-class Numbers {
-  public:
-    explicit Numbers(std::int64_t count)
-        : data_(static_cast<Number*>(operator new(static_cast<std::size_t>(count) * sizeof(Number), kLine))) {}
-    Number* data() const { return data_.get(); }
-
-  private:
-    static constexpr std::align_val_t kLine{64};
-    struct Delete {
-        void operator()(Number* data) const { operator delete(data, kLine); }
-    };
-    std::unique_ptr<Number, Delete> data_;
-};
-
 constexpr std::int64_t round_up(std::int64_t value, std::int64_t step) { return (value + step - 1) / step * step; }
 
 // The widest block of queries that is worth its memory, 4 MiB or one tile: every row of the database is widened once
 // for all of them.
-template <class Distance>
-std::int64_t dense_query_block(const Distance& distance, std::int64_t d) {
-    const std::int64_t bytes =
-        std::max(kLanes, padded(d)) * static_cast<std::int64_t>(sizeof(typename Distance::Number));
-    constexpr auto kMost = static_cast<std::int64_t>(512 / sizeof(typename Distance::Number));
-    return round_up(std::clamp<std::int64_t>((4 << 20) / bytes, 1, kMost), distance.queries);
+inline std::int64_t dense_query_block(const CanonicalDistance& distance, std::int64_t d) {
+    const std::int64_t bytes = std::max(kLanes, padded(d)) * static_cast<std::int64_t>(sizeof(double));
+    return round_up(std::clamp<std::int64_t>((4 << 20) / bytes, 1, 64), distance.queries);
 }
 
 // A block of consecutive rows, as DenseScan asks for them.
@@ -69,8 +48,7 @@ class EveryRow {
     void prefetch(std::int64_t lines) {
         for (; lines > 0 && next_ < next_end_; --lines, next_ += 64) __builtin_prefetch(next_, 0, 2);
     }
-    template <class Distance>
-    void gather(const Distance& distance, const double* query, double* squared) const {
+    void gather(const CanonicalDistance& distance, const double* query, double* squared) const {
         distance.gather(query, block_, nullptr, count_, 0, squared);
     }
 
@@ -117,8 +95,7 @@ class ChosenRows {
             ++next_;
         }
     }
-    template <class Distance>
-    void gather(const Distance& distance, const double* query, double* squared) const {
+    void gather(const CanonicalDistance& distance, const double* query, double* squared) const {
         if (reader_.copies()) {
             distance.gather(query, block_, nullptr, count_, 0, squared);
         } else {
@@ -136,21 +113,16 @@ class ChosenRows {
     std::int64_t count_ = 0, coming_ = 0, next_ = 0, next_byte_ = 0;
 };
 
-// Some queries, widened and packed once. Distance is CanonicalDistance or SingleDistance. Full tiles of queries are
-// compared by tiles; a canonical few that are left, one by one.
-template <class Distance>
+// Some queries, widened and packed once. Full tiles of queries are compared by tiles; a few that are left, one by one.
 class DenseScan {
   public:
-    using Number = typename Distance::Number;
-
     // Queries first, ..., first + count - 1 of `ids`, or of `queries` where ids is null.
-    DenseScan(const Distance& distance, const Rows& queries, const std::int64_t* ids, std::int64_t first,
+    DenseScan(const CanonicalDistance& distance, const Rows& queries, const std::int64_t* ids, std::int64_t first,
               std::int64_t count)
         : distance_(distance),
           size_(padded(queries.d)),
           count_(count),
-          tiled_(kOneByOne && 2 * (count % distance.queries) <= distance.queries ? count - count % distance.queries
-                                                                                 : count),
+          tiled_(2 * (count % distance.queries) <= distance.queries ? count - count % distance.queries : count),
           block_rows_(round_up(std::clamp<std::int64_t>(kRowNumbers / std::max(kLanes, size_), 2 * distance.rows, 256),
                                distance.rows)),
           packed_(round_up(tiled_, distance.queries) * size_),
@@ -159,11 +131,9 @@ class DenseScan {
             distance.pack(queries, ids, first + query, std::min<std::int64_t>(distance.queries, tiled_ - query),
                           distance.queries, packed_.data() + query * size_);
         }
-        if constexpr (kOneByOne) {
-            for (std::int64_t query = tiled_; query < count; ++query) {
-                distance.widen(queries, ids == nullptr ? first + query : ids[first + query],
-                               wide_.data() + (query - tiled_) * size_);
-            }
+        for (std::int64_t query = tiled_; query < count; ++query) {
+            distance.widen(queries, ids == nullptr ? first + query : ids[first + query],
+                           wide_.data() + (query - tiled_) * size_);
         }
     }
 
@@ -180,14 +150,13 @@ class DenseScan {
     }
 
   private:
-    static constexpr bool kOneByOne = std::is_same_v<Distance, CanonicalDistance>;
     // Of a block of rows: with a tile of queries they stay in the second-level cache.
-    static constexpr std::int64_t kRowNumbers = (192 << 10) / static_cast<std::int64_t>(sizeof(Number));
+    static constexpr std::int64_t kRowNumbers = (192 << 10) / static_cast<std::int64_t>(sizeof(double));
 
     template <class Block, class Sink>
     void scan(Block rows, std::int64_t first, std::int64_t last, Poll& poll, const Sink& sink) const {
-        Numbers<Number> panels(tiled_ > 0 ? block_rows_ * size_ : 0);
-        Numbers<Number> squared(std::max<std::int64_t>(block_rows_, distance_.capacity));
+        Numbers<double> panels(tiled_ > 0 ? block_rows_ * size_ : 0);
+        Numbers<double> squared(std::max<std::int64_t>(block_rows_, distance_.capacity));
         for (std::int64_t place = first; place < last; place += block_rows_) {
             const std::int64_t count = std::min(block_rows_, last - place);
             rows.begin(place, count, std::min(block_rows_, last - place - count));
@@ -206,28 +175,26 @@ class DenseScan {
                     distance_.tile(packed_.data() + query * size_, panels.data() + r * size_, size_, squared.data());
                     const std::int64_t width = std::min<std::int64_t>(distance_.rows, count - r);
                     for (std::int64_t i = 0; i < height; ++i) {
-                        const Number* results = squared.data() + i * distance_.rows;
+                        const double* results = squared.data() + i * distance_.rows;
                         for (std::int64_t j = 0; j < width; ++j) sink(query + i, rows.row(r + j), results[j]);
                     }
                 }
             }
-            if constexpr (kOneByOne) {
-                for (std::int64_t query = tiled_; query < count_; ++query) {
-                    if (poll.stop()) return;
-                    rows.gather(distance_, wide_.data() + (query - tiled_) * size_, squared.data());
-                    for (std::int64_t j = 0; j < count; ++j) sink(query, rows.row(j), squared.data()[j]);
-                }
+            for (std::int64_t query = tiled_; query < count_; ++query) {
+                if (poll.stop()) return;
+                rows.gather(distance_, wide_.data() + (query - tiled_) * size_, squared.data());
+                for (std::int64_t j = 0; j < count; ++j) sink(query, rows.row(j), squared.data()[j]);
             }
         }
     }
 
-    const Distance& distance_;
+    const CanonicalDistance& distance_;
     std::int64_t size_;
     std::int64_t count_;
     std::int64_t tiled_;       // queries [0, tiled_) are in packed_, the others in wide_
     std::int64_t block_rows_;  // a multiple of the rows of a tile
-    Numbers<Number> packed_;
-    Numbers<Number> wide_;
+    Numbers<double> packed_;
+    Numbers<double> wide_;
 };
 
 }  // namespace rsir

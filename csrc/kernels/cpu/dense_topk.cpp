@@ -17,8 +17,7 @@ Status dense_topk(const Rows& queries, const std::int64_t* ids, std::int64_t q, 
 
     const auto scan = [&](std::int64_t query, std::int64_t first, std::int64_t last,
                           std::vector<KeySelector>& selectors, Poll& poll) {
-        const DenseScan<CanonicalDistance> dense(distance, queries, ids, query,
-                                                 static_cast<std::int64_t>(selectors.size()));
+        const DenseScan dense(distance, queries, ids, query, static_cast<std::int64_t>(selectors.size()));
         std::int64_t place = 0;  // of the block's first allowed row among all
         for (const SearchedBlock& block : blocks) {
             const std::int64_t begin = std::max<std::int64_t>(0, first - place);

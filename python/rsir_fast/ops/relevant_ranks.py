@@ -45,7 +45,8 @@ def relevant_ranks(
     normalize : {"none", "row"}
         As in `euclidean_topk`.
     block : int, optional
-        Queries a block; by default as many as have some 8 MiB of ranks, on a CUDA device 32 MiB. Never changes a rank.
+        Queries a block; by default as many as have some 8 MiB of ranks, 256 MiB where they are rows
+        of the database itself, on a CUDA device 32 MiB. Never changes a rank.
         Of a database on several devices or streamed to them, of which whole rankings of a block are made: as many as
         have 2^25 items to rank.
     threads, isa : optional
@@ -64,13 +65,14 @@ def relevant_ranks(
 
     Notes
     -----
-    Certify, then decide: distances in float32, whose error is proven to be small against them, tell between which
-    relevant items an item lies; the few that come too near to one are computed in float64. Where one side is float64,
-    or much of the database is relevant, all are: three times slower. The relevant items are sorted, the others only
-    counted. O(q n d) time. Memory beside the inputs (and a normalised copy of both with ``normalize="row"``): the
-    ranks of a block, and for each thread 16 MiB of distances (or those of eight queries) and some 5 MiB of packed rows
-    (or twenty). Never a ranking, never a distance matrix. On a CUDA device all distances are computed in float64, and
-    compared where they are with the query's sorted relevant ones; 20 bytes a rank of a block.
+    Certify, then decide: distances from float32 products, whose error is proven to be small against the norms (after
+    subtracting the mean), tell between which relevant items an item lies; the few that come too near to one are
+    computed in float64. Where much of the database is relevant, all are: some five times slower. The relevant items are
+    sorted, the others only counted. Where queries are rows of the database, the same memory, each pair of them is
+    measured once for both: half the time. O(q n d) time. Memory beside the inputs (and a normalised copy of both with
+    ``normalize="row"``): the ranks of a block, as much again and up to 4 KiB a query for what is sought, and for each
+    thread some 12 MiB. Never a ranking, never a distance matrix. On a CUDA device all distances are computed in
+    float64, and compared where they are with the query's sorted relevant ones; 20 bytes a rank of a block.
 
     Examples
     --------

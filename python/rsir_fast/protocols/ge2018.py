@@ -212,8 +212,18 @@ def normalized(matrix: Any, normalize: Normalize, threads: int | None = None) ->
     if normalize == "none":
         return matrix
     if normalize == "row" and isinstance(matrix, RowBlocks):
-        return RowBlocks(gaussian_normalize(block, threads=threads) for block in matrix.blocks)
+        return _normalized_rows(matrix, threads)
     return gaussian_normalize(matrix, axis=normalize, threads=threads)
+
+
+def _normalized_rows(matrix: RowBlocks, threads: int | None) -> NDArray[np.float32]:
+    """Return the rows of all blocks side by side, as every one of them is to be ranked for every other."""
+    rows = np.empty(matrix.shape, np.float32)
+    start = 0
+    for block in matrix.blocks:
+        gaussian_normalize(block, out=rows[start : start + len(block)], threads=threads)
+        start += len(block)
+    return rows
 
 
 def _ranking_device(device: str | torch.device | None) -> torch.device:

@@ -15,8 +15,6 @@ from rsir_fast.retrieval.expansion import Expansion
 
 __all__ = ["Ranking", "rank_all"]
 
-_QUERIES = 4096
-
 
 class Ranking:
     """What ranks the items, all of them queries: Euclidean distance, or diffusion.
@@ -54,12 +52,12 @@ class Ranking:
 
     def _ranks(self, labels: NDArray[np.int64], block: int | None) -> Iterator[RelevantRanks]:
         own = np.arange(len(labels))
-        # Of rows that lie apart, some at a time are copied together as queries.
-        size = _QUERIES if isinstance(self.queries, RowBlocks) else max(1, len(labels))
-        for start in range(0, len(labels), size):
-            rows = slice(start, start + size)
+        start = 0
+        # Rows that lie apart are queries where they lie.
+        for queries in self.queries.blocks if isinstance(self.queries, RowBlocks) else [self.queries]:
+            rows = slice(start, start + len(queries))
             for found in relevant_ranks(
-                self.queries[rows],
+                queries,
                 self.database,
                 labels[rows],
                 labels,
@@ -68,6 +66,7 @@ class Ranking:
                 threads=self._threads,
             ):
                 yield found._replace(start=start + found.start)
+            start += len(queries)
 
     def nearest(self, items: NDArray[np.int64], k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Return squared distances and ids [m, k] of the first k results of some queries, themselves among them."""

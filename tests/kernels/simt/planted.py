@@ -7,6 +7,7 @@ from planted_allowed import ALLOWED
 from planted_amx import AMX
 from planted_blocks import BLOCKS
 from planted_certified import CERTIFIED
+from planted_ranks import RANKS
 
 FAULTS = [
     Fault(
@@ -275,4 +276,5 @@ FAULTS = [
     *ALLOWED,
     *BLOCKS,
     *AMX,
+    *RANKS,
 ]

@@ -1,6 +1,6 @@
 #include <immintrin.h>
 
-#include "kernels/cpu/single_distance_lanes.h"
+#include "kernels/cpu/single_product_lanes.h"
 
 namespace rsir {
 namespace {
@@ -11,12 +11,7 @@ struct Vector {
 
     static Floats zero() { return _mm256_setzero_ps(); }
     static Floats load(const float* p) { return _mm256_loadu_ps(p); }
-    static Floats load(const Float16* p) { return _mm256_cvtph_ps(load_bits(p)); }
-    static Floats load(const BFloat16* p) {
-        return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(load_bits(p)), 16));
-    }
     static void store(float* p, Floats a) { _mm256_storeu_ps(p, a); }
-    static Floats subtract(Floats a, Floats b) { return _mm256_sub_ps(a, b); }
     static Floats add_product(Floats sum, Floats a, Floats b) { return _mm256_fmadd_ps(a, b, sum); }
 
     static void fold(const float (*lanes)[kWidth], float* out) {
@@ -28,7 +23,6 @@ struct Vector {
     }
 
   private:
-    static __m128i load_bits(const void* p) { return _mm_loadu_si128(static_cast<const __m128i*>(p)); }
     static __m128 fold_two(const float* p) { return _mm_add_ps(_mm_load_ps(p), _mm_load_ps(p + 4)); }
 };
 
@@ -36,8 +30,7 @@ using BestTile = SingleTile<Vector, 4, 3>;
 
 }  // namespace
 
-const SingleDistance single_distance_avx2 = {
-    "avx2", 4, 3, BestTile::kCapacity, Vector::kWidth, pack_single<Vector>, BestTile::run,
-};
+const SingleProduct single_product_avx2 = {
+    "avx2", 4, 3, BestTile::kCapacity, Vector::kWidth, 3, BestTile::run, store<4, 3>, turn, norm, distances, place};
 
 }  // namespace rsir

@@ -1,6 +1,6 @@
 #include <arm_neon.h>
 
-#include "kernels/cpu/single_distance_lanes.h"
+#include "kernels/cpu/single_product_lanes.h"
 
 namespace rsir {
 namespace {
@@ -11,10 +11,7 @@ struct Vector {
 
     static Floats zero() { return vdupq_n_f32(0.0f); }
     static Floats load(const float* p) { return vld1q_f32(p); }
-    static Floats load(const Float16* p) { return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(&p->bits))); }
-    static Floats load(const BFloat16* p) { return vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(&p->bits), 16)); }
     static void store(float* p, Floats a) { vst1q_f32(p, a); }
-    static Floats subtract(Floats a, Floats b) { return vsubq_f32(a, b); }
     static Floats add_product(Floats sum, Floats a, Floats b) { return vfmaq_f32(sum, a, b); }
 
     static void fold(const float (*lanes)[kWidth], float* out) {
@@ -27,8 +24,7 @@ using BestTile = SingleTile<Vector, 4, 5>;
 
 }  // namespace
 
-const SingleDistance single_distance_neon = {
-    "neon", 4, 5, BestTile::kCapacity, Vector::kWidth, pack_single<Vector>, BestTile::run,
-};
+const SingleProduct single_product_neon = {
+    "neon", 4, 5, BestTile::kCapacity, Vector::kWidth, 2, BestTile::run, store<4, 5>, turn, norm, distances, place};
 
 }  // namespace rsir

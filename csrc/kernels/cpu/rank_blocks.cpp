@@ -1,0 +1,311 @@
+#include "kernels/cpu/rank_blocks.h"
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <numeric>
+
+#include "kernels/cpu/canonical_tiles.h"
+#include "kernels/cpu/centred_rows.h"
+#include "kernels/cpu/distance_bits.h"
+
+namespace rsir {
+namespace {
+
+constexpr std::int64_t kMostRows = 1024, kLeastRows = 48;  // of a block: distances of two fill 4 MiB
+constexpr std::int64_t kRowBytes = std::int64_t{1} << 22;  // of the rows of a block
+constexpr std::int64_t kProductRows = 128;                 // of a block that stay in the second-level cache
+constexpr std::int64_t kTasksPerThread = 32;
+constexpr std::int64_t kOpenRows = 16;  // that are normalised as they are read
+
+// Some rows, as queries and as items.
+struct Block {
+    const RankPart* part;      // null: queries that are no rows of the database
+    std::int64_t begin, end;   // places of allowed rows of the part, or queries
+    std::int64_t first_query;  // of the rows as queries, or -1
+    std::int64_t count() const { return end - begin; }
+};
+
+// What one thread works with.
+struct Scratch {
+    Scratch(std::int64_t d, bool certified, std::int64_t a, std::int64_t b)
+        : x(d, certified ? a : 0),
+          y(d, certified ? b : 0),
+          distances(a * b),
+          columns(kTurned * a),
+          wide(static_cast<std::size_t>(padded(d))) {}
+
+    CentredRows x, y;
+    Numbers<float> distances;                      // [a, b]
+    Numbers<float> columns;                        // [kTurned, a]
+    std::vector<std::int64_t> x_ids, y_ids, rows;  // of the whole database, or queries
+    std::vector<float> y_norms;
+    std::vector<std::uint32_t> counts, open, chosen;
+    std::vector<double> wide, squared;
+};
+
+class Scratches {
+  public:
+    std::unique_ptr<Scratch> take() {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        if (free_.empty()) return nullptr;
+        std::unique_ptr<Scratch> scratch = std::move(free_.back());
+        free_.pop_back();
+        return scratch;
+    }
+    void give(std::unique_ptr<Scratch> scratch) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        free_.push_back(std::move(scratch));
+    }
+
+  private:
+    std::mutex mutex_;
+    std::vector<std::unique_ptr<Scratch>> free_;
+};
+
+class Counting {
+  public:
+    Counting(const RankOperands& operands, RankMarks& marks, std::int64_t q)
+        : operands_(operands), marks_(marks), certify_(certify_for(operands.context.isa)) {
+        // Square blocks, enough of them for all threads; few queries take longer blocks of rows.
+        std::int64_t sides = 1;
+        while (sides * sides < kTasksPerThread * std::max(1, operands.context.threads)) ++sides;
+        const std::int64_t row_bytes = (padded(operands.queries.d) + 16) * static_cast<std::int64_t>(sizeof(float));
+        const std::int64_t most = std::clamp(kRowBytes / row_bytes, kLeastRows, kMostRows);
+        own_rows_ = std::clamp((q + sides - 1) / sides, kLeastRows, most);
+        item_rows_ = own_rows_;
+        while (item_rows_ < most && q < sides * kLeastRows) item_rows_ = std::min(most, item_rows_ * 2);
+        for (std::int64_t begin = 0; begin < q; begin += own_rows_) {
+            queries_.push_back(block_of_queries(begin, std::min(q, begin + own_rows_)));
+        }
+        for (const RankPart& part : operands.parts) add_items(part, q);
+    }
+
+    Status run() {
+        struct Task {
+            const Block *x, *y;
+        };
+        std::vector<Task> tasks;
+        for (const Block& y : items_) {
+            for (const Block& x : queries_) {
+                // Each pair of blocks that are both queries and rows once.
+                if (y.first_query < 0 || x.first_query <= y.first_query) tasks.push_back({&x, &y});
+            }
+        }
+        return parallel_for(operands_.context, static_cast<std::int64_t>(tasks.size()),
+                            [&](std::int64_t number, Poll& poll) {
+                                const Task& task = tasks[static_cast<std::size_t>(number)];
+                                std::unique_ptr<Scratch> scratch = scratches_.take();
+                                if (scratch == nullptr) {
+                                    scratch = std::make_unique<Scratch>(operands_.queries.d, operands_.is_certified,
+                                                                        own_rows_, std::max(own_rows_, item_rows_));
+                                }
+                                count_pair(*task.x, *task.y, *scratch, poll);
+                                scratches_.give(std::move(scratch));
+                            });
+    }
+
+  private:
+    Block block_of_queries(std::int64_t begin, std::int64_t end) const {
+        if (operands_.own_row < 0) return {nullptr, begin, end, begin};
+        const RankPart& part = operands_.part_of(operands_.own_row);
+        const std::int64_t shift = operands_.own_row - part.first;
+        return {&part, begin + shift, end + shift, begin};
+    }
+
+    void add_items(const RankPart& part, std::int64_t q) {
+        const auto add = [&](std::int64_t begin, std::int64_t end) {
+            for (std::int64_t first = begin; first < end; first += item_rows_) {
+                items_.push_back({&part, first, std::min(end, first + item_rows_), -1});
+            }
+        };
+        const std::int64_t count = part.allowed.count();
+        if (operands_.own_row < part.first || operands_.own_row >= part.end) return add(0, count);
+        add(0, operands_.own_row - part.first);
+        items_.insert(items_.end(), queries_.begin(), queries_.end());
+        add(operands_.own_row - part.first + q, count);
+    }
+
+    // The rows of a block, as rows of the whole database and of its part; or queries.
+    static void take_ids(const Block& block, std::vector<std::int64_t>& ids, std::vector<std::int64_t>& rows) {
+        rows.resize(static_cast<std::size_t>(block.count()));
+        if (block.part != nullptr && !block.part->allowed.all()) {
+            block.part->allowed.take(block.begin, block.count(), rows.data());
+        } else {
+            std::iota(rows.begin(), rows.end(), block.begin);
+        }
+        ids = rows;
+        for (std::int64_t& id : ids) id += block.part == nullptr ? 0 : block.part->first;
+    }
+
+    // Counts the rows of y for the queries of x; and where y are queries, and other ones, the rows of x for these.
+    void count_pair(const Block& x, const Block& y, Scratch& scratch, Poll& poll) {
+        const bool is_diagonal = x.first_query == y.first_query, is_both = y.first_query >= 0 && !is_diagonal;
+        const std::int64_t width = y.count();
+        std::vector<std::int64_t> rows;
+        take_ids(x, scratch.x_ids, scratch.rows);
+        take_ids(y, scratch.y_ids, rows);
+        // Where distances are much alike, as under many ties, most are left to decide: then all are at once.
+        const bool certified = operands_.is_certified && 2 * decided_ <= certified_;
+        if (certified) {
+            multiply(x, y, rows, is_diagonal, scratch, poll);
+        } else {
+            measure(x, y, rows, is_diagonal, scratch, poll);
+        }
+        if (poll.stop()) return;
+        std::int64_t decided = 0;
+        for (std::int64_t i = 0; i < x.count(); ++i) {
+            if (i + 1 < x.count()) marks_.fetch(x.first_query + i + 1);
+            decided += count_run(x.first_query + i, scratch.distances.data() + i * width, y, scratch.y_ids, rows,
+                                 scratch.y_norms.data(), certified, scratch);
+        }
+        for (std::int64_t first = 0; first < width && is_both; first += kTurned) {
+            const std::int64_t count = std::min(kTurned, width - first), height = x.count();
+            operands_.product.turn(scratch.distances.data() + first, height, count, width, scratch.columns.data());
+            for (std::int64_t j = 0; j < count; ++j) {
+                if (first + j + 1 < width) marks_.fetch(y.first_query + first + j + 1);
+                decided += count_run(y.first_query + first + j, scratch.columns.data() + j * height, x, scratch.x_ids,
+                                     scratch.rows, operands_.query_norms.data() + (certified ? x.first_query : 0),
+                                     certified, scratch);
+            }
+        }
+        if (!certified) return;
+        decided_ += decided;
+        certified_ += (is_both ? 2 : 1) * x.count() * width;
+    }
+
+    // distances [x, y]: certified.
+    void multiply(const Block& x, const Block& y, const std::vector<std::int64_t>& rows, bool is_diagonal,
+                  Scratch& scratch, Poll& poll) const {
+        const SingleProduct& product = operands_.product;
+        const std::int64_t height = x.count(), width = y.count(), size = padded(operands_.queries.d);
+        const Rows& matrix = x.part == nullptr ? operands_.queries : x.part->rows;
+        take_centred(scratch.x, matrix, scratch.rows, operands_.query_norms.data() + x.first_query, height);
+        scratch.y_norms.resize(static_cast<std::size_t>(width));
+        for (std::size_t j = 0; j < scratch.y_norms.size(); ++j) {
+            scratch.y_norms[j] = operands_.item_norms[static_cast<std::size_t>(scratch.y_ids[j])];
+        }
+        take_centred(scratch.y, y.part->rows, rows, scratch.y_norms.data(), width);
+        float* out = scratch.distances.data();
+        float tile[64];
+        const std::int64_t stride = scratch.x.stride();
+        for (std::int64_t column = 0; column < size || column == 0; column += kProductColumns) {
+            const std::int64_t columns = std::min(kProductColumns, size - column);
+            for (std::int64_t top = 0; top < height; top += kProductRows) {
+                if (poll.stop()) return;
+                const std::int64_t bottom = std::min(height, top + kProductRows);
+                for (std::int64_t j = 0; j < width; j += product.rows) {
+                    const std::int64_t across = std::min<std::int64_t>(product.rows, width - j);
+                    for (std::int64_t i = top; i < bottom; i += product.queries) {
+                        if (is_diagonal && j + across <= i) break;
+                        product.tile(scratch.x.row(i) + column, scratch.y.row(j) + column, stride, columns, tile);
+                        const std::int64_t down = std::min<std::int64_t>(product.queries, bottom - i);
+                        product.store(tile, down, across, column > 0, out + i * width + j, width);
+                    }
+                }
+            }
+        }
+        if (is_diagonal) mirror(height, out);
+        for (std::int64_t i = 0; i < height; ++i) {
+            product.distances(operands_.query_norms[static_cast<std::size_t>(x.first_query + i)],
+                              scratch.y_norms.data(), width, out + i * width);
+        }
+    }
+
+    void take_centred(CentredRows& rows, const Rows& matrix, const std::vector<std::int64_t>& ids, const float* norms,
+                      std::int64_t count) const {
+        RowReader reader(matrix, operands_.context.isa, kOpenRows);
+        rows.take(matrix, reader, ids.data(), count, operands_.mean.data(), certify_, norms);
+    }
+
+    // distances [x, y]: canonical.
+    void measure(const Block& x, const Block& y, const std::vector<std::int64_t>& rows, bool is_diagonal,
+                 Scratch& scratch, Poll& poll) const {
+        const std::int64_t width = y.count(), most = 64;
+        std::vector<std::int64_t> queries(static_cast<std::size_t>(x.count()));
+        std::iota(queries.begin(), queries.end(), x.first_query);
+        RowReader reader(y.part->rows, operands_.context.isa, CanonicalTiles::kRows);
+        for (std::int64_t top = 0; top < x.count(); top += most) {
+            CanonicalTiles tiles(operands_.canonical, operands_.queries, queries.data() + top,
+                                 std::min(most, x.count() - top));
+            float* out = scratch.distances.data() + top * width;
+            tiles.run(y.part->rows, reader, rows.data(), width, is_diagonal ? top : -x.count(), poll,
+                      [&](std::int64_t i, std::int64_t j, double squared) {
+                          out[i * width + j] = distance_from_bits(distance_bits(squared));
+                      });
+        }
+        if (is_diagonal) mirror(width, scratch.distances.data());
+    }
+
+    // Fills the lower triangle from the upper.
+    static void mirror(std::int64_t size, float* matrix) {
+        for (std::int64_t i = 0; i < size; ++i) {
+            for (std::int64_t j = 0; j < i; ++j) matrix[i * size + j] = matrix[j * size + i];
+        }
+    }
+
+    // Counts the distances of one query to the rows of a block; returns how many were left to decide.
+    std::int64_t count_run(std::int64_t query, const float* distances, const Block& block,
+                           const std::vector<std::int64_t>& ids, const std::vector<std::int64_t>& rows,
+                           const float* norms, bool certified, Scratch& scratch) {
+        const std::int64_t marks = marks_.count(query);
+        if (marks == 0) return 0;
+        std::vector<std::uint32_t>&counts = scratch.counts, &open = scratch.open;
+        counts.assign(static_cast<std::size_t>(marks) + 2, 0);
+        open.resize(ids.size());
+        std::int64_t left = operands_.product.place(marks_.table(query), distances,
+                                                    static_cast<std::int64_t>(ids.size()), counts.data(), open.data());
+        RankMarks::Off off{operands_.error, operands_.least, 0, nullptr};
+        if (certified) {
+            off.own = static_cast<double>(operands_.query_norms[static_cast<std::size_t>(query)]);
+            off.norms = norms;
+        }
+        left = marks_.search(query, distances, ids.data(), static_cast<std::int64_t>(ids.size()), off, counts.data(),
+                             open.data(), left);
+        if (certified) {
+            decide(query, distances, block, ids, rows, left, scratch);
+        } else {
+            for (std::int64_t i = 0; i < left; ++i) {
+                const std::uint32_t at = open[static_cast<std::size_t>(i)];
+                const Key key = make_key(distance_bits(static_cast<double>(distances[at])), ids[at]);
+                ++counts[static_cast<std::size_t>(marks_.below(query, key, distances[at]))];
+            }
+        }
+        marks_.add(query, counts.data());
+        return left;
+    }
+
+    // Counts the open rows of a block by their canonical distances.
+    void decide(std::int64_t query, const float* distances, const Block& block, const std::vector<std::int64_t>& ids,
+                const std::vector<std::int64_t>& rows, std::int64_t left, Scratch& scratch) const {
+        if (left == 0) return;
+        scratch.chosen.resize(static_cast<std::size_t>(left));
+        scratch.squared.resize(static_cast<std::size_t>(left));
+        for (std::size_t i = 0; i < scratch.chosen.size(); ++i) {
+            scratch.chosen[i] = static_cast<std::uint32_t>(rows[scratch.open[i]]);
+        }
+        operands_.canonical.widen(operands_.queries, query, scratch.wide.data());
+        RowReader reader(block.part->rows, operands_.context.isa, kOpenRows);
+        reader.gather(operands_.canonical, scratch.wide.data(), scratch.chosen.data(), left, 0, scratch.squared.data());
+        for (std::size_t i = 0; i < scratch.chosen.size(); ++i) {
+            const Key key = make_key(distance_bits(scratch.squared[i]), ids[scratch.open[i]]);
+            ++scratch.counts[static_cast<std::size_t>(marks_.below(query, key, distances[scratch.open[i]]))];
+        }
+    }
+
+    const RankOperands& operands_;
+    RankMarks& marks_;
+    const Certify& certify_;
+    std::int64_t own_rows_, item_rows_;
+    std::vector<Block> queries_, items_;
+    Scratches scratches_;
+    std::atomic<std::int64_t> decided_{0}, certified_{0};
+};
+
+}  // namespace
+
+Status count_all(const RankOperands& operands, RankMarks& marks, std::int64_t q) {
+    return Counting(operands, marks, q).run();
+}
+
+}  // namespace rsir

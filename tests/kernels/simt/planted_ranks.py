@@ -1,0 +1,71 @@
+"""Faults in the ranks of relevant items."""
+
+from __future__ import annotations
+
+from fault import Fault
+
+RANKS = [
+    Fault(
+        "a bound without the roundings of the sums",
+        "../cpu/single_product.h",
+        "return 1.02 * (static_cast<double>(chunk)",
+        "return 0.001 * (static_cast<double>(chunk)",
+        "test_single_product: distances_are_within_their_bound",
+    ),
+    Fault(
+        "a distance between three marks placed by two",
+        "../cpu/rank_marks.cpp",
+        "begun - ended > 2 ||",
+        "begun - ended > 9 ||",
+        "test_relevant_ranks: many_rows",
+    ),
+    Fault(
+        "the first bucket taken for one like the others",
+        "../cpu/rank_marks.cpp",
+        "|| bucket == 0 ||",
+        "||",
+        "test_relevant_ranks: many_rows",
+    ),
+    Fault(
+        "marks counted among the others",
+        "../cpu/rank_marks.cpp",
+        "if ((member != last && *member == ids[at]) || ids[at] == extra) continue;",
+        "if (member == nullptr && last == nullptr && ids[at] == extra) continue;",
+        "test_relevant_ranks: queries_that_are_rows",
+    ),
+    Fault(
+        "equal distances ordered without their ids",
+        "../cpu/rank_marks.cpp",
+        "return std::lower_bound(from, to, static_cast<std::uint32_t>(key_id(key))) - rows;",
+        "return std::min(from, to) - rows;",
+        "test_relevant_ranks: many_rows",
+    ),
+    Fault(
+        "a pair of blocks counted for one of them",
+        "../cpu/rank_blocks.cpp",
+        "is_both = y.first_query >= 0 && !is_diagonal;",
+        "is_both = false;",
+        "test_relevant_ranks: queries_that_are_rows",
+    ),
+    Fault(
+        "a tile on the diagonal left out",
+        "../cpu/rank_blocks.cpp",
+        "if (is_diagonal && j + across <= i) break;",
+        "if (is_diagonal && j <= i) break;",
+        "test_relevant_ranks: queries_that_are_rows",
+    ),
+    Fault(
+        "the other half of a square of relevant items not measured",
+        "../cpu/mark_keys.cpp",
+        "if (group.is_square && before + r < own + i) return;",
+        "if (group.is_square && before + r <= own + i) return;",
+        "test_relevant_ranks: queries_that_are_rows",
+    ),
+    Fault(
+        "infinite distances placed as if they were known",
+        "../cpu/single_product_common.h",
+        " & (bits < kInfinity)",
+        "",
+        "test_single_product: a_distance_is_placed_between_two_marks_or_left_open",
+    ),
+]
