@@ -23,6 +23,7 @@ HERE = Path(__file__).parent
         ("sweep", ["--peers", "numpy"]),
         ("stability", ["--peers", "numpy"]),
         ("evaluation", ["--peers", "sklearn"]),
+        ("extraction", []),
     ],
 )
 def bench_program(program, options, tmp_path):
@@ -38,7 +39,7 @@ def bench_program(program, options, tmp_path):
     docs.write_text(f"Before\n<!-- begin {result['kind']} -->\n<!-- end {result['kind']} -->\nafter\n")
     tables.into_docs(docs, out)
     assert tables.stale(docs) == []
-    docs.write_text(docs.read_text().replace("numpy", "another"))
+    docs.write_text(docs.read_text().replace("numpy", "another").replace("torch", "another"))
     assert tables.stale(docs) == [result["kind"]]
 
 

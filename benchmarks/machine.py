@@ -18,6 +18,7 @@ from engines import clean_environment, cores
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 PACKAGES = ("rsir-fast", "faiss-cpu", "torch", "numpy", "scikit-learn", "usearch", "torchmetrics")
+PACKAGES += ("torchvision", "onnxruntime", "openvino")
 
 
 def provenance() -> dict[str, Any]:

@@ -170,11 +170,58 @@ def evaluation_markdown(result: Result) -> str:
     return "\n".join([_made(result), "", about, "", table(head, rows)])
 
 
+def extraction_markdown(result: Result) -> str:
+    rows = []
+    for row in result["rows"]:
+        low, high = row["range"]
+        bound = row.get("bound")
+        rows.append(
+            [
+                row["name"],
+                f"**{row['images_per_s']:,.0f}**",
+                f"{low:,.0f} - {high:,.0f}",
+                f"{bound:,.0f}" if bound else "",
+                f"{row['images_per_s'] / bound:.2f}" if bound else "",
+                "" if row["difference"] is None else f"{row['difference']:.0e}",
+            ]
+        )
+    head = ["what", "images/s", "slowest - fastest turn", "bound", "of the bound", "largest difference"]
+    about = (
+        f"{result['encoder']}, random weights, {result['images']} images of 256 x 256 as JPEG, batches of "
+        f"{result['batch']}; medians. Bound: 1 / (1 / network alone + 1 / decoding alone). Difference: largest of a "
+        "feature from torch's, as a share of the largest feature."
+    )
+    parts = [_made(result), "", about, "", table(head, rows)]
+    if result["exponent"] is not None:
+        times = ", ".join(f"{point['n']} in {point['seconds']:.2f} s" for point in result["against_n"])
+        parts += ["", f"`rf.encode`, memory kept, against n: {times}; fitted: n^{result['exponent']:.2f}."]
+    if result["accuracy"]:
+        parts += ["", "UC Merced by its published weights, query excluded:", "", _accuracy_table(result["accuracy"])]
+    return "\n".join(parts)
+
+
+def _accuracy_table(found: list[Result]) -> str:
+    rows = [
+        [
+            row["engine"],
+            f"{row['map']:.6f}",
+            f"{row['anmrr']:.6f}",
+            "{:+.6f} ({:+.6f} to {:+.6f})".format(*row["map_difference"]),
+            f"{row['other_neighbours']:.3f}",
+            f"{row['largest_difference']:.0e}",
+        ]
+        for row in found
+    ]
+    head = ["engine", "mAP", "ANMRR", "difference of mAP (95 %)", "others of the first 10", "largest difference"]
+    return table(head, rows)
+
+
 MAKERS: dict[str, Callable[[Result], str]] = {
     "bench": bench_markdown,
     "sweep": sweep_markdown,
     "stability": stability_markdown,
     "evaluation": evaluation_markdown,
+    "extraction": extraction_markdown,
 }
 
 

@@ -25,8 +25,9 @@ float select(const float* values, std::int64_t count, std::int64_t k) {
     }
     while (low < high) {
         const auto middle = static_cast<std::int32_t>((std::int64_t{low} + high) >> 1);
+        const float limit = float_from_bits(ordered(middle));
         std::int32_t below = 0;
-        for (std::int64_t i = 0; i < count; ++i) below += ordered(float_bits(values[i])) <= middle ? 1 : 0;
+        for (std::int64_t i = 0; i < count; ++i) below += values[i] <= limit ? 1 : 0;
         if (below < k) {
             low = middle + 1;
         } else {

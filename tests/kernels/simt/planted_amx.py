@@ -1,4 +1,4 @@
-"""Faults in the tiles of AMX, and in the model of its instructions."""
+"""Faults in the tiles of AMX and the model of its instructions, and in what AVX-512 does for both."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ AMX = [
     Fault(
         "low bytes of a row taken for its high ones",
         TILES,
-        "std::memcpy(out[c][1] + row * 64, &low, 64)",
-        "std::memcpy(out[c][1] + row * 64, &high, 64)",
+        "high = high_bytes(one, two), low = low_bytes(one, two)",
+        "high = high_bytes(one, two), low = high_bytes(two, one)",
         SUMS,
     ),
     Fault("mixed products at the wrong place", TILES, "parts[2][i]) << 8", "parts[2][i]) << 7", SUMS),
@@ -74,9 +74,9 @@ AMX = [
     Fault(
         "codes of small sets of queries stored for tiles, and read by avx512",
         TILES,
-        "if (count <= kFew) return certify_avx512.int16.store_query(query, steps, place, count, out);",
-        "",
-        "test_amx: searches_by_modelled_tiles_have_the_bits_of_the_dense_pass",
+        "if (count <= kFew) return certify_avx512.int16.store_query",
+        "if (count < kFew) return certify_avx512.int16.store_query",
+        "test_certify: int16_tiles_are_the_integer_model",
     ),
     Fault(
         "a model whose unsigned bytes have signs",
@@ -91,5 +91,26 @@ AMX = [
         "right.bytes[k][4 * n + i]",
         "right.bytes[4 * (k % 4) + i][n]",
         "test_amx: the_model_multiplies_as_the_manual_says",
+    ),
+    Fault(
+        "the last radii within a bound left out",
+        "../cpu/certify_avx512.h",
+        "_mm512_max_ps(widest, radii_of(wanted, rest, radius))",
+        "widest",
+        "test_certify: widest_and_filter_are_their_models",
+    ),
+    Fault(
+        "ids that did not fit into a gather forgotten",
+        "../cpu/certify_avx512.h",
+        "        _mm512_storeu_si512(wanted, _mm512_loadu_si512(wanted + 16));\n",
+        "",
+        "test_certify: widest_and_filter_are_their_models",
+    ),
+    Fault(
+        "fewer than k values below the one that was selected",
+        "../cpu/certify_common.h",
+        "below += values[i] <= limit",
+        "below += values[i] <= limit || i % 16 == 0",
+        "test_certify: select_is_between_the_kth_and_what_it_allows",
     ),
 ]
