@@ -349,3 +349,21 @@ def test_cuda_copies_made_together_are_those_made_alone(dtype, d):
     for precision, codes in (("int16", "half"), ("int8", "int8")):
         alone = rf.prepare(together.rows, precision=precision).held
         assert copied_rows(together.copies[codes], codes, 300, d) == copied_rows(alone.copies[codes], codes, 300, d)
+
+
+@pytest.mark.parametrize("normalize", ["none", "row"])
+@pytest.mark.parametrize("copy", [True, False])
+def test_a_database_is_searched_for_its_own_rows(isa, normalize, copy):
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((150, 600)).astype(np.float32)
+    x[40:45] = x[3]
+    database = rf.prepare(x, normalize=normalize, copy=copy)
+    expected = rf.euclidean_topk(x.copy(), x, 9, normalize=normalize, isa="scalar")
+    for found in [
+        database.topk(database, 9, isa=isa),
+        rf.euclidean_topk(x, x, 9, normalize=normalize, isa=isa),
+        rf.euclidean_topk(x, x, 9, normalize=normalize, isa=isa, method="certified"),
+    ]:
+        assert same_bits(found[0], expected[0])
+        assert same_bits(found[1], expected[1])
+    assert database.topk(database, 9, where=np.arange(50)).ids.max() < 50

@@ -11,6 +11,7 @@ from rsir_fast.ops._engine import engine_for
 from rsir_fast.ops._plan import Method, SearchPlan, check_method
 from rsir_fast.ops._relevant import RelevantRanks, ranked
 from rsir_fast.ops._tracing import operators_if_traced
+from rsir_fast.ops.engines.host_euclidean import HostMatrix
 from rsir_fast.ops.engines.search import answer
 from rsir_fast.ops.nearest import EuclideanTopK, HammingTopK
 from rsir_fast.ops.sidecar import Sidecar
@@ -103,6 +104,8 @@ class Database:
         Parameters
         ----------
         queries : array, shape [q, d] or [q, bytes]
+            Or, of vectors in one array of host memory, the database itself: every row a query. Then each pair of rows
+            is multiplied, and measured, once for both (on AVX-512, where the candidates of all rows fit into 256 MiB).
         k : int
         where, out, threads, isa : optional
             As there.
@@ -196,6 +199,8 @@ class Database:
 
     def _search(self, queries: Any, where: Any, *, threads: int | None, isa: str | None) -> Any:
         if self.metric == "euclidean":
+            if queries is self and isinstance(self.held, HostMatrix):
+                queries = self.held
             engine = engine_for(queries, self.held)
             return engine.euclidean(queries, self.held, None, where=where, threads=threads, isa=isa)
         engine = engine_for(queries, self.held, elements="uint8")

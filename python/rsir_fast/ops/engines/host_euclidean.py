@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsir_fast.base import compiled
-from rsir_fast.base.arrays import Restore
+from rsir_fast.base.arrays import Restore, unchanged
 from rsir_fast.base.cores import choose_threads
 from rsir_fast.base.isa import choose_isa
 from rsir_fast.ops._arrays import FloatRows, as_rows
@@ -212,6 +212,12 @@ def euclidean(
     isa: str | None = None,
 ) -> HostEuclidean:
     """Check both sides, and read and normalise them as the kernels take them."""
+    if isinstance(queries, HostMatrix):  # every row a query
+        check_normalize(queries.normalize, normalize)
+        own = queries.rows
+        if own.normalize == "row":  # normalised as they are read, which queries are not
+            own = normalized_rows(FloatRows(own.array, own.dtype), own.array, "row", threads=threads, isa=isa)
+        return HostEuclidean(own, queries, unchanged, where, method, threads, isa)
     rows, restore = as_rows(queries, "queries")
     width = rows.array.shape[1]
     if isinstance(database, HostMatrix):
