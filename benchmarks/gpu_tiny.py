@@ -85,7 +85,7 @@ def relevant_ranks(device: str) -> None:
         (expected,) = rf.relevant_ranks(x[:q], x, asked, labels, self_ids=own)
         on_device = torch.from_numpy(x).to(device)
         (found,) = rf.relevant_ranks(on_device[:q], on_device, asked, labels, self_ids=own)
-        assert all((a == b).all() for a, b in zip(found, expected, strict=True))
+        assert all(np.array_equal(a, b) for a, b in zip(found, expected, strict=True))
 
 
 def certified_half(device: str) -> None:

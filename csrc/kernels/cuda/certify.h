@@ -8,7 +8,9 @@
 // tensor cores cut each of their addends (16 products and the sum so far) and the result at 2^-23 of the largest: 2^-18
 // a step of 16 elements, with some to spare. 2^-20 more is for the roundings of A and of its test in float32: nine of
 // up to 2^-24 (|x^|^2 + |y^|^2) each. With T an upper bound of the k-th distance, an item can be in the answer only if
-// |x - y| <= T, so it is excluded where A > (T + rho_x + rho_y)^2 + E, by its own rho_y and |y^|.
+// |x - y| <= T, so it is excluded where A > (T + rho_x + rho_y)^2 + E, by its own rho_y and |y^|. Products of the
+// tensor cores are screened before, by the largest rho_y of their tile and in two sums: their roundings are 2^-24 of no
+// more than 4 |x^|^2 + 3 |y^|^2, and of twice the right side, which has 2^-18 of itself to spare for them.
 //
 // T. Any k items prove that the k-th distance is at most the largest of theirs. Those with the smallest A so far are
 // taken: int8 copies measure them canonically, and T is the root of the largest canonical distance; half-precision

@@ -14,7 +14,7 @@ constexpr int kThreads = 256;
 constexpr int kWarpRows = 64, kWarpColumns = 64;
 constexpr int kTilesM = kWarpRows / 16, kTilesN = kWarpColumns / 8;
 
-template <int kStages>
+template <int kStages, bool kKeepAll>
 __global__ void __launch_bounds__(kThreads, 1)
     product_kernel(const __grid_constant__ Product product, int query_tiles) {
     const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
@@ -61,13 +61,15 @@ __global__ void __launch_bounds__(kThreads, 1)
     const std::int64_t row = tile.first_row + warp_row + lane / 4;
 #pragma unroll
     for (int i = 0; i < kTilesM * 2; ++i) {
-        if (row + i * 8 >= product.q) break;
-        const RowTest query(product, row + i * 8);
+        const RowTest query[1] = {{product, row + i * 8}};
+        const auto sum = [&](int, int j, int e) { return sums[i / 2][j][i % 2 * 2 + e]; };
+        if constexpr (!kKeepAll) {
+            test_columns<4, kTilesN>(product, tile, terms, query, column, sum);
+        } else {
 #pragma unroll
-        for (int j = 0; j < kTilesN; ++j) {
+            for (int j = 0; j < kTilesN; ++j) {
 #pragma unroll
-            for (int e = 0; e < 2; ++e) {
-                query.test(product, tile, terms, sums[i / 2][j][i % 2 * 2 + e], column + j * 8 + e);
+                for (int e = 0; e < 2; ++e) query[0].test(product, tile, terms, sum(0, j, e), column + j * 8 + e);
             }
         }
     }
@@ -75,7 +77,7 @@ __global__ void __launch_bounds__(kThreads, 1)
 
 #else
 
-template <int kStages>
+template <int kStages, bool kKeepAll>
 __global__ void product_kernel(const __grid_constant__ Product, int) {}  // multiply() is for sm_80 and newer
 
 #endif
@@ -84,13 +86,14 @@ template <int kStages>
 cudaError_t multiply_in(const Product& product, cudaStream_t stream) {
     const auto query_tiles = static_cast<int>((product.q + kQueryTile - 1) / kQueryTile);
     // Blocks of one database tile are neighbours, so that it is read from memory once.
-    return launch(product_kernel<kStages>, static_cast<unsigned>(product.count * query_tiles), kThreads,
-                  kStages * kStageBytes, stream, product, query_tiles);
+    const auto kernel = product.keep_all ? product_kernel<kStages, true> : product_kernel<kStages, false>;
+    return launch(kernel, static_cast<unsigned>(product.count * query_tiles), kThreads, kStages * kStageBytes, stream,
+                  product, query_tiles);
 }
 
 }  // namespace
 
-cudaError_t certify_runs(bool* runs) { return compiled_for(product_kernel<4>, 80, 1 << 20, runs); }
+cudaError_t certify_runs(bool* runs) { return compiled_for(product_kernel<4, false>, 80, 1 << 20, runs); }
 
 cudaError_t multiply(const Product& product, cudaStream_t stream) {
     int device = 0, most = 0, major = 0;

@@ -126,14 +126,31 @@ __device__ inline bool nothing_allowed(const Product& product, std::int64_t firs
 
 // What the test takes of a tile's items, in shared memory: loads from memory could not pass the stores of keys.
 struct ItemTerms {
-    float low[kItemTile], scale[kItemTile], residual[kItemTile];
+    struct Screen {
+        float low, scale;
+    };
+    alignas(16) Screen screen[kItemTile];  // low: -infinity of what cannot be excluded, infinity of what is no answer
+    float largest[kItemTile / kWarp];      // residual of an answer, of each warp's items
 
     // The whole block of 256 threads, before a barrier. Rows of a sidecar are padded to a tile.
     __device__ void load(const Product& product, std::int64_t first_item) {
         const std::int64_t item = first_item + threadIdx.x;
-        scale[threadIdx.x] = product.database.scale[item];
-        residual[threadIdx.x] = product.database.residual[item];
-        low[threadIdx.x] = Cut::low(product.sum_error, product.database.norm[item], residual[threadIdx.x]);
+        const bool is_answer = item < product.n && is_allowed(product.allowed, item);
+        const float infinity = __uint_as_float(kInfinity), norm = product.database.norm[item];
+        float most = product.database.residual[item];
+        screen[threadIdx.x] = {!is_answer    ? infinity
+                               : isnan(norm) ? -infinity
+                                             : Cut::low(product.sum_error, norm, most),
+                               product.database.scale[item]};
+        if (!is_answer) most = 0.0f;
+        for (int half = kWarp / 2; half >= 1; half /= 2) most = fmaxf(most, __shfl_xor_sync(kWholeWarp, most, half));
+        if (threadIdx.x % kWarp == 0) largest[threadIdx.x / kWarp] = most;
+    }
+    // The same, after the barrier.
+    __device__ float largest_residual() const {
+        float most = largest[0];
+        for (int warp = 1; warp < static_cast<int>(kItemTile) / kWarp; ++warp) most = fmaxf(most, largest[warp]);
+        return most;
     }
 };
 
@@ -144,11 +161,12 @@ struct RowTest {
     Key* keys;  // null: not wanted
     int* count;
 
-    __device__ RowTest(const Product& product, std::int64_t row)
-        : norm(product.queries.norm[row]),
-          scale(-2.0f * product.queries.scale[row]),
-          cut(product.cuts[row]),
-          keys(product.wanted[row] != 0 ? product.keys + row * product.kept : nullptr),
+    __device__ RowTest(const Product& product, std::int64_t row) : RowTest(product, row, row < product.q) {}
+    __device__ RowTest(const Product& product, std::int64_t row, bool there)
+        : norm(product.queries.norm[there ? row : 0]),
+          scale(-2.0f * product.queries.scale[there ? row : 0]),
+          cut(product.cuts[there ? row : 0]),
+          keys(there && product.wanted[row] != 0 ? product.keys + row * product.kept : nullptr),
           count(product.counts + row) {}
 
     // `sum`: the product of the codes with those of the item in that column of the tile of that step.
@@ -172,9 +190,66 @@ struct RowTest {
     }
     __device__ void test(const Product& product, const BlockTile& tile, const ItemTerms& terms, float sum,
                          int column) const {
-        test(product, tile.step, tile.first_item, column, terms.low[column], terms.scale[column],
-             terms.residual[column], sum);
+        test(product, tile.step, tile.first_item, column, terms.screen[column].low, terms.screen[column].scale,
+             product.database.residual[tile.first_item + column], sum);
     }
 };
+
+// The same test in two instructions for every product of a tile, with the tile's largest residual in place of the
+// item's own, and divided by -2 s: s_y sum + bias + low factor, s a scale. Scales of halves are powers of two, so that
+// only the two sums are rounded. Negative: excluded. A NaN is made only of what is no answer.
+struct RowScreen {
+    float bias, factor;
+
+    RowScreen() = default;
+    __device__ RowScreen(const RowTest& query, float residual) : factor(1.0f / query.scale) {
+        const double cut =
+            static_cast<double>(query.cut.base) + static_cast<double>(query.cut.slope) * static_cast<double>(residual);
+        bias = query.keys == nullptr
+                   ? -__uint_as_float(kInfinity)
+                   : __double2float_ru((static_cast<double>(query.norm) - cut) * static_cast<double>(factor));
+    }
+    __device__ std::uint32_t bits(const ItemTerms::Screen& item, float sum) const {
+        return __float_as_uint(__fmaf_rn(item.low, factor, __fmaf_rn(item.scale, sum, bias)));
+    }
+};
+
+// A thread's products of some queries with the items in columns column + 8 j and the next; sum(i, j, e). kTogether
+// tiles of 8 columns are screened at once: one branch.
+template <int kTogether, int kTiles, int kQueries, class Sum>
+__device__ void test_columns(const Product& product, const BlockTile& tile, const ItemTerms& terms,
+                             const RowTest (&queries)[kQueries], int column, const Sum& sum) {
+    constexpr std::uint32_t kSign = 1u << 31;
+    RowScreen screens[kQueries];
+    const float residual = terms.largest_residual();
+#pragma unroll
+    for (int i = 0; i < kQueries; ++i) screens[i] = {queries[i], residual};
+#pragma unroll
+    for (int first = 0; first < kTiles; first += kTogether) {
+        std::uint32_t all = kSign;
+#pragma unroll
+        for (int j = first; j < first + kTogether; ++j) {
+#pragma unroll
+            for (int e = 0; e < 2; ++e) {
+#pragma unroll
+                for (int i = 0; i < kQueries; ++i)
+                    all &= screens[i].bits(terms.screen[column + j * 8 + e], sum(i, j, e));
+            }
+        }
+        if (all != 0) continue;
+#pragma unroll
+        for (int j = first; j < first + kTogether; ++j) {
+#pragma unroll
+            for (int e = 0; e < 2; ++e) {
+#pragma unroll
+                for (int i = 0; i < kQueries; ++i) {
+                    const int at = column + j * 8 + e;
+                    if ((screens[i].bits(terms.screen[at], sum(i, j, e)) & kSign) != 0) continue;
+                    queries[i].test(product, tile, terms, sum(i, j, e), at);
+                }
+            }
+        }
+    }
+}
 
 }  // namespace rsir::cuda

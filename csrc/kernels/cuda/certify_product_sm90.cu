@@ -13,6 +13,7 @@ constexpr int kStages = 4;
 
 constexpr int kTilesN = static_cast<int>(kItemTile) / 8;
 
+template <bool kKeepAll>
 __global__ void __launch_bounds__(kThreads, 1)
     product_kernel(const __grid_constant__ Product product, int query_tiles) {
     const int lane = threadIdx.x % 32, group = threadIdx.x / 128;
@@ -44,25 +45,29 @@ __global__ void __launch_bounds__(kThreads, 1)
     }
     wait_sums(sums);
 
-    const std::int64_t row = tile.first_row + threadIdx.x / 32 * 16 + lane / 4, end = product.q;
-    const RowTest tests[2] = {{product, min(row, end - 1)}, {product, min(row + 8, end - 1)}};
+    const std::int64_t row = tile.first_row + threadIdx.x / 32 * 16 + lane / 4;
+    const RowTest queries[2] = {{product, row}, {product, row + 8}};
+    const int column = lane % 4 * 2;
+    if constexpr (!kKeepAll) {
+        test_columns<2, kTilesN>(product, tile, terms, queries, column,
+                                 [&](int i, int j, int e) { return sums[j][2 * i + e]; });
+    } else {
 #pragma unroll
-    for (int j = 0; j < kTilesN; ++j) {
+        for (int j = 0; j < kTilesN; ++j) {
 #pragma unroll
-        for (int e = 0; e < 2; ++e) {
+            for (int e = 0; e < 2; ++e) {
 #pragma unroll
-            for (int i = 0; i < 2; ++i) {
-                if (row + i * 8 < end) {
-                    tests[i].test(product, tile, terms, sums[j][2 * i + e], j * 8 + lane % 4 * 2 + e);
-                }
+                for (int i = 0; i < 2; ++i)
+                    queries[i].test(product, tile, terms, sums[j][2 * i + e], column + j * 8 + e);
             }
+            keep_order();  // one column's terms at a time: there are no registers for more
         }
-        keep_order();  // one column's terms at a time: there are no registers for more
     }
 }
 
 #else
 
+template <bool kKeepAll>
 __global__ void product_kernel(const __grid_constant__ Product, int) {}
 
 #endif
@@ -72,8 +77,9 @@ __global__ void product_kernel(const __grid_constant__ Product, int) {}
 cudaError_t multiply_sm90(const Product& product, cudaStream_t stream) {
     const auto query_tiles = static_cast<int>((product.q + kQueryTile - 1) / kQueryTile);
     // Blocks of one database tile are neighbours, so that it is read from memory once.
-    return launch(product_kernel, static_cast<unsigned>(product.count * query_tiles), kThreads, kStages * kStageBytes,
-                  stream, product, query_tiles);
+    const auto kernel = product.keep_all ? product_kernel<true> : product_kernel<false>;
+    return launch(kernel, static_cast<unsigned>(product.count * query_tiles), kThreads, kStages * kStageBytes, stream,
+                  product, query_tiles);
 }
 
 }  // namespace rsir::cuda

@@ -42,6 +42,27 @@ CERTIFIED = [
         "test_cuda_certified_topk: tile_edges",
     ),
     Fault(
+        "products screened without the residuals of the items",
+        "certify_product.cuh",
+        "static_cast<double>(query.cut.slope) * static_cast<double>(residual);",
+        "0.0;",
+        "test_cuda_certified_topk: copies_that_hide_the_order",
+    ),
+    Fault(
+        "what nothing is known of screened out",
+        "certify_product.cuh",
+        "isnan(norm) ? -infinity",
+        "isnan(norm) ? infinity",
+        "test_cuda_certified_topk: sizes_that_a_screen_must_know",
+    ),
+    Fault(
+        "products screened with sides of different scales",
+        "certify_product.cuh",
+        "factor(1.0f / query.scale)",
+        "factor(2.0f / query.scale)",
+        "test_cuda_certified_topk: several_phases",
+    ),
+    Fault(
         "survivors overwrite candidates that are yet to be read",
         "certify.cu",
         "        __syncthreads();  // survivors are written below what has been read\n",
@@ -51,8 +72,8 @@ CERTIFIED = [
     Fault(
         "products of a build without code for them",
         "certify_product.cu",
-        "compiled_for(product_kernel<4>, 80, 1 << 20, runs)",
-        "compiled_for(product_kernel<4>, 75, 1 << 20, runs)",
+        "compiled_for(product_kernel<4, false>, 80, 1 << 20, runs)",
+        "compiled_for(product_kernel<4, false>, 75, 1 << 20, runs)",
         "test_cuda_certified_topk: only_where_there_is_code",
     ),
     Fault(

@@ -220,8 +220,9 @@ unsigned choose() {
     Machine& m = machine();
     if (!m.random) {
         const unsigned id = m.ready[m.next++];
-        if (m.next == m.ready.size()) {
-            m.ready.clear();
+        if (m.next == m.ready.size() || m.next == m.threads) {  // those that have run make room
+            for (std::size_t i = m.next; i < m.ready.size(); ++i) std::swap(m.ready[i - m.next], m.ready[i]);
+            m.ready.resize(m.ready.size() - m.next);
             m.next = 0;
         }
         return id;

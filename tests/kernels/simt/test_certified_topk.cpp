@@ -256,6 +256,29 @@ TEST(copies_that_hide_the_order) {
     }
 }
 
+// Rows and queries of very different sizes, and one row that no copy bounds (below 2^-40), which is the nearest and
+// visited late: all have to pass the screen of a later phase.
+TEST(sizes_that_a_screen_must_know) {
+    Random random(79);
+    const std::int64_t n = 8600, d = 8, hidden = visited_late(n);
+    auto problem = Problem<float>::make(random, 4, n, d, Kind::uniform);
+    for (std::int64_t i = 0; i < n * d; ++i) {
+        float& value = problem.database[static_cast<std::size_t>(i)];
+        value = i / d == hidden ? 0x1p-45f : std::ldexp(value, static_cast<int>(i / d % 41) - 20);
+    }
+    for (std::int64_t i = 0; i < 4 * d; ++i) {
+        float& value = problem.queries[static_cast<std::size_t>(i)];
+        value = std::ldexp(value, static_cast<int>(i / d) * 10 - 30);
+    }
+    const Answer expected = on_cpu(problem, 5);
+    CHECK(expected.ids[0] == hidden);
+    const auto body = [&] { next_order([&] { check_once(problem, expected, 5); }); };
+    if (!reduced()) each_device(body, true);
+    simt::device() = simt::Device{9, 227 * 1024};
+    if (reduced()) body();
+    simt::device() = {};
+}
+
 // As above, of a query: its first half is 1 + 0.51 u and copied as 1 + u, its second half 1 + 0.49 u and copied as 1.
 // In the hidden row's last element, which the others lack a little of, it is nearer than by what the signs of the
 // halves make of the copy's rounding.
