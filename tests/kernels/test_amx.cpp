@@ -14,8 +14,6 @@
 #include "kernels/cpu/dense_topk.h"
 #include "kernels/euclidean_topk.h"
 
-#if defined(__x86_64__)
-
 using namespace rsir;
 using namespace rsir::test;
 
@@ -277,5 +275,3 @@ TEST(tiles_of_the_processor_work_in_forked_processes) {
     }
     is_modelled = true;
 }
-
-#endif

@@ -95,8 +95,8 @@ AMX = [
     Fault(
         "the last radii within a bound left out",
         "../cpu/certify_avx512.h",
-        "_mm512_max_ps(widest, radii_of(wanted, rest, radius))",
-        "widest",
+        "(1 << held) - 1",
+        "0 * held",
         "test_certify: widest_and_filter_are_their_models",
     ),
     Fault(
