@@ -96,24 +96,24 @@ TEST(a_distance_is_placed_between_two_marks_or_left_open) {
         return found;
     };
     constexpr float kInfinity = std::numeric_limits<float>::infinity();
-    // Buckets 0, 1, ...: below 1, [1, 2), [2, 3), from 3 on. In bucket 1 two marks, in bucket 2 none, behind it one.
-    const std::vector<std::uint32_t> marks = {bits(0.5f), bits(1.25f),     bits(1.5f),
-                                              bits(3.5f), bits(kInfinity), bits(kInfinity)};
+    // Buckets 0, 1, ...: below 1, [1, 2), [2, 3), from 3 on. In buckets 1 and 3 two marks, the last is infinite.
+    const std::vector<std::uint32_t> marks = {bits(0.5f),  bits(1.25f),     bits(1.5f),      bits(3.5f),
+                                              bits(3.75f), bits(kInfinity), bits(kInfinity), bits(kInfinity)};
     const std::vector<std::uint16_t> entries = {RankTable::kSearch, 1, 3, 3};
     const std::vector<float> distances = {0.25f, 1.0f,  1.25f, 1.375f,    1.5f, 1.75f,
                                           2.5f,  3.25f, 3.5f,  kInfinity, NAN,  4.0f};
-    const std::vector<std::uint32_t> counts = {0, 1, 1, 3, 1, 5}, open = {0, 2, 4, 8, 9, 10};
+    const std::vector<std::uint32_t> counts = {0, 1, 1, 3, 0, 1, 0, 6}, open = {0, 2, 4, 8, 9, 10};
     for (const Isa isa : supported_isas()) {
         // More than one stretch of what is done at once.
         std::vector<float> many;
         for (int i = 0; i < 50; ++i) many.insert(many.end(), distances.begin(), distances.end());
-        Output<std::uint32_t> found(6), left(static_cast<std::int64_t>(many.size()));
-        std::fill_n(found.data(), 6, 0u);
+        Output<std::uint32_t> found(8), left(static_cast<std::int64_t>(many.size()));
+        std::fill_n(found.data(), 8, 0u);
         const std::int64_t count =
             single_product(isa).place(table_of(marks, entries, 0.0f, 1.0f), many.data(),
                                       static_cast<std::int64_t>(many.size()), found.data(), left.data());
         CHECK(count == 50 * static_cast<std::int64_t>(open.size()));
-        for (std::size_t i = 0; i + 1 < counts.size(); ++i) CHECK(found.data()[i] == 50 * counts[i]);
+        for (std::size_t i = 0; i < counts.size(); ++i) CHECK(found.data()[i] == 50 * counts[i]);
         for (std::int64_t i = 0; i < count; ++i) {
             const auto size = static_cast<std::int64_t>(open.size());
             CHECK(left.data()[i] ==

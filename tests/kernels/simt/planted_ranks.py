@@ -85,12 +85,12 @@ RANKS = [
     Fault(
         "a distance taken over from another row",
         "../cpu/decision.cpp",
-        "other.measured + static_cast<std::size_t>(place - other.rows.begin());",
-        "static_cast<std::size_t>(place - other.rows.begin());",
+        "std::lower_bound(other.rows.begin(), other.rows.end(), first_ + j);",
+        "other.rows.begin() + (first_ + j) % 1;",
         "test_self_scan: every_kind_of_numbers",
     ),
     Fault(
-        "infinite distances placed as if they were known",
+        "infinite distances placed before marks that are infinite",
         "../cpu/single_product_common.h",
         "(bits < kInfinity)",
         "(bits <= kInfinity)",
