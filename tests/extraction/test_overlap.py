@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import threading
-from concurrent import futures
-
 import numpy as np
 import pytest
 import torch
 
 from op_support import same_bits
-from rsir_fast.datasets import open_dataset
 from rsir_fast.encoders.load import load_encoder
 from rsir_fast.extraction import encode
-from rsir_fast.extraction.loader import Batch, batches
+from rsir_fast.extraction.loader import Batch
 from rsir_fast.extraction.overlap import Streams, computed, fetch_at_once
-from rsir_fast.extraction.run import Run
 from scene_files import write_broken, write_scenes
-from small_network import small_network
 
 CPU = torch.device("cpu")
 
@@ -105,39 +99,3 @@ def test_extraction_on_a_device_is_that_of_one_batch_after_the_other(tmp_path, p
     assert cpu.skipped == one.skipped
     near = {"float32": 1e-4, "bfloat16": 0.1}[precision]
     np.testing.assert_allclose(one.matrix, cpu.matrix, rtol=near, atol=near * np.abs(cpu.matrix).max())
-
-
-def test_no_image_is_begun_while_the_network_has_the_cores(tmp_path):
-    data, steps = open_dataset(write_scenes(tmp_path / "scenes", classes=2, per_class=6)), small_network().preprocessing
-    expected = [batch.images for batch in batches(data, steps, range(12), 5, 2)]
-    free = threading.Event()
-    loaded = batches(data, steps, range(12), 5, 2, cores_free=free)
-    with futures.ThreadPoolExecutor(1) as other:
-        first = other.submit(next, loaded)
-        with pytest.raises(futures.TimeoutError):
-            first.result(timeout=0.3)
-        free.set()
-        found = [first.result(timeout=30).images, *(batch.images for batch in loaded)]
-    assert all(torch.equal(one, other) for one, other in zip(found, expected, strict=True))
-
-
-def test_a_run_stopped_meanwhile_ends(tmp_path):
-    """Threads that wait for the cores do not hold it up."""
-    data = open_dataset(write_scenes(tmp_path / "scenes", classes=2, per_class=6))
-    run = Run(small_network(), CPU, "float32", 2)
-    seen = []
-
-    class Breaks(torch.nn.Module):
-        def forward(self, values):
-            seen.append(run.cores_free.is_set())
-            if len(seen) == 2:
-                raise RuntimeError("no memory")
-            return values.mean((2, 3))
-
-    run.engine = Breaks()
-    rows = run.rows(batches(data, run.backbone.preprocessing, range(12), 2, 2, cores_free=run.cores_free))
-    next(rows)
-    assert run.cores_free.is_set()  # while features are written
-    with pytest.raises(RuntimeError, match="no memory"):
-        next(rows)
-    assert seen == [False, False]

@@ -199,14 +199,7 @@ def _by_network(
 
     def rows(numbers: Sequence[int]) -> Generator[Rows, None, None]:
         loaded = batches(
-            data,
-            backbone.preprocessing,
-            numbers,
-            batch_size,
-            workers,
-            pin_memory=run.cuda,
-            decoder=on_device,
-            cores_free=None if run.cuda else run.cores_free,
+            data, backbone.preprocessing, numbers, batch_size, workers, pin_memory=run.cuda, decoder=on_device
         )
         return run.rows(loaded)
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,8 +26,6 @@ Loaded = NDArray[Any] | str
 MAX_WORKERS = 32
 AHEAD = 3
 """Batches under way while the network works on one."""
-ANNOUNCED = 1 << 22
-"""Bytes of a file that are read ahead: all of a picture, the beginning of a scene."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +65,6 @@ def batches(
     *,
     pin_memory: bool = False,
     decoder: DeviceDecoder | None = None,
-    cores_free: threading.Event | None = None,
 ) -> Generator[Batch, None, None]:
     """Load images in order.
 
@@ -91,9 +85,6 @@ def batches(
         Let the copy to a GPU run beside the computation.
     decoder
         Decodes on a device what it can, batch by batch in one more thread; the rest goes the CPU's way.
-    cores_free
-        Not set while the network has all cores: no image file is begun then. The threads of a network wait for each
-        other at every layer, so one core lent to a decoder stops them all.
 
     Yields
     ------
@@ -117,36 +108,7 @@ def batches(
     groups = [numbers[first : first + batch_size] for first in range(0, len(numbers), batch_size)]
     device = None if decoder is None else (decoder, encoded)
     dtype = torch.uint8 if preprocessing.dtype == "uint8" else torch.float32
-    root = dataset.root
-    if cores_free is None or root is None or workers == 0:  # what else loads may wait for something far away
-        return in_groups(load, groups, preprocessing.shape, workers, dtype=dtype, pin_memory=pin_memory, device=device)
-
-    def load_in_turn(number: int) -> NDArray[Any]:
-        cores_free.wait()
-        return load(number)
-
-    ahead = _announced(groups, lambda number: root / dataset.items[number])
-    return in_groups(
-        load_in_turn, ahead, preprocessing.shape, workers, dtype=dtype, pin_memory=pin_memory, device=device
-    )
-
-
-def _announced(groups: Sequence[Sequence[int]], path: Callable[[int], Path]) -> Generator[Sequence[int], None, None]:
-    """Yield groups; the system is told of their files, to read them while the cores are at work."""
-    with ThreadPoolExecutor(1, thread_name_prefix="rsir-reader") as reader:
-        for asked in groups:
-            reader.submit(_announce, [path(number) for number in asked])
-            yield asked
-
-
-def _announce(paths: Sequence[Path]) -> None:
-    for path in paths if hasattr(os, "posix_fadvise") else ():
-        with contextlib.suppress(OSError):  # whoever reads the file will be told
-            file = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-            try:
-                os.posix_fadvise(file, 0, ANNOUNCED, os.POSIX_FADV_WILLNEED)
-            finally:
-                os.close(file)
+    return in_groups(load, groups, preprocessing.shape, workers, dtype=dtype, pin_memory=pin_memory, device=device)
 
 
 def in_groups(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
 from collections.abc import Generator, Iterator
 from functools import partial
@@ -77,8 +76,6 @@ class Run:
         shape = (self.size, *backbone.preprocessing.shape)
         with _full_precision():
             self.engine = start(engine, network, shape, device, bfloat16=precision == "bfloat16")
-        self.cores_free = threading.Event()
-        self.cores_free.set()
         self.largest: tuple[torch.Tensor, NDArray[np.float32]] | None = None
         self.batches = self.on_device = self.on_cpu = 0
 
@@ -101,7 +98,7 @@ class Run:
         """Yield each batch with its features; on a CUDA device with the next one on its way."""
         if self.cuda:
             return computed(loaded, Streams(self.device, self.forward).queue, in_flight=IN_FLIGHT)
-        return computed(loaded, partial(fetch_at_once, forward=self._with_all_cores, device=self.device))
+        return computed(loaded, partial(fetch_at_once, forward=self.forward, device=self.device))
 
     def rows(self, loaded: Generator[Batch, None, None]) -> Generator[Rows, None, None]:
         """Yield the features of each batch."""
@@ -114,13 +111,6 @@ class Run:
                     if self.largest is None or len(rows) > len(self.largest[1]):
                         self.largest = batch.images, rows
                 yield Rows(rows, batch.count, batch.skipped)
-
-    def _with_all_cores(self, images: torch.Tensor) -> torch.Tensor:
-        self.cores_free.clear()
-        try:
-            return self.forward(images)
-        finally:
-            self.cores_free.set()
 
     def forward(self, images: torch.Tensor, shift: int = 0) -> torch.Tensor:
         """Return features, float32 [m, dim], of images on the device, uint8 [m, 3, H, W].
