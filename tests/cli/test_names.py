@@ -188,7 +188,7 @@ def test_no_command_writes_among_what_it_reads(tmp_path, monkeypatch, command):
 
 @pytest.mark.parametrize("seconds", [0.5, 1.0, 2.0])
 def test_interrupted_while_it_starts_it_is_one_line(tmp_path, seconds):
-    write_scenes(tmp_path / "scenes")
+    write_scenes(tmp_path / "scenes", per_class=150)  # not done within that time
     command = [sys.executable, "-m", "rsir_fast", "features", tmp_path / "scenes", "-o", tmp_path / "out"]
     started = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     time.sleep(seconds)
