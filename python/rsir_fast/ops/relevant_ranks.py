@@ -45,8 +45,8 @@ def relevant_ranks(
     normalize : {"none", "row"}
         As in `euclidean_topk`.
     block : int, optional
-        Queries a block; by default as many as have some 8 MiB of ranks, 256 MiB where they are rows
-        of the database itself, on a CUDA device 32 MiB. Never changes a rank.
+        Queries a block; by default as many as have some 8 MiB of ranks, on a CUDA device 32 MiB. Never changes a rank.
+        By default queries that are rows of the database itself are measured 256 MiB of ranks at a time.
         Of a database on several devices or streamed to them, of which whole rankings of a block are made: as many as
         have 2^25 items to rank.
     threads, isa : optional
@@ -70,8 +70,8 @@ def relevant_ranks(
     computed in float64. Where much of the database is relevant, all are: some five times slower. The relevant items are
     sorted, the others only counted. Where queries are rows of the database, the same memory, each pair of them is
     measured once for both: half the time. O(q n d) time. Memory beside the inputs (and a normalised copy of both with
-    ``normalize="row"``): the ranks of a block, as much again and up to 4 KiB a query for what is sought, and for each
-    thread some 12 MiB. Never a ranking, never a distance matrix. On a CUDA device all distances are computed in
+    ``normalize="row"``): the ranks that are measured, as much again and up to 4 KiB a query for what is sought, and for
+    each thread some 12 MiB. Never a ranking, never a distance matrix. On a CUDA device all distances are computed in
     float64, and compared where they are with the query's sorted relevant ones; 20 bytes a rank of a block.
 
     Examples

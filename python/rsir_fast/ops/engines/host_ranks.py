@@ -21,7 +21,7 @@ BLOCK_RANKS = 2**20
 """Default number of ranks in a block: 8 MiB."""
 
 OWN_BLOCK_RANKS = 2**25
-"""The same where queries are the database: 256 MiB. Each pair of queries of a block is measured once for both."""
+"""Of so many, 256 MiB, the queries that are rows of the database are measured together: each pair once for both."""
 
 
 def ranks_of_labels(
@@ -38,12 +38,21 @@ def ranks_of_labels(
     bits = where.bitmap
     allowed = None if bits is None else np.unpackbits(bits, count=where.n, bitorder="little").view(np.bool_)
     relevant, own = relevant_items(labels, allowed)
-    has_pairs = allowed is None and _is_among(queries, blocks)
-    size = block or relevant.block(OWN_BLOCK_RANKS if has_pairs else BLOCK_RANKS)
-    for start in range(0, len(queries), size):
-        part = slice(start, start + size)
+    size = block or relevant.block(BLOCK_RANKS)
+    measured = size
+    if block is None and allowed is None and _is_among(queries, blocks):
+        measured *= max(1, relevant.block(OWN_BLOCK_RANKS) // size)
+    for begin in range(0, len(queries), measured):
+        part = slice(begin, begin + measured)
         mine = None if own is None else own[part]
-        yield start, *_ranks(queries[part], blocks, relevant.of(part), mine, where, threads=threads, isa=isa)
+        counts, ranks, self_ranks = _ranks(
+            queries[part], blocks, relevant.of(part), mine, where, threads=threads, isa=isa
+        )
+        ends = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
+        for start in range(0, len(counts), size):
+            rows = slice(start, start + size)
+            found = ranks[ends[start] : ends[min(start + size, len(counts))]]
+            yield begin + start, counts[rows], found, None if self_ranks is None else self_ranks[rows]
 
 
 def _is_among(queries: FloatRows, blocks: Sequence[FloatRows]) -> bool:
