@@ -58,7 +58,7 @@ void check_distances(const std::vector<float>& values, std::int64_t n, std::int6
     }
 }
 
-// Marks and distances around them, and the table that fits: what is placed, is placed right.
+// Buckets of 1 / inverse from `low` on; behind the marks stand two of infinity.
 RankTable table_of(const std::vector<std::uint32_t>& marks, const std::vector<std::uint16_t>& entries, float low,
                    float inverse) {
     return {marks.data(),

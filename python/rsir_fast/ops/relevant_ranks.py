@@ -67,9 +67,9 @@ def relevant_ranks(
     -----
     Certify, then decide: distances from float32 products, whose error is proven to be small against the norms (after
     subtracting the mean), tell between which relevant items an item lies; the few that come too near to one are
-    computed in float64. Where much of the database is relevant, all are: some five times slower. The relevant items are
-    sorted, the others only counted. Where queries are rows of the database, the same memory, each pair of them is
-    measured once for both: half the time. O(q n d) time. Memory beside the inputs (and a normalised copy of both with
+    computed in float64. Where much of the database is relevant, all are, which takes several times as long. The
+    relevant items are sorted, the others only counted. Where queries are rows of the database, the same memory, each
+    pair of them is measured once for both. O(q n d) time. Memory beside the inputs (and a normalised copy of both with
     ``normalize="row"``): the ranks that are measured, as much again and up to 4 KiB a query for what is sought, and for
     each thread some 12 MiB. Never a ranking, never a distance matrix. On a CUDA device all distances are computed in
     float64, and compared where they are with the query's sorted relevant ones; 20 bytes a rank of a block.
