@@ -60,23 +60,21 @@ TEST(every_kind_of_numbers) {
 
 TEST(columns_of_several_chunks) {
     Random random(2);
-    for (const std::int64_t k : sizes({1, 9, 100}, {9}))
-        check_self(matrix<float>(random, 130, 4500, Kind::uniform), 130, 4500, k);
-    check_self(matrix<float>(random, 99, 4100, Kind::hostile), 99, 4100, 3);
+    for (const std::int64_t k : sizes({1, 100}, {9}))
+        check_self(matrix<float>(random, 100, 4500, Kind::uniform), 100, 4500, k);
+    if (!reduced()) check_self(matrix<float>(random, 99, 4100, Kind::hostile), 99, 4100, 3);
 }
 
 // Candidates that no bound excludes overflow into the dense pass; rows that no bound covers stay candidates of others.
 TEST(equal_and_wild_rows) {
     Random random(3);
-    for (const std::int64_t d : sizes({1024, 4096}, {1024})) {
-        const std::int64_t n = 400;
-        std::vector<float> values = matrix<float>(random, n, d, Kind::uniform);
-        for (std::int64_t i = 150; i < n; ++i) std::copy_n(values.begin(), d, values.begin() + i * d);
-        values[static_cast<std::size_t>(5 * d + 3)] = std::numeric_limits<float>::quiet_NaN();
-        values[static_cast<std::size_t>(120 * d)] = std::numeric_limits<float>::infinity();
-        values[static_cast<std::size_t>(140 * d)] = 1e30f;
-        check_self(values, n, d, 3);
-    }
+    const std::int64_t n = 400, d = 1024;
+    std::vector<float> values = matrix<float>(random, n, d, Kind::uniform);
+    for (std::int64_t i = 150; i < n; ++i) std::copy_n(values.begin(), d, values.begin() + i * d);
+    values[static_cast<std::size_t>(5 * d + 3)] = std::numeric_limits<float>::quiet_NaN();
+    values[static_cast<std::size_t>(120 * d)] = std::numeric_limits<float>::infinity();
+    values[static_cast<std::size_t>(140 * d)] = 1e30f;
+    check_self(values, n, d, 3);
 }
 
 // All rows pass all bounds. Those of the last block, 58 of 442 in blocks of 96, overflow as others come that were found
