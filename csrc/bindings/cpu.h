@@ -78,6 +78,7 @@ void register_gaussian_normalize(py::module_& m);
 void register_euclidean_topk(py::module_& m);
 void register_hamming_topk(py::module_& m);
 void register_pack_codes(py::module_& m);
+void register_ranked_hits(py::module_& m);
 void register_relevant_ranks(py::module_& m);
 void register_sidecar(py::module_& m);
 

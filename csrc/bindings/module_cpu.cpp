@@ -54,6 +54,7 @@ PYBIND11_MODULE(_cpu, m) {
     register_gaussian_normalize(m);
     register_hamming_topk(m);
     register_pack_codes(m);
+    register_ranked_hits(m);
     register_relevant_ranks(m);
     register_sidecar(m);
     register_euclidean_topk(m);

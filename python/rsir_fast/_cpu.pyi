@@ -91,6 +91,39 @@ def hamming_prepare(
 def pack_codes(
     values: _Memory, n: int, b: int, dtype: str, codes: _Array[np.uint8], threads: int, isa: str, /
 ) -> str: ...
+def first_disorder(ranks: _Array[np.int64], offsets: _Array[np.int64], q: int, /) -> int: ...
+def sum_precisions(
+    ranks: _Array[np.int64], offsets: _Array[np.int64], q: int, most: int, sums: _Array[np.float64], threads: int, /
+) -> str: ...
+def sum_within(
+    ranks: _Array[np.int64],
+    offsets: _Array[np.int64],
+    q: int,
+    limits: _Array[np.int64],
+    found: _Array[np.int64],
+    sums: _Array[np.int64],
+    threads: int,
+    /,
+) -> str: ...
+def count_within(
+    ranks: _Array[np.int64],
+    offsets: _Array[np.int64],
+    q: int,
+    cutoffs: _Array[np.int64],
+    p: int,
+    counts: _Array[np.int64],
+    threads: int,
+    /,
+) -> str: ...
+def drop_own(
+    ranks: _Array[np.int64],
+    offsets: _Array[np.int64],
+    q: int,
+    own: _Array[np.int64],
+    counts: _Array[np.int64],
+    left: _Array[np.int64],
+    /,
+) -> None: ...
 def relevant_ranks(
     queries: _Memory,
     q: int,

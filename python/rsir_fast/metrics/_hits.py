@@ -12,10 +12,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rsir_fast.base import compiled
+from rsir_fast.base.cores import choose_threads
 from rsir_fast.base.numbers import as_integers, as_numbers
 from rsir_fast.metrics._inputs import MOST, as_counts, as_relevance
 
 __all__ = ["RankedHits", "ratio_or_nan"]
+
+TINY = 1 << 16
+"""Ranks that are summed before another thread is awake."""
 
 
 @dataclass(frozen=True)
@@ -26,20 +31,17 @@ class RankedHits:
     ----------
     shape
         Shape of the queries, all but the last axis of the ranking; m is its product.
-    query
-        [h] int64, index of the list of each relevant item, 0 to m - 1.
     rank
-        [h] int64, its rank, counted from 1.
-    ordinal
-        [h] int64, the number of relevant items at or above it in its list.
+        [h] int64, the rank of each relevant item, counted from 1.
+    offsets
+        [m + 1] int64, where those of each list begin, and h.
     n_relevant
         [m] int64, R of every query; more than its list holds where the list is truncated.
     """
 
     shape: tuple[int, ...]
-    query: NDArray[np.int64]
     rank: NDArray[np.int64]
-    ordinal: NDArray[np.int64]
+    offsets: NDArray[np.int64]
     n_relevant: NDArray[np.int64]
 
     @classmethod
@@ -48,9 +50,9 @@ class RankedHits:
         ranked = as_relevance(relevant_ranked)
         shape = ranked.shape[:-1]
         rows = ranked.reshape(int(np.prod(shape, dtype=np.int64)), ranked.shape[-1])
-        query, column = (index.astype(np.int64, copy=False) for index in np.nonzero(rows))
+        query, column = np.nonzero(rows)
         found = np.bincount(query, minlength=len(rows)).astype(np.int64, copy=False)
-        return cls._of(shape, query, column + 1, found, n_relevant)
+        return cls._of(shape, column.astype(np.int64, copy=False) + 1, found, n_relevant)
 
     @classmethod
     def of_ranks(cls, ranks: ArrayLike, counts: ArrayLike, n_relevant: ArrayLike | None = None) -> RankedHits:
@@ -64,30 +66,27 @@ class RankedHits:
         if rank.shape != (total,):
             raise ValueError(f"ranks: expected {total}, the sum of counts, got shape {rank.shape}")
         rank = as_integers(rank, "ranks", fix="ranks are counted from 1", most=MOST)
-        query = np.repeat(np.arange(len(found), dtype=np.int64), found)
-        lowest = np.zeros_like(rank)  # what each rank must exceed: 0 at the head of a list, else the rank before it
-        np.multiply(rank[:-1], query[1:] == query[:-1], out=lowest[1:])
-        if (rank <= lowest).any():
-            bad = int(np.argmax(rank <= lowest))
+        hits = cls._of(found.shape, rank, found, n_relevant)
+        bad = compiled.cpu.first_disorder(*hits._lists)
+        if bad >= 0:
+            query = int(np.searchsorted(hits.offsets, bad, side="right")) - 1
+            before = rank[bad - 1] if bad > hits.offsets[query] else 0
             raise ValueError(
-                f"ranks: expected 1 or more, increasing in each query, got {rank[bad]} after {lowest[bad]} "
-                f"in query {query[bad]}"
+                f"ranks: expected 1 or more, increasing in each query, got {rank[bad]} after {before} in query {query}"
             )
-        return cls._of(found.shape, query, rank, found, n_relevant)
+        return hits
 
     @classmethod
     def _of(
         cls,
         shape: tuple[int, ...],
-        query: NDArray[np.int64],
         rank: NDArray[np.int64],
         found: NDArray[np.int64],
         n_relevant: ArrayLike | None,
     ) -> RankedHits:
-        first = np.cumsum(found) - found
-        ordinal = np.arange(1, len(query) + 1, dtype=np.int64) - first[query]
+        offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(found, dtype=np.int64)])
         if n_relevant is None:
-            return cls(shape, query, rank, ordinal, found)
+            return cls(shape, rank, offsets, found)
         total = as_counts(n_relevant, shape).reshape(len(found))
         if (found > total).any():
             bad = int(np.argmax(found > total))
@@ -95,19 +94,37 @@ class RankedHits:
                 f"n_relevant: query {bad} has {total[bad]}, but its list holds {found[bad]} relevant items; "
                 "expected the number in the whole database (the query itself left out where its list leaves it out)"
             )
-        return cls(shape, query, rank, ordinal, total)
+        return cls(shape, rank, offsets, total)
 
-    def sum_by_query(self, values: NDArray[np.generic]) -> NDArray[np.float64]:
-        """Sum `values` [h] over the hits of each query, in the order of rank: [m] float64."""
-        sums = np.bincount(self.query, weights=values.astype(np.float64), minlength=len(self.n_relevant))
-        return sums.astype(np.float64, copy=False)
+    def of_query(self, query: int) -> NDArray[np.int64]:
+        """Return the ranks of one list."""
+        return self.rank[self.offsets[query] : self.offsets[query + 1]]
+
+    def sum_precisions(self, most: int = MOST) -> NDArray[np.float64]:
+        """Sum the precision at each relevant item among the first `most`, in the order of rank: [m] float64."""
+        sums = np.empty(len(self.n_relevant))
+        compiled.cpu.sum_precisions(*self._lists, most, sums, self._threads)
+        return sums
+
+    def sum_within(self, limits: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Count, and add up, the ranks of each list that are at most its limit of `limits` [m]: twice [m] int64."""
+        found, sums = np.empty((2, len(self.n_relevant)), np.int64)
+        compiled.cpu.sum_within(*self._lists, np.ascontiguousarray(limits), found, sums, self._threads)
+        return found, sums
 
     def count_within(self, cutoffs: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Count the relevant items among the first n, for each n of strictly ascending `cutoffs` [p]: [m, p] int64."""
-        columns = len(cutoffs) + 1  # one more for the hits beyond the last cut-off
-        cell = self.query * columns + np.searchsorted(cutoffs, self.rank)
-        counts = np.bincount(cell, minlength=len(self.n_relevant) * columns).reshape(-1, columns)
-        return np.cumsum(counts[:, :-1], axis=1, dtype=np.int64)
+        """Count the relevant items among the first n, for each n of ascending `cutoffs` [p]: [m, p] int64."""
+        counts = np.empty((len(self.n_relevant), len(cutoffs)), np.int64)
+        compiled.cpu.count_within(*self._lists, np.ascontiguousarray(cutoffs), len(cutoffs), counts, self._threads)
+        return counts
+
+    @property
+    def _lists(self) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
+        return self.rank, self.offsets, len(self.n_relevant)
+
+    @property
+    def _threads(self) -> int:
+        return choose_threads(None, tiny=len(self.rank) < TINY)
 
 
 def ratio_or_nan(numerator: NDArray[np.generic], denominator: NDArray[np.generic]) -> NDArray[np.float64]:

@@ -102,16 +102,14 @@ def nmrr_of(hits: RankedHits, k: RankLimit | ArrayLike = "2ng", max_relevant: in
     """NMRR of every query of `hits`: [m] float64, NaN where NG = 0."""
     ng = hits.n_relevant
     limit = rank_limits(hits, k, max_relevant)
-    within = hits.rank <= limit[hits.query]
-    found = hits.sum_by_query(within)
-    rank_sum = hits.sum_by_query(np.where(within, hits.rank, 0))
+    found, rank_sum = hits.sum_within(limit)
     # Both sides of MRR / (1.25 K - (1 + NG) / 2), times 4 NG, are integers: exact in float64 up to 2^53.
     small = 5.0 * limit * np.maximum(ng, 1) <= MOST
     of, to = np.where(small, ng, 0), np.where(small, limit, 0)
     mrr = 4 * rank_sum + 5 * to * (of - found) - 2 * of * (1 + of)
     values = ratio_or_nan(mrr, of * (5 * to - 2 * (1 + of)))
-    for query in np.flatnonzero(~small & (ng > 0)):
-        values[query] = _nmrr_of_one(hits.rank[hits.query == query], int(ng[query]), int(limit[query]))
+    for query in np.flatnonzero(~small & (ng > 0)).tolist():
+        values[query] = _nmrr_of_one(hits.of_query(query), int(ng[query]), int(limit[query]))
     return values
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rsir_fast.metrics._hits import RankedHits, ratio_or_nan
-from rsir_fast.metrics._inputs import as_cutoff, check_choice
+from rsir_fast.metrics._inputs import MOST, as_cutoff, check_choice
 from rsir_fast.metrics.means import mean_over_queries
 
 __all__ = ["Divisor", "Empty", "average_precision", "mean_average_precision"]
@@ -118,10 +118,10 @@ def average_precision_of(hits: RankedHits, k: int | None = None, divisor: Diviso
     """AP of every query of `hits`: [m] float64, NaN where R = 0."""
     check_choice(divisor, ("relevant", "min", "found"), "divisor")
     cutoff = as_cutoff(k)
-    seen = hits.rank <= (np.inf if cutoff is None else cutoff)
-    total = hits.sum_by_query(np.where(seen, hits.ordinal / hits.rank, 0.0))
+    most = MOST if cutoff is None else cutoff
+    total = hits.sum_precisions(most)
     if divisor == "found":
-        found = hits.sum_by_query(seen)
+        found = hits.count_within(np.array([most]))[:, 0]
         divide_by = np.where(hits.n_relevant > 0, np.maximum(found, 1.0), 0.0)
     else:
         divide_by = fixed_divisor(hits.n_relevant, cutoff, divisor)

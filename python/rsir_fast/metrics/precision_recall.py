@@ -184,7 +184,8 @@ def macro_curve(
     counted = np.flatnonzero(n_relevant)
     order = counted[np.argsort(n_relevant[counted], kind="stable")]
     sizes, first = np.unique(n_relevant[order], return_index=True)
-    hits_by_size = np.add.reduceat(hits_within[order], first, axis=0, dtype=np.int64)
+    by_size = np.split(hits_within[order], first[1:])
+    hits_by_size = np.array([part.sum(axis=0, dtype=np.int64) for part in by_size])
     precision = hits_by_size.sum(axis=0) / (points.astype(np.float64) * queries)
     shares = hits_by_size / sizes[:, None]
     recall = np.array([math.fsum(column) for column in shares.T.tolist()]) / queries

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rsir_fast.base import compiled
 from rsir_fast.base.counts import as_count
 from rsir_fast.base.numbers import as_integers, as_numbers
 from rsir_fast.ops.engines.search import Labels, RankedSearch
@@ -52,13 +53,11 @@ class RelevantRanks(NamedTuple):
         """
         if self.self_ranks is None:
             raise ValueError("self_ranks: expected the rank of each query's own item, got None; pass self_ids")
-        behind_all = np.iinfo(np.int64).max
-        own = np.repeat(np.where(self.self_ranks == 0, behind_all, self.self_ranks), self.counts)
-        is_self = self.ranks == own
-        query = np.repeat(np.arange(len(self.counts)), self.counts)
-        dropped = np.bincount(query[is_self], minlength=len(self.counts))
-        ranks = (self.ranks - (self.ranks > own))[~is_self]
-        return RelevantRanks(self.start, self.counts - dropped, ranks, None)
+        given, own = np.ascontiguousarray(self.ranks, np.int64), np.ascontiguousarray(self.self_ranks, np.int64)
+        offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(self.counts, dtype=np.int64)])
+        counts, ranks = np.empty(len(own), np.int64), np.empty_like(given)
+        compiled.cpu.drop_own(given, offsets, len(own), own, counts, ranks)
+        return RelevantRanks(self.start, counts, ranks[: counts.sum()], None)
 
 
 def ranked(

@@ -96,4 +96,18 @@ RANKS = [
         "(bits <= kInfinity)",
         "test_single_product: a_distance_is_placed_between_two_marks_or_left_open",
     ),
+    Fault(
+        "ranks behind the query's own item left as they were",
+        "../cpu/ranked_hits.cpp",
+        "return rank - 1;",
+        "return rank;",
+        "test_ranked_hits: lists_of_every_length",
+    ),
+    Fault(
+        "a rank that is the limit not counted",
+        "../cpu/ranked_hits.cpp",
+        "std::upper_bound(first, end, limits[j])",
+        "std::lower_bound(first, end, limits[j])",
+        "test_ranked_hits: lists_of_every_length",
+    ),
 ]
