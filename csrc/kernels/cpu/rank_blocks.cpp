@@ -39,8 +39,8 @@ struct Scratch {
     Numbers<float> distances;                      // [a, b]
     Numbers<float> columns;                        // [kTurned, a]
     std::vector<std::int64_t> x_ids, y_ids, rows;  // of the whole database, or queries
-    std::vector<float> y_norms;
-    std::vector<std::uint32_t> counts, open, chosen;
+    std::vector<float> y_norms, y_offs;
+    std::vector<std::uint32_t> open, chosen;
     std::vector<double> wide, squared;
 };
 
@@ -157,7 +157,7 @@ class Counting {
         for (std::int64_t i = 0; i < x.count(); ++i) {
             if (i + 1 < x.count()) marks_.fetch(x.first_query + i + 1);
             decided += count_run(x.first_query + i, scratch.distances.data() + i * width, y, scratch.y_ids, rows,
-                                 scratch.y_norms.data(), certified, scratch);
+                                 scratch.y_offs.data(), certified, scratch);
         }
         for (std::int64_t first = 0; first < width && is_both; first += kTurned) {
             const std::int64_t count = std::min(kTurned, width - first), height = x.count();
@@ -165,7 +165,7 @@ class Counting {
             for (std::int64_t j = 0; j < count; ++j) {
                 if (first + j + 1 < width) marks_.fetch(y.first_query + first + j + 1);
                 decided += count_run(y.first_query + first + j, scratch.columns.data() + j * height, x, scratch.x_ids,
-                                     scratch.rows, operands_.query_norms.data() + (certified ? x.first_query : 0),
+                                     scratch.rows, operands_.asked.offs.data() + (certified ? x.first_query : 0),
                                      certified, scratch);
             }
         }
@@ -180,10 +180,12 @@ class Counting {
         const SingleProduct& product = operands_.product;
         const std::int64_t height = x.count(), width = y.count(), size = padded(operands_.queries.d);
         const Rows& matrix = x.part == nullptr ? operands_.queries : x.part->rows;
-        take_centred(scratch.x, matrix, scratch.rows, operands_.query_norms.data() + x.first_query, height);
-        scratch.y_norms.resize(static_cast<std::size_t>(width));
-        for (std::size_t j = 0; j < scratch.y_norms.size(); ++j) {
-            scratch.y_norms[j] = operands_.item_norms[static_cast<std::size_t>(scratch.y_ids[j])];
+        take_centred(scratch.x, matrix, scratch.rows, operands_.asked.norms.data() + x.first_query, height);
+        scratch.y_norms.clear();
+        scratch.y_offs.clear();
+        for (const std::int64_t id : scratch.y_ids) {
+            scratch.y_norms.push_back(operands_.items.norms[static_cast<std::size_t>(id)]);
+            scratch.y_offs.push_back(operands_.items.offs[static_cast<std::size_t>(id)]);
         }
         take_centred(scratch.y, y.part->rows, rows, scratch.y_norms.data(), width);
         float* out = scratch.distances.data();
@@ -207,7 +209,7 @@ class Counting {
         }
         if (is_diagonal) mirror(height, out);
         for (std::int64_t i = 0; i < height; ++i) {
-            product.distances(operands_.query_norms[static_cast<std::size_t>(x.first_query + i)],
+            product.distances(operands_.asked.norms[static_cast<std::size_t>(x.first_query + i)],
                               scratch.y_norms.data(), width, out + i * width);
         }
     }
@@ -247,37 +249,31 @@ class Counting {
     // Counts the distances of one query to the rows of a block; returns how many were left to decide.
     std::int64_t count_run(std::int64_t query, const float* distances, const Block& block,
                            const std::vector<std::int64_t>& ids, const std::vector<std::int64_t>& rows,
-                           const float* norms, bool certified, Scratch& scratch) {
-        const std::int64_t marks = marks_.count(query);
-        if (marks == 0) return 0;
-        std::vector<std::uint32_t>&counts = scratch.counts, &open = scratch.open;
-        counts.assign(static_cast<std::size_t>(marks) + 2, 0);
-        open.resize(ids.size());
-        std::int64_t left = operands_.product.place(marks_.table(query), distances,
-                                                    static_cast<std::int64_t>(ids.size()), counts.data(), open.data());
-        RankMarks::Off off{operands_.error, operands_.least, 0, nullptr};
-        if (certified) {
-            off.own = static_cast<double>(operands_.query_norms[static_cast<std::size_t>(query)]);
-            off.norms = norms;
-        }
-        left = marks_.search(query, distances, ids.data(), static_cast<std::int64_t>(ids.size()), off, counts.data(),
-                             open.data(), left);
+                           const float* offs, bool certified, Scratch& scratch) {
+        if (marks_.count(query) == 0) return 0;
+        const auto size = static_cast<std::int64_t>(ids.size());
+        scratch.open.resize(ids.size());
+        std::uint32_t* open = scratch.open.data();
+        RankWindow window{0.0f, nullptr};
+        if (certified) window = {operands_.asked.offs[static_cast<std::size_t>(query)], offs};
+        const auto lock = marks_.lock(query);
+        std::int64_t left =
+            operands_.product.place(marks_.table(query), window, distances, size, marks_.counts(query), open);
+        left = marks_.search(query, window, distances, ids.data(), size, open, left);
         if (certified) {
             decide(query, distances, block, ids, rows, left, scratch);
         } else {
             for (std::int64_t i = 0; i < left; ++i) {
-                const std::uint32_t at = open[static_cast<std::size_t>(i)];
-                const Key key = make_key(distance_bits(static_cast<double>(distances[at])), ids[at]);
-                ++counts[static_cast<std::size_t>(marks_.below(query, key, distances[at]))];
+                const float distance = distances[open[i]];
+                marks_.count(query, distance_bits(static_cast<double>(distance)), ids[open[i]], distance);
             }
         }
-        marks_.add(query, counts.data());
         return left;
     }
 
     // Counts the open rows of a block by their canonical distances.
     void decide(std::int64_t query, const float* distances, const Block& block, const std::vector<std::int64_t>& ids,
-                const std::vector<std::int64_t>& rows, std::int64_t left, Scratch& scratch) const {
+                const std::vector<std::int64_t>& rows, std::int64_t left, Scratch& scratch) {
         if (left == 0) return;
         scratch.chosen.resize(static_cast<std::size_t>(left));
         scratch.squared.resize(static_cast<std::size_t>(left));
@@ -288,8 +284,8 @@ class Counting {
         RowReader reader(block.part->rows, operands_.context.isa, kOpenRows);
         reader.gather(operands_.canonical, scratch.wide.data(), scratch.chosen.data(), left, 0, scratch.squared.data());
         for (std::size_t i = 0; i < scratch.chosen.size(); ++i) {
-            const Key key = make_key(distance_bits(scratch.squared[i]), ids[scratch.open[i]]);
-            ++scratch.counts[static_cast<std::size_t>(marks_.below(query, key, distances[scratch.open[i]]))];
+            const std::uint32_t at = scratch.open[i];
+            marks_.count(query, distance_bits(scratch.squared[i]), ids[at], distances[at]);
         }
     }
 
