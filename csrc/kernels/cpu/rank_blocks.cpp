@@ -26,12 +26,15 @@ struct Block {
     std::int64_t count() const { return end - begin; }
 };
 
+// Of a row of distances: no multiple of a large power of two, as columns of them are read.
+constexpr std::int64_t stride(std::int64_t width) { return width + kTurned; }
+
 // What one thread works with.
 struct Scratch {
     Scratch(std::int64_t d, bool certified, std::int64_t a, std::int64_t b)
         : x(d, certified ? a : 0),
           y(d, certified ? b : 0),
-          distances(a * b),
+          distances(a * stride(b)),
           columns(kTurned * a),
           wide(static_cast<std::size_t>(padded(d))) {}
 
@@ -141,27 +144,36 @@ class Counting {
     // Counts the rows of y for the queries of x; and where y are queries, and other ones, the rows of x for these.
     void count_pair(const Block& x, const Block& y, Scratch& scratch, Poll& poll) {
         const bool is_diagonal = x.first_query == y.first_query, is_both = y.first_query >= 0 && !is_diagonal;
-        const std::int64_t width = y.count();
+        const std::int64_t width = y.count(), ld = stride(width);
         std::vector<std::int64_t> rows;
         take_ids(x, scratch.x_ids, scratch.rows);
         take_ids(y, scratch.y_ids, rows);
         // Where distances are much alike, as under many ties, most are left to decide: then all are at once.
         const bool certified = operands_.is_certified && 2 * decided_ <= certified_;
+        std::int64_t decided = 0;
+        const auto count_rows = [&](std::int64_t top, std::int64_t bottom) {
+            for (std::int64_t i = top; i < bottom; ++i) {
+                if (i + 1 < x.count()) marks_.fetch(x.first_query + i + 1);
+                decided += count_run(x.first_query + i, scratch.distances.data() + i * ld, y, scratch.y_ids, rows,
+                                     scratch.y_offs.data(), certified, scratch);
+            }
+        };
         if (certified) {
-            multiply(x, y, rows, is_diagonal, scratch, poll);
+            take_blocks(x, y, rows, scratch);
+            for (std::int64_t top = 0; top < x.count() && !poll.stop(); top += kProductRows) {
+                const std::int64_t bottom = std::min(x.count(), top + kProductRows);
+                multiply(x, top, bottom, width, is_diagonal, scratch);
+                if (!is_diagonal) count_rows(top, bottom);  // while they are in the second-level cache
+            }
         } else {
             measure(x, y, rows, is_diagonal, scratch, poll);
         }
         if (poll.stop()) return;
-        std::int64_t decided = 0;
-        for (std::int64_t i = 0; i < x.count(); ++i) {
-            if (i + 1 < x.count()) marks_.fetch(x.first_query + i + 1);
-            decided += count_run(x.first_query + i, scratch.distances.data() + i * width, y, scratch.y_ids, rows,
-                                 scratch.y_offs.data(), certified, scratch);
-        }
+        if (is_diagonal) mirror(width, scratch.distances.data());
+        if (is_diagonal || !certified) count_rows(0, x.count());
         for (std::int64_t first = 0; first < width && is_both; first += kTurned) {
             const std::int64_t count = std::min(kTurned, width - first), height = x.count();
-            operands_.product.turn(scratch.distances.data() + first, height, count, width, scratch.columns.data());
+            operands_.product.turn(scratch.distances.data() + first, height, count, ld, scratch.columns.data());
             for (std::int64_t j = 0; j < count; ++j) {
                 if (first + j + 1 < width) marks_.fetch(y.first_query + first + j + 1);
                 decided += count_run(y.first_query + first + j, scratch.columns.data() + j * height, x, scratch.x_ids,
@@ -174,43 +186,41 @@ class Counting {
         certified_ += (is_both ? 2 : 1) * x.count() * width;
     }
 
-    // distances [x, y]: certified.
-    void multiply(const Block& x, const Block& y, const std::vector<std::int64_t>& rows, bool is_diagonal,
-                  Scratch& scratch, Poll& poll) const {
-        const SingleProduct& product = operands_.product;
-        const std::int64_t height = x.count(), width = y.count(), size = padded(operands_.queries.d);
+    void take_blocks(const Block& x, const Block& y, const std::vector<std::int64_t>& rows, Scratch& scratch) const {
         const Rows& matrix = x.part == nullptr ? operands_.queries : x.part->rows;
-        take_centred(scratch.x, matrix, scratch.rows, operands_.asked.norms.data() + x.first_query, height);
+        take_centred(scratch.x, matrix, scratch.rows, operands_.asked.norms.data() + x.first_query, x.count());
         scratch.y_norms.clear();
         scratch.y_offs.clear();
         for (const std::int64_t id : scratch.y_ids) {
             scratch.y_norms.push_back(operands_.items.norms[static_cast<std::size_t>(id)]);
             scratch.y_offs.push_back(operands_.items.offs[static_cast<std::size_t>(id)]);
         }
-        take_centred(scratch.y, y.part->rows, rows, scratch.y_norms.data(), width);
+        take_centred(scratch.y, y.part->rows, rows, scratch.y_norms.data(), y.count());
+    }
+
+    // distances [top to bottom, width]: certified.
+    void multiply(const Block& x, std::int64_t top, std::int64_t bottom, std::int64_t width, bool is_diagonal,
+                  Scratch& scratch) const {
+        const SingleProduct& product = operands_.product;
+        const std::int64_t size = padded(operands_.queries.d), ld = stride(width), step = scratch.x.stride();
         float* out = scratch.distances.data();
         float tile[64];
-        const std::int64_t stride = scratch.x.stride();
         for (std::int64_t column = 0; column < size || column == 0; column += kProductColumns) {
             const std::int64_t columns = std::min(kProductColumns, size - column);
-            for (std::int64_t top = 0; top < height; top += kProductRows) {
-                if (poll.stop()) return;
-                const std::int64_t bottom = std::min(height, top + kProductRows);
-                for (std::int64_t j = 0; j < width; j += product.rows) {
-                    const std::int64_t across = std::min<std::int64_t>(product.rows, width - j);
-                    for (std::int64_t i = top; i < bottom; i += product.queries) {
-                        if (is_diagonal && j + across <= i) break;
-                        product.tile(scratch.x.row(i) + column, scratch.y.row(j) + column, stride, columns, tile);
-                        const std::int64_t down = std::min<std::int64_t>(product.queries, bottom - i);
-                        product.store(tile, down, across, column > 0, out + i * width + j, width);
-                    }
+            for (std::int64_t j = 0; j < width; j += product.rows) {
+                const std::int64_t across = std::min<std::int64_t>(product.rows, width - j);
+                for (std::int64_t i = top; i < bottom; i += product.queries) {
+                    if (is_diagonal && j + across <= i) break;
+                    product.tile(scratch.x.row(i) + column, scratch.y.row(j) + column, step, columns, tile);
+                    const std::int64_t down = std::min<std::int64_t>(product.queries, bottom - i);
+                    product.store(tile, down, across, column > 0, out + i * ld + j, ld);
                 }
             }
         }
-        if (is_diagonal) mirror(height, out);
-        for (std::int64_t i = 0; i < height; ++i) {
+        for (std::int64_t i = top; i < bottom; ++i) {
+            const std::int64_t first = is_diagonal ? i : 0;
             product.distances(operands_.asked.norms[static_cast<std::size_t>(x.first_query + i)],
-                              scratch.y_norms.data(), width, out + i * width);
+                              scratch.y_norms.data() + first, width - first, out + i * ld + first);
         }
     }
 
@@ -223,26 +233,25 @@ class Counting {
     // distances [x, y]: canonical.
     void measure(const Block& x, const Block& y, const std::vector<std::int64_t>& rows, bool is_diagonal,
                  Scratch& scratch, Poll& poll) const {
-        const std::int64_t width = y.count(), most = 64;
+        const std::int64_t ld = stride(y.count()), most = 64;
         std::vector<std::int64_t> queries(static_cast<std::size_t>(x.count()));
         std::iota(queries.begin(), queries.end(), x.first_query);
         RowReader reader(y.part->rows, operands_.context.isa, CanonicalTiles::kRows);
         for (std::int64_t top = 0; top < x.count(); top += most) {
             CanonicalTiles tiles(operands_.canonical, operands_.queries, queries.data() + top,
                                  std::min(most, x.count() - top));
-            float* out = scratch.distances.data() + top * width;
-            tiles.run(y.part->rows, reader, rows.data(), width, is_diagonal ? top : -x.count(), poll,
+            float* out = scratch.distances.data() + top * ld;
+            tiles.run(y.part->rows, reader, rows.data(), y.count(), is_diagonal ? top : -x.count(), poll,
                       [&](std::int64_t i, std::int64_t j, double squared) {
-                          out[i * width + j] = distance_from_bits(distance_bits(squared));
+                          out[i * ld + j] = distance_from_bits(distance_bits(squared));
                       });
         }
-        if (is_diagonal) mirror(width, scratch.distances.data());
     }
 
     // Fills the lower triangle from the upper.
     static void mirror(std::int64_t size, float* matrix) {
         for (std::int64_t i = 0; i < size; ++i) {
-            for (std::int64_t j = 0; j < i; ++j) matrix[i * size + j] = matrix[j * size + i];
+            for (std::int64_t j = 0; j < i; ++j) matrix[i * stride(size) + j] = matrix[j * stride(size) + i];
         }
     }
 
