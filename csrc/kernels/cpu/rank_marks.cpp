@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "kernels/cpu/distance_bits.h"
+#include "kernels/cpu/parallel.h"
 
 namespace rsir {
 namespace {
@@ -12,6 +13,7 @@ namespace {
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 constexpr std::uint32_t kInfinityBits = 0x7f800000;
 constexpr std::int64_t kLeastBuckets = 16, kMostBuckets = 2048;
+constexpr std::int64_t kStored = 64;  // queries at a time
 
 }  // namespace
 
@@ -33,6 +35,7 @@ RankMarks::RankMarks(const RankRequest& request)
         marks += count(j) + std::int64_t{RankTable::kMarks};
     }
     distances_ = Numbers<std::uint32_t>(marks);
+    rows_ = Numbers<std::uint32_t>(marks);
     counts_ = Numbers<std::uint32_t>(marks);
     const std::int64_t wanted = marks / std::max<std::int64_t>(1, request.q);
     while (buckets_ < wanted && buckets_ < kMostBuckets) buckets_ *= 2;
@@ -45,13 +48,6 @@ std::int64_t RankMarks::row(std::int64_t j, std::int64_t i) const {
     return i == query.extra_place ? query.extra : members(j)[i - 1];
 }
 
-std::int64_t RankMarks::ordered_row(std::int64_t j, std::int64_t i) const {
-    const Query& query = at(j);
-    const std::int64_t* rows = request_.ranks + request_.offsets[j];
-    if (query.extra < 0 || i < query.extra_mark) return rows[i];
-    return i == query.extra_mark ? query.extra : rows[i - 1];
-}
-
 void RankMarks::order(std::int64_t j, float window) {
     Query& query = at(j);
     std::uint32_t* distances = distances_.data() + query.begin;
@@ -60,14 +56,10 @@ void RankMarks::order(std::int64_t j, float window) {
         keys[i] = make_key(distances[i], row(j, static_cast<std::int64_t>(i)));
     }
     sort_keys(keys);
-    std::int64_t* rows = request_.ranks + request_.offsets[j];
     for (std::size_t i = 0; i < keys.size(); ++i) {
         distances[i] = key_distance(keys[i]);
-        if (key_id(keys[i]) == query.extra) {
-            query.extra_mark = static_cast<std::int64_t>(i);
-        } else {
-            *rows++ = key_id(keys[i]);
-        }
+        rows_.data()[query.begin + i] = static_cast<std::uint32_t>(key_id(keys[i]));
+        if (key_id(keys[i]) == query.extra) query.extra_mark = static_cast<std::int64_t>(i);
     }
     std::fill_n(distances + keys.size(), RankTable::kMarks, kInfinityBits);
     std::fill_n(counts(j), keys.size() + RankTable::kMarks, 0u);
@@ -152,27 +144,30 @@ void RankMarks::count(std::int64_t j, std::uint32_t bits, std::int64_t id, float
     for (std::uint32_t step = 0; step < RankTable::kMarks && *mark < bits && mark != end; ++step) ++mark;
     if (*mark < bits) mark = std::lower_bound(mark, end, bits);
     std::int64_t place = mark - own.marks;
-    // Of rows at the same distance those of smaller ids stand before it.
-    for (std::int64_t equal = *mark == bits ? std::upper_bound(mark, end, bits) - mark : 0; equal > 0;) {
-        const std::int64_t half = equal / 2;
-        const bool is_before = ordered_row(j, place + half) < id;
-        place += is_before ? half + 1 : 0;
-        equal = is_before ? equal - half - 1 : half;
+    if (*mark == bits) {  // of rows at the same distance those of smaller ids stand before it
+        const std::uint32_t *rows = rows_.data() + at(j).begin, *from = rows + place;
+        place = std::lower_bound(from, from + (std::upper_bound(mark, end, bits) - mark), id) - rows;
     }
     ++counts(j)[place];
 }
 
-void RankMarks::store(std::int64_t j) {
-    std::int64_t* out = request_.ranks + request_.offsets[j];
-    const std::int64_t extra = at(j).extra_mark, total = count(j);
-    const std::uint32_t* before = counts(j);
-    std::int64_t self = 0, sum = 0;
-    for (std::int64_t i = 0; i < total; ++i) {
-        sum += before[i] + std::int64_t{1};  // itself
-        if (request_.self != nullptr && (i == extra || (extra < 0 && *out == request_.self[j]))) self = sum;
-        if (i != extra) *out++ = sum;
-    }
-    if (request_.self != nullptr) request_.self_ranks[j] = self;
+Status RankMarks::store(std::int64_t begin, std::int64_t end, std::int64_t* ranks, std::int64_t* self_ranks,
+                        const Context& context) const {
+    return parallel_for(context, (end - begin + kStored - 1) / kStored, [&](std::int64_t task, Poll&) {
+        const std::int64_t first = begin + task * kStored;
+        for (std::int64_t j = first; j < std::min(end, first + kStored); ++j) {
+            const std::uint32_t *rows = rows_.data() + at(j).begin, *before = counts_.data() + at(j).begin;
+            std::int64_t* out = ranks + request_.offsets[j] - request_.offsets[begin];
+            const std::int64_t own = request_.self == nullptr ? -1 : request_.self[j];
+            std::int64_t rank = 0, own_rank = 0;
+            for (std::int64_t i = 0; i < count(j); ++i) {
+                rank += before[i] + std::int64_t{1};  // itself
+                if (rows[i] == own) own_rank = rank;
+                if (i != at(j).extra_mark) *out++ = rank;
+            }
+            if (request_.self != nullptr) self_ranks[j - begin] = own_rank;
+        }
+    });
 }
 
 }  // namespace rsir

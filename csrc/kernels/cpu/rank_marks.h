@@ -6,26 +6,25 @@
 #include <mutex>
 #include <vector>
 
+#include "kernels/context.h"
 #include "kernels/cpu/numbers.h"
 #include "kernels/cpu/rank_table.h"
 #include "kernels/cpu/topk.h"
 
 namespace rsir {
 
-// What is asked, and where the answers go: see relevant_ranks.h.
+// What is asked: see relevant_ranks.h.
 struct RankRequest {
     std::int64_t q;
     const std::int64_t* members;
     const std::int64_t* first;
     const std::int64_t* offsets;
     const std::int64_t* self;
-    std::int64_t* ranks;  // until they are stored, the rows of the relevant marks in order
-    std::int64_t* self_ranks;
 };
 
 class RankMarks {
   public:
-    // Memory: 8 bytes a mark, and 2 to 4 (at most 4 KiB a query) for their tables. Not touched before threads fill it.
+    // Memory: 12 bytes a mark, and 2 to 4 (at most 4 KiB a query) for their tables. Not touched before threads fill it.
     explicit RankMarks(const RankRequest& request);
 
     // Marks of query j, and in the order of their rows the row of each.
@@ -65,8 +64,9 @@ class RankMarks {
     // Counts row `id` at the distance `bits`, which is about `distance`.
     void count(std::int64_t j, std::uint32_t bits, std::int64_t id, float distance);
 
-    // Turns all counts into ranks.
-    void store(std::int64_t j);
+    // Stores the ranks of the relevant rows of queries begin to end, and of their own rows.
+    Status store(std::int64_t begin, std::int64_t end, std::int64_t* ranks, std::int64_t* self_ranks,
+                 const Context& context) const;
 
   private:
     struct Query {
@@ -78,14 +78,13 @@ class RankMarks {
 
     Query& at(std::int64_t j) { return queries_[static_cast<std::size_t>(j)]; }
     const Query& at(std::int64_t j) const { return queries_[static_cast<std::size_t>(j)]; }
-    std::int64_t ordered_row(std::int64_t j, std::int64_t i) const;
     void fill_table(std::int64_t j, float window);
 
     RankRequest request_;
     std::vector<Query> queries_;
     std::int64_t buckets_;
     // Of each query one for each mark, and RankTable::kMarks behind them.
-    Numbers<std::uint32_t> distances_{0}, counts_{0};
+    Numbers<std::uint32_t> distances_{0}, rows_{0}, counts_{0};
     Numbers<std::uint16_t> entries_{0};
     std::array<std::mutex, 256> mutexes_;
 };

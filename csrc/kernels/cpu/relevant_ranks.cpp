@@ -64,8 +64,8 @@ std::int64_t find_queries(const Rows& queries, std::int64_t q, const RankOperand
 
 Status relevant_ranks(const Rows& queries, std::int64_t q, const RowPart* database, std::int64_t parts,
                       const Allowed& allowed, const std::int64_t* members, const std::int64_t* first,
-                      const std::int64_t* offsets, const std::int64_t* self, std::int64_t* ranks,
-                      std::int64_t* self_ranks, const Context& context) {
+                      const std::int64_t* offsets, const std::int64_t* self, std::shared_ptr<RankMarks>& found,
+                      const Context& context) {
     RankOperands operands{
         queries, {}, allowed, 0,  -1,     canonical_distance(context.isa), single_product(context.isa),
         false,   {}, {},      {}, context};
@@ -77,9 +77,10 @@ Status relevant_ranks(const Rows& queries, std::int64_t q, const RowPart* databa
         operands.parts.push_back({database[i].rows, AllowedRows(allowed.part(begin, database[i].n)), begin, end});
         operands.allowed += operands.parts.back().allowed.count();
     }
+    found = std::make_shared<RankMarks>(RankRequest{q, members, first, offsets, self});
     if (q == 0 || allowed.n == 0) return Status::ok;
     operands.own_row = find_queries(queries, q, operands);
-    RankMarks marks({q, members, first, offsets, self, ranks, self_ranks});
+    RankMarks& marks = *found;
     Status status = measure_marks(operands, marks, q);
     if (status != Status::ok) return status;
 
@@ -117,9 +118,12 @@ Status relevant_ranks(const Rows& queries, std::int64_t q, const RowPart* databa
         const bool is_near = operands.is_certified && !std::isnan(operands.asked.norms[static_cast<std::size_t>(j)]);
         marks.order(j, is_near ? operands.asked.offs[static_cast<std::size_t>(j)] + largest : 0.0f);
     });
-    if (status == Status::ok) status = count_all(operands, marks, q);
-    if (status != Status::ok) return status;
-    return parallel_for(context, q, [&](std::int64_t j, Poll&) { marks.store(j); });
+    return status == Status::ok ? count_all(operands, marks, q) : status;
+}
+
+Status take_ranks(const RankMarks& found, std::int64_t begin, std::int64_t end, std::int64_t* ranks,
+                  std::int64_t* self_ranks, const Context& context) {
+    return found.store(begin, end, ranks, self_ranks, context);
 }
 
 }  // namespace rsir

@@ -36,8 +36,8 @@ RANKS = [
     Fault(
         "equal distances ordered without their ids",
         "../cpu/rank_marks.cpp",
-        "ordered_row(j, place + half) < id;",
-        "ordered_row(j, place + half) < 0;",
+        "(std::upper_bound(mark, end, bits) - mark), id)",
+        "(std::upper_bound(mark, end, bits) - mark), 0 * id)",
         "test_relevant_ranks: many_rows",
     ),
     Fault(
