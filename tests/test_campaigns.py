@@ -1,4 +1,4 @@
-"""The campaigns of `tools/`, in short: damaged files, and commands killed or failing at any call."""
+"""The campaigns of `tools/`, in short: damaged files, commands killed or failing at any call, answers of every path."""
 
 from __future__ import annotations
 
@@ -103,3 +103,39 @@ def test_the_system_sees_file_and_folder_synced_around_every_rename(tmp_path):
             renamed += 1
     assert renamed >= 11
     assert not to_sync, f"not synced after a rename: {to_sync}"
+
+
+def test_every_path_gives_the_same_answer():
+    said = run(str(TOOLS / "differential.py"), "--cases", "150")
+    assert len(re.findall(r"cases 0 to 149, 0 differ", said)) == 4
+    said = run(str(TOOLS / "differential.py"), "--cases", "2", "--large")
+    assert len(re.findall(r"large: cases 0 to 1, 0 differ", said)) == 4
+
+
+ONE_BIT = """
+import sys
+sys.path.insert(0, sys.argv.pop(1))
+import differential
+import numpy as np
+right = differential.rf.euclidean_topk
+def euclidean_topk(*given, **options):
+    answer = right(*given, **options)
+    if options["method"] != "dense":
+        answer.squared.view(np.uint32)[-1, -1] ^= 1
+    return answer
+differential.rf.euclidean_topk = euclidean_topk
+sys.exit(differential.main(["--cases", "20", "--only", "own rows", "--state", sys.argv[1]]))
+"""
+
+
+def test_the_campaign_notices_one_bit_and_goes_on_where_it_stopped(tmp_path):
+    state = tmp_path / "state.json"
+    command = [sys.executable, "-c", ONE_BIT, str(TOOLS), str(state)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert "own rows 0: AssertionError: distances" in ended.stdout
+    assert "20 differ" in ended.stdout, ended.stderr[-4000:]
+    assert not state.exists()  # what differed is done again
+    for cases, first in ((150, 0), (200, 150)):
+        said = run(str(TOOLS / "differential.py"), "--cases", str(cases), "--only", "codes", "--state", str(state))
+        assert f"from {first})" in said

@@ -186,7 +186,9 @@ class Split {
         }
         is_split_ = is_split_ || shares * ranges > 1;
         const std::int64_t most = std::clamp<std::int64_t>(kBlockCandidates / candidate_room(k), 8, kQueryBlock);
-        shares = std::max((count + most - 1) / most, shares);
+        const std::int64_t least_shares = (count + most - 1) / most;
+        // As many for each thread, so that none waits for the last.
+        if (least_shares > shares) shares = (least_shares + threads - 1) / threads * threads;
         for (std::int64_t share = 0; share < shares; ++share) {
             for (std::int64_t range = 0; range < ranges; ++range) {
                 tasks_.push_back({number, static_cast<std::int64_t>(parts_.size()) + range, count * share / shares,

@@ -21,7 +21,7 @@ BLOCK_RANKS = 2**20
 """Default number of ranks in a block: 8 MiB."""
 
 OWN_BLOCK_RANKS = 2**25
-"""Of so many, for which 400 MiB are needed, the queries that are rows of the database are measured together: each pair once for both."""
+"""Of so many, some 500 MiB, the queries that are rows of the database are measured together: each pair once."""
 
 
 def ranks_of_labels(
