@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 Result = dict[str, Any]
@@ -171,33 +172,50 @@ def evaluation_markdown(result: Result) -> str:
 
 
 def extraction_markdown(result: Result) -> str:
-    rows = []
-    for row in result["rows"]:
-        low, high = row["range"]
-        bound = row.get("bound")
-        rows.append(
-            [
-                row["name"],
-                f"**{row['images_per_s']:,.0f}**",
-                f"{low:,.0f} - {high:,.0f}",
-                f"{bound:,.0f}" if bound else "",
-                f"{row['images_per_s'] / bound:.2f}" if bound else "",
-                "" if row["difference"] is None else f"{row['difference']:.0e}",
-            ]
-        )
-    head = ["what", "images/s", "slowest - fastest turn", "bound", "of the bound", "largest difference"]
+    cells: dict[str, dict[str, list[Result]]] = {}
+    for found in result["networks"]:
+        for row in [row for rows in found["groups"].values() for row in rows]:
+            cells.setdefault(row["name"], {}).setdefault(found["encoder"], []).append(row)
+    encoders = [found["encoder"] for found in result["networks"]]
+    rows = [[name, *(_rate(each.get(encoder, [])) for encoder in encoders)] for name, each in cells.items()]
+    every = [row for each in cells.values() for rows_of in each.values() for row in rows_of]
+    differs = [
+        max((row["difference"] or 0 for row in every if ("bfloat16" in row["name"]) == half), default=0)
+        for half in (False, True)
+    ]
+    counts = {found["encoder"]: max(row["images"] for row in found["groups"]["torch"]) for found in result["networks"]}
     about = (
-        f"{result['encoder']}, random weights, {result['images']} images of 256 x 256 as JPEG, batches of "
-        f"{result['batch']}; medians. Bound: 1 / (1 / network alone + 1 / decoding alone). Difference: largest of a "
-        "feature from torch's, as a share of the largest feature."
+        f"Images/s: random weights, JPEG files of 256 x 256, {_listed(counts)}, batches of {result['batch']}; medians "
+        f"of {result['rounds']} turns. In brackets the share of 1 / (1 / network alone + 1 / decoding alone), both "
+        "taken in turn. Largest difference of a feature from torch's float32, as a share of the largest feature: "
+        f"{differs[0]:.0e}, of bfloat16 {differs[1]:.0e}."
     )
-    parts = [_made(result), "", about, "", table(head, rows)]
-    if result["exponent"] is not None:
-        times = ", ".join(f"{point['n']} in {point['seconds']:.2f} s" for point in result["against_n"])
-        parts += ["", f"`rf.encode`, memory kept, against n: {times}; fitted: n^{result['exponent']:.2f}."]
+    parts = [_made(result), "", about, "", table(["images/s", *encoders], rows)]
+    fitted = [
+        f"{found['encoder']} "
+        + ", ".join(f"{point['n']} in {point['seconds']:.2f} s" for point in found["against_n"])
+        + f": n^{found['exponent']:.2f}"
+        for found in result["networks"]
+        if found["exponent"] is not None
+    ]
+    if fitted:
+        parts += ["", f"`rf.encode`, torch, memory kept, against n: {'; '.join(fitted)}."]
     if result["accuracy"]:
         parts += ["", "UC Merced by its published weights, query excluded:", "", _accuracy_table(result["accuracy"])]
     return "\n".join(parts)
+
+
+def _rate(rows: list[Result]) -> str:
+    """Return images/s, of what was measured in several groups the median, and the share of the bound."""
+    if not rows:
+        return ""
+    rate = median(row["images_per_s"] for row in rows)
+    share = f" ({rate / rows[0]['bound']:.2f})" if "bound" in rows[0] else ""
+    return f"**{rate:,.0f}**{share}" if share else f"{rate:,.0f}"
+
+
+def _listed(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} ({encoder})" for encoder, count in counts.items())
 
 
 def _accuracy_table(found: list[Result]) -> str:

@@ -12,12 +12,14 @@ from typer.testing import CliRunner
 
 from rsir_fast.archive import Features
 from rsir_fast.backbones import Backbone, every_layer, load_backbone
+from rsir_fast.backbones import folded as folded_graph
 from rsir_fast.cli import app
 from rsir_fast.encoders.encoder import Encoder
 from rsir_fast.encoders.former import run_of
 from rsir_fast.extraction import encode
 from rsir_fast.extraction.again import encode_like
 from rsir_fast.extraction.engines import choose
+from rsir_fast.extraction.engines.fused import fused
 from rsir_fast.extraction.run import Run
 from scene_files import write_scenes
 from small_network import small_network
@@ -56,6 +58,18 @@ def test_features_are_those_of_torch_to_rounding(engine, made):
     # Bits depend neither on the images beside one nor on its place.
     assert torch.equal(run.forward(images[1:2])[0], got[1])
     assert torch.equal(run.forward(images, shift=3), got)
+
+
+@pytest.mark.parametrize("layer", ["gap", "features.3.conv.0"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_convolution_that_bounds_its_output_gives_the_same_bits(layer, dtype):
+    network = folded_graph(load_backbone("mobilenet_v2", layer, weights="random:0"))
+    same = fused(network, dtype)
+    values = torch.rand((32, 3, 224, 224), generator=torch.Generator().manual_seed(0)) * 8 - 4
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=dtype is torch.bfloat16):
+        assert torch.equal(same(values), network(values))
+    left = [sum(isinstance(part, nn.ReLU6) for part in each.modules()) for each in (network, same)]
+    assert left == ([35, 0] if layer == "gap" else [5, 0])
 
 
 @pytest.mark.parametrize("engine", EVERY)

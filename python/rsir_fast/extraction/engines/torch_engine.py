@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from rsir_fast.extraction.engines.fused import fused
+
 __all__ = ["TorchEngine"]
 
 
@@ -14,7 +16,9 @@ class TorchEngine:
     name = "torch"
 
     def __init__(self, network: nn.Module, device: torch.device, *, bfloat16: bool) -> None:
-        self._network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        there = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        dtype = torch.bfloat16 if bfloat16 else torch.float32
+        self._network = fused(there, dtype) if device.type == "cpu" else there
         self._device, self._bfloat16 = device.type, bfloat16
 
     def versions(self) -> dict[str, str]:
