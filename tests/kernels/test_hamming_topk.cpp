@@ -136,6 +136,22 @@ TEST(many_codes) {
     for (const std::int64_t q : {1, 20}) check_search(codes(random, q, 8), q, codes(random, n, 8), n, 64, {1, 10, 300});
 }
 
+// Of codes of 64 bits, each number of listed planes has code of its own; the last of three groups is scanned by itself.
+TEST(every_number_of_planes) {
+    Random random(16);
+    const std::int64_t q = 65, n = 3 * 512;
+    Codes queries(8 * q);
+    for (std::int64_t ones = 0; ones < q; ++ones) {
+        // Runs of ones that begin anywhere.
+        const std::uint64_t first = random.below(64);
+        for (std::int64_t i = 0; i < ones; ++i) {
+            const std::uint64_t bit = (first + i) % 64;
+            queries[8 * ones + bit / 8] |= static_cast<std::uint8_t>(1 << bit % 8);
+        }
+    }
+    check_search(queries, q, codes(random, n, 8), n, 64, {1, 20});
+}
+
 // Few allowed codes are gathered, many are not; the bounds of either are theirs alone.
 TEST(allowed_codes) {
     Random random(7);

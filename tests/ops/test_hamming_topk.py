@@ -80,7 +80,7 @@ def test_edges_of_groups_and_blocks(isa, n, bits):
 
 @pytest.mark.parametrize("order", ["falling", "rising", "equal", "random"])
 @pytest.mark.parametrize("bits", [9, 64])
-@pytest.mark.parametrize("q", [1, 13])
+@pytest.mark.parametrize("q", [1, 13, 70])
 def test_ties_across_ranges_of_threads(isa, order, bits, q):
     n = 100_000  # three ranges, few distances: nearly everything ties
     ones = {

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <limits>
 #include <memory>
-#include <numeric>
 #include <vector>
 
 #include "kernels/cpu/hamming_topk_allowed.h"
@@ -18,6 +17,7 @@ namespace {
 constexpr std::int64_t kQueryBlock = 512;
 constexpr std::int64_t kSelectorBytes = std::int64_t{1} << 24;  // a thread
 constexpr std::int64_t kRangeCodes = std::int64_t{1} << 15;     // shorter ranges are not worth a merge
+constexpr std::int64_t kTaskQueries = 32;                       // so many hide that every task reads the database
 constexpr std::int64_t kFewQueries = 3;  // whose blocks are scanned in steps, as they wait for memory
 constexpr std::int64_t kGathered = 4;    // not more than one of so many codes is copied, for memory
 constexpr std::int64_t kReadBack = 32;   // queries from which on a group of planes is sooner read back than scanned
@@ -80,17 +80,24 @@ std::uint32_t first_limit(const std::uint8_t* block, const BlockMask& mask, std:
     return high;
 }
 
+// A query and where its answer is collected.
+struct Asked {
+    PlaneQuery query;
+    CountingSelector* selector;
+};
+
 // Brings the next block into the second level cache while this one is scanned: only the planes that are needed, and
 // evenly over the work, as the hardware does not foresee runs of 512 bytes.
 class Prefetcher {
   public:
-    Prefetcher(const std::vector<PlaneQuery>& queries, const PlaneLayout& layout, std::int64_t steps)
-        : stride_(layout.stride), steps_(steps) {
+    // A block is fetched in so many steps.
+    Prefetcher(const std::vector<Asked>& asked, const PlaneLayout& layout, std::int64_t steps)
+        : stride_(layout.stride), steps_(static_cast<std::size_t>(steps)) {
         std::vector<bool> needed(static_cast<std::size_t>(layout.planes));
         std::fill_n(needed.begin(), layout.levels, true);
-        for (const PlaneQuery& query : queries) {
-            for (std::int64_t i = 0; i < query.listed(); ++i) {
-                needed[static_cast<std::size_t>(query.sliced().offsets[i] / layout.stride)] = true;
+        for (const Asked& one : asked) {
+            for (std::int64_t i = 0; i < one.query.listed(); ++i) {
+                needed[static_cast<std::size_t>(one.query.sliced().offsets[i] / layout.stride)] = true;
             }
         }
         for (std::size_t plane = 0; plane < needed.size(); ++plane) {
@@ -98,26 +105,36 @@ class Prefetcher {
         }
     }
 
-    // One of the steps in which a block is fetched: those of its groups that are wanted.
-    void fetch(const std::uint8_t* block, std::uint32_t wanted, std::int64_t step) const {
-        const auto planes = static_cast<std::int64_t>(planes_.size());
-        for (std::int64_t i = planes * step / steps_; i < planes * (step + 1) / steps_; ++i) {
-            const std::uint8_t* plane = block + planes_[static_cast<std::size_t>(i)];
-            if (wanted == kAllGroups) {
+    // From now on this block is fetched, those of its groups that are wanted; null: none.
+    void begin(const std::uint8_t* block, std::uint32_t wanted) {
+        block_ = block;
+        wanted_ = wanted;
+        plane_ = 0;
+        due_ = 0;
+    }
+
+    void step() {
+        if (block_ == nullptr) return;
+        for (due_ += planes_.size(); due_ >= steps_; due_ -= steps_) {
+            const std::uint8_t* plane = block_ + planes_[plane_++];
+            if (wanted_ == kAllGroups) {
                 for (std::int64_t at = 0; at < stride_; at += kGroupBytes) __builtin_prefetch(plane + at, 0, 2);
             } else {
-                for (std::uint32_t rest = wanted; rest != 0; rest &= rest - 1) {
+                for (std::uint32_t rest = wanted_; rest != 0; rest &= rest - 1) {
                     __builtin_prefetch(plane + lowest_bit(rest) * kGroupBytes, 0, 2);
                 }
             }
         }
-        asm volatile("");  // GCC takes a function that only prefetches for one without effect, and drops the call
     }
 
   private:
     std::int64_t stride_;
-    std::int64_t steps_;
+    std::size_t steps_;
     std::vector<std::int64_t> planes_;  // offsets
+    const std::uint8_t* block_ = nullptr;
+    std::uint32_t wanted_ = 0;
+    std::size_t plane_ = 0;  // the next
+    std::size_t due_ = 0;    // planes that are due, times steps
 };
 
 // Queries [first_query, ...) against blocks [first, last).
@@ -126,20 +143,20 @@ void scan_blocks(const Search& search, std::int64_t first_query, std::vector<Cou
     const PlaneLayout& layout = search.source.layout();
     const HammingKernels& kernels = search.source.kernels();
     const std::int64_t bytes = (layout.bits + 7) / 8;
-    std::vector<PlaneQuery> queries;
-    for (std::size_t j = 0; j < selectors.size(); ++j) {
-        queries.emplace_back(search.queries + (first_query + static_cast<std::int64_t>(j)) * bytes, layout);
-    }
     // In the order of their number of planes, so that the branches of the scan can be foreseen.
-    std::vector<std::size_t> order(queries.size());
-    std::iota(order.begin(), order.end(), std::size_t{0});
-    std::sort(order.begin(), order.end(),
-              [&](std::size_t a, std::size_t b) { return queries[a].listed() < queries[b].listed(); });
+    std::vector<Asked> asked;
+    asked.reserve(selectors.size());
+    for (std::size_t j = 0; j < selectors.size(); ++j) {
+        const std::uint8_t* code = search.queries + (first_query + static_cast<std::int64_t>(j)) * bytes;
+        asked.push_back({PlaneQuery(code, layout), &selectors[j]});
+    }
+    std::sort(asked.begin(), asked.end(),
+              [](const Asked& a, const Asked& b) { return a.query.listed() < b.query.listed(); });
 
-    const auto count = static_cast<std::int64_t>(queries.size());
+    const auto count = static_cast<std::int64_t>(asked.size());
     const std::int64_t step_groups = count <= kFewQueries ? 2 : kBlockGroups;
     const std::int64_t query_steps = (layout.stride / kGroupBytes + step_groups - 1) / step_groups;
-    const Prefetcher prefetcher(queries, layout, count * query_steps);
+    Prefetcher prefetcher(asked, layout, count * query_steps);
     const auto hits = std::make_unique<SlicedHit[]>(kBlockGroups);
     PlaneSource::Scratch scratch;
     std::int64_t work = 0;
@@ -159,12 +176,12 @@ void scan_blocks(const Search& search, std::int64_t first_query, std::vector<Cou
         BlockMask& next_mask = masks[turn ^ 1];
         next = find(b + 1, next_mask);
         const std::uint8_t* block = search.source.block(b, mask.groups(), scratch);
-        const std::uint8_t* next_block =
-            search.source.is_prepared() && next < last ? block + (next - b) * layout.block_bytes() : nullptr;
+        const bool is_ahead = search.source.is_prepared() && next < last;
+        prefetcher.begin(is_ahead ? block + (next - b) * layout.block_bytes() : nullptr, next_mask.groups());
         const std::int64_t groups = layout.groups_of(b), first_code = b * layout.block_codes();
-        for (std::int64_t i = 0; i < count; ++i) {
-            PlaneQuery& query = queries[order[static_cast<std::size_t>(i)]];
-            CountingSelector& selector = selectors[order[static_cast<std::size_t>(i)]];
+        for (Asked& one : asked) {
+            PlaneQuery& query = one.query;
+            CountingSelector& selector = *one.selector;
             if ((work += groups * (query.listed() + layout.levels)) >= kPollPlanes) {
                 work = 0;
                 if (poll.stop()) return;
@@ -174,17 +191,15 @@ void scan_blocks(const Search& search, std::int64_t first_query, std::vector<Cou
                 query.set_limit(selector.limit());
             }
             for (std::int64_t step = 0; step < query_steps; ++step) {
-                if (next_block != nullptr) {
-                    prefetcher.fetch(next_block, next_mask.groups(), i * query_steps + step);
-                }
+                prefetcher.step();
                 const std::int64_t begin = step * step_groups, end = std::min(begin + step_groups, groups);
                 mask.each_run(begin, end, [&](std::int64_t from, std::int64_t to) {
-                    if (selector.limit() == 0) return;
+                    if (query.limit() == 0) return;
                     const std::int64_t found = kernels.scan(block + from * kGroupBytes, to - from, query.sliced(),
                                                             mask.bits(from), hits.get());
                     if (found == 0) return;
                     offer_hits(hits.get(), found, query, first_code + from * kGroupCodes, selector);
-                    query.set_limit(selector.limit());
+                    if (selector.limit() < query.limit()) query.set_limit(selector.limit());
                 });
             }
         }
@@ -250,12 +265,14 @@ Status select(const Search& search, std::int64_t k, std::int32_t* distances, std
     const bool by_rows = search.rows != nullptr;
     const std::int64_t unit = by_rows ? 1 : layout.block_codes();
     const std::int64_t units = by_rows ? layout.n : layout.blocks;
-    const std::int64_t ranges = std::clamp<std::int64_t>(layout.n / kRangeCodes, 1, std::min(threads, units));
-    // Ranges first, as every thread then reads its own part of the database once; queries are split where that leaves
-    // threads idle, or for memory.
+    // As few ranges as leave each task its queries: every range has k nearest codes of its own to find. But no thread
+    // is left idle, and few queries share the reading of the database.
+    std::int64_t ranges = 1;
+    while (ranges < threads && (threads % ranges != 0 || search.q * ranges < kTaskQueries * threads)) ++ranges;
+    ranges = std::clamp<std::int64_t>(layout.n / kRangeCodes, 1, std::min(ranges, units));
     const std::int64_t query_bytes = 2 * 8 * search.k + 64 * 8 + 8 * layout.bits;
     std::int64_t block = std::clamp<std::int64_t>(kSelectorBytes / query_bytes, 1, kQueryBlock);
-    block = std::clamp<std::int64_t>(search.q * ranges / threads, 1, block);
+    block = std::clamp<std::int64_t>((search.q * ranges + threads - 1) / threads, 1, block);
     const std::int64_t blocks = (search.q + block - 1) / block;
 
     std::vector<std::vector<Key>> parts(ranges > 1 ? static_cast<std::size_t>(search.q * ranges) : 0);

@@ -8,12 +8,14 @@ namespace {
 struct Ymm {
     using Bits = __m256i;
     static constexpr bool kPaired = false;
+    static constexpr std::int64_t kCounted = 0;
     static constexpr std::int64_t kBytes = 32;
 
     static Bits zero() { return _mm256_setzero_si256(); }
     static Bits load(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
     static void store(void* p, Bits x) { _mm256_storeu_si256(static_cast<__m256i*>(p), x); }
     static Bits fill(std::uint32_t word) { return _mm256_set1_epi32(static_cast<int>(word)); }
+    static Bits fill_from(const std::uint32_t* word) { return fill(*word); }
     static Bits exclusive_or(Bits a, Bits b) { return _mm256_xor_si256(a, b); }
     static bool any_of_two(Bits x, Bits y) { return !_mm256_testz_si256(_mm256_or_si256(x, y), _mm256_or_si256(x, y)); }
     static bool any(Bits x) { return !_mm256_testz_si256(x, x); }

@@ -9,6 +9,7 @@ namespace {
 struct Zmm {
     using Bits = __m512i;
     static constexpr bool kPaired = true;
+    static constexpr std::int64_t kCounted = 33;  // codes of 64 bits list at most 32 planes
     static constexpr std::int64_t kBytes = 64;
 
     static Bits zero() { return _mm512_setzero_si512(); }
@@ -19,17 +20,21 @@ struct Zmm {
     }
     static void store(void* p, Bits x) { _mm512_storeu_si512(p, x); }
     static Bits fill(std::uint32_t word) { return _mm512_set1_epi32(static_cast<int>(word)); }
+    static Bits fill_from(const std::uint32_t* word) {
+        Bits x;
+        asm("vpbroadcastd %1, %0" : "=v"(x) : "m"(*word));  // the compiler goes by a general register, which is slower
+        return x;
+    }
     static Bits exclusive_or(Bits a, Bits b) { return _mm512_xor_si512(a, b); }
     static bool any_of_two(Bits x, Bits y) {
         return _mm512_test_epi32_mask(_mm512_or_si512(x, y), _mm512_or_si512(x, y)) != 0;
     }
     static bool any(Bits x) { return _mm512_test_epi32_mask(x, x) != 0; }
-    // Truth tables: 0x96 is a ^ b ^ c, 0xe8 their majority.
+    // Truth tables: 0x96 is a ^ b ^ c, 0xe8 their majority, and 0xd4 the majority of a, b and x where c is a ^ b ^ x.
     static Bits majority(Bits a, Bits b, Bits c) { return _mm512_ternarylogic_epi32(a, b, c, 0xe8); }
     static Bits full_add(Bits& sum, Bits a, Bits b) {
-        const Bits carry = majority(sum, a, b);
-        sum = _mm512_ternarylogic_epi32(sum, a, b, 0x96);
-        return carry;
+        sum = _mm512_ternarylogic_epi32(sum, a, b, 0x96);  // first, so that no operand is copied
+        return _mm512_ternarylogic_epi32(a, b, sum, 0xd4);
     }
     static Bits half_add(Bits& sum, Bits a) {
         const Bits carry = _mm512_and_si512(sum, a);

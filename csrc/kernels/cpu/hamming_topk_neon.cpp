@@ -8,12 +8,14 @@ namespace {
 struct Quad {
     using Bits = uint64x2_t;
     static constexpr bool kPaired = true;
+    static constexpr std::int64_t kCounted = 0;
     static constexpr std::int64_t kBytes = 16;
 
     static Bits zero() { return vdupq_n_u64(0); }
     static Bits load(const void* p) { return vreinterpretq_u64_u8(vld1q_u8(static_cast<const std::uint8_t*>(p))); }
     static void store(void* p, Bits x) { vst1q_u8(static_cast<std::uint8_t*>(p), vreinterpretq_u8_u64(x)); }
     static Bits fill(std::uint32_t word) { return vreinterpretq_u64_u32(vdupq_n_u32(word)); }
+    static Bits fill_from(const std::uint32_t* word) { return fill(*word); }
     static Bits exclusive_or(Bits a, Bits b) { return veorq_u64(a, b); }
     static bool any(Bits x) { return vmaxvq_u32(vreinterpretq_u32_u64(x)) != 0; }
     static bool any_of_two(Bits x, Bits y) { return any(vorrq_u64(x, y)); }

@@ -58,7 +58,11 @@ class PlaneQuery {
 
     const SlicedQuery& sliced() const { return query_; }
     std::int64_t listed() const { return query_.count; }
-    void set_limit(std::uint32_t limit) { set_threshold(limit, query_.threshold_zeros, query_.negate); }
+    std::uint32_t limit() const { return limit_; }
+    void set_limit(std::uint32_t limit) {
+        limit_ = limit;
+        set_threshold(limit, query_.threshold_zeros, query_.negate);
+    }
 
     // The codes in the masks of the hits that are nearer than `limit`.
     std::int64_t count_nearer(const SlicedHit* hits, std::int64_t found, std::uint32_t limit,
@@ -77,6 +81,7 @@ class PlaneQuery {
 
     std::vector<std::uint32_t> offsets_;
     SlicedQuery query_;
+    std::uint32_t limit_ = 0;
 };
 
 }  // namespace rsir

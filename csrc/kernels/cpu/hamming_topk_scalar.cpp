@@ -6,6 +6,7 @@ namespace {
 struct Word {
     using Bits = std::uint64_t;
     static constexpr bool kPaired = false;
+    static constexpr std::int64_t kCounted = 0;
     static constexpr std::int64_t kBytes = 8;
 
     static Bits zero() { return 0; }
@@ -16,6 +17,7 @@ struct Word {
     }
     static void store(void* p, Bits x) { std::memcpy(p, &x, sizeof x); }
     static Bits fill(std::uint32_t word) { return word * std::uint64_t{0x100000001}; }
+    static Bits fill_from(const std::uint32_t* word) { return fill(*word); }
     static Bits exclusive_or(Bits a, Bits b) { return a ^ b; }
     static bool any_of_two(Bits x, Bits y) { return (x | y) != 0; }
     static bool any(Bits x) { return x != 0; }

@@ -1,7 +1,9 @@
 // The bit-sliced kernels of hamming_topk, for any vector V of bits. Included only by the files of an instruction set:
 // everything is in an anonymous namespace and so compiled for that set alone.
 //
-// V: Bits, kBytes (at most 64), zero(), load(p), store(p, x), fill(word32), invert(x), any(x), and
+// V: Bits, kBytes (at most 64), kPaired (two vectors side by side are faster), kCounted (of 64-bit codes, fewer listed
+// planes than that have code of their own), zero(), load(p), store(p, x), fill(word32), fill_from(&word32),
+// exclusive_or(x, y), any(x), any_of_two(x, y), and
 //   full_add(sum, a, b): sum becomes sum ^ a ^ b; returns the carry, the majority of the three
 //   half_add(sum, a):    sum becomes sum ^ a; returns sum & a
 //   majority(a, b, c)
@@ -10,6 +12,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <utility>
 
 #include "kernels/cpu/hamming_topk_isa.h"
 
@@ -47,19 +50,23 @@ struct Adder {
     }
 };
 
+constexpr std::int64_t kAnyCount = -1;
+
 // v[0..levels] of the codes at `block`, one vector wide. High: counter bits beyond the four of the adder, at least
-// levels - 4; a constant keeps them in registers.
-template <class V, int High>
+// levels - 4; a constant keeps them in registers. Where Count is the number of listed planes, levels is High + 4.
+template <class V, int High, std::int64_t Count = kAnyCount>
 RSIR_INLINE void sum_planes(const std::uint8_t* block, const SlicedQuery& query, bool weighed, typename V::Bits* v) {
     using Bits = typename V::Bits;
+    const std::int64_t count = Count == kAnyCount ? query.count : Count;
+    const int levels = Count == kAnyCount ? query.levels : High + 4;
     const auto initial = [&](int level) {
-        return weighed && level < query.levels ? V::load(block + level * query.stride) : V::zero();
+        return weighed && level < levels ? V::load(block + level * query.stride) : V::zero();
     };
     Adder<V> adder{initial(1), initial(2), initial(3), initial(4), block, query.offsets};
     Bits upper[High + 1], pending[High + 1];
     for (int i = 0; i < High; ++i) upper[i] = initial(i + 5);
 
-    const std::int64_t rounds = query.count / 16;
+    const std::int64_t rounds = count / 16;
     for (std::int64_t round = 0; round < rounds; ++round) {
         Bits carry = adder.add16();
         // As a binary counter: the carries of two rounds make one of twice their weight.
@@ -68,7 +75,7 @@ RSIR_INLINE void sum_planes(const std::uint8_t* block, const SlicedQuery& query,
         pending[i] = carry;
     }
     Bits carry = V::zero();
-    if (const auto rest = query.count % 16) {
+    if (const auto rest = count % 16) {
         const Bits eight = rest & 8 ? adder.add8() : V::zero();
         const Bits four = rest & 4 ? adder.add4() : V::zero();
         const Bits two = rest & 2 ? adder.add2() : V::zero();
@@ -92,7 +99,7 @@ RSIR_INLINE void sum_planes(const std::uint8_t* block, const SlicedQuery& query,
 template <class V, int Planes>
 inline typename V::Bits at_least(const typename V::Bits* v, const std::uint32_t* zeros) {
     typename V::Bits result = V::fill(~0u);
-    for (int i = 0; i < Planes; ++i) result = V::majority(v[i], V::fill(zeros[i]), result);
+    for (int i = 0; i < Planes; ++i) result = V::majority(v[i], V::fill_from(zeros + i), result);
     return result;
 }
 
@@ -111,6 +118,10 @@ struct Pair {
         V::store(p + V::kBytes / 8, x.high);
     }
     static Bits fill(std::uint32_t word) { return {V::fill(word), V::fill(word)}; }
+    static Bits fill_from(const std::uint32_t* word) {
+        const typename V::Bits x = V::fill_from(word);
+        return {x, x};
+    }
     static Bits exclusive_or(Bits a, Bits b) {
         return {V::exclusive_or(a.low, b.low), V::exclusive_or(a.high, b.high)};
     }
@@ -149,13 +160,13 @@ __attribute__((noinline)) std::int64_t record(std::int64_t at, typename V::Bits 
     return found;
 }
 
-template <class V, int High, bool kMasked>
+template <class V, int High, bool kMasked, std::int64_t Count = kAnyCount>
 std::int64_t scan_bytes(const std::uint8_t* block, std::int64_t first, std::int64_t last, const SlicedQuery& query,
                         const std::uint8_t* allowed, SlicedHit* hits, std::int64_t found) {
     const typename V::Bits negate = V::fill(query.negate);
     for (std::int64_t at = first; at < last; at += V::kBytes) {
         typename V::Bits v[High + 5];
-        sum_planes<V, High>(block + at, query, true, v);
+        sum_planes<V, High, Count>(block + at, query, true, v);
         typename V::Bits near = V::exclusive_or(at_least<V, High + 5>(v, query.threshold_zeros), negate);
         if (kMasked) near = V::majority(near, V::load(allowed + at), V::zero());  // both
         if (__builtin_expect(V::any(near), 0)) {
@@ -167,14 +178,24 @@ std::int64_t scan_bytes(const std::uint8_t* block, std::int64_t first, std::int6
     return found;
 }
 
-template <class V, int High, bool kMasked>
+template <class V, int High, bool kMasked, std::int64_t Count = kAnyCount>
 std::int64_t scan_groups(const std::uint8_t* block, std::int64_t groups, const SlicedQuery& query,
                          const std::uint8_t* allowed, SlicedHit* hits) {
     const std::int64_t bytes = groups * kGroupBytes;
-    if (!V::kPaired) return scan_bytes<V, High, kMasked>(block, 0, bytes, query, allowed, hits, 0);
+    if (!V::kPaired) return scan_bytes<V, High, kMasked, Count>(block, 0, bytes, query, allowed, hits, 0);
     const std::int64_t paired = bytes / Pair<V>::kBytes * Pair<V>::kBytes;
-    const std::int64_t found = scan_bytes<Pair<V>, High, kMasked>(block, 0, paired, query, allowed, hits, 0);
+    const std::int64_t found = scan_bytes<Pair<V>, High, kMasked, Count>(block, 0, paired, query, allowed, hits, 0);
     return scan_bytes<V, High, kMasked>(block, paired, bytes, query, allowed, hits, found);
+}
+
+// Each number of listed planes has code of its own, without a branch.
+template <class V, std::int64_t... Counts>
+std::int64_t scan_counted(const std::uint8_t* block, std::int64_t groups, const SlicedQuery& query, SlicedHit* hits,
+                          std::integer_sequence<std::int64_t, Counts...>) {
+    using Scan =
+        std::int64_t (*)(const std::uint8_t*, std::int64_t, const SlicedQuery&, const std::uint8_t*, SlicedHit*);
+    static constexpr Scan kScans[] = {scan_groups<V, 3, false, Counts>...};
+    return kScans[query.count](block, groups, query, nullptr, hits);
 }
 
 template <class V, bool kMasked>
@@ -182,6 +203,12 @@ std::int64_t scan_by_levels(const std::uint8_t* block, std::int64_t groups, cons
                             const std::uint8_t* allowed, SlicedHit* hits) {
     switch (query.levels) {
         case 7:
+            if constexpr (V::kCounted > 0 && !kMasked) {
+                if (query.count < V::kCounted) {
+                    return scan_counted<V>(block, groups, query, hits,
+                                           std::make_integer_sequence<std::int64_t, V::kCounted>());
+                }
+            }
             return scan_groups<V, 3, kMasked>(block, groups, query, allowed, hits);
         case 8:
             return scan_groups<V, 4, kMasked>(block, groups, query, allowed, hits);

@@ -16,13 +16,14 @@ from rsir_fast.archive.legacy import legacy_state, load_legacy
 from rsir_fast.archive.parts import Parts
 from rsir_fast.archive.snapshot import Snapshot
 from rsir_fast.archive.versions import is_archive
+from rsir_fast.archive.work import run_of_work
 from rsir_fast.archive.writer import Writer
 from rsir_fast.base.looking import is_folder
 from rsir_fast.base.row_blocks import RowBlocks
 from rsir_fast.datasets.skipped import Skipped
-from rsir_fast.errors import FeaturesError
+from rsir_fast.errors import ArchiveError, FeaturesError
 
-__all__ = ["ROOT", "load", "parts_of", "save"]
+__all__ = ["ROOT", "last_run", "load", "parts_of", "save"]
 
 ROOT = "images"
 """Name of the folder of a data set."""
@@ -66,6 +67,18 @@ def parts_of(snapshot: Snapshot) -> Parts:
         timing=dict(version.timing),
         notes=(*version.notes, *snapshot.problems),
     )
+
+
+def last_run(folder: Path) -> Mapping[str, Any] | None:
+    """Return how an encoder was last run for features in a folder, finished or not; None if nothing tells."""
+    begun = run_of_work(folder)
+    if begun is not None or not is_archive(folder):
+        return begun
+    try:
+        run: Mapping[str, Any] | None = _runs(Snapshot(folder)).get("extraction")
+    except ArchiveError:  # a writer will say so, or mend it
+        return None
+    return run
 
 
 def _runs(snapshot: Snapshot) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from rsir_fast.encoders.fields import canonical_digest
 from rsir_fast.encoders.spec import Spec
 from rsir_fast.errors import ArchiveError
 
-__all__ = ["Part", "Work", "blocks_of", "take_over"]
+__all__ = ["Part", "Work", "blocks_of", "run_of_work", "take_over"]
 
 PART, OWNER = "part.json", "owner.json"
 _NONCE, _NUMBER = re.compile(r"[0-9a-f]{16}"), re.compile(r"[0-9]{6}")
@@ -171,6 +171,16 @@ def take_over(archive: Path, spec: Spec, keys: Collection[tuple[str, str]]) -> l
             continue
         found.append(work)
     return found
+
+
+def run_of_work(archive: Path) -> Mapping[str, Any] | None:
+    """Return how the encoder was run for the work, not committed yet, of most parts; None if there is none."""
+    found: list[tuple[int, str, Owner]] = []
+    for path in (archive / "work").glob(f"*/{OWNER}"):
+        owner = _owner(path.parent)
+        if owner is not None:
+            found.append((len(list(path.parent.glob(f"*/{PART}"))), owner.nonce, owner))
+    return max(found)[2].run if found else None
 
 
 def _owner(folder: Path) -> Owner | None:

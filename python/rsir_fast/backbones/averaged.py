@@ -104,6 +104,8 @@ class _Sizes(nn.Module):
         super().__init__()
         self.network = network
         self.sizes = tuple(sizes)
+        for size in self.sizes:
+            self.register_buffer(f"filter_{size}", _filter(max(self.sizes), size), persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
         parts = [self.network(self._resized(images, size)).flatten(1).float() for size in self.sizes]
@@ -112,8 +114,18 @@ class _Sizes(nn.Module):
     def _resized(self, images: Tensor, size: int) -> Tensor:
         if size == images.shape[-1]:
             return images
+        if torch.compiler.is_compiling():  # engines have products, but not all of them this filter
+            rows = self.get_buffer(f"filter_{size}")
+            return rows @ images @ rows.T
         resized: Tensor = functional.interpolate(images, size=(size, size), mode="bicubic", antialias=True)
         return resized
+
+
+def _filter(before: int, after: int) -> Tensor:
+    """Return the resize of a column as a matrix, [after, before]."""
+    columns = torch.eye(before)[None, None]
+    made: Tensor = functional.interpolate(columns, size=(after, before), mode="bicubic", antialias=True)
+    return made[0, 0]
 
 
 class _MeanOfTurns(nn.Module):

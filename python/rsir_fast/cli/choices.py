@@ -19,15 +19,6 @@ class Decoder(str, Enum):
     cuda = "cuda"
 
 
-class Engine(str, Enum):
-    """What computes a network."""
-
-    torch = "torch"
-    onnx = "onnx"
-    openvino = "openvino"
-    auto = "auto"
-
-
 class Normalize(str, Enum):
     """Gaussian normalisation."""
 

@@ -11,7 +11,7 @@ import typer
 from rsir_fast.cli import options as opt
 from rsir_fast.cli.evaluate_ge2018 import evaluate_and_report
 from rsir_fast.cli.evaluating import check_out, extracted
-from rsir_fast.cli.groups import PrintOptions, ReaderOptions, WorkOptions
+from rsir_fast.cli.groups import EngineOptions, PrintOptions, ReaderOptions
 from rsir_fast.cli.session import AGAIN, kept, note, reported_errors
 
 
@@ -36,7 +36,7 @@ def demo(
     encoder: opt.EncoderWord = "mobilenet_v2",
     weights: opt.Weights = None,
     reader: ReaderOptions,
-    machine: WorkOptions,
+    machine: EngineOptions,
     force: opt.Force = False,
     output: PrintOptions,
 ) -> None:
@@ -47,7 +47,9 @@ def demo(
         from rsir_fast.datasets import generate_scenes
 
         check_out(target)
-        network = opt.EncoderOptions(encoder, weights, machine.workers, device=device, quiet=quiet)
+        network = opt.EncoderOptions(
+            encoder, weights, machine.workers, device=device, engine=machine.engine, quiet=quiet
+        )
         if data is None:
             opt.refuse_given(
                 "expected your own images to go with it, got none: the scenes drawn here need neither",

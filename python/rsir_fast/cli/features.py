@@ -10,7 +10,7 @@ import typer
 
 from rsir_fast.cli import options as opt
 from rsir_fast.cli.evaluating import say_more
-from rsir_fast.cli.groups import ImageOptions, NetworkOptions, PrintOptions, WorkOptions
+from rsir_fast.cli.groups import EngineOptions, ImageOptions, NetworkOptions, PrintOptions
 from rsir_fast.cli.progress import shown_progress
 from rsir_fast.cli.session import (
     AGAIN,
@@ -23,11 +23,10 @@ from rsir_fast.cli.session import (
 
 
 @dataclass(frozen=True)
-class MakingOptions(WorkOptions):
+class MakingOptions(EngineOptions):
     """How features are made."""
 
     decoder: opt.JpegDecoder = None
-    engine: opt.NetworkEngine = None
     resume: opt.Resume = False
     force: opt.Force = False
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, compute nothing.")] = False
@@ -54,6 +53,7 @@ def features(
         from rsir_fast.archive.columns import known_spec
         from rsir_fast.archive.folders import check_encoder, check_folder
         from rsir_fast.archive.versions import numbers
+        from rsir_fast.encoders.former import run_of
 
         opened = {**asdict(images), "download": images.download and not making.dry_run}
         dataset, loaded = opt.open_both(data, maker, quiet=quiet, **opened)
@@ -80,6 +80,8 @@ def features(
             skipped = [entry._asdict() for entry in result.skipped]
             if what == "descriptor":
                 summary[what] = result.provenance  # with what it learnt
+            else:
+                summary["engine"] = run_of(result.provenance).engine
             summary |= {"rows": len(result), "dim": result.dim, "skipped": skipped, "timing": result.timing}
         if output.json:
             print_json(summary)
@@ -107,7 +109,7 @@ def _lines(summary: dict[str, Any]) -> list[str]:
     if timing.get("images_per_s"):
         rate = f"{timing['images_per_s']:.1f} images/s"
         if timing.get("forward_images_per_s"):
-            rate += f" (bare forward pass {timing['forward_images_per_s']:.1f})"
+            rate += f" (bare forward pass {timing['forward_images_per_s']:.1f}, {summary['engine']})"
         lines.append(f"speed     {timing['images']} images in {timing['seconds']:.1f} s, {rate}")
     if "decoded_on_device" in timing:
         lines.append(

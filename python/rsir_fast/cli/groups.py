@@ -8,9 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, get_type_hints
 
+from rsir_fast.base.engine_names import EngineName
 from rsir_fast.cli import options as opt
 
 __all__ = [
+    "EngineOptions",
     "ImageOptions",
     "MachineOptions",
     "NetworkOptions",
@@ -114,12 +116,20 @@ class WorkOptions:
 
 
 @dataclass(frozen=True)
+class EngineOptions(WorkOptions):
+    """What makes features."""
+
+    engine: opt.NetworkEngine = None
+
+
+@dataclass(frozen=True)
 class MachineOptions:
     """What makes features and searches."""
 
     threads: opt.Threads = None
     workers: opt.Workers = None
     device: opt.Device = None
+    engine: opt.NetworkEngine = None
 
 
 @dataclass(frozen=True)
@@ -127,7 +137,6 @@ class RunOptions(MachineOptions):
     """How features are made, and searched."""
 
     decoder: opt.JpegDecoder = None
-    engine: opt.NetworkEngine = None
     force: opt.Force = False
 
 
@@ -144,7 +153,7 @@ class NetworkOptions:
         workers: int | None,
         device: str | None,
         decoder: opt.Decoder | None,
-        engine: opt.Engine | None,
+        engine: EngineName | None,
         quiet: bool,
     ) -> opt.EncoderOptions:
         """Return what makes features, and how it is run."""

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rsir_fast.base.engine_names import EngineName
 from rsir_fast.base.freed_memory import keep_freed_memory
 from rsir_fast.base.looking import is_file, is_folder, is_there
 from rsir_fast.cli import checked
 from rsir_fast.cli import completion as values
 from rsir_fast.cli.choices import AnmrrK as AnmrrK
 from rsir_fast.cli.choices import Decoder as Decoder
-from rsir_fast.cli.choices import Engine as Engine
 from rsir_fast.cli.choices import Normalize as Normalize
 from rsir_fast.cli.choices import Precision as Precision
 from rsir_fast.cli.reader import Bands as Bands
@@ -78,10 +78,11 @@ JpegDecoder = Annotated[
     typer.Option("--decoder", help="cuda: JPEG by nvJPEG; rounds otherwise. Default: cpu.", rich_help_panel=_RUN),
 ]
 NetworkEngine = Annotated[
-    Engine | None,
+    EngineName | None,
     typer.Option(
         "--engine",
-        help="What computes the network: torch (default), onnx, openvino, or auto, the fastest here; rounds otherwise.",
+        help="What computes the network: torch, onnx, openvino, or auto: what is going on does so, else the fastest "
+        "here. Rounds otherwise. Default: torch; of a search that of its database.",
         rich_help_panel=_RUN,
     ),
 ]
@@ -172,7 +173,7 @@ class EncoderOptions:
     batch_size: int | None = None
     device: str | None = None
     decoder: Decoder | None = None
-    engine: Engine | None = None
+    engine: EngineName | None = None
     quiet: bool = False
 
     def load(self) -> Encoder:
@@ -189,9 +190,8 @@ class EncoderOptions:
         if not getattr(loaded.runs, "fitted", True):
             note(f"{loaded.name}: every image is read twice, first for the vocabulary", self.quiet)
         decoder = None if self.decoder is None else self.decoder.value
-        engine = None if self.engine is None else self.engine.value
         run: dict[str, Any] = {"batch_size": self.batch_size, "device": self.device}
-        run |= {"decoder": decoder, "engine": engine}
+        run |= {"decoder": decoder, "engine": self.engine}
         return encode(dataset, loaded, workers=self.workers, **run, **where)
 
 

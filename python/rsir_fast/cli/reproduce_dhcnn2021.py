@@ -108,6 +108,7 @@ def dhcnn2021(
                 accumulate=learning.accumulate,
                 workers=machine.workers,
                 threads=machine.threads,
+                engine=machine.engine,
                 progress=progress,
             )
         skipped += [Skipped(one.item, one.reason) for one in result.dataset.skipped]

@@ -45,6 +45,11 @@ class CodeOptions:
 
 
 @dataclass(frozen=True)
+class _Machine(SearchOptions):
+    engine: opt.NetworkEngine = None
+
+
+@dataclass(frozen=True)
 class VectorOptions:
     """How vectors are searched."""
 
@@ -67,17 +72,17 @@ def search(
     codes: CodeOptions,
     reader: ReaderOptions,
     root: opt.Root = None,
-    machine: SearchOptions,
+    machine: _Machine,
     output: PrintOptions,
 ) -> None:
     """Find the images most similar to query images.
 
     The queries go through the same network, layer and preprocessing as the database, or the same descriptor with its
     vocabulary; other weights are refused. The network is run as for the database (batch size, precision, threads,
-    engine, kind of device), so that an image of the database has a distance of exactly 0 to itself. They are read by
-    the same bands and scale. Distances are Euclidean; equal distances are ordered by item. --steps are fitted on the
-    database and applied to it and to the queries; --rerank expands queries by their neighbours there (augment: the
-    database, too).
+    engine, kind of device), so that an image of the database has a distance of exactly 0 to itself; a note says where
+    it need not. They are read by the same bands and scale. Distances are Euclidean; equal distances are ordered by
+    item. --steps are fitted on the database and applied to it and to the queries; --rerank expands queries by their
+    neighbours there (augment: the database, too).
 
     Features that a trained model made (--weights names its file) are searched by hash code (Hamming distance), and
     every image comes with its predicted label and probability.
@@ -112,7 +117,7 @@ def search(
         from rsir_fast.extraction.again import encode_like, encoder_of
 
         encoder = encoder_of(database, file)
-        found = encode_like(database, wanted, encoder, device=machine.device)
+        found = encode_like(database, wanted, encoder, device=machine.device, engine=machine.engine)
         for remark in found.notes:
             note(f"note: {remark}", quiet)
         skipped += found.skipped

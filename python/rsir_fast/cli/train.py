@@ -13,7 +13,7 @@ import typer
 from rsir_fast.cli import checked
 from rsir_fast.cli import options as opt
 from rsir_fast.cli import recipes as rec
-from rsir_fast.cli.groups import ImageOptions, PrintOptions, WorkOptions
+from rsir_fast.cli.groups import EngineOptions, ImageOptions, PrintOptions
 from rsir_fast.cli.progress import shown_progress
 from rsir_fast.cli.session import (
     AGAIN,
@@ -37,7 +37,7 @@ class SplitOptions:
 
 
 @dataclass(frozen=True)
-class _Machine(WorkOptions):
+class _Machine(EngineOptions):
     resume: opt.Resume = False
 
 
@@ -84,6 +84,8 @@ def dhcnn(
     with reported_errors(left) as skipped:
         if parts.split is not None:
             rec.refuse_together(context, "--split", ("train",), "says which images to train on")
+        if features is not None:
+            rec.refuse_together(context, "--features", ("engine",), "are computed already")
         from rsir_fast.archive import Features
         from rsir_fast.datasets import Skipped, Split, stratified_split
         from rsir_fast.hashing import train_dhcnn
@@ -123,6 +125,7 @@ def dhcnn(
                 precision=backbone.precision.value,
                 accumulate=learning.accumulate,
                 workers=machine.workers,
+                engine=machine.engine,
                 progress=progress,
             )
         if not first:
@@ -142,7 +145,7 @@ def _each_turn(context: typer.Context, data: Path) -> str:
     precision = context.params["precision"].value
     options = ",turns=each" + (f",precision={precision}" if precision != "float32" else "")
     words = ["rsir", "features", str(data), "--encoder", f"{context.params['encoder']}{options}"]
-    for name in ("weights", "bands", "scale", "all_items", "device"):
+    for name in ("weights", "bands", "scale", "all_items", "device", "engine"):
         source = context.get_parameter_source(name)
         if source is not None and source.name == "COMMANDLINE":
             value = context.params[name]

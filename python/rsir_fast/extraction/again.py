@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from rsir_fast.archive import Features
+from rsir_fast.base.engine_names import EngineName
 from rsir_fast.descriptors import Descriptor
 from rsir_fast.encoders.differences import run_differences
 from rsir_fast.encoders.encoder import Encoder
@@ -19,7 +20,7 @@ from rsir_fast.encoders.load import load_encoder
 from rsir_fast.errors import FeaturesError
 from rsir_fast.extraction.devices import usable_device
 from rsir_fast.extraction.encode import encode
-from rsir_fast.extraction.engines.choose import installed
+from rsir_fast.extraction.engines.choose import installed, remedy
 from rsir_fast.extraction.run import Decoder
 
 __all__ = ["encode_like", "encoder_of"]
@@ -52,7 +53,9 @@ def encoder_of(database: Features, weights: str | Path | None = None) -> Encoder
     )
 
 
-def encode_like(database: Features, dataset: Any, encoder: Any, *, device: str | None = None) -> Features:
+def encode_like(
+    database: Features, dataset: Any, encoder: Any, *, device: str | None = None, engine: EngineName | None = None
+) -> Features:
     """Compute features of other images exactly as those of a database were computed.
 
     With its batch size, number of threads, decoder, engine and kind of device an image of the database has the bits of
@@ -67,6 +70,9 @@ def encode_like(database: Features, dataset: Any, encoder: Any, *, device: str |
         That of the database: `encoder_of`.
     device : str, optional
         In place of the kind that the database was made on; none for a descriptor.
+    engine : {"torch", "onnx", "openvino", "auto"}, optional
+        In place of that of the database, which ``"auto"`` is as well; none for a descriptor. Where that is not
+        installed, or runs on no such device, torch.
 
     Returns
     -------
@@ -79,16 +85,17 @@ def encode_like(database: Features, dataset: Any, encoder: Any, *, device: str |
     """
     encoder = load_encoder(encoder)
     if isinstance(encoder.runs, Descriptor):
-        return encode(dataset, encoder, device=device, workers=0)
+        return encode(dataset, encoder, device=device, engine=engine, workers=0)
     made = database.provenance.get("extraction") or {}
     was_cpu = made.get("device", "cpu") == "cpu"
     if device is None:
         device = "cuda" if not was_cpu and torch.cuda.is_available() else "cpu" if was_cpu else None
     on_cuda = device is None or usable_device(device).type == "cuda"
     decoder: Decoder = "cuda" if "decoder" in made and on_cuda and torch.cuda.is_available() else "cpu"
-    engine = made.get("engine", "torch")
-    if not installed(engine) or (device is not None and usable_device(device).type != "cpu"):
-        engine = "torch"
+    recorded = made.get("engine", "torch")
+    if engine in (None, "auto"):
+        elsewhere = device is not None and usable_device(device).type != "cpu"
+        engine = "torch" if elsewhere or not installed(recorded) else recorded
     with _threads(made.get("cpu_threads")):
         found = encode(
             dataset,
@@ -102,6 +109,8 @@ def encode_like(database: Features, dataset: Any, encoder: Any, *, device: str |
     # Bits do not depend on our own version; of the last batch's filling `_doubts` knows more.
     changed = run_differences(run_of(database.provenance), run_of(found.provenance), ignoring=("rsir_fast", "padded"))
     doubts = [*_doubts(database), *(f"another {words} ({how})" for words, how in changed.items())]
+    if not installed(recorded):
+        doubts.append(f"to have {recorded}: {remedy(recorded)}")
     if not doubts:
         return found
     note = f"no image's distance to itself need be exactly 0: {'; '.join(doubts)}"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rsir_fast.archive import Features
+from rsir_fast.base.engine_names import EngineName
 from rsir_fast.base.progress import OnProgress
 from rsir_fast.datasets import Reader, open_dataset
 from rsir_fast.extraction.fill import Rows, at_least, fill
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     import torch
 
     from rsir_fast.encoders.encoder import Encoder
-    from rsir_fast.extraction.engines.choose import EngineName
     from rsir_fast.extraction.run import Decoder
 
 __all__ = ["encode"]
@@ -65,8 +65,9 @@ def encode(
     engine : {"torch", "onnx", "openvino", "auto"}, optional
         What computes a network; default torch. ``"onnx"`` (ONNX Runtime) and ``"openvino"`` run on the CPU and come
         with the extras of the same names; ``"auto"``: the fastest that is installed for this network and machine,
-        measured for about a second, after some seconds in which each is made ready. An engine changes the last bits, so
-        it is told in the provenance, and a search uses the same.
+        measured for about a second, after some seconds in which each is made ready; where `resume` goes on with
+        features, the one that computed those. An engine changes the last bits, so it is told in the provenance, and a
+        search uses the same.
     shard_size : int
         Images that are written at a time (rounded up to whole batches): what an interruption can lose.
     resume : bool
@@ -171,15 +172,21 @@ def _by_network(
     engine: str,
     workers: int,
     shard_size: int,
-    **where: Any,
+    out: Path | None,
+    resume: bool,
+    force: bool,
+    progress: OnProgress | None,
 ) -> Features:
-    """Run a network over a data set; `where` as for `fill`."""
+    """Run a network over a data set."""
     from rsir_fast.extraction.devices import usable_device
     from rsir_fast.extraction.engines.choose import check_engine
+    from rsir_fast.extraction.engines.going_on import going_on
     from rsir_fast.extraction.loader import batches
     from rsir_fast.extraction.run import Run, device_decoder
 
     backbone = encoder.backbone
+    if engine == "auto" and out is not None and resume and not force:
+        engine = going_on(out, device)
     target = usable_device("cpu" if device is None and engine in ("onnx", "openvino") else device)
     check_engine(engine, target, bfloat16=encoder.precision == "bfloat16")
     on_device = device_decoder(decoder, backbone, target)
@@ -210,5 +217,8 @@ def _by_network(
         provenance={**backbone.provenance, "extraction": made_by},
         shard=-(-shard_size // batch_size) * batch_size,
         timing=lambda: run.timing(decoder),
-        **where,
+        out=out,
+        resume=resume,
+        force=force,
+        progress=progress,
     )

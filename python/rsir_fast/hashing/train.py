@@ -12,6 +12,7 @@ from torch import Tensor
 
 from rsir_fast.archive import Features
 from rsir_fast.backbones import Backbone, all_turns
+from rsir_fast.base.engine_names import EngineName
 from rsir_fast.base.progress import OnProgress
 from rsir_fast.base.renamed import former_arguments
 from rsir_fast.datasets import Dataset, Split, open_dataset, stratified_split
@@ -58,6 +59,7 @@ def train_dhcnn(
     precision: Precision = "float32",
     accumulate: int = 1,
     workers: int | None = None,
+    engine: EngineName | None = None,
     progress: OnProgress | None = None,
 ) -> HashModel:
     """Train DHCNN (Song et al. 2021): hash codes and semantic labels in one network.
@@ -100,6 +102,8 @@ def train_dhcnn(
         Parts in which a batch is passed through the network.
     workers : int, optional
         Threads that decode images. Default: one a core, at most 32.
+    engine : {"torch", "onnx", "openvino", "auto"}, optional
+        What computes features, as in `rsir_fast.encode`; torch trains.
     progress : callable, optional
         Called with a `rsir_fast.Progress` after every batch of features (stage ``"extract"``) and every step of
         training (``"train head"``, ``"train network"``); returning False stops the run (the last checkpoint stays).
@@ -167,7 +171,7 @@ def train_dhcnn(
     def computed(turns: bool) -> Inputs:
         """Return features and labels of the training images."""
         seen = all_turns(backbone) if turns else backbone
-        run = {"device": target, "workers": workers, "progress": progress}
+        run = {"device": target, "workers": workers, "engine": engine, "progress": progress}
         given = features if turns or features is None else features.field()
         found = _extracted(train, seen, folder, run) if given is None else given
         return of_training_images(found, train, seen)

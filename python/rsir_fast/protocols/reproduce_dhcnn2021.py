@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from rsir_fast.archive import Features
 from rsir_fast.backbones import all_turns
+from rsir_fast.base.engine_names import EngineName
 from rsir_fast.base.progress import OnProgress
 from rsir_fast.base.renamed import former_arguments
 from rsir_fast.datasets import Dataset, Split, open_dataset, stratified_split
@@ -97,6 +98,7 @@ def reproduce_dhcnn2021(
     accumulate: int = 1,
     workers: int | None = None,
     threads: int | None = None,
+    engine: EngineName | None = None,
     progress: OnProgress | None = None,
 ) -> Dhcnn2021TableResult:
     """Train and evaluate DHCNN for every hash length and seed, beside ITQ, random projection, and no hashing at all.
@@ -124,8 +126,8 @@ def reproduce_dhcnn2021(
     compare_weightings : bool
         DHCNN twice: with the loss weighted as in the authors' MATLAB release, and as in their PyTorch release, each
         with its release's beta.
-    device, workers
-        As in `rsir_fast.encode`.
+    device, workers, engine
+        As in `rsir_fast.encode`; torch trains.
     threads : int, optional
         Of the search. Never changes a figure.
     progress : callable, optional
@@ -167,6 +169,7 @@ def reproduce_dhcnn2021(
         resume=True,
         device=device,
         workers=workers,
+        engine=engine,
         progress=progress,
     )
     features = seen.field()
@@ -180,16 +183,16 @@ def reproduce_dhcnn2021(
         "numpy": np.__version__,
     }
 
-    def train_and_evaluate(run: Run, chosen: Recipe, place: Path) -> HashRun:
+    def train_and_evaluate(todo: Run, chosen: Recipe, place: Path) -> HashRun:
         model = train_dhcnn(
             data,
             backbone if freeze_backbone else load(),
-            bits=run.bits or 0,
+            bits=todo.bits or 0,
             recipe=chosen,
             freeze_backbone=freeze_backbone,
             features=seen,
-            split=splits[run.seed],
-            seed=run.seed,
+            split=splits[todo.seed],
+            seed=todo.seed,
             out=place,
             resume=True,
             device=device,
@@ -202,9 +205,8 @@ def reproduce_dhcnn2021(
             encoded = encode_features(model, features)
         else:
             whole = model.as_backbone(place / MODEL)
-            encoded = encode(
-                data, whole, out=place / "features", resume=True, device=device, workers=workers, progress=progress
-            )
+            run: dict[str, Any] = {"device": device, "workers": workers, "engine": engine, "progress": progress}
+            encoded = encode(data, whole, out=place / "features", resume=True, **run)
         found = evaluate_dhcnn2021(encoded, examples=0, threads=threads)
         return HashRun(test_vs_train=found.test_vs_train, test_vs_test=found.test_vs_test, labels=found.labels)
 

@@ -19,11 +19,14 @@ from numpy.typing import NDArray
 from rsir_fast.archive import Features
 from rsir_fast.backbones.caffenets import NETWORKS
 from rsir_fast.base.cores import choose_threads
+from rsir_fast.base.engine_names import EngineName
 from rsir_fast.base.progress import OnProgress
 from rsir_fast.base.renamed import former_arguments
 from rsir_fast.base.shared import within
 from rsir_fast.datasets import Dataset, open_dataset
 from rsir_fast.errors import DatasetError, NoImageReadError
+from rsir_fast.extraction.devices import usable_device
+from rsir_fast.extraction.engines.choose import check_engine
 from rsir_fast.metrics import bootstrap_interval, compare_paired
 from rsir_fast.ops import euclidean_topk, prepare
 from rsir_fast.protocols.facts import DatasetFacts, SkippedInput, describe_features
@@ -80,6 +83,7 @@ def reproduce_ge2018(
     device: Any = None,
     workers: int | None = None,
     threads: int | None = None,
+    engine: EngineName | None = None,
     progress: OnProgress | None = None,
 ) -> Ge2018TableResult:
     """Evaluate every row of the paper's tables, and what is put beside them, on every data set.
@@ -108,7 +112,7 @@ def reproduce_ge2018(
         figures.
     download : bool
         Fetch weight files that are not here.
-    batch_size, precision, device, workers
+    batch_size, precision, device, workers, engine
         As in `rsir_fast.encode`.
     threads : int, optional
         Of the search. Never changes a figure, but times.
@@ -152,8 +156,10 @@ def reproduce_ge2018(
         )
     for name, data in opened.items():
         check_classes(name, data.labels)
+    if engine is not None:  # before the work
+        check_engine(engine, usable_device(device), bfloat16=precision == "bfloat16")
     folder = None if weights is None else Path(weights)
-    maker = Maker(folder, download, batch_size, precision, device, workers, progress)
+    maker = Maker(folder, download, batch_size, precision, device, workers, engine, progress)
     versions = {"rsir_fast": version("rsir-fast"), "numpy": np.__version__}
     runs: KeptRuns[Method, MethodRun] = KeptRuns(MethodRun, Path(out) / "runs", versions)
     measured: list[DatasetTable] = []

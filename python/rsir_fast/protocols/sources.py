@@ -12,6 +12,7 @@ from rsir_fast.archive import Features
 from rsir_fast.backbones import Backbone, averaged, every_layer, load_backbone
 from rsir_fast.backbones.catalogue import known_files
 from rsir_fast.backbones.weights import Located, local_weights, locate_weights, verify
+from rsir_fast.base.engine_names import EngineName
 from rsir_fast.base.progress import OnProgress
 from rsir_fast.base.shared import without_folders
 from rsir_fast.datasets import Dataset
@@ -64,7 +65,7 @@ class Maker:
         Folder searched for weight files before the usual places.
     download : bool
         Fetch weight files that are nowhere here.
-    batch_size, precision, device, workers
+    batch_size, precision, device, workers, engine
         As in `rsir_fast.encode`.
     progress : callable, optional
         As in `rsir_fast.encode`.
@@ -76,6 +77,7 @@ class Maker:
     precision: Precision = "float32"
     device: Any = None
     workers: int | None = None
+    engine: EngineName | None = None
     progress: OnProgress | None = None
 
     def __call__(self, source: Source, data: Dataset, out: Path) -> Made:
@@ -101,11 +103,12 @@ class Maker:
         layers = [layer for layer in source.layers if layer not in missing]
         assert not (source.turns and len(layers) > 1)
         whole = every_layer(backbone) if len(layers) > 1 else averaged(backbone, turns=source.turns)
-        run: dict[str, Any] = {"batch_size": self.batch_size, "device": self.device}
+        run: dict[str, Any] = {"batch_size": self.batch_size, "device": self.device, "engine": self.engine}
         weights = backbone.provenance["weights"]
         assert isinstance(weights, dict)
         name = " ".join([source.maker, *layers, *(["turns"] if source.turns else [])])
-        place = _place(out, data, name, weights["sha256"], self.batch_size, self.precision, str(self.device))
+        engine = [] if self.engine in (None, "torch") else [self.engine]
+        place = _place(out, data, name, weights["sha256"], self.batch_size, self.precision, str(self.device), *engine)
         made = Encoder(whole, self.precision)
         found = encode(data, made, out=place, resume=True, workers=self.workers, progress=self.progress, **run)
         return Made(found, missing, remark)

@@ -90,7 +90,7 @@ class Archive(Shown):
         ----------
         query : Query
         **how
-            ``weights``, ``device``, ``threads``, as there; a vocabulary in the archive is found by itself.
+            ``weights``, ``device``, ``engine``, ``threads``, as there; a vocabulary in the archive is found by itself.
         """
         return search(self.features(), query, **{"weights": learnt_file(self.folder), **how})
 

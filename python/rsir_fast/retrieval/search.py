@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsir_fast.archive import Features
+from rsir_fast.base.engine_names import EngineName
 from rsir_fast.base.row_blocks import RowBlocks
 from rsir_fast.errors import FeaturesError
 from rsir_fast.ops import euclidean_topk, gaussian_normalize, gaussian_statistics
@@ -33,6 +34,7 @@ def search(
     *,
     weights: str | Path | None = None,
     device: str | None = None,
+    engine: EngineName | None = None,
     threads: int | None = None,
 ) -> Hits:
     """Find what a query asks for.
@@ -48,6 +50,8 @@ def search(
         Of that encoder, as for `rsir_fast.load_encoder`.
     device : str, optional
         Where the encoder runs. Default: the kind that the database was made on.
+    engine : {"torch", "onnx", "openvino", "auto"}, optional
+        What computes a network. Default, and ``"auto"``: what computed the database; ``notes`` say where it cannot.
     threads : int, optional
         Of the search. Never changes the answer.
 
@@ -87,12 +91,17 @@ def search(
         names = tuple(f"vector {number}" for number in range(len(vectors)))
         asked = Features(vectors, names, None, (), "queries")
         return find(database, asked, query, threads=threads)
-    asked = encode_queries(database, query_files(query.images), weights=weights, device=device)
+    asked = encode_queries(database, query_files(query.images), weights=weights, device=device, engine=engine)
     return find(database, asked, query, threads=threads)
 
 
 def encode_queries(
-    database: Features, images: Dataset, *, weights: str | Path | None = None, device: str | None = None
+    database: Features,
+    images: Dataset,
+    *,
+    weights: str | Path | None = None,
+    device: str | None = None,
+    engine: EngineName | None = None,
 ) -> Features:
     """Encode images as those of a database were; arguments as for `search`."""
     from dataclasses import replace
@@ -101,7 +110,7 @@ def encode_queries(
     from rsir_fast.extraction.again import encode_like, encoder_of
 
     as_there = replace(images, reader=Reader.of(database.provenance))
-    return encode_like(database, as_there, encoder_of(database, weights), device=device)
+    return encode_like(database, as_there, encoder_of(database, weights), device=device, engine=engine)
 
 
 def find(

@@ -32,6 +32,20 @@ FAULTS = [
         "test_cuda_select: depths_and_lengths",
     ),
     Fault(
+        "a plane of 17 listed ones left out",
+        "../cpu/hamming_topk_sliced.h",
+        "? query.count : Count;",
+        "? query.count : Count - (Count == 17);",
+        "test_hamming_topk: every_number_of_planes",
+    ),
+    Fault(
+        "Hamming answers given to queries in the order of their planes",
+        "../cpu/hamming_topk.cpp",
+        "PlaneQuery(code, layout), &selectors[j]}",
+        "PlaneQuery(code, layout), &selectors[selectors.size() - 1 - j]}",
+        "test_hamming_topk: every_number_of_planes",
+    ),
+    Fault(
         "ties broken by the larger id",
         "select.cuh",
         "(Key{distance} << 32) | id",

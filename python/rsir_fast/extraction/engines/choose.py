@@ -6,17 +6,16 @@ import contextlib
 import time
 from collections.abc import Callable
 from importlib.util import find_spec
-from typing import Literal, Protocol, get_args
+from typing import Protocol, get_args
 
 import torch
 from torch import Tensor, nn
 
+from rsir_fast.base.engine_names import EngineName
 from rsir_fast.base.text import short
 from rsir_fast.extraction.engines.torch_engine import TorchEngine
 
-__all__ = ["Engine", "EngineName", "check_engine", "installed", "start"]
-
-EngineName = Literal["torch", "onnx", "openvino", "auto"]
+__all__ = ["Engine", "EngineName", "check_engine", "installed", "remedy", "start"]
 
 _NEEDS = {"onnx": ("onnxruntime", "onnx", "onnxscript"), "openvino": ("openvino",)}
 _MEASURED_S = 1.0
@@ -41,6 +40,11 @@ class Engine(Protocol):
 def installed(name: str) -> bool:
     """Tell whether an engine can be loaded here."""
     return all(find_spec(package) for package in _NEEDS.get(name, ()))
+
+
+def remedy(name: str) -> str:
+    """Return the command that installs an engine."""
+    return f"pip install 'rsir-fast[{name}]'"
 
 
 def check_engine(name: str, device: torch.device, *, bfloat16: bool) -> None:
@@ -73,8 +77,7 @@ def check_engine(name: str, device: torch.device, *, bfloat16: bool) -> None:
     missing = [package for package in _NEEDS[name] if not find_spec(package)]
     if missing:
         raise ImportError(
-            f"engine {name!r} needs {missing[0]}, which is not installed; "
-            f"install it with: pip install 'rsir-fast[{name}]'"
+            f"engine {name!r} needs {missing[0]}, which is not installed; install it with: {remedy(name)}"
         )
 
 
