@@ -4,7 +4,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 
 .PHONY: help setup demo test test-gpu test-kernels test-aarch64 sanitize faults bench bench-sweep bench-stability \
-	bench-evaluation bench-extraction smoke lint types schemas doctor wheel
+	bench-evaluation bench-extraction bench-growth smoke lint types schemas doctor wheel
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -47,6 +47,9 @@ bench-evaluation: setup  ## 31,500 x 31,500 to mAP and ANMRR: time and memory
 
 bench-extraction: setup  ## JPEG files to features by every engine; ARGS="--accuracy UCMerced_LandUse" adds mAP
 	@$(BIN)/python benchmarks/extraction.py $(ARGS)
+
+bench-growth: setup  ## time against rows and queries: evaluation, searches, codes; fitted exponents
+	@$(BIN)/python benchmarks/growth.py $(ARGS)
 
 smoke: setup  ## the benchmarks once, untimed: their answers must be right
 	@$(BIN)/python -m pytest -q benchmarks

@@ -24,6 +24,7 @@ HERE = Path(__file__).parent
         ("stability", ["--peers", "numpy"]),
         ("evaluation", ["--peers", "sklearn"]),
         ("extraction", []),
+        ("growth", []),
     ],
 )
 def bench_program(program, options, tmp_path):

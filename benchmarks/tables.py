@@ -205,6 +205,25 @@ def extraction_markdown(result: Result) -> str:
     return "\n".join(parts)
 
 
+def growth_markdown(result: Result) -> str:
+    head = ["what grows", "of", "times", "exponent", "of the two largest"]
+    rows = [
+        [
+            series["size"],
+            series["what"],
+            ", ".join(f"{point['size']:,}: {_seconds(point['seconds'])}" for point in series["points"]),
+            f"{series['exponent']:.2f}",
+            f"{series['last_exponent']:.2f}",
+        ]
+        for series in result["series"]
+    ]
+    return "\n".join([_made(result), "", "Medians; seconds = c size^exponent.", "", table(head, rows)])
+
+
+def _seconds(value: float) -> str:
+    return f"{ms(1000 * value)} ms" if value < 1 else f"{value:.2f} s"
+
+
 def _rate(rows: list[Result]) -> str:
     """Return images/s, of what was measured in several groups the median, and the share of the bound."""
     if not rows:
@@ -240,6 +259,7 @@ MAKERS: dict[str, Callable[[Result], str]] = {
     "stability": stability_markdown,
     "evaluation": evaluation_markdown,
     "extraction": extraction_markdown,
+    "growth": growth_markdown,
 }
 
 

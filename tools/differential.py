@@ -150,8 +150,8 @@ def search(draw: Draw) -> None:
 
 def own_rows(draw: Draw) -> None:
     """Rows searched for themselves, each pair once; widths at which that is done."""
-    n = draw.rows() if draw.large else draw.between(96, 200)
-    x = draw.matrix(n, draw.between(256, 280 if draw.large else 600))
+    n = draw.between(512, 2000) if draw.large else draw.between(96, 200)
+    x = draw.matrix(n, draw.of(draw.between(1024, 1100), draw.between(4096, 4200)))
     k, path = draw.neighbours(n if not draw.large else 200), draw.path()
     database = rf.prepare(x, precision=draw.of("auto", "int8", "int16", "int16"), copy=False, **path)
     found = rf.euclidean_topk(x, database, k, method="certified", **path)

@@ -108,21 +108,6 @@ void CandidateSearch::tighten() {
     if (state_.count > capacity_ / 2) reserve(2 * capacity_, kRoom);
 }
 
-void CandidateSearch::sort() {
-    std::vector<std::uint64_t> both(static_cast<std::size_t>(state_.count));
-    for (std::size_t i = 0; i < both.size(); ++i) {
-        std::uint32_t estimate;
-        std::memcpy(&estimate, state_.estimates + i, sizeof estimate);
-        both[i] = std::uint64_t{state_.ids[i]} << 32 | estimate;
-    }
-    std::sort(both.begin(), both.end());
-    for (std::size_t i = 0; i < both.size(); ++i) {
-        state_.ids[i] = static_cast<std::uint32_t>(both[i] >> 32);
-        const auto estimate = static_cast<std::uint32_t>(both[i]);
-        std::memcpy(state_.estimates + i, &estimate, sizeof estimate);
-    }
-}
-
 void CandidateSearch::settle() {
     tighten();
     if (!overflowed_) reserve(state_.count, state_.count == 0 ? 0 : kThinned);

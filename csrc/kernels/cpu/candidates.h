@@ -35,14 +35,14 @@ class CandidateSearch {
 
     bool is_full() const { return state_.count >= capacity_; }
 
+    // Candidates that there is room for.
+    std::int64_t room() const { return capacity_; }
+
     // Lowers the bound to what the candidates' own estimates prove, and drops those beyond it.
     void tighten();
 
     // Tightens, and gives back the room that the candidates left do not need: nothing is appended from now on.
     void settle();
-
-    // Puts settled candidates in the order of their rows.
-    void sort();
 
     // States that the k-th canonical distance is at most `squared`.
     void lower(double squared);

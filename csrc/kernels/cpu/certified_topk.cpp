@@ -24,6 +24,7 @@ constexpr std::int64_t kWave = 1024, kLeastWave = 64;                // queries 
 constexpr std::int64_t kWaveParts = std::int64_t{1} << 17;           // times parts of the database: 20 MiB of searches,
 constexpr std::int64_t kDecisionCandidates = std::int64_t{1} << 23;  // or as many as have these candidates: 96 MiB
 constexpr std::int64_t kChunkBytes = std::int64_t{1} << 18;          // of panels: stay in the L2 cache over all queries
+constexpr std::int64_t kMutualBytes = std::int64_t{1} << 14;         // of a row: less are sooner measured twice
 constexpr std::int64_t kJumpBytes = 1024;  // of a panel: what follows them the machine fetches itself
 
 using Operands = Decision::Operands;
@@ -306,15 +307,15 @@ Status certified_topk(const Rows& queries, std::int64_t q, const SearchedBlocks&
         context};
     const auto before = static_cast<std::int64_t>(undecided.size());
     if (is_self_search(queries, q, blocks, k, operands.certify)) {
-        operands.is_self = true;
-        const Split whole(q, blocks, k, 1);
         std::vector<CandidateSearch> searches;
         Status status = scan_self(queries, blocks[0], k, operands.certify, context, searches);
-        if (status == Status::ok) {
-            status = decide(operands, 0, q, whole, searches, distances, ids, undecided, counts);
+        if (status != Status::ok) return status;
+        if (!searches.empty()) {
+            operands.is_mutual = blocks[0].rows.row_bytes() >= kMutualBytes;
+            status = decide(operands, 0, q, Split(q, blocks, k, 1), searches, distances, ids, undecided, counts);
+            counts.dense += static_cast<std::int64_t>(undecided.size()) - before;
+            return status;
         }
-        counts.dense += static_cast<std::int64_t>(undecided.size()) - before;
-        return status;
     }
     const std::int64_t threads = std::max(1, context.threads);
     const std::int64_t parts = blocks.count * (1 + threads);  // at most

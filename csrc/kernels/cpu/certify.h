@@ -97,16 +97,10 @@ struct Panels {
     const float* radius;
 };
 
-// The numbers of one row of a panel.
-struct PanelRow {
-    float scale, radius, excess;
-};
-
-// The numbers of test (3) of many queries, one array each.
-struct QueryNumbers {
-    const float* slope;
-    const float* reach;
-    const float* cutoff;
+// The numbers of test (3) of many rows that are queries and rows of the database, one array each.
+struct PairNumbers {
+    const float *slope, *reach, *cutoff;   // as a query,
+    const float *scale, *radius, *excess;  // as a row
 };
 
 // A precision of codes on one instruction set. Panels hold 4 bytes of each of 16 rows a step: four int8 codes + 128, or
@@ -152,12 +146,15 @@ struct Certify {
     float (*widest)(const Candidates& query, float bound, const float* radius);
     // Keeps the candidates that pass test (3) under the query's present cutoff.
     void (*filter)(Candidates& query, const float* radius);
-    // With Codes::sums: appends those rows of a panel that pass test (3) of a query; and for 16 queries at once,
-    // whether one row passes theirs (a bit each), and its estimates.
+    // With Codes::sums: appends those rows of a panel that pass test (3) of a query.
     void (*test_rows)(const std::int32_t* sums, const Panels& panels, std::uint32_t panel, const float* excess,
                       Candidates& query) = nullptr;
-    std::uint32_t (*test_queries)(const std::int32_t* sums, const PanelRow& row, const QueryNumbers& queries,
-                                  std::int64_t first, float* estimates) = nullptr;
+    // Of rows first, ..., first + count - 1 and the 16 of a panel, whose products are sums [count, stride], a bit for
+    // each of the 16: as_query [count], whether it passes test (3) of the row; as_row [count], whether the row passes
+    // its own, with estimates [count, 16].
+    void (*test_pairs)(const std::int32_t* sums, std::int64_t stride, const PairNumbers& numbers, std::int64_t first,
+                       std::int64_t count, std::int64_t panel, std::uint16_t* as_query, std::uint16_t* as_row,
+                       float* estimates) = nullptr;
 };
 
 extern const Certify certify_scalar;

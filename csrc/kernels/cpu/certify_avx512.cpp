@@ -174,14 +174,24 @@ void test_rows(const std::int32_t* sums, const Panels& panels, std::uint32_t pan
     if (passed != 0) append(query, panel, passed, estimates);
 }
 
-std::uint32_t test_queries(const std::int32_t* sums, const PanelRow& row, const QueryNumbers& queries,
-                           std::int64_t first, float* estimates) {
-    const __m512 product = _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_loadu_si512(sums)), _mm512_set1_ps(row.scale));
-    const __m512 estimate =
-        _mm512_fnmadd_ps(product, _mm512_loadu_ps(queries.slope + first), _mm512_set1_ps(row.excess));
-    _mm512_storeu_ps(estimates, estimate);
-    const __m512 reach = _mm512_loadu_ps(queries.reach + first), cutoff = _mm512_loadu_ps(queries.cutoff + first);
-    return _mm512_cmp_ps_mask(_mm512_fmsub_ps(reach, _mm512_set1_ps(row.radius), estimate), cutoff, _CMP_GE_OQ);
+void test_pairs(const std::int32_t* sums, std::int64_t stride, const PairNumbers& numbers, std::int64_t first,
+                std::int64_t count, std::int64_t panel, std::uint16_t* as_query, std::uint16_t* as_row,
+                float* estimates) {
+    const auto of_panel = [panel](const float* all) { return _mm512_loadu_ps(all + 16 * panel); };
+    const __m512 slope = of_panel(numbers.slope), reach = of_panel(numbers.reach), cutoff = of_panel(numbers.cutoff),
+                 scale = of_panel(numbers.scale), radius = of_panel(numbers.radius), excess = of_panel(numbers.excess);
+    for (std::int64_t i = 0; i < count; ++i) {
+        const auto of_row = [row = first + i](const float* all) { return _mm512_set1_ps(all[row]); };
+        const __m512 product = _mm512_cvtepi32_ps(_mm512_loadu_si512(sums + i * stride));
+        const __m512 own = _mm512_fnmadd_ps(_mm512_mul_ps(product, scale), of_row(numbers.slope), excess);
+        const __m512 other =
+            _mm512_fnmadd_ps(_mm512_mul_ps(product, of_row(numbers.scale)), slope, of_row(numbers.excess));
+        as_query[i] = static_cast<std::uint16_t>(_mm512_cmp_ps_mask(_mm512_fmsub_ps(of_row(numbers.reach), radius, own),
+                                                                    of_row(numbers.cutoff), _CMP_GE_OQ));
+        as_row[i] = static_cast<std::uint16_t>(
+            _mm512_cmp_ps_mask(_mm512_fmsub_ps(reach, of_row(numbers.radius), other), cutoff, _CMP_GE_OQ));
+        _mm512_storeu_ps(estimates + 16 * i, other);
+    }
 }
 
 }  // namespace
@@ -196,6 +206,6 @@ const Certify certify_avx512 = {"avx512",
                                 widest,
                                 filter,
                                 test_rows,
-                                test_queries};
+                                test_pairs};
 
 }  // namespace rsir

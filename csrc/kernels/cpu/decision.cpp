@@ -17,6 +17,10 @@ constexpr std::int64_t kLeastVisit = 8;                      // rows of a chunk 
 constexpr std::int64_t kTasksPerThread = 4;
 constexpr std::int64_t kCopies = 16;  // of rows that are normalised as they are read
 
+void put_in_order(std::vector<std::uint32_t>& rows) {
+    if (!std::is_sorted(rows.begin(), rows.end())) std::sort(rows.begin(), rows.end());
+}
+
 }  // namespace
 
 Decision::Decision(const Operands& operands, const std::vector<std::int64_t>& parts, std::int64_t first,
@@ -92,7 +96,7 @@ Status Decision::collect() {
 
 // Turns the rows of every query into keys.
 Status Decision::measure(std::int64_t& decided) {
-    if (operands_.is_self) {
+    if (operands_.is_mutual) {
         const Status status = borrow();
         if (status != Status::ok) return status;
     }
@@ -125,7 +129,7 @@ Status Decision::measure(std::int64_t& decided) {
             measure(all[static_cast<std::size_t>(chunk)], count * part / parts, count * (part + 1) / parts, poll);
         }
     });
-    if (status == Status::ok && operands_.is_self) status = collect();
+    if (status == Status::ok && operands_.is_mutual) status = collect();
     for (Query& query : block_) query.rows.clear();
     return status;
 }
@@ -171,7 +175,7 @@ float Decision::estimate(const CandidateSearch& search, std::int32_t i) const {
     return parts_.size() == 1 ? own : own + static_cast<float>(search.norm());
 }
 
-// Calls body(row, estimate), rows in increasing order as far as they are so in each search.
+// Calls body(row, estimate); a search of rows for themselves finds them in any order.
 template <class Body>
 void Decision::for_candidates(const Query& query, const Body& body) const {
     for (std::size_t part = 0; part < parts_.size(); ++part) {
@@ -198,6 +202,7 @@ void Decision::take_nearest(Query& query) const {
     for_candidates(query, [&](std::uint32_t row, float estimate) {
         if (estimate <= query.nearest) query.rows.push_back(row);
     });
+    put_in_order(query.rows);
     const auto measured = query.rows.insert(query.rows.end(), operands_.wild.begin(), operands_.wild.end());
     std::inplace_merge(query.rows.begin(), measured, query.rows.end());
 }
@@ -215,6 +220,7 @@ void Decision::take_rest(Query& query) const {
     for_candidates(query, [&](std::uint32_t row, float estimate) {
         if (!(estimate <= query.nearest)) query.rows.push_back(row);
     });
+    put_in_order(query.rows);
 }
 
 // Cuts the keys to the k smallest, the last of them last.

@@ -25,7 +25,7 @@ class Decision {
         const Rows& queries;
         SearchedBlocks blocks;
         std::vector<std::uint32_t> wild;  // allowed rows without a bound, increasing, as rows of the whole database
-        bool is_self;                     // query j is row j, and d(x, y) has the bits of d(y, x)
+        bool is_mutual;                   // query j is row j, and d(x, y) has the bits of d(y, x)
         std::int64_t k;
         const Certify& certify;
         const CanonicalDistance& canonical;

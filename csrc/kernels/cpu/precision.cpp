@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::int64_t kQueries = 8, kLeastSample = 64, kSample = 512;
 // Of one row of width d, in the time that the best int8 tile takes for one element: measured, and needed only roughly.
-constexpr double kDecideElement = 25.0, kDecideRow = 6000.0;
+constexpr double kDecideElement = 40.0, kDecideRow = 30000.0;
 
 // What stands between the k-th and the k-plus-th distance, in squares: 2 a rho_y + 2 b rho_x of kernels/cpu/certify.h.
 double slack(double norm, double distance, double radius, double query_radius) {

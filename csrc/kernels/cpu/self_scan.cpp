@@ -1,6 +1,7 @@
 #include "kernels/cpu/self_scan.h"
 
 #include <algorithm>
+#include <atomic>
 #include <limits>
 #include <memory>
 #include <mutex>
@@ -13,8 +14,11 @@ namespace rsir {
 namespace {
 
 constexpr std::int64_t kGroup = Sidecar::kGroup;
-constexpr std::int64_t kMostBytes = std::int64_t{1} << 28;   // of candidates and codes of all rows
-constexpr std::int64_t kLeastBytes = 512;                    // of codes of a row: less are sooner multiplied twice
+constexpr std::int64_t kMostBytes = std::int64_t{1} << 28;  // of candidates and codes of all rows
+constexpr std::int64_t kRowBytes = 200;                     // of a row besides
+// Of codes of a row: less are sooner multiplied twice than both rows' lists of candidates fetched for one product.
+// Of int8 codes more, as they leave more candidates.
+constexpr std::int64_t kLeastBytes8 = 4096, kLeastBytes16 = 2048;
 constexpr std::int64_t kBlockPanels = 12, kLeastPanels = 3;  // of a block: 192 rows
 constexpr std::int64_t kStepBytes = std::int64_t{1} << 11;   // of codes of a query that are multiplied at once
 constexpr std::int64_t kQueries = 8;                         // of a tile
@@ -49,6 +53,7 @@ class SelfScan {
         subset_lines_ = (kQueries * panels_.steps * 4 + 63) / 64;
         codes_ = std::make_unique<Numbers<CacheLine>>(groups * kGroup / kQueries * subset_lines_);
         mutexes_ = std::vector<std::mutex>(static_cast<std::size_t>(blocks_));
+        bytes_ = (8 * candidate_room(k) + panels_.steps * 4 + kRowBytes) * sidecar_.n;
     }
 
     Status run() {
@@ -61,16 +66,21 @@ class SelfScan {
         }
         status = parallel_for(context_, static_cast<std::int64_t>(pairs.size()), [&](std::int64_t task, Poll& poll) {
             const auto [x, y] = pairs[static_cast<std::size_t>(task)];
-            scan(x, y, poll);
+            if (!is_too_large()) scan(x, y, poll);
         });
         if (status != Status::ok) return status;
+        if (is_too_large()) {
+            searches_.clear();
+            return status;
+        }
         searches_.resize(static_cast<std::size_t>(sidecar_.n));
         return parallel_for(context_, blocks_, [&](std::int64_t block, Poll&) {
-            for (std::int64_t row = first_row(block); row < last_row(block); ++row) settle(row);
+            for (std::int64_t row = first_row(block); row < last_row(block); ++row) search(row).settle();
         });
     }
 
   private:
+    bool is_too_large() const { return bytes_ > kMostBytes; }
     std::int64_t first_panel(std::int64_t block) const { return block * block_panels_; }
     std::int64_t last_panel(std::int64_t block) const {
         return std::min(sidecar_.groups(), (block + 1) * block_panels_);
@@ -79,11 +89,6 @@ class SelfScan {
     std::int64_t last_row(std::int64_t block) const { return std::min(sidecar_.n, last_panel(block) * kGroup); }
     CandidateSearch& search(std::int64_t row) { return searches_[static_cast<std::size_t>(row)]; }
     std::int8_t* codes_of_subset(std::int64_t subset) { return codes_->data()[subset * subset_lines_].bytes; }
-
-    void settle(std::int64_t row) {
-        search(row).settle();
-        search(row).sort();
-    }
 
     // Takes over the bound of a row as a query.
     void renew(std::int64_t row) {
@@ -118,6 +123,8 @@ class SelfScan {
             const std::int64_t row = first + i;
             std::fill_n(sums.data() + i * width, width, row < sidecar_.n ? search(row).state().start : 0);
         }
+        fetch(x);
+        fetch(y);
         const std::int64_t steps = panels_.steps, most = kStepBytes / 4;
         for (std::int64_t step = 0; step < steps; step += most) {
             const std::int64_t end = std::min(steps, step + most);
@@ -130,49 +137,62 @@ class SelfScan {
                 }
             }
         }
-        test_x(x, y, sums.data(), width);
-        if (x != y) test_y(x, y, sums.data(), width);
+        test(x, y, sums.data(), width);
     }
 
-    void test_x(std::int64_t x, std::int64_t y, const std::int32_t* sums, std::int64_t width) {
-        const std::lock_guard<std::mutex> lock(mutexes_[static_cast<std::size_t>(x)]);
-        for (std::int64_t row = first_row(x); row < last_row(x); ++row, sums += width) {
-            CandidateSearch& own = search(row);
-            for (std::int64_t panel = first_panel(y); panel < last_panel(y); ++panel) {
-                certify_.test_rows(sums + (panel - first_panel(y)) * kGroup, panels_, static_cast<std::uint32_t>(panel),
-                                   sidecar_.excess + panel * kGroup, own.state());
-                own.make_room();
-            }
-            renew(row);
+    // What `test` will write to comes into the cache while products are taken.
+    void fetch(std::int64_t block) {
+        const std::lock_guard<std::mutex> lock(mutexes_[static_cast<std::size_t>(block)]);
+        for (std::int64_t row = first_row(block); row < last_row(block); ++row) {
+            const Candidates& state = search(row).state();
+            __builtin_prefetch(state.ids + state.count, 1, 2);
+            __builtin_prefetch(state.estimates + state.count, 1, 2);
         }
     }
 
-    void test_y(std::int64_t x, std::int64_t y, const std::int32_t* sums, std::int64_t width) {
-        const std::lock_guard<std::mutex> lock(mutexes_[static_cast<std::size_t>(y)]);
-        const QueryNumbers numbers{slope_.data(), reach_.data(), cutoff_.data()};
-        float estimates[kGroup];
-        for (std::int64_t panel = first_panel(y); panel < last_panel(y); ++panel) {
-            for (std::int64_t row = first_row(x); row < last_row(x); ++row) {
-                const PanelRow own{sidecar_.scale[row], sidecar_.radius[row], sidecar_.excess[row]};
-                std::uint32_t passed =
-                    certify_.test_queries(sums + (row - first_row(x)) * width + (panel - first_panel(y)) * kGroup, own,
-                                          numbers, panel * kGroup, estimates);
-                for (; passed != 0; passed &= passed - 1) {
+    void test(std::int64_t x, std::int64_t y, const std::int32_t* sums, std::int64_t width) {
+        std::unique_lock<std::mutex> of_x(mutexes_[static_cast<std::size_t>(x)]), of_y;
+        if (x != y) of_y = std::unique_lock<std::mutex>(mutexes_[static_cast<std::size_t>(y)]);
+        const PairNumbers numbers{slope_.data(),  reach_.data(),   cutoff_.data(),
+                                  sidecar_.scale, sidecar_.radius, sidecar_.excess};
+        const std::int64_t first = first_row(x), count = last_row(x) - first;
+        std::uint16_t as_query[kBlockPanels * kGroup], as_row[kBlockPanels * kGroup];
+        float estimates[kBlockPanels * kGroup * kGroup];
+        for (std::int64_t panel = first_panel(y); panel < last_panel(y); ++panel, sums += kGroup) {
+            certify_.test_pairs(sums, width, numbers, first, count, panel, as_query, as_row, estimates);
+            for (std::int64_t i = 0; i < count; ++i) {
+                if (as_query[i] != 0) append_rows(first + i, panel, sums + i * width);
+            }
+            for (std::int64_t i = 0; i < count && x != y; ++i) {
+                for (std::uint32_t passed = as_row[i]; passed != 0; passed &= passed - 1) {
                     const int lane = __builtin_ctz(passed);
-                    append(panel * kGroup + lane, row, estimates[lane]);
+                    append(panel * kGroup + lane, first + i, estimates[i * kGroup + lane]);
                 }
             }
         }
     }
 
+    void append_rows(std::int64_t query, std::int64_t panel, const std::int32_t* sums) {
+        certify_.test_rows(sums, panels_, static_cast<std::uint32_t>(panel), sidecar_.excess + panel * kGroup,
+                           search(query).state());
+        tighten_if_full(query);
+    }
+
     void append(std::int64_t query, std::int64_t row, float estimate) {
-        CandidateSearch& own = search(query);
-        Candidates& state = own.state();
+        if (search(query).overflowed()) return;  // it passed by the bound of before
+        Candidates& state = search(query).state();
         state.ids[state.count] = static_cast<std::uint32_t>(row);
         state.estimates[state.count++] = estimate;
+        tighten_if_full(query);
+    }
+
+    void tighten_if_full(std::int64_t query) {
+        CandidateSearch& own = search(query);
         if (!own.is_full()) return;
+        const std::int64_t room = own.room();
         own.tighten();
         renew(query);
+        if (own.room() != room) bytes_ += 8 * (own.room() - room);
     }
 
     const Rows& rows_;
@@ -187,6 +207,7 @@ class SelfScan {
     std::vector<float> slope_, reach_, cutoff_;
     std::unique_ptr<Numbers<CacheLine>> codes_;  // of all rows as queries, eight by eight
     std::vector<std::mutex> mutexes_;            // of the searches of each block
+    std::atomic<std::int64_t> bytes_{0};         // of candidates and codes
 };
 
 }  // namespace
@@ -196,12 +217,13 @@ bool is_self_search(const Rows& queries, std::int64_t q, const SearchedBlocks& b
     if (blocks.count != 1 || blocks[0].sidecar == nullptr || !blocks[0].allowed.all()) return false;
     const Rows& rows = blocks[0].rows;
     const Sidecar& sidecar = *blocks[0].sidecar;
-    const Codes& codes = sidecar.precision == Precision::int8 ? certify.int8 : certify.int16;
+    const bool is8 = sidecar.precision == Precision::int8;
+    const Codes& codes = is8 ? certify.int8 : certify.int16;
     const std::int64_t row_codes = sidecar.steps() * 4;
     return codes.sums != nullptr && q == sidecar.n && queries.data == rows.data && queries.element == rows.element &&
            queries.d == rows.d && queries.normalize == Normalize::none && rows.normalize == Normalize::none &&
-           row_codes >= kLeastBytes && q >= 2 * kLeastPanels * kGroup &&
-           (8 * candidate_room(k) + row_codes + 200) * q <= kMostBytes;
+           row_codes >= (is8 ? kLeastBytes8 : kLeastBytes16) && q >= 2 * kLeastPanels * kGroup &&
+           (8 * candidate_room(k) + row_codes + kRowBytes) * q <= kMostBytes;
 }
 
 Status scan_self(const Rows& rows, const SearchedBlock& block, std::int64_t k, const Certify& certify,

@@ -12,12 +12,13 @@
 namespace rsir {
 
 // Whether the queries are all rows of the one block, the same memory, none of them left out, and their products taken
-// once are sooner done: O(n) memory of some 8 bytes for candidate_room(k) and one code a column, at most 256 MiB.
+// once are sooner done: rows are long, and all searches at once, 8 bytes for candidate_room(k) and one code a column
+// each, begin within 256 MiB.
 bool is_self_search(const Rows& queries, std::int64_t q, const SearchedBlocks& blocks, std::int64_t k,
                     const Certify& certify);
 
-// searches [n], tightened: the candidates of every row. No bound depends on when a pair of blocks is scanned in a way
-// that an answer could show.
+// searches [n], tightened: the candidates of every row; or none, if so many pass that they would take more than that.
+// No bound depends on when a pair of blocks is scanned in a way that an answer could show.
 Status scan_self(const Rows& rows, const SearchedBlock& block, std::int64_t k, const Certify& certify,
                  const Context& context, std::vector<CandidateSearch>& searches);
 

@@ -104,8 +104,9 @@ class Database:
         Parameters
         ----------
         queries : array, shape [q, d] or [q, bytes]
-            Or, of vectors in one array of host memory, the database itself: every row a query. Then each pair of rows
-            is multiplied, and measured, once for both (on AVX-512, where the candidates of all rows fit into 256 MiB).
+            Or, of vectors in one array of host memory, the database itself: every row a query. Then each pair of long
+            rows (1,024 values and more) is multiplied once for both, on AVX-512, where the candidates of all rows fit
+            into 256 MiB.
         k : int
         where, out, threads, isa : optional
             As there.
