@@ -76,13 +76,14 @@ def test_functions_are_as_they_were_compiled(module):
     assert functions == {name: in_docstring(found.__doc__) for name, found in bound.items()}
 
 
-def test_the_sidecar_is_as_it_was_compiled():
-    (stub,) = (part for part in stub_of(compiled.cpu) if isinstance(part, ast.ClassDef))
-    for part in stub.body:
+@pytest.mark.parametrize("name", ["RelevantRanks", "Sidecar"])
+def test_classes_are_as_they_were_compiled(name):
+    stubs = {part.name: part for part in stub_of(compiled.cpu) if isinstance(part, ast.ClassDef)}
+    for part in stubs[name].body:
         assert isinstance(part, ast.FunctionDef)
-        bound = getattr(compiled.cpu.Sidecar, part.name)
+        bound = getattr(getattr(compiled.cpu, name), part.name)
         kinds, answer = in_docstring((bound.fget if isinstance(bound, property) else bound).__doc__)
-        if kinds[:1] == ["Sidecar"]:  # itself
+        if kinds[:1] == [name]:  # itself
             kinds = kinds[1:]
         assert in_stub(part) == (kinds, answer), part.name
 

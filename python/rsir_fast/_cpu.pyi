@@ -124,24 +124,28 @@ def drop_own(
     left: _Array[np.int64],
     /,
 ) -> None: ...
-def relevant_ranks(
-    queries: _Memory,
-    q: int,
-    query_dtype: str,
-    blocks: list[tuple[_Rows, int, str]],
-    d: int,
-    n: int,
-    where: _Array[np.uint8],
-    members: _Array[np.int64],
-    first: _Array[np.int64],
-    offsets: _Array[np.int64],
-    self_ids: _Array[np.int64],
-    ranks: _Array[np.int64],
-    self_ranks: _Array[np.int64],
-    threads: int,
-    isa: str,
-    /,
-) -> str: ...
+
+class RelevantRanks:
+    def __init__(
+        self,
+        queries: _Memory,
+        q: int,
+        query_dtype: str,
+        blocks: list[tuple[_Rows, int, str]],
+        d: int,
+        n: int,
+        where: _Array[np.uint8],
+        members: _Array[np.int64],
+        first: _Array[np.int64],
+        offsets: _Array[np.int64],
+        self_ids: _Array[np.int64],
+        threads: int,
+        isa: str,
+        /,
+    ) -> None: ...
+    def take(
+        self, begin: int, end: int, ranks: _Array[np.int64], self_ranks: _Array[np.int64], threads: int, /
+    ) -> str: ...
 
 class Sidecar(Buffer):
     def __init__(

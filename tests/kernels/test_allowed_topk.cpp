@@ -221,9 +221,11 @@ TEST(ranks_among_allowed_rows) {
         each_context([&](const Context& context) {
             for (const auto& parts : {whole, cut}) {
                 Output<std::int64_t> ranks(offsets.back()), self_ranks(q);
+                std::shared_ptr<RankMarks> found;
                 CHECK(relevant_ranks(queries, q, parts.data(), static_cast<std::int64_t>(parts.size()),
                                      {bits.data(), 3, n}, members.data(), first.data(), offsets.data(), self.data(),
-                                     ranks.data(), self_ranks.data(), context) == Status::ok);
+                                     found, context) == Status::ok);
+                CHECK(take_ranks(*found, 0, q, ranks.data(), self_ranks.data(), context) == Status::ok);
                 CHECK_BITS(ranks, expected);
                 CHECK_BITS(self_ranks, expected_self);
             }

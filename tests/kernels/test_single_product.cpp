@@ -25,8 +25,8 @@ void check_distances(const std::vector<float>& values, std::int64_t n, std::int6
         Context context;
         context.isa = isa;
         const std::vector<float> mean = sample_mean({rows}, {n}, isa);
-        Output<float> norms(n);
-        CHECK(centred_norms(rows, n, mean.data(), context, norms.data()) == Status::ok);
+        Output<float> norms(n), offs(n);
+        CHECK(centred_norms(rows, n, mean.data(), context, norms.data(), offs.data()) == Status::ok);
         std::vector<std::int64_t> ids;
         for (std::int64_t i = 0; i < n; ++i) ids.push_back(i);
         CentredRows centred(d, n);
@@ -53,22 +53,9 @@ void check_distances(const std::vector<float>& values, std::int64_t n, std::int6
                 continue;
             }
             CHECK(std::abs(static_cast<double>(found[at]) - static_cast<double>(squared)) <=
-                  single_error(product, d) * sum + kSingleLeast * static_cast<double>(d + 64));
+                  static_cast<double>(offs.data()[0] + offs.data()[j]));
         }
     }
-}
-
-// Buckets of 1 / inverse from `low` on; behind the marks stand two of infinity.
-RankTable table_of(const std::vector<std::uint32_t>& marks, const std::vector<std::uint16_t>& entries, float low,
-                   float inverse) {
-    return {marks.data(),
-            entries.data(),
-            low,
-            inverse,
-            static_cast<float>(entries.size() - 1),
-            0.0f,
-            1,
-            static_cast<std::uint32_t>(marks.size()) - 2};
 }
 
 }  // namespace
@@ -90,36 +77,57 @@ TEST(distances_are_within_their_bound) {
 }
 
 TEST(a_distance_is_placed_between_two_marks_or_left_open) {
-    const auto bits = [](float value) {
-        std::uint32_t found;
-        std::memcpy(&found, &value, sizeof found);
-        return found;
-    };
     constexpr float kInfinity = std::numeric_limits<float>::infinity();
-    // Buckets 0, 1, ...: below 1, [1, 2), [2, 3), from 3 on. In buckets 1 and 3 two marks, the last is infinite.
-    const std::vector<std::uint32_t> marks = {bits(0.5f),  bits(1.25f),     bits(1.5f),      bits(3.5f),
-                                              bits(3.75f), bits(kInfinity), bits(kInfinity), bits(kInfinity)};
-    const std::vector<std::uint16_t> entries = {RankTable::kSearch, 1, 3, 3};
-    const std::vector<float> distances = {0.25f, 1.0f,  1.25f, 1.375f,    1.5f, 1.75f,
-                                          2.5f,  3.25f, 3.5f,  kInfinity, NAN,  4.0f};
-    const std::vector<std::uint32_t> counts = {0, 1, 1, 3, 0, 1, 0, 6}, open = {0, 2, 4, 8, 9, 10};
+    // Buckets 0, 1, ...: below 1, [1, 2), [2, 3), from 3 on. The last has more marks than are compared at once.
+    std::vector<float> values = {0.5f, 1.25f, 1.5f};
+    for (int i = 0; i < 9; ++i) values.push_back(3.5f + static_cast<float>(i));
+    values.push_back(kInfinity);
+    const auto count = static_cast<std::uint32_t>(values.size());
+    values.insert(values.end(), RankTable::kMarks, kInfinity);
+    std::vector<std::uint32_t> marks(values.size());
+    std::memcpy(marks.data(), values.data(), values.size() * sizeof(float));
+    const std::vector<std::uint16_t> entries = {0, 1, 3, 3};
+    const RankTable table{marks.data(), entries.data(), 0.0f, 1.0f, 3.0f, count};
+    // Row 0 is certain, row 1 off by less than 0.25, nothing is known of row 2.
+    const std::vector<float> offs = {0.0f, 0.25f, NAN};
+    struct Expected {
+        float distance;
+        std::uint32_t certain, uncertain;  // places
+    };
+    const std::uint32_t open = count + 1;
+    const std::vector<Expected> expected = {
+        {0.25f, 0, open},    {0.125f, 0, 0},          {0.75f, 1, open},    {1.0f, 1, open},
+        {0.875f, 1, 1},      {1.25f, open, open},     {1.375f, 2, open},   {1.75f, 3, open},
+        {2.5f, 3, 3},        {3.25f, 3, open},        {3.5f, open, open},  {4.0f, 4, 4},
+        {6.0f, 6, 6},        {7.25f, open, open},     {10.5f, open, open}, {10.75f, open, open},
+        {11.5f, open, open}, {kInfinity, open, open}, {NAN, open, open},   {30.0f, open, open}};
     for (const Isa isa : supported_isas()) {
-        // More than one stretch of what is done at once.
-        std::vector<float> many;
-        for (int i = 0; i < 50; ++i) many.insert(many.end(), distances.begin(), distances.end());
-        Output<std::uint32_t> found(8), left(static_cast<std::int64_t>(many.size()));
-        std::fill_n(found.data(), 8, 0u);
-        const std::int64_t count =
-            single_product(isa).place(table_of(marks, entries, 0.0f, 1.0f), many.data(),
-                                      static_cast<std::int64_t>(many.size()), found.data(), left.data());
-        CHECK(count == 50 * static_cast<std::int64_t>(open.size()));
-        for (std::size_t i = 0; i < counts.size(); ++i) CHECK(found.data()[i] == 50 * counts[i]);
-        for (std::int64_t i = 0; i < count; ++i) {
-            const auto size = static_cast<std::int64_t>(open.size());
-            CHECK(left.data()[i] ==
-                  open[static_cast<std::size_t>(i % size)] +
-                      static_cast<std::uint32_t>(i / size * static_cast<std::int64_t>(distances.size())));
+        for (const bool is_exact : {false, true}) {
+            const Case here(single_product(isa).isa, " exact=", is_exact);
+            // More than one stretch of what is done at once.
+            std::vector<float> distances, windows;
+            std::vector<std::uint32_t> counts(count + 2), left;
+            for (int turn = 0; turn < 50; ++turn) {
+                for (const Expected& one : expected) {
+                    for (std::size_t row = 0; row < offs.size(); ++row) {
+                        const std::uint32_t place = is_exact || row == 0 ? one.certain
+                                                    : row == 1           ? one.uncertain
+                                                                         : open;
+                        if (place == open) left.push_back(static_cast<std::uint32_t>(distances.size()));
+                        distances.push_back(one.distance);
+                        windows.push_back(offs[row]);
+                        ++counts[place];
+                    }
+                }
+            }
+            const auto n = static_cast<std::int64_t>(distances.size());
+            Output<std::uint32_t> found(count + 2), found_left(n);
+            std::fill_n(found.data(), count + 2, 0u);
+            const RankWindow window{0.0f, is_exact ? nullptr : windows.data()};
+            CHECK(single_product(isa).place(table, window, distances.data(), n, found.data(), found_left.data()) ==
+                  static_cast<std::int64_t>(left.size()));
+            CHECK_BITS(found, counts);
+            CHECK(std::equal(left.begin(), left.end(), found_left.data()) && found_left.sentinels_intact());
         }
-        CHECK(found.sentinels_intact() && left.sentinels_intact());
     }
 }

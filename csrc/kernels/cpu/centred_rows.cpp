@@ -57,9 +57,12 @@ std::vector<float> sample_mean(const std::vector<Rows>& parts, const std::vector
     return mean;
 }
 
-Status centred_norms(const Rows& matrix, std::int64_t n, const float* mean, const Context& context, float* norms) {
+Status centred_norms(const Rows& matrix, std::int64_t n, const float* mean, const Context& context, float* norms,
+                     float* offs) {
     const Certify& certify = certify_for(context.isa);
     const SingleProduct& product = single_product(context.isa);
+    const std::vector<double> weights = single_weights(product, matrix.d);
+    const double least = kSingleLeast / 2 * static_cast<double>(matrix.d + 64);
     const std::int64_t tasks = (n + kRowsPerTask - 1) / kRowsPerTask;
     return parallel_for(context, tasks, [&](std::int64_t task, Poll&) {
         RowReader reader(matrix, context.isa, 1);
@@ -67,9 +70,11 @@ Status centred_norms(const Rows& matrix, std::int64_t n, const float* mean, cons
         std::fill_n(row.data(), std::max(kLanes, padded(matrix.d)), 0.0f);
         for (std::int64_t i = task * kRowsPerTask; i < std::min(n, (task + 1) * kRowsPerTask); ++i) {
             certify.centre(reader.take(i, 1), 0, mean, row.data());
-            const double norm = product.norm(row.data(), padded(matrix.d));
+            double weighted = 0;
+            const double norm = product.norm(row.data(), padded(matrix.d), weights.data(), &weighted);
             // Elements below it, and so squares of distances, stay far from the largest float.
             const bool is_covered = norm <= static_cast<double>(kLargest) * static_cast<double>(kLargest);
+            offs[i] = static_cast<float>(kSingleError * weighted + least);
             norms[i] = is_covered ? static_cast<float>(norm) : std::numeric_limits<float>::quiet_NaN();
         }
     });

@@ -34,6 +34,8 @@ class CentredRows {
 std::vector<float> sample_mean(const std::vector<Rows>& parts, const std::vector<std::int64_t>& counts, Isa isa);
 
 // norms [n]: |x|^2 of every row, after subtracting the mean, as float32; NaN where the bound does not cover it.
-Status centred_norms(const Rows& matrix, std::int64_t n, const float* mean, const Context& context, float* norms);
+// offs [n]: what it adds to the error of a distance (single_product.h).
+Status centred_norms(const Rows& matrix, std::int64_t n, const float* mean, const Context& context, float* norms,
+                     float* offs);
 
 }  // namespace rsir

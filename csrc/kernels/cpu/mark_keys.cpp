@@ -63,9 +63,9 @@ class MarkKeys {
     }
 
     // The place of a relevant item among the marks.
-    void set_key(std::int64_t query, std::int64_t item, Key key) {
+    void set_distance(std::int64_t query, std::int64_t item, std::uint32_t bits) {
         const std::int64_t extra = marks_.extra_place(query);
-        marks_.set_key(query, item + (extra >= 0 && item >= extra ? 1 : 0), key);
+        marks_.set_distance(query, item + (extra >= 0 && item >= extra ? 1 : 0), bits);
     }
 
     void measure_relevant(const Group& group, Poll& poll) {
@@ -85,9 +85,9 @@ class MarkKeys {
                       [&](std::int64_t i, std::int64_t r, double squared) {
                           if (group.is_square && before + r < own + i) return;
                           const std::uint32_t bits = distance_bits(squared);
-                          set_key(queries[i], before + r, make_key(bits, from[r]));
+                          set_distance(queries[i], before + r, bits);
                           if (!group.is_square || before + r == own + i) return;
-                          set_key(order(group.first + before + r), own + i, make_key(bits, items[own + i]));
+                          set_distance(order(group.first + before + r), own + i, bits);
                       });
         }
     }
@@ -103,7 +103,7 @@ class MarkKeys {
         const auto id = static_cast<std::uint32_t>(row - part.first);
         double squared = 0;
         reader.gather(operands_.canonical, wide.data(), &id, 1, 0, &squared);
-        marks_.set_key(query, place, make_key(distance_bits(squared), row));
+        marks_.set_distance(query, place, distance_bits(squared));
     }
 
     const RankOperands& operands_;

@@ -1,4 +1,4 @@
-// The canonical keys of all marks: the only distances of exact ranks that are always computed in float64.
+// The canonical distances of all marks: the only distances of exact ranks that are always computed in float64.
 #pragma once
 
 #include <cstdint>

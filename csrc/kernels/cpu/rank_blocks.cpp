@@ -26,12 +26,15 @@ struct Block {
     std::int64_t count() const { return end - begin; }
 };
 
+// Of a row of distances: no multiple of a large power of two, as columns of them are read.
+constexpr std::int64_t stride(std::int64_t width) { return width + kTurned; }
+
 // What one thread works with.
 struct Scratch {
     Scratch(std::int64_t d, bool certified, std::int64_t a, std::int64_t b)
         : x(d, certified ? a : 0),
           y(d, certified ? b : 0),
-          distances(a * b),
+          distances(a * stride(b)),
           columns(kTurned * a),
           wide(static_cast<std::size_t>(padded(d))) {}
 
@@ -39,8 +42,8 @@ struct Scratch {
     Numbers<float> distances;                      // [a, b]
     Numbers<float> columns;                        // [kTurned, a]
     std::vector<std::int64_t> x_ids, y_ids, rows;  // of the whole database, or queries
-    std::vector<float> y_norms;
-    std::vector<std::uint32_t> counts, open, chosen;
+    std::vector<float> y_norms, y_offs;
+    std::vector<std::uint32_t> open, chosen;
     std::vector<double> wide, squared;
 };
 
@@ -141,31 +144,40 @@ class Counting {
     // Counts the rows of y for the queries of x; and where y are queries, and other ones, the rows of x for these.
     void count_pair(const Block& x, const Block& y, Scratch& scratch, Poll& poll) {
         const bool is_diagonal = x.first_query == y.first_query, is_both = y.first_query >= 0 && !is_diagonal;
-        const std::int64_t width = y.count();
+        const std::int64_t width = y.count(), ld = stride(width);
         std::vector<std::int64_t> rows;
         take_ids(x, scratch.x_ids, scratch.rows);
         take_ids(y, scratch.y_ids, rows);
         // Where distances are much alike, as under many ties, most are left to decide: then all are at once.
         const bool certified = operands_.is_certified && 2 * decided_ <= certified_;
+        std::int64_t decided = 0;
+        const auto count_rows = [&](std::int64_t top, std::int64_t bottom) {
+            for (std::int64_t i = top; i < bottom; ++i) {
+                if (i + 1 < x.count()) marks_.fetch(x.first_query + i + 1);
+                decided += count_run(x.first_query + i, scratch.distances.data() + i * ld, y, scratch.y_ids, rows,
+                                     scratch.y_offs.data(), certified, scratch);
+            }
+        };
         if (certified) {
-            multiply(x, y, rows, is_diagonal, scratch, poll);
+            take_blocks(x, y, rows, scratch);
+            for (std::int64_t top = 0; top < x.count() && !poll.stop(); top += kProductRows) {
+                const std::int64_t bottom = std::min(x.count(), top + kProductRows);
+                multiply(x, top, bottom, width, is_diagonal, scratch);
+                if (!is_diagonal) count_rows(top, bottom);  // while they are in the second-level cache
+            }
         } else {
             measure(x, y, rows, is_diagonal, scratch, poll);
         }
         if (poll.stop()) return;
-        std::int64_t decided = 0;
-        for (std::int64_t i = 0; i < x.count(); ++i) {
-            if (i + 1 < x.count()) marks_.fetch(x.first_query + i + 1);
-            decided += count_run(x.first_query + i, scratch.distances.data() + i * width, y, scratch.y_ids, rows,
-                                 scratch.y_norms.data(), certified, scratch);
-        }
+        if (is_diagonal) mirror(width, scratch.distances.data());
+        if (is_diagonal || !certified) count_rows(0, x.count());
         for (std::int64_t first = 0; first < width && is_both; first += kTurned) {
             const std::int64_t count = std::min(kTurned, width - first), height = x.count();
-            operands_.product.turn(scratch.distances.data() + first, height, count, width, scratch.columns.data());
+            operands_.product.turn(scratch.distances.data() + first, height, count, ld, scratch.columns.data());
             for (std::int64_t j = 0; j < count; ++j) {
                 if (first + j + 1 < width) marks_.fetch(y.first_query + first + j + 1);
                 decided += count_run(y.first_query + first + j, scratch.columns.data() + j * height, x, scratch.x_ids,
-                                     scratch.rows, operands_.query_norms.data() + (certified ? x.first_query : 0),
+                                     scratch.rows, operands_.asked.offs.data() + (certified ? x.first_query : 0),
                                      certified, scratch);
             }
         }
@@ -174,41 +186,41 @@ class Counting {
         certified_ += (is_both ? 2 : 1) * x.count() * width;
     }
 
-    // distances [x, y]: certified.
-    void multiply(const Block& x, const Block& y, const std::vector<std::int64_t>& rows, bool is_diagonal,
-                  Scratch& scratch, Poll& poll) const {
-        const SingleProduct& product = operands_.product;
-        const std::int64_t height = x.count(), width = y.count(), size = padded(operands_.queries.d);
+    void take_blocks(const Block& x, const Block& y, const std::vector<std::int64_t>& rows, Scratch& scratch) const {
         const Rows& matrix = x.part == nullptr ? operands_.queries : x.part->rows;
-        take_centred(scratch.x, matrix, scratch.rows, operands_.query_norms.data() + x.first_query, height);
-        scratch.y_norms.resize(static_cast<std::size_t>(width));
-        for (std::size_t j = 0; j < scratch.y_norms.size(); ++j) {
-            scratch.y_norms[j] = operands_.item_norms[static_cast<std::size_t>(scratch.y_ids[j])];
+        take_centred(scratch.x, matrix, scratch.rows, operands_.asked.norms.data() + x.first_query, x.count());
+        scratch.y_norms.clear();
+        scratch.y_offs.clear();
+        for (const std::int64_t id : scratch.y_ids) {
+            scratch.y_norms.push_back(operands_.items.norms[static_cast<std::size_t>(id)]);
+            scratch.y_offs.push_back(operands_.items.offs[static_cast<std::size_t>(id)]);
         }
-        take_centred(scratch.y, y.part->rows, rows, scratch.y_norms.data(), width);
+        take_centred(scratch.y, y.part->rows, rows, scratch.y_norms.data(), y.count());
+    }
+
+    // distances [top to bottom, width]: certified.
+    void multiply(const Block& x, std::int64_t top, std::int64_t bottom, std::int64_t width, bool is_diagonal,
+                  Scratch& scratch) const {
+        const SingleProduct& product = operands_.product;
+        const std::int64_t size = padded(operands_.queries.d), ld = stride(width), step = scratch.x.stride();
         float* out = scratch.distances.data();
         float tile[64];
-        const std::int64_t stride = scratch.x.stride();
         for (std::int64_t column = 0; column < size || column == 0; column += kProductColumns) {
             const std::int64_t columns = std::min(kProductColumns, size - column);
-            for (std::int64_t top = 0; top < height; top += kProductRows) {
-                if (poll.stop()) return;
-                const std::int64_t bottom = std::min(height, top + kProductRows);
-                for (std::int64_t j = 0; j < width; j += product.rows) {
-                    const std::int64_t across = std::min<std::int64_t>(product.rows, width - j);
-                    for (std::int64_t i = top; i < bottom; i += product.queries) {
-                        if (is_diagonal && j + across <= i) break;
-                        product.tile(scratch.x.row(i) + column, scratch.y.row(j) + column, stride, columns, tile);
-                        const std::int64_t down = std::min<std::int64_t>(product.queries, bottom - i);
-                        product.store(tile, down, across, column > 0, out + i * width + j, width);
-                    }
+            for (std::int64_t j = 0; j < width; j += product.rows) {
+                const std::int64_t across = std::min<std::int64_t>(product.rows, width - j);
+                for (std::int64_t i = top; i < bottom; i += product.queries) {
+                    if (is_diagonal && j + across <= i) break;
+                    product.tile(scratch.x.row(i) + column, scratch.y.row(j) + column, step, columns, tile);
+                    const std::int64_t down = std::min<std::int64_t>(product.queries, bottom - i);
+                    product.store(tile, down, across, column > 0, out + i * ld + j, ld);
                 }
             }
         }
-        if (is_diagonal) mirror(height, out);
-        for (std::int64_t i = 0; i < height; ++i) {
-            product.distances(operands_.query_norms[static_cast<std::size_t>(x.first_query + i)],
-                              scratch.y_norms.data(), width, out + i * width);
+        for (std::int64_t i = top; i < bottom; ++i) {
+            const std::int64_t first = is_diagonal ? i : 0;
+            product.distances(operands_.asked.norms[static_cast<std::size_t>(x.first_query + i)],
+                              scratch.y_norms.data() + first, width - first, out + i * ld + first);
         }
     }
 
@@ -221,63 +233,56 @@ class Counting {
     // distances [x, y]: canonical.
     void measure(const Block& x, const Block& y, const std::vector<std::int64_t>& rows, bool is_diagonal,
                  Scratch& scratch, Poll& poll) const {
-        const std::int64_t width = y.count(), most = 64;
+        const std::int64_t ld = stride(y.count()), most = 64;
         std::vector<std::int64_t> queries(static_cast<std::size_t>(x.count()));
         std::iota(queries.begin(), queries.end(), x.first_query);
         RowReader reader(y.part->rows, operands_.context.isa, CanonicalTiles::kRows);
         for (std::int64_t top = 0; top < x.count(); top += most) {
             CanonicalTiles tiles(operands_.canonical, operands_.queries, queries.data() + top,
                                  std::min(most, x.count() - top));
-            float* out = scratch.distances.data() + top * width;
-            tiles.run(y.part->rows, reader, rows.data(), width, is_diagonal ? top : -x.count(), poll,
+            float* out = scratch.distances.data() + top * ld;
+            tiles.run(y.part->rows, reader, rows.data(), y.count(), is_diagonal ? top : -x.count(), poll,
                       [&](std::int64_t i, std::int64_t j, double squared) {
-                          out[i * width + j] = distance_from_bits(distance_bits(squared));
+                          out[i * ld + j] = distance_from_bits(distance_bits(squared));
                       });
         }
-        if (is_diagonal) mirror(width, scratch.distances.data());
     }
 
     // Fills the lower triangle from the upper.
     static void mirror(std::int64_t size, float* matrix) {
         for (std::int64_t i = 0; i < size; ++i) {
-            for (std::int64_t j = 0; j < i; ++j) matrix[i * size + j] = matrix[j * size + i];
+            for (std::int64_t j = 0; j < i; ++j) matrix[i * stride(size) + j] = matrix[j * stride(size) + i];
         }
     }
 
     // Counts the distances of one query to the rows of a block; returns how many were left to decide.
     std::int64_t count_run(std::int64_t query, const float* distances, const Block& block,
                            const std::vector<std::int64_t>& ids, const std::vector<std::int64_t>& rows,
-                           const float* norms, bool certified, Scratch& scratch) {
-        const std::int64_t marks = marks_.count(query);
-        if (marks == 0) return 0;
-        std::vector<std::uint32_t>&counts = scratch.counts, &open = scratch.open;
-        counts.assign(static_cast<std::size_t>(marks) + 2, 0);
-        open.resize(ids.size());
-        std::int64_t left = operands_.product.place(marks_.table(query), distances,
-                                                    static_cast<std::int64_t>(ids.size()), counts.data(), open.data());
-        RankMarks::Off off{operands_.error, operands_.least, 0, nullptr};
-        if (certified) {
-            off.own = static_cast<double>(operands_.query_norms[static_cast<std::size_t>(query)]);
-            off.norms = norms;
-        }
-        left = marks_.search(query, distances, ids.data(), static_cast<std::int64_t>(ids.size()), off, counts.data(),
-                             open.data(), left);
+                           const float* offs, bool certified, Scratch& scratch) {
+        if (marks_.count(query) == 0) return 0;
+        const auto size = static_cast<std::int64_t>(ids.size());
+        scratch.open.resize(ids.size());
+        std::uint32_t* open = scratch.open.data();
+        RankWindow window{0.0f, nullptr};
+        if (certified) window = {operands_.asked.offs[static_cast<std::size_t>(query)], offs};
+        const auto lock = marks_.lock(query);
+        std::int64_t left =
+            operands_.product.place(marks_.table(query), window, distances, size, marks_.counts(query), open);
+        left = marks_.search(query, window, distances, ids.data(), size, open, left);
         if (certified) {
             decide(query, distances, block, ids, rows, left, scratch);
         } else {
             for (std::int64_t i = 0; i < left; ++i) {
-                const std::uint32_t at = open[static_cast<std::size_t>(i)];
-                const Key key = make_key(distance_bits(static_cast<double>(distances[at])), ids[at]);
-                ++counts[static_cast<std::size_t>(marks_.below(query, key, distances[at]))];
+                const float distance = distances[open[i]];
+                marks_.count(query, distance_bits(static_cast<double>(distance)), ids[open[i]], distance);
             }
         }
-        marks_.add(query, counts.data());
         return left;
     }
 
     // Counts the open rows of a block by their canonical distances.
     void decide(std::int64_t query, const float* distances, const Block& block, const std::vector<std::int64_t>& ids,
-                const std::vector<std::int64_t>& rows, std::int64_t left, Scratch& scratch) const {
+                const std::vector<std::int64_t>& rows, std::int64_t left, Scratch& scratch) {
         if (left == 0) return;
         scratch.chosen.resize(static_cast<std::size_t>(left));
         scratch.squared.resize(static_cast<std::size_t>(left));
@@ -288,8 +293,8 @@ class Counting {
         RowReader reader(block.part->rows, operands_.context.isa, kOpenRows);
         reader.gather(operands_.canonical, scratch.wide.data(), scratch.chosen.data(), left, 0, scratch.squared.data());
         for (std::size_t i = 0; i < scratch.chosen.size(); ++i) {
-            const Key key = make_key(distance_bits(scratch.squared[i]), ids[scratch.open[i]]);
-            ++scratch.counts[static_cast<std::size_t>(marks_.below(query, key, distances[scratch.open[i]]))];
+            const std::uint32_t at = scratch.open[i];
+            marks_.count(query, distance_bits(scratch.squared[i]), ids[at], distances[at]);
         }
     }
 

@@ -30,10 +30,13 @@ struct RankOperands {
     std::int64_t own_row;  // query j is row own_row + j, or -1: queries are something else, or not all rows are allowed
     const CanonicalDistance& canonical;
     const SingleProduct& product;
-    // For the certified pass: what is subtracted from all, and norms after it, NaN where that row is always decided.
-    std::vector<float> mean, item_norms, query_norms;
     bool is_certified;
-    double error, least;  // distances are off by less than error * (sum of the norms) + least
+    // For the certified pass: what is subtracted from all, and of rows after it the norms, NaN where they are always
+    // decided, and what they add to the error of distances.
+    std::vector<float> mean;
+    struct Lengths {
+        std::vector<float> norms, offs;
+    } items, asked;
     Context context;
 
     const RankPart& part_of(std::int64_t row) const {

@@ -1,4 +1,4 @@
-// The marks of some queries: the rows whose ranks are wanted, their keys, and how many others stand before each.
+// The marks of some queries: the rows whose ranks are wanted, their distances, and how many others stand before each.
 #pragma once
 
 #include <array>
@@ -6,25 +6,25 @@
 #include <mutex>
 #include <vector>
 
+#include "kernels/context.h"
+#include "kernels/cpu/numbers.h"
 #include "kernels/cpu/rank_table.h"
 #include "kernels/cpu/topk.h"
 
 namespace rsir {
 
-// What is asked, and where the answers go: see relevant_ranks.h.
+// What is asked: see relevant_ranks.h.
 struct RankRequest {
     std::int64_t q;
     const std::int64_t* members;
     const std::int64_t* first;
     const std::int64_t* offsets;
     const std::int64_t* self;
-    std::int64_t* ranks;
-    std::int64_t* self_ranks;
 };
 
 class RankMarks {
   public:
-    // Memory: 8 bytes a mark, and 2 to 4 (at most 4 KiB a query) for their tables.
+    // Memory: 12 bytes a mark, and 2 to 4 (at most 4 KiB a query) for their tables. Not touched before threads fill it.
     explicit RankMarks(const RankRequest& request);
 
     // Marks of query j, and in the order of their rows the row of each.
@@ -36,61 +36,57 @@ class RankMarks {
     const std::int64_t* members(std::int64_t j) const { return request_.members + request_.first[j]; }
     std::int64_t extra_place(std::int64_t j) const { return at(j).extra_place; }
 
-    // Takes the key of the i-th row; threads may do so at the same time.
-    void set_key(std::int64_t j, std::int64_t i, Key key) {
-        const std::size_t place = at(j).begin + static_cast<std::size_t>(i);
-        distances_[place] = key_distance(key);
-        rows_[place] = static_cast<std::uint32_t>(key_id(key));
+    // Takes the distance of the i-th row; threads may do so at the same time.
+    void set_distance(std::int64_t j, std::int64_t i, std::uint32_t bits) {
+        distances_.data()[at(j).begin + static_cast<std::size_t>(i)] = bits;
     }
 
-    // Orders the keys, once all are there, for distances that are off by less than `window`.
+    // Orders the marks, once all distances are there, for others that are off by less than `window`.
     void order(std::int64_t j, float window);
 
     RankTable table(std::int64_t j) const;
 
+    // How many others stand before each mark, but not before the one before it; two more places behind, the second for
+    // what could not be placed. One thread at a time: the one that holds the lock.
+    std::uint32_t* counts(std::int64_t j) { return counts_.data() + at(j).begin; }
+    std::unique_lock<std::mutex> lock(std::int64_t j) {
+        return std::unique_lock<std::mutex>(mutexes_[static_cast<std::size_t>(j) % mutexes_.size()]);
+    }
+
     // Fetches what is needed of query j soon.
     void fetch(std::int64_t j) const;
 
-    // What SingleProduct::place left open of distances to rows ids[0], ids[1], ... (increasing): counts what a search
-    // among the marks can tell, where norms say how far distances are off (of row i by less than error * (own +
-    // norms[i]) + least; null: not at all), and takes the marks themselves out. Returns how many stay open.
-    struct Off {
-        double error, least, own;
-        const float* norms;
-    };
-    std::int64_t search(std::int64_t j, const float* distances, const std::int64_t* ids, std::int64_t n, const Off& off,
-                        std::uint32_t* counts, std::uint32_t* open, std::int64_t count) const;
+    // Of the distances to rows ids[0], ids[1], ... (increasing) that SingleProduct::place left open, takes the marks
+    // themselves out and counts what a search among all marks can tell. Returns how many stay open.
+    std::int64_t search(std::int64_t j, const RankWindow& window, const float* distances, const std::int64_t* ids,
+                        std::int64_t n, std::uint32_t* open, std::int64_t found);
 
-    // The number of marks below a key, which is about `distance`.
-    std::int64_t below(std::int64_t j, Key key, float distance) const;
+    // Counts row `id` at the distance `bits`, which is about `distance`.
+    void count(std::int64_t j, std::uint32_t bits, std::int64_t id, float distance);
 
-    // Adds counts [count(j) + 1] to those of query j; threads may do so at the same time.
-    void add(std::int64_t j, const std::uint32_t* counts);
-
-    // Turns all counts into ranks.
-    void store(std::int64_t j);
+    // Stores the ranks of the relevant rows of queries begin to end, and of their own rows.
+    Status store(std::int64_t begin, std::int64_t end, std::int64_t* ranks, std::int64_t* self_ranks,
+                 const Context& context) const;
 
   private:
     struct Query {
-        std::size_t begin = 0;  // of its keys
+        std::size_t begin = 0;  // of its marks
         std::int64_t extra = -1, extra_place = -1;
-        std::int64_t extra_mark = -1;  // its place among ordered keys
-        float low = 0, inverse = 0, window = 0;
-        std::uint32_t steps = 0;
+        std::int64_t extra_mark = -1;  // its place among ordered marks
+        float low = 0, inverse = 0;
     };
 
     Query& at(std::int64_t j) { return queries_[static_cast<std::size_t>(j)]; }
     const Query& at(std::int64_t j) const { return queries_[static_cast<std::size_t>(j)]; }
-    void fill_table(std::int64_t j);
-    static bool set_steps(Query& query);
+    void fill_table(std::int64_t j, float window);
 
     RankRequest request_;
     std::vector<Query> queries_;
-    // The halves of the keys of each query, and behind them two of distance infinity.
-    std::vector<std::uint32_t> distances_, rows_;
     std::int64_t buckets_;
-    std::vector<std::uint16_t> entries_;
-    std::array<std::mutex, 64> mutexes_;
+    // Of each query one for each mark, and RankTable::kMarks behind them.
+    Numbers<std::uint32_t> distances_{0}, rows_{0}, counts_{0};
+    Numbers<std::uint16_t> entries_{0};
+    std::array<std::mutex, 256> mutexes_;
 };
 
 }  // namespace rsir

@@ -5,21 +5,24 @@
 
 namespace rsir {
 
-// Of a query, for distances that are off by less than `window`. Its buckets are equal steps of the distance from `low`
-// on; what is less shares the first, what is more the last.
-struct RankTable {
-    static constexpr std::uint32_t kPlace = 0x7fff, kSearch = 0x8000;
+// How far distances of a query to some rows are off: that of row i by less than own + offs[i]; null: not at all.
+struct RankWindow {
+    float own;
+    const float* offs;
+};
 
-    // Bits of the distances of the marks (distance_bits.h), which order like them, and behind them twice those of
-    // infinity.
+// Of a query. Its buckets are equal steps of the distance from `low` on; what is less shares the first, what is more
+// the last.
+struct RankTable {
+    static constexpr std::uint32_t kMarks = 4;  // with which a distance is compared at once
+
+    // Bits of the distances of the marks (distance_bits.h), which order like them, and behind them kMarks times those
+    // of infinity.
     const std::uint32_t* marks;
-    // Of each bucket the number of marks that are surely below what is in it, at most kPlace; with kSearch where more
-    // than two may be neither below nor above, and in the first bucket.
+    // Of each bucket how many marks are surely below what is in it, at most 65535.
     const std::uint16_t* entries;
     float low, inverse, last;  // of the buckets: the begin, 1 / the step, the number of the last
-    float window;
-    std::uint32_t steps;  // of the bits of a distance beyond the first bucket: `window` at least
-    std::uint32_t count;  // of the marks
+    std::uint32_t count;       // of the marks
 
     // Where distances are counted that could not be placed.
     [[gnu::always_inline]] std::uint32_t nowhere() const { return count + 1; }

@@ -21,22 +21,26 @@ constexpr double kFarthest = 100;  // of the mean norm: rows beyond it are decid
 // among the items, with room for the error of float32 between them. Distances spread over a fifth of their size, say,
 // and that is X + Y; then 10 * error * marks of the items lie too near to a mark.
 bool is_certifiable(const RankOperands& operands, std::int64_t d, double marks) {
+    const std::vector<double> weights = single_weights(operands.product, d);
+    const double error = kSingleError * std::accumulate(weights.begin(), weights.end(), 0.0) /
+                         static_cast<double>(std::max<std::size_t>(1, weights.size()));
     return operands.product.lanes > 0 && d <= kSingleMaximum && 4.0 * marks < static_cast<double>(operands.allowed) &&
-           10.0 * single_error(operands.product, d) * marks < 0.25;
+           10.0 * error * marks < 0.25;
 }
 
-// Sets norms that are far from all others to NaN, and returns the largest of the rest.
-float cut_farthest(std::vector<float>& norms) {
+// Sets norms that are far from all others to NaN, and returns the largest that one of the rest adds to an error.
+float cut_farthest(RankOperands::Lengths& rows) {
     double sum = 0, count = 0;
-    for (const float norm : norms) {
+    for (const float norm : rows.norms) {
         if (std::isnan(norm)) continue;
         sum += static_cast<double>(norm);
         ++count;
     }
     float largest = 0;
-    for (float& norm : norms) {
+    for (std::size_t i = 0; i < rows.norms.size(); ++i) {
+        float& norm = rows.norms[i];
         if (static_cast<double>(norm) * count > kFarthest * sum) norm = std::numeric_limits<float>::quiet_NaN();
-        if (norm > largest) largest = norm;
+        if (!std::isnan(norm)) largest = std::max(largest, rows.offs[i]);
     }
     return largest;
 }
@@ -60,11 +64,11 @@ std::int64_t find_queries(const Rows& queries, std::int64_t q, const RankOperand
 
 Status relevant_ranks(const Rows& queries, std::int64_t q, const RowPart* database, std::int64_t parts,
                       const Allowed& allowed, const std::int64_t* members, const std::int64_t* first,
-                      const std::int64_t* offsets, const std::int64_t* self, std::int64_t* ranks,
-                      std::int64_t* self_ranks, const Context& context) {
+                      const std::int64_t* offsets, const std::int64_t* self, std::shared_ptr<RankMarks>& found,
+                      const Context& context) {
     RankOperands operands{
-        queries, {},    allowed, 0, -1,     canonical_distance(context.isa), single_product(context.isa), {}, {},
-        {},      false, 0,       0, context};
+        queries, {}, allowed, 0,  -1,     canonical_distance(context.isa), single_product(context.isa),
+        false,   {}, {},      {}, context};
     context.report(operands.canonical.isa);
     std::int64_t end = 0;
     for (std::int64_t i = 0; i < parts; ++i) {
@@ -73,9 +77,10 @@ Status relevant_ranks(const Rows& queries, std::int64_t q, const RowPart* databa
         operands.parts.push_back({database[i].rows, AllowedRows(allowed.part(begin, database[i].n)), begin, end});
         operands.allowed += operands.parts.back().allowed.count();
     }
+    found = std::make_shared<RankMarks>(RankRequest{q, members, first, offsets, self});
     if (q == 0 || allowed.n == 0) return Status::ok;
     operands.own_row = find_queries(queries, q, operands);
-    RankMarks marks({q, members, first, offsets, self, ranks, self_ranks});
+    RankMarks& marks = *found;
     Status status = measure_marks(operands, marks, q);
     if (status != Status::ok) return status;
 
@@ -90,38 +95,35 @@ Status relevant_ranks(const Rows& queries, std::int64_t q, const RowPart* databa
             counts.push_back(part.end - part.first);
         }
         operands.mean = sample_mean(all, counts, context.isa);
-        operands.item_norms.resize(static_cast<std::size_t>(allowed.n));
+        operands.items.norms.resize(static_cast<std::size_t>(allowed.n));
+        operands.items.offs.resize(operands.items.norms.size());
         for (const RankPart& part : operands.parts) {
             status = centred_norms(part.rows, part.end - part.first, operands.mean.data(), context,
-                                   operands.item_norms.data() + part.first);
+                                   operands.items.norms.data() + part.first, operands.items.offs.data() + part.first);
             if (status != Status::ok) return status;
         }
-        largest = cut_farthest(operands.item_norms);
+        largest = cut_farthest(operands.items);
+        operands.asked.norms.resize(static_cast<std::size_t>(q));
+        operands.asked.offs.resize(operands.asked.norms.size());
         if (operands.own_row >= 0) {
-            const auto own = operands.item_norms.begin() + operands.own_row;
-            operands.query_norms.assign(own, own + q);
+            std::copy_n(operands.items.norms.begin() + operands.own_row, q, operands.asked.norms.begin());
+            std::copy_n(operands.items.offs.begin() + operands.own_row, q, operands.asked.offs.begin());
         } else {
-            operands.query_norms.resize(static_cast<std::size_t>(q));
-            status = centred_norms(queries, q, operands.mean.data(), context, operands.query_norms.data());
+            status = centred_norms(queries, q, operands.mean.data(), context, operands.asked.norms.data(),
+                                   operands.asked.offs.data());
             if (status != Status::ok) return status;
         }
-    }
-    if (operands.is_certified) {
-        operands.error = single_error(operands.product, queries.d);
-        operands.least = kSingleLeast * static_cast<double>(queries.d + 64);
     }
     status = parallel_for(context, q, [&](std::int64_t j, Poll&) {
-        float window = 0;
-        if (operands.is_certified && !std::isnan(operands.query_norms[static_cast<std::size_t>(j)])) {
-            const double norms =
-                static_cast<double>(operands.query_norms[static_cast<std::size_t>(j)]) + static_cast<double>(largest);
-            window = static_cast<float>(operands.error * norms + operands.least);
-        }
-        marks.order(j, window);
+        const bool is_near = operands.is_certified && !std::isnan(operands.asked.norms[static_cast<std::size_t>(j)]);
+        marks.order(j, is_near ? operands.asked.offs[static_cast<std::size_t>(j)] + largest : 0.0f);
     });
-    if (status == Status::ok) status = count_all(operands, marks, q);
-    if (status != Status::ok) return status;
-    return parallel_for(context, q, [&](std::int64_t j, Poll&) { marks.store(j); });
+    return status == Status::ok ? count_all(operands, marks, q) : status;
+}
+
+Status take_ranks(const RankMarks& found, std::int64_t begin, std::int64_t end, std::int64_t* ranks,
+                  std::int64_t* self_ranks, const Context& context) {
+    return found.store(begin, end, ranks, self_ranks, context);
 }
 
 }  // namespace rsir

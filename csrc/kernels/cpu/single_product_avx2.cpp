@@ -26,11 +26,20 @@ struct Vector {
     static __m128 fold_two(const float* p) { return _mm_add_ps(_mm_load_ps(p), _mm_load_ps(p + 4)); }
 };
 
+struct Marks {
+    static std::uint32_t below(const std::uint32_t* marks, float distance) {
+        const __m128 all = _mm_castsi128_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(marks)));
+        const int below = _mm_movemask_ps(_mm_cmplt_ps(all, _mm_set1_ps(distance)));
+        return static_cast<std::uint32_t>(__builtin_popcount(static_cast<std::uint32_t>(below)));
+    }
+};
+
 using BestTile = SingleTile<Vector, 4, 3>;
 
 }  // namespace
 
 const SingleProduct single_product_avx2 = {
-    "avx2", 4, 3, BestTile::kCapacity, Vector::kWidth, 3, BestTile::run, store<4, 3>, turn, norm, distances, place};
+    "avx2",      4,    3,    BestTile::kCapacity, Vector::kWidth,      3, BestTile::run,
+    store<4, 3>, turn, norm, distances,           place<settle<Marks>>};
 
 }  // namespace rsir

@@ -25,6 +25,7 @@ using BestTile = SingleTile<Vector, 4, 5>;
 }  // namespace
 
 const SingleProduct single_product_neon = {
-    "neon", 4, 5, BestTile::kCapacity, Vector::kWidth, 2, BestTile::run, store<4, 5>, turn, norm, distances, place};
+    "neon",      4,    5,    BestTile::kCapacity, Vector::kWidth,           2, BestTile::run,
+    store<4, 5>, turn, norm, distances,           place<settle<PlainMarks>>};
 
 }  // namespace rsir

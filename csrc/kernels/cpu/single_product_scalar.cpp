@@ -9,6 +9,7 @@ namespace {
 }  // namespace
 
 // Without vectors float32 is no faster than float64.
-const SingleProduct single_product_scalar = {"scalar", 0, 0, 0, 0, 0, nullptr, nullptr, turn, norm, distances, place};
+const SingleProduct single_product_scalar = {"scalar", 0,       0,    0,    0,         0,
+                                             nullptr,  nullptr, turn, norm, distances, place<settle<PlainMarks>>};
 
 }  // namespace rsir

@@ -46,7 +46,7 @@ def relevant_ranks(
         As in `euclidean_topk`.
     block : int, optional
         Queries a block; by default as many as have some 8 MiB of ranks, on a CUDA device 32 MiB. Never changes a rank.
-        By default queries that are rows of the database itself are measured 256 MiB of ranks at a time.
+        By default queries that are rows of the database itself are measured 33 million ranks at a time.
         Of a database on several devices or streamed to them, of which whole rankings of a block are made: as many as
         have 2^25 items to rank.
     threads, isa : optional
@@ -70,9 +70,9 @@ def relevant_ranks(
     computed in float64. Where much of the database is relevant, all are, which takes several times as long. The
     relevant items are sorted, the others only counted. Where queries are rows of the database, the same memory, each
     pair of them is measured once for both. O(q n d) time. Memory beside the inputs (and a normalised copy of both with
-    ``normalize="row"``): the ranks that are measured, as much again and up to 4 KiB a query for what is sought, and for
-    each thread some 12 MiB. Never a ranking, never a distance matrix. On a CUDA device all distances are computed in
-    float64, and compared where they are with the query's sorted relevant ones; 20 bytes a rank of a block.
+    ``normalize="row"``): a block of ranks, 12 bytes a rank and up to 4 KiB a query for what is measured at a time, and
+    for each thread some 12 MiB. Never a ranking, never a distance matrix. On a CUDA device all distances are computed
+    in float64, and compared where they are with the query's sorted relevant ones; 20 bytes a rank of a block.
 
     Examples
     --------

@@ -21,7 +21,7 @@ BLOCK_RANKS = 2**20
 """Default number of ranks in a block: 8 MiB."""
 
 OWN_BLOCK_RANKS = 2**25
-"""Of so many, 256 MiB, the queries that are rows of the database are measured together: each pair once for both."""
+"""Of so many, some 500 MiB, the queries that are rows of the database are measured together: each pair once."""
 
 
 def ranks_of_labels(
@@ -45,14 +45,9 @@ def ranks_of_labels(
     for begin in range(0, len(queries), measured):
         part = slice(begin, begin + measured)
         mine = None if own is None else own[part]
-        counts, ranks, self_ranks = _ranks(
-            queries[part], blocks, relevant.of(part), mine, where, threads=threads, isa=isa
-        )
-        ends = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
-        for start in range(0, len(counts), size):
-            rows = slice(start, start + size)
-            found = ranks[ends[start] : ends[min(start + size, len(counts))]]
-            yield begin + start, counts[rows], found, None if self_ranks is None else self_ranks[rows]
+        found = _ranks(queries[part], blocks, relevant.of(part), mine, where, size, threads=threads, isa=isa)
+        for start, counts, ranks, self_ranks in found:
+            yield begin + start, counts, ranks, self_ranks
 
 
 def _is_among(queries: FloatRows, blocks: Sequence[FloatRows]) -> bool:
@@ -66,16 +61,16 @@ def _ranks(
     relevant: RelevantItems,
     own: NDArray[np.int64] | None,
     where: AllowedRows,
+    size: int,
     *,
     threads: int | None,
     isa: str | None,
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64] | None]:
-    """Run the kernel on checked operands."""
+) -> Iterator[Ranks]:
+    """Run the kernel on checked operands, and yield the ranks for `size` queries at a time."""
     q, d = queries.array.shape
     offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(relevant.counts, dtype=np.int64)])
-    ranks = np.empty(offsets[-1], dtype=np.int64)
-    self_ranks = None if own is None else np.empty(q, dtype=np.int64)
-    compiled.cpu.relevant_ranks(
+    cores = choose_threads(threads)
+    found = compiled.cpu.RelevantRanks(
         queries.array,
         q,
         queries.dtype,
@@ -87,9 +82,12 @@ def _ranks(
         relevant.first,
         offsets,
         0 if own is None else own,
-        ranks,
-        0 if self_ranks is None else self_ranks,
-        choose_threads(threads),
+        cores,
         choose_isa(isa),
     )
-    return relevant.counts, ranks, self_ranks
+    for start in range(0, q, size):
+        stop = min(start + size, q)
+        ranks = np.empty(offsets[stop] - offsets[start], dtype=np.int64)
+        self_ranks = None if own is None else np.empty(stop - start, dtype=np.int64)
+        found.take(start, stop, ranks, 0 if self_ranks is None else self_ranks, cores)
+        yield start, relevant.counts[start:stop], ranks, self_ranks
