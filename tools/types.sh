@@ -13,4 +13,5 @@ else
     echo "types: the stub of rsir_fast._cuda is NOT CHECKED: built without a CUDA compiler" >&2
     [ "${CI:-}" != true ] || exit 1
 fi
-"$bin/python" -m mypy.stubtest "${modules[@]}"
+# A class of pybind11 has a metaclass that no stub can name; its members are compared all the same.
+"$bin/python" -m mypy.stubtest --allowlist <(echo "rsir_fast._cpu.RelevantRanks") "${modules[@]}"
