@@ -35,12 +35,19 @@ def classed_features(classes: int, per_class: int, dim: int) -> tuple[NDArray[np
     return np.maximum(matrix, 0, out=matrix), labels
 
 
-def by_rsir_fast(matrix: Any, labels: Any, sample: Any) -> dict[str, Any]:
+def as_features(matrix: Any, labels: Any) -> Any:
+    """Return them as the features of a data set."""
     import rsir_fast as rf
 
     classes = tuple(f"class {label:02}" for label in range(int(labels.max()) + 1))
     items = tuple(f"{classes[label]}/{number}" for number, label in enumerate(labels))
-    features = rf.Features(matrix, items, labels, classes, "synthetic")
+    return rf.Features(matrix, items, labels, classes, "synthetic")
+
+
+def by_rsir_fast(matrix: Any, labels: Any, sample: Any) -> dict[str, Any]:
+    import rsir_fast as rf
+
+    features = as_features(matrix, labels)
     start = time.perf_counter()
     result = rf.evaluate_ge2018(features, examples=0).query_excluded
     seconds = time.perf_counter() - start

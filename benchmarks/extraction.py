@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from extraction_ways import DECODE, GROUPS, KEPT, NETWORK, SLOW, Way, bounding
+from growth import exponent
 from machine import provenance, result_path
 from run import log, parser, warn_if_busy, write
 from tables import markdown
@@ -145,11 +146,11 @@ def bounded(rows: list[dict[str, Any]]) -> None:
             row["bound"] = 1 / (1 / rate[alone] + 1 / rate[DECODE])
 
 
-def exponent(against: list[dict[str, Any]]) -> float | None:
-    """Fit seconds = c n^e."""
+def fitted(against: list[dict[str, Any]]) -> float | None:
+    """Return the exponent of time against n, of two sizes or more."""
     if len(against) < 2:
         return None
-    return float(np.polyfit(np.log([p["n"] for p in against]), np.log([p["seconds"] for p in against]), 1)[0])
+    return exponent([point["n"] for point in against], [point["seconds"] for point in against])
 
 
 def networks(chosen: Namespace, parts: Parts) -> Iterator[dict[str, Any]]:
@@ -174,7 +175,7 @@ def networks(chosen: Namespace, parts: Parts) -> Iterator[dict[str, Any]]:
                     part = parts.keep(name, measure(group, settings, images, parts.folder))
             groups[group] = part["rows"]
             against += part["against_n"]
-        yield {"encoder": encoder, "groups": groups, "against_n": against, "exponent": exponent(against)}
+        yield {"encoder": encoder, "groups": groups, "against_n": against, "exponent": fitted(against)}
 
 
 def main() -> None:

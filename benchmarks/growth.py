@@ -7,14 +7,14 @@ largest, where what is done once (a pass over the database, threads that wake) w
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
 import numpy as np
 
-from evaluation import classed_features
+from evaluation import as_features, classed_features
 from machine import provenance, result_path
 from run import log, parser, warn_if_busy, write
 from tables import markdown
@@ -36,10 +36,7 @@ def evaluation(items: int) -> Call:
     import rsir_fast as rf
 
     per_class = min(700, items // 3)
-    matrix, labels = classed_features(items // per_class, per_class, 512)
-    names = tuple(f"class {label:02}" for label in range(int(labels.max()) + 1))
-    numbered = tuple(f"{names[label]}/{number}" for number, label in enumerate(labels))
-    features = rf.Features(matrix, numbered, labels, names, "synthetic")
+    features = as_features(*classed_features(items // per_class, per_class, 512))
     return lambda: rf.evaluate_ge2018(features, examples=0)
 
 
@@ -98,9 +95,9 @@ def seconds(call: Call, least: float) -> float:
     return median(times)
 
 
-def exponent(points: list[dict[str, float]]) -> float:
+def exponent(sizes: Sequence[float], times: Sequence[float]) -> float:
     """Fit seconds = c size^e."""
-    return float(np.polyfit(np.log([p["size"] for p in points]), np.log([p["seconds"] for p in points]), 1)[0])
+    return float(np.polyfit(np.log(sizes), np.log(times), 1)[0])
 
 
 def main() -> None:
@@ -113,11 +110,12 @@ def main() -> None:
         if chosen.only not in series.what:
             continue
         sizes = [max(1, size // 400) for size in series.sizes] if chosen.small else series.sizes
-        points = []
-        for size in sorted(set(sizes)):
+        sizes, times = sorted(set(sizes)), []
+        for size in sizes:
             log(f"{series.what}: {size:,} {series.size}")
-            points.append({"size": size, "seconds": seconds(series.prepare(size), 0.0 if chosen.small else 1.0)})
-        fits = {"exponent": exponent(points), "last_exponent": exponent(points[-2:])}
+            times.append(seconds(series.prepare(size), 0.0 if chosen.small else 1.0))
+        points = [{"size": size, "seconds": taken} for size, taken in zip(sizes, times, strict=True)]
+        fits = {"exponent": exponent(sizes, times), "last_exponent": exponent(sizes[-2:], times[-2:])}
         result["series"].append({"what": series.what, "size": series.size, "points": points, **fits})
     if not chosen.small or chosen.out:
         write(result, chosen.out or result_path("growth", result))

@@ -21,7 +21,7 @@ import numpy as np
 import rsir_fast as rf
 
 PARTS = {
-    "scan": r"::tile<|::sums8|::products|::add_sums16|::split|QueryBlock",
+    "scan": r"::tile<|::sums_tile|SelfScan|::test_pairs|::test_rows|::sums8|::products|::add_sums16|::split|QueryBlock",
     "bounds": r"select\b|::filter|::widest|CandidateSearch|SharedBounds|std::.*nth_element<float|__introselect<float",
     "decision": r"gather|Decision|RowReader|widen|introselect|introsort|heap|insertion_sort|unguarded|merge",
     "queries": r"quantize|centre|Quantizer|store_query",
@@ -37,7 +37,7 @@ def search(arguments: argparse.Namespace) -> None:
     """Prepare, and search once for every line that comes; print the milliseconds that it took."""
     rng = np.random.default_rng(0)
     database = rf.prepare(draw(rng, arguments.n, arguments.d, relu=arguments.relu))
-    queries = draw(rng, arguments.q, arguments.d, relu=arguments.relu)
+    queries = database if arguments.own else draw(rng, arguments.q, arguments.d, relu=arguments.relu)
     database.topk(queries, arguments.k, threads=1)
     print("ready", flush=True)
     sys.stdin.readline()
@@ -57,6 +57,7 @@ def main() -> int:
     for name, default in {"n": 50_000, "d": 512, "q": 1024, "k": 100, "repeat": 5}.items():
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--relu", action="store_true", help="negative values are 0, as of features")
+    parser.add_argument("--own", action="store_true", help="the rows of the database are the queries")
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:
@@ -84,7 +85,8 @@ def main() -> int:
     for line in lines:
         if found := re.match(r"\s+([\d.]+)%\s+\[.\] (.+)", line):
             shares[part_of(found[2])] += float(found[1])
-    print(f"{arguments.q} of {arguments.n} x {arguments.d}, k {arguments.k}: {total:.1f} ms of one thread")
+    asked = "own rows" if arguments.own else arguments.q
+    print(f"{asked} of {arguments.n} x {arguments.d}, k {arguments.k}: {total:.1f} ms of one thread")
     for name, share in shares.most_common():
         print(f"  {name:9} {total * share / 100:7.1f} ms")
     return 0

@@ -2,7 +2,7 @@
 """Search and rank drawn databases by every path, and compare each answer with another path's to the last bit.
 
     tools/differential.py --cases 200                 a few of each kind, as the tests do it
-    tools/differential.py --cases 200000 --state F    a campaign of a million; goes on where it stopped
+    tools/differential.py --cases 200000 --state F    a campaign; goes on where it stopped
     tools/differential.py --large --cases 500         of 512 to 5,000 rows
 
 Every case follows from its kind and number: `--only KIND --first N --cases 1` does one again. What a path answers is

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from rsir_fast.archive.stored import last_run
+from rsir_fast.encoders.former import run_of
 from rsir_fast.extraction.devices import usable_device
 from rsir_fast.extraction.engines.choose import installed
 
@@ -25,6 +26,6 @@ def going_on(folder: Path, device: str | torch.device | None) -> str:
     run = last_run(folder)
     if run is None:
         return "auto"
-    engine = str(run.get("engine", "torch"))
+    engine = run_of({"extraction": run}).engine
     elsewhere = device is not None and usable_device(device).type != "cpu"
     return "auto" if not installed(engine) or (elsewhere and engine != "torch") else engine
