@@ -69,7 +69,9 @@ def test_a_convolution_that_bounds_its_output_gives_the_same_bits(layer, dtype):
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=dtype is torch.bfloat16):
         assert torch.equal(same(values), network(values))
     left = [sum(isinstance(part, nn.ReLU6) for part in each.modules()) for each in (network, same)]
-    assert left == ([35, 0] if layer == "gap" else [5, 0])
+    all_of_them = 35 if layer == "gap" else 5
+    is_here = dtype is torch.float32 or torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    assert left == [all_of_them, 0 if is_here else all_of_them]
 
 
 @pytest.mark.parametrize("engine", EVERY)
@@ -104,12 +106,18 @@ def test_what_it_means_does_not_depend_on_the_engine(engine, scenes):
 
 @pytest.mark.skipif(not choose.installed("openvino"), reason="no openvino here")
 def test_bfloat16_is_of_the_digest(scenes):
+    import openvino
+
     network = small_network()
-    half = encode(scenes, Encoder(network, "bfloat16"), engine="openvino", batch_size=4)
-    whole = encode(scenes, network, engine="openvino", batch_size=4)
+    engine = "openvino" if "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "torch"
+    if engine == "torch":  # OpenVINO computes float32 there, which must not be kept as bfloat16
+        with pytest.raises(ValueError, match=r"this processor has no bfloat16\); use engine='torch'"):
+            encode(scenes, Encoder(network, "bfloat16"), engine="openvino", batch_size=4)
+    half = encode(scenes, Encoder(network, "bfloat16"), engine=engine, batch_size=4)
+    whole = encode(scenes, network, engine=engine, batch_size=4)
     assert half.spec.digest() != whole.spec.digest()
     difference = np.abs(half.matrix - whole.matrix).max() / np.abs(whole.matrix).max()
-    assert difference < 0.05
+    assert 1e-4 < difference < 0.05
 
 
 class _Answer:

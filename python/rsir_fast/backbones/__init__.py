@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from rsir_fast.backbones.averaged import averaged
 from rsir_fast.backbones.backbone import Backbone
+from rsir_fast.backbones.bfloat16 import has_bfloat16, warn_without_bfloat16
 from rsir_fast.backbones.catalogue import BackboneInfo, list_backbones
 from rsir_fast.backbones.folded import folded
 from rsir_fast.backbones.layers import every_layer
@@ -26,7 +27,9 @@ __all__ = [
     "averaged",
     "every_layer",
     "folded",
+    "has_bfloat16",
     "list_backbones",
     "load_backbone",
     "turned",
+    "warn_without_bfloat16",
 ]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from rsir_fast.backbones import TURNS, turned
+from rsir_fast.backbones import TURNS, turned, warn_without_bfloat16
 from rsir_fast.base.progress import OnProgress, Progress, Stage, is_stopped
 from rsir_fast.encoders.hash_network import HashOutput
 from rsir_fast.errors import TrainingError
@@ -65,6 +65,8 @@ class Trainer:
         self.network = network
         parameter = next(network.parameters())
         self.device = parameter.device
+        if precision == "bfloat16":
+            warn_without_bfloat16(self.device)
         self.inputs = inputs
         self.labels = labels.to(self.device)
         head: Any = getattr(network, "head", network)

@@ -13,7 +13,7 @@ from torch import Tensor, distributed
 from torch.nn import functional
 from torch.nn.parallel import DistributedDataParallel
 
-from rsir_fast.backbones import Preprocessing
+from rsir_fast.backbones import Preprocessing, warn_without_bfloat16
 from rsir_fast.base.progress import OnProgress, Progress, is_stopped
 from rsir_fast.datasets import Dataset, Skipped
 from rsir_fast.errors import NoImageReadError, TrainingError
@@ -73,6 +73,8 @@ class PretrainingTrainer:
         self.network, self.images, self.recipe = network, images, recipe
         self.size, self.seed, self.precision, self.accumulate, self.workers = size, seed, precision, accumulate, workers
         self.device = next(network.parameters()).device
+        if precision == "bfloat16":
+            warn_without_bfloat16(self.device)
         self.mean = mean
         self.epoch = 0
         self.errors: list[float] = []

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
+from rsir_fast.backbones import has_bfloat16
+
 __all__ = ["fused"]
 
 
@@ -27,7 +29,7 @@ def fused(module: nn.Module, dtype: torch.dtype) -> nn.Module:
     Returns
     -------
     nn.Module
-        `module` itself where there is nothing to do, or no oneDNN.
+        `module` itself where there is nothing to do, or no oneDNN, or a processor on which it has no such dtype.
 
     Examples
     --------
@@ -37,7 +39,7 @@ def fused(module: nn.Module, dtype: torch.dtype) -> nn.Module:
     >>> {type(part) for part in parts} & {nn.ReLU6, _Bounded}
     {<class 'rsir_fast.extraction.engines.fused._Bounded'>}
     """
-    if not hasattr(torch.ops.mkldnn, "_convolution_pointwise"):
+    if not _has(dtype):
         return module
     if isinstance(module, fx.GraphModule):
         return _fused_graph(module, dtype)
@@ -47,6 +49,12 @@ def fused(module: nn.Module, dtype: torch.dtype) -> nn.Module:
     whole = copy.copy(module)
     whole._modules = made
     return whole
+
+
+def _has(dtype: torch.dtype) -> bool:
+    if not hasattr(torch.ops.mkldnn, "_convolution_pointwise"):
+        return False
+    return dtype is not torch.bfloat16 or has_bfloat16(torch.device("cpu"))
 
 
 def _fused_graph(module: fx.GraphModule, dtype: torch.dtype) -> fx.GraphModule:

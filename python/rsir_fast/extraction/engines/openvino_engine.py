@@ -29,7 +29,11 @@ class OpenVinoEngine:
             "INFERENCE_NUM_THREADS": threads,
             "ENABLE_CPU_PINNING": False,  # images are decoded on the same cores
         }
-        self._request = openvino.Core().compile_model(model, "CPU", settings).create_infer_request()
+        compiled = openvino.Core().compile_model(model, "CPU", settings)
+        # Where the processor has no bfloat16, it computes float32 and does not say so.
+        if bfloat16 and compiled.get_property("INFERENCE_PRECISION_HINT") != openvino.Type.bf16:
+            raise ValueError("this processor has no bfloat16")
+        self._request = compiled.create_infer_request()
 
     def versions(self) -> dict[str, str]:
         """Return what else decides the bits."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from rsir_fast.backbones import warn_without_bfloat16
 from rsir_fast.extraction.engines.fused import fused
 
 __all__ = ["TorchEngine"]
@@ -17,6 +18,8 @@ class TorchEngine:
 
     def __init__(self, network: nn.Module, device: torch.device, *, bfloat16: bool) -> None:
         there = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if bfloat16:
+            warn_without_bfloat16(device)
         dtype = torch.bfloat16 if bfloat16 else torch.float32
         self._network = fused(there, dtype) if device.type == "cpu" else there
         self._device, self._bfloat16 = device.type, bfloat16
