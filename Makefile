@@ -36,7 +36,7 @@ test-aarch64:  ## the C++ tests cross-built for AArch64, run by qemu-user with a
 bench: setup  ## every case beside its peers and the machine's limits; ARGS="--help" lists options
 	@$(BIN)/python benchmarks/run.py $(ARGS)
 
-bench-sweep: setup  ## query counts 1 to 4096 beside the fastest peers; ARGS="--longest-call 60 --minutes 240" leaves less out
+bench-sweep: setup  ## query counts 1 to 4096, k 10 and 100, beside the fastest peers; ARGS="--longest-call 60 --minutes 240" leaves less out
 	@$(BIN)/python benchmarks/sweep.py $(ARGS)
 
 bench-stability: setup  ## whose answers change with batch size, threads and instruction set

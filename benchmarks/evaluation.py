@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from argparse import Namespace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,9 +19,8 @@ from numpy.typing import NDArray
 
 import memory
 from engines import clean_environment
-from machine import provenance, result_path
-from run import log, parser, write
-from tables import markdown
+from parts import begin, log
+from run import finish, parser
 
 Values = NDArray[np.float64]
 
@@ -158,16 +158,19 @@ def main() -> None:
         print(json.dumps(child(chosen.child, chosen)))
         return
     items = chosen.classes * chosen.per_class
-    result: dict[str, Any] = {"kind": "evaluation", **provenance(), "items": items, "dim": chosen.dim}
-    rows = []
-    for name in [*OURS, *chosen.peers]:
+    sizes = {name: getattr(chosen, name) for name in ("classes", "per_class", "dim", "sample")}
+    result, out, parts = begin("evaluation", chosen, **sizes)
+    result |= {"items": items, "dim": chosen.dim}
+
+    def measure(name: str) -> dict[str, Any]:
         log(name)
-        sizes = ["--classes", chosen.classes, "--per-class", chosen.per_class, "--dim", chosen.dim]
-        command = [sys.executable, __file__, "--child", name, *map(str, sizes), "--sample", str(chosen.sample)]
+        options = [text for size, value in sizes.items() for text in ("--" + size.replace("_", "-"), str(value))]
+        command = [sys.executable, __file__, "--child", name, *options]
         done = subprocess.run(command, check=True, capture_output=True, text=True, env=clean_environment())
         row = {"name": name, **json.loads(done.stdout.splitlines()[-1])}
-        row["seconds_all"] = row["seconds"] * items / row["queries"]
-        rows.append(row)
+        return {**row, "seconds_all": row["seconds"] * items / row["queries"]}
+
+    rows = [parts.measured(name, partial(measure, name)) for name in [*OURS, *chosen.peers]]
     truth = np.array(rows[1]["ap"])
     differences = [float(np.abs(truth - row["ap"]).max()) for row in rows[2:]]
     assert max(differences) < 1e-3, f"an average precision differs from ours by {max(differences)}"
@@ -177,9 +180,7 @@ def main() -> None:
         "largest_ap_difference": max(differences),
         "rows": [{key: value for key, value in row.items() if key != "ap"} for row in rows],
     }
-    if not chosen.small or chosen.out:
-        write(result, chosen.out or result_path("evaluation", result))
-    print(markdown(result))
+    finish(result, out, parts)
 
 
 if __name__ == "__main__":

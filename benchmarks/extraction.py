@@ -1,17 +1,16 @@
 """`make bench-extraction`: image files to features: network by each engine, decoding, both together; time against n.
 
 Every way lives in a process of its own; those of an engine take their turns one after another; features must be those
-of torch's network. What is measured is kept in a folder beside `--out` until all is: the same command goes on, with
-`--parts 1` by one part at a time. `--accuracy FOLDER` (UC Merced, by published weights) adds mAP and ANMRR.
+of torch's network. A command that was cut goes on where it stopped (`parts.py`); `--parts 1` measures one part and
+ends. `--accuracy FOLDER` (UC Merced, by published weights) adds mAP and ANMRR.
 """
 
 from __future__ import annotations
 
-import json
-import shutil
 import tempfile
 from argparse import Namespace
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -20,41 +19,14 @@ import numpy as np
 
 from extraction_ways import DECODE, GROUPS, KEPT, NETWORK, SLOW, Way, bounding
 from growth import exponent
-from machine import provenance, result_path
-from run import log, parser, warn_if_busy, write
-from tables import markdown
+from parts import Parts, begin, log
+from run import finish, parser, warn_if_busy
 
 NETWORKS = {"mobilenet_v2": 640, "cnn-alex": 320, "resnet50": 96, "vit_b_16": 48}
 """How many images of each; a turn takes some seconds."""
 TOLERANCE = {"float32": 1e-4, "bfloat16": 0.25}
 """Of the largest value of a feature."""
 SMALL = {NETWORK + "torch", DECODE, KEPT}
-
-
-class Parts:
-    """What is measured already: a JSON file for each part, in a folder."""
-
-    def __init__(self, folder: Path, settings: dict[str, Any], most: int | None) -> None:
-        self.folder, self._settings, self._left = folder, settings, most
-
-    def take(self, name: str) -> dict[str, Any] | None:
-        """Return a part of the same settings; None if it has to be measured, and may be now."""
-        file = self.folder / f"{name}.json"
-        if file.exists():
-            found: dict[str, Any] = json.loads(file.read_text())
-            if found["settings"] == self._settings:
-                return found
-        if self._left == 0:
-            raise SystemExit(f"{name} and more are to be measured: the same command goes on")
-        return None
-
-    def keep(self, name: str, part: dict[str, Any]) -> dict[str, Any]:
-        """Write a part that was measured."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        part = {"settings": self._settings, **part}
-        (self.folder / f"{name}.json").write_text(json.dumps(part, indent=1) + "\n")
-        self._left = None if self._left is None else self._left - 1
-        return part
 
 
 def accuracy(folder: str) -> list[dict[str, Any]]:
@@ -155,27 +127,30 @@ def fitted(against: list[dict[str, Any]]) -> float | None:
 
 def networks(chosen: Namespace, parts: Parts) -> Iterator[dict[str, Any]]:
     """Measure, or take up, every group of every network."""
-    import rsir_fast as rf
-
     for encoder in chosen.encoders:
-        images = chosen.images or NETWORKS.get(encoder, 64)
         groups, against = {}, []
         for group in ["torch"] if chosen.small else GROUPS:
             name = f"{encoder}-{group}"
-            part = parts.take(name)
-            if part is None:
-                log(name)
-                warn_if_busy()
-                with tempfile.TemporaryDirectory() as place:
-                    data = chosen.data or str(Path(place) / "scenes")
-                    if chosen.data is None:
-                        rf.generate_scenes(data, classes=4, per_class=-(-images // 4))
-                    some = _some(data, Path(place) / "some", images)
-                    settings = Namespace(**{**vars(chosen), "data": some, "encoder": encoder})
-                    part = parts.keep(name, measure(group, settings, images, parts.folder))
+            part = parts.measured(name, partial(_group, group, encoder, chosen, parts.folder))
             groups[group] = part["rows"]
             against += part["against_n"]
         yield {"encoder": encoder, "groups": groups, "against_n": against, "exponent": fitted(against)}
+
+
+def _group(group: str, encoder: str, chosen: Namespace, folder: Path) -> dict[str, Any]:
+    """Measure a group with as many images as are meant for a network."""
+    import rsir_fast as rf
+
+    log(f"{encoder}: {group}")
+    warn_if_busy()
+    images = chosen.images or NETWORKS.get(encoder, 64)
+    with tempfile.TemporaryDirectory() as place:
+        data = chosen.data or str(Path(place) / "scenes")
+        if chosen.data is None:
+            rf.generate_scenes(data, classes=4, per_class=-(-images // 4))
+        some = _some(data, Path(place) / "some", images)
+        settings = Namespace(**{**vars(chosen), "data": some, "encoder": encoder})
+        return measure(group, settings, images, folder)
 
 
 def main() -> None:
@@ -187,23 +162,16 @@ def main() -> None:
     options.add_argument("--batch", type=int, default=32)
     options.add_argument("--rounds", type=int, default=3)
     options.add_argument("--accuracy", metavar="FOLDER", help="mAP and ANMRR of this data set by each engine")
-    options.add_argument("--parts", type=int, help="measure no more than so many parts now; the same command goes on")
     chosen = options.parse_args()
     if chosen.small:
         chosen.images, chosen.batch, chosen.rounds, chosen.encoders = 8, 4, 1, ["squeezenet1_1"]
-    result: dict[str, Any] = {"kind": "extraction", **provenance(), "batch": chosen.batch, "rounds": chosen.rounds}
-    out = chosen.out or result_path("extraction", result)
     settings = {name: getattr(chosen, name) for name in ("data", "images", "weights", "batch", "rounds")}
-    parts = Parts(out.with_suffix(".parts"), settings, chosen.parts)
-    result["networks"] = list(networks(chosen, parts))
+    result, out, parts = begin("extraction", chosen, **settings)
+    result |= {"batch": chosen.batch, "rounds": chosen.rounds, "networks": list(networks(chosen, parts))}
     result["accuracy"] = []
     if chosen.accuracy:
-        part = parts.take("accuracy") or parts.keep("accuracy", {"rows": accuracy(chosen.accuracy)})
-        result["accuracy"] = part["rows"]
-    if not chosen.small or chosen.out:
-        write(result, out)
-    shutil.rmtree(parts.folder)
-    print(markdown(result))
+        result["accuracy"] = parts.measured("accuracy", lambda: {"rows": accuracy(chosen.accuracy)})["rows"]
+    finish(result, out, parts)
 
 
 def _some(data: str, folder: Path, count: int) -> str:

@@ -9,15 +9,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from statistics import median
 from typing import Any
 
 import numpy as np
 
 from evaluation import as_features, classed_features
-from machine import provenance, result_path
-from run import log, parser, warn_if_busy, write
-from tables import markdown
+from parts import begin, log
+from run import finish, parser, warn_if_busy
 
 Call = Callable[[], Any]
 
@@ -105,10 +105,9 @@ def main() -> None:
     options.add_argument("--only", default="", help="only series whose name contains this, such as 'search'")
     chosen = options.parse_args()
     warn_if_busy()
-    result: dict[str, Any] = {"kind": "growth", **provenance(), "series": []}
-    for series in every_series(400 if chosen.small else 1):
-        if chosen.only not in series.what:
-            continue
+    result, out, parts = begin("growth", chosen)
+
+    def measure(series: Series) -> dict[str, Any]:
         sizes = [max(1, size // 400) for size in series.sizes] if chosen.small else series.sizes
         sizes, times = sorted(set(sizes)), []
         for size in sizes:
@@ -116,10 +115,11 @@ def main() -> None:
             times.append(seconds(series.prepare(size), 0.0 if chosen.small else 1.0))
         points = [{"size": size, "seconds": taken} for size, taken in zip(sizes, times, strict=True)]
         fits = {"exponent": exponent(sizes, times), "last_exponent": exponent(sizes[-2:], times[-2:])}
-        result["series"].append({"what": series.what, "size": series.size, "points": points, **fits})
-    if not chosen.small or chosen.out:
-        write(result, chosen.out or result_path("growth", result))
-    print(markdown(result))
+        return {"what": series.what, "size": series.size, "points": points, **fits}
+
+    every = [series for series in every_series(400 if chosen.small else 1) if chosen.only in series.what]
+    result["series"] = [parts.measured(f"{each.size} {each.what}", partial(measure, each)) for each in every]
+    finish(result, out, parts)
 
 
 if __name__ == "__main__":

@@ -21,12 +21,16 @@ PACKAGES = ("rsir-fast", "faiss-cpu", "torch", "numpy", "scikit-learn", "usearch
 PACKAGES += ("torchvision", "onnxruntime", "openvino")
 
 
+def now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
 def provenance() -> dict[str, Any]:
     """Return command, commit, machine, versions and threads."""
     from rsir_fast.base.isa import supported_isas
 
     return {
-        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "date": now(),
         "command": shlex.join(["python", os.path.relpath(sys.argv[0], ROOT), *sys.argv[1:]]),
         "commit": _git("rev-parse", "HEAD"),
         "uncommitted_changes": bool(_git("status", "--porcelain", "--untracked-files=no")),

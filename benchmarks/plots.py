@@ -128,7 +128,8 @@ def _curves(result: Result) -> Figure:
         axes.set_xticks(2.0 ** np.arange(0, 13, 2))
     lines = {str(line.get_label()): line for axes in figure.axes for line in axes.lines[:-1]}
     figure.legend(handles=list(lines.values()), loc="outside lower center", ncols=len(lines))
-    figure.suptitle(f"How many times as long the fastest peer takes, k = {result['k']}, {result['machine']['cpu']}")
+    ks = result["k"] if isinstance(result["k"], int) else " or ".join(map(str, result["k"])) + ", the smaller ratio"
+    figure.suptitle(f"How many times as long the fastest peer takes, k = {ks}, {result['machine']['cpu']}")
     return figure
 
 

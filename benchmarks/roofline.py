@@ -13,6 +13,8 @@ from cases import Case
 from engines import cores
 
 Roofline = dict[str, Any]
+Runs = list[list[dict[str, Any]]]
+"""Of each run of the program its probes."""
 
 
 def build(folder: Path) -> Path:
@@ -38,12 +40,12 @@ def caches() -> dict[str, int]:
 
 
 class Meter:
-    """Measures as often as asked and keeps the best of every figure: a limit is what was reached once."""
+    """Measures as often as asked, and hands out what every run since the last time gave."""
 
     def __init__(self, dram_bytes: int = 2**28) -> None:
         self.caches = caches()
         self.dram_bytes = dram_bytes
-        self.runs: list[list[dict[str, Any]]] = []
+        self._runs: Runs = []
         self._folder = tempfile.TemporaryDirectory(prefix="rsir-roofline-")
         self._program = build(Path(self._folder.name))
 
@@ -51,15 +53,20 @@ class Meter:
         threads = cores()
         sizes = [threads, self.caches["l2"], self.caches["l3"] // threads, self.dram_bytes]
         done = subprocess.run([str(self._program), *map(str, sizes)], check=True, capture_output=True, text=True)
-        self.runs.append(json.loads(done.stdout)["probes"])
+        self._runs.append(json.loads(done.stdout)["probes"])
 
-    def result(self) -> Roofline:
-        """Return figure -> value and instruction of the best probe, and what every run gave."""
-        best: dict[str, dict[str, Any]] = {}
-        for probe in (probe for run in self.runs for probe in run):
-            if probe["value"] > best.get(probe["name"], {"value": 0})["value"]:
-                best[probe["name"]] = {"value": probe["value"], "instruction": probe["instruction"]}
-        return {"threads": cores(), "caches": self.caches, "best": best, "runs": self.runs}
+    def taken(self) -> Runs:
+        runs, self._runs = self._runs, []
+        return runs
+
+
+def best_of(runs: Runs) -> Roofline:
+    """Return figure -> value and instruction of the best probe: a limit is what was reached once; and all runs."""
+    best: dict[str, dict[str, Any]] = {}
+    for probe in (probe for run in runs for probe in run):
+        if probe["value"] > best.get(probe["name"], {"value": 0})["value"]:
+            best[probe["name"]] = {"value": probe["value"], "instruction": probe["instruction"]}
+    return {"threads": cores(), "caches": caches(), "best": best, "runs": runs}
 
 
 def floors(case: Case, roofline: Roofline) -> dict[str, float]:

@@ -1,15 +1,17 @@
-"""`make bench`: every case, every peer, turn by turn, in one run; JSON, Markdown and SVG under benchmarks/results/."""
+"""`make bench`: every case, every peer, turn by turn; JSON, Markdown and SVG under benchmarks/results/.
+
+A command that was cut goes on where it stopped: `parts.py`.
+"""
 
 from __future__ import annotations
 
 import argparse
 import json
 import os
-import sys
-import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +22,9 @@ from cases import Case
 from checks import Checker
 from engines import Engine, best_core_type, cores, environments, saved
 from interleave import OURS, SMOKE, Effort, measure
-from machine import provenance, result_path
+from parts import Parts, begin, log
 from peers import PEERS
-from roofline import Meter, floors
-
-
-def log(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+from roofline import Meter, best_of, floors
 
 
 def warn_if_busy() -> None:
@@ -44,14 +42,14 @@ def start_engines(stack: ExitStack, names: Iterable[str], core_type: str) -> dic
     return {name: stack.enter_context(Engine(name, extra.get(name))) for name in wanted}
 
 
-def faiss_core_type(peers: Iterable[str], result: dict[str, Any]) -> str:
-    """Find the core type with which faiss is fastest here, if it takes part; put it into the result."""
-    if "faiss-best" not in peers:
-        return ""
-    log("faiss: which OPENBLAS_CORETYPE is best here")
-    best, tried = best_core_type()
-    result["faiss_core_type"] = {"best": best, "ms": tried}
-    return best
+def faiss_core_type(peers: Iterable[str], parts: Parts) -> dict[str, Any]:
+    """Find the core type with which faiss is fastest here, if it takes part: the best, and the milliseconds of all."""
+
+    def find() -> dict[str, Any]:
+        log("faiss: which OPENBLAS_CORETYPE is best here")
+        return dict(zip(("best", "ms"), best_core_type(), strict=True))
+
+    return parts.measured("faiss-core-type", find, counts=False) if "faiss-best" in peers else {}
 
 
 def run_case(case: Case, engines: dict[str, Engine], effort: Effort) -> dict[str, Any]:
@@ -83,29 +81,46 @@ def run_case(case: Case, engines: dict[str, Engine], effort: Effort) -> dict[str
     }
 
 
-def run(chosen: Sequence[Case], peers: Sequence[str], effort: Effort) -> dict[str, Any]:
-    """Measure the chosen cases; the roofline before, between and after them."""
-    result = {"kind": "bench", **provenance(), "effort": asdict(effort)}
-    started = time.perf_counter()
-    warn_if_busy()
-    core_type = faiss_core_type(peers, result)
-    meter = Meter()
-    meter.measure()
-    rows = []
+def run(chosen: Mapping[str, Case], peers: Sequence[str], effort: Effort, parts: Parts) -> dict[str, Any]:
+    """Measure the chosen cases, each a part; the roofline before, between and after them."""
+    core_type = faiss_core_type(peers, parts)
+    rows, runs = [], []
     with ExitStack() as stack:
-        engines = start_engines(stack, peers, core_type)
-        for number, case in enumerate(chosen, 1):
-            log(f"[{number}/{len(chosen)}] {case.name}")
-            rows.append(run_case(case, engines, effort))
-            log(tables.one_line(rows[-1]))
+
+        @cache
+        def started() -> tuple[dict[str, Engine], Meter]:
+            warn_if_busy()
+            meter = Meter()
+            meter.measure()
+            return start_engines(stack, peers, core_type.get("best", "")), meter
+
+        def measured(case: Case) -> dict[str, Any]:
+            engines, meter = started()
+            row = run_case(case, engines, effort)
             if effort.pause:
                 meter.measure()
-    result["roofline"] = meter.result()
-    for case, row in zip(chosen, rows, strict=True):
-        row["floors_ms"] = floors(case, result["roofline"])
-    result["cases"] = rows
-    result["seconds"] = time.perf_counter() - started
-    return result
+            return {"row": row, "roofline": meter.taken()}
+
+        for number, (name, case) in enumerate(chosen.items(), 1):
+            log(f"[{number}/{len(chosen)}] {case.name}")
+            part = parts.measured(name, lambda case=case: measured(case))  # type: ignore[misc]
+            log(tables.one_line(part["row"]))
+            rows.append(part["row"])
+            runs += part["roofline"]
+    roofline = best_of(runs)
+    for case, row in zip(chosen.values(), rows, strict=True):
+        row["floors_ms"] = floors(case, roofline)
+    found = {"effort": asdict(effort), "roofline": roofline, "cases": rows}
+    return {**found, "faiss_core_type": core_type} if core_type else found
+
+
+def finish(result: dict[str, Any], out: Path | None, parts: Parts) -> None:
+    """Write a result and print its tables; its parts are no longer needed."""
+    result |= {"seconds": parts.seconds, "measured": parts.dates}
+    if out:
+        write(result, out)
+    parts.remove()
+    print(tables.markdown(result))
 
 
 def write(result: dict[str, Any], path: Path) -> None:
@@ -122,6 +137,7 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(description=description)
     options.add_argument("--small", action="store_true", help="sizes of smoke tests: seconds, figures without meaning")
     options.add_argument("--out", type=Path, help="JSON to write; default benchmarks/results/<date>-<cpu>.json")
+    options.add_argument("--parts", type=int, help="measure no more than so many parts now; the same command goes on")
     return options
 
 
@@ -136,12 +152,10 @@ def main() -> None:
     names = [name for name in every if not chosen.peers or name in chosen.peers.split(",")]
     if not wanted:
         options.error(f"--cases {chosen.cases!r}: expected part of a name of: {', '.join(c.name for c in cases.CASES)}")
-    if chosen.small:
-        wanted = [case.small() for case in wanted]
-    result = run(wanted, names, SMOKE if chosen.small else replace(Effort(), seconds=chosen.seconds))
-    if not chosen.small or chosen.out:
-        write(result, chosen.out or result_path("bench", result))
-    print(tables.markdown(result))
+    sized = {case.name: case.small() if chosen.small else case for case in wanted}
+    effort = SMOKE if chosen.small else replace(Effort(), seconds=chosen.seconds)
+    result, out, parts = begin("bench", chosen, peers=names, effort=asdict(effort))
+    finish(result | run(sized, names, effort, parts), out, parts)
 
 
 if __name__ == "__main__":

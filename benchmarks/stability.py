@@ -5,6 +5,7 @@ Every library answers the same queries, in its own process for each setting; our
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,9 @@ from numpy.typing import NDArray
 import cases
 from cases import Case
 from engines import Engine, cores, saved
-from machine import provenance, result_path
+from parts import begin, log
 from rsir_fast.base.isa import supported_isas
-from run import log, parser, write
-from tables import markdown
+from run import finish, parser
 
 PEERS = ["faiss", "torch", "sklearn", "numpy"]
 OURS = ["rsir_fast", "rsir_fast-plain"]
@@ -95,23 +95,22 @@ def main() -> None:
     options.add_argument("--peers", nargs="+", default=PEERS)
     chosen = options.parse_args()
     n, d, q, k = (600, 96, 60, 10) if chosen.small else (20_000, 512, 1_000, 100)
-    result: dict[str, Any] = {"kind": "stability", **provenance(), "n": n, "d": d, "q": q, "k": k, "data": chosen.data}
+    sizes = {"n": n, "d": d, "q": q, "k": k, "data": chosen.data}
+    result, out, parts = begin("stability", chosen, **sizes)
     case = Case("euclidean_topk", q, n, d, k, chosen.data)
     database = cases.features(n, d, 1, chosen.data)
     libraries = {}
     with saved({"database": database, "queries": database[:q]}) as paths:
         for library in [*chosen.peers, *OURS]:
             log(f"{library}")
-            libraries[library] = judge(library, case, paths)
-    result |= {"libraries": libraries, "typical_distance": libraries["rsir_fast"]["typical_distance"]}
+            libraries[library] = parts.measured(library, partial(judge, library, case, paths))
+    result |= {**sizes, "libraries": libraries, "typical_distance": libraries["rsir_fast"]["typical_distance"]}
     for library in OURS:
         shares = [share for kind in libraries[library]["changed"].values() for share in kind.values()]
         assert not any(shares), f"{library}: bits changed: {libraries[library]}"
         assert libraries[library]["largest_self_distance"] == 0, f"{library}: a vector is not at distance 0 of itself"
         assert libraries[library]["found_itself"] == 1, f"{library}: a vector is not among its own nearest"
-    if not chosen.small or chosen.out:
-        write(result, chosen.out or result_path("stability", result))
-    print(markdown(result))
+    finish(result, out, parts)
 
 
 if __name__ == "__main__":

@@ -95,26 +95,34 @@ def sweep_markdown(result: Result) -> str:
     cells = result["cells"]
     lines = [_made(result), ""]
     if cells:
+        ks = _ks(result)
         lines.append(
-            f"{len(cells)} comparisons at k = {result['k']}, data: {result['data']}; "
+            f"{len(cells)} comparisons at k = {' and '.join(map(str, ks))}, data: {result['data']}; "
             f"{len(result['left_out'])} left out because one call would take more than {result['longest_call']:g} s"
             + (". The time was up before the end: cells are missing." if result["stopped"] else ".")
         )
         slower = sum(cell["ratio"] < 1 for cell in cells)
         lines.append(f"A peer was faster in {slower}. The smallest ratios:\n")
         worst = sorted(cells, key=lambda cell: cell["ratio"])[:10]
-        head = ["n", "d", "queries", "peer", "peer ms", "our ms", "ratio", "range", "best / best"]
+        head = ["n", "d", "queries", "k", "peer", "peer ms", "our ms", "ratio", "range", "best / best"]
         rows = [
-            [f"{c['n']:,}", str(c["d"]), str(c["q"]), LABELS.get(c["peer"], c["peer"]), ms(c["peer_ms"]),
-             ms(c["ours_ms"]), f"**{ratio(c['ratio'])}**", " - ".join(map(ratio, c["ratio_range"])),
-             ratio(c["ratio_of_best"])]
+            [f"{c['n']:,}", str(c["d"]), str(c["q"]), str(c.get("k", ks[0])), LABELS.get(c["peer"], c["peer"]),
+             ms(c["peer_ms"]), ms(c["ours_ms"]), f"**{ratio(c['ratio'])}**",
+             " - ".join(map(ratio, c["ratio_range"])), ratio(c["ratio_of_best"])]
             for c in worst
         ]  # fmt: skip
         lines.append(table(head, rows))
-        lines += ["", "Smallest ratio over all query counts and peers:", "", _smallest(cells)]
+        for k in ks:
+            here = [cell for cell in cells if cell.get("k", k) == k]
+            lines += ["", f"Smallest ratio over all query counts and peers, k = {k}:", "", _smallest(here)]
     if result["shrunk"]:
         lines += ["", "Shrunk to fit into memory: " + "; ".join(result["shrunk"]) + "."]
     return "\n".join(lines)
+
+
+def _ks(result: Result) -> list[int]:
+    """Return every k of a sweep; of an older one the only k, which its cells do not name."""
+    return [result["k"]] if isinstance(result["k"], int) else result["k"]
 
 
 def _smallest(cells: list[Result]) -> str:
