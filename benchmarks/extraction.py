@@ -16,6 +16,7 @@ from statistics import median
 from typing import Any
 
 import numpy as np
+import torch
 
 from extraction_ways import DECODE, GROUPS, KEPT, NETWORK, SLOW, Way, bounding
 from growth import exponent
@@ -38,7 +39,8 @@ def accuracy(folder: str) -> list[dict[str, Any]]:
     rf.keep_freed_memory()
     rows: list[dict[str, Any]] = []
     truth: Any = None
-    engines = [("torch", ""), ("onnx", ""), ("openvino", ""), ("torch", "b"), ("openvino", "b")]
+    engines = [("torch", ""), ("onnx", ""), ("openvino", "")]
+    engines += [("torch", "b"), ("openvino", "b")] if _is_measured("bfloat16") else []
     for engine, precision in [each for each in engines if installed(each[0])]:
         log(f"accuracy: {engine} {precision and 'bfloat16'}")
         encoder = rf.load_encoder("mobilenet_v2" + (",precision=bfloat16" if precision else ""))
@@ -129,12 +131,19 @@ def networks(chosen: Namespace, parts: Parts) -> Iterator[dict[str, Any]]:
     """Measure, or take up, every group of every network."""
     for encoder in chosen.encoders:
         groups, against = {}, []
-        for group in ["torch"] if chosen.small else GROUPS:
+        for group in ["torch"] if chosen.small else filter(_is_measured, GROUPS):
             name = f"{encoder}-{group}"
             part = parts.measured(name, partial(_group, group, encoder, chosen, parts.folder))
             groups[group] = part["rows"]
             against += part["against_n"]
         yield {"encoder": encoder, "groups": groups, "against_n": against, "exponent": fitted(against)}
+
+
+def _is_measured(group: str) -> bool:
+    """All but bfloat16 where the processor has no instructions for it: torch takes seconds an image there."""
+    from rsir_fast.backbones import has_bfloat16
+
+    return group != "bfloat16" or has_bfloat16(torch.device("cpu"))
 
 
 def _group(group: str, encoder: str, chosen: Namespace, folder: Path) -> dict[str, Any]:

@@ -188,15 +188,16 @@ def extraction_markdown(result: Result) -> str:
     rows = [[name, *(_rate(each.get(encoder, [])) for encoder in encoders)] for name, each in cells.items()]
     every = [row for each in cells.values() for rows_of in each.values() for row in rows_of]
     differs = [
-        max((row["difference"] or 0 for row in every if ("bfloat16" in row["name"]) == half), default=0)
+        max((row["difference"] or 0 for row in every if ("bfloat16" in row["name"]) == half), default=None)
         for half in (False, True)
     ]
+    of_half = " (no bfloat16 on this processor)" if differs[1] is None else f", of bfloat16 {differs[1]:.0e}"
     counts = {found["encoder"]: max(row["images"] for row in found["groups"]["torch"]) for found in result["networks"]}
     about = (
         f"Images/s: random weights, JPEG files of 256 x 256, {_listed(counts)}, batches of {result['batch']}; medians "
         f"of {result['rounds']} turns. In brackets the share of 1 / (1 / network alone + 1 / decoding alone), both "
         "taken in turn. Largest difference of a feature from torch's float32, as a share of the largest feature: "
-        f"{differs[0]:.0e}, of bfloat16 {differs[1]:.0e}."
+        f"{differs[0] or 0:.0e}{of_half}."
     )
     parts = [_made(result), "", about, "", table(["images/s", *encoders], rows)]
     fitted = [
