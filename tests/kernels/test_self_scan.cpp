@@ -28,8 +28,9 @@ void check_self(const std::vector<T>& values, std::int64_t n, std::int64_t d, st
             CHECK(build_sidecar(rows, n, precision, k, sidecar, context) == Status::ok);
             const SearchedBlock block{rows, plain.allowed, &sidecar, 0};
             const Certify& certify = certify_for(context.isa);
+            const Codes& codes_of = precision == Precision::int8 ? certify.int8 : certify.int16;
             const bool is_long = sidecar.steps() * 4 >= (precision == Precision::int8 ? 4096 : 2048);
-            CHECK(is_self_search(rows, n, {&block, 1}, k, certify) == (is_long && certify.int8.sums != nullptr));
+            CHECK(is_self_search(rows, n, {&block, 1}, k, certify) == (is_long && codes_of.sums != nullptr));
             CHECK(!is_self_search(rows, n - 1, {&block, 1}, k, certify));
             CHECK(!is_self_search(rows.from(1), n, {&block, 1}, k, certify));
             SearchCounts counts;

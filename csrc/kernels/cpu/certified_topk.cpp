@@ -88,7 +88,8 @@ class QueryBlock {
     void scan(std::int64_t first_group, std::int64_t last_group, Poll& poll) {
         const std::int64_t panel_bytes = panels_.steps * Sidecar::kGroup * 4;
         // A multiple of every tile height, so that only the last chunk has rests.
-        const std::int64_t chunk = std::max<std::int64_t>(1, kChunkBytes / (panel_bytes * 12)) * 12;
+        const std::int64_t unit = codes_of_.tile_groups(codes_of_.max_queries, panels_.steps) == 1 ? 1 : 12;
+        const std::int64_t chunk = std::max<std::int64_t>(1, kChunkBytes / (panel_bytes * unit)) * unit;
         for (std::int64_t group = first_group; group < last_group;) {
             if (poll.stop()) return;
             group = allowed_.choose(group, last_group, chunk);

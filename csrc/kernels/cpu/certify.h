@@ -124,7 +124,8 @@ struct Codes {
     double cost;  // of a tile, relative to the best int8 tile
     // Of a search of rows for themselves, where a product serves both: adds the products of `count` queries and
     // `groups` panels from `panel` on, of steps first, ..., last - 1, to sums [count, stride], 16 for each panel. Codes
-    // are [panels.steps][count][4 bytes]. Null: this instruction set has none.
+    // are [panels.steps][count][4 bytes]. max_queries divides 48 then. Null: this instruction set has none, or queries
+    // have other codes than rows.
     void (*sums)(const Panels& panels, std::int64_t panel, std::int64_t groups, std::int64_t first, std::int64_t last,
                  const std::int8_t* codes, std::int64_t count, std::int32_t* sums, std::int64_t stride) = nullptr;
 };

@@ -21,7 +21,6 @@ constexpr std::int64_t kRowBytes = 200;                     // of a row besides
 constexpr std::int64_t kLeastBytes8 = 4096, kLeastBytes16 = 2048;
 constexpr std::int64_t kBlockPanels = 12, kLeastPanels = 3;  // of a block: 192 rows
 constexpr std::int64_t kStepBytes = std::int64_t{1} << 11;   // of codes of a query that are multiplied at once
-constexpr std::int64_t kQueries = 8;                         // of a tile
 constexpr std::int64_t kTasksPerThread = 12;
 
 struct alignas(64) CacheLine {
@@ -39,6 +38,7 @@ class SelfScan {
           codes_of_(sidecar_.precision == Precision::int8 ? certify.int8 : certify.int16),
           context_(context),
           k_(k),
+          subset_(codes_of_.max_queries),
           searches_(searches) {
         const std::int64_t groups = sidecar_.groups(), threads = std::max(1, context.threads);
         std::int64_t sides = 1;
@@ -50,8 +50,8 @@ class SelfScan {
         slope_.resize(size);
         reach_.resize(size);
         cutoff_.resize(size, std::numeric_limits<float>::infinity());  // what no row fills never passes
-        subset_lines_ = (kQueries * panels_.steps * 4 + 63) / 64;
-        codes_ = std::make_unique<Numbers<CacheLine>>(groups * kGroup / kQueries * subset_lines_);
+        subset_lines_ = (subset_ * panels_.steps * 4 + 63) / 64;
+        codes_ = std::make_unique<Numbers<CacheLine>>((groups * kGroup + subset_ - 1) / subset_ * subset_lines_);
         mutexes_ = std::vector<std::mutex>(static_cast<std::size_t>(blocks_));
         bytes_ = (8 * candidate_room(k) + panels_.steps * 4 + kRowBytes) * sidecar_.n;
     }
@@ -86,6 +86,11 @@ class SelfScan {
         return std::min(sidecar_.groups(), (block + 1) * block_panels_);
     }
     std::int64_t first_row(std::int64_t block) const { return first_panel(block) * kGroup; }
+    // Rows and, behind the last, as many more as fill the last tile.
+    std::int64_t height(std::int64_t block) const {
+        const std::int64_t rows = (last_panel(block) - first_panel(block)) * kGroup;
+        return (rows + subset_ - 1) / subset_ * subset_;
+    }
     std::int64_t last_row(std::int64_t block) const { return std::min(sidecar_.n, last_panel(block) * kGroup); }
     CandidateSearch& search(std::int64_t row) { return searches_[static_cast<std::size_t>(row)]; }
     std::int8_t* codes_of_subset(std::int64_t subset) { return codes_->data()[subset * subset_lines_].bytes; }
@@ -102,7 +107,7 @@ class SelfScan {
     void quantise(std::int64_t block) {
         Quantizer quantizer(sidecar_.d, sidecar_.mean, sidecar_.precision, certify_);
         const std::vector<std::uint8_t> none(static_cast<std::size_t>(panels_.steps * 4));
-        for (std::int64_t row = first_row(block); row < last_panel(block) * kGroup; ++row) {
+        for (std::int64_t row = first_row(block); row < first_row(block) + height(block); ++row) {
             const std::uint8_t* codes = none.data();
             if (row < sidecar_.n) {
                 search(row) = CandidateSearch(quantizer.run(rows_, row, codes_of_.query_limit), k_, sidecar_.n,
@@ -110,14 +115,14 @@ class SelfScan {
                 codes = quantizer.codes();
                 renew(row);
             }
-            codes_of_.store_query(codes, panels_.steps, row % kQueries, kQueries, codes_of_subset(row / kQueries));
+            codes_of_.store_query(codes, panels_.steps, row % subset_, subset_, codes_of_subset(row / subset_));
         }
     }
 
     // Scans the rows of block y for those of block x, and the other way round.
     void scan(std::int64_t x, std::int64_t y, Poll& poll) {
-        const std::int64_t first = first_row(x), height = (last_panel(x) - first_panel(x)) * kGroup,
-                           panel = first_panel(y), groups = last_panel(y) - panel, width = groups * kGroup;
+        const std::int64_t first = first_row(x), height = this->height(x), panel = first_panel(y),
+                           groups = last_panel(y) - panel, width = groups * kGroup;
         const Numbers<std::int32_t> sums(height * width);
         for (std::int64_t i = 0; i < height; ++i) {
             const std::int64_t row = first + i;
@@ -130,9 +135,9 @@ class SelfScan {
             const std::int64_t end = std::min(steps, step + most);
             for (std::int64_t g = 0; g < groups; g += 3) {  // panels that stay in the second-level cache
                 if (poll.stop()) return;
-                for (std::int64_t i = 0; i < height; i += kQueries) {
+                for (std::int64_t i = 0; i < height; i += subset_) {
                     codes_of_.sums(panels_, panel + g, std::min<std::int64_t>(3, groups - g), step, end,
-                                   codes_of_subset((first + i) / kQueries), kQueries,
+                                   codes_of_subset((first + i) / subset_), subset_,
                                    sums.data() + i * width + g * kGroup, width);
                 }
             }
@@ -202,10 +207,11 @@ class SelfScan {
     const Codes& codes_of_;
     const Context& context_;
     const std::int64_t k_;
+    const std::int64_t subset_;  // queries of a tile
     std::vector<CandidateSearch>& searches_;
     std::int64_t block_panels_ = 0, blocks_ = 0, subset_lines_ = 0;
     std::vector<float> slope_, reach_, cutoff_;
-    std::unique_ptr<Numbers<CacheLine>> codes_;  // of all rows as queries, eight by eight
+    std::unique_ptr<Numbers<CacheLine>> codes_;  // of all rows as queries, as many together as a tile takes
     std::vector<std::mutex> mutexes_;            // of the searches of each block
     std::atomic<std::int64_t> bytes_{0};         // of candidates and codes
 };
