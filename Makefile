@@ -27,7 +27,7 @@ test-kernels:  ## the C++ tests of the kernels; no Python
 sanitize:  ## the C++ tests under AddressSanitizer, UBSan and ThreadSanitizer
 	@tools/test_kernels.sh asan tsan
 
-faults: setup  ## plant faults into the CUDA kernels: does a test catch each? some ten minutes
+faults: setup  ## plant faults into the kernels: does a test catch each? some ten minutes, and only what is not known
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tests/kernels/simt/faults.py $(ARGS)
 
 test-aarch64:  ## the C++ tests cross-built for AArch64, run by qemu-user with and without dotprod

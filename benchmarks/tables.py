@@ -1,10 +1,9 @@
-"""Markdown made of results, so that no figure is typed: `python benchmarks/tables.py RESULT.json... --docs FILE`."""
+"""Markdown made of results, so that no figure is typed: `python benchmarks/tables.py RESULT.json...` prints it."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import re
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
@@ -288,55 +287,11 @@ def _made(result: Result) -> str:
     )
 
 
-SECTION = r"(<!-- begin {kind} -->\n).*?(<!-- end {kind} -->)"
-
-
-def section(path: Path, root: Path) -> str:
-    """Return what the docs show of a result file: where it is, its plot, its tables."""
-    if not path.resolve().is_relative_to(root.resolve()):
-        raise SystemExit(f"{path}: expected a result inside the project, such as in benchmarks/results/")
-    name = path.resolve().relative_to(root.resolve()).as_posix()
-    plot = Path(name).with_suffix(".svg")
-    picture = f"\n![plot](../{plot})\n" if (root / plot).exists() else ""
-    return f"\nFrom [{name}](../{name}).\n{picture}\n{markdown(json.loads(path.read_text()))}\n\n"
-
-
-def into_docs(docs: Path, path: Path) -> None:
-    """Put a result between its markers, ``<!-- begin KIND -->`` and ``<!-- end KIND -->``."""
-    kind = json.loads(path.read_text())["kind"]
-    text = docs.read_text()
-    pattern = re.compile(SECTION.format(kind=kind), re.DOTALL)
-    if not pattern.search(text):
-        raise SystemExit(f"{docs}: expected the markers <!-- begin {kind} --> and <!-- end {kind} -->")
-    inner = section(path, docs.resolve().parent.parent)
-    docs.write_text(pattern.sub(lambda found: found[1] + inner + found[2], text))
-
-
-def stale(docs: Path) -> list[str]:
-    """Return the kinds whose section in the docs is not what its result file gives."""
-    root, text = docs.resolve().parent.parent, docs.read_text()
-    wrong = []
-    for kind in MAKERS:
-        found = re.search(SECTION.format(kind=kind), text, re.DOTALL)
-        named = re.search(r"\nFrom \[([^]]+)\]", found[0]) if found else None
-        if found and named and found[0] != found[1] + section(root / named[1], root) + found[2]:
-            wrong.append(kind)
-    return wrong
-
-
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("results", type=Path, nargs="*")
-    options.add_argument("--docs", type=Path, help="write the tables between the markers of this file")
-    options.add_argument("--check", type=Path, help="fail if the tables of this file are not those of its results")
-    chosen = options.parse_args()
-    for path in chosen.results:
-        if chosen.docs:
-            into_docs(chosen.docs, path)
-        else:
-            print(markdown(json.loads(path.read_text())))
-    if chosen.check and (wrong := stale(chosen.check)):
-        raise SystemExit(f"{chosen.check}: stale: {', '.join(wrong)}; run tables.py RESULT.json --docs {chosen.check}")
+    options.add_argument("results", type=Path, nargs="+")
+    for path in options.parse_args().results:
+        print(markdown(json.loads(path.read_text())))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from fault import Fault
 
 TILES = "../cpu/certify_tiles.h"
 SUMS = "test_amx: sums_of_tiles_are_exact"
+REFUSED = "test_amx_refused: refused_tiles_leave_the_work_to_avx512"
 
 AMX = [
     Fault(
@@ -91,6 +92,20 @@ AMX = [
         "right.bytes[k][4 * n + i]",
         "right.bytes[4 * (k % 4) + i][n]",
         "test_amx: the_model_multiplies_as_the_manual_says",
+    ),
+    Fault(
+        "tiles used though the system refuses them",
+        "../cpu/certify_amx.cpp",
+        "kRequest, kTileData) == 0",
+        "kRequest, kTileData) != 0",
+        REFUSED,
+    ),
+    Fault(
+        "a search by tiles that are not ready",
+        "../cpu/certify.cpp",
+        "if (amx_ready()) return certify_amx;",
+        "if (amx_ready() || isa == Isa::amx) return certify_amx;",
+        REFUSED,
     ),
     Fault(
         "the last radii within a bound left out",
