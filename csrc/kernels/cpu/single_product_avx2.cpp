@@ -82,12 +82,12 @@ std::int64_t settle_eight(const RankTable& table, std::uint32_t* places, const f
            settle<Marks>(table, places + whole, low + whole, high + whole, count - whole, first + whole, open + left);
 }
 
-using BestTile = SingleTile<Vector, 4, 3>;
+using BestTile = SingleTile<Vector, 3, 4>;  // 12 sums, 3 queries and a row: all registers
 
 }  // namespace
 
 const SingleProduct single_product_avx2 = {
-    "avx2",      4,    3,    BestTile::kCapacity, Vector::kWidth,     3, BestTile::run,
-    store<4, 3>, turn, norm, distances,           place<settle_eight>};
+    "avx2",      3,    4,    BestTile::kCapacity, Vector::kWidth,     3, BestTile::run,
+    store<3, 4>, turn, norm, distances,           place<settle_eight>};
 
 }  // namespace rsir

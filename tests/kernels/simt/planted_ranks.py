@@ -125,6 +125,13 @@ RANKS = [
         "test_single_product: a_distance_is_placed_between_two_marks_or_left_open",
     ),
     Fault(
+        "rows measured that another query left open",
+        "../cpu/rank_blocks.cpp",
+        "scratch.chosen.data() + begin, left,",
+        "scratch.chosen.data(), left,",
+        "test_relevant_ranks: queries_that_are_rows",
+    ),
+    Fault(
         "two threads count for one query",
         "../cpu/rank_blocks.cpp",
         "const auto lock = marks_.lock(query);",
