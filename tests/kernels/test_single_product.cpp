@@ -104,30 +104,33 @@ TEST(a_distance_is_placed_between_two_marks_or_left_open) {
     for (const Isa isa : supported_isas()) {
         for (const bool is_exact : {false, true}) {
             const Case here(single_product(isa).isa, " exact=", is_exact);
-            // More than one stretch of what is done at once.
             std::vector<float> distances, windows;
-            std::vector<std::uint32_t> counts(count + 2), left;
+            std::vector<std::uint32_t> places;
             for (int turn = 0; turn < 50; ++turn) {
                 for (const Expected& one : expected) {
                     for (std::size_t row = 0; row < offs.size(); ++row) {
-                        const std::uint32_t place = is_exact || row == 0 ? one.certain
-                                                    : row == 1           ? one.uncertain
-                                                                         : open;
-                        if (place == open) left.push_back(static_cast<std::uint32_t>(distances.size()));
                         distances.push_back(one.distance);
                         windows.push_back(offs[row]);
-                        ++counts[place];
+                        places.push_back(is_exact || row == 0 ? one.certain : row == 1 ? one.uncertain : open);
                     }
                 }
             }
-            const auto n = static_cast<std::int64_t>(distances.size());
-            Output<std::uint32_t> found(count + 2), found_left(n);
-            std::fill_n(found.data(), count + 2, 0u);
             const RankWindow window{0.0f, is_exact ? nullptr : windows.data()};
-            CHECK(single_product(isa).place(table, window, distances.data(), n, found.data(), found_left.data()) ==
-                  static_cast<std::int64_t>(left.size()));
-            CHECK_BITS(found, counts);
-            CHECK(std::equal(left.begin(), left.end(), found_left.data()) && found_left.sentinels_intact());
+            // Few, of whole vectors and not, and more than one stretch of what is done at once.
+            for (const std::int64_t n : {0, 1, 7, 8, 21, 60, 255, 256, 257, 1003, 3000}) {
+                std::vector<std::uint32_t> counts(count + 2), left;
+                for (std::int64_t i = 0; i < n; ++i) {
+                    const std::uint32_t place = places[static_cast<std::size_t>(i)];
+                    ++counts[place];
+                    if (place == open) left.push_back(static_cast<std::uint32_t>(i));
+                }
+                Output<std::uint32_t> found(count + 2), found_left(n);
+                std::fill_n(found.data(), count + 2, 0u);
+                CHECK(single_product(isa).place(table, window, distances.data(), n, found.data(), found_left.data()) ==
+                      static_cast<std::int64_t>(left.size()));
+                CHECK_BITS(found, counts);
+                CHECK(std::equal(left.begin(), left.end(), found_left.data()) && found_left.sentinels_intact());
+            }
         }
     }
 }

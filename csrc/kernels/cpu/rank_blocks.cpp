@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::int64_t kMostRows = 1024, kLeastRows = 48;  // of a block: distances of two fill 4 MiB
 constexpr std::int64_t kRowBytes = std::int64_t{1} << 22;  // of the rows of a block
-constexpr std::int64_t kProductRows = 128;                 // of a block that stay in the second-level cache
+constexpr std::int64_t kProductRows = 120;                 // that stay in the second-level cache, of whole tiles
 constexpr std::int64_t kTasksPerThread = 32;
 constexpr std::int64_t kOpenRows = 16;  // that are normalised as they are read
 
@@ -36,14 +36,16 @@ struct Scratch {
           y(d, certified ? b : 0),
           distances(a * stride(b)),
           columns(kTurned * a),
+          open(kTurned * std::max(a, b)),
           wide(static_cast<std::size_t>(padded(d))) {}
 
     CentredRows x, y;
     Numbers<float> distances;                      // [a, b]
     Numbers<float> columns;                        // [kTurned, a]
+    Numbers<std::uint32_t> open;                   // of some queries, one behind the other
     std::vector<std::int64_t> x_ids, y_ids, rows;  // of the whole database, or queries
     std::vector<float> y_norms, y_offs;
-    std::vector<std::uint32_t> open, chosen;
+    std::vector<std::uint32_t> chosen;
     std::vector<double> wide, squared;
 };
 
@@ -152,10 +154,10 @@ class Counting {
         const bool certified = operands_.is_certified && 2 * decided_ <= certified_;
         std::int64_t decided = 0;
         const auto count_rows = [&](std::int64_t top, std::int64_t bottom) {
-            for (std::int64_t i = top; i < bottom; ++i) {
-                if (i + 1 < x.count()) marks_.fetch(x.first_query + i + 1);
-                decided += count_run(x.first_query + i, scratch.distances.data() + i * ld, y, scratch.y_ids, rows,
-                                     scratch.y_offs.data(), certified, scratch);
+            for (std::int64_t i = top; i < bottom; i += kTurned) {
+                decided +=
+                    count_runs(x.first_query + i, std::min(kTurned, bottom - i), scratch.distances.data() + i * ld, ld,
+                               y, scratch.y_ids, rows, scratch.y_offs.data(), certified, scratch);
             }
         };
         if (certified) {
@@ -174,12 +176,9 @@ class Counting {
         for (std::int64_t first = 0; first < width && is_both; first += kTurned) {
             const std::int64_t count = std::min(kTurned, width - first), height = x.count();
             operands_.product.turn(scratch.distances.data() + first, height, count, ld, scratch.columns.data());
-            for (std::int64_t j = 0; j < count; ++j) {
-                if (first + j + 1 < width) marks_.fetch(y.first_query + first + j + 1);
-                decided += count_run(y.first_query + first + j, scratch.columns.data() + j * height, x, scratch.x_ids,
-                                     scratch.rows, operands_.asked.offs.data() + (certified ? x.first_query : 0),
-                                     certified, scratch);
-            }
+            decided +=
+                count_runs(y.first_query + first, count, scratch.columns.data(), height, x, scratch.x_ids, scratch.rows,
+                           operands_.asked.offs.data() + (certified ? x.first_query : 0), certified, scratch);
         }
         if (!certified) return;
         decided_ += decided;
@@ -255,46 +254,65 @@ class Counting {
         }
     }
 
-    // Counts the distances of one query to the rows of a block; returns how many were left to decide.
-    std::int64_t count_run(std::int64_t query, const float* distances, const Block& block,
-                           const std::vector<std::int64_t>& ids, const std::vector<std::int64_t>& rows,
-                           const float* offs, bool certified, Scratch& scratch) {
+    // Counts the distances of `queries` queries, at most kTurned, to the rows of a block; those of one are `ld` behind
+    // those of the one before. Returns how many were left to decide.
+    std::int64_t count_runs(std::int64_t first, std::int64_t queries, const float* distances, std::int64_t ld,
+                            const Block& block, const std::vector<std::int64_t>& ids,
+                            const std::vector<std::int64_t>& rows, const float* offs, bool certified,
+                            Scratch& scratch) {
+        std::uint32_t* open = scratch.open.data();
+        std::int64_t ends[kTurned + 1] = {};
+        for (std::int64_t i = 0; i < queries; ++i) {
+            if (i + 1 < queries) marks_.fetch(first + i + 1);
+            ends[i + 1] = ends[i] + place(first + i, distances + i * ld, ids, offs, certified, open + ends[i]);
+        }
+        if (certified) decide(first, queries, distances, ld, block, ids, rows, ends, scratch);
+        return ends[queries];
+    }
+
+    // Counts what the marks of a query tell of its distances; returns how many are left open.
+    std::int64_t place(std::int64_t query, const float* distances, const std::vector<std::int64_t>& ids,
+                       const float* offs, bool certified, std::uint32_t* open) {
         if (marks_.count(query) == 0) return 0;
         const auto size = static_cast<std::int64_t>(ids.size());
-        scratch.open.resize(ids.size());
-        std::uint32_t* open = scratch.open.data();
         RankWindow window{0.0f, nullptr};
         if (certified) window = {operands_.asked.offs[static_cast<std::size_t>(query)], offs};
         const auto lock = marks_.lock(query);
         std::int64_t left =
             operands_.product.place(marks_.table(query), window, distances, size, marks_.counts(query), open);
         left = marks_.search(query, window, distances, ids.data(), size, open, left);
-        if (certified) {
-            decide(query, distances, block, ids, rows, left, scratch);
-        } else {
-            for (std::int64_t i = 0; i < left; ++i) {
-                const float distance = distances[open[i]];
-                marks_.count(query, distance_bits(static_cast<double>(distance)), ids[open[i]], distance);
-            }
+        if (certified) return left;
+        for (std::int64_t i = 0; i < left; ++i) {
+            const float distance = distances[open[i]];
+            marks_.count(query, distance_bits(static_cast<double>(distance)), ids[open[i]], distance);
         }
         return left;
     }
 
-    // Counts the open rows of a block by their canonical distances.
-    void decide(std::int64_t query, const float* distances, const Block& block, const std::vector<std::int64_t>& ids,
-                const std::vector<std::int64_t>& rows, std::int64_t left, Scratch& scratch) {
-        if (left == 0) return;
-        scratch.chosen.resize(static_cast<std::size_t>(left));
-        scratch.squared.resize(static_cast<std::size_t>(left));
+    // Counts the open rows of each query by their canonical distances, while those of the next one are fetched.
+    void decide(std::int64_t first, std::int64_t queries, const float* distances, std::int64_t ld, const Block& block,
+                const std::vector<std::int64_t>& ids, const std::vector<std::int64_t>& rows, const std::int64_t* ends,
+                Scratch& scratch) {
+        const std::uint32_t* open = scratch.open.data();
+        const std::int64_t all = ends[queries];
+        scratch.chosen.resize(static_cast<std::size_t>(all));
+        scratch.squared.resize(static_cast<std::size_t>(all));
         for (std::size_t i = 0; i < scratch.chosen.size(); ++i) {
-            scratch.chosen[i] = static_cast<std::uint32_t>(rows[scratch.open[i]]);
+            scratch.chosen[i] = static_cast<std::uint32_t>(rows[open[i]]);
         }
-        operands_.canonical.widen(operands_.queries, query, scratch.wide.data());
         RowReader reader(block.part->rows, operands_.context.isa, kOpenRows);
-        reader.gather(operands_.canonical, scratch.wide.data(), scratch.chosen.data(), left, 0, scratch.squared.data());
-        for (std::size_t i = 0; i < scratch.chosen.size(); ++i) {
-            const std::uint32_t at = scratch.open[i];
-            marks_.count(query, distance_bits(scratch.squared[i]), ids[at], distances[at]);
+        for (std::int64_t i = 0; i < queries; ++i) {
+            const std::int64_t begin = ends[i], left = ends[i + 1] - begin;
+            if (left == 0) continue;
+            operands_.canonical.widen(operands_.queries, first + i, scratch.wide.data());
+            double* squared = scratch.squared.data() + begin;
+            reader.gather(operands_.canonical, scratch.wide.data(), scratch.chosen.data() + begin, left,
+                          all - ends[i + 1], squared);
+            const auto lock = marks_.lock(first + i);
+            for (std::int64_t j = 0; j < left; ++j) {
+                const std::uint32_t at = open[begin + j];
+                marks_.count(first + i, distance_bits(squared[j]), ids[at], distances[i * ld + at]);
+            }
         }
     }
 

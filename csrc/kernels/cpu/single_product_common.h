@@ -15,6 +15,10 @@ void store(const float* tile, std::int64_t height, std::int64_t width, bool add,
 void turn(const float* from, std::int64_t height, std::int64_t width, std::int64_t ld, float* out) {
     std::int64_t i = 0;
     for (; width == kTurned && i + kTurned <= height; i += kTurned) {
+        // Each row is a line of its own page, which the hardware does not foresee.
+        for (std::int64_t next = i + kTurned; next < i + 2 * kTurned && next < height; ++next) {
+            __builtin_prefetch(from + next * ld);
+        }
         float block[kTurned][kTurned];
         for (int a = 0; a < kTurned; ++a) __builtin_memcpy(block[a], from + (i + a) * ld, sizeof block[a]);
         for (int j = 0; j < kTurned; ++j) {

@@ -157,6 +157,27 @@ RANKS = [
         "test_single_product: a_distance_is_placed_between_two_marks_or_left_open",
     ),
     Fault(
+        "distances placed eight at a time without their error",
+        "../cpu/single_product_avx2.cpp",
+        "_mm256_loadu_ps(high + i)",
+        "_mm256_loadu_ps(high == nullptr ? high : low + i)",
+        "test_single_product: a_distance_is_placed_between_two_marks_or_left_open",
+    ),
+    Fault(
+        "one of eight distances above all marks that it was compared with placed before the next",
+        "../cpu/single_product_avx2.cpp",
+        "_mm256_andnot_si256(_mm256_castps_si256(below), _mm256_cmpeq_epi32(place, reached))",
+        "_mm256_cmpeq_epi32(place, reached)",
+        "test_single_product: a_distance_is_placed_between_two_marks_or_left_open",
+    ),
+    Fault(
+        "rows measured that another query left open",
+        "../cpu/rank_blocks.cpp",
+        "scratch.chosen.data() + begin, left,",
+        "scratch.chosen.data(), left,",
+        "test_relevant_ranks: queries_that_are_rows",
+    ),
+    Fault(
         "two threads count for one query",
         "../cpu/rank_blocks.cpp",
         "const auto lock = marks_.lock(query);",
