@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "bindings/cpu.h"
+#include "kernels/cpu/certify.h"
 
 namespace rsir::bindings {
 namespace {
@@ -23,9 +24,15 @@ py::dict build_info() {
     return info;
 }
 
+// Without amx where the system refuses its tiles: whoever asks for it is told so, not served by avx512 quietly.
 std::vector<std::string> supported_isa_names() {
     std::vector<std::string> names;
-    for (const Isa isa : supported_isas()) names.emplace_back(isa_name(isa));
+    for (const Isa isa : supported_isas()) {
+#if defined(__x86_64__)
+        if (isa == Isa::amx && !amx_ready()) continue;
+#endif
+        names.emplace_back(isa_name(isa));
+    }
     return names;
 }
 
