@@ -27,9 +27,9 @@ def test_a_fault_changes_the_source_and_names_its_test(fault):
     assert f"TEST({test})" in place.with_suffix(".cpp").read_text()
 
 
-ANYWHERE = [fault for fault in FAULTS if not (fault.compiled_for or fault.only)][:3]
+*ANYWHERE, fourth = [fault for fault in FAULTS if not (fault.compiled_for or fault.only)][:4]
 IN_AVX512 = next(fault for fault in FAULTS if fault.compiled_for)
-NOT_YET = next(fault for fault in FAULTS if fault.only)
+NOT_YET = fourth._replace(only="avx512")
 
 
 @pytest.fixture

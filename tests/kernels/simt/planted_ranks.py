@@ -67,7 +67,6 @@ RANKS = [
         "i < count && x != y; ++i",
         "i < 0; ++i",
         "test_self_scan: every_kind_of_numbers",
-        only="avx512",
     ),
     Fault(
         "a row that has overflowed takes candidates all the same",
@@ -75,7 +74,6 @@ RANKS = [
         "if (search(query).overflowed()) return;",
         "",
         "test_self_scan: rows_that_are_all_alike",
-        only="avx512",
     ),
     Fault(
         "products tested by the numbers of another row of the panel",
@@ -132,7 +130,6 @@ RANKS = [
         "if (!std::is_sorted(rows.begin(), rows.end())) std::sort(rows.begin(), rows.end());",
         "(void)rows;",
         "test_self_scan: columns_of_several_chunks",
-        only="avx512",
     ),
     Fault(
         "a distance taken over from another row",
@@ -140,7 +137,6 @@ RANKS = [
         "std::lower_bound(other.rows.begin(), other.rows.end(), first_ + j);",
         "other.rows.begin() + (first_ + j) % 1;",
         "test_self_scan: columns_of_several_chunks",
-        only="avx512",
     ),
     Fault(
         "infinite distances placed before marks that are infinite",
