@@ -63,8 +63,6 @@ inline __m256i load(const void* from) { return _mm256_load_si256(static_cast<con
 inline __m256i load_any(const void* from) { return _mm256_loadu_si256(static_cast<const __m256i*>(from)); }
 inline void store_any(void* to, __m256i vector) { _mm256_storeu_si256(static_cast<__m256i*>(to), vector); }
 
-constexpr std::int64_t kAhead = 1024;  // bytes of a panel that come from L2 meanwhile
-
 // Adds the products of some steps to the sums of Q queries; `panel` and `codes` are those of the first step.
 template <class Product, int Q>
 inline void add_products(__m256i (&sums)[Q][2], const std::uint8_t* panel, const std::int8_t* codes,
@@ -72,7 +70,6 @@ inline void add_products(__m256i (&sums)[Q][2], const std::uint8_t* panel, const
 #pragma GCC unroll 1
     for (const std::uint8_t* end = panel + steps * 64; panel != end; panel += 64, codes += 4 * Q) {
         const __m256i low = load(panel), high = load(panel + 32);
-        __builtin_prefetch(panel + kAhead);
 #pragma GCC unroll 8
         for (int q = 0; q < Q; ++q) {
             std::int32_t four;
@@ -202,7 +199,7 @@ constexpr Codes codes_of(std::int32_t query_limit, double cost) {
 
 const Certify certify_avx2 = {"avx2",
                               codes_of<Int8, false>(63, 2.0),
-                              codes_of<Int16, true>(0, 2.7),
+                              codes_of<Int16, true>(0, 2.5),
                               centre,
                               quantize8,
                               quantize16,
