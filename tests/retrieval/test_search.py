@@ -10,8 +10,9 @@ import pytest
 
 import rsir_fast as rf
 from rsir_fast.archive import Features
+from rsir_fast.base import compiled
 from rsir_fast.ops import reference
-from rsir_fast.retrieval import AllOf, AnyOf, Column, Ids, NoneOf, Query, Search, find
+from rsir_fast.retrieval import AllOf, AnyOf, Column, Diffusion, Expansion, Ids, NoneOf, Query, Search, find
 from rsir_fast.retrieval.where import allowed_rows
 from scene_files import write_scenes
 
@@ -210,3 +211,34 @@ def test_an_archive_is_searched_by_images(tmp_path):
     assert len(rf.Archive(tmp_path / "f")) == 17
     assert len(rf.Archive(tmp_path / "f").features(version=1)) == len(archive.features()) == 18
     archive.verify()
+
+
+@pytest.fixture
+def kernel_calls(monkeypatch):
+    """Whether queries and database of each call of the kernel were the same memory."""
+    seen, kernel = [], compiled.cpu.euclidean_topk
+    monkeypatch.setattr(
+        compiled.cpu, "euclidean_topk", lambda *given: (seen.append(given[0] is given[3]), kernel(*given))[1]
+    )
+    return seen
+
+
+WAYS = [{}, {"normalize": "none"}, {"normalize": "feature"}, {"steps": "l2"}, {"rerank": "augment:3"}]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_all_rows_as_queries_are_searched_in_their_own_memory(way, kernel_calls):
+    found = rf.search(DATA, Query(ids=range(60), k=7, **way))
+    assert kernel_calls
+    assert all(kernel_calls)
+    turned = rf.search(DATA, Query(ids=[*range(1, 60), 0], k=7, **way))
+    assert np.array_equal(found.ids, np.roll(turned.ids, 1, axis=0))
+    assert found.squared.tobytes() == np.roll(turned.squared, 1, axis=0).tobytes()
+
+
+def test_graphs_and_expansions_search_for_rows_in_their_own_memory(kernel_calls):
+    x = np.random.default_rng(1).standard_normal((300, 32), np.float32)
+    Diffusion(5).graph(x)
+    Expansion(5).apply(x, x, np.arange(300))
+    Expansion(5, database=True).apply(x[:9], x, np.arange(9))
+    assert kernel_calls == [True, True, False, True]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,8 @@ from rsir_fast.retrieval.where import Columns, allowed_rows
 
 if TYPE_CHECKING:
     from rsir_fast.datasets import Dataset
+
+Matrix = NDArray[np.float32]
 
 __all__ = ["columns_of_items", "encode_queries", "find", "query_files", "search"]
 
@@ -202,26 +205,35 @@ def _nearest(
     own: NDArray[np.int64] | None,
     threads: int | None,
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Return squared distances and rows [q, k]."""
+    """Return squared distances and rows [q, k]; where the queries are all rows, of one array, which is faster."""
     normalize, stages = search.normalized, parse_rerank(search.rerank)
+    is_all = own is not None and queries.dtype == vectors.dtype and np.array_equal(own, np.arange(len(vectors)))
     if normalize != "feature" and not (search.steps or stages):  # where they lie, whose copy may be large
-        return euclidean_topk(queries, vectors, search.k, normalize=normalize, where=allowed, threads=threads)
-    items = np.asarray(vectors)
+        items = queries if is_all else vectors
+        return euclidean_topk(queries, items, search.k, normalize=normalize, where=allowed, threads=threads)
+    items = queries if is_all else np.asarray(vectors)
     if normalize == "feature":
         statistics = gaussian_statistics(items, threads=threads)
-        items = gaussian_normalize(items, "feature", statistics=statistics, threads=threads)
-        queries = gaussian_normalize(queries, "feature", statistics=statistics, threads=threads)
+        queries, items = _changed(
+            queries, items, lambda x: gaussian_normalize(x, "feature", statistics=statistics, threads=threads)
+        )
     elif normalize == "row":
-        items, queries = gaussian_normalize(items, threads=threads), gaussian_normalize(queries, threads=threads)
+        queries, items = _changed(queries, items, lambda x: gaussian_normalize(x, threads=threads))
     if search.steps:
         fitted = fit_steps(search.steps, items)
-        items, queries = fitted.transform(items), fitted.transform(queries)
+        queries, items = _changed(queries, items, fitted.transform)
     for stage in stages:
         if isinstance(stage, Expansion):
             queries, items = stage.apply(queries, items, own, threads=threads)
         else:
             return _diffused(stage, items, search.k, allowed, own, threads)
     return euclidean_topk(queries, items, search.k, where=allowed, threads=threads)
+
+
+def _changed(queries: Matrix, items: Matrix, change: Callable[[Matrix], Matrix]) -> tuple[Matrix, Matrix]:
+    """Return what becomes of both, one array where they are one."""
+    changed = change(items)
+    return changed if queries is items else change(queries), changed
 
 
 def _diffused(
