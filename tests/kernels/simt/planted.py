@@ -16,6 +16,7 @@ FAULTS = [
         "if (step >= kWarp) {",
         "if (step > kWarp) {",
         "test_cuda_select: depths_and_lengths",
+        "thread",
     ),
     Fault(
         "candidates dropped where there is no room",

@@ -71,14 +71,6 @@ CERTIFIED = [
         "thread",
     ),
     Fault(
-        "hits appended before all have been pushed",
-        "certify_product.cuh",
-        "if (__syncthreads_or(screen(first, first + columns) >= kRoom)) {",
-        "if (screen(first, first + columns) >= kRoom) {",
-        "test_cuda_certified_topk: several_phases",
-        "thread",
-    ),
-    Fault(
         "hits lost for which there was no room",
         "certify_product.cuh",
         "if (__syncthreads_or(screen(first, first + columns) >= kRoom)) {",
@@ -86,25 +78,11 @@ CERTIFIED = [
         "test_cuda_certified_topk: a_tile_of_neighbours",
     ),
     Fault(
-        "hits of the columns before appended once more",
-        "certify_product.cuh",
-        "            clear();\n            __syncthreads();",
-        "            if (first < 0) clear();\n            __syncthreads();",
-        "test_cuda_certified_topk: a_tile_of_neighbours",
-    ),
-    Fault(
-        "hits that only the tile's largest residual lets pass become candidates",
-        "certify_product.cuh",
-        "if (query.excludes(terms.screen[column], product.database.residual[item], sum)) continue;",
-        "",
-        "test_cuda_certified_topk: each_row_by_its_own_residual",
-    ),
-    Fault(
         "T from fewer than k items",
         "select.cuh",
         "if (count == k) return middle;",
         "if (count <= k) return middle;",
-        "test_cuda_certified_topk: several_phases",
+        "test_cuda_certified_topk: queries_with_nan",
     ),
     Fault(
         "a warp's keys sorted without waiting for its threads",
@@ -112,7 +90,6 @@ CERTIFIED = [
         "                __syncwarp();\n",
         "",
         "test_cuda_select: depths_and_lengths",
-        "thread",
     ),
     Fault(
         "places beyond the keys left as they are",
