@@ -89,13 +89,14 @@ def relevant_ranks(device: str) -> None:
 
 
 def certified_half(device: str) -> None:
-    """Two tiles of queries and items with an edge; two phases; queries that leave the fast pass."""
+    """Two tiles of queries and items with an edge; two phases; queries that leave the fast pass; only equal rows."""
     x = numbers(300, 70)
     check_euclidean(x, x[:130] + np.float32(0.01), 10, device, "int16")
     x = numbers(8_500, 20)
     queries = x[:3] + np.float32(0.01)
     queries[1, 3], queries[2, 3] = np.nan, 1e30
     check_euclidean(x, queries, 10, device, "int16")
+    check_euclidean(np.full_like(x, 0.25), queries[:2], 10, device, "int16")
 
 
 def certified_int8(device: str) -> None:

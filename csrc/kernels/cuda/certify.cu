@@ -18,11 +18,22 @@ constexpr int kWarps = kThreads / kWarp;
 constexpr int kTightenThreads = 512;
 constexpr int kTightenItems = 4;
 constexpr int kDecideRows = 4;
-constexpr std::int64_t kFirstPhase = 1 << 13;  // items that are all kept at first
+constexpr std::int64_t kFirstPhase = 1 << 13, kLeastFirst = 1 << 10;  // items that are all kept at first
 
 // Candidates a query: int8 leaves more in doubt, of few queries.
 std::int64_t room(Codes codes, std::int64_t n) {
     return std::min<std::int64_t>(codes == Codes::int8 ? 1 << 15 : 1 << 14, Sidecar::padded_rows(n));
+}
+
+// Tiles whose items are all kept at first. All of them are written and cut, so many queries take no more than fill the
+// device, with enough for a cut that leaves few of the next; unless what is left would be no more than these.
+std::int64_t first_tiles(Codes codes, std::int64_t q, std::int64_t tiles, std::int64_t k, int multiprocessors) {
+    constexpr std::int64_t kMost = kFirstPhase / kItemTile;
+    if (codes == Codes::int8) return std::min(tiles, kMost);
+    const std::int64_t query_tiles = (q + kQueryTile - 1) / kQueryTile;
+    const std::int64_t least = (std::max(kLeastFirst, 4 * k) + kItemTile - 1) / kItemTile;
+    const std::int64_t first = std::clamp(multiprocessors / query_tiles, least, kMost);
+    return tiles <= std::min(2 * first, kMost) ? tiles : first;
 }
 
 struct Workspace {
@@ -127,34 +138,40 @@ struct Prospect {
 // distances of k candidates, of which the largest is T; or null, and T comes from the k smallest A.
 __global__ void __launch_bounds__(kTightenThreads)
     tighten_kernel(Key* all_keys, std::int64_t kept, State state, Sidecar queries, Sidecar database, double sum_error,
-                   const Key* nearest, int k, int capacity, Prospect prospect) {
+                   const Key* nearest, int k, Prospect prospect) {
     const std::int64_t query = blockIdx.x;
     if (state.wanted[query] == 0) return;
-    Key* const buffer = dynamic_shared<Key>();
-    __shared__ int count;
-    __shared__ Key limit;
+    std::uint32_t* const distances = dynamic_shared<std::uint32_t>();  // [kept], unless T is from `nearest`
+    __shared__ int rounds[kMostRounds];
     __shared__ int written;
     __shared__ std::uint32_t most;  // T as bits, rounded up
     Key* keys = all_keys + query * kept;
     const int m = min(state.counts[query], static_cast<int>(kept));
+    if (threadIdx.x < kMostRounds) rounds[threadIdx.x] = 0;
     if (threadIdx.x == 0) {
         written = 0;
         most = 0;
     }
-    if (nearest == nullptr) {
-        const Candidates candidates{buffer, &count, &limit, capacity, k};
-        collect<kTightenThreads, kTightenItems>(candidates, keys, m);
+    for (int i = static_cast<int>(threadIdx.x); nearest == nullptr && i < m; i += kTightenThreads) {
+        distances[i] = static_cast<std::uint32_t>(keys[i] >> 32);
     }
     __syncthreads();
-    for (int rank = static_cast<int>(threadIdx.x); rank < k; rank += kTightenThreads) {
-        const Key key = nearest == nullptr ? buffer[rank] : nearest[query * k + rank];
-        auto bits = static_cast<std::uint32_t>(key >> 32);
-        if (bits < kInfinity) {
-            bits = __float_as_uint(__double2float_ru(nearest == nullptr
-                                                         ? farthest(key, queries, query, database, sum_error)
-                                                         : sqrt(static_cast<double>(__uint_as_float(bits)))));
+    if (nearest == nullptr) {
+        const std::uint32_t bound = bound_of_smallest<kTightenThreads>(distances, m, k, rounds);
+        if (bound == kInfinity && threadIdx.x == 0) atomicMax(&most, bound);
+        for (int i = static_cast<int>(threadIdx.x); bound < kInfinity && i < m; i += kTightenThreads) {
+            if (distances[i] > bound) continue;
+            const double far = farthest(keys[i], queries, query, database, sum_error);
+            atomicMax(&most, __float_as_uint(__double2float_ru(far)));
         }
-        atomicMax(&most, bits);
+    } else {
+        for (int rank = static_cast<int>(threadIdx.x); rank < k; rank += kTightenThreads) {
+            auto bits = static_cast<std::uint32_t>(nearest[query * k + rank] >> 32);
+            if (bits < kInfinity) {
+                bits = __float_as_uint(__double2float_ru(sqrt(static_cast<double>(__uint_as_float(bits)))));
+            }
+            atomicMax(&most, bits);
+        }
     }
     __syncthreads();
 
@@ -296,7 +313,7 @@ cudaError_t Search::pass(const Sidecar& database, bool first, bool last) const {
     if (error != cudaSuccess) return error;
 
     const std::int64_t tiles = (n + kItemTile - 1) / kItemTile;
-    const std::int64_t first_phase = std::min({tiles, kFirstPhase / kItemTile, kept / kItemTile});
+    const std::int64_t first_phase = first_tiles(database.codes, q, tiles, k, multiprocessors);
     error = begin(first, queries.norm, first_phase * kItemTile);
     if (error != cudaSuccess) return error;
 
@@ -324,8 +341,9 @@ cudaError_t Search::pass(const Sidecar& database, bool first, bool last) const {
         const std::int64_t seen = start + count, next = std::min(tiles - seen, seen * (growth - 1));
         const Prospect prospect{last || next == 0 ? 0.0 : static_cast<double>(seen + next) / static_cast<double>(seen),
                                 kept / 2};
-        return launch(tighten_kernel, blocks, kTightenThreads, shared_bytes, stream, work.keys, kept, state(), queries,
-                      database, sum_error, integers ? work.nearest : nullptr, static_cast<int>(k), capacity, prospect);
+        const std::size_t distances_bytes = integers ? 0 : static_cast<std::size_t>(kept) * sizeof(std::uint32_t);
+        return launch(tighten_kernel, blocks, kTightenThreads, distances_bytes, stream, work.keys, kept, state(),
+                      queries, database, sum_error, integers ? work.nearest : nullptr, static_cast<int>(k), prospect);
     });
     if (error == cudaSuccess) error = decide(work.keys, kept, kept);
     if (error != cudaSuccess) return error;

@@ -12,13 +12,13 @@
 // tensor cores are screened before, by the largest rho_y of their tile and in two sums: their roundings are 2^-24 of no
 // more than 4 |x^|^2 + 3 |y^|^2, and of twice the right side, which has 2^-18 of itself to spare for them.
 //
-// T. Any k items prove that the k-th distance is at most the largest of theirs. Those with the smallest A so far are
-// taken: int8 copies measure them canonically, and T is the root of the largest canonical distance; half-precision
-// copies, whose rho is small, take max (sqrt(A + E) + rho_x + rho_y). T never grows. An item that is excluded has a
-// canonical distance above that of k others: both are float64 sums of a relative error below 2^-24 (up to 2^33 columns)
-// rounded to float32, 2^-24 of them or 2^-150, and the test has 2^-18 to spare of (T + rho_x)^2 and 2 (T + rho_x) rho_y
-// and g 2^-20 of the norms, which are 2^-80 at least or 0. So it is farther, not only as far: ties stay and are decided
-// by their ids.
+// T. Any k items or more prove that the k-th distance is at most the largest of theirs. Those with the smallest A so
+// far are taken: int8 copies measure them canonically, and T is the root of the largest canonical distance;
+// half-precision copies, whose rho is small, take max (sqrt(A + E) + rho_x + rho_y). T never grows. An item that is
+// excluded has a canonical distance above that of k others: both are float64 sums of a relative error below 2^-24 (up
+// to 2^33 columns) rounded to float32, 2^-24 of them or 2^-150, and the test has 2^-18 to spare of (T + rho_x)^2 and 2
+// (T + rho_x) rho_y and g 2^-20 of the norms, which are 2^-80 at least or 0. So it is farther, not only as far: ties
+// stay and are decided by their ids.
 #pragma once
 
 #include <cuda_runtime_api.h>

@@ -22,7 +22,10 @@ __global__ void __launch_bounds__(kThreads, 1)
     const BlockTile tile(product, query_tiles, base);
     if (nothing_wanted(product, tile.first_row) || nothing_allowed(product, tile.first_item)) return;
     __shared__ ItemTerms terms;
+    __shared__ int counts[kQueryTile];
+    const Hits<kStages> hits{dynamic_shared<Key>(), counts};
     terms.load(product, tile.first_item);
+    hits.clear();
 #pragma unroll
     for (int round = 0; round < kStages - 1; ++round) tile.copy_stage<kStages>(round);
 
@@ -57,19 +60,29 @@ __global__ void __launch_bounds__(kThreads, 1)
         }
     }
 
-    const int column = warp_column + lane % 4 * 2;
-    const std::int64_t row = tile.first_row + warp_row + lane / 4;
+    const int column = warp_column + lane % 4 * 2, row = warp_row + lane / 4;
+    if constexpr (!kKeepAll) {
+        const float residual = terms.largest_residual();
+        hits.gather(product, tile, terms, [&](int first, int end) {
+            int most = 0;
 #pragma unroll
-    for (int i = 0; i < kTilesM * 2; ++i) {
-        const RowTest query[1] = {{product, row + i * 8}};
-        const auto sum = [&](int, int j, int e) { return sums[i / 2][j][i % 2 * 2 + e]; };
-        if constexpr (!kKeepAll) {
-            test_columns<4, kTilesN>(product, tile, terms, query, column, sum);
-        } else {
+            for (int i = 0; i < kTilesM * 2; ++i) {
+                const RowScreen screens[1] = {{RowTest(product, tile.first_row + row + i * 8), residual}};
+                most = max(
+                    most, screen_columns<4, kTilesN>(terms, hits, screens, {row + i * 8}, column, first, end,
+                                                     [&](int, int j, int e) { return sums[i / 2][j][i % 2 * 2 + e]; }));
+            }
+            return most;
+        });
+    } else {
+#pragma unroll
+        for (int i = 0; i < kTilesM * 2; ++i) {
+            const RowTest query(product, tile.first_row + row + i * 8);
 #pragma unroll
             for (int j = 0; j < kTilesN; ++j) {
 #pragma unroll
-                for (int e = 0; e < 2; ++e) query[0].test(product, tile, terms, sum(0, j, e), column + j * 8 + e);
+                for (int e = 0; e < 2; ++e)
+                    keep(query, product, tile, terms, sums[i / 2][j][i % 2 * 2 + e], column + j * 8 + e);
             }
         }
     }
@@ -105,10 +118,10 @@ cudaError_t multiply(const Product& product, cudaStream_t stream) {
     if (major == 9) return multiply_sm90(product, stream);
 #endif
     // Of sm_86, sm_89 and sm_120; of sm_80; of sm_100.
-    static_assert(2 * kStageBytes + sizeof(ItemTerms) <= 99 * 1024 &&
-                  3 * kStageBytes + sizeof(ItemTerms) <= 163 * 1024 &&
-                  4 * kStageBytes + sizeof(ItemTerms) <= 227 * 1024);
-    const int stages = (most - static_cast<int>(sizeof(ItemTerms))) / kStageBytes;
+    constexpr int kBeside = static_cast<int>(sizeof(ItemTerms) + kQueryTile * sizeof(int));
+    static_assert(2 * kStageBytes + kBeside <= 99 * 1024 && 3 * kStageBytes + kBeside <= 163 * 1024 &&
+                  4 * kStageBytes + kBeside <= 227 * 1024);
+    const int stages = (most - kBeside) / kStageBytes;
     if (stages >= 4) return multiply_in<4>(product, stream);
     return stages == 3 ? multiply_in<3>(product, stream) : multiply_in<2>(product, stream);
 }

@@ -169,31 +169,35 @@ struct RowTest {
           keys(there && product.wanted[row] != 0 ? product.keys + row * product.kept : nullptr),
           count(product.counts + row) {}
 
-    // `sum`: the product of the codes with those of the item in that column of the tile of that step.
-    __device__ void test(const Product& product, std::int64_t step, std::int64_t first_item, int column, float low,
-                         float item_scale, float residual, float sum) const {
-        const float products = scale * (item_scale * sum);
-        if (!product.keep_all && cut.excludes(norm + low + products, residual)) return;
-        if (keys == nullptr) return;
-        const std::int64_t item = first_item + column;
-        const bool is_answer = item < product.n && is_allowed(product.allowed, item);
-        // A = |x^|^2 + |y^|^2 - 2 <x^, y^>
-        const float distance = norm + product.database.norm[item] + products;
-        const std::uint32_t bits = isnan(distance) ? kQuietNaN : __float_as_uint(fmaxf(distance, 0.0f));
-        const Key key = make_key(bits, static_cast<std::uint32_t>(item));
-        if (product.keep_all) {
-            keys[(step - product.first) * kItemTile + column] = is_answer ? key : kNoKey;
-        } else if (is_answer) {
-            const int next = atomicAdd(count, 1);
-            if (next < product.kept) keys[next] = key;
-        }
+    // Of an item whose codes have the product `sum` with the query's: whether it is excluded, else its key, or kNoKey
+    // where it is no answer. Of a query that is wanted.
+    __device__ bool excludes(const ItemTerms::Screen& item, float residual, float sum) const {
+        return cut.excludes(norm + item.low + scale * (item.scale * sum), residual);
     }
-    __device__ void test(const Product& product, const BlockTile& tile, const ItemTerms& terms, float sum,
-                         int column) const {
-        test(product, tile.step, tile.first_item, column, terms.screen[column].low, terms.screen[column].scale,
-             product.database.residual[tile.first_item + column], sum);
+    __device__ Key key(const Product& product, std::int64_t item, float item_scale, float sum) const {
+        if (item >= product.n || !is_allowed(product.allowed, item)) return kNoKey;
+        // A = |x^|^2 + |y^|^2 - 2 <x^, y^>
+        const float distance = norm + product.database.norm[item] + scale * (item_scale * sum);
+        const std::uint32_t bits = isnan(distance) ? kQuietNaN : __float_as_uint(fmaxf(distance, 0.0f));
+        return make_key(bits, static_cast<std::uint32_t>(item));
+    }
+    // To its place in the walk; to the others.
+    __device__ void keep(const Product& product, std::int64_t step, int column, Key key) const {
+        if (keys != nullptr) keys[(step - product.first) * kItemTile + column] = key;
+    }
+    __device__ void append(const Product& product, Key key) const {
+        if (keys == nullptr || key == kNoKey) return;
+        const int next = atomicAdd(count, 1);
+        if (next < product.kept) keys[next] = key;
     }
 };
+
+// Of a phase that keeps all.
+__device__ inline void keep(const RowTest& query, const Product& product, const BlockTile& tile, const ItemTerms& terms,
+                            float sum, int column) {
+    query.keep(product, tile.step, column,
+               query.key(product, tile.first_item + column, terms.screen[column].scale, sum));
+}
 
 // The same test in two instructions for every product of a tile, with the tile's largest residual in place of the
 // item's own, and divided by -2 s: s_y sum + bias + low factor, s a scale. Scales of halves are powers of two, so that
@@ -214,42 +218,106 @@ struct RowScreen {
     }
 };
 
-// A thread's products of some queries with the items in columns column + 8 j and the next; sum(i, j, e). kTogether
-// tiles of 8 columns are screened at once: one branch.
-template <int kTogether, int kTiles, int kQueries, class Sum>
-__device__ void test_columns(const Product& product, const BlockTile& tile, const ItemTerms& terms,
-                             const RowTest (&queries)[kQueries], int column, const Sum& sum) {
+// What passes the screen of a block's tile, row by row in shared memory where the stages were: memory is asked for a
+// place once a row, by all rows at a time, where each hit would keep its whole warp waiting for an answer.
+template <int kStages>
+struct Hits {
+    // An odd number: the rows of a warp begin in different banks.
+    static constexpr int kRoom = (kStages * kStageBytes / (static_cast<int>(kQueryTile) * 8) - 1) | 1;
+    static constexpr int kFewColumns = static_cast<int>(kItemTile) / 4;
+    static_assert(kRoom >= kFewColumns);
+    Key* rows;    // [kQueryTile, kRoom]: the product above its column
+    int* counts;  // [kQueryTile]
+
+    // Before a barrier.
+    __device__ void clear() const {
+        if (threadIdx.x < kQueryTile) counts[threadIdx.x] = 0;
+    }
+    // Returns how many there are before it: kRoom and more have no room.
+    __device__ int push(int row, float sum, int column) const {
+        const int before = atomicAdd(counts + row, 1);
+        if (before < kRoom) {
+            rows[row * kRoom + before] = make_key(__float_as_uint(sum), static_cast<std::uint32_t>(column));
+        }
+        return before;
+    }
+    // Between barriers: a row's hits, by a thread, that its own items' residuals do not exclude.
+    __device__ void append(const Product& product, const BlockTile& tile, const ItemTerms& terms) const {
+        const int found = threadIdx.x < kQueryTile ? counts[threadIdx.x] : 0;
+        if (found == 0) return;
+        const RowTest query(product, tile.first_row + threadIdx.x);
+        Key* const mine = rows + static_cast<int>(threadIdx.x) * kRoom;
+        int left = 0;
+        for (int i = 0; i < found; ++i) {
+            const float sum = __uint_as_float(static_cast<std::uint32_t>(mine[i] >> 32));
+            const auto column = static_cast<std::uint32_t>(mine[i]);
+            const std::int64_t item = tile.first_item + column;
+            if (query.excludes(terms.screen[column], product.database.residual[item], sum)) continue;
+            const Key key = query.key(product, item, terms.screen[column].scale, sum);
+            if (key != kNoKey) mine[left++] = key;
+        }
+        if (query.keys == nullptr || left == 0) return;
+        const int next = atomicAdd(query.count, left);
+        for (int i = 0; i < left && next + i < product.kept; ++i) query.keys[next + i] = mine[i];
+    }
+    // The whole block, after its products: screen(first, end) pushes those of these columns of the tile, and returns
+    // the most that a push did. Where there was no room it is asked for fewer columns at a time, for which there is.
+    template <class Screen>
+    __device__ void gather(const Product& product, const BlockTile& tile, const ItemTerms& terms,
+                           const Screen& screen) const {
+        __syncthreads();  // the stages have been read
+        int columns = static_cast<int>(kItemTile);
+        for (int first = 0; first < static_cast<int>(kItemTile); first += columns) {
+            if (__syncthreads_or(screen(first, first + columns) >= kRoom)) {
+                columns = kFewColumns;
+                first = -columns;
+            } else {
+                append(product, tile, terms);
+            }
+            clear();
+            __syncthreads();
+        }
+    }
+};
+
+// Pushes a thread's products of some rows of the tile with the items in columns column + 8 j and the next, as far as
+// these are within [first, end); sum(i, j, e). Returns the most that a push did. kTogether tiles of 8 columns are
+// screened at once: one branch.
+template <int kTogether, int kTiles, int kRows, int kStages, class Sum>
+__device__ int screen_columns(const ItemTerms& terms, const Hits<kStages>& hits, const RowScreen (&screens)[kRows],
+                              const int (&rows)[kRows], int column, int first, int end, const Sum& sum) {
     constexpr std::uint32_t kSign = 1u << 31;
-    RowScreen screens[kQueries];
-    const float residual = terms.largest_residual();
+    int most = 0;
 #pragma unroll
-    for (int i = 0; i < kQueries; ++i) screens[i] = {queries[i], residual};
-#pragma unroll
-    for (int first = 0; first < kTiles; first += kTogether) {
+    for (int group = 0; group < kTiles; group += kTogether) {
+        const int at = column + group * 8;
+        if (at < first || at >= end) continue;
         std::uint32_t all = kSign;
 #pragma unroll
-        for (int j = first; j < first + kTogether; ++j) {
+        for (int j = 0; j < kTogether; ++j) {
 #pragma unroll
             for (int e = 0; e < 2; ++e) {
 #pragma unroll
-                for (int i = 0; i < kQueries; ++i)
-                    all &= screens[i].bits(terms.screen[column + j * 8 + e], sum(i, j, e));
+                for (int i = 0; i < kRows; ++i) {
+                    all &= screens[i].bits(terms.screen[at + j * 8 + e], sum(i, group + j, e));
+                }
             }
         }
         if (all != 0) continue;
 #pragma unroll
-        for (int j = first; j < first + kTogether; ++j) {
+        for (int j = 0; j < kTogether; ++j) {
 #pragma unroll
             for (int e = 0; e < 2; ++e) {
 #pragma unroll
-                for (int i = 0; i < kQueries; ++i) {
-                    const int at = column + j * 8 + e;
-                    if ((screens[i].bits(terms.screen[at], sum(i, j, e)) & kSign) != 0) continue;
-                    queries[i].test(product, tile, terms, sum(i, j, e), at);
+                for (int i = 0; i < kRows; ++i) {
+                    const float product = sum(i, group + j, e);
+                    if ((screens[i].bits(terms.screen[at + j * 8 + e], product) & kSign) != 0) continue;
+                    most = max(most, hits.push(rows[i], product, at + j * 8 + e));
                 }
             }
         }
     }
+    return most;
 }
 
 }  // namespace rsir::cuda

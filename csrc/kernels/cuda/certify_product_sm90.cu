@@ -21,7 +21,10 @@ __global__ void __launch_bounds__(kThreads, 1)
     const BlockTile tile(product, query_tiles, base);
     if (nothing_wanted(product, tile.first_row) || nothing_allowed(product, tile.first_item)) return;
     __shared__ ItemTerms terms;
+    __shared__ int counts[kQueryTile];
+    const Hits<kStages> hits{dynamic_shared<Key>(), counts};
     terms.load(product, tile.first_item);
+    hits.clear();
 #pragma unroll
     for (int round = 0; round < kStages - 2; ++round) tile.copy_stage<kStages>(round);
 
@@ -45,12 +48,15 @@ __global__ void __launch_bounds__(kThreads, 1)
     }
     wait_sums(sums);
 
-    const std::int64_t row = tile.first_row + threadIdx.x / 32 * 16 + lane / 4;
-    const RowTest queries[2] = {{product, row}, {product, row + 8}};
-    const int column = lane % 4 * 2;
+    const int row = static_cast<int>(threadIdx.x) / 32 * 16 + lane / 4, column = lane % 4 * 2;
+    const RowTest queries[2] = {{product, tile.first_row + row}, {product, tile.first_row + row + 8}};
     if constexpr (!kKeepAll) {
-        test_columns<2, kTilesN>(product, tile, terms, queries, column,
-                                 [&](int i, int j, int e) { return sums[j][2 * i + e]; });
+        const float residual = terms.largest_residual();
+        const RowScreen screens[2] = {{queries[0], residual}, {queries[1], residual}};
+        hits.gather(product, tile, terms, [&](int first, int end) {
+            return screen_columns<2, kTilesN>(terms, hits, screens, {row, row + 8}, column, first, end,
+                                              [&](int i, int j, int e) { return sums[j][2 * i + e]; });
+        });
     } else {
 #pragma unroll
         for (int j = 0; j < kTilesN; ++j) {
@@ -58,7 +64,7 @@ __global__ void __launch_bounds__(kThreads, 1)
             for (int e = 0; e < 2; ++e) {
 #pragma unroll
                 for (int i = 0; i < 2; ++i)
-                    queries[i].test(product, tile, terms, sums[j][2 * i + e], column + j * 8 + e);
+                    keep(queries[i], product, tile, terms, sums[j][2 * i + e], column + j * 8 + e);
             }
             keep_order();  // one column's terms at a time: there are no registers for more
         }

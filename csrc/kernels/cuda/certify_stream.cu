@@ -49,10 +49,14 @@ __global__ void __launch_bounds__(kThreads, 2) stream_kernel(const __grid_consta
         const int sum = fold_pairs<kWarp / 2>(sums, lane);
         if (pair.leader && pair.query < product.q) {
             const std::int64_t item = first_item + column + pair.row;
-            const float residual = product.database.residual[item];
-            const float low = Cut::low(product.sum_error, product.database.norm[item], residual);
-            query.test(product, step, first_item, column + pair.row, low, product.database.scale[item], residual,
-                       static_cast<float>(sum));
+            const float norm = product.database.norm[item], residual = product.database.residual[item];
+            const ItemTerms::Screen terms{Cut::low(product.sum_error, norm, residual), product.database.scale[item]};
+            const auto found = static_cast<float>(sum);
+            if (product.keep_all) {
+                query.keep(product, step, column + pair.row, query.key(product, item, terms.scale, found));
+            } else if (!query.excludes(terms, residual, found)) {
+                query.append(product, query.key(product, item, terms.scale, found));
+            }
         }
     }
 }

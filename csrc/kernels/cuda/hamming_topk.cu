@@ -136,7 +136,7 @@ __global__ void __launch_bounds__(kThreads, kBlocksOf<kQueries>)
     __syncthreads();
     const Share end = Share::of<kQueries>(again);  // once more: not kept in registers meanwhile
     for (int j = 0; j < kQueries; ++j) {
-        candidates(j).cut();
+        candidates(j).finish();
         if (end.query + j >= problem.q) continue;
         for (int rank = static_cast<int>(threadIdx.x); rank < k; rank += kThreads) {
             best[(static_cast<std::int64_t>(end.row + j) * k + rank) * end.parts + end.part] = candidates(j).keys[rank];

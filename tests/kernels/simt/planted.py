@@ -13,9 +13,10 @@ FAULTS = [
     Fault(
         "missing barrier between the steps of a sort",
         "select.cuh",
-        "step /= 2) {\n            __syncthreads();",
-        "step /= 2) {",
+        "if (step >= kWarp) {",
+        "if (step > kWarp) {",
         "test_cuda_select: depths_and_lengths",
+        "thread",
     ),
     Fault(
         "candidates dropped where there is no room",

@@ -106,15 +106,15 @@ ALLOWED = [
     Fault(
         "the first cut counted from items that are not allowed",
         "certify_product.cuh",
-        "= is_answer ? key : kNoKey",
-        "= item < product.n ? key : kNoKey",
+        "item >= product.n || !is_allowed(product.allowed, item)",
+        "item >= product.n || (!product.keep_all && !is_allowed(product.allowed, item))",
         "test_cuda_euclidean_allowed: nearest_are_not_allowed",
     ),
     Fault(
         "candidates that are not allowed appended",
         "certify_product.cuh",
-        "} else if (is_answer)",
-        "} else if (item < product.n)",
+        "item >= product.n || !is_allowed(product.allowed, item)",
+        "item >= product.n || (product.keep_all && !is_allowed(product.allowed, item))",
         "test_cuda_euclidean_allowed: nearest_are_not_allowed",
     ),
     Fault(

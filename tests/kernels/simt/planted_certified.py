@@ -37,8 +37,8 @@ CERTIFIED = [
     Fault(
         "padding of the last tile taken for items",
         "certify_product.cuh",
-        "= is_answer ? key : kNoKey",
-        "= key",
+        "item >= product.n || !is_allowed(product.allowed, item)",
+        "!is_allowed(product.allowed, item)",
         "test_cuda_certified_topk: tile_edges",
     ),
     Fault(
@@ -61,6 +61,42 @@ CERTIFIED = [
         "factor(1.0f / query.scale)",
         "factor(2.0f / query.scale)",
         "test_cuda_certified_topk: several_phases",
+    ),
+    Fault(
+        "hits written into a stage that another warp still multiplies",
+        "certify_product.cuh",
+        "        __syncthreads();  // the stages have been read\n",
+        "",
+        "test_cuda_certified_topk: a_tile_of_neighbours",
+        "thread",
+    ),
+    Fault(
+        "hits lost for which there was no room",
+        "certify_product.cuh",
+        "if (__syncthreads_or(screen(first, first + columns) >= kRoom)) {",
+        "if (__syncthreads_or(screen(first, first + columns) < 0)) {",
+        "test_cuda_certified_topk: a_tile_of_neighbours",
+    ),
+    Fault(
+        "T from fewer than k items",
+        "select.cuh",
+        "if (count == k) return middle;",
+        "if (count <= k) return middle;",
+        "test_cuda_certified_topk: queries_with_nan",
+    ),
+    Fault(
+        "a warp's keys sorted without waiting for its threads",
+        "select.cuh",
+        "                __syncwarp();\n",
+        "",
+        "test_cuda_select: depths_and_lengths",
+    ),
+    Fault(
+        "places beyond the keys left as they are",
+        "select.cuh",
+        "while (size < max(*count, k) &&",
+        "while (size < *count &&",
+        "test_cuda_select: depths_and_lengths",
     ),
     Fault(
         "survivors overwrite candidates that are yet to be read",
@@ -142,8 +178,8 @@ CERTIFIED = [
     Fault(
         "T from the nearest of k items, not the farthest",
         "certify.cu",
-        "rank < k; rank += kTightenThreads) {\n        const Key key = nearest == nullptr",
-        "rank < 1; rank += kTightenThreads) {\n        const Key key = nearest == nullptr",
+        "rank < k; rank += kTightenThreads) {\n            auto bits",
+        "rank < 1; rank += kTightenThreads) {\n            auto bits",
         "test_cuda_certified_topk: few_queries",
     ),
     Fault(
@@ -219,7 +255,7 @@ CERTIFIED = [
     Fault(
         "as many stages as do not fit beside the terms of the items",
         "certify_product.cu",
-        "(most - static_cast<int>(sizeof(ItemTerms))) / kStageBytes",
+        "(most - kBeside) / kStageBytes",
         "most / kStageBytes + 1",
         "test_cuda_certified_topk: tile_edges",
     ),

@@ -109,10 +109,10 @@ TEST(several_phases) {
 // searched by the dense pass; a query that is not finite goes there at once, others do not.
 TEST(overflow_and_wild_queries) {
     Random random(65);
-    Problem<float> problem{4, 20000, 8, {}, {}};
+    Problem<float> problem{4, 24000, 8, {}, {}};
     const std::int64_t tiles = (problem.n + cuda::kItemTile - 1) / cuda::kItemTile, stride = cuda::stride_of(tiles);
     problem.database.assign(static_cast<std::size_t>(problem.n * 8), 0.25f);
-    for (std::int64_t step = tiles / 2; step < tiles; ++step) {
+    for (std::int64_t step = tiles * 3 / 4; step < tiles; ++step) {
         const std::int64_t first = step * stride % tiles * cuda::kItemTile;
         const std::int64_t end = std::min(first + cuda::kItemTile, problem.n);
         std::fill(problem.database.begin() + 8 * first, problem.database.begin() + 8 * end, 0.125f);
@@ -254,6 +254,25 @@ TEST(copies_that_hide_the_order) {
             check_search(problem, 1);
         }
     }
+}
+
+// A tile of a later phase that holds nothing but near rows: more hits than a block has room for at once.
+TEST(a_tile_of_neighbours) {
+    Random random(80);
+    const std::int64_t n = 8800, d = 8, first = visited_late(n) / cuda::kItemTile * cuda::kItemTile;
+    auto problem = Problem<float>::make(random, 2, n, d, Kind::uniform);
+    for (std::int64_t i = 0; i < 2 * d; ++i) problem.queries[static_cast<std::size_t>(i)] = 3;
+    for (std::int64_t i = first * d; i < std::min(n, first + cuda::kItemTile) * d; ++i) {
+        float& value = problem.database[static_cast<std::size_t>(i)];
+        value = 3 + value / 64;
+    }
+    const Answer expected = on_cpu(problem, 200);
+    each_device([&] {
+        next_order([&] {
+            const Tally tally = check_once(problem, expected, 200);
+            CHECK((tally.failed == std::vector<int>{0, 0}));
+        });
+    });
 }
 
 // Rows and queries of very different sizes, and one row that no copy bounds (below 2^-40), which is the nearest and
