@@ -45,6 +45,14 @@ def bench_program(program, options, tmp_path):
     assert into_docs.stale(docs) == [result["kind"]]
 
 
+def bench_ours_alone_has_no_plot(tmp_path):
+    out = tmp_path / "result.json"
+    command = [sys.executable, str(HERE / "run.py"), "--small", "--out", str(out), "--cases", ONE_CASE]
+    done = subprocess.run([*command, "--peers", "rsir_fast"], capture_output=True, text=True, env=clean_environment())
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".json", ".md"]
+
+
 RESULTS = HERE / "results"
 DOCS = "Before\n<!-- begin evaluation -->\n<!-- end evaluation -->\nafter\n"
 

@@ -38,7 +38,7 @@ SIZES = ["#56B4E9", "#0072B2", "#009E73", "#D55E00"]
 
 def draw(result: Result, path: Path) -> bool:
     """Draw a result; return whether its kind has a plot."""
-    if result["kind"] == "bench":
+    if result["kind"] == "bench" and any(case["pairs"] for case in result["cases"]):
         _save(_bars(result), path)
     elif result["kind"] == "sweep" and result["cells"]:
         _save(_curves(result), path)
