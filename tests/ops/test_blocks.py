@@ -80,10 +80,15 @@ def test_what_is_proven_of_one_block_bounds_the_others():
 
 
 def test_precision_is_that_of_the_whole():
-    # Far from the border between both on every instruction set: for 100 neighbours of 1,000 rows it would be int16.
+    """Even where a block's sample holds no row that is among its share of the nearest."""
+    # Far from the border between both on every instruction set: of 1,000 rows alone 100 neighbours need int16.
     x = np.random.default_rng(7).standard_normal((20_000, 256)).astype(np.float32)
-    whole = rf.prepare(x).sidecar.precision
-    assert {block.precision for block in rf.prepare(cut(x, *range(1000, 20_000, 1000))).held.blocks} == {whole}
+    # Here int8 leaves many more rows to decide.
+    y = np.maximum(0, np.random.default_rng(8).standard_normal((8_000, 1536)).astype(np.float32))
+    for rows, precision in ((x, "int8"), (y, "int16")):
+        assert rf.prepare(rows).sidecar.precision == precision
+        blocks = rf.prepare(cut(rows, *range(500, len(rows), 500))).held.blocks
+        assert {block.precision for block in blocks} == {precision}
 
 
 def test_rankings_and_kept_sidecars(tmp_path):

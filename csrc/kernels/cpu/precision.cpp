@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "kernels/cpu/lanes.h"
 #include "kernels/cpu/row_reader.h"
@@ -14,6 +15,45 @@ constexpr std::int64_t kQueries = 8, kLeastSample = 64, kSample = 512;
 // Of one row of width d, in the time that the best int8 tile takes for one element: measured, and needed only roughly.
 constexpr double kDecideElement = 40.0, kDecideRow = 30000.0;
 
+// Twice the bytes to keep, and to read for few queries, are worth no less than a fifth of the time for many.
+constexpr double kWorthTwice = 0.8;
+
+// How many rows lie within a distance, by those of a sample. Nearer than the nearest of these, as where 100 of a
+// million rows are wanted, the share falls exponentially, as it does among the nearest sixteen.
+class LowerEnd {
+  public:
+    explicit LowerEnd(std::vector<double> sorted) : squared_(std::move(sorted)) {
+        const std::size_t end = std::min(kEnd, squared_.size());
+        const double length = squared_[end - 1] - squared_[0];
+        if (length > 0 && std::isfinite(length)) rate_ = std::log(static_cast<double>(end)) / length;
+    }
+
+    // The square below which such a share of all rows lies,
+    double square_of(double share) const {
+        const double place = share * count();
+        if (place >= 1 || rate_ == 0) {
+            return squared_[static_cast<std::size_t>(std::clamp(place, 1.0, count()) - 1)];
+        }
+        return std::max(0.0, squared_[0] + std::log(place) / rate_);
+    }
+    // and the share below a square.
+    double share_of(double square) const {
+        if (square >= squared_[0] || rate_ == 0) {
+            const auto within = std::upper_bound(squared_.begin(), squared_.end(), square) - squared_.begin();
+            return static_cast<double>(within) / count();
+        }
+        return std::exp(rate_ * (square - squared_[0])) / count();
+    }
+
+  private:
+    static constexpr std::size_t kEnd = 16;
+
+    double count() const { return static_cast<double>(squared_.size()); }
+
+    const std::vector<double> squared_;
+    double rate_ = 0;  // 0: nothing is known beyond the least
+};
+
 // What stands between the k-th and the k-plus-th distance, in squares: 2 a rho_y + 2 b rho_x of kernels/cpu/certify.h.
 double slack(double norm, double distance, double radius, double query_radius) {
     const double reach = std::min(norm, distance);
@@ -24,6 +64,7 @@ double slack(double norm, double distance, double radius, double query_radius) {
 
 Precision cheaper_precision(const Rows& rows, std::int64_t n, std::int64_t k, const float* mean, const Certify& certify,
                             Isa isa) {
+    if (n < 2) return Precision::int8;
     const CanonicalDistance& canonical = canonical_distance(isa);
     RowReader reader(rows, isa, 64);
     // Of few rows only some: a judgement costs much less than the codes of all.
@@ -44,15 +85,15 @@ Precision cheaper_precision(const Rows& rows, std::int64_t n, std::int64_t k, co
         reader.gather(canonical, query.data(), ids.data(), count, 0, squared.data());
         for (double& value : squared) value = std::isnan(value) ? std::numeric_limits<double>::infinity() : value;
         std::sort(squared.begin(), squared.end());
-        // Distances around the k-th among n, as if the sample's order went on beyond its size.
-        const double place = wanted * static_cast<double>(count);
-        const double kth = squared[static_cast<std::size_t>(std::min<double>(place, static_cast<double>(count - 1)))];
+        // Of a query that is in the sample, itself is the nearest.
+        const std::ptrdiff_t own = std::binary_search(ids.begin(), ids.end(), static_cast<std::uint32_t>(row)) ? 1 : 0;
+        const LowerEnd others({squared.begin() + own, squared.end()});
+        const double kth = others.square_of(wanted);
         for (const int is16 : {0, 1}) {
             const double doubt =
                 slack(std::sqrt(codes[is16].norm), std::sqrt(kth), static_cast<double>(as_rows[is16].radius),
                       static_cast<double>(codes[is16].radius));
-            const auto within = std::upper_bound(squared.begin(), squared.end(), kth + doubt) - squared.begin();
-            found[is16] += std::max(wanted, static_cast<double>(within - 1) / static_cast<double>(count)) / kQueries;
+            found[is16] += std::max(wanted, others.share_of(kth + doubt)) / kQueries;
         }
     }
     const double per_row = kDecideElement * static_cast<double>(rows.d) + kDecideRow;
@@ -61,7 +102,7 @@ Precision cheaper_precision(const Rows& rows, std::int64_t n, std::int64_t k, co
         cost[is16] = (is16 ? certify.int16.cost : certify.int8.cost) * static_cast<double>(rows.d) +
                      (std::isfinite(found[is16]) ? found[is16] : 1.0) * per_row;
     }
-    return cost[0] <= cost[1] ? Precision::int8 : Precision::int16;
+    return cost[1] < kWorthTwice * cost[0] ? Precision::int16 : Precision::int8;
 }
 
 }  // namespace rsir
