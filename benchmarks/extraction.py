@@ -192,7 +192,7 @@ def _some(data: str, folder: Path, count: int) -> str:
     for number in np.linspace(0, len(found) - 1, min(count, len(found))).astype(int):
         item = Path(found.items[number])
         (folder / item.parent.name).mkdir(parents=True, exist_ok=True)
-        (folder / item.parent.name / item.name).symlink_to(found.root / item)
+        (folder / item.parent.name / item.name).symlink_to((found.root / item).resolve())
     return str(folder)
 
 
