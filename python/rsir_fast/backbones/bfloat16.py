@@ -53,8 +53,7 @@ def warn_without_bfloat16(device: torch.device) -> None:
     """
     if not has_bfloat16(device):
         warnings.warn(
-            "precision: bfloat16 is many times slower than float32 on this processor, which has no instructions "
-            "for it",
+            "precision: bfloat16 is many times slower than float32 on this processor, which has no instructions for it",
             RsirWarning,
             stacklevel=2,
         )
