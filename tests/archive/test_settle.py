@@ -1,16 +1,31 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rsir_fast.archive.settle import Known, settle
 from rsir_fast.archive.tables import ItemRow
+from rsir_fast.datasets.windows import Window
 from rsir_fast.errors import ArchiveError
 
 
 def row(name: str, content: int, class_name: str | None = None) -> ItemRow:
     return ItemRow("images", name, 1, 1, class_name, sha256=f"{content:064x}")
+
+
+def known(rows, removed=()) -> Known:
+    """Return rows by their ids, the hidden ones among them."""
+    found = list(rows)
+    ids = [row_id for row_id, _ in found]
+    return Known(
+        found, np.array([one for one in ids if one not in removed], np.int64), np.array(sorted(removed), np.int64)
+    )
+
+
+def as_lists(found):
+    return found.order.tolist(), found.removed.tolist(), found.used
 
 
 def wanted(*rows: ItemRow):
@@ -21,28 +36,28 @@ A, B, C = row("a", 1), row("b", 2), row("c", 3)
 
 
 def test_a_new_row_is_taken_and_the_rest_removed():
-    found = settle(wanted(B), Known([(0, A)]), [[B, C]], 1)
-    assert (found.order, found.removed, found.used) == ([1], [0, 2], [True])
+    found = settle(wanted(B), known([(0, A)]), [[B, C]], 1)
+    assert as_lists(found) == ([1], [0, 2], [True])
 
 
 def test_what_another_has_added_too_is_not_there_twice():
-    found = settle(wanted(A, B), Known([(0, A)]), [[A], [B]], 1)
-    assert (found.order, found.removed, found.used) == ([0, 1], [], [False, True])
+    found = settle(wanted(A, B), known([(0, A)]), [[A], [B]], 1)
+    assert as_lists(found) == ([0, 1], [], [False, True])
 
 
 def test_what_another_has_removed_comes_back():
-    found = settle(wanted(A), Known([(0, A)], removed=[0]), [], 1)
-    assert (found.order, found.removed) == ([0], [])
+    found = settle(wanted(A), known([(0, A)], removed=[0]), [], 1)
+    assert as_lists(found)[:2] == ([0], [])
 
 
 def test_what_counts_is_preferred_to_what_is_hidden():
-    assert settle(wanted(A), Known([(0, A), (1, A)], removed=[1]), [], 2).order == [0]
-    assert settle(wanted(A), Known([(0, A), (1, A)], removed=[0]), [], 2).order == [1]
+    assert settle(wanted(A), known([(0, A), (1, A)], removed=[1]), [], 2).order.tolist() == [0]
+    assert settle(wanted(A), known([(0, A), (1, A)], removed=[0]), [], 2).order.tolist() == [1]
 
 
 def test_another_class_is_another_row():
     with pytest.raises(ArchiveError, match=r"^a: .*run the same command again"):
-        settle(wanted(row("a", 1, "forest")), Known([(0, A)]), [], 1)
+        settle(wanted(row("a", 1, "forest")), known([(0, A)]), [], 1)
 
 
 names = st.sampled_from("abcdef")
@@ -55,15 +70,33 @@ rows = st.builds(row, names, st.integers(1, 2))
     st.lists(st.lists(rows, min_size=1, max_size=4), max_size=3),
     st.lists(rows, max_size=6, unique_by=lambda one: one.key),
 )
-def test_the_order_is_that_of_what_is_wanted_and_every_id_is_in_one_place(known, removed, new, want):
-    there = {(one.key, one.content) for one in [*known, *(one for part in new for one in part)]}
+def test_the_order_is_that_of_what_is_wanted_and_every_id_is_in_one_place(rows, removed, new, want):
+    there = {(one.key, one.content) for one in [*rows, *(one for part in new for one in part)]}
     want = [one for one in want if (one.key, one.content) in there]
-    found = settle(wanted(*want), Known(enumerate(known), removed), new, len(known))
-    ids = dict(enumerate(known))
-    first = len(known)
+    hidden = removed & set(range(len(rows)))
+    found = settle(wanted(*want), known(enumerate(rows), hidden), new, len(rows))
+    ids = dict(enumerate(rows))
+    first = len(rows)
     for part, used in zip(new, found.used, strict=True):
         if used:
             ids |= dict(enumerate(part, first))
             first += len(part)
     assert [(ids[i].key, ids[i].content) for i in found.order] == wanted(*want)
     assert sorted([*found.order, *found.removed]) == list(range(first))
+
+
+def test_what_is_not_asked_about_stays_where_it_was_and_what_is_replaced_goes():
+    changed = row("a", 9)
+    before = Known([(0, A), (3, row("a", 7))], np.array([2, 0, 1]), np.array([3]))
+    found = settle(wanted(changed, C), before, [[changed, C]], 4, keeping=True)
+    assert as_lists(found) == ([2, 1, 4, 5], [0, 3], [True])
+    again = settle(wanted(A), before, [], 4, keeping=True)
+    assert as_lists(again) == ([2, 0, 1], [3], [])
+    back = settle(wanted(row("a", 7)), before, [], 4, keeping=True)
+    assert as_lists(back) == ([2, 1, 3], [0], [])
+
+
+def test_windows_of_a_raster_are_items_of_their_own():
+    left, right = (ItemRow("images", "a", 1, 1, window=Window(at, 0, 8, 8), sha256="0" * 64) for at in (0, 8))
+    found = settle(wanted(left, right), known([(0, left)]), [[right]], 1)
+    assert as_lists(found) == ([0, 1], [], [True])

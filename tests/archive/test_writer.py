@@ -345,12 +345,12 @@ def test_names_as_columns_are_those_of_the_rows(images, archive):
     write(archive, images)
     put(images, ["a/0new.bin"])
     found = write(archive, images)
-    names, labels = found.names()
+    names, labels = list(found.items), found.labels
     assert names == [row.source for row in found.rows()]
     assert [found.version.classes[label] for label in labels] == [row.class_name for row in found.rows()]
     assert found.version.order is not None
     plain = write(archive.with_name("plain"), images, class_of=lambda source: None)
-    assert plain.names()[1].tolist() == [-1] * len(plain)
+    assert plain.labels.tolist() == [-1] * len(plain)
 
 
 def test_odd_names(images, archive):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsir_fast.archive.columns import columns_of, field_of, known_spec
-from rsir_fast.archive.parts import Parts, fitting_arrays, fitting_labels
+from rsir_fast.archive.inputs import ROOT
+from rsir_fast.archive.items import Items
+from rsir_fast.archive.parts import Parts, fitting_arrays, fitting_ids, fitting_labels
 from rsir_fast.base.renamed import former_arguments
 from rsir_fast.base.row_blocks import RowBlocks
 from rsir_fast.base.shown import Shown, counted
@@ -44,7 +46,8 @@ class Features(Shown):
         Float32 [n, dim], one vector an item; or what is kept of every item by the name of its field, [n, width] each.
         Rows may lie in several blocks (`rsir_fast.RowBlocks`). What is searched is `vectors`.
     items
-        n names: POSIX paths relative to `root`.
+        n names: POSIX paths relative to `root`, and the window of a raster (``scenes/a.tif#xywh=0,0,256,256``). Of an
+        archive an `rsir_fast.archive.items.Items`, which has columns, too, and reads what it is asked for.
     labels
         Int64 [n], indices into `classes`, or None where the data set has no classes.
     classes
@@ -61,6 +64,10 @@ class Features(Shown):
         JSON-able figures of the run that made the matrix; empty if unknown.
     notes
         What the data set has to say of itself, such as images left out by its protocol.
+    ids
+        Int64 [n], the archive's numbers of the rows, which are never given again. Default: 0 to n - 1.
+    roots
+        Folders of the images by the name that stands before an item's: of an archive that grew from several.
 
     Raises
     ------
@@ -81,7 +88,7 @@ class Features(Shown):
     """
 
     arrays: NDArray[np.float32] | RowBlocks | Mapping[str, NDArray[Any] | RowBlocks]
-    items: tuple[str, ...]
+    items: Sequence[str]
     labels: NDArray[np.int64] | None
     classes: tuple[str, ...]
     name: str
@@ -90,6 +97,8 @@ class Features(Shown):
     skipped: tuple[Skipped, ...] = ()
     timing: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    ids: NDArray[np.int64] = None  # type: ignore[assignment]
+    roots: Mapping[str, Path] = field(default_factory=dict)
 
     instead_of_array: ClassVar[str] = "pass its .matrix, or its ['codes'] where codes of a hash model are expected"
 
@@ -97,6 +106,7 @@ class Features(Shown):
         fitting_arrays(self.name, self.arrays, self.items)
         labels = fitting_labels(self.name, self.labels, self.items, self.classes)
         object.__setattr__(self, "labels", labels)
+        object.__setattr__(self, "ids", fitting_ids(self.name, self.ids, self.items))
 
     if not TYPE_CHECKING:
 
@@ -127,6 +137,17 @@ class Features(Shown):
         if len(columns) == 1:
             return dict.fromkeys(columns, matrix)
         return {name: matrix.columns(column.place) for name, column in columns.items()}
+
+    def file_of(self, row: int) -> Path | None:
+        """Return the image file of an item; None where images were only in memory.
+
+        Of a window of a raster, the raster.
+        """
+        if isinstance(self.items, Items):
+            item = self.items.rows([row])[0]
+            folder = self.roots.get(item.root, self.root if item.root == ROOT else None)
+            return None if folder is None else folder / item.source
+        return None if self.root is None else self.root / self.items[row]
 
     @property
     def dim(self) -> int:
@@ -255,7 +276,7 @@ class Features(Shown):
         from rsir_fast.datasets import Dataset, Reader
 
         reader = Reader.of(self.provenance)
-        return Dataset(self.name, self.root, self.items, self.labels, self.classes, self.notes, reader=reader)
+        return Dataset(self.name, self.root, tuple(self.items), self.labels, self.classes, self.notes, reader=reader)
 
     def save(self, folder: str | Path, *, force: bool = False) -> Path:
         """Write to a folder: an archive, as `rsir_fast.encode` writes.

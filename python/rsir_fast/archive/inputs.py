@@ -7,14 +7,15 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from rsir_fast.base.durable import LEFTOVER
 from rsir_fast.base.looking import is_folder, refuse_no_folder
 from rsir_fast.base.text import printable
+from rsir_fast.datasets.windows import Place, Window, item_name
 from rsir_fast.errors import ArchiveError
 
-__all__ = ["DESCRIPTOR", "ENCODER", "FOLDERS", "About", "Input", "refuse_others"]
+__all__ = ["DESCRIPTOR", "ENCODER", "FOLDERS", "ROOT", "About", "Input", "Key", "Value", "refuse_others"]
 
 ENCODER, DESCRIPTOR = "encoder", "descriptor.safetensors"
 FOLDERS = {
@@ -29,17 +30,38 @@ FOLDERS = {
 """The folders of an archive, and what those are called that are in them; versions name all the rest."""
 
 
+ROOT = "images"
+"""Name of the only folder of a data set; others stand before the names of their items."""
+
+Key: TypeAlias = "tuple[str, str, Window | None]"
+"""What makes an item this one: root, path below it, and the window of a raster."""
+
+Value: TypeAlias = "str | int | float | bool | None"
+"""Of a column of items."""
+
+
 @dataclass(frozen=True)
 class Input:
-    """A file that the archive shall have a row of, as it is now.
+    """What the archive shall have a row of: a file, or a window of one, as it is now.
 
     Attributes
     ----------
     root, source
         Name of its folder, and the POSIX path below it.
     size, mtime_ns
+        Of the file; -1 for what is no file.
     class_name
         None where the data set has no classes.
+    window
+        Of a raster; None: the whole file.
+    place
+        Of the raster; None where it has no georeference.
+    bounds
+        West, south, east, north in degrees (WGS 84); west > east crosses the antimeridian.
+    time
+        When it was taken, microseconds since 1970 (UTC).
+    columns
+        What else is told of it, by name.
     """
 
     root: str
@@ -47,16 +69,36 @@ class Input:
     size: int
     mtime_ns: int
     class_name: str | None = None
+    window: Window | None = None
+    place: Place | None = None
+    bounds: tuple[float, float, float, float] | None = None
+    time: int | None = None
+    columns: tuple[tuple[str, Value], ...] = ()
 
     @property
-    def key(self) -> tuple[str, str]:
+    def key(self) -> Key:
         """What makes it this item."""
-        return self.root, self.source
+        return self.root, self.source, self.window
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return item_name(self.source if self.root == ROOT else f"{self.root}/{self.source}", self.window)
+
+    @property
+    def told(self) -> tuple[str | None, int | None, tuple[tuple[str, Value], ...]]:
+        """What is told of it beside its content."""
+        return self.class_name, self.time, tuple(sorted(pair for pair in self.columns if pair[1] is not None))
 
     @property
     def file(self) -> dict[str, Any]:
         """The file as it is, as records take it."""
         return {"root": self.root, "source": self.source, "size": self.size, "mtime_ns": self.mtime_ns}
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """The file and the window, as records of one item take them."""
+        return {**self.file, "window": self.window}
 
     def is_as(self, other: Any) -> bool:
         """Whether a row or a skipped input was of the file as it is; what is no file is never known again so."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rsir_fast.archive.inputs import About
 from rsir_fast.archive.records import SegmentEntry, SkippedInput, Skips, Version, as_json
@@ -18,7 +20,7 @@ from rsir_fast.archive.snapshot import Snapshot
 from rsir_fast.archive.versions import keep
 from rsir_fast.encoders.spec import Spec
 
-__all__ = ["next_version"]
+__all__ = ["keep_ids", "next_version"]
 
 
 def next_version(
@@ -32,6 +34,7 @@ def next_version(
     spec: Spec,
     normalize: Literal["none", "row"],
     about: About,
+    keeping: bool,
     notes: Sequence[str],
     timing: Mapping[str, Any],
 ) -> Version:
@@ -51,9 +54,12 @@ def next_version(
         Which rows count, in which order.
     skipped
         Inputs that could not be read.
-    spec, normalize, about, notes, timing
+    spec, normalize, about, keeping, notes, timing
         As for `rsir_fast.archive.Writer`.
     """
+    if keeping and before is not None:
+        about = _together(before.version, about)
+        notes = tuple(dict.fromkeys((*before.version.notes, *notes)))
     next_id = 0 if before is None else before.version.next_id
     entries = [] if before is None else [segment.entry for segment in before.segments]
     for (name, rows, sha256), used in zip(segments, settled.used, strict=True):
@@ -73,8 +79,8 @@ def next_version(
         normalize=normalize if before is None else before.version.normalize,
         next_id=next_id,
         segments=tuple(entries),
-        removed=_keep_ids(folder, "removed", settled.removed) if settled.removed else None,
-        order=None if settled.order == sorted(settled.order) else _keep_ids(folder, "order", settled.order),
+        removed=keep_ids(folder, "removed", settled.removed) if len(settled.removed) else None,
+        order=None if (np.diff(settled.order) > 0).all() else keep_ids(folder, "order", settled.order),
         skipped=keep(folder, "skipped", "json", as_json(unread)) if unread.inputs else None,
         roots=dict(about.roots),
         name=about.name,
@@ -86,7 +92,19 @@ def next_version(
     )
 
 
-def _keep_ids(folder: Path, kind: Literal["removed", "order"], ids: list[int]) -> str:
+def _together(before: Version, about: About) -> About:
+    """Return what is told of the data set that there was and of another one, of the same name as before."""
+    return replace(
+        about,
+        name=before.name,
+        roots={**before.roots, **about.roots},
+        classes=tuple(dict.fromkeys((*before.classes, *about.classes))),
+        labelled=before.labelled or about.labelled,
+    )
+
+
+def keep_ids(folder: Path, kind: Literal["removed", "order"], ids: NDArray[np.int64]) -> str:
+    """Write ids that a version hides, or their order; return the digest that names them."""
     buffer = io.BytesIO()
     np.save(buffer, np.asarray(ids, dtype="<i8"), allow_pickle=False)
     return keep(folder, kind, "npy", buffer.getvalue())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,14 +13,14 @@ from rsir_fast.base.row_blocks import RowBlocks
 from rsir_fast.datasets.skipped import Skipped
 from rsir_fast.errors import FeaturesError
 
-__all__ = ["Parts", "fitting_arrays", "fitting_labels"]
+__all__ = ["Parts", "fitting_arrays", "fitting_ids", "fitting_labels"]
 
 
 class Parts(NamedTuple):
     """As of `Features`."""
 
     arrays: NDArray[np.float32] | RowBlocks | Mapping[str, NDArray[Any] | RowBlocks]
-    items: tuple[str, ...]
+    items: Sequence[str]
     labels: NDArray[np.int64] | None
     classes: tuple[str, ...]
     name: str
@@ -29,9 +29,11 @@ class Parts(NamedTuple):
     skipped: tuple[Skipped, ...]
     timing: dict[str, Any]
     notes: tuple[str, ...]
+    ids: Any = None  # int64 [n]; None: 0 to n - 1
+    roots: Mapping[str, Path] = {}
 
 
-def fitting_arrays(name: str, arrays: Any, items: tuple[str, ...]) -> None:
+def fitting_arrays(name: str, arrays: Any, items: Sequence[str]) -> None:
     """Refuse arrays that are none, or not one row an item.
 
     Raises
@@ -49,7 +51,29 @@ def fitting_arrays(name: str, arrays: Any, items: tuple[str, ...]) -> None:
         raise FeaturesError(f"features of {name}: expected {len(arrays)} items, one per row, got {len(items)}")
 
 
-def fitting_labels(name: str, labels: Any, items: tuple[str, ...], classes: tuple[str, ...]) -> Any:
+def fitting_ids(name: str, ids: NDArray[np.int64] | None, items: Sequence[str]) -> NDArray[np.int64]:
+    """Return the ids of rows, 0 to n - 1 where none are given.
+
+    Raises
+    ------
+    FeaturesError
+        If they are not one different number a row.
+    """
+    if ids is None:
+        return np.arange(len(items), dtype=np.int64)
+    found = np.asarray(ids)
+    if (
+        found.shape != (len(items),)
+        or (found.dtype.kind not in "iu" and len(items))
+        or len(np.unique(found)) != len(found)
+    ):
+        raise FeaturesError(
+            f"features of {name}: expected {len(items)} different ids, one a row, got {found.dtype} {list(found.shape)}"
+        )
+    return found.astype(np.int64, copy=False)
+
+
+def fitting_labels(name: str, labels: Any, items: Sequence[str], classes: tuple[str, ...]) -> Any:
     """Return the labels as int64, or None, that fit items and classes.
 
     Raises

@@ -17,6 +17,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, InstanceOf, model_validator
 
+from rsir_fast.archive.inputs import Key
+from rsir_fast.datasets.windows import Window
 from rsir_fast.encoders.fields import FieldSpec, Frozen, Sha256, canonical_digest
 
 __all__ = [
@@ -176,14 +178,26 @@ class SegmentRecord(Frozen):
     files: dict[str, Sha256]
 
 
-class SkippedInput(Frozen):
-    """An input that could not be read, as it was then."""
+class _OfInput(Frozen):
+    """The file, as it was then, and the window of it."""
 
     root: NameOnDisk
     source: NameOnDisk
     size: int
     mtime_ns: int
+    window: Window | None = None
+
+    @property
+    def key(self) -> Key:
+        """Of the item."""
+        return self.root, self.source, self.window
+
+
+class SkippedInput(_OfInput):
+    """An input that has no row: it could not be read, or (`empty`) shows nothing."""
+
     reason: str
+    empty: bool = False
     limits: dict[str, float] = Field(default_factory=dict)
     """Of images: with higher ones it is tried again."""
 
@@ -194,13 +208,9 @@ class Skips(Frozen):
     inputs: tuple[SkippedInput, ...]
 
 
-class PartRow(Frozen):
+class PartRow(_OfInput):
     """An input whose vectors are in a part."""
 
-    root: NameOnDisk
-    source: NameOnDisk
-    size: int
-    mtime_ns: int
     sha256: Sha256
 
 

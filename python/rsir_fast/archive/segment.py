@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsir_fast.archive.records import SegmentEntry, SegmentRecord, as_json
-from rsir_fast.archive.tables import ItemRow, Names, items_bytes, read_names, read_rows
+from rsir_fast.archive.tables import ItemRow, Tables, items_bytes
 from rsir_fast.archive.versions import SEGMENT
 from rsir_fast.base.digests import file_digest
 from rsir_fast.base.looking import is_folder
@@ -154,7 +155,6 @@ class Segment:
         self._arrays = {
             field.name: map_array(folder / f"{field.name}.npy", field, entry.rows) for field in self.record.fields
         }
-        self._rows: list[ItemRow] | None = None
 
     def __len__(self) -> int:
         return self.entry.rows
@@ -168,17 +168,15 @@ class Segment:
         """Return all rows of a field, those that the version hides, too."""
         return self._arrays[field]
 
-    @property
-    def rows(self) -> list[ItemRow]:
-        """What its rows are of."""
-        if self._rows is None:
-            self._rows = read_rows(self.folder, self.entry.rows, self.record.files)
-        return self._rows
+    @cached_property
+    def tables(self) -> Tables:
+        """What its rows are of; mapped, read when it is asked for first."""
+        return Tables.read(self.folder, self.entry.rows, self.record.files)
 
     @property
-    def names(self) -> Names:
-        """The same, without objects."""
-        return read_names(self.folder, self.entry.rows, self.record.files)
+    def rows(self) -> list[ItemRow]:
+        """What its rows are of, an object each."""
+        return self.tables.rows()
 
     def verify(self) -> None:
         """Compare every file with its SHA-256, which reads all of them.

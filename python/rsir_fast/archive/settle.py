@@ -3,43 +3,64 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from rsir_fast.archive.inputs import Key
 from rsir_fast.archive.tables import ItemRow
 from rsir_fast.errors import ArchiveError
 
-__all__ = ["Known", "Settled", "settle"]
+__all__ = ["Content", "Known", "Settled", "settle"]
 
-Key = tuple[str, str]
-Content = tuple[str, str | None]
+Content = tuple[str, tuple[Any, ...]]
+Ids = NDArray[np.int64]
+
+
+def _none() -> Ids:
+    return np.empty(0, np.int64)
 
 
 class Known:
-    """The rows of a version, by what they are of; hidden ones may be shown again."""
+    """The rows of a version, those of the items in question by what they are of; hidden ones may be shown again.
 
-    def __init__(self, rows: Iterable[tuple[int, ItemRow]] = (), removed: Iterable[int] = ()) -> None:
-        hidden = set(removed)
-        self.hidden = hidden
+    Parameters
+    ----------
+    rows
+        Id and row of each that may be one of the items in question.
+    order
+        Ids of all rows that count, in the order of the data set.
+    hidden
+        All other ids.
+    """
+
+    def __init__(
+        self, rows: Iterable[tuple[int, ItemRow]] = (), order: Ids | None = None, hidden: Ids | None = None
+    ) -> None:
+        self.order = _none() if order is None else order
+        self.hidden = _none() if hidden is None else hidden
+        found = list(rows)
+        ids = np.array([row_id for row_id, _ in found], np.int64)
+        is_hidden = dict(zip(ids.tolist(), np.isin(ids, self.hidden).tolist(), strict=True))
         self._rows: dict[Key, list[tuple[int, ItemRow]]] = {}
-        for row_id, row in rows:
+        for row_id, row in found:
             self._rows.setdefault(row.key, []).append((row_id, row))
-        for found in self._rows.values():
-            found.sort(key=lambda pair: (pair[0] in hidden, -pair[0]))  # what counts first, then the newest
-
-    def __len__(self) -> int:
-        return len(self._rows)
+        for same in self._rows.values():
+            same.sort(key=lambda pair: (is_hidden[pair[0]], -pair[0]))  # what counts first, then the newest
 
     def of(self, key: Key) -> list[ItemRow]:
         """Return the rows of an item."""
         return [row for _, row in self._rows.get(key, ())]
 
+    def ids_of(self, key: Key) -> list[int]:
+        """Return the ids of an item's rows."""
+        return [row_id for row_id, _ in self._rows.get(key, ())]
+
     def find(self, key: Key, content: Content) -> int | None:
         """Return the id of an item's row with this content."""
         return next((row_id for row_id, row in self._rows.get(key, ()) if row.content == content), None)
-
-    def ids(self) -> Iterable[int]:
-        """Return the ids of all rows."""
-        return (row_id for found in self._rows.values() for row_id, _ in found)
 
 
 @dataclass(frozen=True)
@@ -48,17 +69,17 @@ class Settled:
 
     Attributes
     ----------
-    order : list of int
-        Ids of the wanted items, in the order of the data set.
-    removed : list of int
+    order : array
+        Ids of the rows that count, in the order of the data set.
+    removed : array
         All other ids, ascending; of new segments only of those that are `used`.
     used : list of bool
         Which of the new segments have a row that is wanted.
     """
 
-    order: list[int]
-    removed: list[int]
-    used: list[bool]
+    order: Ids = field(default_factory=_none)
+    removed: Ids = field(default_factory=_none)
+    used: list[bool] = field(default_factory=list)
 
 
 def settle(
@@ -66,6 +87,8 @@ def settle(
     known: Known,
     new: Sequence[Sequence[ItemRow]],
     next_id: int,
+    *,
+    keeping: bool = False,
 ) -> Settled:
     """Choose for every wanted item the row that is there, else that of a new segment.
 
@@ -79,6 +102,8 @@ def settle(
         The rows of the version that is followed.
     new
         The rows of the writer's segments; they have the ids from `next_id` on, those without a wanted row none.
+    keeping
+        Whether all other items stay, before those that are new; else nothing counts but what is wanted.
 
     Raises
     ------
@@ -104,9 +129,16 @@ def settle(
     for rows, is_used in zip(new, used, strict=True):
         firsts.append(first)
         first += len(rows) if is_used else 0
-    order = [
-        place if number < 0 else firsts[number] + place for number, place in (one for one in chosen if one is not None)
-    ]
-    kept = set(order)
-    removed = sorted({*known.ids(), *range(next_id, first)} - kept)
-    return Settled(order, removed, used)
+    order = np.array(
+        [
+            place if number < 0 else firsts[number] + place
+            for number, place in (one for one in chosen if one is not None)
+        ],
+        np.int64,
+    )
+    if keeping:
+        superseded = np.setdiff1d([row_id for key, _ in wanted for row_id in known.ids_of(key)], order)
+        stays = known.order[~np.isin(known.order, superseded)]
+        order = np.concatenate([stays, order[~np.isin(order, stays)]])
+    everything = np.concatenate([known.order, known.hidden, np.arange(next_id, first)])
+    return Settled(order, np.setdiff1d(everything, order).astype(np.int64), used)

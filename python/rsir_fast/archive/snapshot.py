@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from rsir_fast.archive.items import Items
 from rsir_fast.archive.records import SegmentEntry, SkippedInput, Skips, Version
 from rsir_fast.archive.segment import Segment
 from rsir_fast.archive.tables import ItemRow
@@ -115,11 +116,16 @@ class Snapshot(Shown):
 
     def rows(self) -> list[ItemRow]:
         """Return what the rows that count are of, in the order of the data set."""
-        by_id = dict(self.all_rows())
-        return [by_id[row] for row in self.ids.tolist()]
+        return self.items.rows()
 
-    def names(self) -> tuple[list[str], NDArray[np.int64]]:
-        """Return paths and labels (-1: none) of the rows that count, in the order of the data set.
+    @cached_property
+    def items(self) -> Items:
+        """What the rows that count are of, in the order of the data set."""
+        return Items([segment.tables for segment in self.segments], None if self._is_all else self._places)
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """Numbers of the classes of the rows that count (-1: none), in the order of the data set.
 
         Raises
         ------
@@ -127,15 +133,19 @@ class Snapshot(Shown):
             If a row has a class that the version does not list.
         """
         number = {name: place for place, name in enumerate(self.version.classes)}
-        parts = [segment.names for segment in self.segments]
-        labels = [np.append([number.get(name, _UNLISTED) for name in part.classes], -1)[part.labels] for part in parts]
-        sources = [source for part in parts for source in part.sources]
+        tables = [segment.tables for segment in self.segments]
+        labels = [np.append([number.get(name, _UNLISTED) for name in part.classes], -1)[part.labels] for part in tables]
         found = np.concatenate([np.empty(0, np.int64), *labels]).astype(np.int64)
-        if len(sources) > len(self) or self.version.order is not None:
-            sources, found = [sources[place] for place in self._places.tolist()], found[self._places]
+        if not self._is_all:
+            found = found[self._places]
         if (found == _UNLISTED).any():  # of a row that counts: others may have had classes that are gone
             raise ArchiveError(f"{printable(self.folder)}: expected rows of the classes that are listed; {_RESTORE}")
-        return sources, found
+        return found
+
+    @property
+    def _is_all(self) -> bool:
+        """Whether all rows count, in the order of their ids."""
+        return self.version.order is None and sum(map(len, self.segments)) == len(self)
 
     def all_rows(self) -> Iterator[tuple[int, ItemRow]]:
         """Yield id and item of every row there is, hidden ones, too, in the order of ids."""
@@ -156,7 +166,7 @@ class Snapshot(Shown):
         nothing = np.empty((0, spec.width), np.dtype(spec.dtype).newbyteorder("<"))
         everything = RowBlocks([nothing, *(segment[field] for segment in self.segments)])
         sizes = [len(segment) for segment in self.segments]
-        if self.version.order is None and sum(sizes) == len(self) and min(sizes, default=0) >= _STRETCH:
+        if self._is_all and min(sizes, default=0) >= _STRETCH:
             return RowBlocks(everything.blocks[1:])  # without the places of all rows, which take 16 bytes a row
         at = self._places
         blocks, done = [], 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import numpy as np
 
 from rsir_fast.archive.columns import beside_runs, spec_to_store
 from rsir_fast.archive.folders import check_folder, clear, features_state
-from rsir_fast.archive.inputs import About, Input
+from rsir_fast.archive.inputs import ROOT, About, Input
+from rsir_fast.archive.items import Items
 from rsir_fast.archive.legacy import legacy_state, load_legacy
 from rsir_fast.archive.parts import Parts
 from rsir_fast.archive.snapshot import Snapshot
@@ -23,10 +25,7 @@ from rsir_fast.base.row_blocks import RowBlocks
 from rsir_fast.datasets.skipped import Skipped
 from rsir_fast.errors import ArchiveError, FeaturesError
 
-__all__ = ["ROOT", "last_run", "load", "parts_of", "save"]
-
-ROOT = "images"
-"""Name of the folder of a data set."""
+__all__ = ["last_run", "load", "parts_of", "save"]
 
 _PART = 4096
 
@@ -53,12 +52,12 @@ def load(folder: Path, *, verify: bool = True) -> Parts:
 def parts_of(snapshot: Snapshot) -> Parts:
     """Return what a version holds, in the order of its data set."""
     version = snapshot.version
-    names, labels = snapshot.names()
-    root = version.roots.get(ROOT)
+    labels = snapshot.labels if version.labelled else None
+    root = version.roots.get(ROOT) or (next(iter(version.roots.values())) if len(version.roots) == 1 else None)
     return Parts(
         arrays=_Arrays(snapshot),
-        items=tuple(names),
-        labels=labels if version.labelled else None,
+        items=snapshot.items,
+        labels=None if labels is None or (labels < 0).any() else labels,
         classes=version.classes,
         name=version.name,
         root=None if root is None else Path(root),
@@ -66,6 +65,8 @@ def parts_of(snapshot: Snapshot) -> Parts:
         skipped=tuple(Skipped(unread.source, unread.reason) for unread in snapshot.skipped),
         timing=dict(version.timing),
         notes=(*version.notes, *snapshot.problems),
+        ids=snapshot.ids,
+        roots={name: Path(folder) for name, folder in version.roots.items()},
     )
 
 
@@ -118,10 +119,17 @@ def save(parts: Parts, arrays: Mapping[str, RowBlocks], folder: Path, *, force: 
     """Write features, whose fields are `arrays`; see `Features.save`."""
     check_folder(folder, force=force)
     names = parts.classes
+    rows = parts.items.rows() if isinstance(parts.items, Items) else []
     labels = [None] * len(parts.items) if parts.labels is None else [names[label] for label in parts.labels]
-    inputs = [Input(ROOT, item, -1, -1, label) for item, label in zip(parts.items, labels, strict=True)]
+    inputs = (
+        [Input(**{each.name: getattr(row, each.name) for each in fields(Input)}) for row in rows]
+        if rows
+        else [Input(ROOT, item, -1, -1, label) for item, label in zip(parts.items, labels, strict=True)]
+    )
 
     def content(number: int) -> str:
+        if rows:
+            return rows[number].sha256
         digest = hashlib.sha256()
         for array in arrays.values():
             digest.update(np.ascontiguousarray(array[number]).data)
@@ -129,7 +137,7 @@ def save(parts: Parts, arrays: Mapping[str, RowBlocks], folder: Path, *, force: 
 
     about = About(
         name=parts.name,
-        roots={} if parts.root is None else {ROOT: str(parts.root.absolute())},
+        roots=_roots(parts),
         classes=names,
         labelled=parts.labels is not None,
         unreadable=parts.skipped,
@@ -144,3 +152,8 @@ def save(parts: Parts, arrays: Mapping[str, RowBlocks], folder: Path, *, force: 
             writer.add(some, {name: array[first : some.stop] for name, array in arrays.items()})
         writer.commit(parts.notes, parts.timing)
     return folder
+
+
+def _roots(parts: Parts) -> dict[str, str]:
+    own = {} if parts.root is None else {ROOT: str(parts.root.absolute())}
+    return {**{name: str(folder.absolute()) for name, folder in parts.roots.items()}, **own}

@@ -1,6 +1,7 @@
 """The tables of a segment: sources (files, as they were) and items (what rows are of), in Arrow files that are mapped.
 
-Apart, since many items can be of one source: the tiles of a scene. pyarrow is imported where it is used.
+Apart, since many items can be of one source: the windows of a raster. What no row of a segment has is no column.
+pyarrow is imported where it is used.
 """
 
 from __future__ import annotations
@@ -10,21 +11,31 @@ import hashlib
 import mmap
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rsir_fast.archive.inputs import Input
+from rsir_fast.archive.inputs import ROOT, Input, Key, Value
 from rsir_fast.base.reading import reading
+from rsir_fast.base.text import listed
+from rsir_fast.datasets.windows import Place, Window
 from rsir_fast.errors import ArchiveError
 
-__all__ = ["ITEMS", "SOURCES", "ItemRow", "Names", "items_bytes", "read_names", "read_rows"]
+__all__ = ["BOUNDS", "ITEMS", "RESERVED", "SOURCES", "WINDOW", "ItemRow", "Tables", "items_bytes"]
 
 SOURCES, ITEMS = "sources.arrow", "items.arrow"
+WINDOW = ("column", "row", "width", "height")
+BOUNDS = ("west", "south", "east", "north")
+_OWN = ("source", "class", *WINDOW, *BOUNDS, "time")
+RESERVED = frozenset({*_OWN, "item", "id", "root", "sha256", "label", "probability"})
+"""Names that columns of a user cannot have."""
+
+_RESTORE = "restore it from a backup"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,103 +50,207 @@ class ItemRow(Input):
     sha256: str
 
     @property
-    def content(self) -> tuple[str, str | None]:
+    def content(self) -> tuple[str, tuple[Any, ...]]:
         """What it shows, and what it is said to be."""
-        return self.sha256, self.class_name
+        return self.sha256, self.told
 
 
 def items_bytes(rows: Sequence[ItemRow]) -> dict[str, bytes]:
-    """Return the two files of a segment's rows."""
-    import pyarrow as pa
-
-    numbers: dict[ItemRow, int] = {}
-    for row in rows:
-        numbers.setdefault(row, len(numbers))
-    sources = list(numbers)
-    table = pa.table(
-        {
-            "root": pa.array([os.fsencode(source.root) for source in sources], pa.binary()),
-            "source": pa.array([os.fsencode(source.source) for source in sources], pa.binary()),
-            "size": pa.array([source.size for source in sources], pa.int64()),
-            "mtime_ns": pa.array([source.mtime_ns for source in sources], pa.int64()),
-            "sha256": pa.array([bytes.fromhex(source.sha256) for source in sources], pa.binary(32)),
-        }
-    )
-    classes = [None if row.class_name is None else os.fsencode(row.class_name) for row in rows]
-    items = pa.table(
-        {
-            "source": pa.array([numbers[row] for row in rows], pa.int32()),
-            "class": pa.array(classes, pa.binary()).dictionary_encode(),
-        }
-    )
-    return {SOURCES: _file(table), ITEMS: _file(items)}
-
-
-def read_rows(folder: Path, rows: int, files: Mapping[str, str]) -> list[ItemRow]:
-    """Return what the rows of a segment are of.
-
-    Parameters
-    ----------
-    folder
-        Of the segment.
-    rows
-        How many there are.
-    files
-        SHA-256 of the tables; what is damaged is not even parsed.
+    """Return the two files of a segment's rows.
 
     Raises
     ------
     ArchiveError
-        If a table cannot be read or does not fit.
+        If a column has values of several kinds.
     """
-    with reading(folder / SOURCES, "the sources of a segment", "restore it from a backup", ArchiveError):
-        sources = _table(folder / SOURCES, files.get(SOURCES))
-        columns = [sources[name].to_pylist() for name in ("root", "source", "size", "mtime_ns", "sha256")]
-    with reading(folder / ITEMS, "the items of a segment", "restore it from a backup", ArchiveError):
-        items = _table(folder / ITEMS, files.get(ITEMS))
-        of: NDArray[np.int32] = items["source"].to_numpy()
-        classes = items["class"].to_pylist()
-        if len(of) != rows or (rows and (of.min() < 0 or of.max() >= len(columns[0]))):
-            raise ValueError(f"{len(of)} items of {len(columns[0])} sources are not the {rows} of the segment")
-        return [_row(columns, int(number), name) for number, name in zip(of, classes, strict=True)]
+    sources, items = tables_of(rows)
+    return {SOURCES: _file(sources), ITEMS: _file(items)}
 
 
-class Names(NamedTuple):
-    """What rows are of, column by column: a million rows as objects would take seconds.
+def tables_of(rows: Sequence[ItemRow]) -> tuple[Any, Any]:
+    """Return sources and items of rows as Arrow tables."""
+    import pyarrow as pa
+
+    numbers: dict[tuple[Any, ...], int] = {}
+    firsts: list[ItemRow] = []
+    of = np.empty(len(rows), np.int32)
+    for at, row in enumerate(rows):
+        file = (row.root, row.source, row.size, row.mtime_ns, row.sha256, row.place)
+        of[at] = numbers.setdefault(file, len(numbers))
+        if len(numbers) > len(firsts):
+            firsts.append(row)
+    sources = {
+        "root": pa.array([os.fsencode(row.root) for row in firsts], pa.binary()),
+        "source": pa.array([os.fsencode(row.source) for row in firsts], pa.binary()),
+        "size": pa.array([row.size for row in firsts], pa.int64()),
+        "mtime_ns": pa.array([row.mtime_ns for row in firsts], pa.int64()),
+        "sha256": pa.array([bytes.fromhex(row.sha256) for row in firsts], pa.binary(32)),
+    }
+    if any(row.place is not None for row in firsts):
+        sources["crs"] = pa.array([row.place and row.place.crs for row in firsts], pa.string())
+        sources["transform"] = pa.array(
+            [row.place and row.place.transform for row in firsts], pa.list_(pa.float64(), 6)
+        )
+    classes = [None if row.class_name is None else os.fsencode(row.class_name) for row in rows]
+    items = {"source": pa.array(of), "class": pa.array(classes, pa.binary()).dictionary_encode()}
+    if any(row.window is not None for row in rows):
+        for at, name in enumerate(WINDOW):
+            items[name] = pa.array([None if row.window is None else row.window[at] for row in rows], pa.int32())
+    if any(row.bounds is not None for row in rows):
+        for at, name in enumerate(BOUNDS):
+            items[name] = pa.array([None if row.bounds is None else row.bounds[at] for row in rows], pa.float64())
+    if any(row.time is not None for row in rows):
+        items["time"] = pa.array([row.time for row in rows], pa.timestamp("us", tz="UTC"))
+    return pa.table(sources), pa.table(items | _columns(rows))
+
+
+def _columns(rows: Sequence[ItemRow]) -> dict[str, Any]:
+    """Return the columns that users named: text, whole numbers, numbers, or yes and no."""
+    import pyarrow as pa
+
+    names = list(dict.fromkeys(name for row in rows for name, _ in row.columns))
+    told = [dict(row.columns) for row in rows] if names else []
+    found = {}
+    for name in names:
+        values = [each.get(name) for each in told]
+        kinds = {type(value) for value in values if value is not None}
+        if name in RESERVED or (not kinds <= {str} and not kinds <= {bool} and not kinds <= {int, float}):
+            kinds_told = listed(sorted(kind.__name__ for kind in kinds))
+            raise ArchiveError(
+                f"column {name!r}: expected a name of its own and values of one kind, text, numbers, or true and "
+                f"false, got {kinds_told}; call it otherwise, or make its values alike"
+            )
+        if kinds <= {str}:
+            values = [
+                None if value is None else str(value).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+                for value in values
+            ]
+        found[name] = pa.array(values, pa.float64() if kinds == {int, float} else None)
+    return found
+
+
+class Tables:
+    """The two tables of some rows, whole in memory or mapped.
 
     Attributes
     ----------
-    sources : list of str
-        Path of each row's file.
-    classes : list of str
-        Those that occur.
-    labels : array, int64
-        Of each row, into `classes`; -1 where it has none.
+    sources, items : pyarrow.Table
     """
 
-    sources: list[str]
-    classes: list[str]
-    labels: NDArray[np.int64]
+    def __init__(self, sources: Any, items: Any) -> None:
+        self.sources, self.items = sources, items
 
+    @classmethod
+    def of(cls, rows: Sequence[ItemRow]) -> Tables:
+        """Return those of rows that are no segment."""
+        return cls(*tables_of(rows))
 
-def read_names(folder: Path, rows: int, files: Mapping[str, str]) -> Names:
-    """Return names and classes of the rows of a segment; arguments as for `read_rows`.
+    @classmethod
+    def read(cls, folder: Path, rows: int, files: Mapping[str, str]) -> Tables:
+        """Map those of a segment.
 
-    Raises
-    ------
-    ArchiveError
-        If a table cannot be read or does not fit.
-    """
-    with reading(folder / SOURCES, "the sources of a segment", "restore it from a backup", ArchiveError):
-        sources = _table(folder / SOURCES, files.get(SOURCES))["source"].combine_chunks()
-    with reading(folder / ITEMS, "the items of a segment", "restore it from a backup", ArchiveError):
-        items = _table(folder / ITEMS, files.get(ITEMS))
-        of: NDArray[np.int32] = items["source"].to_numpy()
-        if len(of) != rows or (rows and (of.min() < 0 or of.max() >= len(sources))):
-            raise ValueError(f"{len(of)} items of {len(sources)} sources are not the {rows} of the segment")
-        column = items["class"].combine_chunks()
-        labels = column.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
-        return Names(_texts(sources.take(items["source"].combine_chunks())), _texts(column.dictionary), labels)
+        Parameters
+        ----------
+        folder
+            Of the segment.
+        rows
+            How many there are.
+        files
+            SHA-256 of the tables; what is damaged is not even parsed.
+
+        Raises
+        ------
+        ArchiveError
+            If a table cannot be read or does not fit.
+        """
+        with reading(folder / SOURCES, "the sources of a segment", _RESTORE, ArchiveError):
+            sources = _table(folder / SOURCES, files.get(SOURCES))
+            for name in ("root", "source", "size", "mtime_ns", "sha256"):
+                sources[name]
+        with reading(folder / ITEMS, "the items of a segment", _RESTORE, ArchiveError):
+            items = _table(folder / ITEMS, files.get(ITEMS))
+            of: NDArray[np.int32] = items["source"].to_numpy()
+            if len(of) != rows or (rows and (of.min() < 0 or of.max() >= len(sources))):
+                raise ValueError(f"{len(of)} items of {len(sources)} sources are not the {rows} of the segment")
+            items["class"]
+        return cls(sources, items)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the columns that users named."""
+        return [name for name in self.items.column_names if name not in _OWN]
+
+    @cached_property
+    def _sources(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.sources.to_pylist()
+        return found
+
+    def rows(self, which: Sequence[int] | NDArray[np.int64] | None = None) -> list[ItemRow]:
+        """Return what rows are of, all by default: an object each."""
+        some = self.items if which is None else self.items.take(np.asarray(which, np.int64))
+        own = self.columns
+        if which is not None and len(some) < len(self):
+            needed = np.unique(some["source"].to_numpy())
+            of = dict(zip(needed.tolist(), self.sources.take(needed).to_pylist(), strict=True))
+        else:
+            of = dict(enumerate(self._sources))
+        places = {number: _place(entry) for number, entry in of.items()}
+        if "time" in some.column_names:
+            import pyarrow as pa
+
+            some = some.set_column(some.column_names.index("time"), "time", some["time"].cast(pa.int64()))
+        return [_row(of[item["source"]], places[item["source"]], item, own) for item in some.to_pylist()]
+
+    def of_keys(self, keys: Collection[Key]) -> NDArray[np.int64]:
+        """Return which rows may be those of some items: all rows of the files named, ascending."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        wanted = {(root, source) for root, source, _ in keys}
+        names = pa.array([os.fsencode(source) for source in {source for _, source in wanted}], pa.binary())
+        hits = np.flatnonzero(pc.is_in(self.sources["source"], value_set=names).to_numpy(zero_copy_only=False))
+        roots = [os.fsdecode(root) for root in self.sources["root"].take(hits).to_pylist()]
+        sources = [os.fsdecode(source) for source in self.sources["source"].take(hits).to_pylist()]
+        found = [hit for hit, *key in zip(hits.tolist(), roots, sources, strict=True) if tuple(key) in wanted]
+        is_wanted = np.zeros(len(self.sources), bool)
+        is_wanted[found] = True
+        return np.flatnonzero(is_wanted[self.items["source"].to_numpy()])
+
+    @property
+    def classes(self) -> list[str]:
+        """Those that occur."""
+        return _texts(self._class.dictionary)
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """Of each row, into `classes`; -1 where it has none."""
+        found: NDArray[np.int64] = self._class.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+        return found
+
+    @cached_property
+    def _class(self) -> Any:
+        column = self.items["class"].combine_chunks()
+        return column.chunk(0) if hasattr(column, "chunk") else column
+
+    def names(self, which: NDArray[np.int64] | None = None) -> list[str]:
+        """Return what rows are called, all by default."""
+        items = self.items if which is None else self.items.take(which)
+        of = items["source"]
+        names = _texts(self.sources["source"].take(of))
+        roots = _texts(self.sources["root"])
+        if any(root != ROOT for root in roots):
+            before = ["" if root == ROOT else f"{root}/" for root in roots]
+            names = [before[number] + name for number, name in zip(of.to_pylist(), names, strict=True)]
+        if WINDOW[0] not in items.column_names:
+            return names
+        windows = zip(*(items[name].to_pylist() for name in WINDOW), strict=True)
+        return [
+            name if window[0] is None else f"{name}#xywh={','.join(map(str, window))}"
+            for name, window in zip(names, windows, strict=True)
+        ]
 
 
 def _texts(names: Any) -> list[str]:
@@ -149,10 +264,28 @@ def _texts(names: Any) -> list[str]:
     return [os.fsdecode(name) for name in names.to_pylist()]  # not all are UTF-8
 
 
-def _row(columns: list[list[Any]], number: int, class_name: bytes | None) -> ItemRow:
-    root, source, size, mtime_ns, sha256 = (column[number] for column in columns)
-    name = None if class_name is None else os.fsdecode(class_name)
-    return ItemRow(os.fsdecode(root), os.fsdecode(source), size, mtime_ns, name, sha256=sha256.hex())
+def _place(source: Mapping[str, Any]) -> Place | None:
+    crs, transform = source.get("crs"), source.get("transform")
+    return None if crs is None or transform is None else Place(crs, tuple(transform))
+
+
+def _row(source: Mapping[str, Any], place: Place | None, item: Mapping[str, Any], own: Sequence[str]) -> ItemRow:
+    window: list[Any] = [item.get(name) for name in WINDOW]
+    bounds: list[Any] = [item.get(name) for name in BOUNDS]
+    told: dict[str, Value] = {name: item[name] for name in own if item[name] is not None}
+    return ItemRow(
+        root=os.fsdecode(source["root"]),
+        source=os.fsdecode(source["source"]),
+        size=source["size"],
+        mtime_ns=source["mtime_ns"],
+        class_name=None if item["class"] is None else os.fsdecode(item["class"]),
+        window=None if window[0] is None else Window(*window),
+        place=place,
+        bounds=None if bounds[0] is None else tuple(bounds),
+        time=item.get("time"),
+        columns=tuple(sorted(told.items())),
+        sha256=source["sha256"].hex(),
+    )
 
 
 def _file(table: Any) -> bytes:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rsir_fast.archive.inputs import FOLDERS
+from rsir_fast.archive.inputs import FOLDERS, Key
 from rsir_fast.archive.records import Owner, PartRecord, PartRow, SkippedInput, as_json
 from rsir_fast.archive.segment import map_array, write_arrays
 from rsir_fast.archive.versions import numbers, segment_folder
@@ -129,7 +129,7 @@ class Work:
         self._held.close()
 
 
-def take_over(archive: Path, spec: Spec, keys: Collection[tuple[str, str]]) -> list[Work]:
+def take_over(archive: Path, spec: Spec, keys: Collection[Key]) -> list[Work]:
     """Take over the work of dead writers that had the same encoder and some of the same items; that of others stays.
 
     What they left of segments that no version names is removed where they died on this machine; else in time by
@@ -164,8 +164,8 @@ def take_over(archive: Path, spec: Spec, keys: Collection[tuple[str, str]]) -> l
         if is_from_here(owner.nonce):
             _remove_orphans(archive, owner.nonce)
         work = Work(held, owner, _parts(held.folder, spec), spec)
-        done = {(row.root, row.source) for part in work.parts for row in part.rows}
-        done |= {(unread.root, unread.source) for part in work.parts for unread in part.skipped}
+        done = {row.key for part in work.parts for row in part.rows}
+        done |= {unread.key for part in work.parts for unread in part.skipped}
         if done and done.isdisjoint(keys):
             work.close()
             continue

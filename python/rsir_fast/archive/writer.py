@@ -7,13 +7,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
+import numpy as np
 from numpy.typing import NDArray
 
-from rsir_fast.archive.inputs import About, Input, refuse_others
+from rsir_fast.archive.inputs import About, Input, Key, refuse_others
 from rsir_fast.archive.next_version import next_version
 from rsir_fast.archive.records import PartRow, SkippedInput
 from rsir_fast.archive.segment import write_segment
-from rsir_fast.archive.settle import Known, settle
+from rsir_fast.archive.settle import Content, Known, settle
 from rsir_fast.archive.snapshot import Snapshot, refuse_other_encoder
 from rsir_fast.archive.tables import ItemRow
 from rsir_fast.archive.versions import is_archive, numbers, publish, segment_folder
@@ -32,7 +33,9 @@ _Made = tuple[str, list[ItemRow], str]
 
 
 class Writer:
-    """Makes an archive hold the rows of all inputs and of nothing else: `todo`, `add`, `commit`.
+    """Makes an archive hold the rows of all inputs, and of nothing else or (`keeping`) of what it held.
+
+    By `todo`, `add` and `commit`.
 
     A context manager. Other writers may work at the same time: nobody waits, and the last to commit wins. What is added
     is on the disk at once; after a kill, or without `commit`, the next writer of the same encoder goes on with it.
@@ -60,6 +63,8 @@ class Writer:
     mend : bool
         Compare all files of the archive with their digests first, which reads them; rows that are damaged are made
         again.
+    keeping : bool
+        Whether all that the archive holds beside the inputs stays as it is; else it is removed.
 
     Attributes
     ----------
@@ -87,10 +92,11 @@ class Writer:
         check: bool = False,
         try_again: Callable[[Mapping[str, float]], bool] = lambda limits: False,
         mend: bool = False,
+        keeping: bool = False,
     ) -> None:
         self.folder = Path(folder)
         self.spec, self.run, self.inputs = spec, dict(run), inputs
-        self._about, self._mend = about, mend
+        self._about, self._mend, self._keeping = about, mend, keeping
         self._normalize, self._sha256 = normalize, sha256
         self._numbers = {each.key: number for number, each in enumerate(inputs)}
         if len(self._numbers) < len(inputs):
@@ -103,9 +109,10 @@ class Writer:
         self._own: Work | None = None
         self._contents: dict[int, str] = {}  # SHA-256 of the inputs that have a row, or will
         self._skipped: dict[int, SkippedInput] = {}
-        known = _known(before)
-        kept = {} if before is None else {(each.root, each.source): each for each in before.skipped}
-        self.replaces_all = bool(inputs and known) and not any(known.of(each.key) for each in inputs)
+        known = self._known(before)
+        kept = {} if before is None else {each.key: each for each in before.skipped}
+        is_other = not any(known.of(each.key) for each in inputs)
+        self.replaces_all = bool(inputs and before is not None and before.segments) and not keeping and is_other
         try:
             for work in self._works:
                 for part in work.parts:
@@ -136,7 +143,12 @@ class Writer:
     @property
     def skipped(self) -> list[tuple[int, str]]:
         """Number and reason of the inputs that could not be read, ascending."""
-        return [(number, self._skipped[number].reason) for number in sorted(self._skipped)]
+        return [(number, unread.reason) for number, unread in sorted(self._skipped.items()) if not unread.empty]
+
+    @property
+    def empty(self) -> list[int]:
+        """Numbers of the inputs that show nothing, ascending."""
+        return sorted(number for number, unread in self._skipped.items() if unread.empty)
 
     def add(
         self,
@@ -144,6 +156,7 @@ class Writer:
         blocks: Mapping[str, NDArray[Any]],
         skipped: Iterable[tuple[int, str]] = (),
         limits: Mapping[str, float] | None = None,
+        empty: Iterable[tuple[int, str]] = (),
     ) -> None:
         """Write the rows of some inputs, so that no interruption loses them.
 
@@ -157,6 +170,8 @@ class Writer:
             Number and reason of inputs that could not be read.
         limits
             Under which those were refused.
+        empty
+            Number and reason of inputs that show nothing: they are no fault.
 
         Raises
         ------
@@ -165,11 +180,13 @@ class Writer:
         if self._own is None:
             self._own = Work.begin(self.folder, self.spec, self.run)
         contents = {number: self._sha256(number) for number in which}
-        rows = [PartRow(**self.inputs[number].file, sha256=contents[number]) for number in which]
+        rows = [PartRow(**self.inputs[number].record, sha256=contents[number]) for number in which]
         unread = {
-            number: SkippedInput(**self.inputs[number].file, reason=printable(reason), limits=dict(limits or {}))
+            number: SkippedInput(**self.inputs[number].record, reason=printable(reason), limits=dict(limits or {}))
             for number, reason in skipped
         }
+        for number, reason in empty:
+            unread[number] = SkippedInput(**self.inputs[number].record, reason=reason, empty=True)
         self._own.add(rows, blocks, tuple(unread.values()))
         self._contents |= contents
         self._skipped |= unread
@@ -202,7 +219,7 @@ class Writer:
         while True:
             seen = numbers(self.folder)  # before the newest is read: one committed meanwhile is in neither, or followed
             before = self._newest()
-            known = _known(before)
+            known = self._known(before)
             if segments is None:
                 segments = self._write_segments(known)
             if not all(work.is_ours for work in self._all_works()):
@@ -211,7 +228,8 @@ class Writer:
                     "heard of this one for ten minutes; run the same command again"
                 )
             next_id = 0 if before is None else before.version.next_id
-            settled = settle(self._wanted(), known, [rows for _, rows, _ in segments], next_id)
+            new = [rows for _, rows, _ in segments]
+            settled = settle(self._wanted(), known, new, next_id, keeping=self._keeping)
             number = 1 + max([0, *seen[-1:], *([] if before is None else [before.version.number])])
             version = next_version(
                 self.folder,
@@ -219,10 +237,11 @@ class Writer:
                 before,
                 [(name, len(rows), sha256) for name, rows, sha256 in segments],
                 settled,
-                skipped=[self._skipped[one] for one in sorted(self._skipped)],
+                skipped=[*self._kept_skips(before), *(self._skipped[one] for one in sorted(self._skipped))],
                 spec=self.spec,
                 normalize=self._normalize or "none",
                 about=self._about,
+                keeping=self._keeping,
                 notes=notes,
                 timing=timing or {},
             )
@@ -261,11 +280,11 @@ class Writer:
 
     def _take(self, part: Part) -> None:
         for row in part.rows:
-            number = self._numbers.get((row.root, row.source))
+            number = self._numbers.get(row.key)
             if number is not None and self.inputs[number].is_as(row):
                 self._contents[number] = row.sha256
         for unread in part.skipped:
-            number = self._numbers.get((unread.root, unread.source))
+            number = self._numbers.get(unread.key)
             if number is not None and self.inputs[number].is_as(unread) and not unread.limits:
                 self._skipped[number] = unread
 
@@ -292,12 +311,12 @@ class Writer:
             content = self._sha256(number)
         else:
             return
-        if known.find(each.key, (content, each.class_name)) is not None:
+        if known.find(each.key, (content, each.told)) is not None:
             self._contents[number] = content
 
-    def _wanted(self) -> list[tuple[tuple[str, str], tuple[str, str | None]]]:
+    def _wanted(self) -> list[tuple[Key, Content]]:
         return [
-            (self.inputs[number].key, (self._contents[number], self.inputs[number].class_name))
+            (self.inputs[number].key, (self._contents[number], self.inputs[number].told))
             for number in sorted(self._contents)
         ]
 
@@ -312,11 +331,11 @@ class Writer:
             found: dict[int, tuple[Part, int]] = {}
             for part in (part for work in works for part in work.parts):
                 for at, row in enumerate(part.rows):
-                    number = self._numbers.get((row.root, row.source))
+                    number = self._numbers.get(row.key)
                     if number is None or number in taken or self._contents.get(number) != row.sha256:
                         continue
                     each = self.inputs[number]
-                    if known.find(each.key, (row.sha256, each.class_name)) is None:
+                    if known.find(each.key, (row.sha256, each.told)) is None:
                         found[number] = part, at
                         taken.add(number)
             ordered = sorted(found)
@@ -334,6 +353,19 @@ class Writer:
     def _row(self, number: int) -> ItemRow:
         return ItemRow(**vars(self.inputs[number]), sha256=self._contents[number])
 
+    def _known(self, snapshot: Snapshot | None) -> Known:
+        """Return the rows there are of the inputs' files."""
+        if snapshot is None:
+            return Known()
+        rows: list[tuple[int, ItemRow]] = []
+        for segment in snapshot.segments:
+            which = segment.tables.of_keys(self._numbers.keys())
+            rows += zip(segment.ids[which].tolist(), segment.tables.rows(which), strict=True)
+        every = np.concatenate([np.empty(0, np.int64), *(segment.ids for segment in snapshot.segments)])
+        return Known(rows, snapshot.ids, np.setdiff1d(every, snapshot.ids))
 
-def _known(snapshot: Snapshot | None) -> Known:
-    return Known() if snapshot is None else Known(snapshot.all_rows(), snapshot.removed.tolist())
+    def _kept_skips(self, before: Snapshot | None) -> list[SkippedInput]:
+        """Return what was skipped before and is not asked about now."""
+        if before is None or not self._keeping:
+            return []
+        return [unread for unread in before.skipped if unread.key not in self._numbers]

@@ -19,6 +19,7 @@ from rsir_fast.datasets.images import read_image
 from rsir_fast.datasets.limits import MEMORY
 from rsir_fast.datasets.reader import Reader
 from rsir_fast.datasets.skipped import Skipped
+from rsir_fast.datasets.windows import Placed
 from rsir_fast.errors import DatasetError
 
 __all__ = ["Dataset"]
@@ -196,6 +197,10 @@ class Dataset(Shown):
             return self.loader(item)
         assert self.root is not None  # by construction
         return read_image(self.root / item, self.reader)
+
+    def placed(self, i: int) -> Placed:
+        """Return what an item is: its file and, of a raster's window, where on Earth it lies."""
+        return Placed(self.items[i])
 
     def subset(self, indices: ArrayLike) -> Dataset:
         """Pick items by index or by mask; classes stay as they are.

@@ -39,6 +39,7 @@ def describe(
     shard: int,
     resume: bool,
     force: bool,
+    mirror: bool,
     progress: OnProgress | None,
 ) -> Features:
     """Describe every readable image at its full size; arguments as for `rsir_fast.encode`.
@@ -71,6 +72,7 @@ def describe(
         out=out,
         resume=resume,
         force=force,
+        mirror=mirror,
         progress=progress,
         timing=lambda: learnt_in,
         keep=None if learnt is None or _is_kept(out, learnt) else {DESCRIPTOR: written(learnt, recipe)},

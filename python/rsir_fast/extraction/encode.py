@@ -35,6 +35,7 @@ def encode(
     shard_size: int = 128,
     resume: bool = False,
     force: bool = False,
+    mirror: bool = True,
     progress: OnProgress | None = None,
 ) -> Features:
     """Compute the vectors of every readable image.
@@ -77,6 +78,9 @@ def encode(
         in-memory data sets cannot be known again and are not resumed.
     force : bool
         Replace features in `out`.
+    mirror : bool
+        Whether images that `out` holds and the data set does not are left out; else they stay, whatever folders they
+        came from, and what is returned holds them, too.
     progress : callable, optional
         Called with a `Progress` after every batch, or after every image of a descriptor; returning False stops the run
         (finished parts stay).
@@ -144,6 +148,7 @@ def encode(
             shard=shard_size,
             resume=resume,
             force=force,
+            mirror=mirror,
             progress=progress,
         )
     return _by_network(
@@ -158,6 +163,7 @@ def encode(
         out=folder,
         resume=resume,
         force=force,
+        mirror=mirror,
         progress=progress,
     )
 
@@ -175,6 +181,7 @@ def _by_network(
     out: Path | None,
     resume: bool,
     force: bool,
+    mirror: bool,
     progress: OnProgress | None,
 ) -> Features:
     """Run a network over a data set."""
@@ -220,5 +227,6 @@ def _by_network(
         out=out,
         resume=resume,
         force=force,
+        mirror=mirror,
         progress=progress,
     )

@@ -55,6 +55,7 @@ def fill(
     out: Path | None = None,
     resume: bool = False,
     force: bool = False,
+    mirror: bool = True,
     progress: OnProgress | None = None,
     timing: Callable[[], dict[str, Any]] = dict,
     keep: Mapping[str, bytes] | None = None,
@@ -73,7 +74,7 @@ def fill(
         Everything beside the data set and its reader that decides the matrix, JSON-able.
     shard
         Images that are written at a time: what an interruption can lose.
-    out, resume, force, progress
+    out, resume, force, mirror, progress
         As for `rsir_fast.encode`.
     timing
         Called at the end for more figures of the run.
@@ -100,7 +101,7 @@ def fill(
     if out is not None:
         check_resumable(data, resume)
     stamps = Stamps(data)
-    with sink_for(data, stamps, provenance, dim, out=out, resume=resume, force=force, keep=keep) as sink:
+    with sink_for(data, stamps, provenance, dim, out=out, resume=resume, force=force, mirror=mirror, keep=keep) as sink:
         figures = _encode(data, rows, sink, stamps, provenance, dim, shard, progress) if sink.todo else {}
         if data.items and len(sink.skipped) == len(data):
             reasons = [Skipped(data.items[number], reason) for number, reason in sink.skipped]

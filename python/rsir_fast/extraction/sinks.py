@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from rsir_fast.archive import About, Input, Writer
 from rsir_fast.archive.columns import beside_runs, spec_to_store, split
 from rsir_fast.archive.folders import ENCODER, check_folder, clear, clear_empty
+from rsir_fast.archive.inputs import ROOT
 from rsir_fast.archive.parts import Parts
-from rsir_fast.archive.stored import ROOT, parts_of
+from rsir_fast.archive.roots import Root, root_of
+from rsir_fast.archive.stored import parts_of
 from rsir_fast.base.digests import file_digest
 from rsir_fast.base.durable import write_durably
 from rsir_fast.base.looking import is_file
@@ -62,12 +64,13 @@ def sink_for(
     out: Path | None,
     resume: bool,
     force: bool,
+    mirror: bool,
     keep: Mapping[str, bytes] | None,
 ) -> Sink:
     """Return where the vectors of a data set go; arguments as for `rsir_fast.extraction.fill.fill`."""
     if out is None:
         return _Memory(data, provenance, dim)
-    return _Archive(data, stamps, provenance, dim, out, resume=resume, force=force, keep=keep or {})
+    return _Archive(data, stamps, provenance, dim, out, resume=resume, force=force, mirror=mirror, keep=keep or {})
 
 
 class _Memory:
@@ -118,9 +121,11 @@ class _Archive:
         *,
         resume: bool,
         force: bool,
+        mirror: bool,
         keep: Mapping[str, bytes],
     ) -> None:
         self._data, self._out = data, out
+        self._digests: dict[str, str] = {}
         made = {**provenance, **data.reader.provenance()}
         widths = {
             name: array.shape[1] for name, array in split(data.name, made, np.empty((0, dim), np.float32)).items()
@@ -130,14 +135,15 @@ class _Archive:
         check_folder(out, resume=resume, force=force)
         if force:
             clear(out)
+        root = None if data.root is None else root_of(out, data.root, mirror=mirror)
         self._writer = Writer(
             out,
             spec,
             provenance.get("extraction", {}),
-            [self._input(number, stamps.found[number]) for number in range(len(data))],
+            [_input(data, number, stamps.found[number], root) for number in range(len(data))],
             about=About(
                 name=data.name,
-                roots={} if data.root is None else {ROOT: str(data.root.absolute())},
+                roots={} if root is None else {root.name: root.folder},
                 classes=data.classes,
                 labelled=data.labels is not None,
                 unreadable=data.unreadable,
@@ -146,7 +152,8 @@ class _Archive:
             sha256=self._content,
             # What is learnt from the images would be learnt anew from more of them: that takes `force`.
             try_again=lambda limits: not learns and current_limits().is_above(limits),
-            mend=True,
+            mend=mirror,
+            keeping=not mirror,
         )
         if self._writer.replaces_all:
             self._writer.close()
@@ -160,17 +167,15 @@ class _Archive:
                 write_durably(path, content)
         self.todo = self._writer.todo
 
-    def _input(self, number: int, stamp: tuple[int, int] | None) -> Input:
-        labels = self._data.labels
-        name = None if labels is None else self._data.classes[labels[number]]
-        return Input(ROOT, self._data.items[number], *(stamp or (-1, -1)), name)
-
     def _content(self, number: int) -> str:
-        data, item = self._data, self._data.items[number]
+        data = self._data
         if data.root is None:
             return data.made_of(number, lambda image: hashlib.sha256(image.tobytes()).hexdigest())
-        with reading(data.root / item, "an image", "put it back", DatasetError):
-            return file_digest(data.root / item)
+        source = data.placed(number).source
+        if source not in self._digests:
+            with reading(data.root / source, "an image", "put it back", DatasetError):
+                self._digests[source] = file_digest(data.root / source)
+        return self._digests[source]
 
     @property
     def skipped(self) -> list[tuple[int, str]]:
@@ -191,3 +196,14 @@ class _Archive:
 
     def finish(self, notes: Sequence[str], timing: Mapping[str, Any]) -> Parts:
         return parts_of(self._writer.commit(notes, timing))
+
+
+def _input(data: Dataset, number: int, stamp: tuple[int, int] | None, root: Root | None) -> Input:
+    """Return an item of a data set as an archive knows it."""
+    at = data.placed(number)
+    name = None if data.labels is None else data.classes[data.labels[number]]
+    size, mtime_ns = stamp or (-1, -1)
+    inside = ROOT, at.source
+    if root is not None:
+        inside = root.name, f"{root.below}{at.source}"
+    return Input(*inside, size, mtime_ns, name, at.window, at.place, at.bounds, at.time, at.columns)

@@ -56,7 +56,7 @@ def digest(features: Features) -> str:
     found = hashlib.sha256()
     for block in features.vectors.blocks:
         found.update(np.ascontiguousarray(block).data)
-    found.update(json.dumps([features.items, features.classes]).encode("ascii"))
+    found.update(json.dumps([tuple(features.items), features.classes]).encode("ascii"))
     return found.hexdigest()
 
 

@@ -63,7 +63,15 @@ def find_by_code(
         ids, hamming, squared = _reranked(queries["u"], database["u"], ids, hamming, search.k, threads)
     shown = Labels(np.append(labels.labels, -1)[ids], np.append(labels.probabilities, np.float32(np.nan))[ids])
     return Hits(
-        database, queries.items, ids, squared, hamming, shown, of_queries, skipped=queries.skipped, notes=queries.notes
+        database,
+        tuple(queries.items),
+        ids,
+        squared,
+        hamming,
+        shown,
+        of_queries,
+        skipped=queries.skipped,
+        notes=queries.notes,
     )
 
 

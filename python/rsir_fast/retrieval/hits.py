@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pydantic import Field, InstanceOf
 
 from rsir_fast.base.shown import Shown, counted
+from rsir_fast.datasets.windows import item_name, split_name
 from rsir_fast.encoders.fields import Frozen
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ class Hits(Shown):
 
     def _found(self, row: int, place: int) -> Found:
         data, item = self.database, int(self.ids[row, place])
-        name, labels = data.items[item], data.labels
+        name, labels, file = data.items[item], data.labels, data.file_of(item)
         euclidean = None if self.squared is None else float(np.sqrt(np.float64(self.squared[row, place])))
         said: dict[str, Any] = {}
         if self.predicted is not None:
@@ -167,7 +168,7 @@ class Hits(Shown):
         return Found(
             rank=place + 1,
             item=name,
-            path=name if data.root is None else str(data.root / name),
+            path=name if file is None else item_name(str(file), split_name(name)[1]),
             class_=None if labels is None else data.classes[labels[item]],
             **said,
         )

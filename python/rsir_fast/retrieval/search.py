@@ -150,7 +150,7 @@ def find(
     if queries.shape[1] != vectors.shape[1]:
         raise ValueError(f"vectors: expected {vectors.shape[1]} values each, got {queries.shape[1]}")
     squared, ids = _nearest(vectors, queries, search, allowed, own, threads)
-    return Hits(database, asked.items, ids, squared, skipped=asked.skipped, notes=asked.notes)
+    return Hits(database, tuple(asked.items), ids, squared, skipped=asked.skipped, notes=asked.notes)
 
 
 def _refuse(why: str, **given: object) -> None:

@@ -1,0 +1,154 @@
+"""The items of a version, or of features in memory: a table that is read column by column, when it is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import Any, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsir_fast.archive.tables import BOUNDS, ItemRow, Tables
+
+__all__ = ["Items"]
+
+_AT_ONCE = 1 << 16
+
+
+class Items(Sequence[str]):
+    """What rows are of: a sequence of their names, with columns.
+
+    Nothing is read before it is asked for: a million names as objects take a second, and the memory of the vectors.
+
+    Parameters
+    ----------
+    tables : sequence of Tables
+        One after the other.
+    places : array, int64 [n], optional
+        Which of their rows, in which order; all by default.
+
+    Examples
+    --------
+    >>> row = ItemRow("images", "forest/1.png", 10, 10, "forest", sha256="0" * 64)
+    >>> items = Items([Tables.of([row])])
+    >>> items[0], items == ("forest/1.png",), items.columns
+    ('forest/1.png', True, ('item', 'class'))
+    """
+
+    def __init__(self, tables: Sequence[Tables], places: NDArray[np.int64] | None = None) -> None:
+        self._tables = list(tables)
+        self._ends = np.cumsum([0, *map(len, self._tables)])
+        self._places = places
+
+    def __len__(self) -> int:
+        return int(self._ends[-1]) if self._places is None else len(self._places)
+
+    @overload
+    def __getitem__(self, which: int) -> str: ...
+
+    @overload
+    def __getitem__(self, which: slice) -> tuple[str, ...]: ...
+
+    def __getitem__(self, which: int | slice) -> str | tuple[str, ...]:
+        if isinstance(which, slice):
+            return tuple(self._named(np.arange(len(self))[which]))
+        number = range(len(self))[which]
+        return next(iter(self._named(np.array([number]))))
+
+    def __iter__(self) -> Iterator[str]:
+        for first in range(0, len(self), _AT_ONCE):
+            yield from self._named(np.arange(first, min(first + _AT_ONCE, len(self))))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Sequence) or isinstance(other, str):
+            return NotImplemented
+        return len(self) == len(other) and all(mine == theirs for mine, theirs in zip(self, other, strict=True))
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        shown = ", ".join(map(repr, self[:3]))
+        return f"Items({shown}{', ...' if len(self) > 3 else ''})"
+
+    def _named(self, which: NDArray[np.int64]) -> list[str]:
+        at = which if self._places is None else self._places[which]
+        names: list[str] = [""] * len(at)
+        for number, places in self._by_table(at):
+            of = self._tables[number].names(at[places] - self._ends[number])
+            for place, name in zip(places.tolist(), of, strict=True):
+                names[place] = name
+        return names
+
+    def _by_table(self, at: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int64]]]:
+        number = np.searchsorted(self._ends, at, side="right") - 1
+        for table in np.unique(number).tolist():
+            yield table, np.flatnonzero(number == table)
+
+    def rows(self, which: Sequence[int] | NDArray[np.int64] | None = None) -> list[ItemRow]:
+        """Return what some rows are of, all by default, an object each."""
+        wanted = np.arange(len(self)) if which is None else np.asarray(which, np.int64)
+        at = wanted if self._places is None else self._places[wanted]
+        found: list[ItemRow | None] = [None] * len(at)
+        for number, places in self._by_table(at):
+            rows = self._tables[number].rows(at[places] - self._ends[number])
+            for place, row in zip(places.tolist(), rows, strict=True):
+                found[place] = row
+        return [row for row in found if row is not None]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of what `column` returns."""
+        there = {name for table in self._tables for name in table.items.column_names}
+        own = dict.fromkeys(name for table in self._tables for name in table.columns)
+        known = [name for name in ("time", *BOUNDS) if name in there]
+        has_class = any(len(table.classes) for table in self._tables)
+        return ("item", *(["class"] if has_class else []), *known, *own)
+
+    def column(self, name: str) -> Any:
+        """Return a column, a value a row: a pyarrow.ChunkedArray; null where there is none.
+
+        ``item`` (name), ``class``, ``time`` (timestamp, UTC), ``west``, ``south``, ``east``, ``north`` (degrees,
+        WGS 84), and what users named.
+
+        Raises
+        ------
+        KeyError
+            If there is no such column.
+        """
+        import pyarrow as pa
+
+        if name == "item":
+            return pa.chunked_array([pa.array(_valid(self._named(np.arange(len(self)))), pa.string())])
+        if name not in self.columns:
+            raise KeyError(name)
+        parts = [self._column(table, name) for table in self._tables]
+        kinds = list({part.type for part in parts if not pa.types.is_null(part.type)})
+        kind = (
+            kinds[0] if len(kinds) == 1 else pa.float64() if set(kinds) == {pa.float64(), pa.int64()} else pa.string()
+        )
+        column = pa.chunked_array([chunk for part in parts for chunk in part.cast(kind).chunks], kind)
+        return column if self._places is None else column.take(pa.array(self._places))
+
+    @staticmethod
+    def _column(table: Tables, name: str) -> Any:
+        import pyarrow as pa
+
+        if name not in table.items.column_names:
+            return pa.chunked_array([pa.nulls(len(table))])
+        if name != "class":
+            return table.items[name]
+        labels = pa.array(table.labels, mask=table.labels < 0)
+        return pa.chunked_array([pa.array(_valid(table.classes), pa.string()).take(labels)])
+
+    @cached_property
+    def bounds(self) -> NDArray[np.float64] | None:
+        """West, south, east, north of each row [n, 4]; NaN where there are none, None where no row has any."""
+        if "west" not in self.columns:
+            return None
+        return np.stack([self.column(name).to_numpy() for name in BOUNDS], axis=1).astype(np.float64)
+
+
+def _valid(names: Sequence[str]) -> list[str]:
+    """Return names as text that Arrow takes: bytes that are no UTF-8 become question marks."""
+    return [name if name.isascii() else name.encode("utf-8", "replace").decode() for name in names]

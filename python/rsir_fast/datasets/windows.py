@@ -1,0 +1,130 @@
+"""What an item is: a file or a window of a raster, how it is called, and where on Earth it lies."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import NamedTuple
+
+__all__ = ["Place", "Placed", "Window", "item_name", "split_name"]
+
+_OF = re.compile(r"(?P<source>.*)#xywh=(?P<numbers>\d{1,10},\d{1,10},[1-9]\d{0,9},[1-9]\d{0,9})", re.DOTALL)
+
+
+class Window(NamedTuple):
+    """Pixels of a raster, counted from the upper left corner.
+
+    Attributes
+    ----------
+    column, row : int
+        The first.
+    width, height : int
+        How many.
+
+    Examples
+    --------
+    >>> Window.parse("512,0,256,256").right
+    768
+    """
+
+    column: int
+    row: int
+    width: int
+    height: int
+
+    @property
+    def right(self) -> int:
+        """Column after the last."""
+        return self.column + self.width
+
+    @property
+    def bottom(self) -> int:
+        """Row after the last."""
+        return self.row + self.height
+
+    @classmethod
+    def parse(cls, text: str) -> Window:
+        """Understand ``COLUMN,ROW,WIDTH,HEIGHT``.
+
+        Raises
+        ------
+        ValueError
+            For anything else, saying what is expected.
+        """
+        found = _OF.fullmatch(f"#xywh={text.replace(' ', '')}")
+        if found is None:
+            raise ValueError(
+                f"window: expected COLUMN,ROW,WIDTH,HEIGHT in pixels from the upper left, such as 512,0,256,256, "
+                f"got {text!r}"
+            )
+        return cls(*map(int, found["numbers"].split(",")))
+
+    def __str__(self) -> str:
+        return ",".join(map(str, self))
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the pixels of a raster lie.
+
+    Attributes
+    ----------
+    crs : str
+        As an authority's code (``EPSG:32633``) where it has one, else WKT.
+    transform : tuple of float
+        From (column, row) to (x, y): ``a, b, c, d, e, f`` with x = a column + b row + c and y = d column + e row + f.
+    """
+
+    crs: str
+    transform: tuple[float, float, float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Placed:
+    """What an item of a data set is, and where on Earth.
+
+    Attributes
+    ----------
+    source : str
+        Its file: a POSIX path relative to the root of the data set.
+    window : Window or None
+        Of a raster; None: the whole file.
+    place : Place or None
+        Of the raster; None where it has no georeference.
+    bounds : tuple of float or None
+        West, south, east, north in degrees (WGS 84); west > east crosses the antimeridian.
+    time : int or None
+        When it was taken, microseconds since 1970 (UTC).
+    columns : tuple of (str, value)
+        What else is told of it, by name.
+    """
+
+    source: str
+    window: Window | None = None
+    place: Place | None = None
+    bounds: tuple[float, float, float, float] | None = None
+    time: int | None = None
+    columns: tuple[tuple[str, str | int | float | bool | None], ...] = ()
+
+
+def item_name(source: str, window: Window | None) -> str:
+    """Return what an item is called: its file, and of a part of it the pixels, as in a W3C media fragment.
+
+    Examples
+    --------
+    >>> item_name("scenes/a.tif", Window(512, 0, 256, 256)), item_name("b.jpg", None)
+    ('scenes/a.tif#xywh=512,0,256,256', 'b.jpg')
+    """
+    return source if window is None else f"{source}#xywh={window}"
+
+
+def split_name(name: str) -> tuple[str, Window | None]:
+    """Return file and window of an item's name.
+
+    Examples
+    --------
+    >>> split_name("a.tif#xywh=0,0,64,64")
+    ('a.tif', Window(column=0, row=0, width=64, height=64))
+    """
+    found = _OF.fullmatch(name)
+    return (name, None) if found is None else (found["source"], Window.parse(found["numbers"]))
