@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import io
-import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rsir_fast.archive.changes import change_of
+from rsir_fast.archive.commit import following
 from rsir_fast.archive.inputs import About
 from rsir_fast.archive.records import SegmentEntry, SkippedInput, Skips, Version, as_json
 from rsir_fast.archive.settle import Settled
@@ -71,10 +71,9 @@ def next_version(
         SkippedInput(root="", source=name, size=-1, mtime_ns=-1, reason=reason) for name, reason in about.unreadable
     ]
     unread = Skips(inputs=(*unlisted, *skipped))
-    return Version.sealed(
-        number=number,
-        nonce=secrets.token_hex(8),
-        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    return following(
+        number,
+        None,
         spec=spec.meaning(),
         normalize=normalize if before is None else before.version.normalize,
         next_id=next_id,
@@ -89,6 +88,7 @@ def next_version(
         notes=tuple(notes),
         made=dict(about.made),
         timing=dict(timing),
+        change=change_of("add", np.empty(0, np.int64) if before is None else before.ids, settled.order),
     )
 
 

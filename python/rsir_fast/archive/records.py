@@ -22,6 +22,7 @@ from rsir_fast.datasets.windows import Window
 from rsir_fast.encoders.fields import FieldSpec, Frozen, Sha256, canonical_digest
 
 __all__ = [
+    "Change",
     "NameOnDisk",
     "Owner",
     "PartRecord",
@@ -65,6 +66,33 @@ class SegmentEntry(Frozen):
     sha256: Sha256
     """Of its segment.json, which has those of the other files."""
 
+    @property
+    def end(self) -> int:
+        """The first id after its own."""
+        return self.first + self.rows
+
+
+class Change(Frozen):
+    """What a version did to the one before.
+
+    Attributes
+    ----------
+    what : str
+        A word: ``add``, ``remove``, ``compact``, ``repair``.
+    items : int
+        Rows that count now.
+    added, removed : int
+        Rows that count now and did not, and the other way round; a changed image is one of both.
+    by : str
+        User and machine.
+    """
+
+    what: str
+    items: Count
+    added: Count = 0
+    removed: Count = 0
+    by: NameOnDisk
+
 
 class Version(Frozen):
     """All that an archive is at one time.
@@ -97,6 +125,8 @@ class Version(Frozen):
         What else is told of the encoder, such as the names of its weight files.
     timing : dict
         Figures of the run that committed it.
+    change : Change or None
+        Since the version before; None where it was not told.
     digest : str
         SHA-256 of all the rest.
     """
@@ -120,6 +150,7 @@ class Version(Frozen):
     labelled: bool = True
     made: Told = Field(default_factory=dict)
     timing: Told = Field(default_factory=dict)
+    change: Change | None = None
     digest: Sha256
 
     @classmethod
@@ -148,7 +179,7 @@ class Version(Frozen):
 
     def same_content(self, other: Version) -> bool:
         """Whether two versions differ only in who wrote them, when, and what is told beside the meaning."""
-        apart = {"number", "nonce", "created", "made", "timing", "digest"}
+        apart = {"number", "nonce", "created", "made", "timing", "change", "digest"}
         return self.model_dump(exclude=apart) == other.model_dump(exclude=apart)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,7 @@ from rsir_fast.encoders.differences import differences, told
 from rsir_fast.encoders.spec import Spec, parse_spec
 from rsir_fast.errors import ArchiveError
 
-__all__ = ["Snapshot", "ids_of", "refuse_other_encoder"]
+__all__ = ["Snapshot", "refuse_other_encoder"]
 
 _UNLISTED = -2
 _STRETCH = 256
@@ -196,6 +196,17 @@ class Snapshot(Shown):
         worth = (ends - starts >= _STRETCH) | (len(starts) == 1)
         return np.stack([starts[worth], ends[worth]], axis=1)
 
+    @property
+    def runs(self) -> list[dict[str, Any]]:
+        """How the encoder was run for the rows that count, as far as that differs; the newest last."""
+        live = np.sort(self.ids)
+        found: list[dict[str, Any]] = []
+        for segment in self.segments:
+            first, last = np.searchsorted(live, (segment.entry.first, segment.entry.end))
+            if last > first and segment.record.run and segment.record.run not in found:
+                found.append(segment.record.run)
+        return found
+
     def verify(self) -> None:
         """Compare every file of every segment with its SHA-256.
 
@@ -229,18 +240,6 @@ def refuse_other_encoder(folder: Path, before: Spec, now: Spec, ignoring: Collec
             f"{printable(folder)} holds rows of another encoder ({told(others)}): use the same encoder, or another "
             "folder, or replace them (force, --force)"
         )
-
-
-def ids_of(folder: Path, number: int) -> NDArray[np.int64]:
-    """Return the ids of the rows that count in a version, ascending, whatever became of their segments.
-
-    Raises
-    ------
-    ArchiveError
-        If there is no such version.
-    """
-    version = read_version(folder, number, mend=True)
-    return _live(version.segments, _listed(folder, version, "removed"))
 
 
 def _live(entries: Iterable[SegmentEntry], removed: NDArray[np.int64]) -> NDArray[np.int64]:

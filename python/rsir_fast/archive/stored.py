@@ -84,12 +84,7 @@ def last_run(folder: Path) -> Mapping[str, Any] | None:
 
 def _runs(snapshot: Snapshot) -> dict[str, Any]:
     """Return how the rows that count were made: the newest run, and all where there are several."""
-    live = np.sort(snapshot.ids)
-    runs: list[dict[str, Any]] = []
-    for segment in snapshot.segments:
-        first, last = np.searchsorted(live, (segment.entry.first, segment.entry.first + len(segment)))
-        if last > first and segment.record.run and segment.record.run not in runs:
-            runs.append(segment.record.run)
+    runs = snapshot.runs
     return {**({"extraction": runs[-1]} if runs else {}), **({"runs": runs} if len(runs) > 1 else {})}
 
 

@@ -212,12 +212,16 @@ class Tables:
         wanted = {(root, source) for root, source, _ in keys}
         names = pa.array([os.fsencode(source) for source in {source for _, source in wanted}], pa.binary())
         hits = np.flatnonzero(pc.is_in(self.sources["source"], value_set=names).to_numpy(zero_copy_only=False))
-        roots = [os.fsdecode(root) for root in self.sources["root"].take(hits).to_pylist()]
-        sources = [os.fsdecode(source) for source in self.sources["source"].take(hits).to_pylist()]
-        found = [hit for hit, *key in zip(hits.tolist(), roots, sources, strict=True) if tuple(key) in wanted]
+        found = [hit for hit, file in zip(hits.tolist(), self.files(hits), strict=True) if file in wanted]
         is_wanted = np.zeros(len(self.sources), bool)
         is_wanted[found] = True
         return np.flatnonzero(is_wanted[self.items["source"].to_numpy()])
+
+    def files(self, which: NDArray[Any]) -> list[tuple[str, str]]:
+        """Return root and source of some sources."""
+        some = self.sources.take(which)
+        roots, sources = (some[name].to_pylist() for name in ("root", "source"))
+        return [(os.fsdecode(root), os.fsdecode(source)) for root, source in zip(roots, sources, strict=True)]
 
     @property
     def classes(self) -> list[str]:

@@ -25,7 +25,9 @@ __all__ = [
     "numbers",
     "publish",
     "read_version",
+    "refuse_no_archive",
     "segment_folder",
+    "version_file",
 ]
 
 SEGMENT = "segment.json"
@@ -52,6 +54,29 @@ def segment_folder(folder: Path, name: str) -> Path:
     return folder / "segments" / name
 
 
+def version_file(folder: Path, number: int) -> Version:
+    """Return what the file of a version says, and look at nothing else.
+
+    Raises
+    ------
+    ArchiveError
+        If there is no such version, or its file is damaged.
+    """
+    there = numbers(folder)
+    if there and number not in there:
+        told = "removed by vacuum" if 0 < number < there[0] else "never committed"
+        told = told if not there[0] <= number <= there[-1] else "lost: restore its file from a backup"
+        raise ArchiveError(
+            f"{printable(folder)}: version {number} was {told}; expected one of {there[0]} to {there[-1]}"
+        )
+    path = _path(folder, number)
+    version = read_record(Version, path, "a version of an archive", _RESTORE, ArchiveError)
+    with reading(path, "a version of an archive", _RESTORE, ArchiveError):
+        if not version.is_whole or version.number != number:
+            raise ValueError("it is not as it was written")
+    return version
+
+
 def read_version(folder: Path, number: int, *, mend: bool = False) -> Version:
     """Return a version, checked against the files that it names; with `mend` not against those of segments.
 
@@ -60,11 +85,7 @@ def read_version(folder: Path, number: int, *, mend: bool = False) -> Version:
     ArchiveError
         If there is no such version, it is damaged, or what it names is not there.
     """
-    path = _path(folder, number)
-    version = read_record(Version, path, "a version of an archive", _RESTORE, ArchiveError)
-    with reading(path, "a version of an archive", _RESTORE, ArchiveError):
-        if not version.is_whole or version.number != number:
-            raise ValueError("it is not as it was written")
+    version = version_file(folder, number)
     for entry in () if mend else version.segments:
         check_file(segment_folder(folder, entry.name) / SEGMENT, entry.sha256)
     for kind, suffix in (("removed", "npy"), ("order", "npy"), ("skipped", "json")):
@@ -82,19 +103,24 @@ def newest(folder: Path, *, mend: bool = False) -> tuple[Version, tuple[str, ...
     ArchiveError
         If there is none.
     """
+    refuse_no_archive(folder)
     wrong: list[str] = []
     for number in reversed(numbers(folder)):
         try:
             return read_version(folder, number, mend=mend), tuple(wrong)
         except ArchiveError as error:  # noqa: PERF203 (few)
             wrong.append(str(error))
-    if wrong:
-        raise ArchiveError(
-            f"{printable(folder)}: expected a whole version, found none of {len(wrong)}: {wrong[0]}, or "
-            "make the features anew (--force)"
-        )
-    there = "other things" if is_folder(folder) else "no such folder"
-    raise ArchiveError(f"{printable(folder)}: expected an archive (a folder with versions/), found {there}")
+    raise ArchiveError(
+        f"{printable(folder)}: expected a whole version, found none of {len(wrong)}: {wrong[0]}, or "
+        "make the features anew (--force)"
+    )
+
+
+def refuse_no_archive(folder: Path) -> None:
+    """Raise ArchiveError where there is no archive."""
+    if not is_archive(folder):
+        there = "other things" if is_folder(folder) else "no such folder"
+        raise ArchiveError(f"{printable(folder)}: expected an archive (a folder with versions/), found {there}")
 
 
 def publish(folder: Path, version: Version) -> bool:

@@ -10,14 +10,15 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from rsir_fast.archive.commit import committed
 from rsir_fast.archive.inputs import About, Input, Key, refuse_others
 from rsir_fast.archive.next_version import next_version
-from rsir_fast.archive.records import PartRow, SkippedInput
+from rsir_fast.archive.records import PartRow, SkippedInput, Version
 from rsir_fast.archive.segment import write_segment
-from rsir_fast.archive.settle import Content, Known, settle
+from rsir_fast.archive.settle import Content, Known, Settled, settle
 from rsir_fast.archive.snapshot import Snapshot, refuse_other_encoder
 from rsir_fast.archive.tables import ItemRow
-from rsir_fast.archive.versions import is_archive, numbers, publish, segment_folder
+from rsir_fast.archive.versions import is_archive, segment_folder
 from rsir_fast.archive.work import Part, Work, blocks_of, take_over
 from rsir_fast.base.held import remove_folder
 from rsir_fast.base.text import printable
@@ -216,9 +217,10 @@ class Writer:
         if self.todo:
             raise ArchiveError(f"{self.folder}: expected rows of all inputs, {len(self.todo)} are still to do")
         segments: list[_Made] | None = None
-        while True:
-            seen = numbers(self.folder)  # before the newest is read: one committed meanwhile is in neither, or followed
-            before = self._newest()
+        settled = Settled()
+
+        def decide(before: Snapshot | None, number: int) -> Version:
+            nonlocal segments, settled
             known = self._known(before)
             if segments is None:
                 segments = self._write_segments(known)
@@ -230,8 +232,7 @@ class Writer:
             next_id = 0 if before is None else before.version.next_id
             new = [rows for _, rows, _ in segments]
             settled = settle(self._wanted(), known, new, next_id, keeping=self._keeping)
-            number = 1 + max([0, *seen[-1:], *([] if before is None else [before.version.number])])
-            version = next_version(
+            return next_version(
                 self.folder,
                 number,
                 before,
@@ -245,11 +246,9 @@ class Writer:
                 notes=notes,
                 timing=timing or {},
             )
-            if before is not None and version.same_content(before.version):
-                break
-            if publish(self.folder, version):
-                break
-        for (name, _, _), used in zip(segments, settled.used, strict=True):
+
+        committed(self.folder, self._newest, decide)
+        for (name, _, _), used in zip(segments or [], settled.used, strict=True):
             if not used:
                 remove_folder(segment_folder(self.folder, name))
         for work in self._all_works():

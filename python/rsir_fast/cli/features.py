@@ -90,12 +90,12 @@ def features(
 
 
 def _what_changed(out: Path, before: int, now: int) -> str:
-    from rsir_fast.archive.snapshot import ids_of
+    from rsir_fast.archive.versions import version_file
 
-    if now == before:
+    change = version_file(out, now).change
+    if now == before or change is None:
         return f"{out} was finished already"
-    old, new = ({*ids_of(out, number).tolist()} for number in (before, now))
-    return f"{out}: version {now}, {plural(len(new - old), 'image')} added, {len(old - new)} removed"
+    return f"{out}: version {now}, {plural(change.added, 'image')} added, {change.removed} removed"
 
 
 def _lines(summary: dict[str, Any]) -> list[str]:

@@ -112,6 +112,7 @@ Download = Annotated[
     bool, typer.Option(help="Fetch UC Merced if DATA is named UCMerced_LandUse and not there.", rich_help_panel=_RUN)
 ]
 Force = Annotated[bool, typer.Option("--force", help="Replace what is there.", rich_help_panel=_RUN)]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Check everything, change nothing.", rich_help_panel=_RUN)]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no notes.", rich_help_panel=_RUN)]
 AllRows = Annotated[
     bool,

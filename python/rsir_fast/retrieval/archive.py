@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from rsir_fast.archive import Features, Snapshot
 from rsir_fast.archive.folders import learnt_file
+from rsir_fast.archive.info import Info, LogEntry, describe, history
+from rsir_fast.archive.remove import ids_of_items, remove
 from rsir_fast.archive.stored import parts_of
 from rsir_fast.archive.versions import numbers
 from rsir_fast.base.shown import Shown, counted
 from rsir_fast.encoders.spec import Spec
 from rsir_fast.retrieval.hits import Hits
 from rsir_fast.retrieval.query import Query
-from rsir_fast.retrieval.search import search
+from rsir_fast.retrieval.search import columns_of_items, search
+from rsir_fast.retrieval.where import Where, allowed_rows
 
 __all__ = ["Archive"]
 
@@ -93,6 +99,60 @@ class Archive(Shown):
             ``weights``, ``device``, ``engine``, ``threads``, as there; a vocabulary in the archive is found by itself.
         """
         return search(self.features(), query, **{"weights": learnt_file(self.folder), **how})
+
+    def remove(self, ids: Iterable[int] = (), *, items: Sequence[str] = (), where: Where | None = None) -> int:
+        """Remove items from the next version on, in one step, and go on with that version.
+
+        They are hidden: older versions still show them, and their bytes go with `compact` and `vacuum`.
+
+        Parameters
+        ----------
+        ids : iterable of int
+            As of ``features().ids``.
+        items : sequence of str
+            Names; that of a raster stands for all its windows.
+        where : Where, optional
+            What the newest version holds of it.
+
+        Returns
+        -------
+        int
+            How many items.
+
+        Raises
+        ------
+        ArchiveError
+            If one of them is not there: nothing is removed then.
+        """
+        self._reopen()
+        wanted = [np.array(list(ids), np.int64), ids_of_items(self._newest, items)]
+        if where is not None:
+            features = self.features()
+            wanted.append(features.ids[allowed_rows(where, columns_of_items(features), len(features))])
+        gone = np.unique(np.concatenate(wanted))
+        if len(gone):
+            remove(self.folder, gone, before=self._newest)
+            self._reopen()
+        return len(gone)
+
+    def _reopen(self) -> None:
+        """Go on with the newest version."""
+        self._newest = Snapshot(self.folder, before=self._newest)
+        self.__dict__.pop("_features", None)
+
+    def info(self, version: int | None = None) -> Info:
+        """Return what a version holds; the newest that was there when the archive was opened by default.
+
+        Raises
+        ------
+        ArchiveError
+            If there is no such version, or it is damaged.
+        """
+        return describe(self._newest if version is None else Snapshot(self.folder, version))
+
+    def log(self) -> list[LogEntry]:
+        """Return the versions that there are, the oldest first: when, what was added and removed, by whom."""
+        return history(self.folder)
 
     def verify(self) -> None:
         """Compare every file with its SHA-256, which reads all of them.

@@ -1,0 +1,82 @@
+"""`rsir archive`: looking at an archive, and keeping it."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from typer.testing import CliRunner
+
+from rsir_fast.cli import app
+from small_archive import UNREADABLE, put, write
+
+NAMES = [f"{kind}/{number}.bin" for kind in "ab" for number in range(5)]
+
+
+def rsir(*arguments, code=0):
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert result.exit_code == code, result.output
+    return result
+
+
+@pytest.fixture
+def archive(tmp_path):
+    put(tmp_path / "images", NAMES)
+    (tmp_path / "images" / NAMES[9]).write_bytes(UNREADABLE)
+    write(tmp_path / "archive", tmp_path / "images", NAMES[:6])
+    write(tmp_path / "archive", tmp_path / "images", NAMES[2:])
+    return tmp_path / "archive"
+
+
+def test_info(archive):
+    told = json.loads(rsir("archive", "info", archive, "--json").stdout)
+    assert (told["items"], told["hidden"], told["versions"], told["skipped"]) == (7, 2, 2, 1)
+    assert told["classes"] == {"a": 3, "b": 4}
+    said = rsir("archive", "info", archive).stdout
+    assert "items     7 in 2 segments, 2 more hidden\n" in said
+    assert "skipped   1 input could not be read\n" in said
+    assert json.loads(rsir("archive", "info", archive, "--version", "1", "--json").stdout)["items"] == 6
+
+
+def test_log(archive):
+    told = json.loads(rsir("archive", "log", archive, "--json").stdout)["versions"]
+    assert [(one["version"], one["change"]["added"], one["change"]["removed"]) for one in told] == [
+        (1, 6, 0),
+        (2, 3, 2),
+    ]
+    said = rsir("archive", "log", archive).stdout.splitlines()
+    assert [re.split(r"\s+", line.strip())[:5] for line in said[1:]] == [
+        ["1", "6", "6", "0", "add"],
+        ["2", "7", "3", "2", "add"],
+    ]
+
+
+@pytest.mark.parametrize("command", ["info", "log"])
+def test_what_is_no_archive_is_refused_in_one_line(tmp_path, command):
+    said = rsir("archive", command, tmp_path / "nothing", code=1).stderr
+    assert re.fullmatch(
+        r"rsir: error: .*nothing: expected an archive \(a folder with versions/\), found no such folder\n", said
+    )
+
+
+def test_a_version_that_is_not_there(archive):
+    said = rsir("archive", "info", archive, "--version", "9", code=1).stderr
+    assert said.endswith("archive: version 9 was never committed; expected one of 1 to 2\n")
+
+
+def test_remove(archive):
+    assert json.loads(rsir("archive", "remove", archive, "a/2.bin", "--id", "5", "--dry-run", "--json").stdout) == {
+        "archive": str(archive),
+        "version": 2,
+        "removed": 2,
+        "items": 7,
+        "dry_run": True,
+    }
+    said = rsir("archive", "remove", archive, "a/2.bin", "--id", "5").stdout
+    assert said == f"{archive}: version 3, 2 items removed, 5 stay\n"
+    again = rsir("archive", "remove", archive, "a/2.bin", code=1).stderr
+    assert again.endswith("archive: expected an item called a/2.bin, found none: see `rsir search` for names\n")
+    nothing = rsir("archive", "remove", archive, code=2).stderr
+    assert nothing == "rsir: error: ITEMS: expected names of items or --id, got neither; say what shall be removed\n"
+    assert "Their bytes go with" in " ".join(rsir("archive", "remove", "--help").stdout.split())
