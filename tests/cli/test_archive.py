@@ -80,3 +80,13 @@ def test_remove(archive):
     nothing = rsir("archive", "remove", archive, code=2).stderr
     assert nothing == "rsir: error: ITEMS: expected names of items or --id, got neither; say what shall be removed\n"
     assert "Their bytes go with" in " ".join(rsir("archive", "remove", "--help").stdout.split())
+
+
+def test_compact(archive):
+    rsir("archive", "remove", archive, "a/2.bin")
+    said = rsir("archive", "compact", archive, "--dry-run").stdout
+    assert said == "dry run: would have 1 segment in place of 2, 6 rows copied, 3 removed items left out\n"
+    said = rsir("archive", "compact", archive).stdout
+    assert said == f"{archive}: version 4, 1 segment in place of 2, 6 rows copied, 3 removed items left out\n"
+    assert rsir("archive", "compact", archive).stdout == f"{archive}: nothing to compact in 1 segment\n"
+    assert json.loads(rsir("archive", "compact", archive, "--json").stdout)["segments"] == 1

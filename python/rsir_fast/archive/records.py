@@ -3,7 +3,8 @@
 An archive is a folder::
 
     versions/00000012.json      `Version`: which segments there are; created once, never changed
-    segments/NAME/              `SegmentRecord` in segment.json, items.arrow, sources.arrow, one .npy a field
+    segments/NAME/              `SegmentRecord` in segment.json, items.arrow, sources.arrow, one .npy a field; after a
+                                compaction ids.npy
     removed/DIGEST.npy          ids that a version hides
     order/DIGEST.npy            ids in the order of the data set, where that is not their own
     skipped/DIGEST.json         inputs that could not be read, and why
@@ -58,18 +59,22 @@ def as_json(record: Frozen) -> bytes:
 
 
 class SegmentEntry(Frozen):
-    """A segment as a version names it: rows have the ids ``first`` to ``first + rows - 1``."""
+    """A segment as a version names it: rows have the ids ``first`` to ``first + rows - 1``.
+
+    After a compaction ids are missing between ``first`` and ``until``: those that there are stand in a file of its own.
+    """
 
     name: SegmentName
     first: Count
     rows: Annotated[int, Field(ge=1)]
     sha256: Sha256
     """Of its segment.json, which has those of the other files."""
+    until: Count | None = None
 
     @property
     def end(self) -> int:
-        """The first id after its own."""
-        return self.first + self.rows
+        """All its ids are below."""
+        return self.first + self.rows if self.until is None else self.until
 
 
 class Change(Frozen):
@@ -165,9 +170,9 @@ class Version(Frozen):
     def _fits(self) -> Version:
         end = 0
         for segment in self.segments:
-            if segment.first < end:
+            if segment.first < end or segment.end < segment.first + segment.rows:
                 raise ValueError("segments: expected ascending, disjoint ids")
-            end = segment.first + segment.rows
+            end = segment.end
         if end > self.next_id:
             raise ValueError(f"next_id: expected {end} or more, got {self.next_id}")
         return self

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -23,7 +24,13 @@ from rsir_fast.encoders.fields import FieldSpec
 from rsir_fast.encoders.spec import Spec
 from rsir_fast.errors import ArchiveError
 
-__all__ = ["Segment", "map_array", "write_arrays", "write_segment"]
+__all__ = ["IDS", "SEGMENT_ROWS", "Segment", "map_array", "place_segment", "write_arrays", "write_segment"]
+
+IDS = "ids.npy"
+"""Of rows that a compaction left, whose ids do not follow each other."""
+
+SEGMENT_ROWS = 1 << 20
+"""A segment has no more."""
 
 _RESTORE = "restore it from a backup, or make the features anew in another folder"
 
@@ -58,16 +65,26 @@ def write_segment(
     MachineError
         If it cannot be written; nothing is left under its name.
     """
+    return place_segment(place, spec, run, len(rows), items_bytes(rows), blocks)
+
+
+def place_segment(
+    place: Path,
+    spec: Spec,
+    run: Mapping[str, Any],
+    rows: int,
+    tables: Mapping[str, bytes],
+    blocks: Mapping[str, Iterable[NDArray[Any]]],
+) -> str:
+    """Write a segment whose other files than those of fields are there already, by name; as `write_segment`."""
     if not is_folder(place):
         with placing_folder(place) as workshop:
             files = {}
-            for name, content in items_bytes(rows).items():
+            for name, content in tables.items():
                 add_file(workshop / name, content)
                 files[name] = hashlib.sha256(content).hexdigest()
-            files |= write_arrays(workshop, spec.fields, len(rows), blocks)
-            record = SegmentRecord(
-                rows=len(rows), fields=spec.fields, encoder=spec.digest(), run=dict(run), files=files
-            )
+            files |= write_arrays(workshop, spec.fields, rows, blocks)
+            record = SegmentRecord(rows=rows, fields=spec.fields, encoder=spec.digest(), run=dict(run), files=files)
             add_file(workshop / SEGMENT, as_json(record))
             place_folder(workshop, place)
     with reading(place / SEGMENT, "a segment of an archive", _RESTORE, ArchiveError):
@@ -75,7 +92,7 @@ def write_segment(
 
 
 def write_arrays(
-    folder: Path, fields: Iterable[FieldSpec], rows: int, blocks: Mapping[str, Sequence[NDArray[Any]]]
+    folder: Path, fields: Iterable[FieldSpec], rows: int, blocks: Mapping[str, Iterable[NDArray[Any]]]
 ) -> dict[str, str]:
     """Write one .npy a field, block by block, into a new folder; return their SHA-256 by name."""
     files = {}
@@ -155,6 +172,7 @@ class Segment:
         self._arrays = {
             field.name: map_array(folder / f"{field.name}.npy", field, entry.rows) for field in self.record.fields
         }
+        self._ids = self._read_ids() if IDS in self.record.files else None
 
     def __len__(self) -> int:
         return self.entry.rows
@@ -162,7 +180,21 @@ class Segment:
     @property
     def ids(self) -> NDArray[np.int64]:
         """Of its rows, ascending."""
+        if self._ids is not None:
+            return self._ids
         return np.arange(self.entry.first, self.entry.first + self.entry.rows, dtype=np.int64)
+
+    def _read_ids(self) -> NDArray[np.int64]:
+        path = self.folder / IDS
+        with reading(path, "the ids of a segment", _RESTORE, ArchiveError):
+            content = path.read_bytes()
+            if hashlib.sha256(content).hexdigest() != self.record.files[IDS]:
+                raise ValueError(f"its SHA-256 is not that in {SEGMENT}")
+            ids: NDArray[np.int64] = np.load(io.BytesIO(content), allow_pickle=False)
+            inside = len(ids) == self.entry.rows and self.entry.first <= ids[0] and ids[-1] < self.entry.end
+            if not inside or (np.diff(ids) <= 0).any():
+                raise ValueError(f"they are not {self.entry.rows} ids from {self.entry.first} to {self.entry.end}")
+        return ids
 
     def __getitem__(self, field: str) -> NDArray[Any]:
         """Return all rows of a field, those that the version hides, too."""

@@ -79,7 +79,7 @@ class Snapshot(Shown):
         opened = [open_ones.get(entry) or self._open(entry, mend) for entry in self.version.segments]
         self.segments: list[Segment] = [segment for segment in opened if segment is not None]
         self.removed = _listed(self.folder, self.version, "removed")
-        live = _live((segment.entry for segment in self.segments), self.removed)
+        live = _live(self.segments, self.removed)
         order = live if self.version.order is None else _listed(self.folder, self.version, "order")
         if mend:
             order = order[np.isin(order, live)]
@@ -242,10 +242,14 @@ def refuse_other_encoder(folder: Path, before: Spec, now: Spec, ignoring: Collec
         )
 
 
-def _live(entries: Iterable[SegmentEntry], removed: NDArray[np.int64]) -> NDArray[np.int64]:
-    ranges = [np.arange(entry.first, entry.first + entry.rows, dtype=np.int64) for entry in entries]
-    ids = np.concatenate([np.empty(0, np.int64), *ranges])
-    return ids[~np.isin(ids, removed, assume_unique=True)]
+def _live(segments: Iterable[Segment], removed: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the ids that count, ascending."""
+    ids = np.concatenate([np.empty(0, np.int64), *(segment.ids for segment in segments)])
+    at = np.searchsorted(ids, removed)
+    at = at[at < len(ids)]
+    is_live = np.ones(len(ids), bool)
+    is_live[at[ids[at] == removed[: len(at)]]] = False  # of a segment that is left out there are none
+    return ids[is_live]
 
 
 def _listed(folder: Path, version: Version, kind: Literal["removed", "order"]) -> NDArray[np.int64]:

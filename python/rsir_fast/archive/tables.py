@@ -26,7 +26,7 @@ from rsir_fast.base.text import listed
 from rsir_fast.datasets.windows import Place, Window
 from rsir_fast.errors import ArchiveError
 
-__all__ = ["BOUNDS", "ITEMS", "RESERVED", "SOURCES", "WINDOW", "ItemRow", "Tables", "items_bytes"]
+__all__ = ["BOUNDS", "ITEMS", "RESERVED", "SOURCES", "WINDOW", "ItemRow", "Tables", "as_file", "items_bytes"]
 
 SOURCES, ITEMS = "sources.arrow", "items.arrow"
 WINDOW = ("column", "row", "width", "height")
@@ -64,7 +64,7 @@ def items_bytes(rows: Sequence[ItemRow]) -> dict[str, bytes]:
         If a column has values of several kinds.
     """
     sources, items = tables_of(rows)
-    return {SOURCES: _file(sources), ITEMS: _file(items)}
+    return {SOURCES: as_file(sources), ITEMS: as_file(items)}
 
 
 def tables_of(rows: Sequence[ItemRow]) -> tuple[Any, Any]:
@@ -292,7 +292,8 @@ def _row(source: Mapping[str, Any], place: Place | None, item: Mapping[str, Any]
     )
 
 
-def _file(table: Any) -> bytes:
+def as_file(table: Any) -> bytes:
+    """Return a table as it is written."""
     import pyarrow as pa
 
     sink = pa.BufferOutputStream()

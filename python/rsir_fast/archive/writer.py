@@ -14,7 +14,7 @@ from rsir_fast.archive.commit import committed
 from rsir_fast.archive.inputs import About, Input, Key, refuse_others
 from rsir_fast.archive.next_version import next_version
 from rsir_fast.archive.records import PartRow, SkippedInput, Version
-from rsir_fast.archive.segment import write_segment
+from rsir_fast.archive.segment import SEGMENT_ROWS, write_segment
 from rsir_fast.archive.settle import Content, Known, Settled, settle
 from rsir_fast.archive.snapshot import Snapshot, refuse_other_encoder
 from rsir_fast.archive.tables import ItemRow
@@ -26,8 +26,6 @@ from rsir_fast.encoders.spec import Spec
 from rsir_fast.errors import ArchiveError
 
 __all__ = ["Writer"]
-
-SEGMENT_ROWS = 1 << 20
 
 _Made = tuple[str, list[ItemRow], str]
 """A segment that is not committed yet: its name, its rows, the SHA-256 of its record."""

@@ -14,6 +14,7 @@ from typing import Any
 import typer
 
 from rsir_fast.cli import (
+    archive_compact,
     archive_info,
     archive_log,
     archive_remove,
@@ -75,6 +76,7 @@ trainings.command("dhcnn", cls=Command)(with_limits(with_groups(train.dhcnn)))
 trainings.command("pretrain", cls=Command)(with_limits(with_groups(pretrain.pretrain)))
 app.add_typer(trainings, name="train")
 archives = typer.Typer(cls=Group, no_args_is_help=True, help="Look at an archive, and keep it.")
+archives.command("compact", cls=Command)(with_groups(archive_compact.compact))
 archives.command("info", cls=Command)(with_groups(archive_info.info))
 archives.command("log", cls=Command)(with_groups(archive_log.log))
 archives.command("remove", cls=Command)(with_groups(archive_remove.remove))

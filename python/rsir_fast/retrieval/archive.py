@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from rsir_fast.archive import Features, Snapshot
+from rsir_fast.archive.compact import Compacted, compact
 from rsir_fast.archive.folders import learnt_file
 from rsir_fast.archive.info import Info, LogEntry, describe, history
 from rsir_fast.archive.remove import ids_of_items, remove
@@ -134,6 +135,18 @@ class Archive(Shown):
             remove(self.folder, gone, before=self._newest)
             self._reopen()
         return len(gone)
+
+    def compact(self) -> Compacted:
+        """Merge adjacent segments and leave out hidden rows, in one step; ids and answers stay.
+
+        Raises
+        ------
+        ArchiveError
+            If a file is damaged, or another compaction was first: nothing is changed then.
+        """
+        done = compact(self.folder)
+        self._reopen()
+        return done
 
     def _reopen(self) -> None:
         """Go on with the newest version."""
