@@ -90,3 +90,17 @@ def test_compact(archive):
     assert said == f"{archive}: version 4, 1 segment in place of 2, 6 rows copied, 3 removed items left out\n"
     assert rsir("archive", "compact", archive).stdout == f"{archive}: nothing to compact in 1 segment\n"
     assert json.loads(rsir("archive", "compact", archive, "--json").stdout)["segments"] == 1
+
+
+def test_vacuum(archive):
+    assert rsir("archive", "vacuum", archive).stdout == f"{archive}: erased 0 versions and 0 files, 0 bytes\n"
+    rsir("archive", "compact", archive)
+    told = json.loads(rsir("archive", "vacuum", archive, "--keep", "1", "--days", "0", "--dry-run", "--json").stdout)
+    assert (told["versions"], len(told["files"]), told["dry_run"]) == ([1, 2], 2, True)
+    said = rsir("archive", "vacuum", archive, "--keep", "1", "--days", "0").stdout
+    assert said == f"{archive}: erased 2 versions and 2 files, {told['bytes']:,} bytes\n"
+    gone = rsir("archive", "info", archive, "--version", "1", code=1).stderr
+    assert gone.endswith("archive: version 1 was removed by vacuum; expected one of 3 to 3\n")
+    assert rsir("archive", "vacuum", archive, "--days", "-1", code=2).stderr.startswith(
+        "rsir: error: --days: expected a number"
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from rsir_fast.archive.changes import change_of
 from rsir_fast.archive.commit import committed, following
 from rsir_fast.archive.merged import kinds_of, merged
-from rsir_fast.archive.next_version import keep_ids
+from rsir_fast.archive.next_version import ids_bytes, keep_ids
 from rsir_fast.archive.records import SegmentEntry, Version
 from rsir_fast.archive.segment import IDS, SEGMENT_ROWS, Segment, place_segment
 from rsir_fast.archive.snapshot import Snapshot
@@ -185,9 +184,7 @@ class _Group:
         files = {SOURCES: as_file(sources), ITEMS: as_file(items)}
         follow = int(ids[-1]) - int(ids[0]) + 1 == len(ids)
         if not follow:
-            buffer = io.BytesIO()
-            np.save(buffer, ids.astype("<i8"), allow_pickle=False)
-            files[IDS] = buffer.getvalue()
+            files[IDS] = ids_bytes(ids)
         blocks = {field.name: self._blocks(field.name, kept) for field in spec.fields}
         sha256 = place_segment(place, spec, self.segments[0].record.run, len(ids), files, blocks)
         until = None if follow else int(ids[-1]) + 1

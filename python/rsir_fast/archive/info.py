@@ -164,7 +164,7 @@ def history(folder: Path) -> list[LogEntry]:
 def folder_bytes(folder: Path) -> int:
     """Add up the sizes of all files in a folder; what another process removes meanwhile is passed over."""
     total = 0
-    with contextlib.suppress(FileNotFoundError), reading(folder, "an archive", "check its permissions", ArchiveError):
+    with reading(folder, "an archive", "check its permissions", ArchiveError), contextlib.suppress(FileNotFoundError):
         for entry in os.scandir(folder):
             if entry.is_dir(follow_symlinks=False):
                 total += folder_bytes(Path(entry.path))

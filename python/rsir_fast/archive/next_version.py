@@ -20,7 +20,7 @@ from rsir_fast.archive.snapshot import Snapshot
 from rsir_fast.archive.versions import keep
 from rsir_fast.encoders.spec import Spec
 
-__all__ = ["keep_ids", "next_version"]
+__all__ = ["ids_bytes", "keep_ids", "next_version"]
 
 
 def next_version(
@@ -105,6 +105,11 @@ def _together(before: Version, about: About) -> About:
 
 def keep_ids(folder: Path, kind: Literal["removed", "order"], ids: NDArray[np.int64]) -> str:
     """Write ids that a version hides, or their order; return the digest that names them."""
+    return keep(folder, kind, "npy", ids_bytes(ids))
+
+
+def ids_bytes(ids: NDArray[np.int64]) -> bytes:
+    """Return ids as they are written."""
     buffer = io.BytesIO()
     np.save(buffer, np.asarray(ids, dtype="<i8"), allow_pickle=False)
-    return keep(folder, kind, "npy", buffer.getvalue())
+    return buffer.getvalue()

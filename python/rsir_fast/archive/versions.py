@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -10,7 +11,7 @@ from pathlib import Path
 from rsir_fast.archive.records import Version, as_json
 from rsir_fast.base.created import create
 from rsir_fast.base.digests import file_digest
-from rsir_fast.base.durable import sync_folder, write_durably
+from rsir_fast.base.durable import alone, sync_folder, write_durably
 from rsir_fast.base.looking import is_file, is_folder
 from rsir_fast.base.reading import read_record, reading
 from rsir_fast.base.text import printable
@@ -28,6 +29,7 @@ __all__ = [
     "refuse_no_archive",
     "segment_folder",
     "version_file",
+    "version_path",
 ]
 
 SEGMENT = "segment.json"
@@ -69,7 +71,7 @@ def version_file(folder: Path, number: int) -> Version:
         raise ArchiveError(
             f"{printable(folder)}: version {number} was {told}; expected one of {there[0]} to {there[-1]}"
         )
-    path = _path(folder, number)
+    path = version_path(folder, number)
     version = read_record(Version, path, "a version of an archive", _RESTORE, ArchiveError)
     with reading(path, "a version of an archive", _RESTORE, ArchiveError):
         if not version.is_whole or version.number != number:
@@ -131,23 +133,26 @@ def publish(folder: Path, version: Version) -> bool:
     MachineError
         If it cannot be written, or the file system has no hard links.
     """
-    return create(_path(folder, version.number), as_json(version))
+    return create(version_path(folder, version.number), as_json(version))
 
 
 def keep(folder: Path, kind: str, suffix: str, content: bytes) -> str:
     """Write a file that versions name by its digest; return that."""
     digest = hashlib.sha256(content).hexdigest()
     path = folder / kind / f"{digest}.{suffix}"
-    with reading(path, "a file of an archive", _RESTORE, ArchiveError):
-        is_there = is_file(path) and file_digest(path) == digest
-    if is_there:
-        sync_folder(path.parent)  # another writer may not have come to it yet
-    else:
-        write_durably(path, content)
+    if is_folder(path.parent):
+        with alone(path.parent), reading(path, "a file of an archive", _RESTORE, ArchiveError):
+            if is_file(path) and file_digest(path) == digest:
+                with contextlib.suppress(PermissionError):  # of another user
+                    os.utime(path)  # `vacuum` leaves what is young
+                sync_folder(path.parent)  # another writer may not have come to it yet
+                return digest
+    write_durably(path, content)
     return digest
 
 
-def _path(folder: Path, number: int) -> Path:
+def version_path(folder: Path, number: int) -> Path:
+    """Return where a version lies."""
     return folder / "versions" / f"{number:08d}.json"
 
 

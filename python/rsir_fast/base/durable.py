@@ -27,6 +27,7 @@ from rsir_fast.errors import MachineError
 
 __all__ = [
     "LEFTOVER",
+    "alone",
     "appending",
     "lock",
     "make_folder",
@@ -203,6 +204,19 @@ def lock(file: int, how: int = fcntl.LOCK_EX) -> bool:
             raise
         return False
     return True
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Wait until no other process changes files of this folder in several steps, which none else may see half-done."""
+    with written(folder):
+        opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with written(folder):
+            lock(opened)
+        yield
+    finally:
+        os.close(opened)
 
 
 def _is_at(file: int, place: Path) -> bool:

@@ -11,11 +11,10 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
-from rsir_fast.base.durable import lock, make_folder, move, remove, sweep, sync_folder, write_durably
+from rsir_fast.base.durable import alone, make_folder, move, remove, sweep, sync_folder, write_durably
 from rsir_fast.base.looking import is_folder
 from rsir_fast.base.machine import written
 
@@ -40,7 +39,7 @@ def replace_together(folder: Path, contents: Mapping[str, bytes]) -> None:
         If they cannot be written. Before all of them are on the disk, the old ones stay.
     """
     make_folder(folder)
-    with _alone(folder):
+    with alone(folder):
         _settle(folder)
         for name in contents:
             with written(folder / name):
@@ -77,16 +76,3 @@ def _bring_in(folder: Path) -> None:
     with written(folder):
         decided.rmdir()
     sync_folder(folder)
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Wait until no other process replaces files together in this folder."""
-    with written(folder):
-        opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        with written(folder):
-            lock(opened)
-        yield
-    finally:
-        os.close(opened)

@@ -18,6 +18,7 @@ from rsir_fast.cli import (
     archive_info,
     archive_log,
     archive_remove,
+    archive_vacuum,
     compare,
     demo,
     doctor,
@@ -80,6 +81,7 @@ archives.command("compact", cls=Command)(with_groups(archive_compact.compact))
 archives.command("info", cls=Command)(with_groups(archive_info.info))
 archives.command("log", cls=Command)(with_groups(archive_log.log))
 archives.command("remove", cls=Command)(with_groups(archive_remove.remove))
+archives.command("vacuum", cls=Command)(with_groups(archive_vacuum.vacuum))
 app.add_typer(archives, name="archive")
 
 

@@ -15,6 +15,7 @@ from rsir_fast.archive.folders import learnt_file
 from rsir_fast.archive.info import Info, LogEntry, describe, history
 from rsir_fast.archive.remove import ids_of_items, remove
 from rsir_fast.archive.stored import parts_of
+from rsir_fast.archive.vacuum import DAYS, KEEP, Vacuumed, vacuum
 from rsir_fast.archive.versions import numbers
 from rsir_fast.base.shown import Shown, counted
 from rsir_fast.encoders.spec import Spec
@@ -147,6 +148,25 @@ class Archive(Shown):
         done = compact(self.folder)
         self._reopen()
         return done
+
+    def vacuum(self, *, keep: int = KEEP, days: float = DAYS, dry_run: bool = False) -> Vacuumed:
+        """Erase old versions, and what no version needs any more.
+
+        Parameters
+        ----------
+        keep : int
+            So many of the newest versions stay.
+        days : float
+            All younger ones stay, too.
+        dry_run : bool
+            Tell what would be erased.
+
+        Raises
+        ------
+        ArchiveError
+            If a version that stays is damaged: nothing is erased then.
+        """
+        return vacuum(self.folder, keep=keep, days=days, dry_run=dry_run)
 
     def _reopen(self) -> None:
         """Go on with the newest version."""
