@@ -104,3 +104,16 @@ def test_vacuum(archive):
     assert rsir("archive", "vacuum", archive, "--days", "-1", code=2).stderr.startswith(
         "rsir: error: --days: expected a number"
     )
+
+
+def test_verify(archive):
+    said = rsir("archive", "verify", archive).stdout
+    assert re.fullmatch(r".*archive: \d+ files of 2 versions read, all as they were written\n", said)
+    (path,) = (archive / "removed").iterdir()
+    path.write_bytes(path.read_bytes() + b"!")
+    said = rsir("archive", "verify", archive, code=1).stdout
+    assert said.startswith(f"damaged: removed/{path.name} (version 2): ")
+    assert said.endswith(" 1 file damaged\n")
+    told = json.loads(rsir("archive", "verify", archive, "--json", code=1).stdout)
+    assert [one["file"] for one in told["damaged"]] == [f"removed/{path.name}"]
+    rsir("archive", "verify", archive, "--version", "1")

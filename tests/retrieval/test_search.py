@@ -210,7 +210,7 @@ def test_an_archive_is_searched_by_images(tmp_path):
     rf.encode(scenes, "lbp", out=tmp_path / "f", workers=0, resume=True)
     assert len(rf.Archive(tmp_path / "f")) == 17
     assert len(rf.Archive(tmp_path / "f").features(version=1)) == len(archive.features()) == 18
-    archive.verify()
+    assert archive.verify().is_sound
 
 
 @pytest.fixture

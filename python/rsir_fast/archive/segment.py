@@ -166,13 +166,24 @@ class Segment:
     def __init__(self, folder: Path, entry: SegmentEntry) -> None:
         self.folder = folder
         self.entry = entry
-        self.record = read_record(SegmentRecord, folder / SEGMENT, "a segment of an archive", _RESTORE, ArchiveError)
+        self.record = self.recorded(folder)
         if self.record.rows != entry.rows:
             raise ArchiveError(f"{printable(folder)}: expected {entry.rows} rows, got {self.record.rows}; {_RESTORE}")
         self._arrays = {
             field.name: map_array(folder / f"{field.name}.npy", field, entry.rows) for field in self.record.fields
         }
         self._ids = self._read_ids() if IDS in self.record.files else None
+
+    @staticmethod
+    def recorded(folder: Path) -> SegmentRecord:
+        """Return what vouches for a segment.
+
+        Raises
+        ------
+        ArchiveError
+            If it cannot be read.
+        """
+        return read_record(SegmentRecord, folder / SEGMENT, "a segment of an archive", _RESTORE, ArchiveError)
 
     def __len__(self) -> int:
         return self.entry.rows

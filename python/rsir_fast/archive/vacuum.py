@@ -14,7 +14,7 @@ from pathlib import Path
 from rsir_fast.archive.info import folder_bytes
 from rsir_fast.archive.inputs import FOLDERS
 from rsir_fast.archive.records import NameOnDisk, Version
-from rsir_fast.archive.versions import numbers, refuse_no_archive, version_file, version_path
+from rsir_fast.archive.versions import lists_of, numbers, refuse_no_archive, version_file, version_path
 from rsir_fast.base.durable import LEFTOVER, alone, remove, sweep
 from rsir_fast.base.held import HeldFolder, new_name, remove_folder
 from rsir_fast.base.looking import is_folder
@@ -82,8 +82,8 @@ def vacuum(
         if now - _committed(folder, number) < days * 86_400:
             break
         doomed.append(number)
-    needed = {path for number in there[len(doomed) :] for path in _named(version_file(folder, number))}
-    had = {path for number in doomed for path in _named(_readable(folder, number))}
+    needed = {path for number in there[len(doomed) :] for path in _named(folder, version_file(folder, number))}
+    had = {path for number in doomed for path in _named(folder, _readable(folder, number))}
     orphans = [
         path
         for path in _entries(folder)
@@ -116,18 +116,11 @@ def _readable(folder: Path, number: int) -> Version | None:
         return None
 
 
-def _named(version: Version | None) -> Iterator[str]:
+def _named(folder: Path, version: Version | None) -> Iterator[str]:
     """Yield the paths that a version names."""
-    if version is None:
-        return
-    yield from (f"segments/{segment.name}" for segment in version.segments)
-    for kind, digest, suffix in (
-        ("removed", version.removed, "npy"),
-        ("order", version.order, "npy"),
-        ("skipped", version.skipped, "json"),
-    ):
-        if digest is not None:
-            yield f"{kind}/{digest}.{suffix}"
+    if version is not None:
+        yield from (f"segments/{segment.name}" for segment in version.segments)
+        yield from (path.relative_to(folder).as_posix() for path, _ in lists_of(folder, version))
 
 
 def _entries(folder: Path) -> Iterator[str]:

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from rsir_fast.archive.records import Version, as_json
@@ -22,6 +23,7 @@ __all__ = [
     "check_file",
     "is_archive",
     "keep",
+    "lists_of",
     "newest",
     "numbers",
     "publish",
@@ -90,11 +92,17 @@ def read_version(folder: Path, number: int, *, mend: bool = False) -> Version:
     version = version_file(folder, number)
     for entry in () if mend else version.segments:
         check_file(segment_folder(folder, entry.name) / SEGMENT, entry.sha256)
+    for path, digest in lists_of(folder, version):
+        check_file(path, digest)
+    return version
+
+
+def lists_of(folder: Path, version: Version) -> Iterator[tuple[Path, str]]:
+    """Yield the files beside segments that a version names, and their SHA-256."""
     for kind, suffix in (("removed", "npy"), ("order", "npy"), ("skipped", "json")):
         digest = getattr(version, kind)
         if digest is not None:
-            check_file(folder / kind / f"{digest}.{suffix}", digest)
-    return version
+            yield folder / kind / f"{digest}.{suffix}", digest
 
 
 def newest(folder: Path, *, mend: bool = False) -> tuple[Version, tuple[str, ...]]:

@@ -11,13 +11,15 @@ from collections.abc import Mapping
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
-from safetensors.numpy import save
+from safetensors.numpy import load, save
 
 from rsir_fast.base.reading import parse_json
 
-__all__ = ["checked", "checksums", "seal"]
+__all__ = ["checked", "checksums", "is_as_sealed", "seal"]
 
 _KEY = "checksums"
+_TOLD = "checksum"
+"""Of all other metadata."""
 
 
 class _Values(Protocol):
@@ -41,7 +43,22 @@ def seal(arrays: Mapping[str, _Values], metadata: Mapping[str, str]) -> bytes:
     """
     kept = {name: np.asarray(values, order="C") for name, values in arrays.items()}
     table = json.dumps({name: _checksum(values) for name, values in kept.items()})
-    return _in_order(save(kept, {**metadata, _KEY: table}))
+    told = json.dumps(dict(sorted(metadata.items()))).encode()
+    return _in_order(save(kept, {**metadata, _KEY: table, _TOLD: _checksum(np.frombuffer(told, np.uint8))}))
+
+
+def is_as_sealed(content: bytes) -> bool:
+    """Whether every byte of a file is as `seal` wrote it; for use inside `rsir_fast.base.reading`.
+
+    Examples
+    --------
+    >>> file = seal({"a": np.ones(3, np.float32)}, {"of": "a test"})
+    >>> is_as_sealed(file), is_as_sealed(file.replace(b"a test", b"a text"))
+    (True, False)
+    """
+    size = int.from_bytes(content[:8], "little")
+    metadata = parse_json(content[8 : 8 + size])["__metadata__"]
+    return seal(load(content), {key: text for key, text in metadata.items() if key not in (_KEY, _TOLD)}) == content
 
 
 def _in_order(file: bytes) -> bytes:

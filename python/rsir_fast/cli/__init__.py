@@ -19,6 +19,7 @@ from rsir_fast.cli import (
     archive_log,
     archive_remove,
     archive_vacuum,
+    archive_verify,
     compare,
     demo,
     doctor,
@@ -82,6 +83,7 @@ archives.command("info", cls=Command)(with_groups(archive_info.info))
 archives.command("log", cls=Command)(with_groups(archive_log.log))
 archives.command("remove", cls=Command)(with_groups(archive_remove.remove))
 archives.command("vacuum", cls=Command)(with_groups(archive_vacuum.vacuum))
+archives.command("verify", cls=Command)(with_groups(archive_verify.verify))
 app.add_typer(archives, name="archive")
 
 

@@ -16,6 +16,7 @@ from rsir_fast.archive.info import Info, LogEntry, describe, history
 from rsir_fast.archive.remove import ids_of_items, remove
 from rsir_fast.archive.stored import parts_of
 from rsir_fast.archive.vacuum import DAYS, KEEP, Vacuumed, vacuum
+from rsir_fast.archive.verify import Verified, verify
 from rsir_fast.archive.versions import numbers
 from rsir_fast.base.shown import Shown, counted
 from rsir_fast.encoders.spec import Spec
@@ -55,6 +56,8 @@ class Archive(Shown):
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         self._newest = Snapshot(self.folder)
+        for segment in self._newest.segments:
+            segment.tables  # noqa: B018 (read here, so that a damaged one is told when the archive is opened)
 
     def __len__(self) -> int:
         return len(self._newest)
@@ -187,12 +190,12 @@ class Archive(Shown):
         """Return the versions that there are, the oldest first: when, what was added and removed, by whom."""
         return history(self.folder)
 
-    def verify(self) -> None:
-        """Compare every file with its SHA-256, which reads all of them.
+    def verify(self, version: int | None = None) -> Verified:
+        """Compare every file that a version needs, or any version, with its digest, which reads all of them.
 
-        Raises
-        ------
-        ArchiveError
-            Naming the first that differs.
+        Returns
+        -------
+        Verified
+            ``damaged`` names each file that is not as it was written; nothing is raised for them.
         """
-        self._newest.verify()
+        return verify(self.folder, version)
