@@ -164,13 +164,16 @@ def history(folder: Path) -> list[LogEntry]:
 def folder_bytes(folder: Path) -> int:
     """Add up the sizes of all files in a folder; what another process removes meanwhile is passed over."""
     total = 0
-    with reading(folder, "an archive", "check its permissions", ArchiveError), contextlib.suppress(FileNotFoundError):
-        for entry in os.scandir(folder):
-            if entry.is_dir(follow_symlinks=False):
-                total += folder_bytes(Path(entry.path))
-            else:
+
+    def failed(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):
+            raise error
+
+    with reading(folder, "an archive", "check its permissions", ArchiveError):
+        for place, _, names in os.walk(folder, onerror=failed):
+            for name in names:
                 with contextlib.suppress(FileNotFoundError):
-                    total += entry.stat(follow_symlinks=False).st_size
+                    total += os.lstat(os.path.join(place, name)).st_size
     return total
 
 
