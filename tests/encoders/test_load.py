@@ -66,6 +66,8 @@ class Means(nn.Module):
         ("cnn-m,width=0.5", Word(name="cnn-m", width=0.5)),
         ("a,b/c:d/model.safetensors,turns=mean", Word(name="a,b/c:d/model.safetensors", turns="mean")),
         ("bovw-20-dense", Word(name="bovw-20-dense")),
+        ("timm:resnet18.a1_in1k,turns=mean", Word(name="timm:resnet18.a1_in1k", turns="mean")),
+        ("open_clip:ViT-B-32:image", Word(name="open_clip:ViT-B-32", layers=("image",))),
     ],
 )
 def test_words(text, word):
@@ -93,6 +95,8 @@ def test_words(text, word):
         ("m.safetensors,turns=each", "expected turns=mean for a hash model"),
         ("resnet18,turns=each,sizes=64", "expected turns=each or sizes=, got both"),
         ("cnn-m:pool5+fc6,turns=mean", "expected one layer beside turns= or sizes="),
+        ("timm:,turns=mean", "expected the name of a model after timm:"),
+        ("timm:resnet18,resize=whole", "expected no resize= for timm:resnet18, which is as its library has it"),
     ],
 )
 def test_words_that_mean_nothing(text, message):

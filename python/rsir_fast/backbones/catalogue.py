@@ -9,6 +9,7 @@ from pathlib import Path
 from rsir_fast.backbones.caffenets import NETWORKS, TABLE_LAYERS
 from rsir_fast.backbones.torchvision_nets import layer_aliases, named_weights, torchvision_names
 from rsir_fast.backbones.weights import KnownFile, find_weights
+from rsir_fast.base.libraries import LIBRARIES, is_of_library, library_of
 
 __all__ = ["BackboneInfo", "check_name", "default_layer", "known_files", "list_backbones"]
 
@@ -59,7 +60,9 @@ class BackboneInfo:
 
 
 def check_name(name: str) -> None:
-    """Raise ValueError with close names unless `name` is a known network."""
+    """Raise ValueError with close names unless `name` is a known network; other libraries know theirs."""
+    if is_of_library(name):
+        return
     names = [*NETWORKS, *torchvision_names()]
     if name not in names:
         close = difflib.get_close_matches(name.lower().replace("_", "-"), names, n=5, cutoff=0.4)
@@ -68,7 +71,9 @@ def check_name(name: str) -> None:
 
 
 def default_layer(name: str) -> str:
-    """``fc6`` (the paper's best) for its networks, ``gap`` for torchvision's."""
+    """``fc6`` (the paper's best) for its networks, ``gap`` for torchvision's; of other libraries the only one."""
+    if is_of_library(name):
+        return LIBRARIES[library_of(name)[0]].layer
     return "fc6" if name in NETWORKS else "gap"
 
 

@@ -17,6 +17,7 @@ from rsir_fast.backbones.backbone import Backbone
 from rsir_fast.backbones.caffenets import NETWORKS, TABLE_LAYERS, Network, build_network
 from rsir_fast.backbones.catalogue import TORCHVISION_TWINS, check_name, default_layer, known_files
 from rsir_fast.backbones.identify import Shapes, WithoutMemory, above, network_of
+from rsir_fast.backbones.libraries.load import empty_of_library, load_of_library
 from rsir_fast.backbones.preprocessing import Preprocessing, ResizeMode
 from rsir_fast.backbones.torchvision_nets import (
     NamedWeights,
@@ -41,6 +42,7 @@ from rsir_fast.backbones.weights import (
     unwrapped,
 )
 from rsir_fast.backbones.weights.matconvnet import open_matconvnet
+from rsir_fast.base.libraries import is_of_library
 from rsir_fast.base.looking import is_there
 from rsir_fast.base.reading import unchanged
 from rsir_fast.errors import WeightFileError
@@ -81,9 +83,11 @@ def load_backbone(
     name : str
         ``cnn-alex``, ``cnn-f``, ``cnn-m``, ``cnn-s``, ``cnn-16``, ``cnn-19`` (the networks of Ge et al. 2018 and
         Chatfield et al. 2014), or any torchvision classification network. torchvision's ``alexnet`` is not CNN-Alex.
+        Or a network of another library, which is an extra: ``timm:NAME``.
     layer : str, optional
         ``pool5`` (flattened), ``fc6``, ``fc7`` (after ReLU) for ``cnn-*``, vgg and alexnet; ``gap`` (mean of the last
         feature map) or any graph node for torchvision networks. Default: ``fc6`` for ``cnn-*``, ``gap`` otherwise.
+        Of other libraries what comes before the classifier: ``pre_logits``.
         Nothing after the layer is computed or needs weights.
     weights : path or str, optional
         A weight file: MatConvNet .mat, PyTorch .pth, .safetensors or .npz, known by its content. Or the label of
@@ -92,7 +96,7 @@ def load_backbone(
         ``cnn-*`` has tensors named conv1.weight ... fc7.bias and RGB input minus (123.68, 116.779, 103.939), unless
         it is torchvision's vgg16 or vgg19, or a file of ``rsir train pretrain``, which brings its own mean.
     resize : {"whole", "short-side"}
-        See `Preprocessing`.
+        See `Preprocessing`; another library's own is taken for its networks.
     width : float, optional
         Share of the channels and units of a ``cnn-*`` network, above 0 and at most 1, for small experiments. Default:
         1, or what a file of ``rsir train pretrain`` says.
@@ -117,6 +121,8 @@ def load_backbone(
     """
     check_name(name)
     layer = default_layer(name) if layer is None else layer
+    if is_of_library(name):
+        return load_of_library(name, layer, weights)
     if name in NETWORKS and layer not in TABLE_LAYERS:
         raise ValueError(f"'{name}' has no layer '{layer}'; its layers: {', '.join(TABLE_LAYERS)}")
     if width is not None and name not in NETWORKS:
@@ -169,12 +175,15 @@ def empty_backbone(
     check_name(name)
     if name in NETWORKS and layer not in TABLE_LAYERS:
         raise ValueError(f"'{name}' has no layer '{layer}'; its layers: {', '.join(TABLE_LAYERS)}")
-    with torch.random.fork_rng(devices=[]), WithoutMemory():
-        network: nn.Module
-        if name in NETWORKS:
-            network = build_network(NETWORKS[name].scaled(1.0 if width is None else width), layer)
-        else:
-            network, _ = build_cut(name, layer, preprocessing.input_size)
+    network: nn.Module
+    if is_of_library(name):
+        network = empty_of_library(name, layer)
+    else:
+        with torch.random.fork_rng(devices=[]), WithoutMemory():
+            if name in NETWORKS:
+                network = build_network(NETWORKS[name].scaled(1.0 if width is None else width), layer)
+            else:
+                network, _ = build_cut(name, layer, preprocessing.input_size)
     made = Backbone(network, name=name, layer=layer, dim=dim, preprocessing=preprocessing, description=name, weights={})
     made.provenance = provenance
     return made

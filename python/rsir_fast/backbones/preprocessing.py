@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -16,9 +17,13 @@ from torch import Tensor
 from rsir_fast.base.shown import Shown
 from rsir_fast.errors import ImageError
 
-__all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "Preprocessing", "ResizeMode"]
+__all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "RESAMPLE", "Preprocessing", "Resample", "ResizeMode"]
 
 ResizeMode = Literal["whole", "short-side"]
+Resample = Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
+
+RESAMPLE: dict[ResizeMode, Resample] = {"whole": "bicubic", "short-side": "bilinear"}
+"""Filter by the way of resizing, where none is chosen."""
 
 PICTURE = ("red", "green", "blue")
 """Bands of what is read of image files, unless a network names others."""
@@ -57,6 +62,11 @@ class Preprocessing(Shown):
         Names of the bands, in the order of the samples. Others than red, green, blue come from arrays [h, w, bands].
     dtype : {"uint8", "uint16", "float32"}
         Of the samples.
+    resample : str or None
+        Filter of the resize, by Pillow's name in small letters. Default: as `resize` says.
+    crop : float or None
+        Share of the resized side that is kept, from the middle, above 0 and at most 1: the side becomes
+        ``floor(input_size / crop)`` first, as in timm. Default: as `resize` says.
 
     Examples
     --------
@@ -82,6 +92,8 @@ class Preprocessing(Shown):
     mean_image: NDArray[np.float32] | None = field(default=None, repr=False)
     bands: tuple[str, ...] = PICTURE
     dtype: Literal["uint8", "uint16", "float32"] = "uint8"
+    resample: Resample | None = None
+    crop: float | None = None
 
     def __post_init__(self) -> None:
         if self.resize not in ("whole", "short-side"):
@@ -90,6 +102,10 @@ class Preprocessing(Shown):
             raise ValueError(f"channel_order must be 'RGB' or 'BGR', got {self.channel_order!r}")
         if self.input_size < 1:
             raise ValueError(f"input_size must be at least 1, got {self.input_size}")
+        if self.resample not in (None, *get_args(Resample)):
+            raise ValueError(f"resample must be one of {', '.join(get_args(Resample))}, got {self.resample!r}")
+        if self.crop is not None and not 0 < self.crop <= 1:
+            raise ValueError(f"crop must be above 0 and at most 1, got {self.crop}")
         if self.dtype not in ("uint8", "uint16", "float32"):
             raise ValueError(f"dtype must be 'uint8', 'uint16' or 'float32', got {self.dtype!r}")
         if not self.bands or len(set(self.bands)) < len(self.bands):
@@ -119,9 +135,9 @@ class Preprocessing(Shown):
         return np.dtype(np.uint8 if self.dtype == "uint8" else np.float32)
 
     @property
-    def interpolation(self) -> Literal["bicubic", "bilinear"]:
-        """Name of the resize filter: bicubic for whole images, bilinear for the short side."""
-        return "bicubic" if self.resize == "whole" else "bilinear"
+    def interpolation(self) -> Resample:
+        """Name of the resize filter: bicubic for whole images, bilinear for the short side, where none is chosen."""
+        return self.resample or RESAMPLE[self.resize]
 
     def prepare(self, image: Image.Image | NDArray[Any]) -> NDArray[Any]:
         """Resize one image.
@@ -192,6 +208,8 @@ class Preprocessing(Shown):
         from torchvision.transforms.v2 import InterpolationMode, functional
 
         (width, height), (left, top) = self._geometry(image.shape[2], image.shape[1])
+        if self.interpolation not in ("bicubic", "bilinear"):
+            raise ValueError(f"expected a bicubic or bilinear resize on a device, got {self.interpolation}")
         mode = InterpolationMode(self.interpolation)
         resized: Tensor = functional.resize(image, [height, width], mode, antialias=True)
         return resized[:, top : top + self.input_size, left : left + self.input_size]
@@ -199,15 +217,17 @@ class Preprocessing(Shown):
     def _geometry(self, width: int, height: int) -> tuple[tuple[int, int], tuple[int, int]]:
         """Return (width, height) after the resize, and (left, top) of the crop."""
         size = self.input_size
+        target = size if self.crop is None else math.floor(size / self.crop)
         if self.resize == "whole":
-            return (size, size), (0, 0)
+            return (target, target), (round((target - size) / 2),) * 2
         short, long = min(width, height), max(width, height)
         if long > _MAX_ASPECT * short:
             raise ImageError(
                 f"expected sides within a ratio of {_MAX_ASPECT}:1 for resize='short-side', "
                 f"found {width} x {height}; use resize='whole'"
             )
-        target = round(size * 256 / 224)
+        if self.crop is None:
+            target = round(size * 256 / 224)
         stretched = int(target * long / short)
         width, height = (target, stretched) if width <= height else (stretched, target)
         return (width, height), (round((width - size) / 2), round((height - size) / 2))
@@ -278,6 +298,8 @@ class Preprocessing(Shown):
             "mean": list(self.mean),
             "std": list(self.std),
         }
+        if self.crop is not None:
+            description["crop"] = self.crop
         if self.bands != PICTURE:
             description["bands"] = list(self.bands)
         if self.dtype != "uint8":

@@ -13,6 +13,7 @@ from typing import Any
 
 import typer
 
+from rsir_fast.base.libraries import is_of_library
 from rsir_fast.cli.completion import CAFFE, CAFFE_LAYERS, DESCRIPTORS, complete_backbone
 
 __all__ = [
@@ -68,7 +69,7 @@ def encoder(text: str | None) -> str | None:
         word = parse_word(text)
     except ValueError as error:
         raise typer.BadParameter(str(error).removeprefix("encoder: ")) from None
-    if word.is_model or word.is_descriptor:
+    if word.is_model or word.is_descriptor or is_of_library(word.name):  # libraries know their own, once loaded
         return text
     names = complete_backbone("")
     if word.name not in names:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rsir_fast.base.libraries import LIBRARIES
 from rsir_fast.base.shared import shared_path
 from rsir_fast.cli import options as opt
 from rsir_fast.cli.session import print_json, print_result, reported_errors
@@ -54,6 +55,7 @@ def doctor(
             "environment": {
                 name: shown(value) for name, value in sorted(os.environ.items()) if name.startswith("RSIR_")
             },
+            "libraries": {name: library.version for name, library in LIBRARIES.items()},
             "networks": _networks(shown),
         }
         if json:
@@ -155,6 +157,10 @@ def _tables(found: dict[str, Any], every: bool) -> RenderableType:
         layers = Text(", ".join(info["layers"]))
         place = f"{info['weights']} ({info['source']})" if info["weights"] else f"missing: {info['origin']}"
         networks.add_row(Text(info["name"]), layers, Text(place))
+    for library, installed in found["libraries"].items():
+        layers, told = Text(LIBRARIES[library].layer), f"--weights FILE, or its cache ({library} {installed})"
+        lacking = f"missing: pip install 'rsir-fast[{library}]'"
+        networks.add_row(Text(f"{library}:NAME"), layers, Text(told if installed else lacking))
     hidden = len(found["networks"]) - len(shown)
     rest = f"{hidden} more of torchvision without weights here: --all-networks lists them" if hidden else ""
     return Group(facts, "", networks, rest)

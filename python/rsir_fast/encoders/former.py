@@ -27,6 +27,8 @@ _KNOWN = {
     "weights",
     "width",
 }
+_INTERPOLATION = {"whole": "bicubic", "short-side": "bilinear"}
+"""What follows from the way of resizing is not told."""
 _MEAN_IMAGE = "mean image, SHA-256 "
 _VERSIONS = ("torch", "torchvision", "onnxruntime", "openvino", "pillow", "numpy", "opencv", "higra", "rsir_fast")
 
@@ -75,7 +77,8 @@ def _descriptor(made: Mapping[str, Any]) -> dict[str, Any]:
 
 def _network(made: Mapping[str, Any]) -> dict[str, Any]:
     steps = dict(made["preprocessing"])
-    steps.pop("interpolation", None)  # follows from the way of resizing
+    if steps.get("interpolation") == _INTERPOLATION[steps["resize"]]:
+        del steps["interpolation"]
     if isinstance(steps["mean"], str):
         steps |= {"mean": None, "mean_image": steps["mean"].removeprefix(_MEAN_IMAGE)}
     means = made.get("averaged") or {}

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from rsir_fast.backbones import Backbone, Preprocessing
 from rsir_fast.backbones.load import empty_backbone
-from rsir_fast.backbones.preprocessing import PICTURE
+from rsir_fast.backbones.preprocessing import PICTURE, RESAMPLE, Resample
 from rsir_fast.backbones.weights import file_digest
 from rsir_fast.base.durable import write_durably
 from rsir_fast.base.reading import parse_json, reading
@@ -183,6 +183,8 @@ class _Steps(BaseModel):
     std: tuple[float, ...]
     bands: tuple[str, ...] = PICTURE
     dtype: Literal["uint8", "uint16", "float32"] = "uint8"
+    interpolation: Resample | None = None
+    crop: float | None = None
 
     def steps(self, mean_image: Tensor | None) -> Preprocessing:
         return Preprocessing(
@@ -195,6 +197,8 @@ class _Steps(BaseModel):
             mean_image=None if mean_image is None else mean_image.numpy(),
             bands=self.bands,
             dtype=self.dtype,
+            resample=None if self.interpolation == RESAMPLE[self.resize] else self.interpolation,
+            crop=self.crop,
         )
 
 

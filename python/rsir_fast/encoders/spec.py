@@ -62,6 +62,9 @@ class PreprocessingSpec(Frozen):
     mean: tuple[float, ...] | None
     std: tuple[float, ...]
     mean_image: Sha256 | None = None
+    interpolation: Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"] | None = None
+    """Where it does not follow from the way of resizing."""
+    crop: Annotated[float, Field(gt=0, le=1)] | None = None
 
     @model_validator(mode="after")
     def _fits(self) -> PreprocessingSpec:

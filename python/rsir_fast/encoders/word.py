@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Literal
 
+from rsir_fast.base.libraries import is_of_library
 from rsir_fast.encoders.fields import Frozen
 
 __all__ = ["DESCRIPTORS", "GRAMMAR", "Word", "is_descriptor", "parse_word"]
@@ -31,7 +32,8 @@ class Word(Frozen):
     Attributes
     ----------
     name : str
-        Of a network or descriptor, or the path of a hash model.
+        Of a network or descriptor, or the path of a hash model; of another library's model with the library:
+        ``timm:resnet18``.
     layers : tuple of str
         Of a network; empty: its own.
     resize, turns, sizes, width, precision
@@ -69,7 +71,7 @@ def is_descriptor(name: str) -> bool:
 
 
 def _is_path(name: str) -> bool:
-    return name.endswith(".safetensors") or "/" in name
+    return not is_of_library(name) and (name.endswith(".safetensors") or "/" in name)
 
 
 def parse_word(text: str) -> Word:
@@ -105,8 +107,12 @@ def parse_word(text: str) -> Word:
     given = {key: _value(key, value) for key, _, value in options}
     layers: tuple[str, ...] = ()
     if not _is_path(name):
-        name, colon, rest = name.partition(":")
-        layers = tuple(rest.split("+")) if colon else ()
+        library, colon, model = name.partition(":") if is_of_library(name) else ("", "", name)
+        model, layered, rest = model.partition(":")
+        layers = tuple(rest.split("+")) if layered else ()
+        if library and not model:
+            raise ValueError(f"encoder: expected the name of a model after {library}:, got {text!r}")
+        name = f"{library}{colon}{model}"
     if not name or "" in layers:
         raise ValueError(f"encoder: expected {GRAMMAR}, got {text!r}")
     word = Word.model_validate({"name": name, "layers": layers, **given})
@@ -138,6 +144,9 @@ def _check(word: Word, given: set[str]) -> None:
     """Refuse what does not go together."""
     if word.is_descriptor and (given or word.layers):
         raise ValueError(f"encoder: expected {word.name} alone, as it runs no network; leave out what follows it")
+    if is_of_library(word.name) and given & {"resize", "width"}:
+        wrong = sorted(given & {"resize", "width"})[0]
+        raise ValueError(f"encoder: expected no {wrong}= for {word.name}, which is as its library has it; leave it out")
     if word.is_model and given - {"turns", "precision"}:
         wrong = sorted(given - {"turns", "precision"})[0]
         raise ValueError(f"encoder: expected no {wrong}= for a hash model, which brings its own network; leave it out")
