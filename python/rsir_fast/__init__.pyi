@@ -25,6 +25,7 @@ from .datasets import Split as Split
 from .datasets import generate_scenes as generate_scenes
 from .datasets import open_dataset as open_dataset
 from .datasets import stratified_split as stratified_split
+from .datasets import tiles as tiles
 from .encoders.encoder import Encoder as Encoder
 from .encoders.hash_model import HashModel as HashModel
 from .encoders.load import load_encoder as load_encoder

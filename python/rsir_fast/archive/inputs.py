@@ -12,10 +12,11 @@ from typing import Any, TypeAlias
 from rsir_fast.base.durable import LEFTOVER
 from rsir_fast.base.looking import is_folder, refuse_no_folder
 from rsir_fast.base.text import printable
+from rsir_fast.datasets.tiling import Tiling
 from rsir_fast.datasets.windows import Place, Window, item_name
 from rsir_fast.errors import ArchiveError
 
-__all__ = ["DESCRIPTOR", "ENCODER", "FOLDERS", "ROOT", "About", "Input", "Key", "Value", "refuse_others"]
+__all__ = ["DESCRIPTOR", "ENCODER", "FOLDERS", "ROOT", "About", "Input", "Key", "Value", "name_of", "refuse_others"]
 
 ENCODER, DESCRIPTOR = "encoder", "descriptor.safetensors"
 FOLDERS = {
@@ -38,6 +39,17 @@ Key: TypeAlias = "tuple[str, str, Window | None]"
 
 Value: TypeAlias = "str | int | float | bool | None"
 """Of a column of items."""
+
+
+def name_of(root: str, source: str, window: Window | None) -> str:
+    """Return what an item is called in the archive.
+
+    Examples
+    --------
+    >>> name_of(ROOT, "a.tif", None), name_of("2026", "a.tif", Window(0, 0, 9, 9))
+    ('a.tif', '2026/a.tif#xywh=0,0,9,9')
+    """
+    return item_name(source if root in (ROOT, "") else f"{root}/{source}", window)
 
 
 @dataclass(frozen=True)
@@ -83,7 +95,7 @@ class Input:
     @property
     def name(self) -> str:
         """What it is called."""
-        return item_name(self.source if self.root == ROOT else f"{self.root}/{self.source}", self.window)
+        return name_of(self.root, self.source, self.window)
 
     @property
     def told(self) -> tuple[str | None, int | None, tuple[tuple[str, Value], ...]]:
@@ -122,6 +134,8 @@ class About:
         Folders and files that were not even listed, and why.
     made : mapping
         What else is told of the encoder, JSON-able.
+    tiling : Tiling or None
+        The recipe by which rasters became the inputs.
     """
 
     name: str
@@ -130,6 +144,7 @@ class About:
     labelled: bool = True
     unreadable: Sequence[tuple[str, str]] = ()
     made: Mapping[str, Any] = field(default_factory=dict)
+    tiling: Tiling | None = None
 
 
 def refuse_others(folder: Path) -> None:

@@ -85,6 +85,7 @@ def next_version(
         name=about.name,
         classes=tuple(about.classes),
         labelled=about.labelled,
+        tiling=about.tiling,
         notes=tuple(notes),
         made=dict(about.made),
         timing=dict(timing),
@@ -100,6 +101,7 @@ def _together(before: Version, about: About) -> About:
         roots={**before.roots, **about.roots},
         classes=tuple(dict.fromkeys((*before.classes, *about.classes))),
         labelled=before.labelled or about.labelled,
+        tiling=before.tiling or about.tiling,
     )
 
 

@@ -13,7 +13,7 @@ from rsir_fast.base.row_blocks import RowBlocks
 from rsir_fast.datasets.skipped import Skipped
 from rsir_fast.errors import FeaturesError
 
-__all__ = ["Parts", "fitting_arrays", "fitting_ids", "fitting_labels"]
+__all__ = ["Parts", "fitting_arrays", "fitting_ids", "fitting_labels", "told_empty"]
 
 
 class Parts(NamedTuple):
@@ -92,3 +92,14 @@ def fitting_labels(name: str, labels: Any, items: Sequence[str], classes: tuple[
             + (f" from {labels.min()} to {labels.max()}" if labels.size else "")
         )
     return labels.astype(np.int64, copy=False)
+
+
+def told_empty(count: int) -> tuple[str, ...]:
+    """Say how many items show nothing; nothing where none does.
+
+    Examples
+    --------
+    >>> told_empty(2), told_empty(0)
+    (('2 tiles left out: too much of them has no data',), ())
+    """
+    return (f"{count} tile{'' if count == 1 else 's'} left out: too much of them has no data",) if count else ()

@@ -18,7 +18,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, InstanceOf, model_validator
 
-from rsir_fast.archive.inputs import Key
+from rsir_fast.archive.inputs import Key, name_of
+from rsir_fast.datasets.tiling import Tiling
 from rsir_fast.datasets.windows import Window
 from rsir_fast.encoders.fields import FieldSpec, Frozen, Sha256, canonical_digest
 
@@ -126,6 +127,8 @@ class Version(Frozen):
         Of the data set: classes in its order, those without an item, too.
     labelled : bool
         Whether the data set has classes at all.
+    tiling : Tiling or None
+        The recipe by which rasters that are added become tiles.
     made : dict
         What else is told of the encoder, such as the names of its weight files.
     timing : dict
@@ -153,6 +156,7 @@ class Version(Frozen):
     classes: tuple[NameOnDisk, ...] = ()
     notes: tuple[NameOnDisk, ...] = ()
     labelled: bool = True
+    tiling: Tiling | None = None
     made: Told = Field(default_factory=dict)
     timing: Told = Field(default_factory=dict)
     change: Change | None = None
@@ -227,6 +231,11 @@ class _OfInput(Frozen):
     def key(self) -> Key:
         """Of the item."""
         return self.root, self.source, self.window
+
+    @property
+    def name(self) -> str:
+        """Of the item."""
+        return name_of(self.root, self.source, self.window)
 
 
 class SkippedInput(_OfInput):

@@ -15,7 +15,7 @@ from rsir_fast.archive.folders import check_folder, clear, features_state
 from rsir_fast.archive.inputs import ROOT, About, Input
 from rsir_fast.archive.items import Items
 from rsir_fast.archive.legacy import legacy_state, load_legacy
-from rsir_fast.archive.parts import Parts
+from rsir_fast.archive.parts import Parts, told_empty
 from rsir_fast.archive.snapshot import Snapshot
 from rsir_fast.archive.versions import is_archive
 from rsir_fast.archive.work import run_of_work
@@ -62,9 +62,9 @@ def parts_of(snapshot: Snapshot) -> Parts:
         name=version.name,
         root=None if root is None else Path(root),
         provenance={**version.made, **_runs(snapshot)},
-        skipped=tuple(Skipped(unread.source, unread.reason) for unread in snapshot.skipped),
+        skipped=tuple(Skipped(unread.name, unread.reason) for unread in snapshot.skipped if not unread.empty),
         timing=dict(version.timing),
-        notes=(*version.notes, *snapshot.problems),
+        notes=(*version.notes, *told_empty(sum(unread.empty for unread in snapshot.skipped)), *snapshot.problems),
         ids=snapshot.ids,
         roots={name: Path(folder) for name, folder in version.roots.items()},
     )

@@ -64,8 +64,10 @@ def picture_cost(image: Image.Image, file_bytes: int, markers: JpegMarkers | Non
     return Cost(width, height, file_bytes, each * width * height + 2 * file_bytes, work, why)
 
 
-def raster_cost(dataset: Any, bands: Sequence[int] | None, file_bytes: int) -> Cost:
-    """Return what GDAL will take for a file that it has opened.
+def raster_cost(
+    dataset: Any, bands: Sequence[int] | None, file_bytes: int, size: tuple[int, int] | None = None
+) -> Cost:
+    """Return what GDAL will take for a file that it has opened, or for a part of it.
 
     Parameters
     ----------
@@ -75,23 +77,25 @@ def raster_cost(dataset: Any, bands: Sequence[int] | None, file_bytes: int) -> C
         Those that are asked for.
     file_bytes
         Size of the file.
+    size
+        Width and height of the part; the whole by default.
     """
-    width, height = dataset.width, dataset.height
-    size = max((np.dtype(kind).itemsize for kind in set(dataset.dtypes)), default=1)
+    width, height = (dataset.width, dataset.height) if size is None else size
+    sample = max((np.dtype(kind).itemsize for kind in set(dataset.dtypes)), default=1)
     read = len(bands) if bands else min(dataset.count, 4)
     # Bands that lie together are decoded together, whichever are wanted.
     together = dataset.count if dataset.profile.get("interleave") == "pixel" else 1
     block_height, block_width = dataset.block_shapes[0]
-    block = block_height * block_width * size
+    block = block_height * block_width * sample
     codec = dataset.tags(ns="IMAGE_STRUCTURE").get("COMPRESSION", "")
     if dataset.driver == "JP2OpenJPEG":
         codec, block = "JPEG2000", 4 * block * dataset.count
     # The samples, where they are valid, and between them and the finished image a copy of those to be scaled.
-    each = read * (size + 1 + (size + 1 if size > 1 else 0)) + 3 + 2 * _RGB
-    cached = min(_GDAL_CACHE, width * height * size * dataset.count)
+    each = read * (sample + 1 + (sample + 1 if sample > 1 else 0)) + 3 + 2 * _RGB
+    cached = min(_GDAL_CACHE, width * height * sample * dataset.count)
     memory = each * width * height + cached + 2 * block * together
-    decoded = max(read, together) * size
-    work = max(1.0, decoded / 4) * _CODECS.get(codec.upper(), 1.0) * (_SCALING if size > 1 else 1.0)
+    decoded = max(read, together) * sample
+    work = max(1.0, decoded / 4) * _CODECS.get(codec.upper(), 1.0) * (_SCALING if sample > 1 else 1.0)
     # A block is decoded whole, however little of it the image has.
     work *= max(1.0, block_height * block_width / max(1, width * height))
     why = f"{dataset.count} bands of {dataset.dtypes[0]}" + (f", {codec}" if codec else "")

@@ -17,9 +17,11 @@ from rsir_fast.base.shown import Shown, counted
 from rsir_fast.base.text import printable
 from rsir_fast.datasets.images import read_image
 from rsir_fast.datasets.limits import MEMORY
+from rsir_fast.datasets.open_rasters import read_window
 from rsir_fast.datasets.reader import Reader
 from rsir_fast.datasets.skipped import Skipped
-from rsir_fast.datasets.windows import Placed
+from rsir_fast.datasets.tiling import Tiling
+from rsir_fast.datasets.windows import Picked, Placed, split_name
 from rsir_fast.errors import DatasetError
 
 __all__ = ["Dataset"]
@@ -41,7 +43,7 @@ class Dataset(Shown):
         Folder the items are relative to; None for an in-memory data set.
     items
         POSIX paths relative to `root`, by class and then by name in natural order, or ``"item-000017"`` for in-memory
-        data sets. Each occurs once.
+        data sets. Each occurs once. With `places` also windows of rasters: ``"a.tif#xywh=0,0,256,256"``.
     labels
         Int64 [n], indices into `classes`; None where the folder has no classes. Stored as a read-only copy.
     classes
@@ -55,6 +57,10 @@ class Dataset(Shown):
         too.
     reader
         Which bands of the files become RGB, and by which scale.
+    places
+        What each item is, where they are not simply whole files: see `rsir_fast.tiles`.
+    tiling
+        The recipe of such a data set.
 
     Raises
     ------
@@ -72,13 +78,15 @@ class Dataset(Shown):
 
     name: str
     root: Path | None
-    items: tuple[str, ...]
+    items: Sequence[str]
     labels: NDArray[np.int64] | None = None
     classes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     loader: Callable[[str], Image.Image] | None = None
     unreadable: tuple[Skipped, ...] = ()
     reader: Reader = field(default_factory=Reader)
+    places: Sequence[Placed] | None = None
+    tiling: Tiling | None = None
 
     def __post_init__(self) -> None:
         if (self.root is None) == (self.loader is None):
@@ -88,7 +96,7 @@ class Dataset(Shown):
                 f"{self.name}: expected image files for {self.reader}, got a data set in memory; choose bands and "
                 "scale where it makes its images"
             )
-        if len(set(self.items)) != len(self.items):
+        if self.places is None and len(set(self.items)) != len(self.items):
             repeated = Counter(self.items).most_common(1)[0][0]
             raise DatasetError(f"{self.name}: item {printable(repeated)} occurs more than once; list each image once")
         if self.labels is None:
@@ -196,11 +204,20 @@ class Dataset(Shown):
         if self.loader is not None:
             return self.loader(item)
         assert self.root is not None  # by construction
-        return read_image(self.root / item, self.reader)
+        source, window = (item, None) if self.places is None else split_name(item)
+        if window is None:
+            return read_image(self.root / source, self.reader)
+        return read_window(
+            self.root / source, window, self.reader, 1.0 if self.tiling is None else self.tiling.nodata_max
+        )
 
     def placed(self, i: int) -> Placed:
         """Return what an item is: its file and, of a raster's window, where on Earth it lies."""
-        return Placed(self.items[i])
+        return Placed(self.items[i]) if self.places is None else self.places[i]
+
+    def source(self, i: int) -> str:
+        """Return the file of an item, a path relative to `root`."""
+        return self.items[i] if self.places is None else split_name(self.items[i])[0]
 
     def subset(self, indices: ArrayLike) -> Dataset:
         """Pick items by index or by mask; classes stay as they are.
@@ -233,8 +250,9 @@ class Dataset(Shown):
             raise DatasetError(f"{self.name}: index {outside[0]} is outside 0 to {len(self) - 1}")
         return replace(
             self,
-            items=tuple(self.items[i] for i in chosen),
+            items=tuple(self.items[i] for i in chosen.tolist()) if self.places is None else Picked(self.items, chosen),
             labels=None if self.labels is None else self.labels[chosen],
+            places=None if self.places is None else Picked(self.places, chosen),
         )
 
     def select(self, classes: Sequence[str]) -> Dataset:

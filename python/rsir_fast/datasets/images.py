@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from PIL import Image, UnidentifiedImageError
 
@@ -27,7 +28,9 @@ from rsir_fast.datasets.reader import Reader
 from rsir_fast.datasets.source import Source, opened
 from rsir_fast.errors import ImageError, MachineError
 
-__all__ = ["IMAGE_SUFFIXES", "read_image"]
+__all__ = ["DRIVERS", "IMAGE_SUFFIXES", "decoding", "foreign", "format_of", "read_image"]
+
+T = TypeVar("T")
 
 IMAGE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".gtiff", ".jp2", ".j2k", ".bmp", ".webp"}
@@ -36,7 +39,7 @@ IMAGE_SUFFIXES = frozenset(
 
 _DEFAULT = Reader()
 
-_DRIVERS = {"TIFF": "GTiff", "JPEG2000": "JP2OpenJPEG", "PNG of 16 bits": "PNG"}
+DRIVERS = {"TIFF": "GTiff", "JPEG2000": "JP2OpenJPEG", "PNG of 16 bits": "PNG"}
 """Formats that GDAL reads, each by the one driver named; Pillow reads the others."""
 
 _STARTS = {
@@ -65,7 +68,7 @@ _FOREIGN = {
 }
 
 
-def _format(head: bytes) -> str | None:
+def format_of(head: bytes) -> str | None:
     """Recognise a format by the first bytes of a file."""
     if head.startswith(b"\x89PNG\r\n\x1a\n"):
         return "PNG of 16 bits" if head[12:16] == b"IHDR" and head[24:25] == b"\x10" else "PNG"
@@ -74,7 +77,7 @@ def _format(head: bytes) -> str | None:
     return next((name for start, name in _STARTS.items() if head.startswith(start)), None)
 
 
-def _foreign(head: bytes) -> str:
+def foreign(head: bytes) -> str:
     """Say what a file is that is none of ours."""
     if head[4:8] == b"ftyp":
         return "a HEIF, AVIF or video file"
@@ -143,7 +146,30 @@ def read_image(
     limits = current_limits() if limits is None else limits
     if max_pixels is not None:
         limits = replace(limits, max_pixels=max_pixels)
-    with opened(path) as source, contextlib.ExitStack() as held:
+    with opened(path) as source:
+        return decoding(path, source, limits, lambda admit: _decoded(source, reader, admit))
+
+
+def decoding(path: Path, source: Source, limits: Limits, decode: Callable[[Callable[[Cost], None]], T]) -> T:
+    """Decode an image, or a part of one, within limits.
+
+    Parameters
+    ----------
+    path
+        Of the file, for errors.
+    source
+        The file, open.
+    limits
+        See `read_image`.
+    decode
+        Given a function to be called with the cost before anything is decoded, returns what is decoded.
+
+    Raises
+    ------
+    ImageError, MachineError
+        As `read_image`, whatever `decode` raised.
+    """
+    with contextlib.ExitStack() as held:
         doubt = Doubt(source)
 
         def admit(cost: Cost) -> None:
@@ -151,7 +177,7 @@ def read_image(
             doubt.admitted(cost)
 
         try:
-            return _decoded(source, reader, admit)
+            return decode(admit)
         except MachineError as fault:
             raise MachineError(f"{printable(path)}: {fault}") from None
         except LimitError as refused:
@@ -174,16 +200,16 @@ def read_image(
 def _decoded(source: Source, reader: Reader, admit: Callable[[Cost], None]) -> Image.Image:
     head = source.read(32)
     source.seek(0)
-    kind = _format(head)
+    kind = format_of(head)
     if kind is None:
         raise ImageError(
-            f"expected a JPEG, PNG, TIFF, JPEG2000, BMP or WebP image, found {_foreign(head)}; convert it, for example "
+            f"expected a JPEG, PNG, TIFF, JPEG2000, BMP or WebP image, found {foreign(head)}; convert it, for example "
             "to PNG or GeoTIFF"
         )
     if kind.startswith("PNG"):
         admit = _admitting_png(source.again(), admit)
-    if kind in _DRIVERS:
-        samples, orientation = read_raster(source, _DRIVERS[kind], reader.bands, admit)
+    if kind in DRIVERS:
+        samples, orientation = read_raster(source, DRIVERS[kind], reader.bands, admit)
         if kind == "PNG of 16 bits":
             orientation = png_orientation(source)
         return upright(Image.fromarray(samples.to_rgb(reader.scale)), orientation)

@@ -12,7 +12,7 @@ import struct
 import threading
 import uuid
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,9 +28,14 @@ from rsir_fast.datasets.source import Source
 from rsir_fast.datasets.strict import strict_decoders
 from rsir_fast.datasets.tiff_damage import refuse_damaged_tiff
 from rsir_fast.datasets.tiff_directories import refuse_many_pages
+from rsir_fast.datasets.windows import Window
 from rsir_fast.errors import ImageError, MachineError
 
-__all__ = ["read_raster"]
+__all__ = ["gdal", "heard_out", "opened_raster", "read_raster", "samples_of_raster", "tiff_orientation"]
+
+T = TypeVar("T")
+_Part = tuple[tuple[int, int], tuple[int, int]] | None
+"""Rows and columns, from and to, as rasterio takes a window."""
 
 _OPTIONS = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",  # an image is one file: no .aux.xml, .msk, .ovr, world file beside it
@@ -42,6 +47,7 @@ _OPTIONS = {
 }
 
 _ORIENTATION = 274
+_ANY_NAME = r"[0-9a-f]{32}"
 
 _OF_TAGS = re.compile(r"TIFF(Read\w*Directory|Fetch)")
 
@@ -77,32 +83,58 @@ def read_raster(
     MemoryError
         If GDAL found too little memory.
     """
-    import rasterio
-    from rasterio.session import DummySession
+    with opened_raster(source, driver) as (dataset, complaints):
+        admit(raster_cost(dataset, bands, source.size))
+        if driver == "GTiff":
+            refuse_damaged_tiff(source.again(), dataset.width * dataset.height, _decoded_bytes(dataset))
+        samples = heard_out(complaints, lambda: samples_of_raster(dataset, driver, bands))
+        placed = dataset.crs is not None or not dataset.transform.is_identity or bool(dataset.gcps[0])
+    return samples, tiff_orientation(source) if driver == "GTiff" and not placed else 1
 
-    name = uuid.uuid4().hex
+
+@contextlib.contextmanager
+def opened_raster(source: Source, driver: str) -> Iterator[tuple[Any, list[str]]]:
+    """Open a raster, and read it within the block.
+
+    Yields
+    ------
+    tuple
+        The dataset of rasterio, and what GDAL complains of, which grows.
+
+    Raises
+    ------
+    ImageError, MemoryError
+        As `read_raster`.
+    """
+    import rasterio
+
     if driver == "GTiff":
         refuse_many_pages(source.again())
     elif driver == "JP2OpenJPEG":
         refuse_bad_boxes(source.again())
+    name = uuid.uuid4().hex
+    with (
+        gdal(name) as complaints,
+        rasterio.open(name, driver=driver, opener=lambda *_, **__: source.again()) as dataset,
+    ):
+        yield dataset, complaints
+
+
+@contextlib.contextmanager
+def gdal(name: str = _ANY_NAME) -> Iterator[list[str]]:
+    """Have GDAL read as images are read, hear what it complains of, and turn its errors into ours.
+
+    Parameters
+    ----------
+    name
+        Under which it knows the file: a regular expression.
+    """
+    import rasterio
+    from rasterio.session import DummySession
+
     try:
-        with (
-            strict_decoders(),
-            rasterio.Env(DummySession(), **_OPTIONS),
-            _complaints() as complaints,
-            rasterio.open(name, driver=driver, opener=lambda *_, **__: source.again()) as dataset,
-        ):
-            admit(raster_cost(dataset, bands, source.size))
-            if driver == "GTiff":
-                refuse_damaged_tiff(source.again(), dataset.width * dataset.height, _decoded_bytes(dataset))
-            of_tags = set(complaints)
-            samples = _read(dataset, driver, bands)
-            # What is said while samples are read is said of them, unless it is about tags, which are read again.
-            damage = [text for text in complaints if text not in of_tags and not _OF_TAGS.search(text)]
-            if damage:
-                raise ImageError(f"damaged image ({_plain(damage[0], name)})")
-            placed = dataset.crs is not None or not dataset.transform.is_identity or bool(dataset.gcps[0])
-        return samples, tiff_orientation(source) if driver == "GTiff" and not placed else 1
+        with strict_decoders(), rasterio.Env(DummySession(), **_OPTIONS), _complaints() as complaints:
+            yield complaints
     except (ImageError, MachineError, MemoryError):
         raise
     # What rasterio has no error of its own for comes as GDAL's, or as Python's.
@@ -113,6 +145,22 @@ def read_raster(
         if any(type(cause).__name__ == "CPLE_OutOfMemoryError" for cause in causes):
             raise MemoryError(_plain(str(causes[-1]), name)) from None
         raise ImageError(f"damaged or unsupported image ({_plain(str(causes[-1]), name)})") from None
+
+
+def heard_out(complaints: list[str], read: Callable[[], T]) -> T:
+    """Read samples; what GDAL complains of meanwhile is said of them, unless it is about tags, which are read again.
+
+    Raises
+    ------
+    ImageError
+        If it complains.
+    """
+    of_tags = set(complaints)
+    found = read()
+    damage = [text for text in complaints if text not in of_tags and not _OF_TAGS.search(text)]
+    if damage:
+        raise ImageError(f"damaged image ({_plain(damage[0])})")
+    return found
 
 
 def _decoded_bytes(dataset: Any) -> int:
@@ -134,7 +182,7 @@ def _causes(error: BaseException) -> list[BaseException]:
     return found
 
 
-def _plain(message: str, name: str) -> str:
+def _plain(message: str, name: str = _ANY_NAME) -> str:
     """Leave out of GDAL's message the name under which it knows the file."""
     message = message.removeprefix("CPLE_AppDefined").removeprefix(" in ").removeprefix(":")
     without = re.sub(rf"'?(/vsi\w+/)?{name}'?(, |:\s?| )?", "", message)
@@ -193,12 +241,16 @@ def _complaints() -> Iterator[list[str]]:
 # ---- bands ------------------------------------------------------------------------------------------------------
 
 
-def _read(dataset: Any, driver: str, bands: tuple[int, ...] | None) -> Samples:
+def samples_of_raster(
+    dataset: Any, driver: str, bands: tuple[int, ...] | None, window: Window | None = None
+) -> Samples:
+    """Read the bands that make a picture, of a window or of the whole raster; see `read_raster`."""
+    part = None if window is None else ((window.row, window.bottom), (window.column, window.right))
     meanings = [meaning.name for meaning in dataset.colorinterp]
     structure = dataset.tags(ns="IMAGE_STRUCTURE")
     inverted = structure.get("MINISWHITE") == "YES"
     if meanings == ["palette"] or (inverted and dataset.count == 1 and dataset.dtypes[0] == "uint8"):
-        return _coloured(dataset, bands)
+        return _coloured(dataset, bands, part)
     alpha = meanings.index("alpha") + 1 if meanings.count("alpha") == 1 else None
     chosen = chosen_bands(meanings, alpha, bands)
     if alpha in chosen:
@@ -209,11 +261,11 @@ def _read(dataset: Any, driver: str, bands: tuple[int, ...] | None) -> Samples:
             f"has samples of {types.pop()}: expected real ones; write amplitudes, or real parts, into the file"
         )
     distinct = list(dict.fromkeys(chosen))
-    values = dataset.read(distinct)
-    valid = _valid(dataset, distinct, values)
+    values = dataset.read(distinct, window=part)
+    valid = _valid(dataset, distinct, values, part)
     opacity = None
     if alpha is not None:
-        cover = dataset.read(alpha)
+        cover = dataset.read(alpha, window=part)
         shown = (cover > 0)[None]
         valid = shown if valid is None else valid & shown
         if driver == "PNG":
@@ -227,12 +279,12 @@ def _read(dataset: Any, driver: str, bands: tuple[int, ...] | None) -> Samples:
     return Samples(values, valid, opacity, bits)
 
 
-def _valid(dataset: Any, bands: list[int], values: NDArray[Any]) -> NDArray[np.bool_] | None:
+def _valid(dataset: Any, bands: list[int], values: NDArray[Any], part: _Part) -> NDArray[np.bool_] | None:
     """Return where there are data, bool [bands, H, W], by GDAL_NODATA, mask and NaN; None: everywhere."""
     flags = {flag.name for band in bands for flag in dataset.mask_flag_enums[band - 1]}
     valid = None
     if flags - {"all_valid"} and "alpha" not in flags:
-        valid = dataset.read_masks(bands) > 0
+        valid = dataset.read_masks(bands, window=part) > 0
     if np.issubdtype(values.dtype, np.floating):
         missing = np.isnan(values)
         if missing.any():
@@ -259,18 +311,18 @@ def _negative(values: NDArray[Any], bits: int | None) -> NDArray[Any]:
     return np.asarray(values.dtype.type(white) - values)
 
 
-def _coloured(dataset: Any, bands: tuple[int, ...] | None) -> Samples:
+def _coloured(dataset: Any, bands: tuple[int, ...] | None, part: _Part) -> Samples:
     """Read a palette as its colours."""
     table = dataset.colormap(1)
     entries = np.zeros((max(table) + 1, 4), np.uint8)
     for index, colour in table.items():
         entries[index] = colour
-    index = dataset.read(1)
+    index = dataset.read(1, window=part)
     if index.size and int(index.max()) >= len(entries):
         raise ImageError(f"damaged image (palette of {len(entries)} colours, sample of {int(index.max())})")
     chosen = chosen_bands(["red", "green", "blue"], None, bands)
     layer = entries[index]
-    masks = _valid(dataset, [1], index[None])
+    masks = _valid(dataset, [1], index[None], part)
     shown = (layer[:, :, 3] > 0)[None]
     valid = shown if masks is None else masks & shown
     return Samples(layer[:, :, [band - 1 for band in chosen]].transpose(2, 0, 1), None if valid.all() else valid)

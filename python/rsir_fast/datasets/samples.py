@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from rsir_fast.datasets.reader import Scale
 
-__all__ = ["Samples", "to_eight_bits"]
+__all__ = ["Samples", "known_samples", "to_eight_bits"]
 
 _ROWS = 512
 """Rows brought to 8 bits at a time, which bounds the memory that float64 takes in between."""
@@ -128,13 +128,19 @@ def _linear(low: float, high: float) -> Conversion:
 def _limits(values: NDArray[Any], valid: NDArray[np.bool_] | None, scale: Scale) -> tuple[float, float]:
     if scale.kind == "range":
         return scale.low, scale.high
-    used: Any = np.isfinite(values) if np.issubdtype(values.dtype, np.floating) else True
-    if valid is not None:
-        used = np.logical_and(used, valid)
-    known = values.ravel() if used is True else values[np.broadcast_to(used, values.shape)]
+    known = known_samples(values, valid)
     if known.size == 0:
         return 0.0, 0.0
     if scale.kind == "minmax":
         return float(known.min()), float(known.max())
     low, high = np.percentile(known.astype(np.float64), [scale.low, scale.high])
     return float(low), float(high)
+
+
+def known_samples(values: NDArray[Any], valid: NDArray[np.bool_] | None) -> NDArray[Any]:
+    """Return what counts for a scale, [m]: finite samples where there are data."""
+    used: Any = np.isfinite(values) if np.issubdtype(values.dtype, np.floating) else True
+    if valid is not None:
+        used = np.logical_and(used, valid)
+    found: NDArray[Any] = values.ravel() if used is True else values[np.broadcast_to(used, values.shape)]
+    return found

@@ -74,6 +74,24 @@ class Source:
         """Bytes of the file."""
         return self._file.size
 
+    @contextlib.contextmanager
+    def watched(self, path: Path) -> Iterator[None]:
+        """Raise a fault of the machine, now or before, in place of whatever a decoder within the block made of it.
+
+        Raises
+        ------
+        MachineError
+        """
+        try:
+            yield
+        except Exception as error:
+            fault = self._file.fault or error
+            if isinstance(fault, OSError | MemoryError) and is_machine_fault(fault):
+                raise _of_machine(path, fault) from fault
+            raise
+        if self._file.fault is not None:
+            raise _of_machine(path, self._file.fault) from self._file.fault
+
     def again(self) -> Source:
         """Return the same file with a place of its own, at the beginning."""
         return Source(self._file)
@@ -145,18 +163,11 @@ def opened(path: Path) -> Iterator[Source]:
     try:
         found = os.fstat(number)
         _check_regular(path, found)
-        file = _File(number, found.st_size)
-        if file.fault is not None:
-            raise _of_machine(path, file.fault) from file.fault
-        try:
-            yield Source(file)
-        except Exception as error:
-            fault = file.fault or error
-            if isinstance(fault, OSError | MemoryError) and is_machine_fault(fault):
-                raise _of_machine(path, fault) from fault
-            raise
-        if file.fault is not None:
-            raise _of_machine(path, file.fault) from file.fault
+        source = Source(_File(number, found.st_size))
+        with source.watched(path):
+            pass  # it may have been read already
+        with source.watched(path):
+            yield source
     finally:
         os.close(number)
 

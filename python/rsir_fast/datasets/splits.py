@@ -202,9 +202,9 @@ def stratified_split(dataset: Dataset, *, train: float | int = 0.8, seed: int = 
                 f"train={train} needs at least {count + 1} images in every class, "
                 f"but {dataset.name} has {len(members)} of class {name}"
             )
-        ranks = [_rank(seed, name, dataset.items[i]) for i in members]
+        ranks = [_rank(seed, name, dataset.items[i]) for i in members.tolist()]
         in_train[members[np.argsort(ranks)[:count]]] = True
-    parts = [tuple(dataset.items[i] for i in np.flatnonzero(mask)) for mask in (in_train, ~in_train)]
+    parts = [tuple(dataset.items[i] for i in np.flatnonzero(mask).tolist()) for mask in (in_train, ~in_train)]
     return Split(dataset.name, parts[0], parts[1], int(seed))
 
 

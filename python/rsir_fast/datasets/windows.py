@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar, overload
 
-__all__ = ["Place", "Placed", "Window", "item_name", "split_name"]
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Picked", "Place", "Placed", "Window", "item_name", "split_name"]
+
+T = TypeVar("T")
 
 _OF = re.compile(r"(?P<source>.*)#xywh=(?P<numbers>\d{1,10},\d{1,10},[1-9]\d{0,9},[1-9]\d{0,9})", re.DOTALL)
 
@@ -105,6 +111,33 @@ class Placed:
     bounds: tuple[float, float, float, float] | None = None
     time: int | None = None
     columns: tuple[tuple[str, str | int | float | bool | None], ...] = ()
+
+
+class Picked(Sequence[T]):
+    """Some of a sequence, by their numbers, each made when it is asked for.
+
+    Examples
+    --------
+    >>> list(Picked("abc", np.array([2, 0])))
+    ['c', 'a']
+    """
+
+    def __init__(self, of: Sequence[T], numbers: NDArray[np.int64]) -> None:
+        self._of, self._numbers = of, numbers
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    @overload
+    def __getitem__(self, which: int) -> T: ...
+
+    @overload
+    def __getitem__(self, which: slice) -> Picked[T]: ...
+
+    def __getitem__(self, which: int | slice) -> T | Picked[T]:
+        if isinstance(which, slice):
+            return Picked(self._of, self._numbers[which])
+        return self._of[int(self._numbers[which])]
 
 
 def item_name(source: str, window: Window | None) -> str:

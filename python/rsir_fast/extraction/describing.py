@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rsir_fast.archive import Features
 from rsir_fast.archive.folders import DESCRIPTOR, check_folder, learnt_file
@@ -17,6 +16,7 @@ from rsir_fast.archive.versions import is_archive, newest
 from rsir_fast.base.progress import OnProgress
 from rsir_fast.base.text import printable
 from rsir_fast.datasets import Dataset
+from rsir_fast.datasets.skipped import unread
 from rsir_fast.descriptors import Descriptor
 from rsir_fast.descriptors.descriptor import Learnt
 from rsir_fast.descriptors.learnt import read_learnt, written
@@ -118,14 +118,11 @@ def _is_kept(out: Path | None, learnt: Learnt) -> bool:
 def _rows(data: Dataset, descriptor: Descriptor, numbers: Sequence[int], workers: int) -> Generator[Rows, None, None]:
     """Yield the description of each image, or why there is none."""
 
-    def described(number: int) -> NDArray[np.float32] | str:
-        try:
-            return data.made_of(number, descriptor.describe)
-        except ImageError as error:
-            return str(error)
-
     def rows(number: int) -> Rows:
-        found = described(number)
-        return Rows(None, 1, [(number, found)]) if isinstance(found, str) else Rows(found[None], 1, [])
+        try:
+            found = data.made_of(number, descriptor.describe)
+        except ImageError as error:
+            return Rows(None, 1, [unread(number, error)])
+        return Rows(found[None], 1, [])
 
     return in_order(rows, numbers, workers)

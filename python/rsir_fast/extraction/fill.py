@@ -19,6 +19,7 @@ from rsir_fast.base.progress import OnProgress
 from rsir_fast.base.shared import within
 from rsir_fast.base.text import listed
 from rsir_fast.datasets import Dataset, Skipped
+from rsir_fast.datasets.skipped import Unread
 from rsir_fast.errors import FeaturesError, NoImageReadError
 from rsir_fast.extraction.sinks import Sink, sink_for
 from rsir_fast.extraction.stamps import Stamps
@@ -37,12 +38,12 @@ class Rows:
     count
         Images asked for, readable or not.
     skipped
-        Number and reason of each unreadable one.
+        The others, and why.
     """
 
     matrix: NDArray[np.float32] | None
     count: int
-    skipped: list[tuple[int, str]]
+    skipped: list[Unread]
 
 
 def fill(
@@ -103,7 +104,7 @@ def fill(
     stamps = Stamps(data)
     with sink_for(data, stamps, provenance, dim, out=out, resume=resume, force=force, mirror=mirror, keep=keep) as sink:
         figures = _encode(data, rows, sink, stamps, provenance, dim, shard, progress) if sink.todo else {}
-        if data.items and len(sink.skipped) == len(data):
+        if sink.skipped and len(sink.skipped) + len(sink.empty) == len(data):
             reasons = [Skipped(data.items[number], reason) for number, reason in sink.skipped]
             sink.abandon()
             raise NoImageReadError(data.name, [*data.unreadable, *reasons])
@@ -130,8 +131,8 @@ def _encode(
             some = todo[first : first + shard]
             matrix, found = _part(made, len(some), dim, meter)
             stamps.check(some)
-            told = [(number, within(reason, data.root)) for number, reason in found]
-            unread = {number for number, _ in told}
+            told = [each._replace(reason=within(each.reason, data.root)) for each in found]
+            unread = {each.number for each in told}
             read = [number for number in some if number not in unread]
             sink.add(read, split(data.name, provenance, matrix), told)
     return meter.timing()
@@ -155,18 +156,18 @@ def check_resumable(data: Dataset, resume: bool) -> None:
         )
 
 
-def _part(
-    made: Iterator[Rows], images: int, dim: int, meter: Meter
-) -> tuple[NDArray[np.float32], list[tuple[int, str]]]:
+def _part(made: Iterator[Rows], images: int, dim: int, meter: Meter) -> tuple[NDArray[np.float32], list[Unread]]:
     """Return the features [rows, dim] of the next `images` images, and those skipped."""
-    parts, skipped, count = [], [], 0
+    parts: list[NDArray[np.float32]] = []
+    skipped: list[Unread] = []
+    count = 0
     while count < images:
         rows = next(made)
         count += rows.count
         skipped += rows.skipped
         if rows.matrix is not None:
             parts.append(rows.matrix)
-        meter.add(rows.count, len(rows.skipped))
+        meter.add(rows.count, sum(not each.empty for each in rows.skipped))
     return np.concatenate([np.empty((0, dim), np.float32), *parts]), skipped
 
 

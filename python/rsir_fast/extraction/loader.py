@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 
 from rsir_fast.backbones import Preprocessing
 from rsir_fast.datasets import Dataset, Reader
+from rsir_fast.datasets.skipped import Unread, unread
 from rsir_fast.errors import ImageError
 from rsir_fast.extraction.jpeg import DeviceDecoder, EncodedJpeg, read_jpeg
 
 __all__ = ["Batch", "batches", "default_workers", "in_groups"]
 
-Loaded = NDArray[Any] | str
+Loaded = NDArray[Any] | ImageError
 """A resized image, or why there is none."""
 
 MAX_WORKERS = 32
@@ -40,14 +41,14 @@ class Batch:
     count
         Images asked for, readable or not.
     skipped
-        Number and reason of each unreadable one.
+        The others, and why.
     on_device
         How many were decoded on the device.
     """
 
     images: torch.Tensor
     count: int
-    skipped: list[tuple[int, str]]
+    skipped: list[Unread]
     on_device: int = 0
 
 
@@ -104,7 +105,7 @@ def batches(
     def encoded(number: int) -> EncodedJpeg | None:
         return read_jpeg(dataset.root / dataset.items[number]) if dataset.root is not None and plain else None
 
-    plain = dataset.reader == Reader()  # bands and scale are chosen on the CPU
+    plain = dataset.reader == Reader() and dataset.places is None  # bands, scale and windows are chosen on the CPU
     groups = [numbers[first : first + batch_size] for first in range(0, len(numbers), batch_size)]
     device = None if decoder is None else (decoder, encoded)
     dtype = torch.uint8 if preprocessing.dtype == "uint8" else torch.float32
@@ -150,7 +151,7 @@ def in_groups(
         try:
             return load(number)
         except ImageError as error:
-            return str(error)
+            return error
 
     def collate(asked: Sequence[int], found: Sequence[Loaded | EncodedJpeg]) -> Batch:
         decoded = iter([] if decoder is None else decoder.decode([x for x in found if isinstance(x, EncodedJpeg)]))
@@ -161,8 +162,8 @@ def in_groups(
                 loaded.append(checked(number) if made is None else made)
             else:
                 loaded.append(image)
-        skipped = [(n, reason) for n, reason in zip(asked, loaded, strict=True) if isinstance(reason, str)]
-        images = [image for image in loaded if not isinstance(image, str)]
+        skipped = [unread(n, image) for n, image in zip(asked, loaded, strict=True) if isinstance(image, ImageError)]
+        images = [image for image in loaded if not isinstance(image, ImageError)]
         on_device = sum(isinstance(image, torch.Tensor) for image in images)
         if decoder is not None and on_device:
             return Batch(decoder.stack(images), len(asked), skipped, on_device)

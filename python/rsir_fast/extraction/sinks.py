@@ -14,7 +14,7 @@ from rsir_fast.archive import About, Input, Writer
 from rsir_fast.archive.columns import beside_runs, spec_to_store, split
 from rsir_fast.archive.folders import ENCODER, check_folder, clear, clear_empty
 from rsir_fast.archive.inputs import ROOT
-from rsir_fast.archive.parts import Parts
+from rsir_fast.archive.parts import Parts, told_empty
 from rsir_fast.archive.roots import Root, root_of
 from rsir_fast.archive.stored import parts_of
 from rsir_fast.base.digests import file_digest
@@ -23,9 +23,10 @@ from rsir_fast.base.looking import is_file
 from rsir_fast.base.reading import reading
 from rsir_fast.base.text import printable
 from rsir_fast.datasets import Dataset, Skipped, current_limits
+from rsir_fast.datasets.skipped import Unread
 from rsir_fast.encoders.spec import DescriptorSpec
 from rsir_fast.errors import DatasetError, FeaturesError
-from rsir_fast.extraction.stamps import Stamps
+from rsir_fast.extraction.stamps import Stamp, Stamps
 
 __all__ = ["Sink", "sink_for"]
 
@@ -41,12 +42,16 @@ class Sink(Protocol):
     def skipped(self) -> list[tuple[int, str]]:
         """Number and reason of those that cannot be read, ascending."""
 
+    @property
+    def empty(self) -> list[int]:
+        """Numbers of those that show nothing, ascending."""
+
     def __enter__(self) -> Sink: ...
 
     def __exit__(self, *_: object) -> None: ...
 
-    def add(self, read: Sequence[int], arrays: Mapping[str, NDArray[Any]], skipped: list[tuple[int, str]]) -> None:
-        """Take the fields of some images, and the number and reason of some that cannot be read."""
+    def add(self, read: Sequence[int], arrays: Mapping[str, NDArray[Any]], unread: Sequence[Unread]) -> None:
+        """Take the fields of some images, and those that have none."""
 
     def abandon(self) -> None:
         """Forget all of it, as nothing is worth keeping."""
@@ -77,6 +82,7 @@ class _Memory:
     def __init__(self, data: Dataset, provenance: Mapping[str, Any], dim: int) -> None:
         self.todo = list(range(len(data)))
         self.skipped: list[tuple[int, str]] = []
+        self.empty: list[int] = []
         self._data, self._provenance = data, provenance
         self._parts = [split(data.name, provenance, np.empty((0, dim), np.float32))]
 
@@ -86,15 +92,16 @@ class _Memory:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def add(self, read: Sequence[int], arrays: Mapping[str, NDArray[Any]], skipped: list[tuple[int, str]]) -> None:
+    def add(self, read: Sequence[int], arrays: Mapping[str, NDArray[Any]], unread: Sequence[Unread]) -> None:
         self._parts.append(dict(arrays))
-        self.skipped += skipped
+        self.skipped += [(each.number, each.reason) for each in unread if not each.empty]
+        self.empty += [each.number for each in unread if each.empty]
 
     def abandon(self) -> None:
         self._parts.clear()
 
     def finish(self, notes: Sequence[str], timing: Mapping[str, Any]) -> Parts:
-        data, unread = self._data, dict(self.skipped)
+        data, unread = self._data, {*dict(self.skipped), *self.empty}
         kept = [number for number in range(len(data)) if number not in unread]
         return Parts(
             arrays={name: np.concatenate([part[name] for part in self._parts]) for name in self._parts[0]},
@@ -106,7 +113,7 @@ class _Memory:
             provenance={**self._provenance, **data.reader.provenance()},
             skipped=(*data.unreadable, *(Skipped(data.items[number], reason) for number, reason in self.skipped)),
             timing=dict(timing),
-            notes=tuple(notes),
+            notes=(*notes, *told_empty(len(self.empty))),
         )
 
 
@@ -140,7 +147,7 @@ class _Archive:
             out,
             spec,
             provenance.get("extraction", {}),
-            [_input(data, number, stamps.found[number], root) for number in range(len(data))],
+            [_input(data, number, stamps.of(number), root) for number in range(len(data))],
             about=About(
                 name=data.name,
                 roots={} if root is None else {root.name: root.folder},
@@ -148,6 +155,7 @@ class _Archive:
                 labelled=data.labels is not None,
                 unreadable=data.unreadable,
                 made=beside_runs(made),
+                tiling=data.tiling,
             ),
             sha256=self._content,
             # What is learnt from the images would be learnt anew from more of them: that takes `force`.
@@ -171,7 +179,7 @@ class _Archive:
         data = self._data
         if data.root is None:
             return data.made_of(number, lambda image: hashlib.sha256(image.tobytes()).hexdigest())
-        source = data.placed(number).source
+        source = data.source(number)
         if source not in self._digests:
             with reading(data.root / source, "an image", "put it back", DatasetError):
                 self._digests[source] = file_digest(data.root / source)
@@ -181,14 +189,20 @@ class _Archive:
     def skipped(self) -> list[tuple[int, str]]:
         return self._writer.skipped
 
+    @property
+    def empty(self) -> list[int]:
+        return self._writer.empty
+
     def __enter__(self) -> _Archive:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._writer.close()
 
-    def add(self, read: Sequence[int], arrays: Mapping[str, NDArray[Any]], skipped: list[tuple[int, str]]) -> None:
-        self._writer.add(read, arrays, skipped, current_limits().refusing() if skipped else None)
+    def add(self, read: Sequence[int], arrays: Mapping[str, NDArray[Any]], unread: Sequence[Unread]) -> None:
+        skipped = [(each.number, each.reason) for each in unread if not each.empty]
+        empty = [(each.number, each.reason) for each in unread if each.empty]
+        self._writer.add(read, arrays, skipped, current_limits().refusing() if skipped else None, empty)
 
     def abandon(self) -> None:
         self._writer.abandon()
@@ -198,7 +212,7 @@ class _Archive:
         return parts_of(self._writer.commit(notes, timing))
 
 
-def _input(data: Dataset, number: int, stamp: tuple[int, int] | None, root: Root | None) -> Input:
+def _input(data: Dataset, number: int, stamp: Stamp, root: Root | None) -> Input:
     """Return an item of a data set as an archive knows it."""
     at = data.placed(number)
     name = None if data.labels is None else data.classes[data.labels[number]]

@@ -11,11 +11,13 @@ from rsir_fast.base.text import printable
 from rsir_fast.datasets import Dataset
 from rsir_fast.errors import DatasetError
 
-__all__ = ["Stamps", "fingerprint"]
+__all__ = ["Stamp", "Stamps", "fingerprint"]
+
+Stamp = tuple[int, int] | None
 
 
 class Stamps:
-    """Size and time of change of every image as they are now.
+    """Size and time of change of every image file as they are now: of a raster once, however many tiles it has.
 
     Parameters
     ----------
@@ -25,14 +27,22 @@ class Stamps:
 
     def __init__(self, data: Dataset) -> None:
         self.data = data
-        self.found = [_stamp(data, item) for item in data.items]
+        self._found: dict[str, Stamp] = {}
+        for number in range(len(data)):
+            source = data.source(number)
+            if source not in self._found:
+                self._found[source] = _stamp(data, source)
+
+    def of(self, number: int) -> Stamp:
+        """Return size, and time of change in nanoseconds, of the file of an image; None of what is no file."""
+        return self._found[self.data.source(number)]
 
     def fingerprint(self) -> dict[str, Any]:
         """Recognise the same images again: names, labels, size and time of change of every file, how it is read."""
         digest = hashlib.sha256()
         for number, item in enumerate(self.data.items):
             label = None if self.data.labels is None else int(self.data.labels[number])
-            digest.update(f"{item!r} {label} {self.found[number]}\n".encode())
+            digest.update(f"{item!r} {label} {self.of(number)}\n".encode())
         data = self.data
         found = {"name": data.name, "images": len(data), "classes": len(data.classes), "sha256": digest.hexdigest()}
         return {**found, **data.reader.provenance()}
@@ -50,10 +60,10 @@ class Stamps:
         DatasetError
             Naming the first of them.
         """
-        for number in range(len(self.data)) if which is None else which:
-            item = self.data.items[number]
+        numbers = range(len(self.data)) if which is None else which
+        for item in dict.fromkeys(self.data.source(number) for number in numbers):
             now = _stamp(self.data, item)
-            if now != self.found[number]:
+            if now != self._found[item]:
                 what = "is gone" if now is None else "has changed"
                 raise DatasetError(
                     f"{printable(item)}: expected images that stay as they are while they are read, this one {what}; "
@@ -66,7 +76,7 @@ def fingerprint(data: Dataset) -> dict[str, Any]:
     return Stamps(data).fingerprint()
 
 
-def _stamp(data: Dataset, item: str) -> tuple[int, int] | None:
+def _stamp(data: Dataset, item: str) -> Stamp:
     if data.root is None:
         return None
     path = data.root / item

@@ -122,8 +122,8 @@ def load_images(
     threads = default_workers() if workers is None else workers
     first = 0
     for batch in batches(train, preprocessing, range(len(train)), AT_ONCE, threads):
-        unreadable = {number for number, _ in batch.skipped}
-        skipped += [Skipped(train.items[number], reason) for number, reason in batch.skipped]
+        unreadable = {each.number for each in batch.skipped}
+        skipped += [Skipped(train.items[each.number], each.reason) for each in batch.skipped]
         kept += [number for number in range(first, first + batch.count) if number not in unreadable]
         images[len(kept) - len(batch.images) : len(kept)] = batch.images.numpy()
         first += batch.count

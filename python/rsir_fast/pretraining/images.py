@@ -230,7 +230,7 @@ def channel_means(data: Dataset, size: int, short_side: int, workers: int) -> tu
     groups = [mine[first : first + AT_ONCE] for first in range(0, len(mine), AT_ONCE)]
     skipped: list[tuple[str, str]] = []
     for batch in in_groups(cutter(data, size, short_side), groups, (3, size, size), workers):
-        skipped += [(data.items[number], reason) for number, reason in batch.skipped]
+        skipped += [(data.items[each.number], each.reason) for each in batch.skipped]
         sums[:3] += batch.images.sum((0, 2, 3), dtype=torch.int64)
         sums[3] += len(batch.images) * size * size
     if processes > 1:

@@ -273,7 +273,7 @@ class PretrainingTrainer:
 
     def _note(self, part: str, numbers: list[int], batch: Batch) -> list[int]:
         """Remember what could not be read; return the places in `numbers` of the images that could."""
-        unreadable = dict(batch.skipped)
+        unreadable = {each.number: each.reason for each in batch.skipped}
         self._skipped |= {(part, number): reason for number, reason in unreadable.items()}
         return [place for place, number in enumerate(numbers) if number not in unreadable]
 

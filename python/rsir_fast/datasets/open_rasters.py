@@ -1,0 +1,328 @@
+"""Rasters that stay open while windows of them are read, by several threads; each block is decoded once.
+
+Windows come row by row. What is decoded for one stays until the row is done, as its neighbours need the same blocks.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import contextvars
+import os
+import threading
+import uuid
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from rsir_fast.base.text import printable
+from rsir_fast.datasets.cells import Cell, Cells, limits_of_parts
+from rsir_fast.datasets.images import decoding
+from rsir_fast.datasets.limits import Cost, LimitError, current_limits
+from rsir_fast.datasets.pictures import upright
+from rsir_fast.datasets.raster import gdal, heard_out, samples_of_raster, tiff_orientation
+from rsir_fast.datasets.raster_header import driver_of
+from rsir_fast.datasets.raster_scale import Brightness, brightness_of, is_stated
+from rsir_fast.datasets.reader import Reader
+from rsir_fast.datasets.samples import Samples
+from rsir_fast.datasets.skipped import EmptyImageError
+from rsir_fast.datasets.source import Source, opened
+from rsir_fast.datasets.windows import Window
+from rsir_fast.errors import ImageError, MachineError
+
+__all__ = ["read_window"]
+
+_IDLE = 8
+"""Rasters that stay open after a window was read; more are open only while they are read."""
+
+T = TypeVar("T")
+
+
+def read_window(path: Path, window: Window, reader: Reader, nodata_max: float = 1.0) -> Image.Image:
+    """Read a window of a raster as RGB: the pixels that `rsir_fast.datasets.read_image` gives of the whole file.
+
+    A scale that depends on samples (``minmax``, percentiles, the default of more than 8 bits) is that of the whole
+    raster, which is read once more for it.
+
+    Parameters
+    ----------
+    path
+        Of a TIFF or JPEG2000 file.
+    window
+        Inside of it.
+    reader
+        Bands and scale.
+    nodata_max
+        Share of the pixels, 0 to 1, that may have no data in any band.
+
+    Returns
+    -------
+    PIL.Image.Image
+        Mode RGB. Of a file that is not georeferenced turned as its orientation says.
+
+    Raises
+    ------
+    ImageError, MachineError
+        As `rsir_fast.datasets.read_image`; EmptyImageError if more pixels than `nodata_max` have no data.
+    """
+    with _RASTERS.used(path, reader) as raster:
+        part = raster.read(window)
+    missing = 0 if part.missing is None else int(np.count_nonzero(part.missing))
+    share = missing / (window.width * window.height)
+    if share > nodata_max:
+        raise EmptyImageError(f"{share:.0%} of its pixels have no data")
+    return upright(Image.fromarray(part.rgb), raster.orientation)
+
+
+class _Part(NamedTuple):
+    """Some pixels: uint8 [h, w, 3], and bool [h, w] where no band has data; None: nowhere."""
+
+    rgb: NDArray[np.uint8]
+    missing: NDArray[np.bool_] | None
+
+    @property
+    def nbytes(self) -> int:
+        return self.rgb.nbytes + (0 if self.missing is None else self.missing.nbytes)
+
+
+class _Raster:
+    """One raster, open.
+
+    Parameters
+    ----------
+    path, reader
+        As for `read_window`.
+    """
+
+    def __init__(self, path: Path, reader: Reader) -> None:
+        self._path, self._reader = path, reader
+        self._held = contextlib.ExitStack()
+        self._free: list[_Handle] = []
+        self._changed = threading.Condition()
+        self._cells: OrderedDict[Cell, _Part] = OrderedDict()
+        self.nbytes = 0  # of what is decoded
+        self._busy: set[Cell] = set()
+        self._scaling = threading.Lock()
+        self._brightness: Brightness | None = None
+        self.users = 0
+        self._source = self._held.enter_context(opened(path))
+        try:
+            self._driver = self._safely(lambda _: driver_of(self._source))
+            self.layout, self.orientation = self._safely(self._look)
+        except BaseException:
+            self.close()
+            raise
+
+    def _look(self, _: Any) -> tuple[Cells, int]:
+        with gdal(), self._handle() as dataset:
+            placed = dataset.crs is not None or not dataset.transform.is_identity or bool(dataset.gcps[0])
+            turned = self._driver == "GTiff" and not placed
+            return Cells.of(dataset), tiff_orientation(self._source.again()) if turned else 1
+
+    def close(self) -> None:
+        """Close the file."""
+        with contextlib.suppress(MachineError):  # it was raised where it was met
+            for handle in self._free:
+                handle.close()
+            self._held.close()
+
+    def forget(self) -> None:
+        """Let go of what is decoded."""
+        with self._changed:
+            self._cells.clear()
+            self.nbytes = 0
+
+    def read(self, window: Window) -> _Part:
+        """Return the pixels of a window."""
+        width, height = self.layout.raster_width, self.layout.raster_height
+        if window.right > width or window.bottom > height:
+            raise ImageError(f"{printable(self._path)}: the window {window} is not inside of {width} x {height} pixels")
+        most = self.layout.of_rows(window.height)
+        if most * 4 * self.layout.width * self.layout.height > limits_of_parts(current_limits()).total_memory:
+            return self._decoded(window)  # blocks at its edges are decoded for its neighbours again
+        rgb = np.empty((window.height, window.width, 3), np.uint8)
+        missing: NDArray[np.bool_] | None = None
+        for cell in self.layout.touching(window):
+            part, place = self._cell(cell, most), self.layout.window(cell)
+            top, left = max(window.row, place.row), max(window.column, place.column)
+            bottom, right = min(window.bottom, place.bottom), min(window.right, place.right)
+            here = np.s_[top - window.row : bottom - window.row, left - window.column : right - window.column]
+            there = np.s_[top - place.row : bottom - place.row, left - place.column : right - place.column]
+            rgb[here] = part.rgb[there]
+            if part.missing is not None:
+                missing = np.zeros(rgb.shape[:2], bool) if missing is None else missing
+                missing[here] = part.missing[there]
+        return _Part(rgb, missing)
+
+    def _cell(self, cell: Cell, most: int) -> _Part:
+        """Return a cell; while another thread decodes it, decode one of those that come next."""
+        while True:
+            with self._changed:
+                found = self._cells.get(cell)
+                if found is not None:
+                    self._cells.move_to_end(cell)
+                    return found
+                taken = self._next_free(cell)
+                if taken is None:
+                    self._changed.wait()
+                    continue
+                self._busy.add(taken)
+            made: _Part | None = None
+            try:
+                made = self._decoded(self.layout.window(taken))
+            except ImageError:
+                if taken == cell:
+                    raise  # else whoever needs it will meet the same
+            finally:
+                with self._changed:
+                    self._busy.remove(taken)
+                    if made is not None:
+                        self._cells[taken] = made
+                        self.nbytes += made.nbytes
+                        while len(self._cells) > most:
+                            self.nbytes -= self._cells.popitem(last=False)[1].nbytes
+                    self._changed.notify_all()
+            if taken == cell and made is not None:
+                return made
+
+    def _next_free(self, cell: Cell) -> Cell | None:
+        """Return a cell, or if it is being decoded the next one of its row that is not."""
+        for column in range(cell[1], self.layout.columns):
+            one = cell[0], column
+            if one not in self._busy and one not in self._cells:
+                return one
+        return None
+
+    def _decoded(self, window: Window) -> _Part:
+        made = self._safely(lambda admit: self._part(window, admit))
+        if made is None:
+            self._find_brightness()
+            made = self._safely(lambda admit: self._part(window, admit))
+        assert made is not None
+        return made
+
+    def _part(self, window: Window, admit: Callable[[Cost], None]) -> _Part | None:
+        """Return some pixels; None if a look at all of the raster has to come first."""
+        samples = self._samples(window, admit)
+        if self._brightness is None:
+            if not is_stated(samples, self._reader.scale):
+                return None
+            self._brightness = Brightness(self._reader.scale)
+        missing = None if samples.valid is None else np.asarray(~samples.valid.any(axis=0))
+        return _Part(self._brightness.rgb(samples), missing if missing is not None and missing.any() else None)
+
+    def _find_brightness(self) -> None:
+        def parts() -> Iterator[Samples]:
+            for cell in self.layout:
+                yield self._safely(partial(self._samples, self.layout.window(cell)))
+
+        with self._scaling:
+            if self._brightness is None:
+                memory = limits_of_parts(current_limits()).total_memory
+                try:
+                    self._brightness = brightness_of(parts(), self._reader.scale, memory)
+                except LimitError as error:
+                    raise LimitError(f"{printable(self._path)}: {error}") from None
+
+    def _samples(self, window: Window, admit: Callable[[Cost], None]) -> Samples:
+        with gdal() as complaints, self._handle() as dataset:
+            admit(self.layout.cost(dataset, self._reader.bands, self._source.size, window))
+            return heard_out(complaints, lambda: samples_of_raster(dataset, self._driver, self._reader.bands, window))
+
+    def _safely(self, decode: Callable[[Callable[[Cost], None]], T]) -> T:
+        with self._source.watched(self._path):
+            return decoding(self._path, self._source, limits_of_parts(current_limits()), decode)
+
+    @contextlib.contextmanager
+    def _handle(self) -> Iterator[Any]:
+        """Lend a dataset of rasterio, which one thread at a time may use; inside of `gdal`."""
+        with self._changed:
+            handle = self._free.pop() if self._free else None
+        if handle is None:
+            handle = _Handle(self._source, self._driver)
+        try:
+            yield handle.dataset
+        finally:
+            with self._changed:
+                self._free.append(handle)
+
+
+class _Handle:
+    """A dataset of rasterio, which one thread at a time may use."""
+
+    def __init__(self, source: Source, driver: str) -> None:
+        import rasterio
+
+        # What reads through Python is known in the context that opened it: other threads have others.
+        self._context = contextvars.copy_context()
+        name = uuid.uuid4().hex
+        opener = {"opener": lambda *_, **__: source.again()}
+        self.dataset: Any = self._context.run(partial(rasterio.open, name, driver=driver, **opener))
+
+    def close(self) -> None:
+        self._context.run(self.dataset.close)
+
+
+class _OpenRasters:
+    """The rasters that windows were read of last."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._open: OrderedDict[Any, _Raster] = OrderedDict()
+
+    @contextlib.contextmanager
+    def used(self, path: Path, reader: Reader) -> Iterator[_Raster]:
+        """Lend a raster, the file as it is now."""
+        key = (path, reader, _stamp(path))
+        with self._lock:
+            raster = self._open.get(key)
+            if raster is None:
+                raster = self._open[key] = _Raster(path, reader)
+            self._open.move_to_end(key)
+            raster.users += 1
+        try:
+            yield raster
+        except MachineError:
+            with self._lock:
+                self._open.pop(key, None)  # to be opened again
+            raise
+        finally:
+            with self._lock:
+                raster.users -= 1
+                if not raster.users and self._open.get(key) is not raster:
+                    raster.close()
+                self._tidy()
+
+    def _tidy(self) -> None:
+        idle = [key for key, raster in self._open.items() if not raster.users]
+        for key in idle[: max(0, len(self._open) - _IDLE)]:
+            self._open.pop(key).close()
+        held, most = 0, limits_of_parts(current_limits()).total_memory
+        for raster in reversed(self._open.values()):
+            held += raster.nbytes
+            if held > most:
+                raster.forget()
+
+    def close(self) -> None:
+        """Close all that are not in use."""
+        with self._lock:
+            for key in [key for key, raster in self._open.items() if not raster.users]:
+                self._open.pop(key).close()
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None  # opening says why
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+_RASTERS = _OpenRasters()
+atexit.register(_RASTERS.close)  # GDAL must not close what reads through Python when that is gone
