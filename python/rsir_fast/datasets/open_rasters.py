@@ -33,6 +33,8 @@ from rsir_fast.datasets.reader import Reader
 from rsir_fast.datasets.samples import Samples
 from rsir_fast.datasets.skipped import EmptyImageError
 from rsir_fast.datasets.source import Source, opened
+from rsir_fast.datasets.tiff_damage import refuse_damaged_blocks
+from rsir_fast.datasets.tiff_directories import read_blocks
 from rsir_fast.datasets.windows import Window
 from rsir_fast.errors import ImageError, MachineError
 
@@ -40,6 +42,9 @@ __all__ = ["read_window"]
 
 _IDLE = 8
 """Rasters that stay open after a window was read; more are open only while they are read."""
+
+_SAMPLE = 8
+"""Bytes of a sample at most."""
 
 T = TypeVar("T")
 
@@ -115,6 +120,7 @@ class _Raster:
         try:
             self._driver = self._safely(lambda _: driver_of(self._source))
             self.layout, self.orientation = self._safely(self._look)
+            self._blocks = read_blocks(self._source.again()) if self._driver == "GTiff" else None
         except BaseException:
             self.close()
             raise
@@ -146,6 +152,15 @@ class _Raster:
         most = self.layout.of_rows(window.height)
         if most * 4 * self.layout.width * self.layout.height > limits_of_parts(current_limits()).total_memory:
             return self._decoded(window)  # blocks at its edges are decoded for its neighbours again
+        try:
+            return self._assembled(window, most)
+        except LimitError:
+            raise
+        except ImageError:
+            return self._decoded(window)  # what is damaged may be beside it
+
+    def _assembled(self, window: Window, most: int) -> _Part:
+        """Return the pixels of a window from those of cells."""
         rgb = np.empty((window.height, window.width, 3), np.uint8)
         missing: NDArray[np.bool_] | None = None
         for cell in self.layout.touching(window):
@@ -233,6 +248,11 @@ class _Raster:
     def _samples(self, window: Window, admit: Callable[[Cost], None]) -> Samples:
         with gdal() as complaints, self._handle() as dataset:
             admit(self.layout.cost(dataset, self._reader.bands, self._source.size, window))
+            if self._blocks is not None:
+                which = self._blocks.of(window, self._reader.bands)
+                pixels = dataset.width * dataset.height
+                most = len(which) * self._blocks.width * self._blocks.height * _SAMPLE * dataset.count
+                refuse_damaged_blocks(self._source.again(), self._blocks, which, pixels, most)
             return heard_out(complaints, lambda: samples_of_raster(dataset, self._driver, self._reader.bands, window))
 
     def _safely(self, decode: Callable[[Callable[[Cost], None]], T]) -> T:
@@ -248,9 +268,11 @@ class _Raster:
             handle = _Handle(self._source, self._driver)
         try:
             yield handle.dataset
-        finally:
-            with self._changed:
-                self._free.append(handle)
+        except BaseException:
+            handle.close()  # it would tell of the same error again
+            raise
+        with self._changed:
+            self._free.append(handle)
 
 
 class _Handle:

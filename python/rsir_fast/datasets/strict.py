@@ -53,9 +53,10 @@ def _strict() -> Iterator[None]:
     saved = ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS
     hooks = sys.excepthook, sys.unraisablehook
     with warnings.catch_warnings():
-        # Of tags nobody reads, and that an image without a place has no place.
+        # Of tags nobody reads, that an image without a place has no place, and what masks mean where there are two.
         warnings.filterwarnings("ignore", module=r"PIL\.")
         warnings.filterwarnings("ignore", message="Dataset has no geotransform")
+        warnings.filterwarnings("ignore", message="The dataset's nodata attribute is shadowing the alpha band")
         # Pillow would turn a damaged file into a half-grey image without a word, and refuse whole satellite scenes.
         ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS = False, None
         sys.excepthook, sys.unraisablehook = _all_but_garbled(hooks[0]), _all_but_garbled(hooks[1])

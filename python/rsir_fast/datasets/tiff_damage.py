@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import zlib
 
+import numpy as np
+from numpy.typing import NDArray
+
 from rsir_fast.datasets.jpeg_damage import jpeg_damage
 from rsir_fast.datasets.jpeg_markers import read_markers
 from rsir_fast.datasets.source import Source
-from rsir_fast.datasets.tiff_directories import read_blocks
+from rsir_fast.datasets.tiff_directories import Blocks, read_blocks
 from rsir_fast.errors import ImageError
 
-__all__ = ["refuse_damaged_tiff"]
+__all__ = ["refuse_damaged_blocks", "refuse_damaged_tiff"]
 
 _JPEG, _DEFLATE = 7, (8, 32946)
 _AT_ONCE = 1 << 20
@@ -38,10 +41,23 @@ def refuse_damaged_tiff(source: Source, pixels: int, most: int) -> None:
         Without the file's name.
     """
     blocks = read_blocks(source)
-    if blocks is None or blocks.compression not in (_JPEG, *_DEFLATE):
+    if blocks is not None:
+        refuse_damaged_blocks(source, blocks, np.arange(len(blocks.offsets)), pixels, most)
+
+
+def refuse_damaged_blocks(source: Source, blocks: Blocks, which: NDArray[np.int64], pixels: int, most: int) -> None:
+    """Check some strips and tiles; see `refuse_damaged_tiff`.
+
+    Parameters
+    ----------
+    which
+        Their numbers, from 0.
+    """
+    if blocks.compression not in (_JPEG, *_DEFLATE):
         return
     checked: dict[tuple[int, int], str | None] = {}
-    for number, place in enumerate(zip(blocks.offsets.tolist(), blocks.sizes.tolist(), strict=True), 1):
+    for at in which.tolist():
+        number, place = at + 1, (int(blocks.offsets[at]), int(blocks.sizes[at]))
         if place not in checked:
             source.seek(place[0])
             content = source.read(place[1])

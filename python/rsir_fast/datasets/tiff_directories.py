@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rsir_fast.datasets.source import Source
+from rsir_fast.datasets.windows import Window
 from rsir_fast.errors import ImageError
 
 __all__ = ["Blocks", "read_blocks", "refuse_many_pages"]
@@ -18,6 +19,8 @@ MAX_PAGES = 10_000
 """More than GDAL, which goes through all of them, should have to."""
 
 _COMPRESSION, _STRIPS, _TILES, _TABLES = 259, (273, 279), (324, 325), 347
+_WIDTH, _HEIGHT, _STRIP_HEIGHT, _TILE_WIDTH, _TILE_HEIGHT, _PLANES = 256, 257, 278, 322, 323, 284
+_SHAPE = (_WIDTH, _HEIGHT, _STRIP_HEIGHT, _TILE_WIDTH, _TILE_HEIGHT, _PLANES)
 _TYPES = {1: "u1", 3: "u2", 4: "u4", 7: "u1", 16: "u8"}
 
 
@@ -33,12 +36,33 @@ class Blocks:
         Int64 [n], bytes in the file of each strip or tile; 0 of one that a sparse file leaves out.
     tables
         Of JPEG data, what all strips or tiles share; may be empty.
+    width, height
+        Of a strip or tile, in pixels.
+    across, down
+        How many there are beside and below each other.
+    is_planar
+        Whether each band has its own, band after band.
     """
 
     compression: int
     offsets: NDArray[np.int64]
     sizes: NDArray[np.int64]
     tables: bytes
+    width: int
+    height: int
+    across: int
+    down: int
+    is_planar: bool
+
+    def of(self, window: Window, bands: Sequence[int] | None) -> NDArray[np.int64]:
+        """Return the numbers, from 0, of those that hold pixels of a window, in some bands (from 1) or in all."""
+        rows = np.arange(window.row // self.height, -(-window.bottom // self.height))
+        columns = np.arange(window.column // self.width, -(-window.right // self.width))
+        of_plane = (rows[:, None] * self.across + columns).ravel()
+        planes = len(self.offsets) // (self.across * self.down)
+        chosen = [band - 1 for band in bands or range(1, planes + 1)] if self.is_planar else [0]
+        found: NDArray[np.int64] = np.concatenate([plane * self.across * self.down + of_plane for plane in chosen])
+        return found
 
 
 class _Layout:
@@ -103,15 +127,24 @@ def read_blocks(source: Source) -> Blocks | None:
         tags = {}
         for at in range(0, len(entries) - layout.entry + 1, layout.entry):
             number, kind = struct.unpack_from(f"{layout.order}HH", entries, at)
-            if number in (_COMPRESSION, *_STRIPS, *_TILES, _TABLES) and kind in _TYPES:
+            if number in (_COMPRESSION, *_STRIPS, *_TILES, _TABLES, *_SHAPE) and kind in _TYPES:
                 tags[number] = _values(source, layout, entries[at + 4 : at + layout.entry], _TYPES[kind])
         where = next((pair for pair in (_TILES, _STRIPS) if pair[0] in tags and pair[1] in tags), None)
         if where is None or len(tags.get(_COMPRESSION, ())) != 1:
             return None
         offsets, sizes = (tags[number].astype(np.int64) for number in where)
         tables = tags.get(_TABLES, np.zeros(0, np.uint8)).astype(np.uint8).tobytes()
-        return Blocks(int(tags[_COMPRESSION][0]), offsets, sizes, tables) if len(offsets) == len(sizes) else None
-    except (struct.error, OverflowError, ValueError):
+        shape = {number: int(tags[number][0]) for number in _SHAPE if number in tags}
+        image = shape[_WIDTH], shape[_HEIGHT]
+        width, height = image[0], min(shape.get(_STRIP_HEIGHT, image[1]), image[1])
+        if where == _TILES:
+            width, height = shape[_TILE_WIDTH], shape[_TILE_HEIGHT]
+        across, down, is_planar = -(-image[0] // width), -(-image[1] // height), shape.get(_PLANES) == 2
+        fits = len(offsets) == len(sizes) and (len(offsets) == across * down or (is_planar and across * down > 0))
+        if not fits or len(offsets) % (across * down):
+            return None
+        return Blocks(int(tags[_COMPRESSION][0]), offsets, sizes, tables, width, height, across, down, is_planar)
+    except (struct.error, OverflowError, ValueError, KeyError, IndexError, ZeroDivisionError):
         return None
 
 
