@@ -12,8 +12,7 @@ import rsir_fast as rf
 from rsir_fast.archive import Features
 from rsir_fast.base import compiled
 from rsir_fast.ops import reference
-from rsir_fast.retrieval import AllOf, AnyOf, Column, Diffusion, Expansion, Ids, NoneOf, Query, Search, find
-from rsir_fast.retrieval.where import allowed_rows
+from rsir_fast.retrieval import Column, Diffusion, Expansion, Ids, Query, Search, find
 from scene_files import write_scenes
 
 RNG = np.random.default_rng(0)
@@ -26,52 +25,6 @@ DATA = Features(
     CLASSES,
     "demo",
 )
-COLUMNS = {
-    "class": np.array(["a", "b", None, "a"], object),
-    "size": np.array([1, 5, 9, 5]),
-}
-A = Column(column="class", value="a")
-SMALL = Column(column="size", op="<=", value=5)
-
-
-@pytest.mark.parametrize(
-    ("where", "wanted"),
-    [
-        (A, [1, 0, 0, 1]),
-        (~A, [0, 1, 1, 0]),
-        (Column(column="class", op="!=", value="a"), [0, 1, 0, 0]),
-        (Column(column="class", op=">=", value="b"), [0, 1, 0, 0]),
-        (Column(column="class", op="in", value=("b", "x")), [0, 1, 0, 0]),
-        (Column(column="size", op="in", value=()), [0, 0, 0, 0]),
-        (SMALL, [1, 1, 0, 1]),
-        (A & SMALL, [1, 0, 0, 1]),
-        (A | Column(column="size", op=">", value=8.5), [1, 0, 1, 1]),
-        (Ids(ids=(3, 0, 3)), [1, 0, 0, 1]),
-        (AllOf(all=()), [1, 1, 1, 1]),
-        (AnyOf(any=()), [0, 0, 0, 0]),
-        (NoneOf(none=(A, Ids(ids=(1,)))), [0, 0, 1, 0]),
-    ],
-)
-def test_a_tree_allows_rows_and_is_the_same_in_json(where, wanted):
-    assert allowed_rows(where, COLUMNS, 4).tolist() == [bool(each) for each in wanted]
-    query = Query(ids=[1], where=where)
-    assert Query.model_validate_json(query.model_dump_json()) == query
-
-
-@pytest.mark.parametrize(
-    ("where", "said"),
-    [
-        (Column(column="colour", value=1), "expected a column out of class, size, got 'colour'"),
-        (Column(column="size", value="big"), "expected numbers for the column size, got 'big'"),
-        (Column(column="class", value=3), "expected text for the column class, got 3"),
-        (Column(column="class", op="in", value="a"), "expected a list of values for class in, got 'a'"),
-        (Column(column="class", value=("a",)), "expected one value for class =, got"),
-        (Ids(ids=(4,)), "expected ids of the 4 rows of the database, got 4"),
-    ],
-)
-def test_what_cannot_be_meant_is_refused(where, said):
-    with pytest.raises(ValueError, match=said):
-        allowed_rows(where, COLUMNS, 4)
 
 
 @pytest.mark.parametrize(
@@ -84,17 +37,17 @@ def test_what_cannot_be_meant_is_refused(where, said):
         ({"ids": [1], "rerank": "diffuse:0"}, "at least 1 neighbour"),
         (
             {"ids": [1], "where": {"column": "class"}},
-            "query: where.column.value: Field required, got {'column': 'class'}",
+            "where: value: Field required, got {'column': 'class'}",
         ),
         (
             {"ids": [1], "where": {"columm": "class"}},
-            "where: expected a condition with one of column, ids, all, any, none",
+            "where: expected a condition with one of column, ids, after or before, box, polygon, all, any, none",
         ),
         (
             {"ids": [1], "where": {"column": "class", "ids": [1]}},
             "where: expected a condition with one of column, ids,",
         ),
-        ({"ids": [1], "where": {"all": [3]}}, "where.all.all.0: expected a condition with one of column, .*, got 3"),
+        ({"ids": [1], "where": {"all": [3]}}, "where: all.0: expected a condition with one of column, .*, got 3"),
         ({"ids": [1], "colour": 3}, "Extra inputs are not permitted"),
         ({"vectors": [[1.0, 2.0], [1.0]]}, "vectors: expected the same number of values in each, got 1, 2"),
         ({"vectors": [[]]}, "vectors: expected the same number of values in each, got 0"),
@@ -158,7 +111,7 @@ def test_re_ranking_gives_what_the_evaluation_measures(rerank):
     ("more", "said"),
     [
         ({"vectors": [[1.0, 2.0]]}, "vectors: expected 12 values each, got 2"),
-        ({"ids": [60]}, "ids: expected rows of the 60 of demo, got 60"),
+        ({"ids": [60]}, "ids: expected ids of the 60 rows of demo, got 60"),
         ({"vectors": np.ones((1, 12)), "rerank": "diffuse:3"}, "expected queries that are rows of the database"),
         ({"ids": [1], "field": "fc6"}, "field: expected one of the vectors"),
         ({"ids": [1], "rerank_codes": 30}, "rerank_codes: expected none for vectors"),

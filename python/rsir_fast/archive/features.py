@@ -11,15 +11,19 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from rsir_fast.archive.all_rows import AllRows
 from rsir_fast.archive.columns import columns_of, field_of, known_spec
 from rsir_fast.archive.inputs import ROOT
 from rsir_fast.archive.items import Items
+from rsir_fast.archive.mapped import LazyFields, Mapped
 from rsir_fast.archive.parts import Parts, fitting_arrays, fitting_ids, fitting_labels
+from rsir_fast.archive.tables import ItemRow
 from rsir_fast.base.renamed import former_arguments
 from rsir_fast.base.row_blocks import RowBlocks
 from rsir_fast.base.shown import Shown, counted
 from rsir_fast.base.text import listed
 from rsir_fast.datasets.skipped import Skipped
+from rsir_fast.datasets.windows import split_name
 from rsir_fast.encoders.fields import FieldSpec
 from rsir_fast.encoders.spec import Spec
 from rsir_fast.errors import FeaturesError
@@ -138,16 +142,63 @@ class Features(Shown):
             return dict.fromkeys(columns, matrix)
         return {name: matrix.columns(column.place) for name, column in columns.items()}
 
-    def file_of(self, row: int) -> Path | None:
-        """Return the image file of an item; None where images were only in memory.
+    @property
+    def _names(self) -> tuple[str, ...]:
+        """Of the fields that there are: codes are made of ``u`` where they are not kept."""
+        return tuple(dict.fromkeys([*self._stored, *(["codes"] if "hash" in self.provenance else [])]))
 
-        Of a window of a raster, the raster.
-        """
+    def about(self, rows: Sequence[int]) -> list[ItemRow]:
+        """Return what some rows are of, as far as it is known, an object each."""
         if isinstance(self.items, Items):
-            item = self.items.rows([row])[0]
-            folder = self.roots.get(item.root, self.root if item.root == ROOT else None)
-            return None if folder is None else folder / item.source
-        return None if self.root is None else self.root / self.items[row]
+            return self.items.rows(rows)
+        labels = self.labels
+        return [
+            ItemRow(ROOT, source, -1, -1, None if labels is None else self.classes[labels[row]], window, sha256="")
+            for row in rows
+            for source, window in [split_name(self.items[row])]
+        ]
+
+    def file(self, item: ItemRow) -> Path | None:
+        """Return the image file of an item, of a window of a raster the raster; None where it was only in memory."""
+        folder = self.roots.get(item.root, self.root if item.root == ROOT else None)
+        return None if folder is None else folder / item.source
+
+    def file_of(self, row: int) -> Path | None:
+        """Return `file` of a row."""
+        return self.file(self.about([row])[0])
+
+    @cached_property
+    def all_rows(self) -> AllRows:
+        """All rows there are, hidden ones among them, in the order of their ids: what a search reads."""
+        if isinstance(self.arrays, Mapped):
+            return self.arrays.all_rows
+        items = self.items
+        if not isinstance(items, Items):
+            items = Items.named(items, self.labels, () if self.labels is None else self.classes)
+        order = self._order_of_ids
+        if order is None:
+            return AllRows(self.ids, None, LazyFields(self._names, self.__getitem__), items)
+        fields = LazyFields(self._names, lambda name: RowBlocks([self[name][order]]))
+        return AllRows(self.ids[order], None, fields, items.take(order))
+
+    def rows_of(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the rows of some ids; -1 for ids that no row has.
+
+        Examples
+        --------
+        >>> grown = Features(np.zeros((2, 3), np.float32), ("a", "b"), None, (), "demo", ids=np.array([7, 3]))
+        >>> grown.rows_of(np.array([3, 5, 7])).tolist()
+        [1, -1, 0]
+        """
+        order = self._order_of_ids
+        at = np.minimum(np.searchsorted(self.ids, ids, sorter=order), max(len(self) - 1, 0))
+        rows = at if order is None else order[at]
+        return np.where(self.ids[rows] == ids, rows, -1) if len(self) else np.full(np.shape(ids), -1, np.int64)
+
+    @cached_property
+    def _order_of_ids(self) -> NDArray[np.int64] | None:
+        """Rows in the order of their ids; None where they lie so."""
+        return None if (np.diff(self.ids) > 0).all() else np.argsort(self.ids)
 
     @property
     def dim(self) -> int:
@@ -170,9 +221,8 @@ class Features(Shown):
         FeaturesError
             If provenance does not fit the rows.
         """
-        names = [*self._stored, *(["codes"] if "codes" not in self._stored and "hash" in self.provenance else [])]
         if self.spec is not None:
-            return tuple(field for field in self.spec.fields if field.name in names)
+            return tuple(field for field in self.spec.fields if field.name in self._names)
         return tuple(field_of(name, self._stored[name].shape[1], self.provenance) for name in self._stored)
 
     def __getitem__(self, name: str) -> RowBlocks:
@@ -239,21 +289,8 @@ class Features(Shown):
         >>> kept.field().matrix, kept.field("gap@1").matrix
         (array([[0., 1.]], dtype=float32), array([[2., 3.]], dtype=float32))
         """
-        if len(self._stored) <= 1 and name is None:
-            return self
-        vectors = [field for field in self.fields if field.kind == "vector"]
-        if name is None:
-            names = [field.name for field in vectors if field.is_searched]
-            if len(names) != 1:
-                raise FeaturesError(
-                    f"features of {self.name}: expected one field of vectors, found {listed(names)}; choose one with "
-                    f".field({names[0]!r})"
-                )
-            name = names[0]
-        elif name not in [field.name for field in vectors]:
-            known = f"that the features of {self.name} have, {listed([field.name for field in vectors])}"
-            raise ValueError(f"field: expected one of the vectors {known}, got {name!r}")
-        elif len(self._stored) == 1:
+        name = self.searched_field(name)
+        if len(self._stored) <= 1:
             return self
         made = {key: value for key, value in self.provenance.items() if key not in ("turns", "layers")}
         if "layers" in self.provenance:
@@ -262,6 +299,24 @@ class Features(Shown):
             made["turn"] = int(name.partition("@")[2])
         rows = RowBlocks(np.ascontiguousarray(block) for block in self[name].blocks)
         return replace(self, arrays=rows, provenance={**made, "dim": rows.shape[1]})
+
+    def searched_field(self, name: str | None = None) -> str:
+        """Return the name of a field of vectors, the only one by default; parameters and errors as of `field`."""
+        if len(self._stored) <= 1 and name is None:
+            return next(iter(self._stored), "")
+        vectors = [field for field in self.fields if field.kind == "vector"]
+        if name is None:
+            names = [field.name for field in vectors if field.is_searched]
+            if len(names) != 1:
+                raise FeaturesError(
+                    f"features of {self.name}: expected one field of vectors, found {listed(names)}; choose one with "
+                    f".field({names[0]!r})"
+                )
+            return names[0]
+        if name not in [field.name for field in vectors]:
+            known = f"that the features of {self.name} have, {listed([field.name for field in vectors])}"
+            raise ValueError(f"field: expected one of the vectors {known}, got {name!r}")
+        return name
 
     def as_dataset(self) -> Dataset:
         """Return the items as a data set, to look at the images.

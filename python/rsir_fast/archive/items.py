@@ -41,6 +41,21 @@ class Items(Sequence[str]):
         self._ends = np.cumsum([0, *map(len, self._tables)])
         self._places = places
 
+    @classmethod
+    def named(cls, names: Sequence[str], labels: NDArray[np.int64] | None, classes: Sequence[str]) -> Items:
+        """Return items of which only names and classes are known.
+
+        Examples
+        --------
+        >>> Items.named(("a/1.png", "b/1.png"), np.array([1, 0]), ("b", "a")).column("class").to_pylist()
+        ['a', 'b']
+        """
+        return cls([Tables.named(names, labels, classes)])
+
+    def take(self, places: NDArray[np.int64]) -> Items:
+        """Return some items, in another order."""
+        return Items(self._tables, places if self._places is None else self._places[places])
+
     def __len__(self) -> int:
         return int(self._ends[-1]) if self._places is None else len(self._places)
 
@@ -108,8 +123,8 @@ class Items(Sequence[str]):
     def column(self, name: str) -> Any:
         """Return a column, a value a row: a pyarrow.ChunkedArray; null where there is none.
 
-        ``item`` (name), ``class``, ``time`` (timestamp, UTC), ``west``, ``south``, ``east``, ``north`` (degrees,
-        WGS 84), and what users named.
+        ``item`` (name), ``class`` (as a dictionary), ``time`` (timestamp, UTC), ``west``, ``south``, ``east``,
+        ``north`` (degrees, WGS 84), and what users named.
 
         Raises
         ------
@@ -138,8 +153,8 @@ class Items(Sequence[str]):
             return pa.chunked_array([pa.nulls(len(table))])
         if name != "class":
             return table.items[name]
-        labels = pa.array(table.labels, mask=table.labels < 0)
-        return pa.chunked_array([pa.array(_valid(table.classes), pa.string()).take(labels)])
+        labels = pa.array(table.labels.astype(np.int32), mask=table.labels < 0)
+        return pa.chunked_array([pa.DictionaryArray.from_arrays(labels, pa.array(_valid(table.classes), pa.string()))])
 
     @cached_property
     def bounds(self) -> NDArray[np.float64] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from rsir_fast.archive.folders import check_folder, clear, features_state
 from rsir_fast.archive.inputs import ROOT, About, Input
 from rsir_fast.archive.items import Items
 from rsir_fast.archive.legacy import legacy_state, load_legacy
+from rsir_fast.archive.mapped import Mapped
 from rsir_fast.archive.parts import Parts, told_empty
 from rsir_fast.archive.snapshot import Snapshot
 from rsir_fast.archive.versions import is_archive
@@ -55,7 +56,7 @@ def parts_of(snapshot: Snapshot) -> Parts:
     labels = snapshot.labels if version.labelled else None
     root = version.roots.get(ROOT) or (next(iter(version.roots.values())) if len(version.roots) == 1 else None)
     return Parts(
-        arrays=_Arrays(snapshot),
+        arrays=Mapped(snapshot),
         items=snapshot.items,
         labels=None if labels is None or (labels < 0).any() else labels,
         classes=version.classes,
@@ -86,28 +87,6 @@ def _runs(snapshot: Snapshot) -> dict[str, Any]:
     """Return how the rows that count were made: the newest run, and all where there are several."""
     runs = snapshot.runs
     return {**({"extraction": runs[-1]} if runs else {}), **({"runs": runs} if len(runs) > 1 else {})}
-
-
-class _Arrays(Mapping[str, RowBlocks]):
-    """The fields of a version, each read when it is asked for first."""
-
-    def __init__(self, snapshot: Snapshot) -> None:
-        self._snapshot = snapshot
-        self._widths = {field.name: field.width for field in snapshot.spec.fields}
-        self._found: dict[str, RowBlocks] = {}
-
-    def __getitem__(self, name: str) -> RowBlocks:
-        if name not in self._widths:
-            raise KeyError(name)
-        if name not in self._found:
-            self._found[name] = self._snapshot[name]
-        return self._found[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._widths)
-
-    def __len__(self) -> int:
-        return len(self._widths)
 
 
 def save(parts: Parts, arrays: Mapping[str, RowBlocks], folder: Path, *, force: bool = False) -> Path:

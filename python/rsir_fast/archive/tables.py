@@ -146,6 +146,24 @@ class Tables:
         return cls(*tables_of(rows))
 
     @classmethod
+    def named(cls, names: Sequence[str], labels: NDArray[np.int64] | None, classes: Sequence[str]) -> Tables:
+        """Return those of rows of which only names and classes are known, which are in no file."""
+        import pyarrow as pa
+
+        n = len(names)
+        of = pa.nulls(n, pa.int32()) if labels is None else pa.array(labels.astype(np.int32))
+        sources = {
+            "root": pa.array([os.fsencode(ROOT)] * n, pa.binary()),
+            "source": pa.array([os.fsencode(name) for name in names], pa.binary()),
+            "size": pa.array(np.full(n, -1)),
+            "mtime_ns": pa.array(np.full(n, -1)),
+            "sha256": pa.array([bytes(32)] * n, pa.binary(32)),
+        }
+        labelled = pa.DictionaryArray.from_arrays(of, pa.array([os.fsencode(name) for name in classes], pa.binary()))
+        items = {"source": pa.array(np.arange(n, dtype=np.int32)), "class": labelled}
+        return cls(pa.table(sources), pa.table(items))
+
+    @classmethod
     def read(cls, folder: Path, rows: int, files: Mapping[str, str]) -> Tables:
         """Map those of a segment.
 

@@ -12,7 +12,7 @@ from rsir_fast.retrieval.ranking import Ranking, rank_all
 from rsir_fast.retrieval.rerank import parse_rerank
 from rsir_fast.retrieval.search import find, search
 from rsir_fast.retrieval.steps import L2, PCA, Center, FittedSteps, Power, Step, fit_steps, parse_steps
-from rsir_fast.retrieval.where import AllOf, AnyOf, Column, Ids, NoneOf
+from rsir_fast.retrieval.where import AllOf, AnyOf, Box, Column, Ids, NoneOf, Polygon, Time
 
 __all__ = [
     "L2",
@@ -21,6 +21,7 @@ __all__ = [
     "Answer",
     "AnyOf",
     "Archive",
+    "Box",
     "Center",
     "Column",
     "Diffusion",
@@ -30,11 +31,13 @@ __all__ = [
     "Hits",
     "Ids",
     "NoneOf",
+    "Polygon",
     "Power",
     "Query",
     "Ranking",
     "Search",
     "Step",
+    "Time",
     "concatenated",
     "find",
     "fit_steps",

@@ -94,16 +94,19 @@ class Archive(Shown):
     def _features(self) -> Features:
         return Features(*parts_of(self._newest))
 
-    def search(self, query: Query, **how: Any) -> Hits:
-        """Find what a query asks for: `rsir_fast.search` of the newest version.
+    def search(self, query: Query, *, version: int | None = None, **how: Any) -> Hits:
+        """Find what a query asks for: `rsir_fast.search` of a version.
 
         Parameters
         ----------
         query : Query
+        version : int, optional
+            As for `features`. Ids and vectors find, bit for bit, what they found when it was the newest; images are
+            encoded again.
         **how
             ``weights``, ``device``, ``engine``, ``threads``, as there; a vocabulary in the archive is found by itself.
         """
-        return search(self.features(), query, **{"weights": learnt_file(self.folder), **how})
+        return search(self.features(version), query, **{"weights": learnt_file(self.folder), **how})
 
     def remove(self, ids: Iterable[int] = (), *, items: Sequence[str] = (), where: Where | None = None) -> int:
         """Remove items from the next version on, in one step, and go on with that version.

@@ -15,28 +15,26 @@ from rsir_fast.ops import euclidean_topk, hamming_topk
 from rsir_fast.retrieval.coded import made_by_model
 from rsir_fast.retrieval.hits import Hits, Labels
 from rsir_fast.retrieval.query import Search
+from rsir_fast.retrieval.searched import Searched, predicted
 
-__all__ = ["find_by_code", "predicted"]
+__all__ = ["find_by_code"]
 
 _FARTHEST = np.iinfo(np.int32).max
 
 Allowed = NDArray[np.bool_] | None
 
 
-def find_by_code(
-    database: Features, queries: Features, search: Search, allowed: Allowed = None, *, threads: int | None = None
-) -> Hits:
+def find_by_code(searched: Searched, queries: Features, search: Search, *, threads: int | None = None) -> Hits:
     """Return the k nearest rows of every query by hash code, with their semantic labels.
 
-    In the order of (Hamming distance, row), with `rerank_codes` of (Euclidean distance of u, row).
+    In the order of (Hamming distance, id), with `rerank_codes` of (Euclidean distance of u, id).
 
     Parameters
     ----------
-    database, queries : Features
-        Made by one model.
+    searched : Searched
+    queries : Features
+        Made by the same model.
     search : Search
-    allowed : array, bool [n], optional
-        Which rows may be found.
     threads : int, optional
         Never changes the answer.
 
@@ -50,22 +48,24 @@ def find_by_code(
     A NaN in u is a bit of 0 and a Euclidean distance after +inf. O(q n bits) time, with N codes reranked also
     O(q N bits); memory: the codes of both sides and 12 bytes for each of the q k or q N candidates.
     """
-    bits = _common_bits(database, queries)
-    codes, wanted = np.asarray(database["codes"]), queries["codes"]
-    labels, of_queries = predicted(database["probabilities"]), predicted(queries["probabilities"])
-    depth = search.k if search.rerank_codes is None else min(search.rerank_codes, len(database))
+    bits = _common_bits(searched.database, queries)
+    allowed = searched.allowed(search.where)
+    codes, wanted = np.asarray(searched.rows.fields["codes"]), queries["codes"]
+    labels, of_queries = searched.predicted, predicted(queries["probabilities"])
+    depth = search.k if search.rerank_codes is None else min(search.rerank_codes, len(searched.database))
     hamming = np.empty((len(queries), depth), np.int32)
-    ids = np.empty((len(queries), depth), np.int64)
+    places = np.empty((len(queries), depth), np.int64)
     for rows, where in _groups(of_queries.labels, labels.labels if search.same_label else None, allowed):
-        hamming[rows], ids[rows] = hamming_topk(wanted[rows], codes, depth, bits, where=where, threads=threads)
+        hamming[rows], places[rows] = hamming_topk(wanted[rows], codes, depth, bits, where=where, threads=threads)
     squared = None
     if search.rerank_codes is not None:
-        ids, hamming, squared = _reranked(queries["u"], database["u"], ids, hamming, search.k, threads)
-    shown = Labels(np.append(labels.labels, -1)[ids], np.append(labels.probabilities, np.float32(np.nan))[ids])
+        u = searched.rows.fields["u"]
+        places, hamming, squared = _reranked(queries["u"], u, places, hamming, search.k, threads)
+    shown = Labels(np.append(labels.labels, -1)[places], np.append(labels.probabilities, np.float32(np.nan))[places])
     return Hits(
-        database,
+        searched.database,
         tuple(queries.items),
-        ids,
+        searched.rows.ids_at(places),
         squared,
         hamming,
         shown,
@@ -73,13 +73,6 @@ def find_by_code(
         skipped=queries.skipped,
         notes=queries.notes,
     )
-
-
-def predicted(probabilities: RowBlocks) -> Labels:
-    """Return the most probable label of each row, and its probability."""
-    scores = np.asarray(probabilities)
-    labels = scores.argmax(1)
-    return Labels(labels, scores[np.arange(len(scores)), labels])
 
 
 def _groups(

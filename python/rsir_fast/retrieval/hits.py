@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 from pydantic import Field, InstanceOf
 
 from rsir_fast.base.shown import Shown, counted
-from rsir_fast.datasets.windows import item_name, split_name
+from rsir_fast.datasets.windows import item_name
 from rsir_fast.encoders.fields import Frozen
+from rsir_fast.retrieval.instants import iso
 
 if TYPE_CHECKING:
     from rsir_fast.archive import Features
+    from rsir_fast.archive.tables import ItemRow
     from rsir_fast.datasets import Skipped
 
 __all__ = ["Answer", "Found", "Hits", "Labels"]
@@ -30,10 +32,18 @@ class Found(Frozen):
     ----------
     rank : int
         From 1.
+    id : int
+        Of the item in its archive: no other item ever has it.
     item, path : str
         Of the image: its name, and where it lies.
     class_ : str or None
         JSON: ``class``.
+    bounds : tuple of float or None
+        West, south, east, north in degrees (WGS 84); west > east crosses the antimeridian.
+    time : str or None
+        When it was taken (ISO 8601, UTC).
+    columns : dict or None
+        What else is known of it.
     distance : float or int
         Euclidean; of codes in bits.
     label, probability
@@ -43,6 +53,7 @@ class Found(Frozen):
     """
 
     rank: int
+    id: int
     item: Name
     path: Name
     class_: Name | None = Field(default=None, serialization_alias="class")
@@ -50,10 +61,13 @@ class Found(Frozen):
     probability: float | None = None
     distance: int | float
     euclidean: float | None = None
+    bounds: tuple[float, float, float, float] | None = None
+    time: str | None = None
+    columns: dict[str, Any] | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return it JSON-able, without what the search does not give."""
-        always = {"rank", "item", "path", "class"}
+        always = {"rank", "id", "item", "path", "class"}
         return {
             key: value for key, value in self.model_dump(by_alias=True).items() if key in always or value is not None
         }
@@ -100,7 +114,7 @@ class Hits(Shown):
     queries : tuple of str
         Names of the queries.
     ids : array, int64 [q, k]
-        Rows of the database, best first.
+        Of items of the database, best first: an archive's own numbers, in memory those of rows.
     squared : array, float32 [q, k], or None
         **Squared** Euclidean distances, +inf where there is no row; of codes None but where they were ordered by it.
     hamming : array, int32 [q, k], or None
@@ -153,9 +167,16 @@ class Hits(Shown):
             results=tuple(self._found(row, place) for place in range(there)),
         )
 
+    @cached_property
+    def items(self) -> dict[int, ItemRow]:
+        """What is known of each item that was found, by id."""
+        ids = np.unique(self.ids[self.ids >= 0])
+        rows = self.database.rows_of(ids).tolist()
+        return dict(zip(ids.tolist(), self.database.about(rows), strict=True))
+
     def _found(self, row: int, place: int) -> Found:
-        data, item = self.database, int(self.ids[row, place])
-        name, labels, file = data.items[item], data.labels, data.file_of(item)
+        number = int(self.ids[row, place])
+        item, file = self.items[number], self.database.file(self.items[number])
         euclidean = None if self.squared is None else float(np.sqrt(np.float64(self.squared[row, place])))
         said: dict[str, Any] = {}
         if self.predicted is not None:
@@ -167,9 +188,13 @@ class Hits(Shown):
             said["distance"] = euclidean
         return Found(
             rank=place + 1,
-            item=name,
-            path=name if file is None else item_name(str(file), split_name(name)[1]),
-            class_=None if labels is None else data.classes[labels[item]],
+            id=number,
+            item=item.name,
+            path=item.name if file is None else item_name(str(file), item.window),
+            class_=item.class_name,
+            bounds=item.bounds,
+            time=None if item.time is None else iso(item.time),
+            columns=dict(item.columns) or None,
             **said,
         )
 

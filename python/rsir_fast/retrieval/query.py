@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, InstanceOf, ValidationError, field_validator, model_validator
+from pydantic import Field, InstanceOf, field_validator, model_validator
 
-from rsir_fast.base.text import listed, short
-from rsir_fast.encoders.fields import Frozen
+from rsir_fast.base.text import listed
+from rsir_fast.retrieval.asked import Asked
 from rsir_fast.retrieval.rerank import parse_rerank
 from rsir_fast.retrieval.steps import parse_steps
 from rsir_fast.retrieval.where import Where
@@ -29,15 +29,7 @@ def normalize_by_default(given: Normalize | None, steps: object) -> Normalize:
     return given or ("none" if steps else "row")
 
 
-def _one_line(error: ValidationError) -> str:
-    """Return the first thing that is wrong: messages of pydantic run over many lines."""
-    first = error.errors(include_url=False)[0]
-    if first["type"] == "value_error":
-        return str(first["ctx"]["error"])  # ours, which names what it is about
-    return f"query: {'.'.join(map(str, first['loc']))}: {first['msg']}, got {short(repr(first['input']), 60)}"
-
-
-class Search(Frozen):
+class Search(Asked):
     """How results are chosen and ordered.
 
     Attributes
@@ -69,14 +61,6 @@ class Search(Frozen):
     rerank: str = ""
     rerank_codes: int | None = None
     same_label: bool = False
-
-    if not TYPE_CHECKING:  # which takes the fields for its signature
-
-        def __init__(self, **content: Any) -> None:
-            try:
-                super().__init__(**content)
-            except ValidationError as error:
-                raise ValueError(_one_line(error)) from None
 
     @field_validator("steps")
     @classmethod

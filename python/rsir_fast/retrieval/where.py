@@ -1,37 +1,37 @@
-"""Which rows may be found: a small tree, the same in Python and in JSON."""
+"""Which items may be found: a small tree, the same in Python and in JSON."""
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal, TypeAlias, Union
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias, Union
 
-import numpy as np
-from numpy.typing import NDArray
-from pydantic import Discriminator, Field, StrictBool, StrictFloat, StrictInt, StrictStr, Tag
+from pydantic import (
+    BeforeValidator,
+    Discriminator,
+    Field,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+    Tag,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
 
-from rsir_fast.base.text import listed
-from rsir_fast.encoders.fields import Frozen
+from rsir_fast.retrieval.area import Bounds, Geometry, checked_box, checked_geometry
+from rsir_fast.retrieval.asked import Asked
+from rsir_fast.retrieval.instants import instant
 
-__all__ = ["AllOf", "AnyOf", "Column", "Columns", "Ids", "NoneOf", "Where", "allowed_rows"]
+__all__ = ["AllOf", "AnyOf", "Box", "Column", "Expression", "Ids", "NoneOf", "Polygon", "Time", "Where"]
 
 Value: TypeAlias = StrictBool | StrictInt | StrictFloat | StrictStr
-Columns: TypeAlias = Mapping[str, NDArray[Any]]
-"""By name, a value a row: numbers, or strings, of which None is missing."""
-
-_ORDER: dict[str, Callable[[Any, Any], Any]] = {
-    "=": operator.eq,
-    "!=": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-    "in": operator.eq,
-}
 
 
-class _Tree(Frozen):
+class _Tree(Asked):
     """Joined by ``&``, ``|`` and ``~``."""
+
+    called: ClassVar[str] = "where"
 
     def __and__(self, other: Where) -> AllOf:
         return AllOf(all=(self, other))  # type: ignore[arg-type]
@@ -44,7 +44,9 @@ class _Tree(Frozen):
 
 
 class Column(_Tree):
-    """Rows whose value in a column compares so; a missing value never does.
+    """Items whose value in a column compares so; a missing value, or NaN, never does.
+
+    Text is ordered by its code points. Instants (the column ``time``) are text as of `Time`.
 
     Examples
     --------
@@ -58,40 +60,149 @@ class Column(_Tree):
 
 
 class Ids(_Tree):
-    """These rows of the database."""
+    """Items of these ids."""
 
-    ids: tuple[Annotated[int, Field(ge=0)], ...]
+    ids: tuple[Annotated[int, Field(ge=0, lt=1 << 63)], ...]
+
+
+class Time(_Tree):
+    """Items taken from an instant on, before another, or both; none whose time is not known.
+
+    ISO 8601: a day, a month or a year is its first instant, UTC where no offset is said.
+
+    Examples
+    --------
+    >>> Time(after="2019", before="2020-07").model_dump_json()
+    '{"after":"2019","before":"2020-07"}'
+    """
+
+    after: str | None = None
+    before: str | None = None
+
+    @field_validator("after", "before")
+    @classmethod
+    def _instant(cls, text: str | None) -> str | None:
+        if text is not None:
+            instant(text)
+        return text
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Time:
+        if self.after is None and self.before is None:
+            raise ValueError("where: expected after or before of a time, got neither")
+        if self.after is not None and self.before is not None and instant(self.after) >= instant(self.before):
+            raise ValueError(f"where: expected a time after one that is earlier, got {self.after} and {self.before}")
+        return self
+
+
+class Box(_Tree):
+    """Items whose bounds meet a box, borders included, or lie in it as a whole (`within`).
+
+    West, south, east, north in degrees (WGS 84); west > east crosses the antimeridian, as an item's bounds may do.
+
+    Examples
+    --------
+    >>> Box(box=(179, -20, -179, -10), within=True).model_dump_json()
+    '{"box":[179.0,-20.0,-179.0,-10.0],"within":true}'
+    """
+
+    box: Bounds
+    within: bool = False
+
+    _fits = field_validator("box")(checked_box)
+
+
+class Polygon(_Tree):
+    """Items whose footprint meets a geometry, borders included, or lies in it as a whole (`within`).
+
+    Planar in longitude and latitude (WGS 84): an edge is straight on a map in degrees. What crosses the antimeridian is
+    cut there.
+
+    Attributes
+    ----------
+    polygon : mapping, or str
+        GeoJSON (a geometry, a feature, or features, of which any is met), WKT, or what has a ``__geo_interface__``, as
+        shapely's geometries. It is kept as the geometry of GeoJSON.
+    within : bool
+    """
+
+    polygon: Geometry
+    within: bool = False
+
+    _fits = field_validator("polygon", mode="before")(checked_geometry)
+
+
+class Expression(_Tree):
+    """Items that a `pyarrow.compute.Expression` on their columns allows; in Python only.
+
+    Attributes
+    ----------
+    expression : pyarrow.compute.Expression
+        Its own rules hold: what is compared with a missing value is missing, as is its negation, and is not allowed.
+    """
+
+    expression: Any
+
+    @field_serializer("expression")
+    def _stays(self, expression: object) -> object:
+        raise ValueError(
+            "where: expected conditions that can be written (Column, Time, Box, ...), got a pyarrow expression, which "
+            "stays in Python"
+        )
 
 
 class AllOf(_Tree):
-    """Rows that all of these allow."""
+    """Items that all of these allow."""
 
     all: tuple[Where, ...]
 
 
 class AnyOf(_Tree):
-    """Rows that any of these allows."""
+    """Items that any of these allows."""
 
     any: tuple[Where, ...]
 
 
 class NoneOf(_Tree):
-    """Rows that none of these allows."""
+    """Items that none of these allows, those without the value that is asked for among them."""
 
     none: tuple[Where, ...]
 
 
+_KINDS = {
+    "column": "column",
+    "ids": "ids",
+    "after": "time",
+    "before": "time",
+    "box": "box",
+    "polygon": "polygon",
+    "expression": "expression",
+    "all": "all",
+    "any": "any",
+    "none": "none",
+}
+
+
 def _kind_of(given: object) -> str | None:
-    """Return the key that tells which condition is meant."""
-    there = [key for key in _KINDS if (key in given if isinstance(given, Mapping) else hasattr(given, key))]
-    return there[0] if len(there) == 1 else None
+    """Return which condition is meant by the keys that are there."""
+    there = {_KINDS[key] for key in _KINDS if (key in given if isinstance(given, Mapping) else hasattr(given, key))}
+    return there.pop() if len(there) == 1 else None
 
 
-_KINDS = ("column", "ids", "all", "any", "none")
+def _expression(given: object) -> object:
+    """Take an expression of pyarrow as a condition."""
+    ours = isinstance(given, Asked | Mapping)
+    return given if ours or type(given).__module__.partition(".")[0] != "pyarrow" else Expression(expression=given)
+
+
 Where = Annotated[
     Union[  # noqa: UP007 (forward references)
         Annotated[Column, Tag("column")],
         Annotated[Ids, Tag("ids")],
+        Annotated[Time, Tag("time")],
+        Annotated[Box, Tag("box")],
+        Annotated[Polygon, Tag("polygon")],
+        Annotated[Expression, Tag("expression")],
         Annotated[AllOf, Tag("all")],
         Annotated[AnyOf, Tag("any")],
         Annotated[NoneOf, Tag("none")],
@@ -99,72 +210,10 @@ Where = Annotated[
     Discriminator(
         _kind_of,
         custom_error_type="where",
-        custom_error_message="expected a condition with one of column, ids, all, any, none, such as "
-        '{"column": "class", "value": "forest"}',
+        custom_error_message="expected a condition with one of column, ids, after or before, box, polygon, all, any, "
+        'none, such as {"column": "class", "value": "forest"}',
     ),
+    BeforeValidator(_expression),
 ]
 for _kind in (AllOf, AnyOf, NoneOf):
     _kind.model_rebuild()
-
-
-def allowed_rows(where: Where, columns: Columns, rows: int) -> NDArray[np.bool_]:
-    """Return which rows a tree allows, bool [rows].
-
-    Parameters
-    ----------
-    where : Where
-    columns : mapping of ndarray
-    rows : int
-
-    Raises
-    ------
-    ValueError
-        For a column that is not there, a value of another type than the column's, an id beyond the database.
-
-    Examples
-    --------
-    >>> columns = {"class": np.array(["a", "b", None], object), "size": np.array([1, 5, 9])}
-    >>> where = Column(column="class", value="b") | Column(column="size", op=">", value=6)
-    >>> allowed_rows(where, columns, 3).tolist(), allowed_rows(~where, columns, 3).tolist()
-    ([False, True, True], [True, False, False])
-    """
-    if isinstance(where, AllOf):
-        found = np.ones(rows, bool)
-        for each in where.all:
-            found &= allowed_rows(each, columns, rows)
-        return found
-    if isinstance(where, AnyOf | NoneOf):
-        found = np.zeros(rows, bool)
-        for each in where.any if isinstance(where, AnyOf) else where.none:
-            found |= allowed_rows(each, columns, rows)
-        return found if isinstance(where, AnyOf) else ~found
-    if isinstance(where, Ids):
-        beyond = [row for row in where.ids if row >= rows]
-        if beyond:
-            raise ValueError(f"where: expected ids of the {rows} rows of the database, got {beyond[0]}")
-        chosen = np.zeros(rows, bool)
-        chosen[list(where.ids)] = True
-        return chosen
-    return _compared(where, columns)
-
-
-def _compared(where: Column, columns: Columns) -> NDArray[np.bool_]:
-    if where.column not in columns:
-        raise ValueError(f"where: expected a column out of {listed(list(columns))}, got {where.column!r}")
-    column = columns[where.column]
-    is_list = isinstance(where.value, tuple)
-    if is_list != (where.op == "in"):
-        wanted = "a list of values" if where.op == "in" else "one value"
-        raise ValueError(f"where: expected {wanted} for {where.column} {where.op}, got {where.value!r}")
-    values = where.value if isinstance(where.value, tuple) else (where.value,)
-    text = column.dtype == object
-    for value in values:
-        if isinstance(value, bool) or isinstance(value, str) != text:
-            kind = "text" if text else "numbers"
-            raise ValueError(f"where: expected {kind} for the column {where.column}, got {value!r}")
-    there = np.array([each is not None for each in column], bool) if text else np.ones(len(column), bool)
-    found = np.zeros(len(column), bool)
-    compare = _ORDER[where.op]
-    for value in values:
-        found[there] = found[there] | np.asarray(compare(column[there], value), dtype=np.bool_)
-    return found
