@@ -160,7 +160,7 @@ class Features(Shown):
 
     def file(self, item: ItemRow) -> Path | None:
         """Return the image file of an item, of a window of a raster the raster; None where it was only in memory."""
-        folder = self.roots.get(item.root, self.root if item.root == ROOT else None)
+        folder = self.root if item.root == ROOT else self.roots.get(item.root)
         return None if folder is None else folder / item.source
 
     def file_of(self, row: int) -> Path | None:
