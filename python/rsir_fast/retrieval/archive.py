@@ -22,8 +22,9 @@ from rsir_fast.base.shown import Shown, counted
 from rsir_fast.encoders.spec import Spec
 from rsir_fast.retrieval.hits import Hits
 from rsir_fast.retrieval.query import Query
-from rsir_fast.retrieval.search import columns_of_items, search
-from rsir_fast.retrieval.where import Where, allowed_rows
+from rsir_fast.retrieval.search import search
+from rsir_fast.retrieval.searched import Searched
+from rsir_fast.retrieval.where import Where
 
 __all__ = ["Archive"]
 
@@ -135,8 +136,7 @@ class Archive(Shown):
         self._reopen()
         wanted = [np.array(list(ids), np.int64), ids_of_items(self._newest, items)]
         if where is not None:
-            features = self.features()
-            wanted.append(features.ids[allowed_rows(where, columns_of_items(features), len(features))])
+            wanted.append(Searched(self.features()).ids(where))
         gone = np.unique(np.concatenate(wanted))
         if len(gone):
             remove(self.folder, gone, before=self._newest)

@@ -74,6 +74,11 @@ class Searched:
         """Return where rows lie on Earth: geometries of shapely in degrees, None of what has no place."""
         return footprints(self.rows.items, which)
 
+    def ids(self, where: Where | None) -> NDArray[np.int64]:
+        """Return the ids of the rows that may be found, ascending."""
+        allowed = self.allowed(where)
+        return self.rows.ids if allowed is None else self.rows.ids[allowed]
+
     def allowed(self, where: Where | None) -> NDArray[np.bool_] | None:
         """Return which rows may be found, bool [n]; None: all."""
         if where is None:
