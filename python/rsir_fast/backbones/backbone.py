@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 from torch import Tensor, nn
 
 from rsir_fast.backbones.preprocessing import Preprocessing
 from rsir_fast.base.shown import Shown
 
-__all__ = ["Backbone"]
+__all__ = ["Backbone", "ReadTexts"]
+
+ReadTexts = Callable[[Sequence[str]], Tensor]
+"""Texts to vectors [n, dim] among those of images."""
 
 
 class Backbone(Shown, nn.Module):
@@ -23,7 +28,11 @@ class Backbone(Shown, nn.Module):
     preprocessing : Preprocessing
     provenance : dict
         JSON-able: name, description, layer, dim, weights (file, sha256, source), preprocessing.
+    texts : callable or None
+        Texts to vectors [n, dim] among those of images, of a model that reads text as well.
     """
+
+    texts: ReadTexts | None = None
 
     def __init__(
         self,

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from rsir_fast.backbones import Backbone
 from rsir_fast.base.shown import Shown
@@ -66,6 +70,34 @@ class Encoder(Shown):
         if isinstance(self.runs, Descriptor):
             raise ValueError(f"encoder: expected a network, got {self.name}, which runs none")
         return self.runs
+
+    def texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return vectors of texts among those of images: those of the images that they fit are nearest.
+
+        Parameters
+        ----------
+        texts : sequence of str
+
+        Returns
+        -------
+        ndarray, float32 [n, width]
+            Of length 1, as those of images: the smaller the Euclidean distance, the larger the cosine.
+
+        Raises
+        ------
+        ValueError
+            If the encoder reads no text, or images as means over turns or sizes; for a text without words, or too long.
+        """
+        read = None if isinstance(self.runs, Descriptor) else self.runs.texts
+        if read is None:
+            raise ValueError(
+                f"text: expected an encoder that reads text as well, such as open_clip:ViT-B-32, got {self.name}, "
+                "which does not; ask by images"
+            )
+        if "averaged" in self.provenance:
+            raise ValueError(f"text: expected {self.name} without turns= and sizes=, whose means have other lengths")
+        vectors: NDArray[np.float32] = read(texts).numpy()
+        return vectors
 
     def _facts(self) -> dict[str, str]:
         try:

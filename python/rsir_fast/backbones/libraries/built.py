@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from rsir_fast.backbones.backbone import Backbone
+from rsir_fast.backbones.backbone import Backbone, ReadTexts
 from rsir_fast.backbones.identify import network_of
 from rsir_fast.backbones.preprocessing import Preprocessing
 from rsir_fast.backbones.weights import (
@@ -51,6 +51,8 @@ class Built:
         Images to features, by the tensors of `whole`.
     preprocessing : Preprocessing
         The library's own.
+    texts : callable or None
+        Texts to vectors among those of images, of a model that reads text as well.
     head : mapping of str to tuple of int
         Tensors of the classifier above the cut, which a file may lack, or have of other classes.
     computed : collection of str
@@ -68,6 +70,7 @@ class Built:
     whole: nn.Module
     features: nn.Module
     preprocessing: Preprocessing
+    texts: ReadTexts | None = None
     head: Shapes = field(default_factory=dict)
     computed: Collection[str] = ()
     files: Sequence[KnownFile] = ()
@@ -82,7 +85,7 @@ class Built:
         if not isinstance(seen, torch.Tensor) or seen.ndim != 2 or len(seen) != 1:
             found = list(seen.shape) if isinstance(seen, torch.Tensor) else type(seen).__name__
             raise ValueError(f"encoder: expected {self.name} to give one vector an image, got {found}; take another")
-        return Backbone(
+        made = Backbone(
             self.features,
             name=self.name,
             layer=self.layer,
@@ -91,6 +94,8 @@ class Built:
             description=f"{self.name} ({note})" if note else self.name,
             weights=record,
         )
+        made.texts = self.texts
+        return made
 
 
 def shapes_of(module: nn.Module) -> Shapes:

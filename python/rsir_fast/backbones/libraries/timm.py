@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, get_args
 
 import timm
 import torch
-from huggingface_hub import try_to_load_from_cache
 from timm.data.config import resolve_data_config
 from timm.models import is_model, list_models, list_pretrained
 from torch import Tensor, nn
 
 from rsir_fast.backbones.libraries.built import Built, refuse_unknown, shapes_of
+from rsir_fast.backbones.libraries.hub import cached_on_hub
 from rsir_fast.backbones.preprocessing import Preprocessing, Resample, ResizeMode
 from rsir_fast.backbones.weights import KnownFile
 
-__all__ = ["PreLogits", "build", "cached_on_hub", "headless"]
+__all__ = ["PreLogits", "build", "headless"]
 
 _RESIZE: dict[str, ResizeMode] = {"center": "short-side", "squash": "whole"}
 """Ours, by what timm calls it; it pads borders as well, which is refused."""
@@ -75,12 +74,6 @@ def headless(model: str, **options: Any) -> tuple[nn.Module, dict[str, tuple[int
     with torch.device("meta"):
         classifying = shapes_of(timm.create_model(model, pretrained=False, **options))
     return whole, {name: shape for name, shape in classifying.items() if name not in whole.state_dict()}
-
-
-def cached_on_hub(repository: str | None, names: tuple[str, ...]) -> Path | None:
-    """Return a file of a repository of Hugging Face's hub that is in its cache here; asks nobody."""
-    found = [try_to_load_from_cache(repository, name) for name in names] if repository else []
-    return next((Path(path) for path in found if isinstance(path, str)), None)
 
 
 def _computed(model: nn.Module) -> set[str]:
