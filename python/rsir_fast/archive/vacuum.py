@@ -152,10 +152,10 @@ def _erase(path: Path, now: float) -> None:
     if path.parent.name == "work":
         held = HeldFolder.take(path, path.with_name(new_name()))
         if held is not None:  # else its writer lives
-            remove_folder(held.folder)
+            remove_folder(held.folder, durably=False)
             held.close()
     elif is_folder(path):
-        remove_folder(path)
+        remove_folder(path, durably=False)
     else:
         with alone(path.parent):  # a writer may just have found that it has written the same
             if _age(path, now) >= _ORPHAN_S:
