@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rsir_fast.archive.items import Items
 from rsir_fast.base.row_blocks import RowBlocks
+from rsir_fast.ops import Sidecar, prepare
+from rsir_fast.ops.database import Database
 
 __all__ = ["AllRows"]
+
+Normalize: TypeAlias = Literal["none", "row"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,15 +36,38 @@ class AllRows:
         By name, [n, width] each.
     items : Items
         What they are of.
+    saved : callable, optional
+        Field and normalisation to the integer copies that were saved, one a block of its rows or None.
     """
 
     ids: NDArray[np.int64]
     live: NDArray[np.bool_] | None
     fields: Mapping[str, RowBlocks]
     items: Items
+    saved: Callable[[str, Normalize], Sequence[Sidecar | None]] | None = None
+    _databases: dict[tuple[str, Normalize], Database | None] = field(default_factory=dict, init=False, repr=False)
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def searched(self, name: str, normalize: Normalize) -> RowBlocks | Database:
+        """Return what a search of a field reads, kept for the next one.
+
+        That is a database, ready at once, of saved integer copies; without them the rows as they lie, and from the
+        second search on a database whose copies are made in memory.
+        """
+        rows = self.fields[name]
+        if self.saved is None:
+            return rows
+        key = name, normalize
+        found = self._databases.get(key)
+        if found is None:
+            copies = self.saved(name, normalize)
+            if key in self._databases or any(copies):
+                copy = copies if len(rows.blocks) > 1 else copies[0]
+                found = prepare(rows, normalize, copy=False, sidecar=copy)
+            self._databases[key] = found
+        return rows if found is None else found
 
     def places(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return where rows that count lie; -1 for ids that no such row has.

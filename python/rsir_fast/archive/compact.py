@@ -22,7 +22,6 @@ from rsir_fast.archive.work import Work, take_over
 from rsir_fast.base.held import remove_folder
 from rsir_fast.base.text import printable
 from rsir_fast.encoders.fields import Frozen
-from rsir_fast.encoders.spec import Spec
 from rsir_fast.errors import ArchiveError
 
 __all__ = ["Compacted", "compact"]
@@ -94,7 +93,7 @@ def compact(folder: Path, *, dry_run: bool = False) -> Compacted:
         for number, group in enumerate(groups):
             made.append(f"{work.owner.nonce}-{number}")
             place = segment_folder(folder, made[-1])
-            entries.append(group.write(place, before.spec) if group.rows else None)
+            entries.append(group.write(place, before) if group.rows else None)
         version = committed(
             folder,
             lambda: Snapshot(folder, before=before),
@@ -173,7 +172,7 @@ class _Group:
         """Ids that go."""
         return np.concatenate([one.ids[~live] for one, live in zip(self.segments, self.live, strict=True)])
 
-    def write(self, place: Path, spec: Spec) -> SegmentEntry:
+    def write(self, place: Path, of: Snapshot) -> SegmentEntry:
         """Write the segment that takes their place."""
         for segment in self.segments:
             segment.verify()  # else damage would get a digest of its own
@@ -185,8 +184,10 @@ class _Group:
         follow = int(ids[-1]) - int(ids[0]) + 1 == len(ids)
         if not follow:
             files[IDS] = ids_bytes(ids)
-        blocks = {field.name: self._blocks(field.name, kept) for field in spec.fields}
-        sha256 = place_segment(place, spec, self.segments[0].record.run, len(ids), files, blocks)
+        blocks = {field.name: self._blocks(field.name, kept) for field in of.spec.fields}
+        sha256 = place_segment(
+            place, of.spec, self.segments[0].record.run, len(ids), files, blocks, of.version.normalize
+        )
         until = None if follow else int(ids[-1]) + 1
         return SegmentEntry(name=place.name, first=int(ids[0]), rows=len(ids), sha256=sha256, until=until)
 

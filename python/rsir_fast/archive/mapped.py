@@ -61,4 +61,7 @@ class Mapped(LazyFields):
             live[np.searchsorted(ids, self._snapshot.ids)] = True
         # Where there is no segment nothing is searched, nor are there rows of a known type.
         fields = LazyFields(tuple(self) if segments else (), lambda name: RowBlocks(part[name] for part in segments))
-        return AllRows(ids, live, fields, Items([segment.tables for segment in segments]))
+        items = Items([segment.tables for segment in segments])
+        return AllRows(
+            ids, live, fields, items, lambda name, normalize: [part.sidecar(name, normalize) for part in segments]
+        )

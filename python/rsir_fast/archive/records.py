@@ -207,6 +207,8 @@ class SegmentRecord(Frozen):
         How the encoder was run.
     files : dict
         SHA-256 of each other file.
+    sidecars : dict
+        XXH3 (128 bits) of each integer copy, which can be made again.
     """
 
     format: Literal["rsir-segment"] = "rsir-segment"
@@ -216,6 +218,7 @@ class SegmentRecord(Frozen):
     encoder: Sha256
     run: Told
     files: dict[str, Sha256]
+    sidecars: dict[str, Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]] = Field(default_factory=dict)
 
 
 class _OfInput(Frozen):

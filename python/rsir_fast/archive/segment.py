@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsir_fast.archive.records import SegmentEntry, SegmentRecord, as_json
+from rsir_fast.archive.sidecars import read_sidecar, sidecar_name, write_sidecars
 from rsir_fast.archive.tables import ItemRow, Tables, items_bytes
 from rsir_fast.archive.versions import SEGMENT
 from rsir_fast.base.digests import file_digest
@@ -23,6 +24,7 @@ from rsir_fast.base.text import printable
 from rsir_fast.encoders.fields import FieldSpec
 from rsir_fast.encoders.spec import Spec
 from rsir_fast.errors import ArchiveError
+from rsir_fast.ops import Sidecar
 
 __all__ = ["IDS", "SEGMENT_ROWS", "Segment", "map_array", "place_segment", "write_arrays", "write_segment"]
 
@@ -41,6 +43,7 @@ def write_segment(
     run: Mapping[str, Any],
     rows: Sequence[ItemRow],
     blocks: Mapping[str, Sequence[NDArray[Any]]],
+    normalize: str = "none",
 ) -> str:
     """Write a segment: all of it is on the disk before it has its name.
 
@@ -54,6 +57,8 @@ def write_segment(
         What they are of.
     blocks
         By field, its rows in consecutive blocks [m, width]; read one after the other.
+    normalize
+        With what vectors are searched: integer copies of them are kept.
 
     Returns
     -------
@@ -65,7 +70,7 @@ def write_segment(
     MachineError
         If it cannot be written; nothing is left under its name.
     """
-    return place_segment(place, spec, run, len(rows), items_bytes(rows), blocks)
+    return place_segment(place, spec, run, len(rows), items_bytes(rows), blocks, normalize)
 
 
 def place_segment(
@@ -75,6 +80,7 @@ def place_segment(
     rows: int,
     tables: Mapping[str, bytes],
     blocks: Mapping[str, Iterable[NDArray[Any]]],
+    normalize: str,
 ) -> str:
     """Write a segment whose other files than those of fields are there already, by name; as `write_segment`."""
     if not is_folder(place):
@@ -84,7 +90,15 @@ def place_segment(
                 add_file(workshop / name, content)
                 files[name] = hashlib.sha256(content).hexdigest()
             files |= write_arrays(workshop, spec.fields, rows, blocks)
-            record = SegmentRecord(rows=rows, fields=spec.fields, encoder=spec.digest(), run=dict(run), files=files)
+            arrays = {field.name: map_array(workshop / f"{field.name}.npy", field, rows) for field in spec.fields}
+            record = SegmentRecord(
+                rows=rows,
+                fields=spec.fields,
+                encoder=spec.digest(),
+                run=dict(run),
+                files=files,
+                sidecars=write_sidecars(workshop, spec, arrays, files, normalize),
+            )
             add_file(workshop / SEGMENT, as_json(record))
             place_folder(workshop, place)
     with reading(place / SEGMENT, "a segment of an archive", _RESTORE, ArchiveError):
@@ -172,6 +186,7 @@ class Segment:
         self._arrays = {
             field.name: map_array(folder / f"{field.name}.npy", field, entry.rows) for field in self.record.fields
         }
+        self._sidecars: dict[str, Sidecar | None] = {}
         self._ids = self._read_ids() if IDS in self.record.files else None
 
     @staticmethod
@@ -210,6 +225,14 @@ class Segment:
     def __getitem__(self, field: str) -> NDArray[Any]:
         """Return all rows of a field, those that the version hides, too."""
         return self._arrays[field]
+
+    def sidecar(self, field: str, normalize: str) -> Sidecar | None:
+        """Return the integer copy of a field that was saved, mapped; None where there is none that is sound."""
+        name = sidecar_name(field, normalize)
+        if name in self.record.sidecars and name not in self._sidecars:
+            digest = self.record.files[f"{field}.npy"]
+            self._sidecars[name] = read_sidecar(self.folder / name, self.record.sidecars[name], digest)
+        return self._sidecars.get(name)
 
     @cached_property
     def tables(self) -> Tables:

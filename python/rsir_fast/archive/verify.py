@@ -10,6 +10,7 @@ from pathlib import Path
 from rsir_fast.archive.folders import learnt_file
 from rsir_fast.archive.records import NameOnDisk, SegmentEntry, as_json
 from rsir_fast.archive.segment import Segment
+from rsir_fast.archive.sidecars import check_sidecar
 from rsir_fast.archive.versions import (
     SEGMENT,
     check_file,
@@ -132,8 +133,11 @@ def _of_segment(place: Path, entry: SegmentEntry) -> Iterator[tuple[Path, Callab
     yield place / SEGMENT, check
     with contextlib.suppress(ArchiveError, MachineError):
         check()
-        for name, sha256 in Segment.recorded(place).files.items():
+        record = Segment.recorded(place)
+        for name, sha256 in record.files.items():
             yield place / name, partial(check_file, place / name, sha256)
+        for name, xxh3 in record.sidecars.items():
+            yield place / name, partial(check_sidecar, place / name, xxh3)
 
 
 def _check_version(folder: Path, number: int) -> None:

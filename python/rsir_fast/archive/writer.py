@@ -54,7 +54,7 @@ class Writer:
     sha256 : callable
         Returns the SHA-256 of an input's content by its number.
     normalize : {"none", "row"}, optional
-        With what vectors are searched; fixed when the archive is made, ``"none"`` by default.
+        With what vectors are searched by default; fixed when the archive is made, ``"row"`` by default.
     check : bool
         Compare the content of files whose size and time are the same, too.
     try_again : callable, optional
@@ -238,7 +238,7 @@ class Writer:
                 settled,
                 skipped=[*self._kept_skips(before), *(self._skipped[one] for one in sorted(self._skipped))],
                 spec=self.spec,
-                normalize=self._normalize or "none",
+                normalize=self._searched_by,
                 about=self._about,
                 keeping=self._keeping,
                 notes=notes,
@@ -274,6 +274,11 @@ class Writer:
                 f"got {self._normalize!r}; leave it out, or choose another folder"
             )
         return found
+
+    @property
+    def _searched_by(self) -> Literal["none", "row"]:
+        """With what vectors are normalised when they are searched."""
+        return (self._normalize or "row") if self._before is None else self._before.version.normalize
 
     def _take(self, part: Part) -> None:
         for row in part.rows:
@@ -344,7 +349,8 @@ class Writer:
                 rows = [self._row(number) for number in chosen]
                 blocks = {field.name: blocks_of([found[n] for n in chosen], field.name) for field in self.spec.fields}
                 place = segment_folder(self.folder, name)
-                written.append((name, rows, write_segment(place, self.spec, works[0].owner.run, rows, blocks)))
+                sha256 = write_segment(place, self.spec, works[0].owner.run, rows, blocks, self._searched_by)
+                written.append((name, rows, sha256))
         return written
 
     def _row(self, number: int) -> ItemRow:

@@ -96,7 +96,7 @@ def adding(path: Path, size: int | None = None) -> Iterator[BinaryIO]:
         raw.close()
 
 
-def add_file(path: Path, content: bytes) -> None:
+def add_file(path: Path, content: bytes | memoryview) -> None:
     """Write a new file of a folder that nothing names yet, as `adding` does.
 
     Raises

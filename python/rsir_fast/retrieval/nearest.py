@@ -63,7 +63,7 @@ def nearest(
         and np.array_equal(places, np.arange(len(rows)))
     )
     if normalize != "feature" and not (search.steps or stages):
-        items = queries if is_all else vectors  # one array as both sides is faster
+        items = queries if is_all else rows.searched(field, normalize)  # one array as both sides is faster
         return euclidean_topk(queries, items, search.k, normalize=normalize, where=allowed, threads=threads)
     changing = _Changing(queries if is_all else rows.only_live(np.asarray(vectors)), queries)
     told = slice(None) if order is None else np.searchsorted(rows.ids[rows.counted], order)
