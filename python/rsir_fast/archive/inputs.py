@@ -74,6 +74,8 @@ class Input:
         When it was taken, microseconds since 1970 (UTC).
     columns
         What else is told of it, by name.
+    geometry
+        Of an import: its outline as WKB, in degrees (WGS 84).
     """
 
     root: str
@@ -86,6 +88,7 @@ class Input:
     bounds: tuple[float, float, float, float] | None = None
     time: int | None = None
     columns: tuple[tuple[str, Value], ...] = ()
+    geometry: bytes | None = None
 
     @property
     def key(self) -> Key:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
 from rsir_fast.archive.inputs import ROOT
 from rsir_fast.archive.versions import is_archive, newest
 
-__all__ = ["Root", "root_of"]
+__all__ = ["Root", "new_root", "root_of"]
 
 
 class Root(NamedTuple):
@@ -51,9 +52,21 @@ def root_of(archive: Path, data: Path, *, mirror: bool) -> Root:
         return Root(name, around[name], "" if below == "." else f"{Path(below).as_posix()}/")
     if not roots:
         return Root(ROOT, folder)
-    own = os.path.basename(folder) or "root"
-    names = (own if number == 1 else f"{own}-{number}" for number in range(1, len(roots) + 2))
-    return Root(next(name for name in names if name not in roots), folder)
+    return Root(_free(os.path.basename(folder) or "root", roots), folder)
+
+
+def new_root(archive: Path, file: Path) -> Root:
+    """Return the root for what one file holds, called by it: the one of the archive, or a new one."""
+    path = str(file.absolute())
+    roots = newest(archive)[0].roots if is_archive(archive) else {}
+    there = next((name for name, place in roots.items() if place == path), None)
+    return Root(there or _free(file.stem, roots), path)
+
+
+def _free(name: str, roots: Collection[str]) -> str:
+    """Return a name that no root has."""
+    names = (name if number == 1 else f"{name}-{number}" for number in range(1, len(roots) + 2))
+    return next(each for each in names if each not in roots)
 
 
 def _holds(folder: str, inner: str) -> bool:

@@ -31,7 +31,7 @@ __all__ = ["BOUNDS", "ITEMS", "RESERVED", "SOURCES", "WINDOW", "ItemRow", "Table
 SOURCES, ITEMS = "sources.arrow", "items.arrow"
 WINDOW = ("column", "row", "width", "height")
 BOUNDS = ("west", "south", "east", "north")
-_OWN = ("source", "class", *WINDOW, *BOUNDS, "time")
+_OWN = ("source", "class", *WINDOW, *BOUNDS, "time", "geometry")
 RESERVED = frozenset({*_OWN, "item", "id", "root", "sha256", "label", "probability"})
 """Names that columns of a user cannot have."""
 
@@ -101,6 +101,8 @@ def tables_of(rows: Sequence[ItemRow]) -> tuple[Any, Any]:
             items[name] = pa.array([None if row.bounds is None else row.bounds[at] for row in rows], pa.float64())
     if any(row.time is not None for row in rows):
         items["time"] = pa.array([row.time for row in rows], pa.timestamp("us", tz="UTC"))
+    if any(row.geometry is not None for row in rows):
+        items["geometry"] = pa.array([row.geometry for row in rows], pa.binary())
     return pa.table(sources), pa.table(items | _columns(rows))
 
 
@@ -306,6 +308,7 @@ def _row(source: Mapping[str, Any], place: Place | None, item: Mapping[str, Any]
         bounds=None if bounds[0] is None else tuple(bounds),
         time=item.get("time"),
         columns=tuple(sorted(told.items())),
+        geometry=item.get("geometry"),
         sha256=source["sha256"].hex(),
     )
 

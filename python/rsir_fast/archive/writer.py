@@ -371,4 +371,7 @@ class Writer:
         """Return what was skipped before and is not asked about now."""
         if before is None or not self._keeping:
             return []
-        return [unread for unread in before.skipped if unread.key not in self._numbers]
+        again = {name for name, _ in self._about.unreadable}
+        return [
+            each for each in before.skipped if each.key not in self._numbers and (each.root or each.source not in again)
+        ]

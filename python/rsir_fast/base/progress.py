@@ -11,6 +11,7 @@ __all__ = ["OnProgress", "Progress", "Stage", "is_stopped"]
 Stage = Literal[
     "learn",  # a descriptor, its vocabulary; counts images
     "extract",  # features or descriptions; images
+    "import",  # vectors of a file; rows
     "train head",  # comes first where a hash network has both stages; images of an epoch
     "train network",  # images of an epoch
     "rank",  # queries
@@ -28,8 +29,8 @@ class Progress:
     Attributes
     ----------
     stage
-        What is done: ``"learn"`` (what a descriptor learns), ``"extract"``, ``"train head"``, ``"train network"``,
-        ``"rank"``, ``"compare"``, ``"run"``, ``"draw"`` or ``"download"``.
+        What is done: ``"learn"`` (what a descriptor learns), ``"extract"``, ``"import"``, ``"train head"``,
+        ``"train network"``, ``"rank"``, ``"compare"``, ``"run"``, ``"draw"`` or ``"download"``.
     done, total
         Images, but for ``"rank"`` queries, ``"compare"`` evaluations, ``"run"`` runs, ``"download"`` bytes; of a
         training those of the epoch. What an earlier, interrupted call has done counts.

@@ -292,8 +292,10 @@ class ForeignSpec(Spec):
 
     @property
     def title(self) -> str:
-        """``an unknown encoder``."""
-        return "an unknown encoder"
+        """What it is told to be, or ``an unknown encoder``."""
+        model = self.told.get("model")
+        name = model.get("id", model.get("name")) if isinstance(model, dict) else model
+        return name if isinstance(name, str) else "an unknown encoder"
 
     def _fields(self) -> list[FieldSpec]:
         return list(self.stored)

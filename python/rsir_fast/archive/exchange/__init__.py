@@ -1,0 +1,1 @@
+"""Vectors that other programs made, into an archive; and out of it, for other programs."""
