@@ -16,6 +16,8 @@ from . import report as report
 from . import retrieval as retrieval
 from . import testing as testing
 from .archive import Features as Features
+from .archive.exchange.importing import Imported as Imported
+from .archive.exchange.importing import import_vectors as import_vectors
 from .base.freed_memory import keep_freed_memory as keep_freed_memory
 from .base.progress import Progress as Progress
 from .base.row_blocks import RowBlocks as RowBlocks

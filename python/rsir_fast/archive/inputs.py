@@ -101,9 +101,10 @@ class Input:
         return name_of(self.root, self.source, self.window)
 
     @property
-    def told(self) -> tuple[str | None, int | None, tuple[tuple[str, Value], ...]]:
+    def told(self) -> tuple[str | None, int | None, tuple[tuple[str, Value], ...], bytes | None]:
         """What is told of it beside its content."""
-        return self.class_name, self.time, tuple(sorted(pair for pair in self.columns if pair[1] is not None))
+        columns = tuple(sorted(pair for pair in self.columns if pair[1] is not None))
+        return self.class_name, self.time, columns, self.geometry
 
     @property
     def file(self) -> dict[str, Any]:

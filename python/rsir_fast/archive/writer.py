@@ -371,7 +371,10 @@ class Writer:
         """Return what was skipped before and is not asked about now."""
         if before is None or not self._keeping:
             return []
-        again = {name for name, _ in self._about.unreadable}
+        again = {
+            *(name for name, _ in self._about.unreadable),
+            *(Path(each).name for each in self._about.roots.values()),
+        }
         return [
             each for each in before.skipped if each.key not in self._numbers and (each.root or each.source not in again)
         ]

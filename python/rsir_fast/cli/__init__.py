@@ -15,6 +15,7 @@ import typer
 
 from rsir_fast.cli import (
     archive_compact,
+    archive_import,
     archive_info,
     archive_log,
     archive_remove,
@@ -79,6 +80,7 @@ trainings.command("pretrain", cls=Command)(with_limits(with_groups(pretrain.pret
 app.add_typer(trainings, name="train")
 archives = typer.Typer(cls=Group, no_args_is_help=True, help="Look at an archive, and keep it.")
 archives.command("compact", cls=Command)(with_groups(archive_compact.compact))
+archives.command("import", cls=Command)(with_groups(archive_import.import_))
 archives.command("info", cls=Command)(with_groups(archive_info.info))
 archives.command("log", cls=Command)(with_groups(archive_log.log))
 archives.command("remove", cls=Command)(with_groups(archive_remove.remove))

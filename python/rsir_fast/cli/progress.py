@@ -55,8 +55,9 @@ def _log_of_images() -> Callable[[Progress], None]:
         if progress.eta_s is None or (time.monotonic() - last < LOG_INTERVAL_S and progress.done < progress.total):
             return
         last = time.monotonic()
+        noun = "rows" if progress.stage == "import" else "images"
         note(
-            f"{progress.stage}: {progress.done}/{progress.total} images, {progress.rate:.1f} images/s, "
+            f"{progress.stage}: {progress.done}/{progress.total} {noun}, {progress.rate:.1f} {noun}/s, "
             f"{progress.eta_s:.0f} s left"
         )
 

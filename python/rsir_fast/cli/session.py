@@ -28,7 +28,7 @@ _REASONS = 10
 
 
 @contextmanager
-def reported_errors(on_interrupt: Callable[[], str] | None = None) -> Iterator[list[Skipped]]:
+def reported_errors(on_interrupt: Callable[[], str] | None = None, noun: str = "image") -> Iterator[list[Skipped]]:
     """Turn errors that a user can act on into one line on stderr and an exit code.
 
     What could not be read is listed at the end, however the command ends, and makes the exit code 3 of one that is
@@ -38,6 +38,8 @@ def reported_errors(on_interrupt: Callable[[], str] | None = None) -> Iterator[l
     ----------
     on_interrupt
         Says what Ctrl-C, or a fault of the machine, leaves behind and how to go on.
+    noun
+        What a thing is called that cannot be read.
 
     Yields
     ------
@@ -60,10 +62,10 @@ def reported_errors(on_interrupt: Callable[[], str] | None = None) -> Iterator[l
         _list([entry for entry in error.skipped if entry not in skipped], at_most=_REASONS)
         _end(f"error: {spelled(str(error), leading=False)}", FAILED)
     except MachineError as error:
-        _list(skipped)
+        _list(skipped, noun)
         _end(f"error: {spelled(str(error), leading=False)}{_left(on_interrupt)}", FAILED)
     except (RsirError, OSError, ImportError) as error:
-        _list(skipped)
+        _list(skipped, noun)
         _end(f"error: {spelled(str(error), leading=False)}", FAILED)
     except MemoryError:
         _end("error: there is not enough memory; take a smaller --batch-size, or a machine with more", FAILED)
@@ -72,7 +74,7 @@ def reported_errors(on_interrupt: Callable[[], str] | None = None) -> Iterator[l
             raise
         _end(f"error: {spelled(str(error))}", WRONG_USAGE)
     if skipped:
-        _list(skipped)
+        _list(skipped, noun)
         raise typer.Exit(SKIPPED)
 
 
@@ -131,7 +133,7 @@ def print_json(content: Any) -> None:
     typer.echo(result_json(content), nl=False)
 
 
-def _list(skipped: Sequence[tuple[str, str]], at_most: int | None = None) -> None:
+def _list(skipped: Sequence[tuple[str, str]], noun: str = "image", at_most: int | None = None) -> None:
     """List what could not be read, on stderr even if quiet."""
     from rsir_fast.base.text import printable
 
@@ -139,7 +141,7 @@ def _list(skipped: Sequence[tuple[str, str]], at_most: int | None = None) -> Non
         return
     folders = sum(item.endswith("/") for item, _ in skipped)
     images = len(skipped) - folders
-    what = " and ".join(plural(count, noun) for count, noun in ((images, "image"), (folders, "folder")) if count)
+    what = " and ".join(plural(count, noun) for count, noun in ((images, noun), (folders, "folder")) if count)
     verb = "was" if len(skipped) == 1 else "were"
     typer.echo(f"rsir: {what} could not be read and {verb} left out:", err=True)
     for entry in skipped[:at_most]:

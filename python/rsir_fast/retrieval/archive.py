@@ -11,6 +11,7 @@ import numpy as np
 
 from rsir_fast.archive import Features, Snapshot
 from rsir_fast.archive.compact import Compacted, compact
+from rsir_fast.archive.exchange.importing import Imported, import_vectors
 from rsir_fast.archive.folders import learnt_file
 from rsir_fast.archive.info import Info, LogEntry, describe, history
 from rsir_fast.archive.remove import ids_of_items, remove
@@ -142,6 +143,18 @@ class Archive(Shown):
             remove(self.folder, gone, before=self._newest)
             self._reopen()
         return len(gone)
+
+    def import_(self, file: str | Path, **options: Any) -> Imported:
+        """Add the vectors of a file: `rsir_fast.import_vectors` with its options, which makes archives, too.
+
+        Raises
+        ------
+        ArchiveError
+            If the file is none of embeddings, no row is sound, or the vectors are of another encoder.
+        """
+        done = import_vectors(self.folder, file, **options)
+        self._reopen()
+        return done
 
     def compact(self) -> Compacted:
         """Merge adjacent segments and leave out hidden rows, in one step; ids and answers stay.

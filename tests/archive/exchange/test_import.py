@@ -13,8 +13,8 @@ import shapely
 import rsir_fast as rf
 from rsir_fast.archive import Features, Snapshot
 from rsir_fast.archive.exchange.importing import import_vectors
-from rsir_fast.encoders.spec import ForeignSpec
 from rsir_fast.encoders.fields import FieldSpec
+from rsir_fast.encoders.spec import ForeignSpec
 from rsir_fast.errors import ArchiveError
 
 DRAW = np.random.default_rng(5)
@@ -81,6 +81,10 @@ def test_planet(data_root, archive):
     assert np.abs(Features.load(archive.with_name("right")).items.bounds[0] + [48.32, 10.18, 48.32, 10.18]).max() < 0.02
     import_vectors(archive, file)
     assert Snapshot(archive).version.number == 1
+    import_vectors(archive, file, crs="EPSG:4326")
+    mended = Features.load(archive)
+    assert np.array_equal(mended.items.bounds, Features.load(archive.with_name("right")).items.bounds)
+    assert [one.item for one in mended.skipped] == ["sample_embeddings/1", "sample_embeddings/3"]
 
 
 @pytest.mark.data
@@ -288,3 +292,19 @@ def test_an_interrupted_import_goes_on(tmp_path, archive):
     import_vectors(archive, file, progress=steps.append)
     assert steps[0].done == 32768
     assert len(Features.load(archive)) == 40000
+
+
+def test_the_command(tmp_path, archive, capsys):
+    from typer.testing import CliRunner
+
+    from rsir_fast.cli import app
+
+    file = parquet(tmp_path, {"embedding": lists([*VECTORS[:3], None]), "key": list("abcd")})
+    run = CliRunner().invoke(app, ["archive", "import", str(archive), str(file), "--column", "id=key"])
+    assert run.exit_code == 3
+    assert run.stdout == f"{archive}: version 1, 3 rows of file.parquet, 8 numbers each, by an unknown encoder\n"
+    assert "columns: vector is embedding, id is key\n" in run.stderr
+    assert "rsir: 1 row could not be read and was left out:\n  file/d: no vector" in run.stderr
+    for wrong in (["--column", "id"], ["--column", "colour=a"], ["--dequantize", "twice"], ["--weights", "x"]):
+        run = CliRunner().invoke(app, ["archive", "import", str(archive), str(file), *wrong])
+        assert run.exit_code == 2

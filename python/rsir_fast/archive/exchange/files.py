@@ -18,7 +18,7 @@ __all__ = ["EmbeddingFile", "open_file"]
 
 _BATCH = 1 << 14
 _MATRIX = "vector"
-_REMEDY = "expected Parquet (.parquet, .gpq), or a matrix in .npy with --table FILE.csv or .parquet"
+_REMEDY = "name a file of Parquet (.parquet, .gpq), or a matrix in .npy with --table FILE.csv or .parquet"
 
 
 class EmbeddingFile:
