@@ -131,7 +131,7 @@ def test_an_old_name_says_the_new_one(tmp_path, monkeypatch, arguments, now):
         ("extract x", "did you mean features?"),
         ("evaluate ge2019 x", "did you mean ge2018?"),
         ("features x", "--out: expected a value"),
-        ("search x", "QUERIES: expected a value"),
+        ("search x", "QUERIES: expected images, or --id, --at,"),
         ("search x y -k many", "-k: expected a whole number, got 'many'"),
         ("features x -o y --batch-size=many", "--batch-size: expected a whole number, got 'many'"),
         ("features x -o y -e mobilnet_v2", "did you mean mobilenet_v2?"),

@@ -106,7 +106,7 @@ def test_same_label_gives_what_there_is(folder, by_code):
 def test_table(folder, query, by_code):
     lines = by_code(query, "-k", 2).stdout.splitlines()
     assert lines[0].startswith(f"query {query}"[:60])
-    assert any(line.split() == ["rank", "distance", "label", "probability", "class", "image"] for line in lines)
+    assert any(line.split() == ["rank", "id", "distance", "label", "probability", "class", "image"] for line in lines)
     stdout = by_code(folder / "scenes/class0", "-k", 2, "--rerank-codes", 3).stdout
     assert stdout.count("query ") == stdout.count("euclidean") == 6
 
@@ -147,7 +147,7 @@ def test_features_of_a_model_in_memory(folder, query, by_code, tmp_path):
         (["--rerank-codes", 9], "--rerank-codes: expected at least k (10) candidates to order, got 9"),
         (["--rerank-codes", 0], "--rerank"),
         (["--normalize", "row"], "--normalize: expected no such option for features of a trained model"),
-        (["--field", "u"], "--field: expected no such option for features of a trained model"),
+        (["--field", "gap"], "--field: expected no such option for features of a trained model"),
     ],
 )
 def test_options_that_do_not_fit_codes(query, by_code, options, message):

@@ -30,7 +30,7 @@ DATA = Features(
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ({}, "expected images, ids or vectors, got none of them"),
+        ({}, "expected images, ids, vectors, texts, at or liked, got none of them"),
         ({"ids": [1], "images": "x.jpg"}, "got images and ids"),
         ({"ids": [-1]}, "greater than or equal to 0"),
         ({"ids": [1], "steps": "bleach"}, "bleach"),

@@ -359,8 +359,8 @@ class Features(Shown):
         return save(parts, {field.name: self[field.name] for field in self.fields}, Path(folder), force=force)
 
     @classmethod
-    def load(cls, folder: str | Path, *, verify: bool = True) -> Features:
-        """Read a folder that `rsir features`, `rsir_fast.encode` or `save` wrote: the newest version of its archive.
+    def load(cls, folder: str | Path, *, version: int | None = None, verify: bool = True) -> Features:
+        """Read a folder that `rsir features`, `rsir_fast.encode` or `save` wrote: a version of its archive.
 
         Its fields are memory-mapped, segment by segment (`vectors`, ``["codes"]``); `matrix` copies those of several
         segments together.
@@ -369,6 +369,8 @@ class Features(Shown):
         ----------
         folder
             What was given as ``out``.
+        version
+            Its number; the newest by default.
         verify
             Compare all files with their SHA-256, which reads them once.
 
@@ -379,7 +381,7 @@ class Features(Shown):
         """
         from rsir_fast.archive.stored import load
 
-        return cls(*load(Path(folder), verify=verify))
+        return cls(*load(Path(folder), version=version, verify=verify))
 
 
 Features.__init__ = former_arguments(matrix="arrays", table="arrays")(Features.__init__)  # type: ignore[method-assign]

@@ -31,13 +31,15 @@ __all__ = ["last_run", "load", "parts_of", "save"]
 _PART = 4096
 
 
-def load(folder: Path, *, verify: bool = True) -> Parts:
+def load(folder: Path, *, version: int | None = None, verify: bool = True) -> Parts:
     """Read features; see `Features.load`."""
     if is_archive(folder):
-        snapshot = Snapshot(folder)
+        snapshot = Snapshot(folder, version)
         if verify:
             snapshot.verify()
         return parts_of(snapshot)
+    if version is not None:
+        raise FeaturesError(f"{folder}: expected an archive, which has versions, got something else; leave it out")
     if legacy_state(folder) is not None:
         return load_legacy(folder, verify=verify)
     if features_state(folder) is not None:

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from rsir_fast.cli import options as opt
+from rsir_fast.cli.archive_options import VersionNumber
 from rsir_fast.cli.evaluating import placed
 from rsir_fast.cli.groups import PrintOptions, ReaderOptions, SearchOptions
+from rsir_fast.cli.search_filters import FilterOptions
+from rsir_fast.cli.search_queries import AskedOptions
 from rsir_fast.cli.search_table import search_tables
 from rsir_fast.cli.session import note, plural, print_json, print_result, reported_errors
 from rsir_fast.errors import FeaturesError
 
 if TYPE_CHECKING:
     from rsir_fast.archive import Features
-    from rsir_fast.datasets import Reader
+    from rsir_fast.retrieval import Hits
 
 _CODES = "Features of a trained model"
 
@@ -50,6 +53,14 @@ class _Machine(SearchOptions):
 
 
 @dataclass(frozen=True)
+class _Archive(ReaderOptions):
+    version: VersionNumber = None
+    field: opt.FieldName = None
+    weights: opt.Weights = None
+    root: opt.Root = None
+
+
+@dataclass(frozen=True)
 class VectorOptions:
     """How vectors are searched."""
 
@@ -61,99 +72,105 @@ class VectorOptions:
     rerank: opt.Rerank = ""
 
 
+@dataclass(frozen=True)
+class _Output(PrintOptions):
+    pass
+
+
+@dataclass(frozen=True)
+class PageOptions:
+    """How much of the answer."""
+
+    k: Annotated[int, typer.Option("-k", min=1, help="Results a query.")] = 10
+    offset: Annotated[int, typer.Option(min=0, help="Leave out so many before them.", show_default=False)] = 0
+    min_distance: Annotated[float | None, typer.Option(min=0, help="Leave out what is nearer.")] = None
+    max_distance: Annotated[float | None, typer.Option(min=0, help="Leave out what is farther.")] = None
+
+
 def search(
     *,
-    features: Annotated[Path, typer.Argument(help="Folder written by `rsir features`.")],
-    queries: Annotated[list[Path], typer.Argument(help="Query images, or folders of them.")],
-    k: Annotated[int, typer.Option("-k", min=1, help="Results a query.")] = 10,
-    vectors: VectorOptions,
-    weights: opt.Weights = None,
-    field: opt.FieldName = None,
+    features: Annotated[Path, typer.Argument(help="An archive: folder written by `rsir features`.")],
+    queries: Annotated[list[Path] | None, typer.Argument(help="Query images, or folders of them.")] = None,
+    page: PageOptions,
+    asked: AskedOptions,
+    filters: FilterOptions,
+    ranking: VectorOptions,
     codes: CodeOptions,
-    reader: ReaderOptions,
-    root: opt.Root = None,
+    archive: _Archive,
     machine: _Machine,
-    output: PrintOptions,
+    output: _Output,
 ) -> None:
-    """Find the images most similar to query images.
+    """Find the images most similar to query images, to items of an archive, or to a place on Earth.
 
     The queries go through the same network, layer and preprocessing as the database, or the same descriptor with its
     vocabulary; other weights are refused. The network is run as for the database (batch size, precision, threads,
     engine, kind of device), so that an image of the database has a distance of exactly 0 to itself; a note says where
     it need not. They are read by the same bands and scale. Distances are Euclidean; equal distances are ordered by
-    item. --steps are fitted on the database and applied to it and to the queries; --rerank expands queries by their
+    id. --steps are fitted on the database and applied to it and to the queries; --rerank expands queries by their
     neighbours there (augment: the database, too).
 
     Features that a trained model made (--weights names its file) are searched by hash code (Hamming distance), and
     every image comes with its predicted label and probability.
     """
-    quiet, rerank_codes, same_label = output.quiet, codes.rerank_codes, codes.same_label
-    normalize, steps, rerank = vectors.normalize, vectors.steps, vectors.rerank
+    quiet, k = output.quiet, page.k
     with reported_errors() as skipped:
-        if rerank_codes is not None and rerank_codes < k:
-            told = f"expected at least k ({k}) candidates to order, got {rerank_codes}"
-            raise ValueError(f"--rerank-codes: {told}; raise it, or lower k")
         from rsir_fast.archive import Features
         from rsir_fast.archive.folders import learnt_file
 
-        loaded = Features.load(features)
-        database = _database(loaded if "hash" in loaded.provenance else loaded.field(field), root, k, quiet)
-        made_by = database.provenance
-        by_code = "hash" in made_by
-        if by_code:
-            opt.refuse_given(
-                _BESIDE_CODES, field=field, normalize=normalize, steps=steps or None, rerank=rerank or None
-            )
-        else:
-            opt.refuse_given(_BESIDE_FEATURES, rerank_codes=rerank_codes, same_label=same_label or None)
-        from rsir_fast.retrieval import Search, find
-        from rsir_fast.retrieval.search import query_files
-
-        same = _same_reader(database, reader.bands, reader.scale)
-        wanted = replace(query_files(queries), reader=same)
-        for remark in wanted.notes:
-            note(f"note: {remark}", quiet)
-        file = learnt_file(features) if weights is None else weights
-        from rsir_fast.extraction.again import encode_like, encoder_of
-
-        encoder = encoder_of(database, file)
-        found = encode_like(database, wanted, encoder, device=machine.device, engine=machine.engine)
-        for remark in found.notes:
-            note(f"note: {remark}", quiet)
-        skipped += found.skipped
-        asked = Search(
-            k=min(k, len(database)),
-            normalize=None if normalize is None else normalize.value,
-            steps=steps,
-            rerank=rerank,
-            rerank_codes=rerank_codes and max(rerank_codes, min(k, len(database))),
-            same_label=same_label,
+        normalize = None if ranking.normalize is None else ranking.normalize.value
+        beside_codes = {"normalize": normalize, "steps": ranking.steps or None, "rerank": ranking.rerank or None}
+        query = asked.query(
+            queries,
+            k=k,
+            offset=page.offset,
+            min_distance=page.min_distance,
+            max_distance=page.max_distance,
+            field=archive.field,
+            normalize=normalize,
+            steps=ranking.steps,
+            rerank=ranking.rerank,
+            rerank_codes=codes.rerank_codes,
+            same_label=codes.same_label,
         )
-        hits = find(database, found, asked, threads=machine.threads)
-        if by_code:
-            how: dict[str, Any] = {
-                "bits": made_by["hash"]["bits"],
-                "distance": "hamming",
-                "rerank_codes": rerank_codes,
-                "same_label": same_label,
+        database = _database(Features.load(features, version=archive.version, verify=False), archive.root, k, quiet)
+        if "hash" in database.provenance and archive.field != "u":
+            opt.refuse_given(_BESIDE_CODES, field=archive.field, **beside_codes)
+        else:
+            opt.refuse_given(_BESIDE_FEATURES, rerank_codes=codes.rerank_codes, same_label=codes.same_label or None)
+        _check_reader(database, archive.bands, archive.scale)
+        from rsir_fast.retrieval import search
+
+        query = query.model_copy(update={"where": filters.tree(database)})
+        hits = search(
+            database,
+            query,
+            weights=learnt_file(features) if archive.weights is None else archive.weights,
+            device=machine.device,
+            engine=machine.engine,
+            threads=machine.threads,
+        )
+        for remark in hits.notes:
+            note(f"note: {remark}", quiet)
+        skipped += hits.skipped
+        _show(hits, features, output)
+
+
+def _show(hits: Hits, features: Path, output: _Output) -> None:
+    """Print what was found."""
+    made = hits.database.provenance
+    if output.json:
+        print_json(
+            {
+                "features": str(features),
+                "backbone": made.get("description"),
+                "layer": made.get("layer"),
+                **hits.how,
+                "queries": hits.as_json(),
+                "skipped": [entry._asdict() for entry in hits.skipped],
             }
-            columns = ["distance", *(["euclidean"] if rerank_codes else []), "label", "probability", "class"]
-        else:
-            how = {"distance": "euclidean", "normalize": asked.normalized}
-            how |= {name: chain for name, chain in (("steps", steps), ("rerank", rerank)) if chain}
-            columns = ["distance", "class"]
-        result = {
-            "features": str(features),
-            "backbone": encoder.provenance["description"],
-            "layer": encoder.layer,
-            **how,
-            "queries": hits.as_json(),
-            "skipped": [entry._asdict() for entry in found.skipped],
-        }
-        if output.json:
-            print_json(result)
-        else:
-            print_result(search_tables(hits.answers, columns))
+        )
+    else:
+        print_result(search_tables(hits.answers))
 
 
 def _database(features: Features, root: Path | None, k: int, quiet: bool) -> Features:
@@ -168,8 +185,8 @@ def _database(features: Features, root: Path | None, k: int, quiet: bool) -> Fea
     return placed(features, root, quiet)
 
 
-def _same_reader(database: Features, bands: str | None, scale: str | None) -> Reader:
-    """Return how the images of the database were read, and refuse to read queries otherwise."""
+def _check_reader(database: Features, bands: str | None, scale: str | None) -> None:
+    """Refuse to read queries otherwise than the images of the database were."""
     from rsir_fast.datasets import Reader
 
     made, asked = Reader.of(database.provenance), Reader.parse(bands, scale)
@@ -181,7 +198,6 @@ def _same_reader(database: Features, bands: str | None, scale: str | None) -> Re
                 f"{'by default' if was is None else f'{name} {_text(was)}'}, got {_text(given)}; leave it out, "
                 f"or make the database anew: rsir features --{name} {_text(given)}"
             )
-    return made
 
 
 def _text(value: Any) -> str:

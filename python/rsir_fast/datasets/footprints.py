@@ -147,5 +147,7 @@ def _holds_north(place: Place, window: Window) -> bool:
     pole = _transformed(_DEGREES, place.crs, [0.0], [90.0])
     if pole is None:
         return False
-    column, row = ~Affine(*place.transform) * (pole[0][0], pole[1][0])
+    a, b, c, d, e, f = (~Affine(*place.transform))[:6]
+    x, y = pole[0][0], pole[1][0]
+    column, row = a * x + b * y + c, d * x + e * y + f
     return bool(window.column <= column <= window.right and window.row <= row <= window.bottom)

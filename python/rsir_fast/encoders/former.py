@@ -77,7 +77,7 @@ def _descriptor(made: Mapping[str, Any]) -> dict[str, Any]:
 
 def _network(made: Mapping[str, Any]) -> dict[str, Any]:
     steps = dict(made["preprocessing"])
-    if steps.get("interpolation") == _INTERPOLATION[steps["resize"]]:
+    if steps.get("interpolation") == _INTERPOLATION[steps.get("resize", "whole")]:
         del steps["interpolation"]
     if isinstance(steps["mean"], str):
         steps |= {"mean": None, "mean_image": steps["mean"].removeprefix(_MEAN_IMAGE)}

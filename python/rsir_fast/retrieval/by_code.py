@@ -72,6 +72,12 @@ def find_by_code(searched: Searched, queries: Features, search: Search, *, threa
         of_queries,
         skipped=queries.skipped,
         notes=queries.notes,
+        how={
+            "bits": bits,
+            "distance": "hamming",
+            "rerank_codes": search.rerank_codes,
+            "same_label": search.same_label,
+        },
     )
 
 

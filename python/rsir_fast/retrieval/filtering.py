@@ -14,7 +14,7 @@ from rsir_fast.retrieval.area import Bounds, Geometry, whole_geometry
 from rsir_fast.retrieval.instants import instant
 from rsir_fast.retrieval.where import AllOf, AnyOf, Box, Column, Expression, Ids, NoneOf, Polygon, Time, Where
 
-__all__ = ["Columns", "allowed_rows"]
+__all__ = ["Columns", "allowed_rows", "column_of"]
 
 Mask = NDArray[np.bool_]
 
@@ -104,7 +104,8 @@ def _of_ids(where: Ids, table: Columns) -> Mask:
     return found
 
 
-def _column(name: str, table: Columns) -> Any:
+def column_of(name: str, table: Columns) -> Any:
+    """Return a column; ValueError where there is none, listing what there is."""
     if name not in table.columns:
         raise ValueError(f"where: expected a column out of {listed(table.columns, 20)}, got {name!r}")
     return table.column(name)
@@ -125,7 +126,7 @@ def _compared(where: Column, table: Columns) -> Mask:
         wanted = "a list of values" if where.op == "in" else "one value"
         raise ValueError(f"where: expected {wanted} for {where.column} {where.op}, got {where.value!r}")
     values = where.value if isinstance(where.value, tuple) else (where.value,)
-    column = _column(where.column, table)
+    column = column_of(where.column, table)
     kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
     if pa.types.is_null(kind):
         return np.zeros(len(table), bool)

@@ -1,24 +1,51 @@
-"""Where items lie on Earth, as geometries in degrees (WGS 84)."""
+"""Where items lie on Earth, as geometries in degrees (WGS 84), cut at the antimeridian."""
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rsir_fast.archive.items import Items
+from rsir_fast.archive.tables import ItemRow
+from rsir_fast.datasets.footprints import footprints as outlines_of
+from rsir_fast.datasets.windows import Place, Window
 
 __all__ = ["box_geometry", "footprints"]
 
 
-def footprints(items: Items, which: NDArray[np.int64]) -> NDArray[Any]:
-    """Return the footprints of some items, an object of shapely each; None of what has no place."""
-    found = np.empty(len(which), object)
-    bounds = items.bounds
-    for at, row in enumerate([] if bounds is None else bounds[which].tolist()):
-        found[at] = None if row[0] != row[0] else box_geometry(*row)
+def footprints(items: Sequence[ItemRow]) -> NDArray[Any]:
+    """Return the footprints of items, an object of shapely each; None of what has no place.
+
+    Of a window of a raster its outline, edges densified; of what has bounds alone the box that they are.
+    """
+    found = np.empty(len(items), object)
+    windows: dict[Place, list[tuple[int, Window]]] = defaultdict(list)
+    for at, item in enumerate(items):
+        if item.place is not None and item.window is not None and item.bounds is not None:
+            windows[item.place].append((at, item.window))
+        elif item.bounds is not None:
+            found[at] = box_geometry(*item.bounds)
+    for place, of in windows.items():
+        for (at, _), outline in zip(of, outlines_of(place, [window for _, window in of]), strict=True):
+            found[at] = None if outline is None else _cut(outline)
     return found
+
+
+def _cut(outline: NDArray[np.float64]) -> Any:
+    """Return the geometry of an outline whose longitudes go on beyond 180 across the antimeridian."""
+    import shapely
+    from shapely.affinity import translate
+
+    whole = shapely.make_valid(shapely.Polygon(outline))
+    west, _, east, _ = whole.bounds
+    if west >= -180 and east <= 180:
+        return whole
+    parts = [whole & shapely.box(-180 + turn, -90, 180 + turn, 90) for turn in (-360, 0, 360)]
+    moved = [translate(part, -turn) for part, turn in zip(parts, (-360, 0, 360), strict=True)]
+    return shapely.union_all([part for part in moved if part.area > 0])
 
 
 def box_geometry(west: float, south: float, east: float, north: float) -> Any:

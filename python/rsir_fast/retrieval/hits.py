@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -125,6 +125,8 @@ class Hits(Shown):
         Query images that could not be read, and why; they are not among `queries`.
     notes : tuple of str
         What the queries have to say of themselves, such as why no distance need be exactly 0.
+    how : dict
+        JSON-able: by what was searched.
     """
 
     database: Features
@@ -136,6 +138,15 @@ class Hits(Shown):
     of_queries: Labels | None = None
     skipped: tuple[Skipped, ...] = ()
     notes: tuple[str, ...] = ()
+    how: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def distances(self) -> NDArray[Any]:
+        """As answers tell them [q, k]: Euclidean ones, float64, or of codes bits that differ."""
+        if self.hamming is not None:
+            return self.hamming
+        assert self.squared is not None  # one of the two is there
+        return np.sqrt(self.squared.astype(np.float64))
 
     def __len__(self) -> int:
         return len(self.queries)

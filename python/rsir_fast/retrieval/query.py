@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import Field, InstanceOf, field_validator, model_validator
+from pydantic import Field, InstanceOf, StrictInt, field_validator, model_validator
 
 from rsir_fast.base.text import listed
 from rsir_fast.retrieval.asked import Asked
@@ -29,6 +29,10 @@ def normalize_by_default(given: Normalize | None, steps: object) -> Normalize:
     return given or ("none" if steps else "row")
 
 
+_WAYS = ("images", "ids", "vectors", "texts", "at", "liked")
+Example: TypeAlias = Annotated[StrictInt, Field(ge=0)] | InstanceOf[str]
+
+
 class Search(Asked):
     """How results are chosen and ordered.
 
@@ -36,6 +40,10 @@ class Search(Asked):
     ----------
     k : int
         Results a query.
+    offset : int
+        Leave out so many before them: a page of k has the offset k times its number.
+    min_distance, max_distance : float or None
+        Leave out what is nearer, or farther: Euclidean distances as answers tell them, Hamming distances of codes.
     field : str or None
         What is searched. Default: the codes of a hash model, else the only field of vectors.
     where : Where or None
@@ -54,6 +62,9 @@ class Search(Asked):
     """
 
     k: Annotated[int, Field(ge=0)] = 10
+    offset: Annotated[int, Field(ge=0)] = 0
+    min_distance: Annotated[float, Field(ge=0)] | None = None
+    max_distance: Annotated[float, Field(ge=0)] | None = None
     field: str | None = None
     where: Where | None = None
     normalize: Normalize | None = None
@@ -76,10 +87,16 @@ class Search(Asked):
 
     @model_validator(mode="after")
     def _deep_enough(self) -> Search:
-        if self.rerank_codes is not None and self.rerank_codes < self.k:
+        most = self.k + self.offset
+        if self.rerank_codes is not None and self.rerank_codes < most:
+            told = f"k ({self.k})" if not self.offset else f"k and offset ({most})"
             raise ValueError(
-                f"rerank_codes: expected at least k ({self.k}) candidates to order, got {self.rerank_codes}; raise it, "
+                f"rerank_codes: expected at least {told} candidates to order, got {self.rerank_codes}; raise it, "
                 "or lower k"
+            )
+        if None not in (self.min_distance, self.max_distance) and self.min_distance > self.max_distance:  # type: ignore[operator]
+            raise ValueError(
+                f"min_distance: expected at most max_distance ({self.max_distance:g}), got {self.min_distance:g}"
             )
         return self
 
@@ -90,16 +107,27 @@ class Search(Asked):
 
 
 class Query(Search):
-    """What is asked, by one of three ways, and how results are chosen.
+    """What is asked, by one of these ways, and how results are chosen.
 
     Attributes
     ----------
     images : tuple of str
-        Files, or folders of them.
+        Files, folders of them, or windows of rasters: ``scene.tif#xywh=COLUMN,ROW,WIDTH,HEIGHT``.
     ids : tuple of int
-        Rows of the database itself.
+        Of items of the database itself.
     vectors : tuple of tuple of float
         As the field that is searched.
+    texts : tuple of str
+        Where the encoder reads text, too.
+    at : tuple of float or None
+        Longitude and latitude (WGS 84): the item whose footprint holds this place; of several the one whose centre is
+        nearest.
+    liked, unliked : tuple of int or str
+        Ids of items, and images as above, that are one query together: what is like these, and unlike those.
+    strategy : {"mean", "best"}
+        ``mean``: the query is 2 m(liked) - m(unliked), without unliked ones m(liked), where m is the mean of vectors,
+        normalised first as the search does. ``best``: items are ordered by their distance to the nearest liked one;
+        those that have an unliked one as near, or nearer, come last, the nearest to it at the very end.
 
     Raises
     ------
@@ -117,6 +145,11 @@ class Query(Search):
     images: tuple[InstanceOf[str], ...] = ()
     ids: tuple[Annotated[int, Field(ge=0)], ...] = ()
     vectors: tuple[tuple[float, ...], ...] = ()
+    texts: tuple[str, ...] = ()
+    at: tuple[Annotated[float, Field(ge=-180, le=180)], Annotated[float, Field(ge=-90, le=90)]] | None = None
+    liked: tuple[Example, ...] = ()
+    unliked: tuple[Example, ...] = ()
+    strategy: Literal["mean", "best"] = "mean"
 
     @model_validator(mode="before")
     @classmethod
@@ -125,14 +158,15 @@ class Query(Search):
         if not isinstance(content, dict):
             return content
         found = dict(content)
-        images = found.get("images")
-        if _is_path(images):
-            images = [images]
-        if isinstance(images, Iterable):
-            found["images"] = tuple(str(path) if _is_path(path) else path for path in images)
-        for name in ("ids", "vectors"):
+        for name in ("ids", "vectors", "liked", "unliked"):
             if hasattr(found.get(name), "tolist"):
                 found[name] = found[name].tolist()
+        for name in ("images", "texts", "liked", "unliked"):
+            some = found.get(name)
+            if _is_path(some) or (isinstance(some, int) and name != "images"):
+                some = [some]
+            if isinstance(some, Iterable):
+                found[name] = tuple(str(each) if _is_path(each) else each for each in some)
         ids, vectors = found.get("ids"), found.get("vectors")
         if isinstance(ids, int):
             found["ids"] = (ids,)
@@ -150,10 +184,19 @@ class Query(Search):
 
     @model_validator(mode="after")
     def _asks_once(self) -> Query:
-        given = [name for name in ("images", "ids", "vectors") if getattr(self, name)]
+        given = [name for name in _WAYS if getattr(self, name)]
         if len(given) != 1:
-            raise ValueError(f"query: expected images, ids or vectors, got {' and '.join(given) or 'none of them'}")
+            raise ValueError(
+                f"query: expected images, ids, vectors, texts, at or liked, got {' and '.join(given) or 'none of them'}"
+            )
+        if self.unliked and not self.liked:
+            raise ValueError("unliked: expected liked ones to go with them, got none; say what is searched for")
         return self
+
+    @property
+    def normalized(self) -> Normalize:
+        """How vectors are normalised: those of texts, which have length 1 as those of their images, are not."""
+        return "none" if self.texts and self.normalize is None else super().normalized
 
 
 def _is_path(value: Any) -> bool:

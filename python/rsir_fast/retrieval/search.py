@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rsir_fast.archive import Features
 from rsir_fast.base.engine_names import EngineName
-from rsir_fast.base.shown import counted
 from rsir_fast.errors import FeaturesError
+from rsir_fast.retrieval.at_place import item_at
 from rsir_fast.retrieval.by_code import find_by_code
+from rsir_fast.retrieval.examples import FORMULAS, best, mean_query
 from rsir_fast.retrieval.hits import Hits
 from rsir_fast.retrieval.nearest import nearest
+from rsir_fast.retrieval.paging import paged
+from rsir_fast.retrieval.queries import Encoding, query_files, rows_of_ids
 from rsir_fast.retrieval.query import Query, Search
 from rsir_fast.retrieval.searched import Searched
 
-if TYPE_CHECKING:
-    from rsir_fast.datasets import Dataset
-
-__all__ = ["encode_queries", "find", "query_files", "search"]
+__all__ = ["find", "search"]
 
 
 def search(
@@ -75,36 +75,53 @@ def search(
     """
     if not len(database):
         raise FeaturesError(f"{database.name}: expected features of one image or more to search, found none")
-    if query.ids:
-        own = np.array(query.ids)
-        return find(database, _rows(database, own), query, own=own, threads=threads)
-    if query.vectors:
-        if "hash" in database.provenance and query.field != "u":
-            raise ValueError("vectors: expected field='u' to go with them, as the database has codes; name it")
-        vectors = np.array(query.vectors, np.float32)
-        names = tuple(f"vector {number}" for number in range(len(vectors)))
-        asked = Features(vectors, names, None, (), "queries")
+    encoding = Encoding(weights, device, engine)
+    if query.liked:
+        return _by_examples(database, query, encoding, threads)
+    ids = query.ids if query.at is None else (item_at(Searched(database), query.at, query.where),)
+    if ids:
+        own = np.array(ids)
+        return find(database, rows_of_ids(database, own), query, own=own, threads=threads)
+    if query.vectors or query.texts:
+        asked = _vectors(database, query) if query.vectors else encoding.texts(database, query.texts)
         return find(database, asked, query, threads=threads)
-    asked = encode_queries(database, query_files(query.images), weights=weights, device=device, engine=engine)
+    asked = encoding.images(database, query_files(query.images))
     return find(database, asked, query, threads=threads)
 
 
-def encode_queries(
-    database: Features,
-    images: Dataset,
-    *,
-    weights: str | Path | None = None,
-    device: str | None = None,
-    engine: EngineName | None = None,
-) -> Features:
-    """Encode images as those of a database were; arguments as for `search`."""
-    from dataclasses import replace
+def _vectors(database: Features, query: Query) -> Features:
+    _no_codes("vectors", database, query)
+    names = tuple(f"vector {number}" for number in range(len(query.vectors)))
+    return Features(np.array(query.vectors, np.float32), names, None, (), "queries")
 
-    from rsir_fast.datasets import Reader
-    from rsir_fast.extraction.again import encode_like, encoder_of
 
-    as_there = replace(images, reader=Reader.of(database.provenance))
-    return encode_like(database, as_there, encoder_of(database, weights), device=device, engine=engine)
+def _no_codes(what: str, database: Features, query: Query) -> None:
+    if "hash" in database.provenance and query.field != "u":
+        raise ValueError(f"{what}: expected field='u' to go with them, as the database has codes; name it")
+
+
+def _by_examples(database: Features, query: Query, encoding: Encoding, threads: int | None) -> Hits:
+    """Search by liked and unliked examples together."""
+    _no_codes("liked", database, query)
+    field, searched = database.searched_field(query.field), Searched(database)
+    liked, unliked = (encoding.examples(database, side, field) for side in (query.liked, query.unliked))
+    name = f"like {', '.join(liked.items)}" + (f"; unlike {', '.join(unliked.items)}" if len(unliked) else "")
+    notes = tuple(dict.fromkeys((*liked.notes, *unliked.notes)))
+    if query.strategy == "mean":
+        matrix = mean_query(liked.matrix, unliked.matrix, query, threads=threads)
+        hits = find(database, Features(matrix, (name,), None, (), "queries"), query, threads=threads)
+    else:
+        _refuse("strategy='best'", steps=query.steps, rerank=query.rerank)
+        _refuse("strategy='best'", normalize="feature" if query.normalize == "feature" else None)
+        allowed = searched.allowed(query.where)
+
+        def answer(search: Search) -> Hits:
+            squared, places = best(searched.rows, field, liked.matrix, unliked.matrix, search, allowed, threads=threads)
+            return Hits(database, (name,), searched.rows.ids_at(places), squared)
+
+        hits = paged(query, len(database), answer)
+    how = {**hits.how, "strategy": query.strategy, "formula": FORMULAS[query.strategy]}
+    return replace(hits, how=how, notes=(*hits.notes, *notes))
 
 
 def find(
@@ -127,6 +144,12 @@ def find(
     threads : int, optional
         Never changes the answer.
     """
+    return paged(search, len(database), lambda deep: _found(database, asked, deep, own, threads))
+
+
+def _found(
+    database: Features, asked: Features, search: Search, own: NDArray[np.int64] | None, threads: int | None
+) -> Hits:
     searched = Searched(database)
     if "hash" in {*database.provenance, *asked.provenance} and search.field in (None, "codes"):
         _refuse("codes; leave it out, or search the field u", normalize=search.normalize, steps=search.steps)
@@ -143,43 +166,12 @@ def find(
     allowed = searched.allowed(search.where)
     squared, places = nearest(searched.rows, field, queries, search, allowed, own, order=order, threads=threads)
     ids = searched.rows.ids_at(places)
-    return Hits(database, tuple(asked.items), ids, squared, skipped=asked.skipped, notes=asked.notes)
+    how = {"distance": "euclidean", "field": field, "normalize": search.normalized}
+    how |= {name: chain for name, chain in (("steps", search.steps), ("rerank", search.rerank)) if chain}
+    return Hits(database, tuple(asked.items), ids, squared, skipped=asked.skipped, notes=asked.notes, how=how)
 
 
 def _refuse(why: str, **given: object) -> None:
     for name, value in given.items():
         if value not in (None, ""):
             raise ValueError(f"{name}: expected none for {why}; got {value!r}")
-
-
-def query_files(paths: tuple[str, ...] | list[Path]) -> Dataset:
-    """Make one data set of query images and folders of them, named as given."""
-    from rsir_fast.base.looking import is_folder
-    from rsir_fast.datasets import Dataset, Skipped, open_dataset
-
-    files: list[str] = []
-    notes: list[str] = []
-    unreadable: list[Skipped] = []
-    for path in paths:
-        if is_folder(path):
-            folder = open_dataset(path, all_items=True)
-            files += [str(Path(folder.root or path) / item) for item in folder.items]
-            notes += folder.notes
-            unreadable += [entry._replace(item=f"{folder.root}/{entry.item}") for entry in folder.unreadable]
-        else:
-            files.append(str(path))
-    return Dataset("queries", Path(), tuple(dict.fromkeys(files)), notes=tuple(notes), unreadable=tuple(unreadable))
-
-
-def _rows(database: Features, ids: NDArray[np.int64]) -> Features:
-    """Return some rows as features."""
-    rows = database.all_rows
-    places = rows.places(ids)
-    if (places < 0).any():
-        raise ValueError(
-            f"ids: expected ids of the {counted(len(database), 'row', 'rows')} of {database.name}, got "
-            f"{ids[places < 0][0]}"
-        )
-    arrays = {name: field[places] for name, field in rows.fields.items()}
-    items = tuple(database.items[row] for row in database.rows_of(ids).tolist())
-    return Features(arrays, items, None, (), database.name, provenance=database.provenance)

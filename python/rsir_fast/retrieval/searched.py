@@ -72,7 +72,7 @@ class Searched:
 
     def footprints(self, which: NDArray[np.int64]) -> NDArray[Any]:
         """Return where rows lie on Earth: geometries of shapely in degrees, None of what has no place."""
-        return footprints(self.rows.items, which)
+        return footprints(self.rows.items.rows(which))
 
     def ids(self, where: Where | None) -> NDArray[np.int64]:
         """Return the ids of the rows that may be found, ascending."""
