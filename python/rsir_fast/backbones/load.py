@@ -83,7 +83,8 @@ def load_backbone(
     name : str
         ``cnn-alex``, ``cnn-f``, ``cnn-m``, ``cnn-s``, ``cnn-16``, ``cnn-19`` (the networks of Ge et al. 2018 and
         Chatfield et al. 2014), or any torchvision classification network. torchvision's ``alexnet`` is not CNN-Alex.
-        Or a network of another library, which is an extra: ``timm:NAME``, ``open_clip:NAME``.
+        Or a network of another library, which is an extra: ``timm:NAME``, ``open_clip:NAME``,
+        ``torchgeo:WEIGHTS``.
     layer : str, optional
         ``pool5`` (flattened), ``fc6``, ``fc7`` (after ReLU) for ``cnn-*``, vgg and alexnet; ``gap`` (mean of the last
         feature map) or any graph node for torchvision networks. Default: ``fc6`` for ``cnn-*``, ``gap`` otherwise.

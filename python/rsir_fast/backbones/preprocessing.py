@@ -19,10 +19,10 @@ from rsir_fast.errors import ImageError
 
 __all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "RESAMPLE", "Preprocessing", "Resample", "ResizeMode"]
 
-ResizeMode = Literal["whole", "short-side"]
+ResizeMode = Literal["whole", "short-side", "none"]
 Resample = Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
 
-RESAMPLE: dict[ResizeMode, Resample] = {"whole": "bicubic", "short-side": "bilinear"}
+RESAMPLE: dict[ResizeMode, Resample] = {"whole": "bicubic", "short-side": "bilinear", "none": "nearest"}
 """Filter by the way of resizing, where none is chosen."""
 
 PICTURE = ("red", "green", "blue")
@@ -46,10 +46,11 @@ class Preprocessing(Shown):
     ----------
     input_size : int
         Height and width of the network's input.
-    resize : {"whole", "short-side"}
+    resize : {"whole", "short-side", "none"}
         ``"whole"``: the whole image becomes ``input_size x input_size``, bicubic (MatConvNet's quick start; the paper's
         reading). ``"short-side"``: the short side becomes ``round(input_size * 256 / 224)``, bilinear, then the
-        centre is cropped (torchvision's default). Both antialias.
+        centre is cropped (torchvision's default). Both antialias. ``"none"``: the centre is cropped of the image as it
+        is; what lies beyond a smaller one is 0.
     channel_order : {"RGB", "BGR"}
         Order in which the network wants the channels; `mean`, `std` and `mean_image` are given in that order.
     divisor : float
@@ -96,8 +97,8 @@ class Preprocessing(Shown):
     crop: float | None = None
 
     def __post_init__(self) -> None:
-        if self.resize not in ("whole", "short-side"):
-            raise ValueError(f"resize must be 'whole' or 'short-side', got {self.resize!r}")
+        if self.resize not in get_args(ResizeMode):
+            raise ValueError(f"resize must be 'whole', 'short-side' or 'none', got {self.resize!r}")
         if self.channel_order not in ("RGB", "BGR"):
             raise ValueError(f"channel_order must be 'RGB' or 'BGR', got {self.channel_order!r}")
         if self.input_size < 1:
@@ -180,6 +181,9 @@ class Preprocessing(Shown):
         return np.rint(made).clip(0, 65535) if self.dtype == "uint16" else made
 
     def _resized(self, image: Image.Image) -> Image.Image:
+        if self.resize == "none":
+            left, top = (_middle(side, self.input_size) for side in image.size)
+            return image.crop((left, top, left + self.input_size, top + self.input_size))
         (width, height), (left, top) = self._geometry(*image.size)
         resized = image.resize((width, height), getattr(Image.Resampling, self.interpolation.upper()))
         if (width, height) == (self.input_size, self.input_size):
@@ -207,6 +211,9 @@ class Preprocessing(Shown):
         """
         from torchvision.transforms.v2 import InterpolationMode, functional
 
+        if self.resize == "none":
+            cropped: Tensor = functional.center_crop(image, [self.input_size, self.input_size])
+            return cropped
         (width, height), (left, top) = self._geometry(image.shape[2], image.shape[1])
         if self.interpolation not in ("bicubic", "bilinear"):
             raise ValueError(f"expected a bicubic or bilinear resize on a device, got {self.interpolation}")
@@ -322,3 +329,8 @@ class Preprocessing(Shown):
 
     def __hash__(self) -> int:
         return hash((self.input_size, self.resize, self.channel_order, self.divisor, self.std))
+
+
+def _middle(side: int, size: int) -> int:
+    """Return where the middle of a side begins, beyond its border where it is shorter; rounded as by torchvision."""
+    return round((side - size) / 2) if side >= size else -((size - side) // 2)

@@ -27,7 +27,7 @@ _KNOWN = {
     "weights",
     "width",
 }
-_INTERPOLATION = {"whole": "bicubic", "short-side": "bilinear"}
+_INTERPOLATION = {"whole": "bicubic", "short-side": "bilinear", "none": "nearest"}
 """What follows from the way of resizing is not told."""
 _MEAN_IMAGE = "mean image, SHA-256 "
 _VERSIONS = ("torch", "torchvision", "onnxruntime", "openvino", "pillow", "numpy", "opencv", "higra", "rsir_fast")

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from rsir_fast.backbones import Backbone, Preprocessing
 from rsir_fast.backbones.load import empty_backbone
-from rsir_fast.backbones.preprocessing import PICTURE, RESAMPLE, Resample
+from rsir_fast.backbones.preprocessing import PICTURE, RESAMPLE, Resample, ResizeMode
 from rsir_fast.backbones.weights import file_digest
 from rsir_fast.base.durable import write_durably
 from rsir_fast.base.reading import parse_json, reading
@@ -176,7 +176,7 @@ class _Steps(BaseModel):
     """Preprocessing as a model file describes it."""
 
     input_size: Annotated[int, Field(ge=1, le=1 << 14)]
-    resize: Literal["whole", "short-side"]
+    resize: ResizeMode
     channel_order: Literal["RGB", "BGR"]
     divisor: float
     mean: tuple[float, ...] | str

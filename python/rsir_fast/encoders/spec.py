@@ -54,7 +54,7 @@ class PreprocessingSpec(Frozen):
     """
 
     input_size: Annotated[int, Field(ge=1, le=1 << 14)]
-    resize: Literal["whole", "short-side"] = "whole"
+    resize: Literal["whole", "short-side", "none"] = "whole"
     bands: Annotated[tuple[Name, ...], Field(min_length=1)] = ("red", "green", "blue")
     channel_order: Literal["RGB", "BGR"] = "RGB"
     dtype: Literal["uint8", "uint16", "float32"] = "uint8"

@@ -51,6 +51,8 @@ def _builder(name: str, layer: str) -> Callable[[], Built]:
         raise ValueError(f"encoder: expected the layer {known.layer!r}, the only one of {known.what}, got {layer!r}")
     if library == "timm":
         from rsir_fast.backbones.libraries.timm import build
-    else:
+    elif library == "open_clip":
         from rsir_fast.backbones.libraries.open_clip import build
+    else:
+        from rsir_fast.backbones.libraries.torchgeo import build
     return partial(build, model)

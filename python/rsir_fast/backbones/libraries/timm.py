@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, get_args
 
 import timm
@@ -48,7 +50,7 @@ def build(model: str) -> Built:
     architecture, _, tag = model.partition(".")
     known = list_pretrained(f"{architecture}.*") if tag and is_model(architecture) else list_models()
     refuse_unknown("timm", model, known)
-    whole, head = headless(model)
+    whole, head = headless(partial(timm.create_model, model, pretrained=False))
     published: Any = whole.pretrained_cfg
     full = f"{architecture}.{published['tag']}" if published.get("tag") else architecture
     files = [KnownFile(f"{full}.safetensors"), KnownFile(f"{full}.pth")]
@@ -68,11 +70,11 @@ def build(model: str) -> Built:
     )
 
 
-def headless(model: str, **options: Any) -> tuple[nn.Module, dict[str, tuple[int, ...]]]:
+def headless(create: Callable[..., nn.Module]) -> tuple[nn.Module, dict[str, tuple[int, ...]]]:
     """Return a network of timm without its classifier, and the shapes of what that has."""
-    whole: nn.Module = timm.create_model(model, pretrained=False, num_classes=0, **options)
+    whole = create(num_classes=0)
     with torch.device("meta"):
-        classifying = shapes_of(timm.create_model(model, pretrained=False, **options))
+        classifying = shapes_of(create())
     return whole, {name: shape for name, shape in classifying.items() if name not in whole.state_dict()}
 
 
