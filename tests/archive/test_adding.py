@@ -7,7 +7,7 @@ import pytest
 
 from rsir_fast import encode
 from rsir_fast.archive import Features, Snapshot
-from rsir_fast.archive.roots import root_of
+from rsir_fast.archive.roots import Roots
 from scene_files import write_scenes
 
 
@@ -63,11 +63,22 @@ def test_what_could_not_be_read_elsewhere_is_still_told(grown, tmp_path):
 
 
 def test_a_folder_below_a_root_belongs_to_it(grown, tmp_path):
-    inner = root_of(grown, tmp_path / "scenes" / "more", mirror=False)
-    assert inner == ("images", str(tmp_path / "scenes"), "more/")
-    other = root_of(grown, tmp_path / "elsewhere" / "scenes", mirror=False)
-    assert other == ("scenes-2", str(tmp_path / "elsewhere" / "scenes"), "")
-    assert root_of(grown, tmp_path / "scenes2", mirror=False).name == "scenes2"
+    inner = Roots(grown, tmp_path / "scenes" / "more")
+    assert inner.of("a/1.png") == ("images", "more/a/1.png")
+    assert inner.used == {"images": str(tmp_path / "scenes")}
+    assert inner.looked_through == [("images", "more/")]
+    other = Roots(grown, tmp_path / "elsewhere" / "scenes")
+    assert other.of("1.png") == ("scenes-2", "1.png")
+    assert other.used == {"scenes-2": str(tmp_path / "elsewhere" / "scenes")}
+    assert Roots(grown, tmp_path / "scenes2").of("a/1.png") == ("scenes2", "a/1.png")
+
+
+def test_a_folder_around_roots_does_not_make_other_items_of_theirs(grown, tmp_path):
+    around = Roots(grown, tmp_path)
+    assert around.of("scenes/class0/1.png") == ("images", "class0/1.png")
+    assert around.of("next/scenes/1.png") == ("scenes", "1.png")
+    assert around.of("others/1.png") == (tmp_path.name, "others/1.png")
+    assert around.looked_through == [(tmp_path.name, ""), ("images", ""), ("scenes", "")]
 
 
 def test_a_mirror_has_one_folder(grown, tmp_path):

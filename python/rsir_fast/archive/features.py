@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rsir_fast.archive.all_rows import AllRows
 from rsir_fast.archive.columns import columns_of, field_of, known_spec
 from rsir_fast.archive.inputs import ROOT
-from rsir_fast.archive.items import Items
+from rsir_fast.archive.items import FilesOf, Items
 from rsir_fast.archive.mapped import LazyFields, Mapped
 from rsir_fast.archive.parts import Parts, fitting_arrays, fitting_ids, fitting_labels
 from rsir_fast.archive.tables import ItemRow
@@ -326,12 +326,14 @@ class Features(Shown):
         FeaturesError
             For an in-memory data set, whose images are not on disk.
         """
-        if self.root is None:
+        root = self.root or next(iter(self.roots.values()), None)
+        if root is None:
             raise FeaturesError(f"features of {self.name}: expected images in a folder, but they were only in memory")
         from rsir_fast.datasets import Dataset, Reader
 
         reader = Reader.of(self.provenance)
-        return Dataset(self.name, self.root, tuple(self.items), self.labels, self.classes, self.notes, reader=reader)
+        places = FilesOf(self.items, self.roots, root) if isinstance(self.items, Items) else None
+        return Dataset(self.name, root, self.items, self.labels, self.classes, self.notes, reader=reader, places=places)
 
     def save(self, folder: str | Path, *, force: bool = False) -> Path:
         """Write to a folder: an archive, as `rsir_fast.encode` writes.

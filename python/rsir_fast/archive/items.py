@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rsir_fast.archive.inputs import ROOT
 from rsir_fast.archive.tables import BOUNDS, ItemRow, Tables
+from rsir_fast.datasets.windows import Placed, Places, Window
 
-__all__ = ["Items"]
+__all__ = ["FilesOf", "Items"]
 
 _AT_ONCE = 1 << 16
 
@@ -162,6 +165,37 @@ class Items(Sequence[str]):
         if "west" not in self.columns:
             return None
         return np.stack([self.column(name).to_numpy() for name in BOUNDS], axis=1).astype(np.float64)
+
+
+class FilesOf(Places):
+    """Where the images of items are.
+
+    Parameters
+    ----------
+    items
+    roots
+        Folders by the names of roots.
+    folder
+        Of the data set: files of other roots are named by their whole path.
+    """
+
+    def __init__(self, items: Items, roots: Mapping[str, Path], folder: Path) -> None:
+        self._items, self._roots, self._folder = items, roots, folder
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def at(self, number: int) -> tuple[str, Window | None]:
+        """Return file and window of an item."""
+        placed = self.placed(number)
+        return placed.source, placed.window
+
+    def placed(self, number: int) -> Placed:
+        """Return all that is known of an item."""
+        row = self._items.rows([range(len(self))[number]])[0]
+        root = self._folder if row.root == ROOT else self._roots.get(row.root, self._folder)
+        source = row.source if root == self._folder else str(root / row.source)
+        return Placed(source, row.window, row.place, row.bounds, row.time, row.columns)
 
 
 def _valid(names: Sequence[str]) -> list[str]:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from rsir_fast.archive.inputs import ROOT
 from rsir_fast.archive.versions import is_archive, newest
 
-__all__ = ["Root", "new_root", "root_of"]
+__all__ = ["Root", "Roots", "new_root"]
 
 
 class Root(NamedTuple):
@@ -28,31 +28,68 @@ class Root(NamedTuple):
     below: str = ""
 
 
-def root_of(archive: Path, data: Path, *, mirror: bool) -> Root:
-    """Return the root for the files of a data set.
+class Roots:
+    """Under which roots the files of a data set lie.
 
-    The one of the archive that holds the folder, the deepest of several; else a new one, called by the folder. What
-    mirrors a folder has one root only.
+    A file that lies below a root of the archive is of that one, the deepest of several, so that it is the same item
+    whatever folder it was found in; else of a new one, called by the folder of the data set. What mirrors a folder has
+    one root only.
 
     Parameters
     ----------
     archive
         Folder of an archive, or of none yet.
     data
-        Root of the data set.
+        Root of the data set; None: it is in memory.
     mirror
         Whether the archive shall hold nothing else.
     """
-    folder = str(data.absolute())
-    roots = {} if mirror or not is_archive(archive) else newest(archive)[0].roots
-    around = {name: path for name, path in roots.items() if _holds(path, folder)}
-    if around:
-        name = max(around, key=lambda each: len(around[each]))
-        below = os.path.relpath(folder, around[name])
-        return Root(name, around[name], "" if below == "." else f"{Path(below).as_posix()}/")
-    if not roots:
-        return Root(ROOT, folder)
-    return Root(_free(os.path.basename(folder) or "root", roots), folder)
+
+    def __init__(self, archive: Path, data: Path | None, *, mirror: bool = False) -> None:
+        self._folder = None if data is None else str(data.absolute())
+        self._there = {} if mirror or not is_archive(archive) else newest(archive)[0].roots
+        self._found: dict[str, Root] = {}
+
+    def of(self, source: str) -> tuple[str, str]:
+        """Return the root of a file, and the POSIX path below it.
+
+        Parameters
+        ----------
+        source
+            POSIX path relative to the root of the data set.
+        """
+        if self._folder is None:
+            return ROOT, source
+        above, slash, name = source.rpartition("/")
+        root = self._found.get(above)
+        if root is None:
+            root = self._found[above] = self._of_folder(os.path.join(self._folder, above) if slash else self._folder)
+        return root.name, f"{root.below}{name}"
+
+    @property
+    def used(self) -> dict[str, str]:
+        """Folders of the roots that were returned, by name."""
+        return {root.name: root.folder for root in self._found.values()}
+
+    @property
+    def looked_through(self) -> list[tuple[str, str]]:
+        """What of the archive lies in the folder of the data set: root, and path below it, empty or with a slash."""
+        if self._folder is None:
+            return []
+        whole = self._of_folder(self._folder)
+        inside = [(name, "") for name, folder in self._there.items() if _holds(self._folder, folder)]
+        return list(dict.fromkeys([(whole.name, whole.below), *inside]))
+
+    def _of_folder(self, folder: str) -> Root:
+        around = {name: path for name, path in self._there.items() if _holds(path, folder)}
+        if around:
+            name = max(around, key=lambda each: len(around[each]))
+            return Root(name, around[name], _below(folder, around[name]))
+        assert self._folder is not None
+        below = _below(folder, self._folder)
+        if not self._there:
+            return Root(ROOT, self._folder, below)
+        return Root(_free(os.path.basename(self._folder) or "root", self._there), self._folder, below)
 
 
 def new_root(archive: Path, file: Path) -> Root:
@@ -67,6 +104,11 @@ def _free(name: str, roots: Collection[str]) -> str:
     """Return a name that no root has."""
     names = (name if number == 1 else f"{name}-{number}" for number in range(1, len(roots) + 2))
     return next(each for each in names if each not in roots)
+
+
+def _below(folder: str, root: str) -> str:
+    below = os.path.relpath(folder, root)
+    return "" if below == "." else f"{Path(below).as_posix()}/"
 
 
 def _holds(folder: str, inner: str) -> bool:

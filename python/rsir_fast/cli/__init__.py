@@ -14,7 +14,9 @@ from typing import Any
 import typer
 
 from rsir_fast.cli import (
+    archive_add,
     archive_compact,
+    archive_create,
     archive_import,
     archive_info,
     archive_log,
@@ -78,7 +80,9 @@ trainings = typer.Typer(cls=Group, no_args_is_help=True, help="Train a network."
 trainings.command("dhcnn", cls=Command)(with_limits(with_groups(train.dhcnn)))
 trainings.command("pretrain", cls=Command)(with_limits(with_groups(pretrain.pretrain)))
 app.add_typer(trainings, name="train")
-archives = typer.Typer(cls=Group, no_args_is_help=True, help="Look at an archive, and keep it.")
+archives = typer.Typer(cls=Group, no_args_is_help=True, help="Make an archive, add to it, look at it, and keep it.")
+archives.command("add", cls=Command)(with_limits(with_groups(archive_add.add)))
+archives.command("create", cls=Command)(with_limits(with_groups(archive_create.create)))
 archives.command("compact", cls=Command)(with_groups(archive_compact.compact))
 archives.command("import", cls=Command)(with_groups(archive_import.import_))
 archives.command("info", cls=Command)(with_groups(archive_info.info))

@@ -21,7 +21,7 @@ from rsir_fast.datasets.open_rasters import read_window
 from rsir_fast.datasets.reader import Reader
 from rsir_fast.datasets.skipped import Skipped
 from rsir_fast.datasets.tiling import Tiling
-from rsir_fast.datasets.windows import Picked, Placed, split_name
+from rsir_fast.datasets.windows import Picked, Placed, Places
 from rsir_fast.errors import DatasetError
 
 __all__ = ["Dataset"]
@@ -85,7 +85,7 @@ class Dataset(Shown):
     loader: Callable[[str], Image.Image] | None = None
     unreadable: tuple[Skipped, ...] = ()
     reader: Reader = field(default_factory=Reader)
-    places: Sequence[Placed] | None = None
+    places: Places | None = None
     tiling: Tiling | None = None
 
     def __post_init__(self) -> None:
@@ -156,7 +156,7 @@ class Dataset(Shown):
         """
         item = self.items[i]
         with named(printable(item)):
-            return patiently(lambda: self._read(item))
+            return patiently(lambda: self._read(i, item))
 
     def made_of(self, i: int, work: Callable[[Image.Image], R]) -> R:
         """Load image `i` and work on it; a fault of the machine in either names the image.
@@ -200,11 +200,11 @@ class Dataset(Shown):
         with MEMORY.scope(), named(printable(item)):
             return work(patiently(lambda: samples(item)))
 
-    def _read(self, item: str) -> Image.Image:
+    def _read(self, i: int, item: str) -> Image.Image:
         if self.loader is not None:
             return self.loader(item)
         assert self.root is not None  # by construction
-        source, window = (item, None) if self.places is None else split_name(item)
+        source, window = (item, None) if self.places is None else self.places.at(i)
         if window is None:
             return read_image(self.root / source, self.reader)
         return read_window(
@@ -213,11 +213,11 @@ class Dataset(Shown):
 
     def placed(self, i: int) -> Placed:
         """Return what an item is: its file and, of a raster's window, where on Earth it lies."""
-        return Placed(self.items[i]) if self.places is None else self.places[i]
+        return Placed(self.items[i]) if self.places is None else self.places.placed(i)
 
     def source(self, i: int) -> str:
-        """Return the file of an item, a path relative to `root`."""
-        return self.items[i] if self.places is None else split_name(self.items[i])[0]
+        """Return the file of an item: a path relative to `root`, or a whole one."""
+        return self.items[i] if self.places is None else self.places.at(i)[0]
 
     def subset(self, indices: ArrayLike) -> Dataset:
         """Pick items by index or by mask; classes stay as they are.
@@ -252,7 +252,7 @@ class Dataset(Shown):
             self,
             items=tuple(self.items[i] for i in chosen.tolist()) if self.places is None else Picked(self.items, chosen),
             labels=None if self.labels is None else self.labels[chosen],
-            places=None if self.places is None else Picked(self.places, chosen),
+            places=None if self.places is None else self.places.picked(chosen),
         )
 
     def select(self, classes: Sequence[str]) -> Dataset:

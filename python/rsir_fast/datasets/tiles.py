@@ -15,12 +15,12 @@ from rsir_fast.datasets.dataset import Dataset
 from rsir_fast.datasets.dates import Dating
 from rsir_fast.datasets.footprints import Bounds, bounds_of, footprints
 from rsir_fast.datasets.grids import Grid, grid_of
-from rsir_fast.datasets.raster_files import RasterFiles, find_rasters
+from rsir_fast.datasets.raster_files import find_rasters
 from rsir_fast.datasets.raster_header import RasterHeader, read_header
 from rsir_fast.datasets.reader import Reader
 from rsir_fast.datasets.skipped import Skipped
 from rsir_fast.datasets.tiling import Tiling, Unit
-from rsir_fast.datasets.windows import Picked, Placed, Window, item_name
+from rsir_fast.datasets.windows import Picked, Placed, Places, Window, item_name
 from rsir_fast.errors import DatasetError, ImageError, NoImageReadError
 
 __all__ = ["cut", "tiles"]
@@ -118,16 +118,22 @@ def cut(
     *,
     name: str | None = None,
 ) -> Dataset:
-    """Cut rasters into tiles by a recipe; see `tiles`."""
+    """Cut rasters into tiles by a recipe; see `tiles`. Without `dating` by the pattern of the recipe, if it has one."""
     files = find_rasters(rasters)
+    if dating is not None and all(dating.of_name(os.path.basename(source)) is None for source in files.sources):
+        raise ValueError(
+            f"date: expected file names with a date such as {dating.pattern}, got {listed(files.sources, 3)}; change "
+            "the pattern, or leave it out"
+        )
+    dating = dating or (Dating.parse(tiling.date) if tiling.date else None)
     used: list[_Cut] = []
     unreadable: list[Skipped] = []
-    times = _times(files, dating)
-    for source, time in zip(files.sources, times, strict=True):
+    for source in files.sources:
+        time = None if dating is None else dating.of_name(os.path.basename(source))
         try:
             header = read_header(files.root / source, reader.bands)
             used.append(_Cut(source, header, grid_of(header, tiling), header.time if dating is None else time))
-        except ImageError as error:  # noqa: PERF203 (a file each)
+        except ImageError as error:
             unreadable.append(Skipped(source, within(str(error), files.root)))
     title = name or files.root.absolute().name or "rasters"
     if not used:
@@ -149,9 +155,7 @@ class _Cut:
         self.source, self.header, self.grid, self.time = source, header, grid, time
 
 
-class _Tiles(Sequence[Placed]):
-    """What each tile is, made when it is asked for: there may be millions."""
-
+class _Tiles(Places):
     def __init__(self, rasters: Sequence[_Cut]) -> None:
         self._rasters = rasters
         self._ends = np.cumsum([0, *(len(raster.grid) for raster in rasters)])
@@ -160,24 +164,20 @@ class _Tiles(Sequence[Placed]):
     def __len__(self) -> int:
         return int(self._ends[-1])
 
-    def window(self, which: int) -> tuple[_Cut, int, Window]:
-        """Return raster, number in it and pixels of a tile."""
-        at = range(len(self))[which]
-        number = int(np.searchsorted(self._ends, at, side="right")) - 1
-        raster = self._rasters[number]
-        return raster, at - int(self._ends[number]), raster.grid.window(at - int(self._ends[number]))
+    def at(self, number: int) -> tuple[str, Window]:
+        raster, inside = self._found(number)
+        return raster.source, raster.grid.window(inside)
 
-    @overload
-    def __getitem__(self, which: int) -> Placed: ...
+    def placed(self, number: int) -> Placed:
+        raster, inside = self._found(number)
+        bounds = self._bounds(raster, inside)
+        return Placed(raster.source, raster.grid.window(inside), raster.header.place, bounds, raster.time)
 
-    @overload
-    def __getitem__(self, which: slice) -> Sequence[Placed]: ...
-
-    def __getitem__(self, which: int | slice) -> Placed | Sequence[Placed]:
-        if isinstance(which, slice):
-            return Picked(self, np.arange(len(self))[which])
-        raster, number, window = self.window(which)
-        return Placed(raster.source, window, raster.header.place, self._bounds(raster, number), raster.time)
+    def _found(self, number: int) -> tuple[_Cut, int]:
+        """Return the raster of a tile, and its number in that."""
+        at = range(len(self))[number]
+        which = int(np.searchsorted(self._ends, at, side="right")) - 1
+        return self._rasters[which], at - int(self._ends[which])
 
     def _bounds(self, raster: _Cut, number: int) -> Bounds | None:
         if raster.header.place is None:
@@ -210,20 +210,7 @@ class _Names(Sequence[str]):
     def __getitem__(self, which: int | slice) -> str | Sequence[str]:
         if isinstance(which, slice):
             return Picked(self, np.arange(len(self))[which])
-        raster, _, window = self._tiles.window(which)
-        return item_name(raster.source, window)
-
-
-def _times(files: RasterFiles, dating: Dating | None) -> list[int | None]:
-    if dating is None:
-        return [None] * len(files.sources)
-    times = [dating.of_name(os.path.basename(source)) for source in files.sources]
-    if all(time is None for time in times):
-        raise ValueError(
-            f"date: expected file names with a date such as {dating.pattern}, got {listed(files.sources, 3)}; change "
-            "the pattern, or leave it out"
-        )
-    return times
+        return item_name(*self._tiles.at(which))
 
 
 def _notes(used: Sequence[_Cut], tiling: Tiling, reader: Reader, dating: Dating | None) -> list[str]:

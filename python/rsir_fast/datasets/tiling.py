@@ -64,3 +64,7 @@ class Tiling:
             raise ValueError(f"nodata_max: expected a share from 0 to 1, got {self.nodata_max}")
         if self.date:
             Dating.parse(self.date)
+
+    def __str__(self) -> str:
+        date = f", dates by {self.date}" if self.date else ""
+        return f"{self.size:g} {self.unit} every {self.stride:g}, at most {self.nodata_max:.0%} without data{date}"

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Picked", "Place", "Placed", "Window", "item_name", "split_name"]
+__all__ = ["Picked", "Place", "Placed", "Places", "Window", "item_name", "split_name"]
 
 T = TypeVar("T")
 
@@ -92,7 +93,7 @@ class Placed:
     Attributes
     ----------
     source : str
-        Its file: a POSIX path relative to the root of the data set.
+        Its file: a POSIX path relative to the root of the data set, or a whole one.
     window : Window or None
         Of a raster; None: the whole file.
     place : Place or None
@@ -111,6 +112,58 @@ class Placed:
     bounds: tuple[float, float, float, float] | None = None
     time: int | None = None
     columns: tuple[tuple[str, str | int | float | bool | None], ...] = ()
+
+
+class Places(ABC):
+    """What the items of a data set are, each told when it is asked for: there may be millions."""
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def at(self, number: int) -> tuple[str, Window | None]:
+        """Return file and window of an item."""
+
+    @abstractmethod
+    def placed(self, number: int) -> Placed:
+        """Return all that is known of an item."""
+
+    @staticmethod
+    def of(placed: Iterable[Placed]) -> Places:
+        """Return those of a few items."""
+        return _ListedPlaces(list(placed))
+
+    def picked(self, numbers: NDArray[np.int64]) -> Places:
+        """Return some of them, in this order."""
+        return _PickedPlaces(self, numbers)
+
+
+class _ListedPlaces(Places):
+    def __init__(self, placed: list[Placed]) -> None:
+        self._placed = placed
+
+    def __len__(self) -> int:
+        return len(self._placed)
+
+    def at(self, number: int) -> tuple[str, Window | None]:
+        return self._placed[number].source, self._placed[number].window
+
+    def placed(self, number: int) -> Placed:
+        return self._placed[number]
+
+
+class _PickedPlaces(Places):
+    def __init__(self, of: Places, numbers: NDArray[np.int64]) -> None:
+        self._of, self._numbers = of, numbers
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def at(self, number: int) -> tuple[str, Window | None]:
+        return self._of.at(int(self._numbers[number]))
+
+    def placed(self, number: int) -> Placed:
+        return self._of.placed(int(self._numbers[number]))
 
 
 class Picked(Sequence[T]):

@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 from rsir_fast.archive import About, Input, Writer
 from rsir_fast.archive.columns import beside_runs, spec_to_store, split
 from rsir_fast.archive.folders import ENCODER, check_folder, clear, clear_empty
-from rsir_fast.archive.inputs import ROOT
 from rsir_fast.archive.parts import Parts, told_empty
-from rsir_fast.archive.roots import Root, root_of
+from rsir_fast.archive.roots import Roots
 from rsir_fast.archive.stored import parts_of
 from rsir_fast.base.digests import file_digest
 from rsir_fast.base.durable import write_durably
@@ -28,7 +27,7 @@ from rsir_fast.encoders.spec import DescriptorSpec
 from rsir_fast.errors import DatasetError, FeaturesError
 from rsir_fast.extraction.stamps import Stamp, Stamps
 
-__all__ = ["Sink", "sink_for"]
+__all__ = ["Sink", "inputs_of", "sink_for"]
 
 
 class Sink(Protocol):
@@ -142,15 +141,16 @@ class _Archive:
         check_folder(out, resume=resume, force=force)
         if force:
             clear(out)
-        root = None if data.root is None else root_of(out, data.root, mirror=mirror)
+        roots = Roots(out, data.root, mirror=mirror)
+        inputs = inputs_of(data, stamps, roots)
         self._writer = Writer(
             out,
             spec,
             provenance.get("extraction", {}),
-            [_input(data, number, stamps.of(number), root) for number in range(len(data))],
+            inputs,
             about=About(
                 name=data.name,
-                roots={} if root is None else {root.name: root.folder},
+                roots=roots.used,
                 classes=data.classes,
                 labelled=data.labels is not None,
                 unreadable=data.unreadable,
@@ -212,12 +212,14 @@ class _Archive:
         return parts_of(self._writer.commit(notes, timing))
 
 
-def _input(data: Dataset, number: int, stamp: Stamp, root: Root | None) -> Input:
+def inputs_of(data: Dataset, stamps: Stamps, roots: Roots) -> list[Input]:
+    """Return the items of a data set as an archive knows them."""
+    return [_input(data, number, stamps.of(number), roots) for number in range(len(data))]
+
+
+def _input(data: Dataset, number: int, stamp: Stamp, roots: Roots) -> Input:
     """Return an item of a data set as an archive knows it."""
     at = data.placed(number)
     name = None if data.labels is None else data.classes[data.labels[number]]
     size, mtime_ns = stamp or (-1, -1)
-    inside = ROOT, at.source
-    if root is not None:
-        inside = root.name, f"{root.below}{at.source}"
-    return Input(*inside, size, mtime_ns, name, at.window, at.place, at.bounds, at.time, at.columns)
+    return Input(*roots.of(at.source), size, mtime_ns, name, at.window, at.place, at.bounds, at.time, at.columns)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from rsir_fast.archive import Features, Snapshot
 from rsir_fast.archive.compact import Compacted, compact
 from rsir_fast.archive.exchange.importing import Imported, import_vectors
-from rsir_fast.archive.folders import learnt_file
+from rsir_fast.archive.folders import check_folder, learnt_file
 from rsir_fast.archive.info import Info, LogEntry, describe, history
 from rsir_fast.archive.remove import ids_of_items, remove
 from rsir_fast.archive.stored import parts_of
@@ -21,21 +21,28 @@ from rsir_fast.archive.verify import Verified, verify
 from rsir_fast.archive.versions import numbers
 from rsir_fast.base.shown import Shown, counted
 from rsir_fast.encoders.spec import Spec
+from rsir_fast.errors import ArchiveError
 from rsir_fast.retrieval.hits import Hits
 from rsir_fast.retrieval.query import Query
 from rsir_fast.retrieval.search import search
 from rsir_fast.retrieval.searched import Searched
 from rsir_fast.retrieval.where import Where
 
+if TYPE_CHECKING:
+    from rsir_fast.base.progress import OnProgress
+    from rsir_fast.encoders.encoder import Encoder
+    from rsir_fast.retrieval.adding import Added, Data
+
 __all__ = ["Archive"]
 
 
 class Archive(Shown):
-    """A folder that `rsir features`, or `rsir_fast.encode` with ``out``, wrote.
+    """An archive of images: a folder that `rsir archive create`, `rsir features` or `rsir_fast.encode` wrote.
 
     Parameters
     ----------
     folder : path
+        `create` makes a new one.
 
     Raises
     ------
@@ -55,16 +62,118 @@ class Archive(Shown):
     (3, [1], array([[1, 0]]))
     """
 
+    _opened: Snapshot | None = None
+    _encoder: Encoder | None = None
+
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
-        self._newest = Snapshot(self.folder)
+        self._opened = Snapshot(self.folder)
         for segment in self._newest.segments:
             segment.tables  # noqa: B018 (read here, so that a damaged one is told when the archive is opened)
 
+    @classmethod
+    def create(cls, folder: str | Path, encoder: Any, *, weights: str | Path | None = None) -> Archive:
+        """Begin an archive; its folder is written by the first `add`, which fixes bands and scale, too.
+
+        Parameters
+        ----------
+        folder : path
+            New or empty.
+        encoder, weights
+            As for `rsir_fast.load_encoder`.
+
+        Raises
+        ------
+        FeaturesError
+            If something is there already.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> import rsir_fast as rf
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     data = rf.generate_scenes(f"{folder}/scenes", classes=["forest"], per_class=4)
+        ...     archive = Archive.create(f"{folder}/A", "colour-histogram")
+        ...     archive.add(data).added, archive.add(data).added, len(archive)
+        (4, 0, 4)
+        """
+        from rsir_fast.encoders.load import load_encoder
+
+        check_folder(Path(folder))
+        begun = cls.__new__(cls)
+        begun.folder, begun._encoder = Path(folder), load_encoder(encoder, weights=weights)
+        return begun
+
+    @property
+    def _newest(self) -> Snapshot:
+        if self._opened is None:
+            raise ArchiveError(f"{self.folder}: expected an archive with items, nothing was added yet; call add first")
+        return self._opened
+
+    def add(
+        self,
+        data: Data,
+        *,
+        date: str | None = None,
+        mirror: bool = False,
+        weights: str | Path | None = None,
+        progress: OnProgress | None = None,
+        **how: Any,
+    ) -> Added:
+        """Encode images or tiles that the archive does not have as they are, and keep all others.
+
+        What was changed since takes the place of what was; interrupted, the same call goes on. Files are known by
+        name, size and time of change, else by their content.
+
+        Parameters
+        ----------
+        data : Dataset, path, or several paths
+            Such as `rsir_fast.tiles` gives. Paths, patterns and folders of rasters are cut as the archive's first tiles
+            were; a folder of images is read as `rsir_fast.open_dataset` does. Bands and scale are those of the archive.
+        date : str, optional
+            When rasters named by paths were taken, see `rsir_fast.tiles`. Default: by the pattern of the first ones.
+        mirror : bool
+            Remove what is `gone` of the same folders.
+        weights : path, optional
+            Of the encoder, where it is not found.
+        progress, **how
+            As for `rsir_fast.encode`: ``batch_size``, ``workers``, ``device``, ``decoder``, ``engine``.
+
+        Returns
+        -------
+        Added
+
+        Raises
+        ------
+        ArchiveError
+            If the data set is read by other bands or another scale.
+        RsirError
+            As `rsir_fast.encode`.
+        """
+        from rsir_fast.datasets import Reader
+        from rsir_fast.datasets.dates import Dating
+        from rsir_fast.retrieval.adding import add, dataset_for, encoder_of_archive, reader_of
+
+        version = None if self._opened is None else self._opened.version
+        encoder = self._encoder or encoder_of_archive(self.folder, self.encoder, weights)
+        dataset = dataset_for(
+            self.folder,
+            data,
+            tiling=None if version is None else version.tiling,
+            reader=Reader.of(encoder.provenance) if version is None else reader_of(self.encoder),
+            dating=None if date is None else Dating.parse(date),
+        )
+        _, added = add(self.folder, dataset, encoder, mirror=mirror, progress=progress, **how)
+        self._encoder = encoder
+        self._reopen()
+        return added
+
     def __len__(self) -> int:
-        return len(self._newest)
+        return 0 if self._opened is None else len(self._opened)
 
     def _facts(self) -> dict[str, str]:
+        if self._opened is None:
+            return {"encoder": "" if self._encoder is None else self._encoder.name, "items": "nothing added yet"}
         return {
             "encoder": self.encoder.title,
             "items": counted(len(self), "item", "items"),
@@ -189,7 +298,7 @@ class Archive(Shown):
 
     def _reopen(self) -> None:
         """Go on with the newest version."""
-        self._newest = Snapshot(self.folder, before=self._newest)
+        self._opened = Snapshot(self.folder, before=self._opened)
         self.__dict__.pop("_features", None)
 
     def info(self, version: int | None = None) -> Info:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from rsir_fast.archive import Features
 from rsir_fast.base.engine_names import EngineName
 from rsir_fast.base.shown import counted
-from rsir_fast.datasets.windows import Placed, split_name
+from rsir_fast.datasets.windows import Placed, Places, split_name
 from rsir_fast.errors import FeaturesError
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def query_files(paths: Sequence[str | Path]) -> Dataset:
             whole = window is None or is_file(path)
             files[str(path)] = Placed(str(path)) if whole else Placed(source, window)
     has_windows = any(placed.window is not None for placed in files.values())
-    places = tuple(files.values()) if has_windows else None
+    places = Places.of(files.values()) if has_windows else None
     return Dataset("queries", Path(), tuple(files), notes=tuple(notes), unreadable=tuple(unreadable), places=places)
 
 
