@@ -159,6 +159,16 @@ class Items(Sequence[str]):
         labels = pa.array(table.labels.astype(np.int32), mask=table.labels < 0)
         return pa.chunked_array([pa.DictionaryArray.from_arrays(labels, pa.array(_valid(table.classes), pa.string()))])
 
+    @property
+    def window_sizes(self) -> list[tuple[int, int]]:
+        """Width and height of the windows that rows are of, each pair once."""
+        sizes: set[tuple[int, int]] = set()
+        for table in self._tables:
+            if "width" in table.items.column_names:
+                both = np.stack([table.items[name].drop_null().to_numpy() for name in ("width", "height")], axis=1)
+                sizes |= {(int(width), int(height)) for width, height in np.unique(both, axis=0)}
+        return sorted(sizes)
+
     @cached_property
     def bounds(self) -> NDArray[np.float64] | None:
         """West, south, east, north of each row [n, 4]; NaN where there are none, None where no row has any."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from rsir_fast.archive import Features, Snapshot
 from rsir_fast.archive.compact import Compacted, compact
+from rsir_fast.archive.exchange.exporting import Exported, export
 from rsir_fast.archive.exchange.importing import Imported, import_vectors
 from rsir_fast.archive.folders import check_folder, learnt_file
 from rsir_fast.archive.info import Info, LogEntry, describe, history
@@ -264,6 +265,21 @@ class Archive(Shown):
         done = import_vectors(self.folder, file, **options)
         self._reopen()
         return done
+
+    def export(
+        self, file: str | Path, *, version: int | None = None, field: str | None = None, force: bool = False
+    ) -> Exported:
+        """Write a version for other programs: ``.parquet``, ``.geojson`` or ``.npy``.
+
+        See `rsir_fast.archive.exchange.exporting.export`.
+
+        Raises
+        ------
+        ArchiveError
+            If there is no such version, or files are there and not `force`.
+        """
+        number = self._newest.version.number if version is None else version
+        return export(self.folder, file, version=number, field=field, force=force)
 
     def compact(self) -> Compacted:
         """Merge adjacent segments and leave out hidden rows, in one step; ids and answers stay.

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from rsir_fast.archive import Features
 from rsir_fast.archive.all_rows import AllRows
+from rsir_fast.archive.footprints import footprints
 from rsir_fast.base.row_blocks import RowBlocks
 from rsir_fast.retrieval.filtering import allowed_rows
-from rsir_fast.retrieval.footprints import footprints
 from rsir_fast.retrieval.hits import Labels
 from rsir_fast.retrieval.where import Where
 

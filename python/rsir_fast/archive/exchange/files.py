@@ -76,7 +76,7 @@ class _Parquet(EmbeddingFile):
         self._file = pq.ParquetFile(path)
         self.schema = self._file.schema_arrow
         self.rows = self._file.metadata.num_rows
-        self.metadata = _json_of(self.schema.metadata or {})
+        self.metadata = _json_of({**(self.schema.metadata or {}), **(self._file.metadata.metadata or {})})
 
     def facts(self, columns: Sequence[str]) -> Any:
         return self._file.read(columns=list(columns))

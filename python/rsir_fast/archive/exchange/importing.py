@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -19,7 +19,7 @@ from rsir_fast.archive.exchange.roles import ROLES, Roles, roles_of
 from rsir_fast.archive.exchange.rows import FileRows
 from rsir_fast.archive.exchange.vectors import usual_width
 from rsir_fast.archive.folders import clear_empty
-from rsir_fast.archive.inputs import About
+from rsir_fast.archive.inputs import ROOT, About
 from rsir_fast.archive.roots import Root, new_root
 from rsir_fast.archive.versions import is_archive
 from rsir_fast.archive.writer import Writer
@@ -141,9 +141,13 @@ def import_vectors(
     with reading(path, "published embeddings", "get the file again, or name its columns (--column)", ArchiveError):
         model = model_of(opened.metadata)
         own = None if model.spec is None else model.spec
-        roles = roles_of(printable(path), opened.schema, {**_own_roles(own), **(columns or {})}, opened.primary)
+        stated = {} if own is None else _own_roles(own, opened.schema.names)
+        roles = roles_of(printable(path), opened.schema, {**stated, **(columns or {})}, opened.primary)
+        if own is not None:
+            roles = roles.model_copy(update={"kept": tuple(pair for pair in roles.kept if pair[0] != "id"), "left": ()})
         spec = _spec(path, opened, roles, model, encoder)
-        root = new_root(folder, path)
+        # Items of our own exports keep their names, where there are no others.
+        root = Root(ROOT, str(path.absolute())) if own and not is_archive(folder) else new_root(folder, path)
         facts = facts_of(opened, roles, root.name, crs, id_told=bool((columns or {}).get("id")))
         rows = FileRows(opened, _columns(spec, roles, own), spec.fields, _rule(path, opened, roles, model, rule))
         told = _Told(path, root, model, made or {}, facts)
@@ -221,11 +225,10 @@ def _among(todo: NDArray[np.int64], row: int) -> NDArray[np.int64]:
     return todo[at : at + 1]
 
 
-def _own_roles(spec: Spec | None) -> dict[str, str]:
+def _own_roles(spec: Spec, names: Collection[str]) -> dict[str, str]:
     """Return the columns of our own exports."""
-    if spec is None:
-        return {}
-    return {"vector": spec.fields[0].name, "id": "item", "time": "time", "class": "class", "geometry": "geometry"}
+    there = {"id": "item", "time": "time", "class": "class", "geometry": "geometry"}
+    return {"vector": spec.fields[0].name, **{role: name if name in names else "" for role, name in there.items()}}
 
 
 def _columns(spec: Spec, roles: Roles, own: Spec | None) -> dict[str, Sequence[str]]:

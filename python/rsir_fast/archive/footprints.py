@@ -19,12 +19,17 @@ __all__ = ["box_geometry", "footprints"]
 def footprints(items: Sequence[ItemRow]) -> NDArray[Any]:
     """Return the footprints of items, an object of shapely each; None of what has no place.
 
-    Of a window of a raster its outline, edges densified; of what has bounds alone the box that they are.
+    Of a window of a raster its outline, edges densified; of an import the outline that came with it; of what has
+    bounds alone the box that they are.
     """
+    import shapely
+
     found = np.empty(len(items), object)
     windows: dict[Place, list[tuple[int, Window]]] = defaultdict(list)
     for at, item in enumerate(items):
-        if item.place is not None and item.window is not None and item.bounds is not None:
+        if item.geometry is not None:
+            found[at] = shapely.from_wkb(item.geometry)
+        elif item.place is not None and item.window is not None and item.bounds is not None:
             windows[item.place].append((at, item.window))
         elif item.bounds is not None:
             found[at] = box_geometry(*item.bounds)

@@ -7,10 +7,10 @@ import pytest
 import shapely
 from rasterio.warp import transform_bounds
 
+from rsir_fast.archive.footprints import footprints
 from rsir_fast.archive.tables import ItemRow
 from rsir_fast.datasets.footprints import bounds_of, footprint
 from rsir_fast.datasets.windows import Place, Window
-from rsir_fast.retrieval.footprints import footprints
 
 UTM1 = Place("EPSG:32601", (100.0, 0.0, 100_000.0, 0.0, -100.0, 1_000_000.0))
 
