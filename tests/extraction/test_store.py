@@ -161,7 +161,7 @@ def test_without_verifying_a_flipped_bit_is_not_looked_for(made):
     content = bytearray(path.read_bytes())
     content[-100] ^= 1
     path.write_bytes(content)
-    with pytest.raises(FeaturesError, match=r"gap.npy: .* its SHA-256 is not that in segment.json"):
+    with pytest.raises(FeaturesError, match=r"gap.npy: .* its SHA-256 is not the one that was recorded"):
         Features.load(made / "f")
     Features.load(made / "f", verify=False)
 

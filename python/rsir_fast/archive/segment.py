@@ -16,7 +16,7 @@ from rsir_fast.archive.records import SegmentEntry, SegmentRecord, as_json
 from rsir_fast.archive.sidecars import read_sidecar, sidecar_name, write_sidecars
 from rsir_fast.archive.tables import ItemRow, Tables, items_bytes
 from rsir_fast.archive.versions import SEGMENT
-from rsir_fast.base.digests import file_digest
+from rsir_fast.base.digests import check_digest, check_file_digest, file_digest
 from rsir_fast.base.looking import is_folder
 from rsir_fast.base.placed import add_file, adding, place_folder, placing_folder
 from rsir_fast.base.reading import read_record, reading
@@ -214,8 +214,7 @@ class Segment:
         path = self.folder / IDS
         with reading(path, "the ids of a segment", _RESTORE, ArchiveError):
             content = path.read_bytes()
-            if hashlib.sha256(content).hexdigest() != self.record.files[IDS]:
-                raise ValueError(f"its SHA-256 is not that in {SEGMENT}")
+            check_digest(content, self.record.files[IDS])
             ids: NDArray[np.int64] = np.load(io.BytesIO(content), allow_pickle=False)
             inside = len(ids) == self.entry.rows and self.entry.first <= ids[0] and ids[-1] < self.entry.end
             if not inside or (np.diff(ids) <= 0).any():
@@ -254,5 +253,4 @@ class Segment:
         """
         for name, sha256 in self.record.files.items():
             with reading(self.folder / name, "a file of an archive", _RESTORE, ArchiveError):
-                if file_digest(self.folder / name) != sha256:
-                    raise ValueError(f"its SHA-256 is not that in {SEGMENT}")
+                check_file_digest(self.folder / name, sha256)

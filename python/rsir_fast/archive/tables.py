@@ -7,7 +7,6 @@ pyarrow is imported where it is used.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import mmap
 import os
 import sys
@@ -21,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsir_fast.archive.inputs import ROOT, Input, Key, Value
+from rsir_fast.base.digests import check_digest
 from rsir_fast.base.reading import reading
 from rsir_fast.base.text import listed
 from rsir_fast.datasets.windows import Place, Window
@@ -329,8 +329,7 @@ def _table(path: Path, sha256: str | None) -> Any:
 
     with open(path, "rb") as file:  # pyarrow's own map refuses names that are no UTF-8
         content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    if hashlib.sha256(content).hexdigest() != sha256:
-        raise ValueError("its SHA-256 is not that in segment.json")
+    check_digest(content, sha256)
     table = pa.ipc.open_file(pa.py_buffer(content)).read_all()
     table.validate(full=True)  # of one who wrote another digest, too
     return table

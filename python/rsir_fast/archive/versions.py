@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rsir_fast.archive.records import Version, as_json
 from rsir_fast.base.created import create
-from rsir_fast.base.digests import file_digest
+from rsir_fast.base.digests import check_file_digest, file_digest
 from rsir_fast.base.durable import alone, sync_folder, write_durably
 from rsir_fast.base.looking import is_file, is_folder
 from rsir_fast.base.reading import read_record, reading
@@ -167,5 +167,4 @@ def version_path(folder: Path, number: int) -> Path:
 def check_file(path: Path, sha256: str) -> None:
     """Raise ArchiveError unless a file is as a version, or what it names, says."""
     with reading(path, "a file of an archive", _RESTORE, ArchiveError):
-        if file_digest(path) != sha256:
-            raise ValueError("its SHA-256 is not that in the version")
+        check_file_digest(path, sha256)

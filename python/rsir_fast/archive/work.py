@@ -17,7 +17,7 @@ from rsir_fast.archive.inputs import FOLDERS, Key
 from rsir_fast.archive.records import Owner, PartRecord, PartRow, SkippedInput, as_json
 from rsir_fast.archive.segment import map_array, write_arrays
 from rsir_fast.archive.versions import numbers, segment_folder
-from rsir_fast.base.digests import file_digest
+from rsir_fast.base.digests import check_file_digest
 from rsir_fast.base.durable import sweep, sync_folder
 from rsir_fast.base.held import HeldFolder, is_from_here, new_name, remove_folder
 from rsir_fast.base.looking import is_folder
@@ -205,8 +205,7 @@ def _part(folder: Path, spec: Spec) -> Part:
     record = read_record(PartRecord, folder / PART, "a part of some work", "", ArchiveError)
     for file, sha256 in record.files.items():
         with reading(folder / file, "a part of some work", "", ArchiveError):
-            if file_digest(folder / file) != sha256:
-                raise ValueError("its SHA-256 is another")
+            check_file_digest(folder / file, sha256)
     return Part(folder, record, spec)
 
 
