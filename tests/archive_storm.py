@@ -105,7 +105,7 @@ class Storm:
         version, problems = newest(self.archive)
         assert problems == (), problems
         if status == 0:
-            self._calls[action] = max(calls, self._calls.get(action, 0))
+            self._calls[action] = calls
         else:
             self.tally.kills += 1
             self.tally.by_action[action] = self.tally.by_action.get(action, 0) + 1
