@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 STORM = Path(__file__).parents[1] / "archive_storm.py"
-KILLS = 300
+KILLS = 1000
 
 
 def test_nothing_is_lost_in_a_storm(tmp_path):
