@@ -197,3 +197,25 @@ def test_what_an_interrupted_vacuum_leaves_the_next_erases(made, images, monkeyp
 
 def test_from_python(archive):
     assert rf.Archive(archive).vacuum(keep=2, days=0, dry_run=True).versions == tuple(range(1, 13))
+
+
+def test_a_slow_writer_whose_number_was_vacuumed_meanwhile_commits_all_the_same(archive, images, monkeypatch):
+    """Between its decision and its commit others commit several versions, and erase that of its number."""
+    from rsir_fast.archive import commit
+
+    publish = commit.publish
+    put(images, ["d/slow.bin", "d/0.bin", "d/1.bin", "d/2.bin"])
+
+    def slow(folder, version):
+        monkeypatch.setattr(commit, "publish", publish)
+        for number in range(3):
+            write(archive, images, [f"d/{number}.bin"], keeping=True)
+            vacuum(archive, keep=1 if number else 2, days=0)
+        assert not (archive / "versions" / f"{version.number:08d}.json").exists()
+        return publish(folder, version)
+
+    monkeypatch.setattr(commit, "publish", slow)
+    found = write(archive, images, ["d/slow.bin"], keeping=True)
+    assert found.version.number == Snapshot(archive).version.number == 18
+    assert_holds(Snapshot(archive), images, [*NAMES, "d/0.bin", "d/1.bin", "d/2.bin", "d/slow.bin"])
+    assert len(list((archive / "versions").iterdir())) == 2

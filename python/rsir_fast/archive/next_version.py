@@ -74,6 +74,7 @@ def next_version(
     return following(
         number,
         None,
+        parent=None if before is None else before.version.digest,
         spec=spec.meaning(),
         normalize=normalize if before is None else before.version.normalize,
         next_id=next_id,

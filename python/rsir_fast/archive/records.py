@@ -135,6 +135,8 @@ class Version(Frozen):
         Figures of the run that committed it.
     change : Change or None
         Since the version before; None where it was not told.
+    parent : str or None
+        Digest of the version before.
     digest : str
         SHA-256 of all the rest.
     """
@@ -160,6 +162,7 @@ class Version(Frozen):
     made: Told = Field(default_factory=dict)
     timing: Told = Field(default_factory=dict)
     change: Change | None = None
+    parent: Sha256 | None = None
     digest: Sha256
 
     @classmethod
@@ -188,7 +191,7 @@ class Version(Frozen):
 
     def same_content(self, other: Version) -> bool:
         """Whether two versions differ only in who wrote them, when, and what is told beside the meaning."""
-        apart = {"number", "nonce", "created", "made", "timing", "change", "digest"}
+        apart = {"number", "nonce", "created", "made", "timing", "change", "parent", "digest"}
         return self.model_dump(exclude=apart) == other.model_dump(exclude=apart)
 
 

@@ -36,6 +36,9 @@ __all__ = [
 
 SEGMENT = "segment.json"
 _NAME = re.compile(r"[0-9]{8,}\.json")
+_LOOKS = 3
+"""Until what was listed is still there."""
+
 _RESTORE = "restore the file from a backup, or name an older version"
 
 
@@ -49,8 +52,13 @@ def numbers(folder: Path) -> list[int]:
     place = folder / "versions"
     if not is_folder(place):
         return []
-    with reading(place, "the versions of an archive", "check its permissions", ArchiveError):
-        return sorted(int(name.removesuffix(".json")) for name in os.listdir(place) if _NAME.fullmatch(name))
+    found: list[int] = []
+    for _ in range(_LOOKS):
+        with reading(place, "the versions of an archive", "check its permissions", ArchiveError):
+            found = sorted(int(name.removesuffix(".json")) for name in os.listdir(place) if _NAME.fullmatch(name))
+        if found and is_file(version_path(folder, found[-1])):
+            break  # else others committed and vacuumed while the names were read, which may have shown none of theirs
+    return found
 
 
 def segment_folder(folder: Path, name: str) -> Path:
@@ -115,11 +123,14 @@ def newest(folder: Path, *, mend: bool = False) -> tuple[Version, tuple[str, ...
     """
     refuse_no_archive(folder)
     wrong: list[str] = []
-    for number in reversed(numbers(folder)):
-        try:
-            return read_version(folder, number, mend=mend), tuple(wrong)
-        except ArchiveError as error:  # noqa: PERF203 (few)
-            wrong.append(str(error))
+    there: list[int] = []
+    while there != numbers(folder):  # again where all of them were vacuumed meanwhile
+        there, wrong = numbers(folder), []
+        for number in reversed(there):
+            try:
+                return read_version(folder, number, mend=mend), tuple(wrong)
+            except ArchiveError as error:  # noqa: PERF203 (few)
+                wrong.append(str(error))
     raise ArchiveError(
         f"{printable(folder)}: expected a whole version, found none of {len(wrong)}: {wrong[0]}, or "
         "make the features anew (--force)"
