@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import open_clip
@@ -18,6 +19,7 @@ _CONFIG = {
     "vision_cfg": {"image_size": 32, "layers": 2, "width": 64, "head_width": 16, "patch_size": 8},
     "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 1},
 }
+_PHRASES = ("a {}", "a satellite image of a {}", "{} from above")
 
 
 def known(folder: Path) -> None:
@@ -34,18 +36,19 @@ def model(seed: int = 0) -> nn.Module:
     return made
 
 
-def trained(images: Tensor, labels: Tensor, texts: list[str], steps: int) -> nn.Module:
-    """Train a model to tell which text goes with an image: images [n, 3, 32, 32], prepared; a text a label."""
+def trained(images: Tensor, labels: Tensor, names: Sequence[str], steps: int) -> nn.Module:
+    """Train a model to tell whose name goes with an image: images [n, 3, 32, 32], prepared; a name a label."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # what is so small waits for threads more than it gains
     clip = model().train()
-    tokens = open_clip.get_tokenizer(NAME)(texts)
+    tokenizer = open_clip.get_tokenizer(NAME)
+    phrases = [tokenizer([phrase.format(name) for name in names]) for phrase in _PHRASES]
     optimizer = torch.optim.AdamW(clip.parameters(), lr=2e-3)
     draws = torch.Generator().manual_seed(0)
-    for _ in range(steps):
+    for step in range(steps):
         chosen = torch.randint(len(images), (64,), generator=draws)
         seen = clip.encode_image(images[chosen], normalize=True)
-        logits = 20 * seen @ clip.encode_text(tokens, normalize=True).T
+        logits = 20 * seen @ clip.encode_text(phrases[step % len(phrases)], normalize=True).T
         loss = functional.cross_entropy(logits, labels[chosen])
         optimizer.zero_grad()
         loss.backward()

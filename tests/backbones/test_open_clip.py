@@ -71,7 +71,7 @@ def test_options_go_with_it(tmp_path, weights, options):
     lengths = np.linalg.norm(features.field("image").matrix, axis=1)
     assert (lengths <= 1 + 1e-5).all()
     if options == "turns=mean":
-        with pytest.raises(ValueError, match="text: expected .* without turns= and sizes="):
+        with pytest.raises(ValueError, match="text: expected .* without turns=mean and sizes="):
             encoder.texts(["a beach"])
     else:
         np.testing.assert_allclose(lengths, 1, atol=1e-5)

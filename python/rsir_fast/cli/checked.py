@@ -13,7 +13,7 @@ from typing import Any
 
 import typer
 
-from rsir_fast.base.libraries import is_of_library
+from rsir_fast.base.libraries import LIBRARIES, is_of_library
 from rsir_fast.cli.completion import CAFFE, CAFFE_LAYERS, DESCRIPTORS, complete_backbone
 
 __all__ = [
@@ -73,7 +73,9 @@ def encoder(text: str | None) -> str | None:
         return text
     names = complete_backbone("")
     if word.name not in names:
-        near = _near(word.name, [*names, *DESCRIPTORS]) or "; `rsir doctor --all-networks` lists the networks"
+        near = (
+            _near(word.name, [*names, *DESCRIPTORS, *LIBRARIES]) or "; `rsir doctor --all-networks` lists the networks"
+        )
         raise typer.BadParameter(f"unknown encoder {word.name!r}{near}")
     for layer in word.layers:
         if word.name in CAFFE and layer not in CAFFE_LAYERS:  # those of other networks are nodes of a graph
@@ -90,6 +92,8 @@ def encoders_of_rows(given: list[str] | None) -> list[str] | None:
         from rsir_fast.encoders.word import Word, parse_word
 
         word = parse_word(text)
+        if is_of_library(word.name):
+            raise typer.BadParameter(f"expected a network of ours or torchvision's, got {text!r}; see `rsir evaluate`")
         if word.is_model or word != Word(name=word.name, layers=word.layers[:1]):
             raise typer.BadParameter(
                 f"expected NAME or NAME:LAYER alone, as all rows have the same options, got {text!r}"

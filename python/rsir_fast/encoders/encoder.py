@@ -89,13 +89,9 @@ class Encoder(Shown):
             If the encoder reads no text, or images as means over turns or sizes; for a text without words, or too long.
         """
         read = None if isinstance(self.runs, Descriptor) else self.runs.texts
+        self.spec.check_text()
         if read is None:
-            raise ValueError(
-                f"text: expected an encoder that reads text as well, such as open_clip:ViT-B-32, got {self.name}, "
-                "which does not; ask by images"
-            )
-        if "averaged" in self.provenance:
-            raise ValueError(f"text: expected {self.name} without turns= and sizes=, whose means have other lengths")
+            raise ValueError(f"text: expected a model with a vocabulary of its own, got {self.name}; ask by images")
         vectors: NDArray[np.float32] = read(texts).numpy()
         return vectors
 

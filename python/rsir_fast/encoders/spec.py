@@ -118,6 +118,19 @@ class Spec(Frozen, ABC):
     def _fields(self) -> list[FieldSpec]:
         """Return the fields, without their encoder."""
 
+    @property
+    def reads_text(self) -> bool:
+        """Whether texts have vectors among those of images, all of length 1 and compared as they are, by cosine."""
+        return False
+
+    def check_text(self) -> None:
+        """Raise ValueError if texts have no vectors among those of its images."""
+        if not self.reads_text:
+            raise ValueError(
+                f"text: expected an encoder that reads text as well, such as open_clip:ViT-B-32, got {self.title}, "
+                "which does not; ask by images"
+            )
+
     def alone(self, name: str) -> Spec:
         """Return the encoder that makes one field alone, and means the same by it."""
         return self
@@ -230,6 +243,19 @@ class NetworkSpec(_Layered):
     kind: Literal["network"] = "network"
     width: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Share of the channels and units that the network has of those published."""
+
+    @property
+    def reads_text(self) -> bool:
+        """Whether it is a CLIP model."""
+        return self.name.startswith("open_clip:")
+
+    def check_text(self) -> None:
+        """Raise ValueError for another than a CLIP model, and for means of its vectors, which have other lengths."""
+        super().check_text()
+        if self.view.turns == "mean" or self.view.sizes:
+            raise ValueError(
+                f"text: expected {self.title} without turns=mean and sizes=, whose means have other lengths"
+            )
 
 
 class ModuleSpec(_Layered):

@@ -41,6 +41,8 @@ class Encoding:
 
     def texts(self, database: Features, texts: Sequence[str]) -> Features:
         """Encode texts by an encoder that reads them."""
+        if database.spec is not None:
+            database.spec.check_text()  # before its weights are looked for
         return Features(self._encoder(database).texts(texts), tuple(texts), None, (), "queries")
 
     def _encoder(self, database: Features) -> Encoder:

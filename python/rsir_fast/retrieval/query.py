@@ -50,7 +50,7 @@ class Search(Asked):
         Which rows may be found.
     normalize : {"row", "feature", "none"} or None
         Gaussian normalisation of vectors. Default: ``"row"``; ``"none"`` where there are steps, which otherwise come
-        after it: as of `rsir_fast.evaluate_ge2018`.
+        after it (as of `rsir_fast.evaluate_ge2018`), and of CLIP models, whose vectors have length 1.
     steps : str
         Post-processing, fitted on the database: `rsir_fast.retrieval.parse_steps`.
     rerank : str
@@ -118,7 +118,7 @@ class Query(Search):
     vectors : tuple of tuple of float
         As the field that is searched.
     texts : tuple of str
-        Where the encoder reads text, too.
+        Where the encoder reads text, too: CLIP models of open_clip. The images that fit a text best are its nearest.
     at : tuple of float or None
         Longitude and latitude (WGS 84): the item whose footprint holds this place; of several the one whose centre is
         nearest.
@@ -192,11 +192,6 @@ class Query(Search):
         if self.unliked and not self.liked:
             raise ValueError("unliked: expected liked ones to go with them, got none; say what is searched for")
         return self
-
-    @property
-    def normalized(self) -> Normalize:
-        """How vectors are normalised: those of texts, which have length 1 as those of their images, are not."""
-        return "none" if self.texts and self.normalize is None else super().normalized
 
 
 def _is_path(value: Any) -> bool:

@@ -75,7 +75,7 @@ def search(
     """
     if not len(database):
         raise FeaturesError(f"{database.name}: expected features of one image or more to search, found none")
-    encoding = Encoding(weights, device, engine)
+    query, encoding = _compared(database, query), Encoding(weights, device, engine)
     if query.liked:
         return _by_examples(database, query, encoding, threads)
     ids = query.ids if query.at is None else (item_at(Searched(database), query.at, query.where),)
@@ -87,6 +87,17 @@ def search(
         return find(database, asked, query, threads=threads)
     asked = encoding.images(database, query_files(query.images))
     return find(database, asked, query, threads=threads)
+
+
+def _compared(database: Features, query: Query) -> Query:
+    """Return a query that compares vectors as they are where their encoder does so."""
+    by_cosine = database.spec is not None and database.spec.reads_text
+    if query.texts and query.normalize not in (None, "none"):
+        raise ValueError(
+            f"normalize: expected none beside texts, whose vectors go with those of images as they are, got "
+            f"{query.normalize!r}; leave it out"
+        )
+    return query.model_copy(update={"normalize": "none"}) if by_cosine and query.normalize is None else query
 
 
 def _vectors(database: Features, query: Query) -> Features:

@@ -30,7 +30,7 @@ from rsir_fast.backbones.weights import (
 from rsir_fast.base.reading import unchanged
 from rsir_fast.errors import WeightFileError
 
-__all__ = ["Built", "Shapes", "refuse_unknown", "shapes_of", "trained", "untrained"]
+__all__ = ["Built", "Shapes", "fetched_by", "refuse_unknown", "shapes_of", "trained", "untrained"]
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -60,8 +60,8 @@ class Built:
         As they are called in the folder ``RSIR_WEIGHTS`` and in torch hub's cache.
     cached : callable
         The file in the library's own cache, or None.
-    fetch : str
-        The line of Python by which the library fetches its weights; empty where it has none.
+    remedy : str
+        How the library's own weights are had; empty where it has none.
     """
 
     name: str
@@ -74,7 +74,7 @@ class Built:
     computed: Collection[str] = ()
     files: Sequence[KnownFile] = ()
     cached: Callable[[], Path | None] = lambda: None
-    fetch: str = ""
+    remedy: str = ""
 
     def backbone(self, record: dict[str, object], note: str) -> Backbone:
         """Return it as a backbone, whose weights are `record`."""
@@ -162,16 +162,18 @@ def trained(build: Callable[[], Built], weights: str | os.PathLike[str] | None) 
 
 
 def _locate(built: Built, weights: str | os.PathLike[str] | None) -> Located:
-    library = built.name.partition(":")[0]
     if weights is None and find_weights(built.files) is None:
         path = built.cached()
         if path is not None:
-            return Located(path, f"cache of {library}", None)
+            return Located(path, f"cache of {built.name.partition(':')[0]}", None)
     try:
         return locate_weights(built.name, weights, built.files)
     except WeightFileError as error:
-        if weights is not None or not built.fetch:
+        if weights is not None or not built.remedy:
             raise
-        raise WeightFileError(
-            f'{error}; or let {library} fetch it into its cache, where it is found: python -c "{built.fetch}"'
-        ) from None
+        raise WeightFileError(f"{error}; or {built.remedy}") from None
+
+
+def fetched_by(library: str, line: str) -> str:
+    """Say that a line of Python puts a library's weights where they are found."""
+    return f'let {library} fetch it into its cache, where it is found: python -c "{line}"'

@@ -14,7 +14,7 @@ from open_clip.pretrained import get_pretrained_cfg, list_pretrained_tags_by_mod
 from torch import Tensor, nn
 from torch.nn import functional
 
-from rsir_fast.backbones.libraries.built import Built, refuse_unknown
+from rsir_fast.backbones.libraries.built import Built, fetched_by, refuse_unknown
 from rsir_fast.backbones.libraries.hub import cached_on_hub
 from rsir_fast.backbones.preprocessing import Preprocessing, ResizeMode
 from rsir_fast.backbones.weights import KnownFile
@@ -98,8 +98,14 @@ def build(model: str) -> Built:
         computed=_SETTINGS,
         files=[KnownFile(f"{model}.safetensors"), KnownFile(f"{model}.pt")],
         cached=lambda: _cached(published),
-        fetch=f"import open_clip; open_clip.create_model('{name}', '{tag or tags[0]}')" if tags else "",
+        remedy=_remedy(name, tag, tags),
     )
+
+
+def _remedy(name: str, tag: str, tags: Sequence[str]) -> str:
+    if tag:
+        return fetched_by("open_clip", f"import open_clip; open_clip.create_model('{name}', '{tag}')")
+    return f"name weights that open_clip publishes, such as open_clip:{name}.{tags[-1]}" if tags else ""
 
 
 def _tokenizer(name: str) -> Any:

@@ -12,7 +12,7 @@ from timm.data.config import resolve_data_config
 from timm.models import is_model, list_models, list_pretrained
 from torch import Tensor, nn
 
-from rsir_fast.backbones.libraries.built import Built, refuse_unknown, shapes_of
+from rsir_fast.backbones.libraries.built import Built, fetched_by, refuse_unknown, shapes_of
 from rsir_fast.backbones.libraries.hub import cached_on_hub
 from rsir_fast.backbones.preprocessing import Preprocessing, Resample, ResizeMode
 from rsir_fast.backbones.weights import KnownFile
@@ -66,7 +66,7 @@ def build(model: str) -> Built:
         computed=_computed(whole),
         files=files,
         cached=lambda: cached_on_hub(published.get("hf_hub_id"), _HUB_FILES),
-        fetch=f"import timm; timm.create_model('{full}', pretrained=True)",
+        remedy=fetched_by("timm", f"import timm; timm.create_model('{full}', pretrained=True)"),
     )
 
 

@@ -13,7 +13,7 @@ import torchgeo.models
 from torch import nn
 from torchvision.transforms import v2
 
-from rsir_fast.backbones.libraries.built import Built, refuse_unknown, shapes_of
+from rsir_fast.backbones.libraries.built import Built, fetched_by, refuse_unknown, shapes_of
 from rsir_fast.backbones.libraries.timm import PreLogits, headless
 from rsir_fast.backbones.preprocessing import PICTURE, Preprocessing, ResizeMode
 from rsir_fast.backbones.weights import KnownFile
@@ -67,7 +67,7 @@ def build(model: str) -> Built:
         preprocessing=_preprocessing(model, weights),
         head=head,
         files=[KnownFile(file, sha256_prefix=digest[1] if digest else "")],
-        fetch=f"import torchgeo.models as m; m.get_weight('{model}').get_state_dict()",
+        remedy=fetched_by("torchgeo", f"import torchgeo.models as m; m.get_weight('{model}').get_state_dict()"),
     )
 
 
