@@ -20,6 +20,7 @@ from rsir_fast.archive.tables import ITEMS, SOURCES, as_file
 from rsir_fast.archive.versions import segment_folder
 from rsir_fast.archive.work import Work, take_over
 from rsir_fast.base.held import remove_folder
+from rsir_fast.base.ids import without
 from rsir_fast.base.text import printable
 from rsir_fast.encoders.fields import Frozen
 from rsir_fast.errors import ArchiveError
@@ -121,7 +122,7 @@ def _replaced(
                 "compacted them, or showed hidden rows again; nothing is changed: run the same command again"
             )
         segments[at : at + len(old)] = [] if entry is None else [entry]
-    removed = np.setdiff1d(found.removed, np.concatenate([group.dropped for group in groups]))
+    removed = without(found.removed, np.concatenate([group.dropped for group in groups]))
     return following(
         number,
         found.version,

@@ -65,7 +65,7 @@ def fitting_ids(name: str, ids: NDArray[np.int64] | None, items: Sequence[str]) 
     if (
         found.shape != (len(items),)
         or (found.dtype.kind not in "iu" and len(items))
-        or len(np.unique(found)) != len(found)
+        or not ((np.diff(found) > 0).all() or len(np.unique(found)) == len(found))
     ):
         raise FeaturesError(
             f"features of {name}: expected {len(items)} different ids, one a row, got {found.dtype} {list(found.shape)}"

@@ -15,6 +15,7 @@ from rsir_fast.archive.next_version import keep_ids
 from rsir_fast.archive.records import Version
 from rsir_fast.archive.snapshot import Snapshot
 from rsir_fast.archive.tables import WINDOW, Tables
+from rsir_fast.base.ids import without
 from rsir_fast.base.text import listed, printable
 from rsir_fast.datasets.windows import split_name
 from rsir_fast.errors import ArchiveError
@@ -52,7 +53,7 @@ def remove(
     """
     wanted = np.unique(np.fromiter(ids, np.int64) if not isinstance(ids, np.ndarray) else ids.astype(np.int64))
     opened = Snapshot(folder, before=before)
-    missing = wanted[~np.isin(wanted, opened.ids)]
+    missing = without(wanted, opened.ids)
     if len(missing):
         raise ArchiveError(
             f"{printable(folder)}: expected ids of items that version {opened.version.number} has, got "
@@ -73,11 +74,11 @@ def remove(
         gone = wanted[np.isin(wanted, found.ids)]  # others may have removed some
         if not len(gone):
             return None
-        stay = found.ids[~np.isin(found.ids, gone)]
+        stay = without(found.ids, gone)
         return following(
             number,
             found.version,
-            removed=keep_ids(folder, "removed", np.union1d(found.removed, gone)),
+            removed=keep_ids(folder, "removed", np.sort(np.concatenate([found.removed, gone]))),
             order=None if found.version.order is None else keep_ids(folder, "order", stay),
             change=change_of("remove", found.ids, stay),
             timing={},

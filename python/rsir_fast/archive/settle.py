@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from rsir_fast.archive.inputs import Key
 from rsir_fast.archive.tables import ItemRow
+from rsir_fast.base.ids import without
 from rsir_fast.errors import ArchiveError
 
 __all__ = ["Content", "Known", "Settled", "settle"]
@@ -43,12 +44,12 @@ class Known:
         self.hidden = _none() if hidden is None else hidden
         found = list(rows)
         ids = np.array([row_id for row_id, _ in found], np.int64)
-        is_hidden = dict(zip(ids.tolist(), np.isin(ids, self.hidden).tolist(), strict=True))
+        shown = {*without(ids, self.hidden).tolist()}
         self._rows: dict[Key, list[tuple[int, ItemRow]]] = {}
         for row_id, row in found:
             self._rows.setdefault(row.key, []).append((row_id, row))
         for same in self._rows.values():
-            same.sort(key=lambda pair: (is_hidden[pair[0]], -pair[0]))  # what counts first, then the newest
+            same.sort(key=lambda pair: (pair[0] not in shown, -pair[0]))  # what counts first, then the newest
 
     def of(self, key: Key) -> list[ItemRow]:
         """Return the rows of an item."""
@@ -137,8 +138,8 @@ def settle(
         np.int64,
     )
     if keeping:
-        superseded = np.setdiff1d([row_id for key, _ in wanted for row_id in known.ids_of(key)], order)
-        stays = known.order[~np.isin(known.order, superseded)]
-        order = np.concatenate([stays, order[~np.isin(order, stays)]])
+        same = np.array([row_id for key, _ in wanted for row_id in known.ids_of(key)], np.int64)
+        stays = without(known.order, without(same, order))
+        order = np.concatenate([stays, without(order, stays)])
     everything = np.concatenate([known.order, known.hidden, np.arange(next_id, first)])
-    return Settled(order, np.setdiff1d(everything, order).astype(np.int64), used)
+    return Settled(order, np.sort(without(everything, order)), used)

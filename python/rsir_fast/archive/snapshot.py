@@ -199,7 +199,7 @@ class Snapshot(Shown):
     @property
     def runs(self) -> list[dict[str, Any]]:
         """How the encoder was run for the rows that count, as far as that differs; the newest last."""
-        live = np.sort(self.ids)
+        live = self.ids if self.version.order is None else np.sort(self.ids)
         found: list[dict[str, Any]] = []
         for segment in self.segments:
             first, last = np.searchsorted(live, (segment.entry.first, segment.entry.end))
@@ -259,6 +259,6 @@ def _listed(folder: Path, version: Version, kind: Literal["removed", "order"]) -
     path = folder / kind / f"{digest}.npy"
     with reading(path, "ids of an archive", _RESTORE, ArchiveError):
         ids: NDArray[np.int64] = np.load(path, allow_pickle=False)
-        if ids.ndim != 1 or ids.dtype != np.dtype("<i8") or len(np.unique(ids)) != len(ids):
+        if ids.ndim != 1 or ids.dtype != np.dtype("<i8") or not (np.diff(np.sort(ids)) > 0).all():
             raise ValueError(f"{ids.dtype} {list(ids.shape)} is no list of different ids")
     return ids

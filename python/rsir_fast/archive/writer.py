@@ -21,6 +21,7 @@ from rsir_fast.archive.tables import ItemRow
 from rsir_fast.archive.versions import is_archive, segment_folder
 from rsir_fast.archive.work import Part, Work, blocks_of, take_over
 from rsir_fast.base.held import remove_folder
+from rsir_fast.base.ids import without
 from rsir_fast.base.text import printable
 from rsir_fast.encoders.spec import Spec
 from rsir_fast.errors import ArchiveError
@@ -365,7 +366,7 @@ class Writer:
             which = segment.tables.of_keys(self._numbers.keys())
             rows += zip(segment.ids[which].tolist(), segment.tables.rows(which), strict=True)
         every = np.concatenate([np.empty(0, np.int64), *(segment.ids for segment in snapshot.segments)])
-        return Known(rows, snapshot.ids, np.setdiff1d(every, snapshot.ids))
+        return Known(rows, snapshot.ids, without(every, snapshot.ids))
 
     def _kept_skips(self, before: Snapshot | None) -> list[SkippedInput]:
         """Return what was skipped before and is not asked about now."""

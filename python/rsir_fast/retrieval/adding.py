@@ -18,6 +18,7 @@ from rsir_fast.archive.remove import remove
 from rsir_fast.archive.roots import Roots
 from rsir_fast.archive.stored import last_run
 from rsir_fast.archive.versions import is_archive, newest
+from rsir_fast.base.ids import without
 from rsir_fast.base.looking import is_folder
 from rsir_fast.base.progress import OnProgress
 from rsir_fast.base.text import printable
@@ -210,8 +211,8 @@ def add(
     old = np.empty(0, np.int64) if before is None else before.ids
     return features, Added(
         version=now.version.number,
-        added=len(np.setdiff1d(now.ids, old)),
-        removed=len(np.setdiff1d(old, now.ids)),
+        added=len(without(now.ids, old)),
+        removed=len(without(old, now.ids)),
         items=len(now),
         empty=sum(each.empty for each in now.skipped),
         gone=gone,
