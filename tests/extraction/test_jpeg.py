@@ -129,7 +129,7 @@ def test_batches_of_both_decoders_are_those_of_the_cpu_but_for_rounding(folder, 
     difference = (images - plain).abs()
     assert difference.max() <= (3 if device.type == "cpu" else 24)  # chroma may be interpolated otherwise
     assert difference.float().mean() < 1
-    skipped = {number for batch in expected for number, _ in batch.skipped}
+    skipped = {each.number for batch in expected for each in batch.skipped}
     kept = [data.items[number] for number in numbers if number not in skipped]
     for row, name in enumerate(kept):  # what the CPU decodes has its bits
         if name not in FOR_DEVICE:

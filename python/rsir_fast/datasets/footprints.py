@@ -63,8 +63,8 @@ def footprints(place: Place, windows: Sequence[Window]) -> list[NDArray[np.float
     a, b, c, d, e, f = place.transform
     columns, rows = column + right * width, row + down * height  # [n, m]
     points = _on_earth(place.crs, a * columns + b * rows + c, d * columns + e * rows + f)
-    if points is None:
-        return [None] * len(windows)
+    if points is None:  # one of them looks past the Earth, or all do
+        return [None] if len(windows) == 1 else [footprint(place, window) for window in windows]
     return [_outline(ring, place, window) for ring, window in zip(points, windows, strict=True)]
 
 
