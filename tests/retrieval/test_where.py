@@ -156,11 +156,11 @@ def test_a_coordinate_system_of_another_kind_is_refused():
 
 def test_a_place_or_time_of_items_that_have_none():
     plain = table([ROW, ROW])
-    with pytest.raises(ValueError, match="expected items with places for a box, but none of these has one"):
+    with pytest.raises(ValueError, match="box: expected items with places, but none of these has one"):
         plain.allowed(Box(box=(0, 0, 1, 1)))
-    with pytest.raises(ValueError, match="expected items with places for a polygon, but none of these has one"):
+    with pytest.raises(ValueError, match="polygon: expected items with places, but none of these has one"):
         plain.allowed(Polygon(polygon="POINT (1 1)"))
-    with pytest.raises(ValueError, match="expected a column out of item, got 'time'"):
+    with pytest.raises(ValueError, match="time: expected items with times, but none of these has one"):
         plain.allowed(Time(after="2020"))
 
 

@@ -103,6 +103,17 @@ class Items(Sequence[str]):
         for table in np.unique(number).tolist():
             yield table, np.flatnonzero(number == table)
 
+    @property
+    def files(self) -> list[tuple[str, str]]:
+        """Root and path below it of each file that items are of, once."""
+        places = np.arange(len(self)) if self._places is None else self._places
+        found: dict[tuple[str, str], None] = {}
+        for number, at in self._by_table(places):
+            table = self._tables[number]
+            sources = np.unique(table.items["source"].to_numpy()[places[at] - self._ends[number]])
+            found |= dict.fromkeys(table.files(sources))
+        return list(found)
+
     def rows(self, which: Sequence[int] | NDArray[np.int64] | None = None) -> list[ItemRow]:
         """Return what some rows are of, all by default, an object each."""
         wanted = np.arange(len(self)) if which is None else np.asarray(which, np.int64)

@@ -61,12 +61,12 @@ def say_more(dataset: Dataset, made: Features, quiet: bool) -> None:
 def placed(features: Features, root: Path | None, quiet: bool) -> Features:
     """Return features that know where their images are now; say if these are not where they were."""
     from rsir_fast.base.text import printable
-    from rsir_fast.extraction.whereabouts import missing, moved_to
+    from rsir_fast.extraction.whereabouts import files_of, missing, moved_to
 
     there = features if root is None else moved_to(features, root)
     lost = missing(there)
     if lost:
-        where = f"{len(lost)} of {plural(len(features), 'image')} are not in {printable(there.root)} any more"
+        where = f"{len(lost)} of {plural(len(files_of(there)), 'image')} are not in {printable(there.root)} any more"
         hint = "say with --root where they are now" if root is None else "their pictures and paths lead nowhere"
         note(f"note: {where}, the first {printable(lost[0])}; {hint}", quiet)
     return there

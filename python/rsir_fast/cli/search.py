@@ -74,7 +74,16 @@ class VectorOptions:
 
 @dataclass(frozen=True)
 class _Output(PrintOptions):
-    pass
+    geojson: Annotated[
+        bool,
+        typer.Option(
+            "--geojson", help="Print GeoJSON, a footprint a result, instead of a table.", rich_help_panel="Run"
+        ),
+    ] = False
+    html: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write a page with pictures and a map, too.", rich_help_panel="Run"),
+    ] = None
 
 
 @dataclass(frozen=True)
@@ -114,6 +123,8 @@ def search(
     """
     quiet, k = output.quiet, page.k
     with reported_errors() as skipped:
+        if output.json and output.geojson:
+            raise ValueError("geojson: expected one form of the answer, got --json as well; leave one out")
         from rsir_fast.archive import Features
         from rsir_fast.archive.folders import learnt_file
 
@@ -158,7 +169,15 @@ def search(
 def _show(hits: Hits, features: Path, output: _Output) -> None:
     """Print what was found."""
     made = hits.database.provenance
-    if output.json:
+    if output.html is not None:
+        from rsir_fast.cli.evaluating import own_command
+        from rsir_fast.report.search_page import write_search_page
+
+        write_search_page(output.html, hits, command=own_command())
+        note(f"page: {output.html.absolute()}", output.quiet)
+    if output.geojson:
+        print_json(hits.geojson())
+    elif output.json:
         print_json(
             {
                 "features": str(features),

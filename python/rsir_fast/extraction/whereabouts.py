@@ -3,42 +3,50 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 from rsir_fast.archive import Features
+from rsir_fast.archive.inputs import ROOT
+from rsir_fast.archive.items import Items
 from rsir_fast.base.faults import named, patiently
 from rsir_fast.base.looking import is_folder
 from rsir_fast.base.text import printable
 from rsir_fast.datasets.places import locate
 from rsir_fast.datasets.scan import Tree
+from rsir_fast.datasets.windows import split_name
 from rsir_fast.errors import FeaturesError
 
-__all__ = ["missing", "moved_to"]
+__all__ = ["files_of", "missing", "moved_to"]
 
 
-def missing(features: Features, items: Iterable[str] | None = None) -> list[str]:
-    """Return the items that are no files below the features' root.
+def missing(features: Features) -> list[str]:
+    """Return the files of items, of windows the rasters, that are not where the features say.
 
     Parameters
     ----------
     features
         Of images in a folder; for those of images in memory the answer is none.
-    items
-        Which to look for. Default: all.
 
     Raises
     ------
     MachineError
         If the machine failed, so that nothing is known.
     """
-    root = features.root
-    if root is None:
-        return []
-    if not _is_there(root):
-        return list(features.items if items is None else items)
-    return [item for item in (features.items if items is None else items) if not _is_there(root / item)]
+    files = files_of(features)
+    folders = {folder for folder, _ in files}
+    gone = {folder for folder in folders if not _is_there(folder)}
+    return [name for folder, name in files if folder in gone or not _is_there(folder / name)]
+
+
+def files_of(features: Features) -> list[tuple[Path, str]]:
+    """Return folder and path below it of each file that items are of, once; of images in memory none."""
+    items, root = features.items, features.root
+    if isinstance(items, Items):
+        placed = [(root if of == ROOT else features.roots.get(of), name) for of, name in items.files]
+    else:
+        placed = [(root, name) for name in dict.fromkeys(split_name(item)[0] for item in items)]
+    return [(folder, name) for folder, name in placed if folder is not None]
 
 
 def moved_to(features: Features, root: Path) -> Features:
@@ -62,9 +70,10 @@ def moved_to(features: Features, root: Path) -> Features:
     place = locate(Tree(root)).folder  # named by its outer folder, as for `rsir features`
     tried = [replace(features, root=root.absolute() / folder) for folder in dict.fromkeys((place, ""))]
     there, lost = min(((each, missing(each)) for each in tried), key=lambda found: len(found[1]))
-    if features.items and 2 * len(lost) > len(features):
+    count = len(files_of(features))
+    if 2 * len(lost) > count:
         raise FeaturesError(
-            f"{printable(root)}: expected the images of {features.name}, but {len(lost)} of {len(features)} are not "
+            f"{printable(root)}: expected the images of {features.name}, but {len(lost)} of {count} are not "
             f"there, the first {printable(lost[0])}; name with --root the folder that holds it under this name"
         )
     return there

@@ -6,12 +6,12 @@ import numpy as np
 
 from rsir_fast.archive.tables import BOUNDS
 from rsir_fast.retrieval.searched import Searched
-from rsir_fast.retrieval.where import Box, Where
+from rsir_fast.retrieval.where import Box
 
 __all__ = ["item_at"]
 
 
-def item_at(searched: Searched, place: tuple[float, float], where: Where | None = None) -> int:
+def item_at(searched: Searched, place: tuple[float, float]) -> int:
     """Return the id of the item whose footprint holds a place; of several the one whose centre is nearest.
 
     Parameters
@@ -19,8 +19,6 @@ def item_at(searched: Searched, place: tuple[float, float], where: Where | None 
     searched : Searched
     place : tuple of float
         Longitude and latitude, degrees (WGS 84).
-    where : Where, optional
-        Among which items.
 
     Raises
     ------
@@ -32,8 +30,8 @@ def item_at(searched: Searched, place: tuple[float, float], where: Where | None 
     longitude, latitude = place
     if BOUNDS[0] not in searched.columns:
         raise ValueError("at: expected items with places, but none of these has one; ask by images or ids")
-    here: Where = Box(box=(longitude, latitude, longitude, latitude))
-    near = np.flatnonzero(np.isin(searched.rows.ids, searched.ids(here if where is None else here & where)))
+    here = Box(box=(longitude, latitude, longitude, latitude))
+    near = searched.places(searched.ids(here))
     near = near[shapely.covers(searched.footprints(near), shapely.points(longitude, latitude))]
     west, south, east, north = (searched.column(name).to_numpy() for name in BOUNDS)
     if not len(near):

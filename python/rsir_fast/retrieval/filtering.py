@@ -79,6 +79,8 @@ def allowed_rows(where: Where, table: Columns) -> Mask:
     if isinstance(where, Ids):
         return _of_ids(where, table)
     if isinstance(where, Time):
+        if "time" not in table.columns:
+            raise ValueError("time: expected items with times, but none of these has one")
         found = np.ones(len(table), bool)
         if where.after is not None:
             found &= _compared(Column(column="time", op=">=", value=where.after), table)
@@ -181,7 +183,7 @@ def _scalar(where: Column, value: Any, kind: Any) -> Any:
 def _in_box(box: Bounds, within: bool, table: Columns, what: str = "box") -> Mask:
     """Compare bounds; either box may cross the antimeridian (west > east). What has no place is NaN, never in it."""
     if BOUNDS[0] not in table.columns:
-        raise ValueError(f"where: expected items with places for a {what}, but none of these has one")
+        raise ValueError(f"{what}: expected items with places, but none of these has one")
     west, south, east, north = (table.column(name).to_numpy() for name in BOUNDS)
     w, s, e, n = box
     crosses = west > east

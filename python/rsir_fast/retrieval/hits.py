@@ -168,6 +168,29 @@ class Hits(Shown):
         """Return the answers, JSON-able: what this search does not give is left out."""
         return [answer.as_json() for answer in self.answers]
 
+    def geojson(self) -> dict[str, Any]:
+        """Return the answers as GeoJSON (RFC 7946), to be opened in a GIS.
+
+        Returns
+        -------
+        dict
+            A FeatureCollection, JSON-able. Geometries are the items' footprints: longitude and latitude (WGS 84), outer
+            rings counterclockwise, cut at the antimeridian; null of an item without a place. Properties: ``query``,
+            ``rank``, ``id``, ``item``, ``distance``, ``class``, ``time``, of a hash model ``label`` and
+            ``probability``, and the columns of the archive, but for those of these names.
+
+        Examples
+        --------
+        >>> from rsir_fast.archive import Features
+        >>> demo = Features(np.eye(2, dtype=np.float32), ("a", "b"), None, (), "demo")
+        >>> found = Hits(demo, ("a",), np.array([[1]]), np.array([[2.0]], np.float32)).geojson()
+        >>> found["features"][0]["properties"]["item"], found["features"][0]["geometry"]
+        ('b', None)
+        """
+        from rsir_fast.retrieval.geojson import geojson_of
+
+        return geojson_of(self)
+
     def _answer(self, row: int) -> Answer:
         there = int((self.ids[row] >= 0).sum())
         of = self.of_queries

@@ -78,7 +78,7 @@ def search(
     query, encoding = _compared(database, query), Encoding(weights, device, engine)
     if query.liked:
         return _by_examples(database, query, encoding, threads)
-    ids = query.ids if query.at is None else (item_at(Searched(database), query.at, query.where),)
+    ids = query.ids if query.at is None else (item_at(Searched(database), query.at),)
     if ids:
         own = np.array(ids)
         return find(database, rows_of_ids(database, own), query, own=own, threads=threads)
