@@ -9,13 +9,13 @@ import pytest
 import rasterio
 import shapely
 from rasterio.transform import Affine
+from rsir_fast.retrieval.footprints import box_geometry
 
 import rsir_fast as rf
 from html_page import Page
 from rsir_fast.report.footprint_map import footprint_map
 from rsir_fast.report.search_page import search_page, write_search_page
 from rsir_fast.retrieval import Query
-from rsir_fast.retrieval.footprints import box_geometry
 
 
 @pytest.fixture(scope="module")
