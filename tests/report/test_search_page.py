@@ -9,10 +9,10 @@ import pytest
 import rasterio
 import shapely
 from rasterio.transform import Affine
-from rsir_fast.retrieval.footprints import box_geometry
 
 import rsir_fast as rf
 from html_page import Page
+from rsir_fast.archive.footprints import box_geometry
 from rsir_fast.report.footprint_map import footprint_map
 from rsir_fast.report.search_page import search_page, write_search_page
 from rsir_fast.retrieval import Query

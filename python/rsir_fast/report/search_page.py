@@ -88,7 +88,7 @@ def _pictures(hits: Hits, paths: dict[str, str]) -> Callable[[str], Thumbnail]:
 
 
 def _shown(answer: Answer, hits: Hits, paths: dict[str, str], picture: Callable[[str], Thumbnail]) -> _Shown:
-    from rsir_fast.retrieval.footprints import footprints
+    from rsir_fast.archive.footprints import footprints
 
     query = picture(paths.get(answer.query, answer.query))
     items = [hits.items[found.id] for found in answer.results]

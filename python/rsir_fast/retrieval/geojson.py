@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import math
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rsir_fast.retrieval.hits import Hits
 
-__all__ = ["geojson_of", "geometry_of"]
+__all__ = ["geojson_of"]
 
 
 def geojson_of(hits: Hits) -> dict[str, Any]:
     """Return a FeatureCollection: a feature for each result of each query; see `Hits.geojson`."""
-    from rsir_fast.retrieval.footprints import footprints
+    from rsir_fast.archive.exchange.geojson import geometry_of
+    from rsir_fast.archive.footprints import footprints
 
     numbers = list(hits.items)
     shapes = dict(zip(numbers, footprints([hits.items[number] for number in numbers]), strict=True))
@@ -34,21 +34,6 @@ def geojson_of(hits: Hits) -> dict[str, Any]:
                 }
             )
     return {"type": "FeatureCollection", "features": features}
-
-
-def geometry_of(shape: Any) -> dict[str, Any] | None:
-    """Return a geometry of shapely as that of GeoJSON: outer rings counterclockwise, inner ones clockwise."""
-    if shape is None:
-        return None
-    from shapely.geometry import mapping
-    from shapely.geometry.polygon import orient
-
-    if shape.geom_type == "Polygon":
-        shape = orient(shape)
-    elif shape.geom_type == "MultiPolygon":
-        shape = type(shape)([orient(part) for part in shape.geoms])
-    found: dict[str, Any] = json.loads(json.dumps(mapping(shape)))
-    return found
 
 
 def _plain(value: Any) -> Any:
