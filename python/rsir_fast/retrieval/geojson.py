@@ -3,36 +3,26 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-if TYPE_CHECKING:
-    from rsir_fast.retrieval.hits import Hits
+from rsir_fast.archive.exchange.geojson import geometry_of
+from rsir_fast.archive.footprints import footprints
+from rsir_fast.archive.tables import ItemRow
 
-__all__ = ["geojson_of"]
+__all__ = ["feature_collection"]
 
 
-def geojson_of(hits: Hits) -> dict[str, Any]:
-    """Return a FeatureCollection: a feature for each result of each query; see `Hits.geojson`."""
-    from rsir_fast.archive.exchange.geojson import geometry_of
-    from rsir_fast.archive.footprints import footprints
-
-    numbers = list(hits.items)
-    shapes = dict(zip(numbers, footprints([hits.items[number] for number in numbers]), strict=True))
-    features = []
-    for answer in hits.answers:
-        for found in answer.results:
-            told = found.as_json()
-            columns = told.pop("columns", {})
-            for name in ("path", "bounds"):  # of this machine; in the geometry
-                told.pop(name, None)
-            properties = {**columns, "query": answer.query, **told, "time": found.time}
-            features.append(
-                {
-                    "type": "Feature",
-                    "geometry": geometry_of(shapes[found.id]),
-                    "properties": {name: _plain(value) for name, value in properties.items()},
-                }
-            )
+def feature_collection(told: Sequence[tuple[Mapping[str, Any], ItemRow]]) -> dict[str, Any]:
+    """Return a FeatureCollection of items with their footprints, each with the properties that are told of it."""
+    features = [
+        {
+            "type": "Feature",
+            "geometry": geometry_of(shape),
+            "properties": {name: _plain(value) for name, value in properties.items()},
+        }
+        for (properties, _), shape in zip(told, footprints([item for _, item in told]), strict=True)
+    ]
     return {"type": "FeatureCollection", "features": features}
 
 

@@ -187,9 +187,17 @@ class Hits(Shown):
         >>> found["features"][0]["properties"]["item"], found["features"][0]["geometry"]
         ('b', None)
         """
-        from rsir_fast.retrieval.geojson import geojson_of
+        from rsir_fast.retrieval.geojson import feature_collection
 
-        return geojson_of(self)
+        told = []
+        for answer in self.answers:
+            for found in answer.results:
+                said = found.as_json()
+                columns = said.pop("columns", {})
+                for name in ("path", "bounds"):  # of this machine; in the geometry
+                    said.pop(name, None)
+                told.append(({**columns, "query": answer.query, **said, "time": found.time}, self.items[found.id]))
+        return feature_collection(told)
 
     def _answer(self, row: int) -> Answer:
         there = int((self.ids[row] >= 0).sum())
