@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from machine import provenance
 
 import rsir_fast as rf
+from machine import provenance
 
 WORDS = (
     "mobilenet_v2",

@@ -243,6 +243,11 @@ class Tables:
         roots, sources = (some[name].to_pylist() for name in ("root", "source"))
         return [(os.fsdecode(root), os.fsdecode(source)) for root, source in zip(roots, sources, strict=True)]
 
+    @cached_property
+    def _roots(self) -> list[str]:
+        """Those that occur."""
+        return _texts(self.sources["root"].unique())
+
     @property
     def classes(self) -> list[str]:
         """Those that occur."""
@@ -264,10 +269,10 @@ class Tables:
         items = self.items if which is None else self.items.take(which)
         of = items["source"]
         names = _texts(self.sources["source"].take(of))
-        roots = _texts(self.sources["root"])
-        if any(root != ROOT for root in roots):
-            before = ["" if root == ROOT else f"{root}/" for root in roots]
-            names = [before[number] + name for number, name in zip(of.to_pylist(), names, strict=True)]
+        if self._roots != [ROOT]:
+            # Most segments have one root: that of each item is looked up only where there are several.
+            roots = self._roots * len(names) if len(self._roots) == 1 else _texts(self.sources["root"].take(of))
+            names = [name if root == ROOT else f"{root}/{name}" for root, name in zip(roots, names, strict=True)]
         if WINDOW[0] not in items.column_names:
             return names
         windows = zip(*(items[name].to_pylist() for name in WINDOW), strict=True)
