@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 import rsir_fast as rf
 from rsir_fast.cli import app
+from rsir_fast.datasets import Split
 
 
 def rsir(*arguments, code=0):
@@ -148,3 +149,24 @@ def test_geojson_and_a_page(folder, tmp_path):
     table = rsir(folder / "A", "--id", 3, "-k", 1).stdout
     assert "place" in table
     assert "2020-05-01T00:00:00Z" in table
+
+
+def test_twins_and_leaks(folder, tmp_path):
+    def archive(*arguments):
+        done = CliRunner().invoke(app, ["archive", *map(str, arguments)])
+        assert done.exit_code == 0, done.output
+        return done
+
+    items = list(rf.Archive(folder / "A").features().items)
+    twins = json.loads(archive("duplicates", folder / "A", "-k", 1, "--json").stdout)["pairs"]
+    assert {name for pair in twins for name in pair["items"]} == set(items)
+    assert archive("duplicates", folder / "A").stdout == "0 pairs\n"
+    Split("tiles", tuple(items[:9]), tuple(items[9:])).save(tmp_path / "split.json")
+    assert archive("leaks", folder / "A", tmp_path / "split.json").stdout.startswith("0 leaks; 0 of 9 training items")
+    told = json.loads(
+        archive(
+            "leaks", folder / "A", tmp_path / "split.json", "--max-distance", 99, "--out", tmp_path / "r", "--json"
+        ).stdout
+    )
+    assert (len(told["leaks"]), told["train_left_out"]) == (72, 9)
+    assert Split.load(tmp_path / "r").train == ()

@@ -17,9 +17,11 @@ from rsir_fast.cli import (
     archive_add,
     archive_compact,
     archive_create,
+    archive_duplicates,
     archive_export,
     archive_import,
     archive_info,
+    archive_leaks,
     archive_log,
     archive_remove,
     archive_vacuum,
@@ -85,9 +87,11 @@ archives = typer.Typer(cls=Group, no_args_is_help=True, help="Make an archive, a
 archives.command("add", cls=Command)(with_limits(with_groups(archive_add.add)))
 archives.command("create", cls=Command)(with_limits(with_groups(archive_create.create)))
 archives.command("compact", cls=Command)(with_groups(archive_compact.compact))
+archives.command("duplicates", cls=Command)(with_groups(archive_duplicates.duplicates))
 archives.command("export", cls=Command)(with_groups(archive_export.export))
 archives.command("import", cls=Command)(with_groups(archive_import.import_))
 archives.command("info", cls=Command)(with_groups(archive_info.info))
+archives.command("leaks", cls=Command)(with_groups(archive_leaks.leaks))
 archives.command("log", cls=Command)(with_groups(archive_log.log))
 archives.command("remove", cls=Command)(with_groups(archive_remove.remove))
 archives.command("vacuum", cls=Command)(with_groups(archive_vacuum.vacuum))

@@ -5,8 +5,10 @@ from __future__ import annotations
 from rsir_fast.retrieval.archive import Archive
 from rsir_fast.retrieval.concatenate import concatenated
 from rsir_fast.retrieval.diffusion import Diffusion
+from rsir_fast.retrieval.duplicates import Pairs, near_duplicates
 from rsir_fast.retrieval.expansion import Expansion
 from rsir_fast.retrieval.hits import Answer, Found, Hits
+from rsir_fast.retrieval.leaks import Leak, Leaks, leaks
 from rsir_fast.retrieval.query import Query, Search
 from rsir_fast.retrieval.ranking import Ranking, rank_all
 from rsir_fast.retrieval.rerank import parse_rerank
@@ -30,7 +32,10 @@ __all__ = [
     "Found",
     "Hits",
     "Ids",
+    "Leak",
+    "Leaks",
     "NoneOf",
+    "Pairs",
     "Polygon",
     "Power",
     "Query",
@@ -41,6 +46,8 @@ __all__ = [
     "concatenated",
     "find",
     "fit_steps",
+    "leaks",
+    "near_duplicates",
     "parse_rerank",
     "parse_steps",
     "rank_all",
