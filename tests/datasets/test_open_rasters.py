@@ -14,7 +14,8 @@ from odd_layouts import Layout, layouts
 from raster_files import scene, write_raster
 from rsir_fast.datasets import limits_of_images, open_rasters, read_image, tiles
 from rsir_fast.datasets.open_rasters import read_window
-from rsir_fast.datasets.reader import Reader
+from rsir_fast.datasets.reader import Reader, Scale
+from rsir_fast.datasets.samples import to_eight_bits
 from rsir_fast.datasets.skipped import EmptyImageError
 from rsir_fast.datasets.source import opened
 from rsir_fast.datasets.tiff_directories import read_blocks
@@ -120,12 +121,13 @@ def test_windows_in_any_order_by_many_threads(tmp_path: Path) -> None:
         assert all(pool.map(fits, order))
 
 
-def test_little_memory_changes_no_pixel(tmp_path: Path) -> None:
+def test_little_memory_changes_no_pixel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_raster(tmp_path / "a.tif", scene(700, 3000, dtype="uint16"), blockysize=64)
     data = tiles(path, 200, scale="0:4000")
     before = [np.asarray(image) for image in data]
     write_raster(path, scene(700, 3000, dtype="uint16"), blockysize=64)  # another file: to be opened again
-    with limits_of_images(image_memory=24 << 20):
+    monkeypatch.setattr(open_rasters, "memory_of_parts", lambda: 1 << 20)  # too little for a row of tiles
+    with limits_of_images(image_memory=64 << 20):
         after = [np.asarray(image) for image in tiles(path, 200, scale="0:4000")]
     assert all((one == other).all() for one, other in zip(before, after, strict=True))
 
@@ -176,3 +178,18 @@ def test_damage_is_met_by_the_tiles_that_have_it(tmp_path: Path) -> None:
         except ImageError as error:  # noqa: PERF203
             failed.append((number, str(error)))
     assert [number for number, _ in failed] == [3], failed
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "uint16", "int16"])
+def test_samples_that_are_looked_up_are_those_that_are_computed(dtype: str) -> None:
+    info = np.iinfo(dtype)
+    many = np.random.default_rng(0).integers(info.min, info.max, (512, 512), dtype, endpoint=True)
+    for scale in ("0:3000", "minmax", "percentile:3,91.5", "-7.5:100.25"):
+        whole = to_eight_bits(many, scale=Scale.parse(scale))
+        low, high = {"0:3000": (0, 3000), "-7.5:100.25": (-7.5, 100.25)}.get(scale, (None, None))
+        if low is None:
+            kind, _, rest = scale.partition(":")
+            of = np.percentile(many.astype(np.float64), [float(each) for each in rest.split(",")]) if rest else ()
+            low, high = of if kind == "percentile" else (many.min(), many.max())
+        expected = np.rint((many.astype(np.float64).clip(low, high) - low) * (255 / (float(high) - float(low))))
+        np.testing.assert_array_equal(whole, expected.astype(np.uint8))

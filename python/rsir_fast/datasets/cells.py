@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from rsir_fast.datasets.costs import raster_cost
-from rsir_fast.datasets.limits import Cost, Limits
+from rsir_fast.datasets.limits import Cost, Limits, current_limits
 from rsir_fast.datasets.windows import Window
 
-__all__ = ["Cell", "Cells", "limits_of_parts"]
+__all__ = ["Cell", "Cells", "limits_of_parts", "memory_of_parts"]
 
-_WIDTH, _HEIGHT, _PIXELS = 512, 256, 1 << 20
+_WIDTH, _HEIGHT, _PIXELS = 1024, 512, 1 << 20
 """What a cell has at least, and where its blocks are smaller at most."""
 
 Cell = tuple[int, int]
@@ -81,6 +81,11 @@ class Cells:
         return raster_cost(dataset, bands, file_bytes, size)
 
 
+def memory_of_parts() -> int:
+    """Return the bytes for parts that are decoded already: half of those for images."""
+    return max(1, current_limits().total_memory // 2)
+
+
 def limits_of_parts(limits: Limits) -> Limits:
-    """Return limits for a part of a raster: half of the memory is for parts that are decoded already."""
+    """Return limits for a part of a raster that is being decoded: the other half of the memory."""
     return replace(limits, image_memory=max(1, limits.total_memory // 2))

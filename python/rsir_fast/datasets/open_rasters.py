@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from rsir_fast.base.text import printable
-from rsir_fast.datasets.cells import Cell, Cells, limits_of_parts
+from rsir_fast.datasets.cells import Cell, Cells, limits_of_parts, memory_of_parts
 from rsir_fast.datasets.images import decoding
 from rsir_fast.datasets.limits import Cost, LimitError, current_limits
 from rsir_fast.datasets.pictures import upright
@@ -150,7 +150,7 @@ class _Raster:
         if window.right > width or window.bottom > height:
             raise ImageError(f"{printable(self._path)}: the window {window} is not inside of {width} x {height} pixels")
         most = self.layout.of_rows(window.height)
-        if most * 4 * self.layout.width * self.layout.height > limits_of_parts(current_limits()).total_memory:
+        if most * 4 * self.layout.width * self.layout.height > memory_of_parts():
             return self._decoded(window)  # blocks at its edges are decoded for its neighbours again
         try:
             return self._assembled(window, most)
@@ -239,7 +239,7 @@ class _Raster:
 
         with self._scaling:
             if self._brightness is None:
-                memory = limits_of_parts(current_limits()).total_memory
+                memory = memory_of_parts()
                 try:
                     self._brightness = brightness_of(parts(), self._reader.scale, memory)
                 except LimitError as error:
@@ -305,6 +305,7 @@ class _OpenRasters:
         with self._lock:
             raster = self._open.get(key)
             if raster is None:
+                self._tidy()
                 raster = self._open[key] = _Raster(path, reader)
             self._open.move_to_end(key)
             raster.users += 1
@@ -319,13 +320,13 @@ class _OpenRasters:
                 raster.users -= 1
                 if not raster.users and self._open.get(key) is not raster:
                     raster.close()
-                self._tidy()
 
     def _tidy(self) -> None:
+        """Make room for another."""
         idle = [key for key, raster in self._open.items() if not raster.users]
-        for key in idle[: max(0, len(self._open) - _IDLE)]:
+        for key in idle[: max(0, len(self._open) + 1 - _IDLE)]:
             self._open.pop(key).close()
-        held, most = 0, limits_of_parts(current_limits()).total_memory
+        held, most = 0, memory_of_parts()
         for raster in reversed(self._open.values()):
             held += raster.nbytes
             if held > most:

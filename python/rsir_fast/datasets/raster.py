@@ -207,12 +207,12 @@ class _Listener:
         enabled, handle = logger.isEnabledFor, logger.handle
 
         def is_enabled(level: int) -> bool:
-            return self.heard is not None or enabled(level)
+            return level >= logging.WARNING if self.heard is not None else enabled(level)
 
         def heard(record: logging.LogRecord) -> None:
             if self.heard is None:
                 handle(record)
-            elif record.levelno >= logging.WARNING:
+            else:
                 self.heard.append(record.getMessage())
 
         logger.isEnabledFor, logger.handle = is_enabled, heard  # type: ignore[method-assign]

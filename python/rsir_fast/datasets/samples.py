@@ -16,6 +16,9 @@ __all__ = ["Samples", "known_samples", "to_eight_bits"]
 _ROWS = 512
 """Rows brought to 8 bits at a time, which bounds the memory that float64 takes in between."""
 
+_MANY = 1 << 17
+"""Samples from which on it is faster to look up those of 16 bits."""
+
 Conversion = Callable[[NDArray[Any]], NDArray[np.uint8]]
 
 
@@ -99,7 +102,9 @@ def _conversion(
 ) -> Conversion:
     """Choose how samples like these come to 8 bits; all that depends on the whole image is computed here."""
     if scale is not None:
-        return _linear(*_limits(values, valid, scale))
+        convert = _linear(*_limits(values, valid, scale))
+        is_short = values.dtype.kind in "iu" and values.dtype.itemsize <= 2
+        return _looked_up(convert, values.dtype) if is_short and values.size >= _MANY else convert
     if values.dtype == np.bool_:
         return _linear(0, 1)
     if np.issubdtype(values.dtype, np.integer):
@@ -113,6 +118,13 @@ def _conversion(
         shift = bits - 8
         return lambda part: np.asarray(part.clip(0, None) >> shift).astype(np.uint8)
     return _linear(*_limits(values, valid, Scale("minmax")))
+
+
+def _looked_up(convert: Conversion, kind: np.dtype[Any]) -> Conversion:
+    """Convert every sample that there can be, once."""
+    unsigned = np.dtype(f"u{kind.itemsize}")
+    table = convert(np.arange(1 << 8 * kind.itemsize, dtype=unsigned).view(kind))
+    return lambda part: np.asarray(table[part.view(unsigned)])
 
 
 def _linear(low: float, high: float) -> Conversion:
