@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from rsir_fast.cli import app
+from scene_files import write_scenes
 from small_archive import UNREADABLE, put, write
 
 NAMES = [f"{kind}/{number}.bin" for kind in "ab" for number in range(5)]
@@ -117,3 +118,22 @@ def test_verify(archive):
     told = json.loads(rsir("archive", "verify", archive, "--json", code=1).stdout)
     assert [one["file"] for one in told["damaged"]] == [f"removed/{path.name}"]
     rsir("archive", "verify", archive, "--version", "1")
+
+
+def test_repair(tmp_path):
+    write_scenes(tmp_path / "scenes", classes=2, per_class=2)
+    archive = tmp_path / "A"
+    rsir("features", tmp_path / "scenes", "--out", archive, "--encoder", "hog", "--workers", "0", "--quiet")
+    (path,) = archive.glob("segments/*/hog.npy")
+    path.write_bytes(path.read_bytes()[:-1])
+    file = path.relative_to(archive)
+    said = rsir("archive", "verify", archive, "--repair").stdout
+    assert said == f"mended: {file}\n{archive}: version 2, 1 file mended, 0 rows restored, 4 encoded again\n"
+    rsir("archive", "verify", archive, "--version", "2")
+    said = rsir("archive", "verify", archive, "--repair").stdout
+    assert said.startswith(f"damaged, of older versions only: {file}\n")
+    (path,) = [each for each in archive.glob("segments/*/items.arrow") if each.parent != path.parent]
+    path.write_bytes(b"")
+    assert f"damaged: {path.relative_to(archive)}: " in rsir("archive", "verify", archive, "--repair", code=1).stdout
+    wrong = rsir("archive", "verify", archive, "--repair", "--version", "1", code=2).stderr
+    assert wrong.startswith("rsir: error: --version: expected none with --repair")

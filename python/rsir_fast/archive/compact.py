@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from rsir_fast.archive.changes import change_of
 from rsir_fast.archive.commit import committed, following
-from rsir_fast.archive.merged import kinds_of, merged
-from rsir_fast.archive.next_version import ids_bytes, keep_ids
+from rsir_fast.archive.merged import kinds_of
+from rsir_fast.archive.next_version import keep_ids
 from rsir_fast.archive.records import SegmentEntry, Version
-from rsir_fast.archive.segment import IDS, SEGMENT_ROWS, Segment, place_segment
+from rsir_fast.archive.rewritten import write_rows
+from rsir_fast.archive.segment import IDS, SEGMENT_ROWS, Segment
 from rsir_fast.archive.snapshot import Snapshot
-from rsir_fast.archive.tables import ITEMS, SOURCES, as_file
 from rsir_fast.archive.versions import segment_folder
 from rsir_fast.archive.work import Work, take_over
 from rsir_fast.base.held import remove_folder
@@ -178,19 +178,10 @@ class _Group:
         for segment in self.segments:
             segment.verify()  # else damage would get a digest of its own
         kept = [np.flatnonzero(live) for live in self.live]
-        tables = [segment.tables for segment in self.segments]
-        sources, items = merged(list(zip(tables, kept, strict=True)))
+        tables = [(segment.tables, which) for segment, which in zip(self.segments, kept, strict=True)]
         ids = np.concatenate([one.ids[which] for one, which in zip(self.segments, kept, strict=True)])
-        files = {SOURCES: as_file(sources), ITEMS: as_file(items)}
-        follow = int(ids[-1]) - int(ids[0]) + 1 == len(ids)
-        if not follow:
-            files[IDS] = ids_bytes(ids)
         blocks = {field.name: self._blocks(field.name, kept) for field in of.spec.fields}
-        sha256 = place_segment(
-            place, of.spec, self.segments[0].record.run, len(ids), files, blocks, of.version.normalize
-        )
-        until = None if follow else int(ids[-1]) + 1
-        return SegmentEntry(name=place.name, first=int(ids[0]), rows=len(ids), sha256=sha256, until=until)
+        return write_rows(place, of, self.segments[0].record.run, tables, ids, blocks)
 
     def _blocks(self, field: str, kept: list[NDArray[np.int64]]) -> Iterator[NDArray[Any]]:
         for segment, which in zip(self.segments, kept, strict=True):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from rsir_fast.archive.tables import Tables
 
-__all__ = ["kinds_of", "merged"]
+__all__ = ["Part", "kinds_of", "merged"]
 
 Part = tuple[Tables, NDArray[np.int64]]
 """Tables, and which of their rows."""

@@ -187,7 +187,7 @@ class Segment:
             field.name: map_array(folder / f"{field.name}.npy", field, entry.rows) for field in self.record.fields
         }
         self._sidecars: dict[str, Sidecar | None] = {}
-        self._ids = self._read_ids() if IDS in self.record.files else None
+        self._ids = self.ids_in(folder, entry, self.record) if IDS in self.record.files else None
 
     @staticmethod
     def recorded(folder: Path) -> SegmentRecord:
@@ -210,15 +210,23 @@ class Segment:
             return self._ids
         return np.arange(self.entry.first, self.entry.first + self.entry.rows, dtype=np.int64)
 
-    def _read_ids(self) -> NDArray[np.int64]:
-        path = self.folder / IDS
+    @staticmethod
+    def ids_in(folder: Path, entry: SegmentEntry, record: SegmentRecord) -> NDArray[np.int64]:
+        """Return the ids that a compaction left.
+
+        Raises
+        ------
+        ArchiveError
+            If they are not as they were written.
+        """
+        path = folder / IDS
         with reading(path, "the ids of a segment", _RESTORE, ArchiveError):
             content = path.read_bytes()
-            check_digest(content, self.record.files[IDS])
+            check_digest(content, record.files[IDS])
             ids: NDArray[np.int64] = np.load(io.BytesIO(content), allow_pickle=False)
-            inside = len(ids) == self.entry.rows and self.entry.first <= ids[0] and ids[-1] < self.entry.end
+            inside = len(ids) == entry.rows and entry.first <= ids[0] and ids[-1] < entry.end
             if not inside or (np.diff(ids) <= 0).any():
-                raise ValueError(f"they are not {self.entry.rows} ids from {self.entry.first} to {self.entry.end}")
+                raise ValueError(f"they are not {entry.rows} ids from {entry.first} to {entry.end}")
         return ids
 
     def __getitem__(self, field: str) -> NDArray[Any]:

@@ -12,9 +12,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
+from rsir_fast.base.durable import write_durably
 from rsir_fast.base.placed import add_file
 from rsir_fast.base.reading import reading
 from rsir_fast.encoders.fields import FieldSpec
@@ -22,7 +24,7 @@ from rsir_fast.encoders.spec import Spec
 from rsir_fast.errors import ArchiveError, MachineError, RsirWarning
 from rsir_fast.ops import Sidecar, prepare
 
-__all__ = ["check_sidecar", "made_sidecar", "read_sidecar", "sidecar_name", "write_sidecars"]
+__all__ = ["check_sidecar", "mend_sidecar", "read_sidecar", "sidecar_name", "write_sidecars"]
 
 LEAST_BYTES = 4 << 20
 """Of vectors: an integer copy of fewer is made as soon as it is read."""
@@ -95,6 +97,24 @@ def read_sidecar(path: Path, xxh3: str, digest: str) -> Sidecar | None:
     except (ArchiveError, MachineError) as error:
         warnings.warn(str(error), RsirWarning, stacklevel=2)
         return None
+
+
+def mend_sidecar(path: Path, xxh3: str, vectors: Path, digest: str) -> None:
+    """Write an integer copy again in its place; where it would not have the bytes that it had, leave it.
+
+    Parameters
+    ----------
+    path, xxh3
+        Its file, and what that had.
+    vectors, digest
+        The sound file of the vectors, and its SHA-256.
+    """
+    array = np.load(vectors, mmap_mode="r", allow_pickle=False)
+    for precision in ("int8", "int16"):
+        copy = made_sidecar(array, digest, path.name.split(".")[-2], precision)
+        if copy is not None and _digest(copy.buffer) == xxh3:
+            write_durably(path, copy.tobytes())
+            return
 
 
 def check_sidecar(path: Path, xxh3: str) -> None:

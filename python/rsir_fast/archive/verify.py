@@ -86,8 +86,8 @@ def verify(folder: Path, number: int | None = None) -> Verified:
         If it is no archive, or has no such version.
     """
     refuse_no_archive(folder)
-    if number is not None:
-        version_file(folder, number)
+    if number is not None and number not in numbers(folder):
+        version_file(folder, number)  # says why
     chosen = numbers(folder) if number is None else [number]
     needed: dict[Path, list[int]] = {}
     problems: dict[Path, str] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +17,7 @@ from rsir_fast.archive.exchange.importing import Imported, import_vectors
 from rsir_fast.archive.folders import check_folder, learnt_file
 from rsir_fast.archive.info import Info, LogEntry, describe, history
 from rsir_fast.archive.remove import ids_of_items, remove
+from rsir_fast.archive.repair import Repaired, repair
 from rsir_fast.archive.stored import parts_of
 from rsir_fast.archive.vacuum import DAYS, KEEP, Vacuumed, vacuum
 from rsir_fast.archive.verify import Verified, verify
@@ -330,6 +332,29 @@ class Archive(Shown):
     def log(self) -> list[LogEntry]:
         """Return the versions that there are, the oldest first: when, what was added and removed, by whom."""
         return history(self.folder)
+
+    @staticmethod
+    def repair(folder: str | os.PathLike[str], *, weights: str | Path | None = None) -> Repaired:
+        """Make again what is damaged in the newest version, as far as that can be, in a new one, under the same ids.
+
+        Integer copies are made of their vectors; rows are taken from another segment on the disk that holds them, else
+        encoded again from their files.
+
+        Parameters
+        ----------
+        folder : path
+            An archive, which may be too damaged to be opened.
+        weights : path, optional
+            Of its encoder, as for `rsir_fast.load_encoder`.
+
+        Returns
+        -------
+        Repaired
+            ``left`` names what could not be made again, and why.
+        """
+        from rsir_fast.retrieval.repairing import encoding_again
+
+        return repair(Path(folder), encoding_again(weights))
 
     def verify(self, version: int | None = None) -> Verified:
         """Compare every file that a version needs, or any version, with its digest, which reads all of them.
