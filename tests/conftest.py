@@ -45,6 +45,7 @@ def passable() -> Iterator[Path]:
 
 
 LONGEST = (
+    "archive/test_storm.py",
     "test_readme.py",
     "test_campaigns.py",
     "hashing/test_train.py",

@@ -124,3 +124,16 @@ def test_by_what_is_told_of_them(archive):
     assert found.features().ids.tolist() == [1, 3, 4]
     assert found.remove(where=Column(column="class", value="b")) == 0
     assert found.versions == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "ids", [[1.5], ["1"], [1 << 70], [True], np.zeros((2, 2), np.int64), np.array([1 << 63], np.uint64)]
+)
+def test_what_is_no_id_is_refused(archive, ids):
+    with pytest.raises(ValueError, match="ids: expected whole numbers of 64 bits"):
+        remove(archive, ids)
+    assert Snapshot(archive).version.number == 1
+
+
+def test_a_file_is_a_name_too(archive):
+    assert ids_of_items(Snapshot(archive), ["/images/a/3.bin"]).tolist() == [3]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,7 @@ from rsir_fast.base.text import listed, printable
 from rsir_fast.datasets.windows import split_name
 from rsir_fast.errors import ArchiveError
 
-__all__ = ["ids_of_items", "remove"]
+__all__ = ["as_ids", "ids_of_items", "remove"]
 
 
 def remove(
@@ -51,7 +52,7 @@ def remove(
     MachineError
         If it cannot be written.
     """
-    wanted = np.unique(np.fromiter(ids, np.int64) if not isinstance(ids, np.ndarray) else ids.astype(np.int64))
+    wanted = np.unique(as_ids(ids))
     opened = Snapshot(folder, before=before)
     missing = without(wanted, opened.ids)
     if len(missing):
@@ -88,6 +89,20 @@ def remove(
     return Snapshot(folder, before=opened)
 
 
+def as_ids(ids: Iterable[int] | NDArray[Any]) -> NDArray[np.int64]:
+    """Return ids that a user gave.
+
+    Raises
+    ------
+    ValueError
+        If they are no whole numbers of 64 bits.
+    """
+    given = ids if isinstance(ids, np.ndarray) else np.array(list(ids))
+    if len(given) and (given.ndim != 1 or given.dtype.kind not in "iu" or given.max() > np.iinfo(np.int64).max):
+        raise ValueError(f"ids: expected whole numbers of 64 bits, got {given.dtype} {list(given.shape)}")
+    return given.astype(np.int64)
+
+
 def ids_of_items(snapshot: Snapshot, names: Sequence[str]) -> NDArray[np.int64]:
     """Return the ids of the items that count, by their names; the name of a raster stands for all its windows.
 
@@ -122,8 +137,9 @@ def ids_of_items(snapshot: Snapshot, names: Sequence[str]) -> NDArray[np.int64]:
 
 def _files_called(name: str, snapshot: Snapshot) -> list[tuple[str, str]]:
     """Return root and source of the files that may be called so."""
-    inside = [root for root in snapshot.version.roots if name.startswith(f"{root}/")]
-    return [(ROOT, name), *((root, name.removeprefix(f"{root}/")) for root in inside)]
+    roots = snapshot.version.roots
+    inside = [(root, f"{root}/") for root in roots] + [(root, f"{folder}/") for root, folder in roots.items()]
+    return [(ROOT, name), *((root, name.removeprefix(begin)) for root, begin in inside if name.startswith(begin))]
 
 
 def _rows_of(

@@ -107,6 +107,7 @@ class Writer:
         before = self._newest()
         self._works = take_over(self.folder, spec, self._numbers.keys())
         self._own: Work | None = None
+        self._known_of: tuple[str, Known] = ("", Known())
         self._contents: dict[int, str] = {}  # SHA-256 of the inputs that have a row, or will
         self._skipped: dict[int, SkippedInput] = {}
         known = self._known(before)
@@ -361,12 +362,15 @@ class Writer:
         """Return the rows there are of the inputs' files."""
         if snapshot is None:
             return Known()
+        if self._known_of[0] == snapshot.version.digest:
+            return self._known_of[1]
         rows: list[tuple[int, ItemRow]] = []
         for segment in snapshot.segments:
             which = segment.tables.of_keys(self._numbers.keys())
             rows += zip(segment.ids[which].tolist(), segment.tables.rows(which), strict=True)
         every = np.concatenate([np.empty(0, np.int64), *(segment.ids for segment in snapshot.segments)])
-        return Known(rows, snapshot.ids, without(every, snapshot.ids))
+        self._known_of = snapshot.version.digest, Known(rows, snapshot.ids, without(every, snapshot.ids))
+        return self._known_of[1]
 
     def _kept_skips(self, before: Snapshot | None) -> list[SkippedInput]:
         """Return what was skipped before and is not asked about now."""

@@ -17,9 +17,13 @@ def remove(
     archive: ArchiveFolder,
     items: Annotated[
         list[str] | None,
-        typer.Argument(help="Items, as `rsir search` calls them; a raster's name stands for all its windows."),
+        typer.Argument(
+            help="Items, as `rsir search` calls them, or their files; a raster's name stands for all its windows."
+        ),
     ] = None,
-    ids: Annotated[list[int] | None, typer.Option("--id", min=0, help="Id of an item; repeat.")] = None,
+    ids: Annotated[
+        list[int] | None, typer.Option("--id", min=0, max=(1 << 63) - 1, help="Id of an item; repeat.")
+    ] = None,
     dry_run: opt.DryRun = False,
     output: PrintOptions,
 ) -> None:

@@ -16,7 +16,7 @@ from rsir_fast.archive.exchange.exporting import Exported, export
 from rsir_fast.archive.exchange.importing import Imported, import_vectors
 from rsir_fast.archive.folders import check_folder, learnt_file
 from rsir_fast.archive.info import Info, LogEntry, describe, history
-from rsir_fast.archive.remove import ids_of_items, remove
+from rsir_fast.archive.remove import as_ids, ids_of_items, remove
 from rsir_fast.archive.repair import Repaired, repair
 from rsir_fast.archive.stored import parts_of
 from rsir_fast.archive.vacuum import DAYS, KEEP, Vacuumed, vacuum
@@ -247,7 +247,7 @@ class Archive(Shown):
             If one of them is not there: nothing is removed then.
         """
         self._reopen()
-        wanted = [np.array(list(ids), np.int64), ids_of_items(self._newest, items)]
+        wanted = [as_ids(ids), ids_of_items(self._newest, items)]
         if where is not None:
             wanted.append(Searched(self.features()).ids(where))
         gone = np.unique(np.concatenate(wanted))
