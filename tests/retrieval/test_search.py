@@ -141,6 +141,12 @@ def test_codes_and_values_of_a_hash_model():
         values = rf.search(data, Query(**asked, k=5, field="u", normalize="none"))
         assert values.ids.tolist() == near.tolist()
         assert values.squared.tobytes() == squared.tobytes()
+    for depth in (5, 12, 40):
+        two = rf.search(data, Query(ids=[0, 7, 9], k=5, rerank_codes=depth, where=where))
+        _, exact = reference.euclidean_topk(u[[0, 7, 9]], u[chosen], 5)
+        shared = sum(len(set(chosen[one]) & set(other)) for one, other in zip(exact, two.ids.tolist(), strict=True))
+        assert (two.how["recall"], two.how["recall_queries"]) == (shared / 15, 3)
+    assert two.how["recall"] == 1
     with pytest.raises(ValueError, match="vectors: expected field='u' to go with them"):
         rf.search(data, Query(vectors=u[:1]))
     with pytest.raises(

@@ -167,8 +167,8 @@ class Items(Sequence[str]):
             return pa.chunked_array([pa.nulls(len(table))])
         if name != "class":
             return table.items[name]
-        labels = pa.array(table.labels.astype(np.int32), mask=table.labels < 0)
-        return pa.chunked_array([pa.DictionaryArray.from_arrays(labels, pa.array(_valid(table.classes), pa.string()))])
+        classes = pa.array(_valid(table.classes), pa.string())
+        return pa.chunked_array([pa.DictionaryArray.from_arrays(table.labels_or_null, classes)])
 
     @property
     def window_sizes(self) -> list[tuple[int, int]]:

@@ -259,6 +259,11 @@ class Tables:
         found: NDArray[np.int64] = self._class.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
         return found
 
+    @property
+    def labels_or_null(self) -> Any:
+        """The same as an array of pyarrow, where it lies; null where a row has no class."""
+        return self._class.indices
+
     @cached_property
     def _class(self) -> Any:
         column = self.items["class"].combine_chunks()

@@ -184,22 +184,26 @@ def _in_box(box: Bounds, within: bool, table: Columns, what: str = "box") -> Mas
     """Compare bounds; either box may cross the antimeridian (west > east). What has no place is NaN, never in it."""
     if BOUNDS[0] not in table.columns:
         raise ValueError(f"{what}: expected items with places, but none of these has one")
-    west, south, east, north = (table.column(name).to_numpy() for name in BOUNDS)
+    import pyarrow.compute as pc
+
+    west, south, east, north = (table.column(name) for name in BOUNDS)
     w, s, e, n = box
-    crosses = west > east
+    crosses = pc.greater(west, east)
     if within:
+        begins, ends = pc.greater_equal(west, w), pc.less_equal(east, e)
+        up = pc.and_(pc.greater_equal(south, s), pc.less_equal(north, n))
         if (w, e) == (-180, 180):
-            along = ~np.isnan(west)
+            along = pc.is_finite(west)
         elif w <= e:
-            along = ~crosses & (west >= w) & (east <= e)
+            along = pc.and_(pc.invert(crosses), pc.and_(begins, ends))
         else:
-            along = np.where(crosses, (west >= w) & (east <= e), (west >= w) | (east <= e))
-        inside: Mask = along & (south >= s) & (north <= n)
-        return inside
-    either = (west <= e) | (east >= w)
-    along = ((west <= e) & (east >= w)) | (crosses & either) if w <= e else crosses | either
-    found: Mask = along & (south <= n) & (north >= s)
-    return found
+            along = pc.if_else(crosses, pc.and_(begins, ends), pc.or_(begins, ends))
+    else:
+        begins, ends = pc.less_equal(west, e), pc.greater_equal(east, w)
+        up = pc.and_(pc.less_equal(south, n), pc.greater_equal(north, s))
+        either = pc.or_(begins, ends)
+        along = pc.or_(pc.and_(begins, ends), pc.and_(crosses, either)) if w <= e else pc.or_(crosses, either)
+    return _mask(pc.and_(along, up))
 
 
 def _in_polygon(polygon: Geometry, within: bool, table: Columns) -> Mask:
