@@ -67,7 +67,7 @@ def test_images_are_prepared_as_by_open_clip(name, size):
 def test_options_go_with_it(tmp_path, weights, options):
     encoder = rf.load_encoder(f"{SMALL},{options}", weights=weights)
     assert rf.load_encoder(encoder.spec, weights=weights).spec == encoder.spec
-    features = rf.encode(rf.generate_scenes(tmp_path, classes=2, per_class=1, size=64), encoder)
+    features = rf.encode(rf.generate_scenes(tmp_path, classes=2, per_class=1, size=64), encoder, batch_size=2)
     lengths = np.linalg.norm(features.field("image").matrix, axis=1)
     assert (lengths <= 1 + 1e-5).all()
     if options == "turns=mean":

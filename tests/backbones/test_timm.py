@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 from safetensors.torch import save_file
 from torch import nn
+from typer.testing import CliRunner
 
 import rsir_fast as rf
 from rsir_fast.backbones import load_backbone
+from rsir_fast.cli import app
 from rsir_fast.errors import WeightFileError
 from rsir_fast.extraction.engines.choose import installed
 
@@ -93,7 +92,7 @@ def test_every_preprocessing_of_timm_is_ours_or_refused():
 
 def test_from_files_to_hits(tmp_path, small):
     folder = scenes(tmp_path)
-    features = rf.encode(folder, rf.load_encoder(f"timm:{SMALL}", weights=small), out=tmp_path / "A")
+    features = rf.encode(folder, rf.load_encoder(f"timm:{SMALL}", weights=small), out=tmp_path / "A", batch_size=4)
     assert features.spec.title == "timm:test_resnet.r160_in1k:pre_logits"
     query = rf.Query(images=[str(next((tmp_path / "scenes").rglob("*.*g")))], k=3)
     assert rf.Archive(tmp_path / "A").search(query, weights=small).squared[0, 0] == 0
@@ -103,7 +102,7 @@ def test_from_files_to_hits(tmp_path, small):
 def test_options_go_with_it(tmp_path, small, options):
     encoder = rf.load_encoder(f"timm:{SMALL},{options}", weights=small)
     assert rf.load_encoder(encoder.spec, weights=small).spec == encoder.spec
-    features = rf.encode(scenes(tmp_path, 2), encoder)
+    features = rf.encode(scenes(tmp_path, 2), encoder, batch_size=2)
     assert np.isfinite(features.matrix).all()
 
 
@@ -118,7 +117,7 @@ def test_engines_run_it(tmp_path, small, engine):
         pytest.skip(f"no {engine} here")
     encoder = rf.load_encoder(f"timm:{SMALL}", weights=small)
     folder = scenes(tmp_path, 2)
-    ours, theirs = rf.encode(folder, encoder), rf.encode(folder, encoder, engine=engine)
+    ours, theirs = (rf.encode(folder, encoder, engine=name, batch_size=2) for name in ("torch", engine))
     np.testing.assert_allclose(ours.matrix, theirs.matrix, atol=1e-3 * np.abs(ours.matrix).max())
 
 
@@ -189,14 +188,14 @@ def test_every_tensor_is_accounted_for(tmp_path):
 
 
 def test_what_a_network_computes_itself_may_be_in_a_file(tmp_path):
-    """Older files of Swin hold the relative positions of its windows."""
+    """Older files of Swin, and of this one, hold the relative positions of patches."""
     from rsir_fast.backbones.libraries.timm import build
 
-    built = build("swin_tiny_patch4_window7_224")
-    assert any(name.endswith("relative_position_index") for name in built.computed)
-    position = next(name for name in built.computed if name.endswith("relative_position_index"))
-    torch.save({**built.whole.state_dict(), position: torch.zeros(49, 49, dtype=torch.long)}, tmp_path / "w.pth")
-    rf.load_encoder("timm:swin_tiny_patch4_window7_224", weights=tmp_path / "w.pth")
+    built = build("test_vit_relpos")
+    computed = {name: tensor for name, tensor in built.whole.named_buffers() if name in built.computed}
+    assert computed
+    torch.save({**built.whole.state_dict(), **computed}, tmp_path / "w.pth")
+    rf.load_encoder("timm:test_vit_relpos", weights=tmp_path / "w.pth")
 
 
 class Bomb:
@@ -260,10 +259,9 @@ def test_a_hash_model_on_top(tmp_path):
 
 
 def test_on_the_command_line(tmp_path, small):
-    scenes(tmp_path)
-    command = [sys.executable, "-m", "rsir_fast", "features", "scenes", "--encoder", f"timm:{SMALL}", "--out", "A"]
-    done = subprocess.run(
-        [*command, "--weights", str(small), "-q"], cwd=tmp_path, capture_output=True, text=True, check=True
-    )
+    scenes(tmp_path, 2)
+    words = ["features", tmp_path / "scenes", "--encoder", f"timm:{SMALL}", "--out", tmp_path / "A", "--weights", small]
+    done = CliRunner().invoke(app, [*map(str, words), "--batch-size", "2", "-q"])
+    assert done.exit_code == 0, done.output
     assert "network   timm:test_resnet.r160_in1k, pre_logits" in done.stdout
     assert done.stderr == ""

@@ -58,7 +58,9 @@ def test_a_swin_of_pictures(tmp_path):
     model.head = torch.nn.Identity()
     with torch.inference_mode():
         truth = model(torch.stack([prepare(image) for image in seen])).numpy()
-    np.testing.assert_allclose(rf.encode(scenes, encoder).matrix, truth, rtol=0, atol=2e-5 * np.abs(truth).max())
+    np.testing.assert_allclose(
+        rf.encode(scenes, encoder, batch_size=2).matrix, truth, rtol=0, atol=2e-5 * np.abs(truth).max()
+    )
 
 
 def test_images_are_prepared_as_by_torchgeo():
@@ -98,11 +100,11 @@ def test_arrays_of_bands(file):
     encoder = rf.load_encoder(f"torchgeo:{SENTINEL}", weights=file)
     rng = np.random.default_rng(0)
     scenes = [((rng.random((80, 90, 13)) * 5000).astype(np.float32), label) for label in (0, 1, 1)]
-    features = rf.encode(scenes, encoder, workers=0)
+    features = rf.encode(scenes, encoder, workers=0, batch_size=2)
     assert features.matrix.shape == (3, 512)
     assert features.spec.preprocessing.bands[8] == "B8a"
     assert rf.search(features, rf.Query(ids=[1], k=1)).squared[0, 0] == 0
-    few = rf.encode([(scenes[0][0], 0), (scenes[1][0][..., :4], 0)], encoder, workers=0)
+    few = rf.encode([(scenes[0][0], 0), (scenes[1][0][..., :4], 0)], encoder, workers=0, batch_size=2)
     assert few.skipped[0].reason.endswith("got float32 [80, 90, 4]")
 
 

@@ -36,6 +36,8 @@ def completed(words: str) -> list[str]:
         ("rsir evaluate ge2018 scenes -e cnn-1", ["cnn-16", "cnn-19"]),
         ("rsir features scenes -e cnn-m:f", ["cnn-m:fc6", "cnn-m:fc7"]),
         ("rsir features scenes -e resnet18:gap,turns=", ["resnet18:gap,turns=mean", "resnet18:gap,turns=each"]),
+        ("rsir features scenes -e tim", ["timm:"]),
+        ("rsir reproduce ge2018 scenes -e tim", []),
         ("rsir evaluate ge2018 scenes --encoder bovw", ["bovw-150", "bovw-15000"]),
         ("rsir evaluate ge2018 scenes --steps power,l", ["power,l2"]),
         ("rsir evaluate ge2018 scenes --rerank augment:10,d", ["augment:10,diffuse:50"]),

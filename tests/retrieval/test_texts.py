@@ -26,7 +26,7 @@ def trained(tmp_path_factory):
     learnt = scenes.subset([item for item in range(len(scenes)) if item % 3])
     steps = rf.load_encoder(NAME, weights="random:0").backbone.preprocessing
     images = torch.from_numpy(np.stack([steps.prepare(learnt.load_image(item)) for item in range(len(learnt))]))
-    clip = small_clip.trained(steps.normalize(images), torch.tensor(learnt.labels), CLASSES, steps=150)
+    clip = small_clip.trained(steps.normalize(images), torch.tensor(learnt.labels), CLASSES, steps=100)
     weights = small_clip.write(clip, folder / "clip.safetensors")
     rf.encode(scenes.subset(range(0, len(scenes), 3)), rf.load_encoder(NAME, weights=weights), out=folder / "A")
     return folder

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable
 from importlib.util import find_spec
 from pathlib import Path
 
+from rsir_fast.base.libraries import LIBRARIES, is_of_library
+
 __all__ = [
     "complete_backbone",
     "complete_encoder",
@@ -59,17 +61,21 @@ def complete_encoder(incomplete: str) -> list[str]:
     head, comma, last = incomplete.rpartition(",")
     if comma:
         return [f"{head},{option}" for option in _beginning(OPTIONS, last)]
+    if is_of_library(incomplete):
+        return []  # the library knows, and costs seconds to import
     name, colon, layer = incomplete.partition(":")
     if colon:
         return [f"{name}:{found}" for found in _beginning(_layers(name), layer)]
-    return [*complete_backbone(incomplete), *_beginning(DESCRIPTORS, incomplete)]
+    libraries = [f"{library}:" for library in LIBRARIES]
+    return [*complete_backbone(incomplete), *_beginning((*DESCRIPTORS, *libraries), incomplete)]
 
 
 def complete_encoder_of_row(incomplete: str) -> list[str]:
     """Complete ``NAME``, ``NAME:LAYER``, a descriptor or ``none``."""
     if "," in incomplete:
         return []
-    return [*complete_encoder(incomplete), *_beginning(["none"], incomplete)]
+    ours = [name for name in complete_encoder(incomplete) if not is_of_library(name)]
+    return [*ours, *_beginning(["none"], incomplete)]
 
 
 def complete_row(incomplete: str) -> list[str]:
