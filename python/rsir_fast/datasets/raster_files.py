@@ -77,6 +77,11 @@ def _files(given: str) -> list[str]:
     """Return the absolute paths of what a path or pattern leads to."""
     if not given or "\0" in given:
         raise DatasetError(f"rasters: expected a path or a pattern, got {given!r}; name a file")
+    if "://" in given or given.startswith("/vsi"):
+        raise DatasetError(
+            f"{printable(given)}: expected files of this machine, got a place on a network or in an archive; copy them "
+            "here first, or mount it"
+        )
     if is_folder(given):
         below = [name for name in Tree(Path(given)).walk("").images if _ending(name) in RASTER_SUFFIXES]
         if not below:
