@@ -245,6 +245,19 @@ class Archive(Shown):
         ------
         ArchiveError
             If one of them is not there: nothing is removed then.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> import rsir_fast as rf
+        >>> scenes = [(np.full((32, 32, 3), grey, np.uint8), 0) for grey in (0, 90, 255)]
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     _ = rf.encode(scenes, "colour-histogram", workers=0, out=folder)
+        ...     archive = Archive(folder)
+        ...     archive.remove([1]), archive.compact().dropped, len(archive), archive.verify().is_sound
+        ...     [entry.change.what for entry in archive.log()], archive.vacuum(keep=1, days=0).versions
+        (1, 1, 2, True)
+        (['add', 'remove', 'compact'], (1, 2))
         """
         self._reopen()
         wanted = [as_ids(ids), ids_of_items(self._newest, items)]
