@@ -65,6 +65,8 @@ def test_the_best_of_examples(normalize, unliked, where, k):
         ({"unliked": (1,)}, "query: expected .* liked, got none of them"),
         ({"ids": (1,), "unliked": (1,)}, "unliked: expected liked ones to go with them"),
         ({"liked": (1,), "ids": (1,)}, "got ids and liked"),
+        ({"ids": (1 << 63,)}, "query: ids.0: Input should be less than 9223372036854775808"),
+        ({"liked": (1 << 70,)}, "query: liked.0"),
         ({"liked": (99,)}, "ids: expected ids of the 80 rows of demo, got 99"),
         ({"liked": (1,), "strategy": "best", "steps": "l2"}, "steps: expected none for strategy='best'"),
         ({"at": (190, 3)}, "query: at.0: Input should be less than or equal to 180"),

@@ -30,7 +30,7 @@ def normalize_by_default(given: Normalize | None, steps: object) -> Normalize:
 
 
 _WAYS = ("images", "ids", "vectors", "texts", "at", "liked")
-Example: TypeAlias = Annotated[StrictInt, Field(ge=0)] | InstanceOf[str]
+Example: TypeAlias = Annotated[StrictInt, Field(ge=0, lt=1 << 63)] | InstanceOf[str]
 
 
 class Search(Asked):
@@ -143,7 +143,7 @@ class Query(Search):
     """
 
     images: tuple[InstanceOf[str], ...] = ()
-    ids: tuple[Annotated[int, Field(ge=0)], ...] = ()
+    ids: tuple[Annotated[int, Field(ge=0, lt=1 << 63)], ...] = ()
     vectors: tuple[tuple[float, ...], ...] = ()
     texts: tuple[str, ...] = ()
     at: tuple[Annotated[float, Field(ge=-180, le=180)], Annotated[float, Field(ge=-90, le=90)]] | None = None
