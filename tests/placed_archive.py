@@ -24,6 +24,8 @@ def draw_bounds(draw: np.random.Generator) -> tuple[float, float, float, float] 
     west, south = float(draw.integers(-18, 18) * 10), float(draw.integers(-9, 8) * 10)
     if kind == 2:
         return (west, south, west, south)
+    if kind == 3:
+        west = 170.0
     wide, high = (float(draw.integers(1, 5) * 5) for _ in range(2))
     east = west + wide if west + wide <= 180 else west + wide - 360
     return (west, south, east, min(90.0, south + high))

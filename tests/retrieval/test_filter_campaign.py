@@ -70,6 +70,8 @@ def draw_polygon(draw: np.random.Generator):
     """Return a polygon around a place, sometimes on the grid on which the borders of items lie."""
     if draw.random() < 0.5:
         x, y = draw.integers(-17, 16) * 10.0, draw.integers(-8, 7) * 10.0
+        if draw.random() < 0.5:
+            return shapely.box(x, y, min(180.0, x + 30), min(90.0, y + 30))
         return shapely.Polygon([(x, y), (x + draw.integers(1, 3) * 10, y), (x, y + 10)])
     angles = np.sort(draw.uniform(0, 2 * math.pi, draw.integers(4, 9)))
     radii = draw.uniform(3, 40, len(angles))

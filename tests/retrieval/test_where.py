@@ -73,6 +73,7 @@ SMALL = Column(column="size", op="<=", value=5)
         (Box(box=(170, -9, -170, 5), within=True), [0, 0, 0, 0]),
         (Box(box=(150, -20, 25, 20), within=True), [1, 1, 0, 0]),
         (Box(box=(-180, -90, 180, 90), within=True), [1, 1, 0, 1]),
+        (Box(box=(-179, -90, 179, 90), within=True), [1, 0, 0, 0]),
         (~Box(box=(20, 10, 30, 20)), [0, 1, 1, 1]),
         (Polygon(polygon="POLYGON ((0 0, 12 0, 0 12, 0 0))"), [1, 0, 0, 0]),
         (Polygon(polygon="POLYGON ((9 5, 9 12, 21 12, 9 5))"), [1, 0, 0, 0]),
