@@ -9,7 +9,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import rasterio
+from rasterio.transform import Affine
 
 import rsir_fast as rf
 
@@ -32,7 +35,17 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("readme")
     few = ("farmland", "forest", "harbor", "river")  # two of them are named by the commands
     rf.generate_scenes(folder / "runs/demo/scenes", classes=few, per_class=2)
+    for year in (2025, 2026):
+        write_raster(folder / f"region_{year}.tif", year)
     return folder
+
+
+def write_raster(path: Path, seed: int) -> None:
+    """Write 256 x 384 pixels of 10 m around Berlin's middle."""
+    pixels = np.random.default_rng(seed).integers(0, 256, (3, 16, 24), dtype=np.uint8).repeat(16, 1).repeat(16, 2)
+    lies = {"crs": "EPSG:32633", "transform": Affine(10, 0, 390700, 0, -10, 5820200)}
+    with rasterio.open(path, "w", "GTiff", 384, 256, 3, dtype="uint8", photometric="rgb", **lies) as raster:
+        raster.write(pixels)
 
 
 def lines(prefix: str) -> list[str]:
@@ -43,11 +56,13 @@ def lines(prefix: str) -> list[str]:
 
 def test_rsir_commands(folder):
     commands = lines("rsir ")
-    assert len(commands) == 13
+    assert len(commands) == 18
     for command in commands:
         if not run(shlex.split(command), folder).stdout:
             pytest.fail(f"{command} printed nothing")
     assert (folder / "runs/ge2018/report.html").is_file()
+    assert "<svg" in (folder / "found.html").read_text()
+    assert (folder / "places.stac.json").is_file()
 
 
 def test_the_readme_is_short():
