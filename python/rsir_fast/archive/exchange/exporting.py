@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsir_fast.archive.exchange.geojson import write_geojson
-from rsir_fast.archive.exchange.geoparquet import write_geoparquet, write_table
+from rsir_fast.archive.exchange.geoparquet import write_geoparquet, write_items
 from rsir_fast.archive.exchange.hilbert import hilbert_order
 from rsir_fast.archive.exchange.stac import as_json, stac_item
 from rsir_fast.archive.snapshot import Snapshot
@@ -128,7 +128,7 @@ def _matrix(snapshot: Snapshot, path: Path, field: str | None) -> list[tuple[Pat
         for first in range(0, len(rows), _BATCH):
             file.write(np.ascontiguousarray(rows[first : first + _BATCH]).data)
 
-    return [(path, write), (path.with_suffix(".items.parquet"), lambda file: write_table(file, snapshot))]
+    return [(path, write), (path.with_suffix(".items.parquet"), lambda file: write_items(file, snapshot))]
 
 
 def _order(snapshot: Snapshot) -> NDArray[np.int64]:

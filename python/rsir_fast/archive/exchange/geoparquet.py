@@ -15,7 +15,7 @@ from rsir_fast.archive.items import Items
 from rsir_fast.archive.snapshot import Snapshot
 from rsir_fast.encoders.fields import FieldSpec
 
-__all__ = ["extent", "write_geoparquet", "write_table"]
+__all__ = ["extent", "write_geoparquet", "write_items"]
 
 _BATCH = 1 << 14
 _GROUP = 1 << 16
@@ -68,7 +68,7 @@ def write_geoparquet(file: BinaryIO, snapshot: Snapshot, order: NDArray[np.int64
         writer.add_key_value_metadata(_metadata(snapshot, sorted(kinds) if has_place else None))
 
 
-def write_table(file: BinaryIO, snapshot: Snapshot) -> None:
+def write_items(file: BinaryIO, snapshot: Snapshot) -> None:
     """Write ids and items of a version, without vectors, in its order."""
     import pyarrow as pa
     import pyarrow.parquet as pq
