@@ -100,3 +100,8 @@ def test_windows_of_a_raster_are_items_of_their_own():
     left, right = (ItemRow("images", "a", 1, 1, window=Window(at, 0, 8, 8), sha256="0" * 64) for at in (0, 8))
     found = settle(wanted(left, right), known([(0, left)]), [[right]], 1)
     assert as_lists(found) == ([0, 1], [], [True])
+
+
+def test_a_column_that_is_no_number_is_the_same_again():
+    once, again = (ItemRow("images", "a", 1, 1, columns=(("cloud", float("nan")),), sha256="0" * 64) for _ in range(2))
+    assert settle(wanted(again), known([(0, once)]), [], 1).order.tolist() == [0]

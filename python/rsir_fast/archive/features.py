@@ -68,7 +68,7 @@ class Features(Shown):
         JSON-able figures of the run that made the matrix; empty if unknown.
     notes
         What the data set has to say of itself, such as images left out by its protocol.
-    ids
+    row_ids
         Int64 [n], the archive's numbers of the rows, which are never given again. Default: 0 to n - 1.
     roots
         Folders of the images by the name that stands before an item's: of an archive that grew from several.
@@ -101,7 +101,7 @@ class Features(Shown):
     skipped: tuple[Skipped, ...] = ()
     timing: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-    ids: NDArray[np.int64] = None  # type: ignore[assignment]
+    row_ids: NDArray[np.int64] | None = None
     roots: Mapping[str, Path] = field(default_factory=dict)
 
     instead_of_array: ClassVar[str] = "pass its .matrix, or its ['codes'] where codes of a hash model are expected"
@@ -110,7 +110,8 @@ class Features(Shown):
         fitting_arrays(self.name, self.arrays, self.items)
         labels = fitting_labels(self.name, self.labels, self.items, self.classes)
         object.__setattr__(self, "labels", labels)
-        object.__setattr__(self, "ids", fitting_ids(self.name, self.ids, self.items))
+        if self.row_ids is not None:
+            object.__setattr__(self, "row_ids", fitting_ids(self.name, self.row_ids, self.items))
 
     if not TYPE_CHECKING:
 
@@ -181,12 +182,17 @@ class Features(Shown):
         fields = LazyFields(self._names, lambda name: RowBlocks([self[name][order]]))
         return AllRows(self.ids[order], None, fields, items.take(order))
 
+    @cached_property
+    def ids(self) -> NDArray[np.int64]:
+        """The archive's numbers of the rows, int64 [n]; of features in memory 0 to n - 1."""
+        return np.arange(len(self.items), dtype=np.int64) if self.row_ids is None else self.row_ids
+
     def rows_of(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the rows of some ids; -1 for ids that no row has.
 
         Examples
         --------
-        >>> grown = Features(np.zeros((2, 3), np.float32), ("a", "b"), None, (), "demo", ids=np.array([7, 3]))
+        >>> grown = Features(np.zeros((2, 3), np.float32), ("a", "b"), None, (), "demo", row_ids=np.array([7, 3]))
         >>> grown.rows_of(np.array([3, 5, 7])).tolist()
         [1, -1, 0]
         """

@@ -103,7 +103,10 @@ class Input:
     @property
     def told(self) -> tuple[str | None, int | None, tuple[tuple[str, Value], ...], bytes | None]:
         """What is told of it beside its content."""
-        columns = tuple(sorted(pair for pair in self.columns if pair[1] is not None))
+        there = (
+            pair for pair in self.columns if pair[1] is not None and pair[1] == pair[1]
+        )  # NaN is none, and never equal
+        columns = tuple(sorted(there))
         return self.class_name, self.time, columns, self.geometry
 
     @property

@@ -29,7 +29,7 @@ class Parts(NamedTuple):
     skipped: tuple[Skipped, ...]
     timing: dict[str, Any]
     notes: tuple[str, ...]
-    ids: Any = None  # int64 [n]; None: 0 to n - 1
+    row_ids: NDArray[np.int64] | None = None
     roots: Mapping[str, Path] = {}
 
 
@@ -51,16 +51,14 @@ def fitting_arrays(name: str, arrays: Any, items: Sequence[str]) -> None:
         raise FeaturesError(f"features of {name}: expected {len(arrays)} items, one per row, got {len(items)}")
 
 
-def fitting_ids(name: str, ids: NDArray[np.int64] | None, items: Sequence[str]) -> NDArray[np.int64]:
-    """Return the ids of rows, 0 to n - 1 where none are given.
+def fitting_ids(name: str, ids: NDArray[np.int64], items: Sequence[str]) -> NDArray[np.int64]:
+    """Return the ids of rows.
 
     Raises
     ------
     FeaturesError
         If they are not one different number a row.
     """
-    if ids is None:
-        return np.arange(len(items), dtype=np.int64)
     found = np.asarray(ids)
     if (
         found.shape != (len(items),)

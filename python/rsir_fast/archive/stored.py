@@ -68,7 +68,7 @@ def parts_of(snapshot: Snapshot) -> Parts:
         skipped=tuple(Skipped(unread.name, unread.reason) for unread in snapshot.skipped if not unread.empty),
         timing=dict(version.timing),
         notes=(*version.notes, *told_empty(sum(unread.empty for unread in snapshot.skipped)), *snapshot.problems),
-        ids=snapshot.ids,
+        row_ids=snapshot.ids,
         roots={name: Path(folder) for name, folder in version.roots.items()},
     )
 

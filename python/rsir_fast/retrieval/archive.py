@@ -208,7 +208,9 @@ class Archive(Shown):
     def _features(self) -> Features:
         return Features(*parts_of(self._newest))
 
-    def search(self, query: Query, *, version: int | None = None, **how: Any) -> Hits:
+    def search(
+        self, query: Query, *, version: int | None = None, weights: str | Path | None = None, **how: Any
+    ) -> Hits:
         """Find what a query asks for: `rsir_fast.search` of a version.
 
         Parameters
@@ -217,10 +219,13 @@ class Archive(Shown):
         version : int, optional
             As for `features`. Ids and vectors find, bit for bit, what they found when it was the newest; images are
             encoded again.
+        weights : path or str, optional
+            As there; a vocabulary in the archive is found by itself.
         **how
-            ``weights``, ``device``, ``engine``, ``threads``, as there; a vocabulary in the archive is found by itself.
+            ``device``, ``engine``, ``threads``, as there.
         """
-        return search(self.features(version), query, **{"weights": learnt_file(self.folder), **how})
+        own = learnt_file(self.folder) if weights is None else weights
+        return search(self.features(version), query, weights=own, **how)
 
     def remove(self, ids: Iterable[int] = (), *, items: Sequence[str] = (), where: Where | None = None) -> int:
         """Remove items from the next version on, in one step, and go on with that version.
