@@ -7,10 +7,12 @@ import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import typer
 from typer.testing import CliRunner
 
+import rsir_fast as rf
 from rsir_fast.cli import app
 from scene_files import write_scenes
 
@@ -91,6 +93,17 @@ WRONG = {
     "--where": ["x", "class"],
     "--strategy": ["x"],
     "--version": ["0", "x"],
+    "--column": ["x", "colour=a"],
+    "--crs": ["x"],
+    "--date": ["x", "%Q"],
+    "--days": ["x", "-1", "nan"],
+    "--dequantize": ["x", "linear:", "linear:0"],
+    "--keep": ["0", "x"],
+    "--nodata-max": ["x", "2", "-1", "nan"],
+    "--size": ["0", "x", "-1", "nan"],
+    "--stride": ["0", "x", "-1"],
+    "--table": [""],
+    "--unit": ["x"],
     **{name: [""] for name in ("--text", "--vectors", "--liked", "--unliked", "--class", "--after", "--before")},
     **{name: [""] for name in ("--polygon", "--html")},
     **{name: ["", "a\0b"] for name in PATHS},
@@ -104,6 +117,8 @@ def place(tmp_path_factory):
     scenes = write_scenes(place / "scenes")
     made = CliRunner().invoke(app, ["features", str(scenes), "-o", str(place / "features"), *NETWORK, "-q"])
     assert made.exit_code == 0, made.output
+    rf.stratified_split(rf.open_dataset(scenes)).save(place.parent / "split.json")
+    np.save(place.parent / "vectors.npy", np.zeros((3, 2), np.float32))
     return place
 
 
@@ -116,6 +131,18 @@ NETWORK = ["-e", "squeezenet1_1", "-w", "random:0", "--workers", "0"]
 OUT = ["-o", "out", "-q"]
 LEARN = ["--freeze-backbone", "--epochs", "1", "--bits", "8"]
 COMMANDS = {
+    "archive add": ["features", "scenes", "--workers", "0"],
+    "archive compact": ["features"],
+    "archive create": ["out", "scenes", *NETWORK],
+    "archive duplicates": ["features"],
+    "archive export": ["features", "out.npy"],
+    "archive import": ["out", "../vectors.npy"],
+    "archive info": ["features"],
+    "archive leaks": ["features", "../split.json"],
+    "archive log": ["features"],
+    "archive remove": ["features", "class0/class0_0.jpg"],
+    "archive vacuum": ["features"],
+    "archive verify": ["features"],
     "compare": ["features"],
     "demo": ["scenes", *OUT, *NETWORK],
     "doctor": [],

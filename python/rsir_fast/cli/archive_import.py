@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rsir_fast.cli import checked
 from rsir_fast.cli import options as opt
 from rsir_fast.cli.groups import PrintOptions
 from rsir_fast.cli.session import AGAIN, note, plural, print_json, reported_errors
@@ -57,6 +58,7 @@ def import_(
         typer.Option(
             "--encoder",
             "-e",
+            callback=checked.encoder,
             help="What made the vectors, so that images can be queries: a word as for `rsir features`.",
             show_default=False,
         ),
@@ -102,9 +104,11 @@ def import_(
 
 
 def _role(text: str) -> tuple[str, str]:
+    from rsir_fast.archive.exchange.roles import ROLES
+
     role, equals, name = text.partition("=")
-    if not equals:
-        raise ValueError(f"column: expected ROLE=NAME such as id=chip_id, got {text!r}")
+    if not equals or role not in ROLES:
+        raise ValueError(f"column: expected ROLE=NAME with a role out of {', '.join(ROLES)}, got {text!r}")
     return role, name
 
 

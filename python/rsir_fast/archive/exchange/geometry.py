@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from rsir_fast.base.faults import is_machine_fault
 
-__all__ = ["Outlines", "outlines", "points"]
+__all__ = ["Outlines", "check_crs", "outlines", "points"]
 
 _DEGREES = "EPSG:4326"
 
@@ -85,6 +85,23 @@ def outlines(wkb: Sequence[bytes | None], crs: Any) -> Outlines:
     known = np.isfinite(box).all(axis=1)
     shapes[~known] = None
     return Outlines(_wkb(shapes), box)
+
+
+def check_crs(text: str) -> None:
+    """Refuse what names no CRS.
+
+    Raises
+    ------
+    ValueError
+        Naming what is expected.
+    """
+    from rasterio.crs import CRS
+    from rasterio.errors import CRSError
+
+    try:
+        CRS.from_user_input(text)
+    except CRSError:
+        raise ValueError(f"crs: expected a CRS such as EPSG:4326, or WKT, got {text!r}") from None
 
 
 def _is_degrees(crs: Any) -> bool:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from rsir_fast.archive.exchange.dequantize import Rule
 from rsir_fast.archive.exchange.facts import Facts, facts_of
 from rsir_fast.archive.exchange.files import EmbeddingFile, open_file
+from rsir_fast.archive.exchange.geometry import check_crs
 from rsir_fast.archive.exchange.model import Model, model_of
 from rsir_fast.archive.exchange.roles import ROLES, Roles, roles_of
 from rsir_fast.archive.exchange.rows import FileRows
@@ -137,6 +138,8 @@ def import_vectors(
     if unknown:
         raise ValueError(f"columns: expected roles out of {', '.join(ROLES)}, got {unknown[0]!r}")
     rule = None if dequantize is None else Rule.parse(dequantize)
+    if crs is not None:
+        check_crs(crs)
     opened = open_file(path, None if table is None else Path(table))
     with reading(path, "published embeddings", "get the file again, or name its columns (--column)", ArchiveError):
         model = model_of(opened.metadata)
