@@ -67,8 +67,8 @@ Precision cheaper_precision(const Rows& rows, std::int64_t n, std::int64_t k, co
     if (n < 2) return Precision::int8;
     const CanonicalDistance& canonical = canonical_distance(isa);
     RowReader reader(rows, isa, 64);
-    // Of few rows only some: a judgement costs much less than the codes of all. With 512 of 100,000 x 4096 the choice was
-    // a matter of luck.
+    // Of few rows only some: a judgement costs much less than the codes of all. With 512 of 100,000 x 4096 the choice
+    // was a matter of luck.
     const std::int64_t count = std::min(n, std::clamp(n / 16, kLeastSample, kSample));
     std::vector<std::uint32_t> ids(static_cast<std::size_t>(count));
     for (std::int64_t i = 0; i < count; ++i)
