@@ -103,10 +103,8 @@ class Input:
     @property
     def told(self) -> tuple[str | None, int | None, tuple[tuple[str, Value], ...], bytes | None]:
         """What is told of it beside its content."""
-        there = (
-            pair for pair in self.columns if pair[1] is not None and pair[1] == pair[1]
-        )  # NaN is none, and never equal
-        columns = tuple(sorted(there))
+        # NaN, too, is no value: it never equals itself, so its row would be made again and again.
+        columns = tuple(sorted((name, value) for name, value in self.columns if value is not None and value == value))
         return self.class_name, self.time, columns, self.geometry
 
     @property

@@ -308,3 +308,12 @@ def test_the_command(tmp_path, archive, capsys):
     for wrong in (["--column", "id"], ["--column", "colour=a"], ["--dequantize", "twice"], ["--weights", "x"]):
         run = CliRunner().invoke(app, ["archive", "import", str(archive), str(file), *wrong])
         assert run.exit_code == 2
+
+
+def test_an_archive_that_normalises_takes_vectors_and_stays_so(tmp_path, archive):
+    import_vectors(archive, parquet(tmp_path, {"embedding": lists()}, name="one"), normalize="row")
+    import_vectors(archive, parquet(tmp_path, {"embedding": lists(VECTORS + 1)}, name="two"))
+    assert Snapshot(archive).version.normalize == "row"
+    assert len(Features.load(archive)) == 12
+    with pytest.raises(ArchiveError, match="expected normalize='row', with which it was made, got 'none'"):
+        import_vectors(archive, parquet(tmp_path, {"embedding": lists(VECTORS + 2)}, name="three"), normalize="none")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ _MATRIX = "vector"
 _REMEDY = "name a file of Parquet (.parquet, .gpq), or a matrix in .npy with --table FILE.csv or .parquet"
 
 
-class EmbeddingFile:
+class EmbeddingFile(ABC):
     """A table with vectors.
 
     Attributes
@@ -39,13 +40,13 @@ class EmbeddingFile:
     metadata: Mapping[str, Any]
     rows: int
 
+    @abstractmethod
     def facts(self, columns: Sequence[str]) -> Any:
         """Return some columns of all rows, a pyarrow.Table."""
-        raise NotImplementedError
 
+    @abstractmethod
     def vectors(self, columns: Mapping[str, Sequence[str]]) -> Iterator[tuple[int, dict[str, Any]]]:
         """Yield batch by batch the first row's number and, by field, lists of numbers, a pyarrow.Array."""
-        raise NotImplementedError
 
     @property
     def geo(self) -> Mapping[str, Any]:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rsir_fast.archive.exchange.dequantize import Rule
 from rsir_fast.archive.exchange.facts import Facts, facts_of
@@ -105,7 +104,8 @@ def import_vectors(
     made : mapping, optional
         What is told of that encoder: its provenance.
     normalize : {"none", "row"}, optional
-        With what vectors are searched; fixed when the archive is made. Default ``"none"``: they are as published.
+        With what vectors are searched; fixed when the archive is made. Default of a new one ``"none"``: they are as
+        published.
     progress : callable, optional
         Called with a `Progress` after every batch; returning False stops the import, which the same call goes on with.
 
@@ -143,7 +143,7 @@ def import_vectors(
     opened = open_file(path, None if table is None else Path(table))
     with reading(path, "published embeddings", "get the file again, or name its columns (--column)", ArchiveError):
         model = model_of(opened.metadata)
-        own = None if model.spec is None else model.spec
+        own = model.spec
         stated = {} if own is None else _own_roles(own, opened.schema.names)
         roles = roles_of(printable(path), opened.schema, {**stated, **(columns or {})}, opened.primary)
         if own is not None:
@@ -154,7 +154,9 @@ def import_vectors(
         facts = facts_of(opened, roles, root.name, crs, id_told=bool((columns or {}).get("id")))
         rows = FileRows(opened, _columns(spec, roles, own), spec.fields, _rule(path, opened, roles, model, rule))
         told = _Told(path, root, model, made or {}, facts)
-        wrong, version = _write(folder, spec, normalize or model.normalize, facts, rows, told, progress)
+        if normalize is None and not is_archive(folder):  # of one that is there it is fixed
+            normalize = model.normalize
+        wrong, version = _write(folder, spec, normalize, facts, rows, told, progress)
     return Imported(
         folder,
         version,
@@ -191,7 +193,7 @@ class _Told(NamedTuple):
 def _write(
     folder: Path,
     spec: Spec,
-    normalize: Literal["none", "row"],
+    normalize: Literal["none", "row"] | None,
     facts: Facts,
     rows: FileRows,
     told: _Told,
@@ -202,11 +204,11 @@ def _write(
     with Writer(
         folder, spec, {}, inputs, about=told.about(), sha256=rows.digest, normalize=normalize, keeping=True
     ) as writer:
-        todo = np.array(writer.todo, np.int64)
+        todo = set(writer.todo)
         meter = Meter("import", len(inputs), len(inputs) - len(todo), progress)
-        for batch in rows.batches() if len(todo) else ():
-            wanted = np.isin(batch.rows, todo)
-            wrong = [(row, reason) for row, reason in batch.wrong if row in _among(todo, row)]
+        for batch in rows.batches() if todo else ():
+            wanted = np.array([row in todo for row in batch.rows.tolist()], bool)
+            wrong = [(row, reason) for row, reason in batch.wrong if row in todo]
             which = batch.rows[wanted].tolist()
             if which or wrong:
                 writer.add(which, {name: block[wanted] for name, block in batch.blocks.items()}, wrong)
@@ -221,11 +223,6 @@ def _write(
                 f"{printable(told.path)}: expected vectors, none of {len(inputs)} rows has one: {reasons}"
             )
         return skipped, writer.commit().version.number
-
-
-def _among(todo: NDArray[np.int64], row: int) -> NDArray[np.int64]:
-    at = int(np.searchsorted(todo, row))
-    return todo[at : at + 1]
 
 
 def _own_roles(spec: Spec, names: Collection[str]) -> dict[str, str]:
