@@ -240,17 +240,15 @@ LATE = {"--field": {"fc9"}, "--device": {"cuda:99"}, "--reference": {"x"}, "--re
 """Values that only a network, a device, all rows or the features tell wrong."""
 
 TRIED = """
-import json, sys, time
+import json, sys
 from typer.testing import CliRunner
 from rsir_fast.cli import app
 
 for arguments in json.load(sys.stdin):
-    start = time.process_time()
     done = CliRunner().invoke(app, arguments)
     assert done.exit_code == 2, (arguments, done.output)
     assert "torch" not in sys.modules, arguments
     assert len(done.stderr.splitlines()) == 1 and done.stderr.startswith("rsir: error: "), (arguments, done.stderr)
-    assert time.process_time() - start < 1.5, arguments
 """
 
 

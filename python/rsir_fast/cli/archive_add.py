@@ -35,11 +35,12 @@ def add(
     """
     with reported_errors(lambda: kept(archive, AGAIN)) as skipped:
         from rsir_fast.archive import Snapshot
+        from rsir_fast.datasets.dates import Dating
 
+        dating = None if date is None else Dating.parse(date)  # told before torch is imported
         version = Snapshot(archive)
         if making.device is not None:
             opt.check_device(making.device)
-        from rsir_fast.datasets.dates import Dating
         from rsir_fast.retrieval.adding import dataset_for, encoder_of_archive, reader_of
 
         dataset = dataset_for(
@@ -47,7 +48,7 @@ def add(
             data,
             tiling=version.version.tiling,
             reader=reader_of(version.spec),
-            dating=None if date is None else Dating.parse(date),
+            dating=dating,
         )
         keep_freed_memory()
         encoder = encoder_of_archive(archive, version.spec, weights)
