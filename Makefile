@@ -4,7 +4,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 
 .PHONY: help setup demo test test-gpu test-kernels test-aarch64 sanitize faults bench bench-sweep bench-stability \
-	bench-evaluation bench-extraction bench-growth smoke lint types schemas doctor wheel
+	bench-evaluation bench-extraction bench-growth bench-archive smoke lint types schemas doctor wheel
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -50,6 +50,9 @@ bench-extraction: setup  ## JPEG files to features by every engine; ARGS="--accu
 
 bench-growth: setup  ## time against rows and queries: evaluation, searches, codes; fitted exponents
 	@$(BIN)/python benchmarks/growth.py $(ARGS)
+
+bench-archive: setup  ## an archive's life and filtered searches beside LanceDB, DuckDB and faiss; ARGS="--rows 100000" is quick
+	@$(BIN)/python benchmarks/archive.py $(ARGS)
 
 smoke: setup  ## the benchmarks once, untimed: their answers must be right
 	@$(BIN)/python -m pytest -q benchmarks

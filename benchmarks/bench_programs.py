@@ -26,6 +26,7 @@ HERE = Path(__file__).parent
         ("evaluation", ["--peers", "sklearn"]),
         ("extraction", []),
         ("growth", []),
+        ("archive", ["--codes", "3000"]),
     ],
 )
 def bench_program(program, options, tmp_path):

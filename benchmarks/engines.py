@@ -38,13 +38,13 @@ class EngineError(RuntimeError):
 
 
 class Engine:
-    """One library in its own process. Use as a context manager, or call `close`."""
+    """One library in its own process, which runs a program. Use as a context manager, or call `close`."""
 
-    def __init__(self, peer: str, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(self, peer: str, environment: Mapping[str, str] | None = None, program: str = "worker.py") -> None:
         self.peer = peer
         self.environment = dict(environment or {})
         self.process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("worker.py"))],
+            [sys.executable, str(Path(__file__).with_name(program))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=clean_environment(extra=self.environment),
@@ -63,7 +63,7 @@ class Engine:
         self.process.wait()
 
     def ask(self, name: str, *arguments: Any) -> Any:
-        """Run a method of `worker.Holder` in the process and return what it returns.
+        """Run a method of what the process holds (`worker.Holder`) and return what it returns.
 
         Raises
         ------

@@ -18,7 +18,7 @@ from engines import clean_environment, cores
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 PACKAGES = ("rsir-fast", "faiss-cpu", "torch", "numpy", "scikit-learn", "usearch", "torchmetrics")
-PACKAGES += ("torchvision", "onnxruntime", "openvino")
+PACKAGES += ("torchvision", "onnxruntime", "openvino", "pyarrow", "lancedb", "duckdb")
 
 
 def now() -> str:

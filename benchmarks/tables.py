@@ -228,6 +228,80 @@ def growth_markdown(result: Result) -> str:
     return "\n".join([_made(result), "", "Medians; seconds = c size^exponent.", "", table(head, rows)])
 
 
+def archive_markdown(result: Result) -> str:
+    told = {"lancedb": "LanceDB", "duckdb": "DuckDB"}
+
+    def named(row: Result) -> str:
+        return told.get(row["name"], row["name"])
+
+    vectors = 4 * result["rows"] * result["dim"]
+    about = (
+        f"{result['rows']:,} x {result['dim']} float32 with class, time, place and a number; k = {result['k']}. Load "
+        f"of the machine at the start: {result['machine']['load_at_start']:.1f}. Medians. Answers asserted, ours by "
+        f"the byte. LanceDB and DuckDB take one query after the other: {result['few']} of 64 were asked, their time is "
+        "extrapolated."
+    )
+    made = [
+        [named(row), _seconds(row["seconds"]), f"{row['extra_mib']:,.0f}", f"{row['bytes'] / vectors - 1:+.1%}"]
+        for row in result["made"]
+    ]
+    opened = [
+        [
+            named(row),
+            *(_seconds(row[key]) for key in ("import_s", "open_s", "answer_s")),
+            f"{row['anonymous_mib']:,.0f}",
+        ]
+        for row in result["open"]
+    ]
+    parts = [_made(result), "", about, "", "Made of the files of vectors and items:", ""]
+    parts += [table(["library", "time", "memory beyond the start, MiB", "bytes on disk beyond the vectors"], made)]
+    parts += ["", "Opened by a new process, its files in memory, and one query:", ""]
+    parts += [table(["library", "import", "open", "open to first answer", "anonymous memory, MiB"], opened)]
+    parts += ["", "Filters alone (of LanceDB and DuckDB: counting what they allow):", "", _archive_masks(result, named)]
+    parts += ["", "Searches; in brackets how many times ours:", "", _archive_searches(result, named)]
+    if result["life"]:
+        steps = list(dict.fromkeys(row["step"] for row in result["life"]))
+        cells = {(named(row), row["step"]): ms(row["ms"]) for row in result["life"]}
+        names = list(dict.fromkeys(named(row) for row in result["life"]))
+        rows = [[step, *(cells[name, step] for name in names)] for step in steps]
+        parts += ["", "Changes, each with its commit:", "", table(["ms", *names], rows)]
+    if result["codes"]:
+        found = result["codes"]
+        parts += [
+            "",
+            f"{found['rows']:,} codes of 64 bits with items: opened in {_seconds(found['open_s'])}, the first answer "
+            f"after {_seconds(found['answer_s'])}; then {found['resident_mib']:,.0f} MiB are resident "
+            f"({found['most_mib']:,.0f} at most), of which {found['anonymous_mib']:,.0f} are anonymous.",
+        ]
+    return "\n".join(parts)
+
+
+def _archive_masks(result: Result, named: Callable[[Result], str]) -> str:
+    rows = [row for row in result["searches"] if row["q"] == 1 and row["filter"] != "all"]
+    ways = [{named(way): ms(way["ms"]) for way in row["ways"] if way["way"] == "mask"} for row in rows]
+    names = list(dict.fromkeys(name for way in ways for name in way))
+    lines = [[row["filter"], f"{row['allowed']:,}", *map(way.get, names)] for row, way in zip(rows, ways, strict=True)]
+    return table(["filter", "allows", *names], lines)  # type: ignore[arg-type]
+
+
+def _archive_searches(result: Result, named: Callable[[Result], str]) -> str:
+    lines, names = [], []
+    for row in result["searches"]:
+        times = {(way["name"], way["way"]): way["ms"] for way in row["ways"] if way["way"] != "mask"}
+        ours, whole = times["rsir_fast", "search"], times.get(("rsir_fast", "mask + all"))
+        others = {
+            named(way) + (f", {way['way']}" if way["name"] == "faiss" else ""): way["ms"]
+            for way in row["ways"]
+            if way["name"] != "rsir_fast" and way["way"] != "mask"
+        }
+        names += [name for name in others if name not in names]
+        share = "" if whole is None else f"{ours / whole:.2f}"
+        cells = {name: f"{ms(value)} ({ratio(value / ours)})" for name, value in others.items()}
+        lines.append((row["filter"], str(row["q"]), f"**{ms(ours)}**", share, cells))
+    head = ["allowed", "queries", "ours", "by mask and search of all", *names]
+    return table(head, [[*line, *(cells.get(name, "") for name in names)] for *line, cells in lines])
+
+
 def _seconds(value: float) -> str:
     return f"{ms(1000 * value)} ms" if value < 1 else f"{value:.2f} s"
 
@@ -268,6 +342,7 @@ MAKERS: dict[str, Callable[[Result], str]] = {
     "evaluation": evaluation_markdown,
     "extraction": extraction_markdown,
     "growth": growth_markdown,
+    "archive": archive_markdown,
 }
 
 

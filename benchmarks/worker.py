@@ -81,10 +81,10 @@ class Holder:
         return {"prepared_mib": self.prepared_mib, "calls_mib": memory.mib("VmHWM") - self.prepared_mib}
 
 
-def main() -> None:
+def serve(holder: Any) -> None:
+    """Call its methods as they are asked for, until nobody asks any more."""
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints must not get between the replies
-    holder = Holder()
     requests = sys.stdin.buffer
     while True:
         try:
@@ -100,4 +100,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    serve(Holder())
