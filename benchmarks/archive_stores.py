@@ -78,7 +78,7 @@ class Ours(Store):
 
         import rsir_fast as rf
 
-        rf.Archive, rf.Query, pa.array([0])  # noqa: B018 (the last imports pandas, where it is installed)
+        rf.Archive, rf.Query, pa.array([0])  # the last imports pandas, where it is installed
 
     def make(self) -> None:
         import rsir_fast as rf
@@ -324,6 +324,8 @@ class Keeper:
     def codes(self, folder: str, own: int, k: int) -> dict[str, Any]:
         """Open an archive of hash codes and search once, by an item of it."""
         import rsir_fast as rf
+
+        Ours.load()
 
         def opened() -> None:
             self.archive = rf.Archive(folder)
