@@ -88,7 +88,8 @@ def check_encoder(folder: Path, spec: Spec) -> None:
     """
     if is_archive(folder):
         version, _ = newest(folder, mend=True)
-        refuse_other_encoder(folder, parse_spec(version.spec), spec, ignoring=("learnt", "precision", "dtype"))
+        ignoring = "learnt", "precision", "dtype"
+        refuse_other_encoder(folder, parse_spec(version.spec), spec, ignoring, replaceable=True)
 
 
 def clear(folder: Path) -> None:

@@ -226,8 +226,10 @@ class Snapshot(Shown):
             return as_record(Skips, path.read_bytes()).inputs
 
 
-def refuse_other_encoder(folder: Path, before: Spec, now: Spec, ignoring: Collection[str] = ()) -> None:
-    """Refuse rows of another encoder.
+def refuse_other_encoder(
+    folder: Path, before: Spec, now: Spec, ignoring: Collection[str] = (), *, replaceable: bool = False
+) -> None:
+    """Refuse rows of another encoder; `replaceable`: the caller can be asked to replace what there is.
 
     Raises
     ------
@@ -238,7 +240,7 @@ def refuse_other_encoder(folder: Path, before: Spec, now: Spec, ignoring: Collec
     if others:
         raise ArchiveError(
             f"{printable(folder)} holds rows of another encoder ({told(others)}): use the same encoder, or another "
-            "folder, or replace them (force, --force)"
+            f"folder{', or replace them (force, --force)' if replaceable else ''}"
         )
 
 
