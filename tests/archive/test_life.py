@@ -7,6 +7,8 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -15,12 +17,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from archive_storm import in_memory
 from rsir_fast.archive import Snapshot
 from rsir_fast.archive.compact import compact
+from rsir_fast.archive.exchange.importing import import_vectors
 from rsir_fast.archive.remove import ids_of_items, remove
 from rsir_fast.archive.vacuum import vacuum
 from rsir_fast.archive.verify import verify
 from rsir_fast.archive.versions import numbers
 from rsir_fast.errors import ArchiveError
-from small_archive import SPEC, UNREADABLE, numbers_of, write
+from small_archive import UNREADABLE, numbers_of, write
 
 NAMES = [f"{kind}/{number}.bin" for kind in "ab" for number in range(4)]
 CONTENTS = (b"one", b"two", UNREADABLE)
@@ -70,7 +73,7 @@ class Life(RuleBasedStateMachine):
     def remove(self, data: st.DataObject) -> None:
         gone = data.draw(st.lists(st.sampled_from(self.order), min_size=1, max_size=3, unique=True))
         if data.draw(st.booleans()):
-            assert ids_of_items(Snapshot(self.archive), [self.rows[one][0] for one in gone]).tolist() == sorted(gone)
+            assert ids_of_items(Snapshot(self.archive), [self._name(one) for one in gone]).tolist() == sorted(gone)
         remove(self.archive, gone)
         self.order = [one for one in self.order if one not in gone]
         self._is_new()
@@ -126,7 +129,7 @@ class Life(RuleBasedStateMachine):
             self.files[name] = content
 
     def _write(self, some: list[str], *, keeping: bool) -> None:
-        found = write(self.archive, self.images, some, part=2, keeping=keeping)
+        version = self._commit(some, keeping)
         readable = [name for name in some if self.files[name] != UNREADABLE]
         chosen = [self._row_of(name) for name in readable]
         for place, row in enumerate(chosen):
@@ -143,10 +146,22 @@ class Life(RuleBasedStateMachine):
             self.order = ids
         unread = {name: self.files[name] for name in some if self.files[name] == UNREADABLE}
         self.skipped = {**({n: c for n, c in self.skipped.items() if n not in some} if keeping else {}), **unread}
-        if found.version.number > max([0, *self.kept]):
+        if version > max([0, *self.kept]):
             self._is_new()
         else:
             assert before == (self.order, self.skipped)
+
+    def _name(self, one: int) -> str:
+        """Return what a row is called in the archive."""
+        return self.rows[one][0]
+
+    def _commit(self, some: list[str], keeping: bool) -> int:
+        """Let the archive hold some files; return its version."""
+        return write(self.archive, self.images, some, part=2, keeping=keeping).version.number
+
+    def _values(self, content: bytes) -> dict[str, np.ndarray]:
+        """Return the row of a content, by field."""
+        return numbers_of(content)
 
     def _row_of(self, name: str) -> int | None:
         """Return the row that is there already: one that counts rather than a hidden one, of these the newest."""
@@ -160,11 +175,40 @@ class Life(RuleBasedStateMachine):
         assert found.problems == ()
         assert found.ids.tolist() == [one for one, _, _ in wanted]
         assert [row.source for row in found.rows()] == [name for _, name, _ in wanted]
-        values = [numbers_of(content) for _, _, content in wanted]
-        for field in SPEC.fields:
+        values = [self._values(content) for _, _, content in wanted]
+        for field in found.spec.fields:
             rows = [np.asarray(each[field.name]).tobytes() for each in values]
             assert [row.tobytes() for row in np.asarray(found[field.name])] == rows
 
 
-Life.TestCase.settings = settings(max_examples=int(os.environ.get("RSIR_TEST_CASES", "15")), stateful_step_count=20)
+class LifeOfImports(Life):
+    """The same, of vectors that are imported: of two files, one for each kind of names."""
+
+    def _write(self, some: list[str], *, keeping: bool) -> None:
+        some = [name for name in some if name[0] == some[0][0]]
+        if all(self.files[name] == UNREADABLE for name in some):
+            with pytest.raises(ArchiveError, match="expected vectors, none of"):
+                self._commit(some, keeping)
+        else:
+            super()._write(some, keeping=True)  # an import removes nothing
+
+    def _name(self, one: int) -> str:
+        name = self.rows[one][0]
+        return f"{name[0]}/{name}"  # of the file a.parquet
+
+    def _commit(self, some: list[str], keeping: bool) -> int:
+        contents = [self.files[name] for name in some]
+        vectors = [None if each == UNREADABLE else self._values(each)["vector"].tolist() for each in contents]
+        kinds = {"id": pa.string(), "vector": pa.list_(pa.float32(), 20)}
+        file = self.images / f"{some[0][0]}.parquet"
+        pq.write_table(pa.table({"id": some, "vector": vectors}, schema=pa.schema(kinds.items())), file)
+        return import_vectors(self.archive, file).version
+
+    def _values(self, content: bytes) -> dict[str, np.ndarray]:
+        return {"vector": numbers_of(content)["u"]}
+
+
+CASES = settings(max_examples=int(os.environ.get("RSIR_TEST_CASES", "15")), stateful_step_count=20)
+Life.TestCase.settings = LifeOfImports.TestCase.settings = CASES
 TestLife = Life.TestCase
+TestLifeOfImports = LifeOfImports.TestCase
