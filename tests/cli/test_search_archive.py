@@ -63,6 +63,18 @@ def test_filters(folder, options, wanted):
     assert sorted(found(folder, "--id", 3, *options)) == [*wanted]
 
 
+def test_the_table_shows_what_there_is(folder):
+    head = rsir(folder / "A", "--id", 3, "-k", 2, "-q").stdout.splitlines()[1].split()
+    assert head == ["rank", "id", "distance", "place", "time", "image"]  # no classes here
+
+
+def test_an_answer_names_the_version_searched(folder):
+    for number in (1, 2):
+        told = json.loads(rsir(folder / "A", "--id", 3, "--version", number, "--json", "-q").stdout)
+        snapshot = rf.archive.Snapshot(folder / "A", number)
+        assert (told["version"], told["digest"]) == (number, snapshot.version.digest)
+
+
 def test_a_polygon_in_a_file(folder, tmp_path):
     features = rf.Archive(folder / "A").features()
     west, south, east, north = features.items.bounds[4]

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from rsir_fast.retrieval import Answer
 
 _COLUMNS = ("rank", "id", "distance", "euclidean", "label", "probability", "class", "place", "time")
-_ALWAYS = {"rank", "id", "distance", "class"}
 _LEFT = ("class", "label")
 
 
@@ -24,7 +23,8 @@ def search_tables(answers: Sequence[Answer]) -> RenderableType:
     from rsir_fast.base.text import printable
 
     rows = [[found.as_json() | _place(found.bounds) for found in answer.results] for answer in answers]
-    there = {name for entries in rows for entry in entries for name in entry} | _ALWAYS
+    told = (pair for entries in rows for entry in entries for pair in entry.items())
+    there = {"rank", "id", "distance", *(name for name, value in told if value is not None)}
     columns = [name for name in _COLUMNS if name in there]
     parts: list[RenderableType] = []
     for answer, entries in zip(answers, rows, strict=True):
