@@ -48,6 +48,16 @@ def test_a_version_answers_as_it_did_when_it_was_the_newest(tmp_path, way):
         assert again.ids.tobytes() == hits.ids.tobytes()
         assert again.squared.tobytes() == hits.squared.tobytes()
         assert again.as_json() == hits.as_json()
+        assert again.how == hits.how
+        told = rf.archive.Snapshot(archive, number).version
+        assert (hits.how["version"], hits.how["digest"]) == (number, told.digest)
+
+
+def test_features_in_memory_are_no_version(folder):
+    features = rf.Archive(folder).features()
+    loose = rf.Features(features.matrix, tuple(features.items), None, (), "loose")
+    assert loose.version is None
+    assert "version" not in rf.search(loose, Query(ids=[0])).how
 
 
 def test_ids_are_those_of_the_archive_and_order_equal_distances(folder):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,7 +13,22 @@ from rsir_fast.archive.items import Items
 from rsir_fast.archive.snapshot import Snapshot
 from rsir_fast.base.row_blocks import RowBlocks
 
-__all__ = ["LazyFields", "Mapped"]
+__all__ = ["LazyFields", "Mapped", "VersionName"]
+
+
+class VersionName(NamedTuple):
+    """A version of an archive, named for good.
+
+    Attributes
+    ----------
+    number : int
+        From 1.
+    digest : str
+        SHA-256 of all that the version holds.
+    """
+
+    number: int
+    digest: str
 
 
 class LazyFields(Mapping[str, RowBlocks]):
@@ -49,6 +65,11 @@ class Mapped(LazyFields):
     def __init__(self, snapshot: Snapshot) -> None:
         super().__init__(tuple(field.name for field in snapshot.spec.fields), snapshot.__getitem__)
         self._snapshot = snapshot
+
+    @property
+    def version(self) -> VersionName:
+        """The version whose fields these are."""
+        return VersionName(self._snapshot.version.number, self._snapshot.version.digest)
 
     @cached_property
     def all_rows(self) -> AllRows:

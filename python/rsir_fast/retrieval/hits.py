@@ -126,7 +126,7 @@ class Hits(Shown):
     notes : tuple of str
         What the queries have to say of themselves, such as why no distance need be exactly 0.
     how : dict
-        JSON-able: by what was searched.
+        JSON-able: by what was searched; of an archive ``version`` and ``digest`` name what it held.
     """
 
     database: Features

@@ -75,7 +75,12 @@ def search(
     """
     if not len(database):
         raise FeaturesError(f"{database.name}: expected features of one image or more to search, found none")
-    query, encoding = _compared(database, query), Encoding(weights, device, engine)
+    hits = _answered(database, _compared(database, query), Encoding(weights, device, engine), threads)
+    of = {} if database.version is None else {"version": database.version.number, "digest": database.version.digest}
+    return replace(hits, how={**of, **hits.how})
+
+
+def _answered(database: Features, query: Query, encoding: Encoding, threads: int | None) -> Hits:
     if query.liked:
         return _by_examples(database, query, encoding, threads)
     ids = query.ids if query.at is None else (item_at(Searched(database), query.at),)
