@@ -14,8 +14,9 @@ from odd_layouts import Layout, layouts
 from raster_files import scene, write_raster
 from rsir_fast.datasets import limits_of_images, open_rasters, read_image, tiles
 from rsir_fast.datasets.open_rasters import read_window
+from rsir_fast.datasets.raster_bands import BandReader
 from rsir_fast.datasets.reader import Reader, Scale
-from rsir_fast.datasets.samples import to_eight_bits
+from rsir_fast.datasets.samples import Samples, to_eight_bits
 from rsir_fast.datasets.skipped import EmptyImageError
 from rsir_fast.datasets.source import opened
 from rsir_fast.datasets.tiff_directories import read_blocks
@@ -85,11 +86,10 @@ def test_each_pixel_is_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     decoded: list[int] = []
     read = open_rasters.samples_of_raster
 
-    def counted(*arguments: object) -> object:
-        window = arguments[3]
-        assert isinstance(window, Window)
-        decoded.append(window.width * window.height)
-        return read(*arguments)  # type: ignore[arg-type]
+    def counted(reader: BandReader, driver: str, bands: tuple[int, ...] | None) -> Samples:
+        assert reader.window is not None
+        decoded.append(reader.window.width * reader.window.height)
+        return read(reader, driver, bands)
 
     monkeypatch.setattr(open_rasters, "samples_of_raster", counted)
     data = tiles(path, 256, stride)

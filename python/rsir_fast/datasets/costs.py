@@ -14,13 +14,18 @@ from PIL import Image
 from rsir_fast.datasets.jpeg_markers import JpegMarkers
 from rsir_fast.datasets.limits import Cost
 
-__all__ = ["picture_cost", "raster_cost"]
+__all__ = ["GDAL_CACHE", "picture_cost", "raster_cost"]
 
 _RGB = 4  # Pillow keeps four bytes
 _SCANS = 10
 """Scans of an ordinary progressive JPEG; so many take the time of a plain one, about."""
 
-_GDAL_CACHE = 256 << 20
+GDAL_CACHE = 16 << 20
+"""Bytes of the blocks that GDAL keeps, of all threads: each is read once, and memory used again needs no new pages."""
+
+_BLOCK = 200
+"""Bytes that GDAL takes for a block in its cache, beside the samples."""
+
 _CODECS = {"JPEG2000": 3.0, "LZMA": 3.0, "WEBP": 2.0, "JXL": 4.0}
 """Work of a pixel beside that of one deflated."""
 
@@ -92,7 +97,8 @@ def raster_cost(
         codec, block = "JPEG2000", 4 * block * dataset.count
     # The samples, where they are valid, and between them and the finished image a copy of those to be scaled.
     each = read * (sample + 1 + (sample + 1 if sample > 1 else 0)) + 3 + 2 * _RGB
-    cached = min(_GDAL_CACHE, width * height * sample * dataset.count)
+    blocks = -(-height // block_height) * -(-width // block_width)
+    cached = min(GDAL_CACHE, (width * height * sample + blocks * _BLOCK) * dataset.count)
     memory = each * width * height + cached + 2 * block * together
     decoded = max(read, together) * sample
     work = max(1.0, decoded / 4) * _CODECS.get(codec.upper(), 1.0) * (_SCALING if sample > 1 else 1.0)

@@ -12,7 +12,7 @@ import os
 import threading
 import uuid
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -26,7 +26,8 @@ from rsir_fast.datasets.cells import Cell, Cells, limits_of_parts, memory_of_par
 from rsir_fast.datasets.images import decoding
 from rsir_fast.datasets.limits import Cost, LimitError, current_limits
 from rsir_fast.datasets.pictures import upright
-from rsir_fast.datasets.raster import gdal, heard_out, samples_of_raster, tiff_orientation
+from rsir_fast.datasets.raster import gdal, heard_out, tiff_orientation
+from rsir_fast.datasets.raster_bands import BandReader, samples_of_raster
 from rsir_fast.datasets.raster_header import driver_of
 from rsir_fast.datasets.raster_scale import Brightness, brightness_of, is_stated
 from rsir_fast.datasets.reader import Reader
@@ -35,6 +36,7 @@ from rsir_fast.datasets.skipped import EmptyImageError
 from rsir_fast.datasets.source import Source, opened
 from rsir_fast.datasets.tiff_damage import refuse_damaged_blocks
 from rsir_fast.datasets.tiff_directories import read_blocks
+from rsir_fast.datasets.tiff_sums import unproven
 from rsir_fast.datasets.windows import Window
 from rsir_fast.errors import ImageError, MachineError
 
@@ -45,6 +47,12 @@ _IDLE = 8
 
 _SAMPLE = 8
 """Bytes of a sample at most."""
+
+_PIXEL = 5
+"""Bytes of one that is decoded: four of Pillow's, and whether it has data."""
+
+_BANDS = 16
+"""Of more bands not all are read for the sum of a block."""
 
 T = TypeVar("T")
 
@@ -82,18 +90,24 @@ def read_window(path: Path, window: Window, reader: Reader, nodata_max: float = 
     share = missing / (window.width * window.height)
     if share > nodata_max:
         raise EmptyImageError(f"{share:.0%} of its pixels have no data")
-    return upright(Image.fromarray(part.rgb), raster.orientation)
+    return upright(part.image, raster.orientation)
 
 
 class _Part(NamedTuple):
-    """Some pixels: uint8 [h, w, 3], and bool [h, w] where no band has data; None: nowhere."""
+    """Some pixels: RGB, and bool [h, w] where no band has data; None: nowhere."""
 
-    rgb: NDArray[np.uint8]
+    image: Image.Image
     missing: NDArray[np.bool_] | None
 
     @property
     def nbytes(self) -> int:
-        return self.rgb.nbytes + (0 if self.missing is None else self.missing.nbytes)
+        return 4 * self.image.width * self.image.height + (0 if self.missing is None else self.missing.nbytes)
+
+    @staticmethod
+    def of_planes(planes: NDArray[np.uint8], missing: NDArray[np.bool_] | None) -> _Part:
+        """Return pixels of one band or three: uint8 [1 or 3, h, w]."""
+        grey = [Image.fromarray(plane) for plane in planes]
+        return _Part(Image.merge("RGB", grey if len(grey) == 3 else 3 * grey), missing)
 
 
 class _Raster:
@@ -150,7 +164,7 @@ class _Raster:
         if window.right > width or window.bottom > height:
             raise ImageError(f"{printable(self._path)}: the window {window} is not inside of {width} x {height} pixels")
         most = self.layout.of_rows(window.height)
-        if most * 4 * self.layout.width * self.layout.height > memory_of_parts():
+        if most * _PIXEL * self.layout.width * self.layout.height > memory_of_parts():
             return self._decoded(window)  # blocks at its edges are decoded for its neighbours again
         try:
             return self._assembled(window, most)
@@ -161,19 +175,16 @@ class _Raster:
 
     def _assembled(self, window: Window, most: int) -> _Part:
         """Return the pixels of a window from those of cells."""
-        rgb = np.empty((window.height, window.width, 3), np.uint8)
+        image = Image.new("RGB", (window.width, window.height))
         missing: NDArray[np.bool_] | None = None
         for cell in self.layout.touching(window):
             part, place = self._cell(cell, most), self.layout.window(cell)
-            top, left = max(window.row, place.row), max(window.column, place.column)
-            bottom, right = min(window.bottom, place.bottom), min(window.right, place.right)
-            here = np.s_[top - window.row : bottom - window.row, left - window.column : right - window.column]
-            there = np.s_[top - place.row : bottom - place.row, left - place.column : right - place.column]
-            rgb[here] = part.rgb[there]
+            image.paste(part.image, place.within(window)[:2])
             if part.missing is not None:
-                missing = np.zeros(rgb.shape[:2], bool) if missing is None else missing
-                missing[here] = part.missing[there]
-        return _Part(rgb, missing)
+                missing = np.zeros((window.height, window.width), bool) if missing is None else missing
+                common = window.common(place)
+                missing[common.within(window).pixels] = part.missing[common.within(place).pixels]
+        return _Part(image, missing)
 
     def _cell(self, cell: Cell, most: int) -> _Part:
         """Return a cell; while another thread decodes it, decode one of those that come next."""
@@ -230,7 +241,8 @@ class _Raster:
                 return None
             self._brightness = Brightness(self._reader.scale)
         missing = None if samples.valid is None else np.asarray(~samples.valid.any(axis=0))
-        return _Part(self._brightness.rgb(samples), missing if missing is not None and missing.any() else None)
+        missing = missing if missing is not None and missing.any() else None
+        return _Part.of_planes(self._brightness.planes(samples), missing)
 
     def _find_brightness(self) -> None:
         def parts() -> Iterator[Samples]:
@@ -247,13 +259,27 @@ class _Raster:
 
     def _samples(self, window: Window, admit: Callable[[Cost], None]) -> Samples:
         with gdal() as complaints, self._handle() as dataset:
-            admit(self.layout.cost(dataset, self._reader.bands, self._source.size, window))
-            if self._blocks is not None:
-                which = self._blocks.of(window, self._reader.bands)
-                pixels = dataset.width * dataset.height
-                most = len(which) * self._blocks.width * self._blocks.height * _SAMPLE * dataset.count
-                refuse_damaged_blocks(self._source.again(), self._blocks, which, pixels, most)
-            return heard_out(complaints, lambda: samples_of_raster(dataset, self._driver, self._reader.bands, window))
+            summed = self._blocks is not None and self._blocks.is_deflated
+            together = self._blocks is not None and self._blocks.has_one_sum and dataset.count <= _BANDS
+            bands = tuple(range(1, dataset.count + 1)) if together else self._reader.bands
+            admit(self.layout.cost(dataset, bands, self._source.size, window))
+            if not summed:
+                self._refuse_damage(dataset, window)
+            reader = BandReader(dataset, window, together=together)
+            samples = heard_out(complaints, lambda: samples_of_raster(reader, self._driver, self._reader.bands))
+            if summed:
+                self._refuse_damage(dataset, window, reader.seen)
+            return samples
+
+    def _refuse_damage(self, dataset: Any, window: Window, seen: Mapping[int, NDArray[Any]] | None = None) -> None:
+        """Check the blocks of a window; those whose sum is that of the samples that were seen need no second look."""
+        if self._blocks is not None:
+            which = self._blocks.of(window, self._reader.bands)
+            pixels = dataset.width * dataset.height
+            most = len(which) * self._blocks.width * self._blocks.height * _SAMPLE * dataset.count
+            if seen is not None:
+                which = unproven(self._source.again(), self._blocks, which, window, seen)
+            refuse_damaged_blocks(self._source.again(), self._blocks, which, pixels, most)
 
     def _safely(self, decode: Callable[[Callable[[Cost], None]], T]) -> T:
         with self._source.watched(self._path):

@@ -15,33 +15,28 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rsir_fast.base.faults import is_machine_fault
 from rsir_fast.base.text import printable
-from rsir_fast.datasets.bands import chosen_bands
-from rsir_fast.datasets.costs import raster_cost
+from rsir_fast.datasets.costs import GDAL_CACHE, raster_cost
 from rsir_fast.datasets.jp2_boxes import refuse_bad_boxes
 from rsir_fast.datasets.limits import Cost
+from rsir_fast.datasets.raster_bands import BandReader, samples_of_raster
 from rsir_fast.datasets.samples import Samples
 from rsir_fast.datasets.source import Source
-from rsir_fast.datasets.strict import strict_decoders
+from rsir_fast.datasets.strict import Held, strict_decoders
 from rsir_fast.datasets.tiff_damage import refuse_damaged_tiff
 from rsir_fast.datasets.tiff_directories import refuse_many_pages
-from rsir_fast.datasets.windows import Window
 from rsir_fast.errors import ImageError, MachineError
 
-__all__ = ["gdal", "heard_out", "opened_raster", "read_raster", "samples_of_raster", "tiff_orientation"]
+__all__ = ["gdal", "heard_out", "opened_raster", "read_raster", "tiff_orientation"]
 
 T = TypeVar("T")
-_Part = tuple[tuple[int, int], tuple[int, int]] | None
-"""Rows and columns, from and to, as rasterio takes a window."""
 
 _OPTIONS = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",  # an image is one file: no .aux.xml, .msk, .ovr, world file beside it
     "GDAL_PAM_ENABLED": False,
     "GDAL_NUM_THREADS": "1",  # the loader has threads of its own
-    "GDAL_CACHEMAX": 256,  # MiB, of all threads: every block is read once
     "GDAL_ERROR_ON_LIBJPEG_WARNING": True,
     "GTIFF_IGNORE_READ_ERRORS": False,
 }
@@ -87,7 +82,7 @@ def read_raster(
         admit(raster_cost(dataset, bands, source.size))
         if driver == "GTiff":
             refuse_damaged_tiff(source.again(), dataset.width * dataset.height, _decoded_bytes(dataset))
-        samples = heard_out(complaints, lambda: samples_of_raster(dataset, driver, bands))
+        samples = heard_out(complaints, lambda: samples_of_raster(BandReader(dataset), driver, bands))
         placed = dataset.crs is not None or not dataset.transform.is_identity or bool(dataset.gcps[0])
     return samples, tiff_orientation(source) if driver == "GTiff" and not placed else 1
 
@@ -133,7 +128,7 @@ def gdal(name: str = _ANY_NAME) -> Iterator[list[str]]:
     from rasterio.session import DummySession
 
     try:
-        with strict_decoders(), rasterio.Env(DummySession(), **_OPTIONS), _complaints() as complaints:
+        with strict_decoders(), _small_cache(), rasterio.Env(DummySession(), **_OPTIONS), _complaints() as complaints:
             yield complaints
     except (ImageError, MachineError, MemoryError):
         raise
@@ -145,6 +140,22 @@ def gdal(name: str = _ANY_NAME) -> Iterator[list[str]]:
         if any(type(cause).__name__ == "CPLE_OutOfMemoryError" for cause in causes):
             raise MemoryError(_plain(str(causes[-1]), name)) from None
         raise ImageError(f"damaged or unsupported image ({_plain(str(causes[-1]), name)})") from None
+
+
+@contextlib.contextmanager
+def _of_small_cache() -> Iterator[None]:
+    from rasterio.env import get_gdal_config, set_gdal_config
+
+    before = get_gdal_config("GDAL_CACHEMAX")
+    set_gdal_config("GDAL_CACHEMAX", GDAL_CACHE)
+    try:
+        yield
+    finally:
+        set_gdal_config("GDAL_CACHEMAX", before)
+
+
+# One for the process, which `rasterio.Env` would leave behind where two threads have it.
+_small_cache = Held(_of_small_cache)
 
 
 def heard_out(complaints: list[str], read: Callable[[], T]) -> T:
@@ -236,96 +247,6 @@ def _complaints() -> Iterator[list[str]]:
         yield heard
     finally:
         _listener.of_thread.heard = None
-
-
-# ---- bands ------------------------------------------------------------------------------------------------------
-
-
-def samples_of_raster(
-    dataset: Any, driver: str, bands: tuple[int, ...] | None, window: Window | None = None
-) -> Samples:
-    """Read the bands that make a picture, of a window or of the whole raster; see `read_raster`."""
-    part = None if window is None else ((window.row, window.bottom), (window.column, window.right))
-    meanings = [meaning.name for meaning in dataset.colorinterp]
-    structure = dataset.tags(ns="IMAGE_STRUCTURE")
-    inverted = structure.get("MINISWHITE") == "YES"
-    if meanings == ["palette"] or (inverted and dataset.count == 1 and dataset.dtypes[0] == "uint8"):
-        return _coloured(dataset, bands, part)
-    alpha = meanings.index("alpha") + 1 if meanings.count("alpha") == 1 else None
-    chosen = chosen_bands(meanings, alpha, bands)
-    if alpha in chosen:
-        alpha = None  # who names it takes it for data, as the near infrared under a wrong name often is
-    types = {dataset.dtypes[band - 1] for band in chosen}
-    if any(kind.startswith("complex") for kind in types):
-        raise ImageError(
-            f"has samples of {types.pop()}: expected real ones; write amplitudes, or real parts, into the file"
-        )
-    distinct = list(dict.fromkeys(chosen))
-    values = dataset.read(distinct, window=part)
-    valid = _valid(dataset, distinct, values, part)
-    opacity = None
-    if alpha is not None:
-        cover = dataset.read(alpha, window=part)
-        shown = (cover > 0)[None]
-        valid = shown if valid is None else valid & shown
-        if driver == "PNG":
-            opacity = (cover / np.float32(np.iinfo(cover.dtype).max)).astype(np.float32)
-    bits = _bits(dataset, distinct)
-    if inverted:
-        values = _negative(values, bits)
-    if distinct != list(chosen):
-        order = [distinct.index(band) for band in chosen]
-        values, valid = values[order], valid[order] if valid is not None and len(valid) > 1 else valid
-    return Samples(values, valid, opacity, bits)
-
-
-def _valid(dataset: Any, bands: list[int], values: NDArray[Any], part: _Part) -> NDArray[np.bool_] | None:
-    """Return where there are data, bool [bands, H, W], by GDAL_NODATA, mask and NaN; None: everywhere."""
-    flags = {flag.name for band in bands for flag in dataset.mask_flag_enums[band - 1]}
-    valid = None
-    if flags - {"all_valid"} and "alpha" not in flags:
-        valid = dataset.read_masks(bands, window=part) > 0
-    if np.issubdtype(values.dtype, np.floating):
-        missing = np.isnan(values)
-        if missing.any():
-            valid = ~missing if valid is None else valid & ~missing
-    return valid
-
-
-def _bits(dataset: Any, bands: list[int]) -> int | None:
-    """Return the bits of a sample where the file has fewer than its type, as a sensor of 12 bits in 16."""
-    if not np.issubdtype(np.dtype(dataset.dtypes[bands[0] - 1]), np.unsignedinteger):
-        return None
-    stated = {dataset.tags(band, ns="IMAGE_STRUCTURE").get("NBITS") for band in bands}
-    bits = stated.pop() if len(stated) == 1 else None
-    return None if bits is None else int(bits)
-
-
-def _negative(values: NDArray[Any], bits: int | None) -> NDArray[Any]:
-    """Return samples whose 0 is black, of those whose 0 is white."""
-    if not np.issubdtype(values.dtype, np.unsignedinteger):
-        raise ImageError(
-            f"has samples of {values.dtype} whose 0 is white: expected unsigned integers; write it with 0 as black"
-        )
-    white = np.iinfo(values.dtype).max if bits is None else 2**bits - 1
-    return np.asarray(values.dtype.type(white) - values)
-
-
-def _coloured(dataset: Any, bands: tuple[int, ...] | None, part: _Part) -> Samples:
-    """Read a palette as its colours."""
-    table = dataset.colormap(1)
-    entries = np.zeros((max(table) + 1, 4), np.uint8)
-    for index, colour in table.items():
-        entries[index] = colour
-    index = dataset.read(1, window=part)
-    if index.size and int(index.max()) >= len(entries):
-        raise ImageError(f"damaged image (palette of {len(entries)} colours, sample of {int(index.max())})")
-    chosen = chosen_bands(["red", "green", "blue"], None, bands)
-    layer = entries[index]
-    masks = _valid(dataset, [1], index[None], part)
-    shown = (layer[:, :, 3] > 0)[None]
-    valid = shown if masks is None else masks & shown
-    return Samples(layer[:, :, [band - 1 for band in chosen]].transpose(2, 0, 1), None if valid.all() else valid)
 
 
 # ---- orientation ------------------------------------------------------------------------------------------------

@@ -31,9 +31,9 @@ class Brightness:
     scale: Scale | None = None
     bits: int | None = None
 
-    def rgb(self, samples: Samples) -> NDArray[np.uint8]:
-        """Return uint8 [H, W, 3] of a part, as it is in the RGB of the whole."""
-        return replace(samples, bits=samples.bits if self.bits is None else self.bits).to_rgb(self.scale)
+    def planes(self, samples: Samples) -> NDArray[np.uint8]:
+        """Return uint8 [1 or 3, H, W] of a part, as it is in the RGB of the whole."""
+        return replace(samples, bits=samples.bits if self.bits is None else self.bits).to_planes(self.scale)
 
 
 def is_stated(samples: Samples, scale: Scale | None) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,9 +45,28 @@ class Samples:
 
     def to_rgb(self, scale: Scale | None = None) -> NDArray[np.uint8]:
         """Return uint8 [H, W, 3]: scaled (see `to_eight_bits`), 0 where there are no data, laid on black."""
-        convert = _conversion(self.values, self.valid, self.bits, scale)
         count, height, width = self.values.shape
         rgb = np.empty((height, width, 3), np.uint8)
+        for band, rows, made in self._converted(scale):
+            if count == 1:
+                rgb[rows] = made[:, :, None]
+            else:
+                rgb[rows, :, band] = made
+        return rgb
+
+    def to_planes(self, scale: Scale | None = None) -> NDArray[np.uint8]:
+        """Return uint8 [1 or 3, H, W], the bands of `to_rgb`; without a copy where they are that already."""
+        if self.values.dtype == np.uint8 and all(each is None for each in (scale, self.valid, self.opacity, self.bits)):
+            return self.values
+        planes = np.empty(self.values.shape, np.uint8)
+        for band, rows, made in self._converted(scale):
+            planes[band, rows] = made
+        return planes
+
+    def _converted(self, scale: Scale | None) -> Iterator[tuple[int, slice, NDArray[np.uint8]]]:
+        """Yield some rows of a band, brought to 8 bits."""
+        convert = _conversion(self.values, self.valid, self.bits, scale)
+        count, height, _ = self.values.shape
         for first in range(0, height, _ROWS):
             rows = slice(first, first + _ROWS)
             for band in range(count):
@@ -56,11 +75,7 @@ class Samples:
                     made = made * self.valid[band % len(self.valid), rows]
                 if self.opacity is not None:
                     made = np.rint(made * self.opacity[rows]).astype(np.uint8)
-                if count == 1:
-                    rgb[rows] = made[:, :, None]
-                else:
-                    rgb[rows, :, band] = made
-        return rgb
+                yield band, rows, made
 
 
 def to_eight_bits(samples: NDArray[Any], *, bits: int | None = None, scale: Scale | None = None) -> NDArray[np.uint8]:

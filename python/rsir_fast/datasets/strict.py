@@ -11,17 +11,23 @@ from typing import Any
 
 from PIL import Image, ImageFile
 
-__all__ = ["strict_decoders"]
+__all__ = ["Held", "strict_decoders"]
 
 
-class _Held:
+class Held:
     """Makes a setting with the first thread that needs it, and undoes it with the last.
 
-    A counter, not a lock around the decoding, so that threads still decode side by side. One for all switches: settings
-    that are not undone in reverse order would undo each other.
+    A counter, not a lock around the decoding, so that threads still decode side by side. One for all switches that
+    touch each other: settings that are not undone in reverse order would undo each other.
+
+    Parameters
+    ----------
+    setting
+        Makes a context within which it is made.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, setting: Callable[[], contextlib.AbstractContextManager[None]]) -> None:
+        self._setting = setting
         self._lock = threading.Lock()
         self._users = 0
         self._set = contextlib.ExitStack()
@@ -33,9 +39,10 @@ class _Held:
 
     @contextlib.contextmanager
     def __call__(self) -> Iterator[None]:
+        """Hold the setting until the block ends."""
         with self._lock:
             if self._users == 0:
-                self._set.enter_context(_strict())
+                self._set.enter_context(self._setting())
             self._users += 1
         self._thread.depth = getattr(self._thread, "depth", 0) + 1
         try:
@@ -78,4 +85,4 @@ def _all_but_garbled(hook: Callable[..., Any]) -> Callable[..., None]:
     return pass_on
 
 
-strict_decoders = _Held()
+strict_decoders = Held(_strict)

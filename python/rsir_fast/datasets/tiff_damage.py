@@ -15,7 +15,6 @@ from rsir_fast.errors import ImageError
 
 __all__ = ["refuse_damaged_blocks", "refuse_damaged_tiff"]
 
-_JPEG, _DEFLATE = 7, (8, 32946)
 _AT_ONCE = 1 << 20
 _SCANS = 20
 """Twice those of an ordinary progressive JPEG."""
@@ -53,7 +52,7 @@ def refuse_damaged_blocks(source: Source, blocks: Blocks, which: NDArray[np.int6
     which
         Their numbers, from 0.
     """
-    if blocks.compression not in (_JPEG, *_DEFLATE):
+    if not (blocks.is_jpeg or blocks.is_deflated):
         return
     checked: dict[tuple[int, int], str | None] = {}
     for at in which.tolist():
@@ -61,7 +60,7 @@ def refuse_damaged_blocks(source: Source, blocks: Blocks, which: NDArray[np.int6
         if place not in checked:
             source.seek(place[0])
             content = source.read(place[1])
-            if blocks.compression == _JPEG:
+            if blocks.is_jpeg:
                 checked[place] = _of_jpeg(blocks.tables, content, pixels)
             else:
                 most, checked[place] = _of_deflated(content, most)

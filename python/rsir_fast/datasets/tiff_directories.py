@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +19,10 @@ __all__ = ["Blocks", "read_blocks", "refuse_many_pages"]
 MAX_PAGES = 10_000
 """More than GDAL, which goes through all of them, should have to."""
 
+_JPEG, _DEFLATE = 7, (8, 32946)
 _COMPRESSION, _STRIPS, _TILES, _TABLES = 259, (273, 279), (324, 325), 347
-_WIDTH, _HEIGHT, _STRIP_HEIGHT, _TILE_WIDTH, _TILE_HEIGHT, _PLANES = 256, 257, 278, 322, 323, 284
-_SHAPE = (_WIDTH, _HEIGHT, _STRIP_HEIGHT, _TILE_WIDTH, _TILE_HEIGHT, _PLANES)
+_WIDTH, _HEIGHT, _STRIP_HEIGHT, _TILE_WIDTH, _TILE_HEIGHT, _PLANES, _PREDICTOR = 256, 257, 278, 322, 323, 284, 317
+_SHAPE = (_WIDTH, _HEIGHT, _STRIP_HEIGHT, _TILE_WIDTH, _TILE_HEIGHT, _PLANES, _PREDICTOR)
 _TYPES = {1: "u1", 3: "u2", 4: "u4", 7: "u1", 16: "u8"}
 
 
@@ -42,6 +44,10 @@ class Blocks:
         How many there are beside and below each other.
     is_planar
         Whether each band has its own, band after band.
+    predictor
+        2: samples are written as differences from their left neighbour, by its number in TIFF; 1: as they are.
+    order
+        Of the bytes of a sample: ``<`` or ``>``.
     """
 
     compression: int
@@ -53,6 +59,28 @@ class Blocks:
     across: int
     down: int
     is_planar: bool
+    predictor: int
+    order: Literal["<", ">"]
+
+    @property
+    def is_jpeg(self) -> bool:
+        """Whether the data are those of JPEG files."""
+        return self.compression == _JPEG
+
+    @property
+    def is_deflated(self) -> bool:
+        """Whether the data end with a sum of what was deflated."""
+        return self.compression in _DEFLATE
+
+    @property
+    def has_one_sum(self) -> bool:
+        """Whether that is the sum of all bands."""
+        return self.is_deflated and not self.is_planar
+
+    def window(self, number: int) -> Window:
+        """Return the pixels of a strip or tile, with those beyond the image."""
+        row, column = divmod(number % (self.across * self.down), self.across)
+        return Window(column * self.width, row * self.height, self.width, self.height)
 
     def of(self, window: Window, bands: Sequence[int] | None) -> NDArray[np.int64]:
         """Return the numbers, from 0, of those that hold pixels of a window, in some bands (from 1) or in all."""
@@ -69,7 +97,7 @@ class _Layout:
     """How numbers are written: the order of bytes, and the width of pointers."""
 
     def __init__(self, head: bytes) -> None:
-        self.order = "<" if head[:2] == b"II" else ">"
+        self.order: Literal["<", ">"] = "<" if head[:2] == b"II" else ">"
         big = struct.unpack_from(f"{self.order}H", head, 2)[0] == 43
         self.pointer, self.number, self.entry = ("Q", "Q", 20) if big else ("I", "H", 12)
         (self.first,) = struct.unpack_from(self.order + self.pointer, head, 8 if big else 4)
@@ -143,7 +171,10 @@ def read_blocks(source: Source) -> Blocks | None:
         fits = len(offsets) == len(sizes) and (len(offsets) == across * down or (is_planar and across * down > 0))
         if not fits or len(offsets) % (across * down):
             return None
-        return Blocks(int(tags[_COMPRESSION][0]), offsets, sizes, tables, width, height, across, down, is_planar)
+        compression, predictor = int(tags[_COMPRESSION][0]), shape.get(_PREDICTOR, 1)
+        return Blocks(
+            compression, offsets, sizes, tables, width, height, across, down, is_planar, predictor, layout.order
+        )
     except (struct.error, OverflowError, ValueError, KeyError, IndexError, ZeroDivisionError):
         return None
 

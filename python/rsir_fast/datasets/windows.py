@@ -49,6 +49,26 @@ class Window(NamedTuple):
         """Row after the last."""
         return self.row + self.height
 
+    @property
+    def pixels(self) -> tuple[slice, slice]:
+        """Rows and columns, as an array is indexed."""
+        return slice(self.row, self.bottom), slice(self.column, self.right)
+
+    def common(self, other: Window) -> Window:
+        """Return the pixels that are in another one, too; there are some."""
+        left, top = max(self.column, other.column), max(self.row, other.row)
+        return Window(left, top, min(self.right, other.right) - left, min(self.bottom, other.bottom) - top)
+
+    def within(self, other: Window) -> Window:
+        """Return the same pixels, counted from the upper left corner of another one.
+
+        Examples
+        --------
+        >>> Window(512, 256, 64, 64).within(Window(500, 250, 100, 100))
+        Window(column=12, row=6, width=64, height=64)
+        """
+        return Window(self.column - other.column, self.row - other.row, self.width, self.height)
+
     @classmethod
     def parse(cls, text: str) -> Window:
         """Understand ``COLUMN,ROW,WIDTH,HEIGHT``.
