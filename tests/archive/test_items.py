@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from rsir_fast.archive.items import Items
-from rsir_fast.archive.tables import ItemRow, Tables, items_bytes
+from rsir_fast.archive.tables import ITEMS, SOURCES, ItemRow, Tables, as_file
 from rsir_fast.datasets.windows import Place, Window
 from rsir_fast.errors import ArchiveError
 
@@ -34,7 +34,8 @@ NAMES = ("forest/1.png", "scenes/a.tif#xywh=0,0,256,256", "scenes/a.tif#xywh=256
 
 def on_disk(tmp_path, rows) -> Tables:
     files = {}
-    for name, content in items_bytes(rows).items():
+    made = Tables.of(rows)
+    for name, content in ((SOURCES, as_file(made.sources)), (ITEMS, as_file(made.items))):
         (tmp_path / name).write_bytes(content)
         files[name] = hashlib.sha256(content).hexdigest()
     return Tables.read(tmp_path, len(rows), files)

@@ -52,7 +52,7 @@ def name_of(root: str, source: str, window: Window | None) -> str:
     return item_name(source if root in (ROOT, "") else f"{root}/{source}", window)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Input:
     """What the archive shall have a row of: a file, or a window of one, as it is now.
 

@@ -14,11 +14,12 @@ An archive is a folder::
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, Literal
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, Field, InstanceOf, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, InstanceOf, model_validator
 
-from rsir_fast.archive.inputs import Key, name_of
+from rsir_fast.archive.inputs import Input, Key, name_of
 from rsir_fast.datasets.tiling import Tiling
 from rsir_fast.datasets.windows import Window
 from rsir_fast.encoders.fields import FieldSpec, Frozen, Sha256, canonical_digest
@@ -54,9 +55,9 @@ Told = Annotated[dict[str, Any], AfterValidator(_finite)]
 """What is JSON, whatever it says."""
 
 
-def as_json(record: Frozen) -> bytes:
-    """Return a record as it is written."""
-    return (json.dumps(record.model_dump(exclude_defaults=True), indent=1, sort_keys=True) + "\n").encode()
+def as_json(record: Frozen, indent: int | None = 1) -> bytes:
+    """Return a record as it is written; without `indent`, in a tenth of the time, as one line."""
+    return (json.dumps(record.model_dump(exclude_defaults=True), indent=indent, sort_keys=True) + "\n").encode()
 
 
 class SegmentEntry(Frozen):
@@ -259,10 +260,38 @@ class Skips(Frozen):
     inputs: tuple[SkippedInput, ...]
 
 
-class PartRow(_OfInput):
-    """An input whose vectors are in a part."""
+@dataclass(frozen=True, slots=True)
+class PartRow:
+    """An input whose vectors are in a part, as it was then: no model of pydantic, as there are millions of them.
 
+    Attributes
+    ----------
+    root, source, size, mtime_ns
+        The file.
+    sha256 : str
+        Of its content.
+    window
+        Of a raster.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    root: NameOnDisk
+    source: NameOnDisk
+    size: int
+    mtime_ns: int
     sha256: Sha256
+    window: Window | None = None
+
+    @classmethod
+    def of(cls, each: Input, sha256: str) -> PartRow:
+        """Return what a part says of an input."""
+        return cls(each.root, each.source, each.size, each.mtime_ns, sha256, each.window)
+
+    @property
+    def key(self) -> Key:
+        """Of the item."""
+        return self.root, self.source, self.window
 
 
 class PartRecord(Frozen):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from rsir_fast.archive.records import SegmentEntry, SegmentRecord, as_json
 from rsir_fast.archive.sidecars import read_sidecar, sidecar_name, write_sidecars
-from rsir_fast.archive.tables import ItemRow, Tables, items_bytes
+from rsir_fast.archive.tables import ITEMS, SOURCES, ItemRow, Tables, as_file
 from rsir_fast.archive.versions import SEGMENT
 from rsir_fast.base.digests import check_digest, check_file_digest, file_digest
 from rsir_fast.base.looking import is_folder
@@ -41,8 +41,8 @@ def write_segment(
     place: Path,
     spec: Spec,
     run: Mapping[str, Any],
-    rows: Sequence[ItemRow],
-    blocks: Mapping[str, Sequence[NDArray[Any]]],
+    rows: Iterable[ItemRow],
+    blocks: Mapping[str, Iterable[NDArray[Any]]],
     normalize: str = "none",
 ) -> str:
     """Write a segment: all of it is on the disk before it has its name.
@@ -67,10 +67,14 @@ def write_segment(
 
     Raises
     ------
+    ArchiveError
+        If a column has values of several kinds.
     MachineError
         If it cannot be written; nothing is left under its name.
     """
-    return place_segment(place, spec, run, len(rows), items_bytes(rows), blocks, normalize)
+    tables = Tables.of(rows)
+    files = {SOURCES: as_file(tables.sources), ITEMS: as_file(tables.items)}
+    return place_segment(place, spec, run, len(tables), files, blocks, normalize)
 
 
 def place_segment(

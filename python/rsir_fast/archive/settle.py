@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, KeysView, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from rsir_fast.archive.tables import ItemRow
 from rsir_fast.base.ids import without
 from rsir_fast.errors import ArchiveError
 
-__all__ = ["Content", "Known", "Settled", "settle"]
+__all__ = ["Content", "Known", "Settled", "Wanted", "settle"]
 
 Content = tuple[str, tuple[Any, ...]]
 Ids = NDArray[np.int64]
@@ -51,6 +51,11 @@ class Known:
         for same in self._rows.values():
             same.sort(key=lambda pair: (pair[0] not in shown, -pair[0]))  # what counts first, then the newest
 
+    @property
+    def keys(self) -> KeysView[Key]:
+        """Items that have a row."""
+        return self._rows.keys()
+
     def of(self, key: Key) -> list[ItemRow]:
         """Return the rows of an item."""
         return [row for _, row in self._rows.get(key, ())]
@@ -62,6 +67,23 @@ class Known:
     def find(self, key: Key, content: Content) -> int | None:
         """Return the id of an item's row with this content."""
         return next((row_id for row_id, row in self._rows.get(key, ()) if row.content == content), None)
+
+
+class Wanted(NamedTuple):
+    """Items that a version has to hold, in the order of the data set.
+
+    Attributes
+    ----------
+    keys : list of Key
+    numbers : array
+        By which new segments name them, ascending.
+    ids : array
+        Of the rows with their content; -1 where there is none.
+    """
+
+    keys: list[Key]
+    numbers: Ids
+    ids: Ids
 
 
 @dataclass(frozen=True)
@@ -83,14 +105,7 @@ class Settled:
     used: list[bool] = field(default_factory=list)
 
 
-def settle(
-    wanted: Sequence[tuple[Key, Content]],
-    known: Known,
-    new: Sequence[Sequence[ItemRow]],
-    next_id: int,
-    *,
-    keeping: bool = False,
-) -> Settled:
+def settle(wanted: Wanted, known: Known, new: Sequence[Ids], next_id: int, *, keeping: bool = False) -> Settled:
     """Choose for every wanted item the row that is there, else that of a new segment.
 
     So what another writer has added meanwhile is not there twice, and what it removed comes back where it is wanted.
@@ -98,11 +113,11 @@ def settle(
     Parameters
     ----------
     wanted
-        Items and their content, in the order of the data set.
     known
         The rows of the version that is followed.
     new
-        The rows of the writer's segments; they have the ids from `next_id` on, those without a wanted row none.
+        Of which wanted items the rows of the writer's segments are, by their numbers; those rows have the ids from
+        `next_id` on, those of a segment without a wanted row none.
     keeping
         Whether all other items stay, before those that are new; else nothing counts but what is wanted.
 
@@ -111,35 +126,26 @@ def settle(
     ArchiveError
         If a row is nowhere.
     """
-    places: Mapping[tuple[Key, Content], tuple[int, int]] = {
-        (row.key, row.content): (number, place)
-        for number, rows in reversed(list(enumerate(new)))
-        for place, row in enumerate(rows)
-    }
-    found = [known.find(key, content) for key, content in wanted]
-    chosen = [places.get(one) if row_id is None else (-1, row_id) for one, row_id in zip(wanted, found, strict=True)]
-    if None in chosen:
-        name = wanted[chosen.index(None)][0][1]
+    of, place = np.full(len(wanted.ids), -1), np.zeros(len(wanted.ids), np.int64)
+    for segment, numbers in reversed(list(enumerate(new))):
+        at = np.searchsorted(wanted.numbers, numbers)
+        is_wanted = at < len(wanted.numbers)
+        is_wanted[is_wanted] = wanted.numbers[at[is_wanted]] == numbers[is_wanted]
+        of[at[is_wanted]], place[at[is_wanted]] = segment, np.flatnonzero(is_wanted)
+    is_known = wanted.ids >= 0
+    nowhere = np.flatnonzero(~is_known & (of < 0))
+    if len(nowhere):
+        name = wanted.keys[nowhere[0]][1]
         raise ArchiveError(
             f"{name}: expected its row to stay while this run worked, another process has taken it out for good; "
             "run the same command again"
         )
-    took = {place[0] for place in chosen if place is not None}
-    used = [number in took for number in range(len(new))]
-    firsts, first = [], next_id
-    for rows, is_used in zip(new, used, strict=True):
-        firsts.append(first)
-        first += len(rows) if is_used else 0
-    order = np.array(
-        [
-            place if number < 0 else firsts[number] + place
-            for number, place in (one for one in chosen if one is not None)
-        ],
-        np.int64,
-    )
+    is_used = np.isin(np.arange(len(new)), of[~is_known])
+    ends = next_id + np.cumsum([0, *(len(rows) * used for rows, used in zip(new, is_used, strict=True))])
+    order = np.where(is_known, wanted.ids, np.append(ends[:-1], 0)[of] + place)
     if keeping:
-        same = np.array([row_id for key, _ in wanted for row_id in known.ids_of(key)], np.int64)
-        stays = without(known.order, without(same, order))
+        same = [row_id for key in wanted.keys if key in known.keys for row_id in known.ids_of(key)]
+        stays = without(known.order, without(np.array(same, np.int64), order))
         order = np.concatenate([stays, without(order, stays)])
-    everything = np.concatenate([known.order, known.hidden, np.arange(next_id, first)])
-    return Settled(order, np.sort(without(everything, order)), used)
+    everything = np.concatenate([known.order, known.hidden, np.arange(next_id, ends[-1])])
+    return Settled(order, np.sort(without(everything, order)), is_used.tolist())

@@ -10,8 +10,7 @@ import contextlib
 import mmap
 import os
 import sys
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,116 +18,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rsir_fast.archive.inputs import ROOT, Input, Key, Value
+from rsir_fast.archive.inputs import ROOT, Key, Value
+from rsir_fast.archive.item_rows import BOUNDS, OWN, RESERVED, WINDOW, ItemRow, tables_of
 from rsir_fast.base.digests import check_digest
 from rsir_fast.base.reading import reading
-from rsir_fast.base.text import listed
 from rsir_fast.datasets.windows import Place, Window
 from rsir_fast.errors import ArchiveError
 
-__all__ = ["BOUNDS", "ITEMS", "RESERVED", "SOURCES", "WINDOW", "ItemRow", "Tables", "as_file", "items_bytes"]
+__all__ = ["BOUNDS", "ITEMS", "RESERVED", "SOURCES", "WINDOW", "ItemRow", "Tables", "as_file"]
 
 SOURCES, ITEMS = "sources.arrow", "items.arrow"
-WINDOW = ("column", "row", "width", "height")
-BOUNDS = ("west", "south", "east", "north")
-_OWN = ("source", "class", *WINDOW, *BOUNDS, "time", "geometry")
-RESERVED = frozenset({*_OWN, "item", "id", "root", "sha256", "label", "probability"})
-"""Names that columns of a user cannot have."""
-
 _RESTORE = "restore it from a backup"
-
-
-@dataclass(frozen=True, kw_only=True)
-class ItemRow(Input):
-    """What a row is of: an input, and the SHA-256 of its content.
-
-    Attributes
-    ----------
-    sha256 : str
-    """
-
-    sha256: str
-
-    @property
-    def content(self) -> tuple[str, tuple[Any, ...]]:
-        """What it shows, and what it is said to be."""
-        return self.sha256, self.told
-
-
-def items_bytes(rows: Sequence[ItemRow]) -> dict[str, bytes]:
-    """Return the two files of a segment's rows.
-
-    Raises
-    ------
-    ArchiveError
-        If a column has values of several kinds.
-    """
-    sources, items = tables_of(rows)
-    return {SOURCES: as_file(sources), ITEMS: as_file(items)}
-
-
-def tables_of(rows: Sequence[ItemRow]) -> tuple[Any, Any]:
-    """Return sources and items of rows as Arrow tables."""
-    import pyarrow as pa
-
-    numbers: dict[tuple[Any, ...], int] = {}
-    firsts: list[ItemRow] = []
-    of = np.empty(len(rows), np.int32)
-    for at, row in enumerate(rows):
-        file = (row.root, row.source, row.size, row.mtime_ns, row.sha256, row.place)
-        of[at] = numbers.setdefault(file, len(numbers))
-        if len(numbers) > len(firsts):
-            firsts.append(row)
-    sources = {
-        "root": pa.array([os.fsencode(row.root) for row in firsts], pa.binary()),
-        "source": pa.array([os.fsencode(row.source) for row in firsts], pa.binary()),
-        "size": pa.array([row.size for row in firsts], pa.int64()),
-        "mtime_ns": pa.array([row.mtime_ns for row in firsts], pa.int64()),
-        "sha256": pa.array([bytes.fromhex(row.sha256) for row in firsts], pa.binary(32)),
-    }
-    if any(row.place is not None for row in firsts):
-        sources["crs"] = pa.array([row.place and row.place.crs for row in firsts], pa.string())
-        sources["transform"] = pa.array(
-            [row.place and row.place.transform for row in firsts], pa.list_(pa.float64(), 6)
-        )
-    classes = [None if row.class_name is None else os.fsencode(row.class_name) for row in rows]
-    items = {"source": pa.array(of), "class": pa.array(classes, pa.binary()).dictionary_encode()}
-    if any(row.window is not None for row in rows):
-        for at, name in enumerate(WINDOW):
-            items[name] = pa.array([None if row.window is None else row.window[at] for row in rows], pa.int32())
-    if any(row.bounds is not None for row in rows):
-        for at, name in enumerate(BOUNDS):
-            items[name] = pa.array([None if row.bounds is None else row.bounds[at] for row in rows], pa.float64())
-    if any(row.time is not None for row in rows):
-        items["time"] = pa.array([row.time for row in rows], pa.timestamp("us", tz="UTC"))
-    if any(row.geometry is not None for row in rows):
-        items["geometry"] = pa.array([row.geometry for row in rows], pa.binary())
-    return pa.table(sources), pa.table(items | _columns(rows))
-
-
-def _columns(rows: Sequence[ItemRow]) -> dict[str, Any]:
-    """Return the columns that users named: text, whole numbers, numbers, or yes and no."""
-    import pyarrow as pa
-
-    names = list(dict.fromkeys(name for row in rows for name, _ in row.columns))
-    told = [dict(row.columns) for row in rows] if names else []
-    found = {}
-    for name in names:
-        values = [each.get(name) for each in told]
-        kinds = {type(value) for value in values if value is not None}
-        if name in RESERVED or (not kinds <= {str} and not kinds <= {bool} and not kinds <= {int, float}):
-            kinds_told = listed(sorted(kind.__name__ for kind in kinds))
-            raise ArchiveError(
-                f"column {name!r}: expected a name of its own and values of one kind, text, numbers, or true and "
-                f"false, got {kinds_told}; call it otherwise, or make its values alike"
-            )
-        if kinds <= {str}:
-            values = [
-                None if value is None else str(value).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-                for value in values
-            ]
-        found[name] = pa.array(values, pa.float64() if kinds == {int, float} else None)
-    return found
 
 
 class Tables:
@@ -143,8 +43,8 @@ class Tables:
         self.sources, self.items = sources, items
 
     @classmethod
-    def of(cls, rows: Sequence[ItemRow]) -> Tables:
-        """Return those of rows that are no segment."""
+    def of(cls, rows: Iterable[ItemRow]) -> Tables:
+        """Return those of rows."""
         return cls(*tables_of(rows))
 
     @classmethod
@@ -201,7 +101,7 @@ class Tables:
     @property
     def columns(self) -> list[str]:
         """Names of the columns that users named."""
-        return [name for name in self.items.column_names if name not in _OWN]
+        return [name for name in self.items.column_names if name not in OWN]
 
     @cached_property
     def _sources(self) -> list[dict[str, Any]]:

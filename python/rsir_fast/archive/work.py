@@ -6,7 +6,7 @@ import contextlib
 import os
 import re
 import socket
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from rsir_fast.base.digests import check_file_digest
 from rsir_fast.base.durable import sweep, sync_folder
 from rsir_fast.base.held import HeldFolder, is_from_here, new_name, remove_folder
 from rsir_fast.base.looking import is_folder
+from rsir_fast.base.mapping import let_go
 from rsir_fast.base.placed import add_file, place_folder, placing_folder
 from rsir_fast.base.reading import read_record, reading
 from rsir_fast.encoders.fields import canonical_digest
@@ -43,10 +44,14 @@ class Part:
             field.name: map_array(folder / f"{field.name}.npy", field, len(record.rows)) for field in spec.fields
         }
 
-    def block(self, field: str, rows: Sequence[int]) -> NDArray[Any]:
+    def block(self, field: str, rows: NDArray[np.int32]) -> NDArray[Any]:
         """Return some rows of a field; all of them without a copy."""
         array = self._arrays[field]
-        return array if list(rows) == list(range(len(array))) else array[np.asarray(rows, dtype=np.int64)]
+        return array if np.array_equal(rows, np.arange(len(array))) else array[rows]
+
+    def let_go(self, field: str) -> None:
+        """Keep no page of a field in this process; what is asked for again is read again."""
+        let_go(self._arrays[field])
 
 
 class Work:
@@ -113,7 +118,7 @@ class Work:
         with placing_folder(place) as workshop:
             files = write_arrays(workshop, self._spec.fields, len(rows), {name: [b] for name, b in blocks.items()})
             record = PartRecord(rows=tuple(rows), skipped=tuple(skipped), files=files)
-            add_file(workshop / PART, as_json(record))
+            add_file(workshop / PART, as_json(record, indent=None))
             place_folder(workshop, place)
         self._next += 1
         self.parts.append(Part(place, record, self._spec))
@@ -219,11 +224,20 @@ def _remove_orphans(archive: Path, nonce: str) -> None:
             remove_folder(segment_folder(archive, name))
 
 
-def blocks_of(rows: Sequence[tuple[Part, int]], field: str) -> list[NDArray[Any]]:
-    """Return rows of parts in consecutive blocks, one for every stretch of one part."""
-    blocks, start = [], 0
-    for end in range(1, len(rows) + 1):
-        if end == len(rows) or rows[end][0] is not rows[start][0]:
-            blocks.append(rows[start][0].block(field, [place for _, place in rows[start:end]]))
-            start = end
-    return blocks
+def blocks_of(
+    parts: Sequence[Part], of: NDArray[np.int32], at: NDArray[np.int32], field: str
+) -> Iterator[NDArray[Any]]:
+    """Yield rows of parts in consecutive blocks, one for every stretch of one part.
+
+    Parameters
+    ----------
+    parts
+    of, at
+        Of each row its part, and its place there.
+    field
+    """
+    ends = [*(np.flatnonzero(np.diff(of)) + 1).tolist(), len(of)] if len(of) else []
+    for start, end in zip([0, *ends], ends, strict=False):
+        part = parts[of[start]]
+        yield part.block(field, at[start:end])
+        part.let_go(field)

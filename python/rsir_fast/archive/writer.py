@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsir_fast.archive.commit import committed
-from rsir_fast.archive.inputs import About, Input, Key, refuse_others
+from rsir_fast.archive.inputs import About, Input, refuse_others
 from rsir_fast.archive.next_version import next_version
 from rsir_fast.archive.records import PartRow, SkippedInput, Version
 from rsir_fast.archive.segment import SEGMENT_ROWS, write_segment
-from rsir_fast.archive.settle import Content, Known, Settled, settle
+from rsir_fast.archive.settle import Content, Known, Settled, Wanted, settle
 from rsir_fast.archive.snapshot import Snapshot, refuse_other_encoder
 from rsir_fast.archive.tables import ItemRow
 from rsir_fast.archive.versions import is_archive, segment_folder
@@ -28,8 +28,8 @@ from rsir_fast.errors import ArchiveError
 
 __all__ = ["Writer"]
 
-_Made = tuple[str, list[ItemRow], str]
-"""A segment that is not committed yet: its name, its rows, the SHA-256 of its record."""
+_Made = tuple[str, NDArray[np.int64], str]
+"""A segment that is not committed yet: its name, the numbers of its inputs, the SHA-256 of its record."""
 
 
 class Writer:
@@ -112,14 +112,15 @@ class Writer:
         self._skipped: dict[int, SkippedInput] = {}
         known = self._known(before)
         kept = {} if before is None else {each.key: each for each in before.skipped}
-        is_other = not any(known.of(each.key) for each in inputs)
+        is_other = known.keys.isdisjoint(self._numbers)
         self.replaces_all = bool(inputs and before is not None and before.segments) and not keeping and is_other
         try:
             for work in self._works:
                 for part in work.parts:
                     self._take(part)
-            for number, each in enumerate(inputs):
-                self._recognise(number, each, known, kept.get(each.key), check, try_again)
+            for key, number in self._numbers.items() if known.keys or kept else ():
+                if key in known.keys or key in kept:
+                    self._recognise(number, inputs[number], known, kept.get(key), check, try_again)
         except BaseException:
             self.close()  # else this process would seem to be at it as long as it lives
             raise
@@ -181,7 +182,7 @@ class Writer:
         if self._own is None:
             self._own = Work.begin(self.folder, self.spec, self.run)
         contents = {number: self._sha256(number) for number in which}
-        rows = [PartRow(**self.inputs[number].record, sha256=contents[number]) for number in which]
+        rows = [PartRow.of(self.inputs[number], contents[number]) for number in which]
         unread = {
             number: SkippedInput(**self.inputs[number].record, reason=printable(reason), limits=dict(limits or {}))
             for number, reason in skipped
@@ -230,13 +231,13 @@ class Writer:
                     "heard of this one for ten minutes; run the same command again"
                 )
             next_id = 0 if before is None else before.version.next_id
-            new = [rows for _, rows, _ in segments]
-            settled = settle(self._wanted(), known, new, next_id, keeping=self._keeping)
+            new = [numbers for _, numbers, _ in segments]
+            settled = settle(self._wanted(known), known, new, next_id, keeping=self._keeping)
             return next_version(
                 self.folder,
                 number,
                 before,
-                [(name, len(rows), sha256) for name, rows, sha256 in segments],
+                [(name, len(numbers), sha256) for name, numbers, sha256 in segments],
                 settled,
                 skipped=[*self._kept_skips(before), *(self._skipped[one] for one in sorted(self._skipped))],
                 spec=self.spec,
@@ -318,11 +319,18 @@ class Writer:
         if known.find(each.key, (content, each.told)) is not None:
             self._contents[number] = content
 
-    def _wanted(self) -> list[tuple[Key, Content]]:
-        return [
-            (self.inputs[number].key, (self._contents[number], self.inputs[number].told))
-            for number in sorted(self._contents)
+    def _wanted(self, known: Known) -> Wanted:
+        """Return the inputs that have content, and the ids of the rows that are of it."""
+        keys, numbers = list(self._numbers), sorted(self._contents)
+        ids = [
+            known.find(keys[number], self._content(number)) if keys[number] in known.keys else None
+            for number in numbers
         ]
+        found = np.array([-1 if row_id is None else row_id for row_id in ids], np.int64)
+        return Wanted([keys[number] for number in numbers], np.array(numbers, np.int64), found)
+
+    def _content(self, number: int) -> Content:
+        return self._contents[number], self.inputs[number].told
 
     def _write_segments(self, known: Known) -> list[_Made]:
         """Write the parts' rows that are wanted and not there, a segment for each run."""
@@ -330,33 +338,34 @@ class Writer:
         for work in self._all_works():
             runs.setdefault(work.run_digest, []).append(work)
         written: list[_Made] = []
-        taken: set[int] = set()
+        is_taken = np.zeros(len(self.inputs), bool)
         for works in runs.values():
-            found: dict[int, tuple[Part, int]] = {}
-            for part in (part for work in works for part in work.parts):
-                for at, row in enumerate(part.rows):
+            parts = [part for work in works for part in work.parts]
+            of, at = np.full(len(self.inputs), -1, np.int32), np.zeros(len(self.inputs), np.int32)
+            for place, part in enumerate(parts):
+                for row_place, row in enumerate(part.rows):
                     number = self._numbers.get(row.key)
-                    if number is None or number in taken or self._contents.get(number) != row.sha256:
+                    if number is None or is_taken[number] or self._contents.get(number) != row.sha256:
                         continue
-                    each = self.inputs[number]
-                    if known.find(each.key, (row.sha256, each.told)) is None:
-                        found[number] = part, at
-                        taken.add(number)
-            ordered = sorted(found)
+                    if row.key not in known.keys or known.find(row.key, self._content(number)) is None:
+                        of[number], at[number], is_taken[number] = place, row_place, True
+            ordered = np.flatnonzero(of >= 0)
             for first in range(0, len(ordered), SEGMENT_ROWS):
                 if self._own is None:
                     self._own = Work.begin(self.folder, self.spec, self.run)
                 name = f"{self._own.owner.nonce}-{len(written)}"
                 chosen = ordered[first : first + SEGMENT_ROWS]
-                rows = [self._row(number) for number in chosen]
-                blocks = {field.name: blocks_of([found[n] for n in chosen], field.name) for field in self.spec.fields}
-                place = segment_folder(self.folder, name)
-                sha256 = write_segment(place, self.spec, works[0].owner.run, rows, blocks, self._searched_by)
-                written.append((name, rows, sha256))
+                rows = (self._row(number) for number in chosen.tolist())
+                blocks = {
+                    field.name: blocks_of(parts, of[chosen], at[chosen], field.name) for field in self.spec.fields
+                }
+                place_of = segment_folder(self.folder, name)
+                sha256 = write_segment(place_of, self.spec, works[0].owner.run, rows, blocks, self._searched_by)
+                written.append((name, chosen, sha256))
         return written
 
     def _row(self, number: int) -> ItemRow:
-        return ItemRow(**vars(self.inputs[number]), sha256=self._contents[number])
+        return ItemRow.of(self.inputs[number], self._contents[number])
 
     def _known(self, snapshot: Snapshot | None) -> Known:
         """Return the rows there are of the inputs' files."""

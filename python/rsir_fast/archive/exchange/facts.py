@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
@@ -24,18 +24,62 @@ _COMPACT = ("%Y%m%dT%H%M%S", "%Y%m%d")
 
 
 @dataclass(frozen=True)
-class Facts:
-    """What rows are of.
+class Facts(Sequence[Input]):
+    """What the rows of a file are of, each made an object when it is asked for: there may be millions.
 
     Attributes
     ----------
-    inputs : list of Input
+    root : str
+        Name that stands before that of an item.
+    names : list of str
+    size, mtime_ns : int
+        Of the file.
+    classes : list of str or None
+    times : list of int or None
+        Microseconds since 1970 (UTC).
+    places : Outlines or None
+    columns : mapping of lists
+        By name, what else is told of each row.
     doubts : list of str
         What the file says of all rows, and is not believed.
     """
 
-    inputs: list[Input]
+    root: str
+    names: list[str]
+    size: int
+    mtime_ns: int
+    classes: Sequence[str | None]
+    times: Sequence[int | None]
+    places: Outlines | None
+    columns: Mapping[str, Sequence[Value]]
     doubts: list[str]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @overload
+    def __getitem__(self, which: int) -> Input: ...
+
+    @overload
+    def __getitem__(self, which: slice) -> list[Input]: ...
+
+    def __getitem__(self, which: int | slice) -> Input | list[Input]:
+        if isinstance(which, slice):
+            return [self[row] for row in range(len(self))[which]]
+        source, window = split_name(self.names[which])
+        bounds = None if self.places is None else self.places.box(which)
+        return Input(
+            self.root,
+            source,
+            self.size,
+            self.mtime_ns,
+            self.classes[which],
+            window,
+            bounds=bounds,
+            time=self.times[which],
+            columns=tuple((name, values[which]) for name, values in self.columns.items() if values[which] is not None),
+            geometry=None if self.places is None else self.places.wkb[which],
+        )
 
 
 def facts_of(opened: EmbeddingFile, roles: Roles, root: str, crs: str | None, id_told: bool = False) -> Facts:
@@ -67,25 +111,8 @@ def facts_of(opened: EmbeddingFile, roles: Roles, root: str, crs: str | None, id
         remedy = "; items have no places then: name the right one (--crs EPSG:4326)" if roles.geometry else ""
         doubts.append(f"{places.doubt}{remedy}")
     told = {to: _values(table[column]) for column, to in roles.kept}
-    inputs, stamp = [], opened.path.stat()
-    for row in range(opened.rows):
-        source, window = split_name(names[row])
-        bounds = None if places is None or np.isnan(places.bounds[row, 0]) else tuple(places.bounds[row].tolist())
-        inputs.append(
-            Input(
-                root,
-                source,
-                stamp.st_size,
-                stamp.st_mtime_ns,
-                classes[row],
-                window,
-                bounds=bounds,
-                time=times[row],
-                columns=tuple((name, values[row]) for name, values in told.items() if values[row] is not None),
-                geometry=None if places is None else places.wkb[row],
-            )
-        )
-    return Facts(inputs, doubts)
+    stamp = opened.path.stat()
+    return Facts(root, names, stamp.st_size, stamp.st_mtime_ns, classes, times, places, told, doubts)
 
 
 def _names(opened: EmbeddingFile, table: Any, column: str | None, told: bool) -> list[str]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from rsir_fast.base.mapping import let_go
 from rsir_fast.base.reading import reading
 from rsir_fast.base.text import printable
 from rsir_fast.errors import ArchiveError
@@ -124,6 +125,7 @@ class _Matrix(EmbeddingFile):
             block = block.astype(block.dtype.newbyteorder("="), copy=False)
             lists = pa.FixedSizeListArray.from_arrays(pa.array(block.reshape(-1)), width)
             yield first, dict.fromkeys(columns, lists)
+            let_go(self._matrix)
 
 
 def open_file(path: Path, table: Path | None = None) -> EmbeddingFile:

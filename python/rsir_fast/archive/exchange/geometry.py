@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -33,6 +34,11 @@ class Outlines:
     wkb: list[bytes | None]
     bounds: NDArray[np.float64]
     doubt: str = ""
+
+    def box(self, row: int) -> tuple[float, float, float, float] | None:
+        """Return the bounds of an item; None where there are none."""
+        west, south, east, north = self.bounds[row].tolist()
+        return None if math.isnan(west) else (west, south, east, north)
 
 
 def points(longitude: NDArray[np.float64], latitude: NDArray[np.float64]) -> Outlines:
@@ -149,4 +155,5 @@ def _around(shape: Any) -> tuple[float, float, float, float]:
 def _wkb(shapes: NDArray[Any]) -> list[bytes | None]:
     import shapely
 
-    return [None if shape is None else bytes(shapely.to_wkb(shape)) for shape in shapes]
+    found: list[bytes | None] = shapely.to_wkb(shapes).tolist()
+    return found

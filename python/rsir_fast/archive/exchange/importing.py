@@ -160,7 +160,7 @@ def import_vectors(
     return Imported(
         folder,
         version,
-        len(facts.inputs) - len(wrong),
+        len(facts) - len(wrong),
         spec.fields[0].width,
         roles,
         model.title if encoder is None else encoder.title,
@@ -179,7 +179,7 @@ class _Told(NamedTuple):
 
     def about(self) -> About:
         """Return it as a writer takes it."""
-        classes = {each.class_name for each in self.facts.inputs if each.class_name is not None}
+        classes = {name for name in self.facts.classes if name is not None}
         return About(
             name=self.path.stem,
             roots={self.root.name: self.root.folder},
@@ -200,27 +200,28 @@ def _write(
     progress: OnProgress | None,
 ) -> tuple[list[Skipped], int]:
     """Commit the sound rows; return the others, and the number of the version."""
-    inputs, is_new = facts.inputs, not is_archive(folder)
+    is_new = not is_archive(folder)
     with Writer(
-        folder, spec, {}, inputs, about=told.about(), sha256=rows.digest, normalize=normalize, keeping=True
+        folder, spec, {}, facts, about=told.about(), sha256=rows.digest, normalize=normalize, keeping=True
     ) as writer:
-        todo = set(writer.todo)
-        meter = Meter("import", len(inputs), len(inputs) - len(todo), progress)
-        for batch in rows.batches() if todo else ():
-            wanted = np.array([row in todo for row in batch.rows.tolist()], bool)
-            wrong = [(row, reason) for row, reason in batch.wrong if row in todo]
+        is_todo = np.zeros(len(facts), bool)
+        is_todo[writer.todo] = True
+        meter = Meter("import", len(facts), len(facts) - int(is_todo.sum()), progress)
+        for batch in rows.batches() if is_todo.any() else ():
+            wanted = is_todo[batch.rows]
+            wrong = [(row, reason) for row, reason in batch.wrong if is_todo[row]]
             which = batch.rows[wanted].tolist()
             if which or wrong:
                 writer.add(which, {name: block[wanted] for name, block in batch.blocks.items()}, wrong)
                 meter.add(len(which) + len(wrong), len(wrong))
-        skipped = [Skipped(inputs[number].name, reason) for number, reason in writer.skipped]
-        if inputs and len(skipped) == len(inputs):
+        skipped = [Skipped(facts[number].name, reason) for number, reason in writer.skipped]
+        if facts and len(skipped) == len(facts):
             writer.abandon()
             if is_new:
                 clear_empty(folder)
             reasons = listed(list(dict.fromkeys(one.reason for one in skipped))[:3])
             raise ArchiveError(
-                f"{printable(told.path)}: expected vectors, none of {len(inputs)} rows has one: {reasons}"
+                f"{printable(told.path)}: expected vectors, none of {len(facts)} rows has one: {reasons}"
             )
         return skipped, writer.commit().version.number
 

@@ -91,6 +91,6 @@ class FileRows:
 
 def _digest(blocks: Mapping[str, NDArray[Any]], at: int) -> str:
     digest = hashlib.sha256()
-    for block in blocks.values():
-        digest.update(np.ascontiguousarray(block[at]).data)
+    for block in blocks.values():  # whose rows are contiguous
+        digest.update(block[at].data)
     return digest.hexdigest()
