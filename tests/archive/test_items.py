@@ -6,7 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from rsir_fast.archive import item_rows
+from rsir_fast.archive.item_rows import tables_of
 from rsir_fast.archive.items import Items
 from rsir_fast.archive.tables import ITEMS, SOURCES, ItemRow, Tables, as_file
 from rsir_fast.datasets.windows import Place, Window
@@ -106,3 +110,27 @@ def test_names_that_are_no_utf8(tmp_path):
     assert tables.rows() == [odd]
     assert list(Items([tables])) == ["\udcff.png"]
     assert Items([tables]).column("class").to_pylist() == ["?"]
+
+
+KNOWN = st.fixed_dictionaries(
+    {"source": st.sampled_from(["a.png", "b.png", "\udcff.png"])},
+    optional={
+        "class_name": st.sampled_from([None, "forest", "\udcfe"]),
+        "window": st.just(Window(0, 0, 8, 8)),
+        "place": st.just(PLACE),
+        "bounds": st.just((15.0, 41.9, 15.03, 42.0)),
+        "time": st.just(7),
+        "geometry": st.just(b"outline"),
+        "columns": st.sampled_from([(("n", 1),), (("n", 0.5), ("sensor", "S2")), (("night", True),), (("n", None),)]),
+    },
+)
+
+
+@given(st.lists(KNOWN.map(lambda known: replace(PLAIN, **known)), max_size=9), st.integers(1, 4))
+def test_rows_that_come_in_parts_are_the_tables_of_all_together(rows, size):
+    """Whatever is known of which, wherever a part ends: the same bytes."""
+    whole = [as_file(table) for table in tables_of([(row, row.sha256) for row in rows])]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(item_rows, "_AT_ONCE", size)
+        parts = [as_file(table) for table in tables_of((row, row.sha256) for row in rows)]
+    assert parts == whole

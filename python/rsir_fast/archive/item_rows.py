@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
-from itertools import islice
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, islice
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rsir_fast.archive.inputs import Input
 from rsir_fast.base.text import listed
+from rsir_fast.datasets.windows import Place
 from rsir_fast.errors import ArchiveError
 
-__all__ = ["BOUNDS", "OWN", "RESERVED", "WINDOW", "ItemRow", "tables_of"]
+__all__ = ["BOUNDS", "OWN", "RESERVED", "WINDOW", "ItemRow", "Row", "tables_of"]
 
 WINDOW = ("column", "row", "width", "height")
 BOUNDS = ("west", "south", "east", "north")
@@ -25,7 +26,10 @@ RESERVED = frozenset({*OWN, "item", "id", "root", "sha256", "label", "probabilit
 """Names that columns of a user cannot have."""
 
 _AT_ONCE = 1 << 14
-_OF_INPUT = tuple(field.name for field in fields(Input))
+
+Row: TypeAlias = tuple[Input, str]
+"""An input, and the SHA-256 of its content."""
+_File: TypeAlias = "tuple[str, str, int, int, str, Place | None]"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,18 +43,13 @@ class ItemRow(Input):
 
     sha256: str
 
-    @classmethod
-    def of(cls, each: Input, sha256: str) -> ItemRow:
-        """Return the row of an input."""
-        return cls(*(getattr(each, name) for name in _OF_INPUT), sha256=sha256)
-
     @property
     def content(self) -> tuple[str, tuple[Any, ...]]:
         """What it shows, and what it is said to be."""
         return self.sha256, self.told
 
 
-def tables_of(rows: Iterable[ItemRow]) -> tuple[Any, Any]:
+def tables_of(rows: Iterable[Row]) -> tuple[Any, Any]:
     """Return sources and items of rows as Arrow tables; each row is let go when it was read.
 
     Raises
@@ -61,38 +60,33 @@ def tables_of(rows: Iterable[ItemRow]) -> tuple[Any, Any]:
     import pyarrow as pa
 
     sources, items, columns, left = _Sources(), _Parts(), _Columns(), iter(rows)
-    of = [np.empty(0, np.int32)]
-    while some := list(islice(left, _AT_ONCE)):
+    of = []
+    for some in chain([[]], iter(lambda: list(islice(left, _AT_ONCE)), [])):  # of no rows, too, columns have kinds
         of.append(sources.numbers(some))
-        for name, values, kind in _items(some):
-            items.add(name, pa.array(values, kind))
-        columns.add(some)
+        inputs = [each for each, _ in some]
+        for name, values, kind in _items(inputs):
+            items.add(name, pa.nulls(len(some), kind) if values is None else pa.array(values, kind))
+        columns.add(inputs)
     found = items.columns()
-    found["class"] = found["class"].dictionary_encode() if "class" in found else _nothing()
+    found["class"] = found["class"].dictionary_encode()
     told = {name: column for name, column in found.items() if name == "class" or column.null_count < len(column)}
     return pa.table(sources.columns()), pa.table({"source": pa.array(np.concatenate(of)), **told, **columns.columns()})
 
 
-def _nothing() -> Any:
+def _items(rows: Sequence[Input]) -> Iterator[tuple[str, list[Any] | None, Any]]:
+    """Yield what is known of each row: name, values (None: of no row) and kind of a column."""
     import pyarrow as pa
 
-    return pa.array([], pa.binary()).dictionary_encode()
-
-
-def _items(rows: Sequence[ItemRow]) -> list[tuple[str, list[Any], Any]]:
-    """Return what is known of each row: names, values and kinds of columns."""
-    import pyarrow as pa
-
-    classes = {row.class_name for row in rows}
-    as_bytes = {name: None if name is None else os.fsencode(name) for name in classes}
-    found: list[tuple[str, list[Any], Any]] = [("class", [as_bytes[row.class_name] for row in rows], pa.binary())]
+    classes = {name: None if name is None else os.fsencode(name) for name in {row.class_name for row in rows}}
+    yield "class", [classes[row.class_name] for row in rows], pa.binary()
+    windows = [row.window for row in rows] if any(row.window is not None for row in rows) else None
     for at, name in enumerate(WINDOW):
-        found.append((name, [None if row.window is None else row.window[at] for row in rows], pa.int32()))
+        yield name, windows and [None if window is None else window[at] for window in windows], pa.int32()
+    boxes = [row.bounds for row in rows] if any(row.bounds is not None for row in rows) else None
     for at, name in enumerate(BOUNDS):
-        found.append((name, [None if row.bounds is None else row.bounds[at] for row in rows], pa.float64()))
-    found.append(("time", [row.time for row in rows], pa.timestamp("us", tz="UTC")))
-    found.append(("geometry", [row.geometry for row in rows], pa.binary()))
-    return found
+        yield name, boxes and [None if box is None else box[at] for box in boxes], pa.float64()
+    yield "time", [row.time for row in rows], pa.timestamp("us", tz="UTC")
+    yield "geometry", [row.geometry for row in rows], pa.binary()
 
 
 class _Parts:
@@ -115,36 +109,32 @@ class _Sources:
     """The files of rows, each once, in the order in which they come."""
 
     def __init__(self) -> None:
-        self._numbers: dict[tuple[Any, ...], int] = {}
+        self._numbers: dict[_File, int] = {}
         self._parts = _Parts()
         self._is_placed = False
-        self._add([])
 
-    def numbers(self, rows: Sequence[ItemRow]) -> NDArray[np.int32]:
+    def numbers(self, rows: Sequence[Row]) -> NDArray[np.int32]:
         """Return which file each row is of."""
-        numbers, firsts, of = self._numbers, [], np.empty(len(rows), np.int32)
-        for at, row in enumerate(rows):
-            file = (row.root, row.source, row.size, row.mtime_ns, row.sha256, row.place)
-            known = len(numbers)
-            of[at] = numbers.setdefault(file, known)
-            if len(numbers) > known:
-                firsts.append(row)
-        self._add(firsts)
-        return of
+        numbers = self._numbers
+        files = [(row.root, row.source, row.size, row.mtime_ns, sha256, row.place) for row, sha256 in rows]
+        new = [file for file in dict.fromkeys(files) if file not in numbers]
+        numbers.update(zip(new, range(len(numbers), len(numbers) + len(new)), strict=True))
+        self._add(new)
+        return np.array([numbers[file] for file in files], np.int32)
 
-    def _add(self, rows: Sequence[ItemRow]) -> None:
+    def _add(self, files: Sequence[_File]) -> None:
         import pyarrow as pa
 
         add = self._parts.add
-        add("root", pa.array([os.fsencode(row.root) for row in rows], pa.binary()))
-        add("source", pa.array([os.fsencode(row.source) for row in rows], pa.binary()))
-        add("size", pa.array([row.size for row in rows], pa.int64()))
-        add("mtime_ns", pa.array([row.mtime_ns for row in rows], pa.int64()))
-        add("sha256", pa.array([bytes.fromhex(row.sha256) for row in rows], pa.binary(32)))
-        add("crs", pa.array([row.place and row.place.crs for row in rows], pa.string()))
-        transforms = [row.place and row.place.transform for row in rows]
-        add("transform", pa.array(transforms, pa.list_(pa.float64(), 6)))
-        self._is_placed |= any(row.place is not None for row in rows)
+        roots, sources, sizes, times, digests, places = zip(*files, strict=True) if files else [()] * 6
+        add("root", pa.array([*map(os.fsencode, roots)], pa.binary()))
+        add("source", pa.array([*map(os.fsencode, sources)], pa.binary()))
+        add("size", pa.array(sizes, pa.int64()))
+        add("mtime_ns", pa.array(times, pa.int64()))
+        add("sha256", pa.array([*map(bytes.fromhex, digests)], pa.binary(32)))
+        add("crs", pa.array([place and place.crs for place in places], pa.string()))
+        add("transform", pa.array([place and place.transform for place in places], pa.list_(pa.float64(), 6)))
+        self._is_placed |= any(place is not None for place in places)
 
     def columns(self) -> dict[str, Any]:
         found = self._parts.columns()
@@ -159,7 +149,7 @@ class _Columns:
         self._kinds: dict[str, set[type]] = {}
         self._parts: dict[str, list[Any]] = {}
 
-    def add(self, rows: Sequence[ItemRow]) -> None:
+    def add(self, rows: Sequence[Input]) -> None:
         """Take the columns of some rows.
 
         Raises

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rsir_fast.archive.item_rows import Row, tables_of
 from rsir_fast.archive.records import SegmentEntry, SegmentRecord, as_json
 from rsir_fast.archive.sidecars import read_sidecar, sidecar_name, write_sidecars
 from rsir_fast.archive.tables import ITEMS, SOURCES, ItemRow, Tables, as_file
@@ -41,7 +42,7 @@ def write_segment(
     place: Path,
     spec: Spec,
     run: Mapping[str, Any],
-    rows: Iterable[ItemRow],
+    rows: Iterable[Row],
     blocks: Mapping[str, Iterable[NDArray[Any]]],
     normalize: str = "none",
 ) -> str:
@@ -54,7 +55,7 @@ def write_segment(
     spec, run
         What the rows mean, and how they were made.
     rows
-        What they are of.
+        What they are of, each read once.
     blocks
         By field, its rows in consecutive blocks [m, width]; read one after the other.
     normalize
@@ -72,7 +73,7 @@ def write_segment(
     MachineError
         If it cannot be written; nothing is left under its name.
     """
-    tables = Tables.of(rows)
+    tables = Tables(*tables_of(rows))
     files = {SOURCES: as_file(tables.sources), ITEMS: as_file(tables.items)}
     return place_segment(place, spec, run, len(tables), files, blocks, normalize)
 

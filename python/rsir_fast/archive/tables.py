@@ -45,7 +45,7 @@ class Tables:
     @classmethod
     def of(cls, rows: Iterable[ItemRow]) -> Tables:
         """Return those of rows."""
-        return cls(*tables_of(rows))
+        return cls(*tables_of((row, row.sha256) for row in rows))
 
     @classmethod
     def named(cls, names: Sequence[str], labels: NDArray[np.int64] | None, classes: Sequence[str]) -> Tables:

@@ -355,17 +355,14 @@ class Writer:
                     self._own = Work.begin(self.folder, self.spec, self.run)
                 name = f"{self._own.owner.nonce}-{len(written)}"
                 chosen = ordered[first : first + SEGMENT_ROWS]
-                rows = (self._row(number) for number in chosen.tolist())
+                rows = ((self.inputs[number], self._contents[number]) for number in chosen.tolist())
                 blocks = {
                     field.name: blocks_of(parts, of[chosen], at[chosen], field.name) for field in self.spec.fields
                 }
-                place_of = segment_folder(self.folder, name)
-                sha256 = write_segment(place_of, self.spec, works[0].owner.run, rows, blocks, self._searched_by)
+                folder = segment_folder(self.folder, name)
+                sha256 = write_segment(folder, self.spec, works[0].owner.run, rows, blocks, self._searched_by)
                 written.append((name, chosen, sha256))
         return written
-
-    def _row(self, number: int) -> ItemRow:
-        return ItemRow.of(self.inputs[number], self._contents[number])
 
     def _known(self, snapshot: Snapshot | None) -> Known:
         """Return the rows there are of the inputs' files."""

@@ -232,5 +232,5 @@ def split_name(name: str) -> tuple[str, Window | None]:
     >>> split_name("a.tif#xywh=0,0,64,64")
     ('a.tif', Window(column=0, row=0, width=64, height=64))
     """
-    found = _OF.fullmatch(name)
+    found = _OF.fullmatch(name) if "#xywh=" in name else None
     return (name, None) if found is None else (found["source"], Window.parse(found["numbers"]))

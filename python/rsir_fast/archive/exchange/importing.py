@@ -212,7 +212,8 @@ def _write(
             wrong = [(row, reason) for row, reason in batch.wrong if is_todo[row]]
             which = batch.rows[wanted].tolist()
             if which or wrong:
-                writer.add(which, {name: block[wanted] for name, block in batch.blocks.items()}, wrong)
+                some = {name: block if wanted.all() else block[wanted] for name, block in batch.blocks.items()}
+                writer.add(which, some, wrong)
                 meter.add(len(which) + len(wrong), len(wrong))
         skipped = [Skipped(facts[number].name, reason) for number, reason in writer.skipped]
         if facts and len(skipped) == len(facts):

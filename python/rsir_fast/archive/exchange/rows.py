@@ -72,10 +72,7 @@ class FileRows:
             for each in found.values():
                 sound = np.intersect1d(sound, each.sound)
             wrong = {row: reason for each in found.values() for row, reason in each.wrong}
-            blocks = {
-                field.name: found[field.name].matrix[np.isin(found[field.name].sound, sound)].astype(field.dtype)
-                for field in self._fields
-            }
+            blocks = {field.name: found[field.name].of(sound, field.dtype) for field in self._fields}
             for at, row in enumerate((first + sound).tolist()):
                 self._digests[row] = _digest(blocks, at)
             yield Batch(first + sound, blocks, [(first + row, wrong[row]) for row in sorted(wrong)])

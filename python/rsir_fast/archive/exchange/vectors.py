@@ -29,6 +29,11 @@ class Checked(NamedTuple):
     sound: NDArray[np.int64]
     wrong: list[tuple[int, str]]
 
+    def of(self, rows: NDArray[np.int64], dtype: str) -> NDArray[Any]:
+        """Return the vectors of some of the sound rows, ascending; where it can be, those that there are."""
+        some = self.matrix if len(rows) == len(self.sound) else self.matrix[np.isin(self.sound, rows)]
+        return some.astype(dtype, copy=False)
+
 
 def usual_width(column: Any) -> int:
     """Return how many numbers most vectors of a batch have; 0 if there is none."""
