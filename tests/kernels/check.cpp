@@ -69,13 +69,24 @@ void fail(const char* file, int line, const std::string& message) {
 void Case::push(std::string text) { cases.push_back(std::move(text)); }
 Case::~Case() { cases.pop_back(); }
 
-bool reduced() {
+namespace {
+
+bool asked_to_reduce() {
     const char* value = std::getenv("RSIR_TEST_REDUCED");
     return value != nullptr && std::string(value) == "1";
 }
 
+}  // namespace
+
+bool reduced() {
+#if defined(__SANITIZE_ADDRESS__)
+    return true;
+#endif
+    return asked_to_reduce();
+}
+
 std::vector<std::int64_t> sizes(std::initializer_list<std::int64_t> all, std::initializer_list<std::int64_t> few) {
-    return reduced() ? few : all;
+    return asked_to_reduce() ? few : all;
 }
 
 namespace {
@@ -88,7 +99,7 @@ std::vector<int> runs() {
 #elif defined(__SANITIZE_ADDRESS__)
     return {1, 5};
 #endif
-    return reduced() ? std::vector<int>{1, 2, 5} : std::vector<int>{1, 2, 5, 2};
+    return asked_to_reduce() ? std::vector<int>{1, 2, 5} : std::vector<int>{1, 2, 5, 2};
 }
 
 }  // namespace

@@ -198,8 +198,8 @@ void check_tiles(bool is8) {
         Random random(1);
         std::vector<std::int64_t> widths;
         // Large tiles are slow where they are a model: their edges are at multiples of 16 steps.
-        const std::int64_t every = table.max_queries > 16 ? 5 : 1;
-        for (std::int64_t step = 1; step <= 70; step += reduced() ? 13 : every) widths.push_back(step * (is8 ? 4 : 2));
+        const std::int64_t every = table.max_queries > 16 || reduced() ? 5 : 1;
+        for (std::int64_t step = 1; step <= 70; step += sizes({every}, {13})[0]) widths.push_back(step * (is8 ? 4 : 2));
         for (const std::int64_t d : {std::int64_t{1}, std::int64_t{3}, std::int64_t{2047}, std::int64_t{4097}}) {
             widths.push_back(d);
         }
@@ -208,6 +208,7 @@ void check_tiles(bool is8) {
                 const std::int64_t most = table.tile_groups(count, is8 ? (d + 3) / 4 : (d + 1) / 2);
                 CHECK(1 <= most && most * kRows <= kMaxTileRows);
                 for (std::int64_t groups = 1; groups <= most; ++groups) {
+                    if (d > 2000 && reduced() && 1 < groups && groups < most) continue;
                     if (d < 2000) check_tile(table, is8, d, count, groups, Spread::random, true, random);
                     check_tile(table, is8, d, count, groups, Spread::random, false, random);
                     check_tile(table, is8, d, count, groups, Spread::extreme, false, random);

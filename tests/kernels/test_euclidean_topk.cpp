@@ -64,9 +64,7 @@ void check_sizes() {
                 auto queries = matrix<T>(random, q, d, kind);
                 // A query that is in the database: its distance is 0.
                 if (n > 0) std::copy_n(database.begin() + (n / 2) * d, d, queries.begin());
-                check_search(
-                    queries, q, database, n, d,
-                    reduced() ? std::vector<std::int64_t>{1, n + 3} : std::vector<std::int64_t>{0, 1, n, n + 3});
+                check_search(queries, q, database, n, d, sizes({0, 1, n, n + 3}, {1, n + 3}));
             }
         }
     }

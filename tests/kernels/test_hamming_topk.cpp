@@ -125,7 +125,7 @@ TEST(all_sizes) {
              sizes({0, 1, 7, 8, 9, 15, 16, 17, 47, 48, 49, 63, 64, 65, 100, 129}, {0, 1, 9, 65})) {
             const std::int64_t q = query_counts[round++ % query_counts.size()];
             check_search(codes(random, q, (bits + 7) / 8), q, codes(random, n, (bits + 7) / 8), n, bits,
-                         reduced() ? std::vector<std::int64_t>{1, n + 3} : std::vector<std::int64_t>{0, 1, n, n + 3});
+                         sizes({0, 1, n, n + 3}, {1, n + 3}));
         }
     }
 }
