@@ -15,6 +15,7 @@ import pytest
 import parts
 from cases import CASES
 from engines import clean_environment
+from machine import ROOT, told
 from parts import Parts
 
 HERE = Path(__file__).parent
@@ -123,3 +124,16 @@ def bench_every_case_has_a_file_of_its_own(tmp_path):
     for case in CASES:
         kept.measured(case.name, dict)
     assert len(list(tmp_path.glob("*.json"))) == len(CASES)
+
+
+def bench_a_command_names_no_folder_of_this_machine():
+    words = [
+        str(ROOT / "benchmarks/extraction.py"),
+        "--data",
+        "/data/UC Merced",
+        "--out",
+        str(ROOT / "a/b.json"),
+        "-k",
+        "3",
+    ]
+    assert told(words) == "python benchmarks/extraction.py --data 'UC Merced' --out a/b.json -k 3"
