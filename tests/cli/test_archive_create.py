@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +14,7 @@ import numpy as np
 import pytest
 import rasterio
 from rasterio.control import GroundControlPoint
+from rasterio.rpc import RPC
 from typer.testing import CliRunner
 
 from plain_tiff import MINISBLACK, Page, write_tiff
@@ -168,6 +171,41 @@ def test_places_that_are_odd(tmp_path: Path) -> None:
     bounds = features.items.bounds
     turned = np.array([item.startswith("turned") for item in features.items])
     assert np.isfinite(bounds).all(axis=1).tolist() == turned.tolist()
+
+
+@pytest.mark.parametrize("kind", ["points", "RPCs"])
+def test_the_remedy_places_a_raster(tmp_path: Path, kind: str) -> None:
+    write_raster(tmp_path / "in.tif", scene(64, 64), crs=None, transform=None)
+    with rasterio.open(tmp_path / "in.tif", "r+") as file:
+        if kind == "points":
+            points = [GroundControlPoint(row, column, 10 + column, 50 - row) for row in (0, 64) for column in (0, 64)]
+            file.gcps = points, "EPSG:4326"
+        else:  # pixel = longitude, line = -latitude, of what is scaled to -1 to 1
+            first = [float(place == 0) for place in range(20)]
+            scales = {
+                "height_off": 0,
+                "height_scale": 1,
+                "lat_off": 45,
+                "lat_scale": 1,
+                "long_off": 15,
+                "long_scale": 1,
+            }
+            scales |= {"line_off": 32, "line_scale": 32, "samp_off": 32, "samp_scale": 32}
+            along = [[sign * (place == at) for place in range(20)] for at, sign in ((1, 1.0), (2, -1.0))]
+            file.rpcs = RPC(
+                **scales, line_num_coeff=along[1], line_den_coeff=first, samp_num_coeff=along[0], samp_den_coeff=first
+            )
+    said = rsir("create", tmp_path / "A", tmp_path / "in.tif", "--size", 32, *QUICK).stderr
+    command = re.search("`(.+)` places it", said)
+    assert command is not None, said
+    words = [{"IN": "in.tif", "OUT": "out.tif"}.get(word, word) for word in command[1].split()]
+    places = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    if shutil.which(words[0], path=places) is None:
+        pytest.skip(f"{words[0]} is not installed")
+    subprocess.run(words, cwd=tmp_path, env={**os.environ, "PATH": places}, check=True, capture_output=True)
+    done = rsir("create", tmp_path / "B", tmp_path / "out.tif", "--size", 32, *QUICK)
+    assert "without bounds" not in done.stderr
+    assert np.isfinite(Features.load(tmp_path / "B").items.bounds).all()
 
 
 def test_a_killed_command_goes_on(scenes: Path, tmp_path: Path) -> None:

@@ -17,7 +17,10 @@ from rsir_fast.datasets.tiff_directories import read_blocks
 from rsir_fast.datasets.windows import Place
 from rsir_fast.errors import ImageError
 
-__all__ = ["RasterHeader", "driver_of", "read_header"]
+__all__ = ["GCPS_ONLY", "RPCS_ONLY", "RasterHeader", "driver_of", "read_header"]
+
+GCPS_ONLY, RPCS_ONLY = "ground control points only", "RPCs only"
+"""Why a raster has no place, though something is known of it."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +136,7 @@ def _place(dataset: Any) -> tuple[Place | None, str]:
         name = ":".join(authority) if is_same else dataset.crs.to_wkt()
         return Place(name, tuple(dataset.transform)[:6]), ""
     if dataset.gcps[0]:
-        return None, "ground control points only"
+        return None, GCPS_ONLY
     if dataset.rpcs is not None:
-        return None, "RPCs only"
+        return None, RPCS_ONLY
     return None, "no CRS" if dataset.crs is None else "a CRS, but no transform"

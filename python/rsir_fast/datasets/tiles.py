@@ -16,7 +16,7 @@ from rsir_fast.datasets.dates import Dating
 from rsir_fast.datasets.footprints import Bounds, bounds_of, footprints
 from rsir_fast.datasets.grids import Grid, grid_of
 from rsir_fast.datasets.raster_files import find_rasters
-from rsir_fast.datasets.raster_header import RasterHeader, read_header
+from rsir_fast.datasets.raster_header import GCPS_ONLY, RPCS_ONLY, RasterHeader, read_header
 from rsir_fast.datasets.reader import Reader
 from rsir_fast.datasets.skipped import Skipped
 from rsir_fast.datasets.tiling import Tiling, Unit
@@ -213,12 +213,16 @@ class _Names(Sequence[str]):
         return item_name(*self._tiles.at(which))
 
 
+_PLACES = {GCPS_ONLY: "rio warp IN OUT --dst-crs EPSG:4326", RPCS_ONLY: "gdalwarp -rpc -t_srs EPSG:4326 IN OUT"}
+"""Commands that make a raster with a transform."""
+
+
 def _notes(used: Sequence[_Cut], tiling: Tiling, reader: Reader, dating: Dating | None) -> list[str]:
     """Say what is odd, in a sentence for all rasters that it is true of."""
     notes = []
     for why in dict.fromkeys(raster.header.unplaced for raster in used if raster.header.unplaced):
         of = [raster.source for raster in used if raster.header.unplaced == why]
-        remedy = " (`rio warp IN OUT --dst-crs EPSG:4326` places it)" if why.endswith("only") else ""
+        remedy = f" (`{_PLACES[why]}` places it)" if why in _PLACES else ""
         notes.append(f"{_counted(of)} {why}: tiles without bounds{remedy}: {listed(of, 3)}")
     nowhere = [raster.source for raster in used if raster.header.place is not None and _is_nowhere(raster)]
     if nowhere:
