@@ -139,7 +139,7 @@ def _looked_up(convert: Conversion, kind: np.dtype[Any]) -> Conversion:
     """Convert every sample that there can be, once."""
     unsigned = np.dtype(f"u{kind.itemsize}")
     table = convert(np.arange(1 << 8 * kind.itemsize, dtype=unsigned).view(kind))
-    return lambda part: np.asarray(table[part.view(unsigned)])
+    return lambda part: table.take(part.view(unsigned))
 
 
 def _linear(low: float, high: float) -> Conversion:
