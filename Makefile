@@ -4,7 +4,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 
 .PHONY: help setup demo test test-gpu test-kernels test-aarch64 sanitize faults bench bench-sweep bench-stability \
-	bench-evaluation bench-extraction bench-growth bench-archive smoke lint types schemas doctor wheel
+	bench-evaluation bench-extraction bench-growth bench-archive bench-tiling smoke lint types schemas doctor wheel
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -53,6 +53,9 @@ bench-growth: setup  ## time against rows and queries: evaluation, searches, cod
 
 bench-archive: setup  ## an archive's life and filtered searches beside LanceDB, DuckDB and faiss; ARGS="--rows 100000" is quick
 	@$(BIN)/python benchmarks/archive.py $(ARGS)
+
+bench-tiling: setup  ## tiles of rasters beside a loop of rasterio; ARGS="--data FOLDER... --large" takes your files, and 36,000 x 18,000
+	@$(BIN)/python benchmarks/tiling.py $(ARGS)
 
 smoke: setup  ## the benchmarks once, untimed: their answers must be right
 	@$(BIN)/python -m pytest -q benchmarks

@@ -26,6 +26,7 @@ HERE = Path(__file__).parent
         ("evaluation", ["--peers", "sklearn"]),
         ("extraction", []),
         ("growth", []),
+        ("tiling", ["--only", "deflate", "--large"]),
         ("archive", ["--codes", "3000"]),
     ],
 )

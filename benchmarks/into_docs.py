@@ -88,6 +88,14 @@ def _growth(result: Result) -> dict[str, str]:
     return cells
 
 
+def _tiling(result: Result) -> dict[str, str]:
+    """The share of the loop's speed of one thread, and of all."""
+    return {
+        raster["name"]: ", ".join(f"{way['seconds_share']:.0%}" for way in list(raster["ways"].values())[1:])
+        for raster in result["rasters"]
+    }
+
+
 def _extraction(result: Result) -> dict[str, str]:
     return {
         f"{row['name']}, {found['encoder']}": f"{row['images_per_s']:,.0f} images/s"
@@ -117,6 +125,7 @@ SUMMARIES: dict[str, Callable[[Result], dict[str, str]]] = {
     "extraction": _extraction,
     "growth": _growth,
     "archive": _archive,
+    "tiling": _tiling,
 }
 
 

@@ -302,6 +302,25 @@ def _archive_searches(result: Result, named: Callable[[Result], str]) -> str:
     return table(head, [[*line, *(cells.get(name, "") for name in names)] for *line, cells in lines])
 
 
+def tiling_markdown(result: Result) -> str:
+    ways = list(dict.fromkeys(way for raster in result["rasters"] for way in raster["ways"]))
+    head = ["raster", "rasterio, Mpixel/s", *ways[1:], "of CPU time, 1 thread", "peak memory, MiB: rasterio, ours"]
+    rows = []
+    for raster in result["rasters"]:
+        found = raster["ways"]
+        loop, alone = found[ways[0]], found[ways[1]]
+        shares = [f"{found[way]['seconds_share']:.0%}" if way in found else "" for way in ways[1:]]
+        peak = f"{loop['peak_mib']:,.0f}, {max(found[way]['peak_mib'] for way in found if way != ways[0]):,.0f}"
+        rate = f"{raster['megapixels'] / loop['seconds']:,.0f}"
+        rows.append([raster["name"], rate, f"**{shares[0]}**", *shares[1:], f"{alone['cpu_share']:.0%}", peak])
+    about = (
+        f"Tiles of {result['tile']} x {result['tile']}, pixels asserted; shares of the speed of a loop of rasterio in "
+        f"one thread over the same windows and bands, medians of {result['rounds']} turns. Load of the machine at the "
+        f"start: {result['machine']['load_at_start']:.1f}."
+    )
+    return "\n".join([_made(result), "", about, "", table(head, rows)])
+
+
 def _seconds(value: float) -> str:
     return f"{ms(1000 * value)} ms" if value < 1 else f"{value:.2f} s"
 
@@ -343,6 +362,7 @@ MAKERS: dict[str, Callable[[Result], str]] = {
     "extraction": extraction_markdown,
     "growth": growth_markdown,
     "archive": archive_markdown,
+    "tiling": tiling_markdown,
 }
 
 
