@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsir_fast.archive.records import Change
+from rsir_fast.base.ids import among
 
 __all__ = ["change_of"]
 
@@ -30,7 +31,7 @@ def change_of(what: str, before: NDArray[np.int64], now: NDArray[np.int64]) -> C
     >>> change.what, change.added, change.removed
     ('add', 2, 1)
     """
-    stay = int(np.isin(before, now, assume_unique=True).sum())
+    stay = int(among(before, now).sum())
     return Change(what=what, items=len(now), added=len(now) - stay, removed=len(before) - stay, by=_who())
 
 

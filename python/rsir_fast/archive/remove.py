@@ -16,7 +16,7 @@ from rsir_fast.archive.next_version import keep_ids
 from rsir_fast.archive.records import Version
 from rsir_fast.archive.snapshot import Snapshot
 from rsir_fast.archive.tables import WINDOW, Tables
-from rsir_fast.base.ids import without
+from rsir_fast.base.ids import among, without
 from rsir_fast.base.text import listed, printable
 from rsir_fast.datasets.windows import split_name
 from rsir_fast.errors import ArchiveError
@@ -72,7 +72,7 @@ def remove(
     def decide(found: Snapshot | None, number: int) -> Version | None:
         if found is None:
             return None
-        gone = wanted[np.isin(wanted, found.ids)]  # others may have removed some
+        gone = wanted[among(wanted, found.ids)]  # others may have removed some
         if not len(gone):
             return None
         stay = without(found.ids, gone)
@@ -111,6 +111,8 @@ def ids_of_items(snapshot: Snapshot, names: Sequence[str]) -> NDArray[np.int64]:
     ArchiveError
         If a name is that of none, or of files of several roots.
     """
+    if not names:
+        return np.empty(0, np.int64)
     meant: dict[Key, list[str]] = {}
     for name in names:
         source, window = split_name(name)

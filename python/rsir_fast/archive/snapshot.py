@@ -41,7 +41,7 @@ class Snapshot(Shown):
     number : int, optional
         Which version; the newest that is whole by default.
     before : Snapshot, optional
-        Of the same archive: what both have is not opened again.
+        Of the same archive: what both have is not opened, nor read, again.
     mend : bool
         Leave out segments whose files are not as they were written, which reads all of them, instead of raising.
 
@@ -65,6 +65,10 @@ class Snapshot(Shown):
         If there is no such version, or it is damaged.
     """
 
+    removed: NDArray[np.int64]
+    ids: NDArray[np.int64]
+    skipped: tuple[SkippedInput, ...]
+
     def __init__(
         self, folder: str | Path, number: int | None = None, *, before: Snapshot | None = None, mend: bool = False
     ) -> None:
@@ -78,15 +82,28 @@ class Snapshot(Shown):
         open_ones = {} if before is None else {segment.entry: segment for segment in before.segments}
         opened = [open_ones.get(entry) or self._open(entry, mend) for entry in self.version.segments]
         self.segments: list[Segment] = [segment for segment in opened if segment is not None]
-        self.removed = _listed(self.folder, self.version, "removed")
-        live = _live(self.segments, self.removed)
-        order = live if self.version.order is None else _listed(self.folder, self.version, "order")
+        is_same = (
+            before is not None
+            and before.version.digest == self.version.digest
+            and len(before.segments) == len(self.segments)
+        )
+        if before is not None and is_same and not mend:
+            self.removed, self.ids, self.skipped = before.removed, before.ids, before.skipped
+        else:
+            self.removed = _listed(self.folder, self.version, "removed")
+            self.ids = self._ordered(_live(self.segments, self.removed), mend)
+            self.skipped = self._skipped()
+
+    def _ordered(self, live: NDArray[np.int64], mend: bool) -> NDArray[np.int64]:
+        """Return the ids that count in the order of the data set."""
+        if self.version.order is None:
+            return live
+        order = _listed(self.folder, self.version, "order")
         if mend:
             order = order[np.isin(order, live)]
-        if self.version.order is not None and not np.array_equal(np.sort(order), live):
+        if not np.array_equal(np.sort(order), live):
             raise ArchiveError(f"{self.folder}: expected an order of the {len(live)} items, got another; {_RESTORE}")
-        self.ids = order
-        self.skipped = self._skipped()
+        return order
 
     def _open(self, entry: SegmentEntry, mend: bool) -> Segment | None:
         """Return a segment; None where it is damaged and may be left out."""

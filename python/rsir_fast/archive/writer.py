@@ -65,6 +65,8 @@ class Writer:
         again.
     keeping : bool
         Whether all that the archive holds beside the inputs stays as it is; else it is removed.
+    before : Snapshot, optional
+        A version that is open: what it shares with the newest is not read again.
 
     Attributes
     ----------
@@ -93,6 +95,7 @@ class Writer:
         try_again: Callable[[Mapping[str, float]], bool] = lambda limits: False,
         mend: bool = False,
         keeping: bool = False,
+        before: Snapshot | None = None,
     ) -> None:
         self.folder = Path(folder)
         self.spec, self.run, self.inputs = spec, dict(run), inputs
@@ -103,7 +106,7 @@ class Writer:
             raise ValueError("inputs: expected each key once")
         if not is_archive(self.folder):
             refuse_others(self.folder)
-        self._before: Snapshot | None = None
+        self._before = None if mend else before
         before = self._newest()
         self._works = take_over(self.folder, spec, self._numbers.keys())
         self._own: Work | None = None
@@ -268,6 +271,7 @@ class Writer:
 
     def _newest(self) -> Snapshot | None:
         if not is_archive(self.folder):
+            self._before = None
             return None
         found = self._before = Snapshot(self.folder, before=self._before, mend=self._mend)
         refuse_other_encoder(self.folder, found.spec, self.spec)

@@ -179,4 +179,6 @@ def remove_folder(folder: Path, *, durably: bool = True) -> None:
     if durably:
         sync_folder(folder.parent)
     with written(folder):
-        shutil.rmtree(hidden)
+        while os.path.lexists(hidden):
+            with contextlib.suppress(FileNotFoundError):  # another process sweeps it, too
+                shutil.rmtree(hidden)

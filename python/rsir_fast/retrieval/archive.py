@@ -270,8 +270,7 @@ class Archive(Shown):
             wanted.append(Searched(self.features()).ids(where))
         gone = np.unique(np.concatenate(wanted))
         if len(gone):
-            remove(self.folder, gone, before=self._newest)
-            self._reopen()
+            self._go_on(remove(self.folder, gone, before=self._newest))
         return len(gone)
 
     def import_(self, file: str | Path, **options: Any) -> Imported:
@@ -282,7 +281,7 @@ class Archive(Shown):
         ArchiveError
             If the file is none of embeddings, no row is sound, or the vectors are of another encoder.
         """
-        done = import_vectors(self.folder, file, **options)
+        done = import_vectors(self.folder, file, before=self._opened, **options)
         self._reopen()
         return done
 
@@ -334,7 +333,10 @@ class Archive(Shown):
 
     def _reopen(self) -> None:
         """Go on with the newest version."""
-        self._opened = Snapshot(self.folder, before=self._opened)
+        self._go_on(Snapshot(self.folder, before=self._opened))
+
+    def _go_on(self, newest: Snapshot) -> None:
+        self._opened = newest
         self.__dict__.pop("_features", None)
 
     def info(self, version: int | None = None) -> Info:

@@ -21,6 +21,7 @@ from rsir_fast.archive.exchange.vectors import usual_width
 from rsir_fast.archive.folders import clear_empty
 from rsir_fast.archive.inputs import ROOT, About
 from rsir_fast.archive.roots import Root, new_root
+from rsir_fast.archive.snapshot import Snapshot
 from rsir_fast.archive.versions import is_archive
 from rsir_fast.archive.writer import Writer
 from rsir_fast.base.meter import Meter
@@ -80,6 +81,7 @@ def import_vectors(
     made: Mapping[str, Any] | None = None,
     normalize: Literal["none", "row"] | None = None,
     progress: OnProgress | None = None,
+    before: Snapshot | None = None,
 ) -> Imported:
     """Add the vectors of a file to an archive, which is made where there is none.
 
@@ -108,6 +110,8 @@ def import_vectors(
         published.
     progress : callable, optional
         Called with a `Progress` after every batch; returning False stops the import, which the same call goes on with.
+    before : Snapshot, optional
+        A version of the archive that is open: what it shares with the newest is not read again.
 
     Returns
     -------
@@ -156,7 +160,7 @@ def import_vectors(
         told = _Told(path, root, model, made or {}, facts)
         if normalize is None and not is_archive(folder):  # of one that is there it is fixed
             normalize = model.normalize
-        wrong, version = _write(folder, spec, normalize, facts, rows, told, progress)
+        wrong, version = _write(folder, spec, normalize, facts, rows, told, progress, before)
     return Imported(
         folder,
         version,
@@ -198,11 +202,20 @@ def _write(
     rows: FileRows,
     told: _Told,
     progress: OnProgress | None,
+    before: Snapshot | None,
 ) -> tuple[list[Skipped], int]:
     """Commit the sound rows; return the others, and the number of the version."""
     is_new = not is_archive(folder)
     with Writer(
-        folder, spec, {}, facts, about=told.about(), sha256=rows.digest, normalize=normalize, keeping=True
+        folder,
+        spec,
+        {},
+        facts,
+        about=told.about(),
+        sha256=rows.digest,
+        normalize=normalize,
+        keeping=True,
+        before=before,
     ) as writer:
         is_todo = np.zeros(len(facts), bool)
         is_todo[writer.todo] = True
