@@ -30,9 +30,11 @@ void check_self(const std::vector<T>& values, std::int64_t n, std::int64_t d, st
             const Certify& certify = certify_for(context.isa);
             const Codes& codes_of = precision == Precision::int8 ? certify.int8 : certify.int16;
             const bool is_long = sidecar.steps() * 4 >= (precision == Precision::int8 ? 4096 : 2048);
-            CHECK(is_self_search(rows, n, {&block, 1}, k, certify) == (is_long && codes_of.sums != nullptr));
+            const bool is_once = is_long && codes_of.sums != nullptr;
+            CHECK(is_self_search(rows, n, {&block, 1}, k, certify) == is_once);
             CHECK(!is_self_search(rows, n - 1, {&block, 1}, k, certify));
             CHECK(!is_self_search(rows.from(1), n, {&block, 1}, k, certify));
+            if (reduced() && !is_once) continue;  // a search as test_certified_topk has many
             SearchCounts counts;
             Output<float> distances(n * k);
             Output<std::int64_t> ids(n * k);
