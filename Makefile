@@ -58,7 +58,7 @@ bench-tiling: setup  ## tiles of rasters beside a loop of rasterio; ARGS="--data
 	@$(BIN)/python benchmarks/tiling.py $(ARGS)
 
 smoke: setup  ## the benchmarks once, untimed: their answers must be right
-	@$(BIN)/python -m pytest -q benchmarks
+	@$(BIN)/python -m pytest -q benchmarks $(ARGS)
 
 lint: setup  ## style of Python, C++ and CUDA
 	@tools/lint.sh
