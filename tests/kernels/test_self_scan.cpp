@@ -34,7 +34,8 @@ void check_self(const std::vector<T>& values, std::int64_t n, std::int64_t d, st
             CHECK(is_self_search(rows, n, {&block, 1}, k, certify) == is_once);
             CHECK(!is_self_search(rows, n - 1, {&block, 1}, k, certify));
             CHECK(!is_self_search(rows.from(1), n, {&block, 1}, k, certify));
-            if (reduced() && !is_once) continue;  // a search as test_certified_topk has many
+            // A search as test_certified_topk has many, though not of rows as long as the longest here.
+            if (reduced() && !is_once && d < 4000) continue;
             SearchCounts counts;
             Output<float> distances(n * k);
             Output<std::int64_t> ids(n * k);
