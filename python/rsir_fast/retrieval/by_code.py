@@ -55,14 +55,14 @@ def find_by_code(searched: Searched, queries: Features, search: Search, *, threa
     bits = _common_bits(searched.database, queries)
     allowed = searched.allowed(search.where)
     codes, wanted = np.asarray(searched.rows.fields["codes"]), queries["codes"]
-    labels, of_queries = searched.predicted, predicted(queries["probabilities"])
+    labels, of_queries = searched.predicted.labels if search.same_label else None, predicted(queries["probabilities"])
     depth = search.k if search.rerank_codes is None else min(search.rerank_codes, len(searched.database))
     hamming = np.empty((len(queries), depth), np.int32)
     places = np.empty((len(queries), depth), np.int64)
     two_stage = search.rerank_codes is not None
     measured = np.arange(min(len(queries), _MEASURED) if two_stage else 0)
     exact = np.full((len(measured), search.k), -1, np.int64)
-    for rows, where in _groups(of_queries.labels, labels.labels if search.same_label else None, allowed):
+    for rows, where in _groups(of_queries.labels, labels, allowed):
         hamming[rows], places[rows] = hamming_topk(wanted[rows], codes, depth, bits, where=where, threads=threads)
         some = np.intersect1d(measured, np.arange(len(queries))[rows])
         if len(some):
@@ -73,7 +73,7 @@ def find_by_code(searched: Searched, queries: Features, search: Search, *, threa
         u = searched.rows.fields["u"]
         places, hamming, squared = _reranked(queries["u"], u, places, hamming, search.k, threads)
         recall = {"recall": _recall(exact, places[: len(measured)]), "recall_queries": len(measured)}
-    shown = Labels(np.append(labels.labels, -1)[places], np.append(labels.probabilities, np.float32(np.nan))[places])
+    shown = _labels_at(searched.rows.fields["probabilities"], places)
     return Hits(
         searched.database,
         tuple(queries.items),
@@ -92,6 +92,14 @@ def find_by_code(searched: Searched, queries: Features, search: Search, *, threa
             **recall,
         },
     )
+
+
+def _labels_at(probabilities: RowBlocks, places: NDArray[np.int64]) -> Labels:
+    """Return the most probable labels of some rows alone: those of all would be read, and copied, for a few answers."""
+    there = np.unique(places[places >= 0])
+    labels = predicted(probabilities[there])
+    at = np.where(places < 0, -1, np.searchsorted(there, places))
+    return Labels(np.append(labels.labels, -1)[at], np.append(labels.probabilities, np.float32(np.nan))[at])
 
 
 def _recall(exact: NDArray[np.int64], found: NDArray[np.int64]) -> float | None:

@@ -87,7 +87,7 @@ class Searched:
         return found if self.rows.live is None else found & self.rows.live
 
 
-def predicted(probabilities: RowBlocks) -> Labels:
+def predicted(probabilities: RowBlocks | NDArray[Any]) -> Labels:
     """Return the most probable label of each row, and its probability."""
     scores = np.asarray(probabilities)
     labels = scores.argmax(1)
