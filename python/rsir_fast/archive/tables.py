@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from rsir_fast.archive.inputs import ROOT, Key, Value
 from rsir_fast.archive.item_rows import BOUNDS, OWN, RESERVED, WINDOW, ItemRow, tables_of
 from rsir_fast.base.digests import check_digest
+from rsir_fast.base.mapping import let_go
 from rsir_fast.base.reading import reading
 from rsir_fast.datasets.windows import Place, Window
 from rsir_fast.errors import ArchiveError
@@ -242,4 +243,5 @@ def _table(path: Path, sha256: str | None) -> Any:
     check_digest(content, sha256)
     table = pa.ipc.open_file(pa.py_buffer(content)).read_all()
     table.validate(full=True)  # of one who wrote another digest, too
+    let_go(content)  # of which a search reads some columns, or none
     return table
