@@ -114,8 +114,8 @@ def same(a: Any, b: Any) -> bool:
 def dense(draw: Draw, queries: np.ndarray, x: np.ndarray, k: int, path: dict[str, Any], **options: Any) -> Any:
     """The answer to compare with: of the dense pass, by instructions that the path does not use."""
     others = [isa for isa in ISAS if isa != path["isa"]]
-    if draw.large and len(others) > 1:
-        others.remove("scalar")  # slow
+    if draw.large:
+        others = [isa for isa in others if isa != "scalar"] or others  # which is slow
     isa = draw.of(*others)
     answer = rf.euclidean_topk(queries, x, k, method="dense", isa=isa, threads=1, **options)
     if draw.number % 50 == 0 and not draw.large:
