@@ -15,7 +15,7 @@ from rsir_fast.archive.all_rows import AllRows
 from rsir_fast.archive.columns import columns_of, field_of, known_spec
 from rsir_fast.archive.inputs import ROOT
 from rsir_fast.archive.items import FilesOf, Items
-from rsir_fast.archive.mapped import LazyFields, Mapped, VersionName
+from rsir_fast.archive.mapped import LazyFields, Mapped, OfVersion
 from rsir_fast.archive.parts import Parts, fitting_arrays, fitting_ids, fitting_labels
 from rsir_fast.archive.tables import ItemRow
 from rsir_fast.base.renamed import former_arguments
@@ -214,8 +214,8 @@ class Features(Shown):
         return sum(field.width for field in self.fields if field.kind != "code")
 
     @property
-    def version(self) -> VersionName | None:
-        """The version of the archive that these are: its number and digest; None in memory and of a former format."""
+    def version(self) -> OfVersion | None:
+        """The version of the archive that these are; None in memory and of a former format."""
         return self.arrays.version if isinstance(self.arrays, Mapped) else None
 
     @cached_property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -13,11 +13,11 @@ from rsir_fast.archive.items import Items
 from rsir_fast.archive.snapshot import Snapshot
 from rsir_fast.base.row_blocks import RowBlocks
 
-__all__ = ["LazyFields", "Mapped", "VersionName"]
+__all__ = ["LazyFields", "Mapped", "OfVersion"]
 
 
-class VersionName(NamedTuple):
-    """A version of an archive, named for good.
+class OfVersion(NamedTuple):
+    """The version of an archive that features are, named for good.
 
     Attributes
     ----------
@@ -25,10 +25,13 @@ class VersionName(NamedTuple):
         From 1.
     digest : str
         SHA-256 of all that the version holds.
+    normalize : {"row", "none"}
+        With what its vectors are searched where a query does not say.
     """
 
     number: int
     digest: str
+    normalize: Literal["row", "none"]
 
 
 class LazyFields(Mapping[str, RowBlocks]):
@@ -67,9 +70,10 @@ class Mapped(LazyFields):
         self._snapshot = snapshot
 
     @property
-    def version(self) -> VersionName:
+    def version(self) -> OfVersion:
         """The version whose fields these are."""
-        return VersionName(self._snapshot.version.number, self._snapshot.version.digest)
+        version = self._snapshot.version
+        return OfVersion(version.number, version.digest, version.normalize)
 
     @cached_property
     def all_rows(self) -> AllRows:

@@ -66,7 +66,11 @@ class VectorOptions:
 
     normalize: Annotated[
         opt.Normalize | None,
-        typer.Option(help="Gaussian normalisation: row (the paper; default), feature, none.", show_default=False),
+        typer.Option(
+            help="Gaussian normalisation: row (the paper), feature, none. Default: as the archive was made for, "
+            "row, or none of imported vectors.",
+            show_default=False,
+        ),
     ] = None
     steps: opt.Steps = ""
     rerank: opt.Rerank = ""

@@ -13,6 +13,7 @@ from rsir_fast.archive.all_rows import AllRows
 from rsir_fast.base.shown import Shown, counted
 from rsir_fast.ops import euclidean_topk
 from rsir_fast.retrieval.archive import Archive
+from rsir_fast.retrieval.query import searched_by
 from rsir_fast.retrieval.searched import Searched
 from rsir_fast.retrieval.where import Where
 
@@ -53,7 +54,7 @@ def near_duplicates(
     k: int | None = None,
     where: Where | None = None,
     field: str | None = None,
-    normalize: Normalize = "row",
+    normalize: Normalize | None = None,
     threads: int | None = None,
 ) -> Pairs:
     """Return the pairs of items that are nearer than a distance, or each item with its k nearest others.
@@ -69,7 +70,7 @@ def near_duplicates(
         Among which items.
     field : str, optional
         Of vectors. Default: the only one.
-    normalize : {"row", "none"}
+    normalize : {"row", "none"}, optional
         As of a search.
     threads : int, optional
         Never changes the answer.
@@ -93,6 +94,7 @@ def near_duplicates(
         raise ValueError(f"max_distance, k: expected one of the two, at least 0, got {max_distance} and {k}")
     features = database.features() if isinstance(database, Archive) else database
     searched, name = Searched(features), features.searched_field(field)
+    normalize = normalize or searched_by(features)
     rows, allowed = searched.rows, searched.allowed(where)
     asked = np.arange(len(rows)) if allowed is None else np.flatnonzero(allowed)
     if max_distance is not None:

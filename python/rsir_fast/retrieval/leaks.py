@@ -18,6 +18,7 @@ from rsir_fast.datasets.splits import Split
 from rsir_fast.errors import FeaturesError
 from rsir_fast.retrieval.archive import Archive
 from rsir_fast.retrieval.duplicates import Normalize, within_distance
+from rsir_fast.retrieval.query import searched_by
 
 __all__ = ["Leak", "Leaks", "leaks"]
 
@@ -76,7 +77,7 @@ def leaks(
     *,
     max_distance: float = 0.0,
     field: str | None = None,
-    normalize: Normalize = "row",
+    normalize: Normalize | None = None,
     threads: int | None = None,
 ) -> Leaks:
     """Find the pairs of a training and a test item that show the same: by content, features, or footprints.
@@ -124,7 +125,8 @@ def leaks(
     for pair in _same_content(*told):
         add(pair, content=True)
     name = features.searched_field(field)
-    for pair, distance in _near(features, name, train, test, max_distance, normalize, threads):
+    by = normalize or searched_by(features)
+    for pair, distance in _near(features, name, train, test, max_distance, by, threads):
         add(pair, distance=distance)
     for pair, overlap in _overlapping(*told):
         add(pair, overlap=overlap)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, InstanceOf, StrictInt, field_validator, model_validator
 
@@ -13,7 +13,10 @@ from rsir_fast.retrieval.rerank import parse_rerank
 from rsir_fast.retrieval.steps import parse_steps
 from rsir_fast.retrieval.where import Where
 
-__all__ = ["Normalize", "Query", "Search", "normalize_by_default"]
+if TYPE_CHECKING:
+    from rsir_fast.archive import Features
+
+__all__ = ["Normalize", "Query", "Search", "normalize_by_default", "searched_by"]
 
 Normalize = Literal["row", "feature", "none"]
 
@@ -27,6 +30,16 @@ def normalize_by_default(given: Normalize | None, steps: object) -> Normalize:
     ('row', 'none', 'row')
     """
     return given or ("none" if steps else "row")
+
+
+def searched_by(database: Features) -> Literal["row", "none"]:
+    """Return how vectors are normalised in searches that do not say: as their archive was made for, else by row.
+
+    Vectors of CLIP models have length 1 and are compared as they are.
+    """
+    if database.spec is not None and database.spec.reads_text:
+        return "none"
+    return "row" if database.version is None else database.version.normalize
 
 
 _WAYS = ("images", "ids", "vectors", "texts", "at", "liked")
@@ -49,8 +62,9 @@ class Search(Asked):
     where : Where or None
         Which rows may be found.
     normalize : {"row", "feature", "none"} or None
-        Gaussian normalisation of vectors. Default: ``"row"``; ``"none"`` where there are steps, which otherwise come
-        after it (as of `rsir_fast.evaluate_ge2018`), and of CLIP models, whose vectors have length 1.
+        Gaussian normalisation of vectors. Default: what the archive was made with, ``"row"``, or ``"none"`` of imported
+        vectors, which are compared as published; ``"none"`` where there are steps, which otherwise come after it (as of
+        `rsir_fast.evaluate_ge2018`), and of CLIP models, whose vectors have length 1.
     steps : str
         Post-processing, fitted on the database: `rsir_fast.retrieval.parse_steps`.
     rerank : str

@@ -18,7 +18,7 @@ from rsir_fast.retrieval.hits import Hits
 from rsir_fast.retrieval.nearest import nearest
 from rsir_fast.retrieval.paging import paged
 from rsir_fast.retrieval.queries import Encoding, query_files, rows_of_ids
-from rsir_fast.retrieval.query import Query, Search
+from rsir_fast.retrieval.query import Query, Search, searched_by
 from rsir_fast.retrieval.searched import Searched
 
 __all__ = ["find", "search"]
@@ -95,14 +95,14 @@ def _answered(database: Features, query: Query, encoding: Encoding, threads: int
 
 
 def _compared(database: Features, query: Query) -> Query:
-    """Return a query that compares vectors as they are where their encoder does so."""
-    by_cosine = database.spec is not None and database.spec.reads_text
+    """Return a query that compares vectors as they are where their encoder, or their archive, does so."""
     if query.texts and query.normalize not in (None, "none"):
         raise ValueError(
             f"normalize: expected none beside texts, whose vectors go with those of images as they are, got "
             f"{query.normalize!r}; leave it out"
         )
-    return query.model_copy(update={"normalize": "none"}) if by_cosine and query.normalize is None else query
+    is_said = query.normalize is not None or query.steps or _has_codes(database, query)
+    return query if is_said or searched_by(database) == "row" else query.model_copy(update={"normalize": "none"})
 
 
 def _vectors(database: Features, query: Query) -> Features:
@@ -112,8 +112,13 @@ def _vectors(database: Features, query: Query) -> Features:
 
 
 def _no_codes(what: str, database: Features, query: Query) -> None:
-    if "hash" in database.provenance and query.field != "u":
+    if _has_codes(database, query):
         raise ValueError(f"{what}: expected field='u' to go with them, as the database has codes; name it")
+
+
+def _has_codes(database: Features, query: Query) -> bool:
+    """Whether codes are searched, not vectors."""
+    return "hash" in database.provenance and query.field != "u"
 
 
 def _by_examples(database: Features, query: Query, encoding: Encoding, threads: int | None) -> Hits:

@@ -317,3 +317,20 @@ def test_an_archive_that_normalises_takes_vectors_and_stays_so(tmp_path, archive
     assert len(Features.load(archive)) == 12
     with pytest.raises(ArchiveError, match="expected normalize='row', with which it was made, got 'none'"):
         import_vectors(archive, parquet(tmp_path, {"embedding": lists(VECTORS + 2)}, name="three"), normalize="none")
+
+
+@pytest.mark.parametrize("made", [None, "row", "none"])
+def test_searches_compare_vectors_as_the_archive_was_made_for(tmp_path, archive, made):
+    import_vectors(archive, parquet(tmp_path, {"embedding": lists()}), normalize=made)
+    squared, ids = rf.euclidean_topk(VECTORS[:2], VECTORS, 3, normalize=made or "none")
+    hits = rf.Archive(archive).search(rf.Query(ids=[0, 1], k=3))
+    assert hits.ids.tolist() == ids.tolist()
+    assert hits.squared.tobytes() == squared.tobytes()
+    assert hits.how["normalize"] == (made or "none")
+    liked = rf.Archive(archive).search(rf.Query(liked=[0], k=3))
+    assert (liked.ids.tolist(), liked.squared.tobytes()) == (ids[:1].tolist(), squared[:1].tobytes())
+    pairs = rf.retrieval.near_duplicates(rf.Archive(archive), k=1)
+    of_first = (pairs.ids == sorted([0, ids[0, 1]])).all(axis=1)
+    assert pairs.squared[of_first].tolist() == [squared[0, 1]]
+    said = rf.Archive(archive).search(rf.Query(ids=[0], k=3, normalize="row"))  # a query can say otherwise
+    assert said.squared.tobytes() == rf.euclidean_topk(VECTORS[:1], VECTORS, 3, normalize="row")[0].tobytes()
