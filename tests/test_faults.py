@@ -40,7 +40,7 @@ def plant(monkeypatch, tmp_path, capsys):
     def plant(lacks=(), missed=(), cut=None):
         planted = []
 
-        def fails(folder, build, test):
+        def fails(folder, build, test, whole):
             there = faults.sources(folder)
             found = [fault for fault in chosen if there != copy and fault.new and is_in(there, fault)]
             planted.extend(found)

@@ -71,22 +71,24 @@ Case::~Case() { cases.pop_back(); }
 
 namespace {
 
-bool asked_to_reduce() {
+// 0 or 1; otherwise what is given.
+bool asked_to_reduce(bool otherwise) {
     const char* value = std::getenv("RSIR_TEST_REDUCED");
-    return value != nullptr && std::string(value) == "1";
+    return value == nullptr ? otherwise : std::string(value) == "1";
 }
 
 }  // namespace
 
 bool reduced() {
 #if defined(__SANITIZE_ADDRESS__)
-    return true;
+    return asked_to_reduce(true);
+#else
+    return asked_to_reduce(false);
 #endif
-    return asked_to_reduce();
 }
 
 std::vector<std::int64_t> sizes(std::initializer_list<std::int64_t> all, std::initializer_list<std::int64_t> few) {
-    return asked_to_reduce() ? few : all;
+    return asked_to_reduce(false) ? few : all;
 }
 
 namespace {

@@ -14,7 +14,7 @@
 // `const Case here("n=", n, " d=", d);` adds its text to every failure in its scope.
 // RSIR_TEST_REDUCED=1 in the environment asks for fewer (emulators): `sizes({...}, {...})` lists those at the edges of
 // loops, `reduced() ? 3000 : 20000` rows that are many for the sake of threads, or repetitions. AddressSanitizer, which
-// sees wrong memory at the edges, takes all of the former and the smaller of the latter.
+// sees wrong memory at the edges, takes all of the former and the smaller of the latter, but where it is 0.
 #pragma once
 
 #include <cstddef>

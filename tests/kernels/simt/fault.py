@@ -31,6 +31,8 @@ class Fault(NamedTuple):
     """Under which it must: ``"thread"`` where only ThreadSanitizer is sure to see it."""
     only: str = ""
     """The instruction set without which nothing takes this way yet, in a file that all have."""
+    whole: bool = False
+    """Whether the test sees it at its full size alone."""
 
     @property
     def compiled_for(self) -> str:

@@ -52,12 +52,12 @@ class Known:
         held = json.loads(self._file.read_text()) if self._file.exists() else {}
         self._held = held if held.get("sources") == digest else {"sources": digest}
 
-    def get(self, of: tuple[str, ...]) -> bool | None:
+    def get(self, of: tuple[str | bool, ...]) -> bool | None:
         """Return whether its test failed."""
         found: bool | None = self._held.get(repr(of))
         return found
 
-    def put(self, of: tuple[str, ...], failed: bool) -> bool:
+    def put(self, of: tuple[str | bool, ...], failed: bool) -> bool:
         self._held[repr(of)] = failed
         beside = self._file.with_suffix(".new")
         beside.write_text(json.dumps(self._held, indent=1) + "\n")
@@ -65,8 +65,8 @@ class Known:
         return failed
 
 
-def run(command: list[str | Path], folder: Path) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "RSIR_TEST_REDUCED": "1"}
+def run(command: list[str | Path], folder: Path, *, whole: bool = False) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "RSIR_TEST_REDUCED": "0" if whole else "1"}
     return subprocess.run(
         [str(part) for part in command], cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
@@ -87,23 +87,23 @@ def configure(folder: Path, sanitizer: str) -> Path:
     return build
 
 
-def fails(folder: Path, build: Path, test: str) -> bool:
-    """Build the test's program, of a CUDA kernel or of one on the CPU, and run the test."""
+def fails(folder: Path, build: Path, test: str, whole: bool) -> bool:
+    """Build the test's program, of a CUDA kernel or of one on the CPU, and run the test, at its full size or reduced."""
     program, _, name = test.partition(": ")
     must(["cmake", "--build", build, "--target", program], folder)
-    return (
-        run([(build / "simt" if program.startswith("test_cuda_") else build) / program, name], folder).returncode != 0
-    )
+    place = build / "simt" if program.startswith("test_cuda_") else build
+    return run([place / program, name], folder, whole=whole).returncode != 0
 
 
 def examine(faults: list[Fault], known: Known, wanted: dict[str, bytes]) -> None:
     """Find out about faults of which nothing is known."""
     copy_sources(wanted)
     builds = {sanitizer: configure(PLACE, sanitizer) for sanitizer in {fault.sanitizer for fault in faults}}
-    for test in sorted({(fault.test, fault.sanitizer) for fault in faults}):
+    for test in sorted({(fault.test, fault.sanitizer, fault.whole) for fault in faults}):
         if known.get(test) is None:
-            if fails(PLACE, builds[test[1]], test[0]):
-                raise SystemExit(f"faults: {test[0]} fails without any fault")
+            name, sanitizer, whole = test
+            if fails(PLACE, builds[sanitizer], name, whole):
+                raise SystemExit(f"faults: {name} fails without any fault")
             known.put(test, False)
     for fault in faults:
         path = PLACE / KERNELS / fault.file
@@ -111,7 +111,7 @@ def examine(faults: list[Fault], known: Known, wanted: dict[str, bytes]) -> None
         if whole.count(fault.old) == 0:
             raise SystemExit(f"faults: {fault.file} holds no {fault.old!r}: bring the list up to date")
         path.write_text(whole.replace(fault.old, fault.new))
-        known.put(fault, fails(PLACE, builds[fault.sanitizer], fault.test))
+        known.put(fault, fails(PLACE, builds[fault.sanitizer], fault.test, fault.whole))
         path.write_text(whole)
         print(line(fault, known), flush=True)
 

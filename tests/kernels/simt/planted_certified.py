@@ -26,6 +26,7 @@ CERTIFIED = [
         "wait_products<1>();\n        tile.copy_stage<kStages>(round + kStages - 2);",
         "wait_products<3>();\n        tile.copy_stage<kStages>(round + kStages - 2);",
         "test_cuda_certified_topk: long_rows",
+        whole=True,
     ),
     Fault(
         "the last products not waited for",
@@ -160,6 +161,7 @@ CERTIFIED = [
         "product.database.residual[item];",
         "product.database.residual[123];",
         "test_cuda_certified_topk: each_row_by_its_own_residual",
+        whole=True,
     ),
     Fault(
         "every candidate cut again by the residual of the worst",
