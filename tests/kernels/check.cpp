@@ -101,7 +101,7 @@ std::vector<int> runs() {
 #elif defined(__SANITIZE_ADDRESS__)
     return {1, 5};
 #endif
-    return asked_to_reduce() ? std::vector<int>{1, 2, 5} : std::vector<int>{1, 2, 5, 2};
+    return asked_to_reduce(false) ? std::vector<int>{1, 2, 5} : std::vector<int>{1, 2, 5, 2};
 }
 
 }  // namespace

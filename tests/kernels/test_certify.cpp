@@ -198,7 +198,7 @@ void check_tiles(bool is8) {
         Random random(1);
         std::vector<std::int64_t> widths;
         // Large tiles are slow where they are a model: their edges are at multiples of 16 steps.
-        const std::int64_t every = table.max_queries > 16 || reduced() ? 5 : 1;
+        const std::int64_t every = table.max_queries > 16 ? 5 : 1;
         for (std::int64_t step = 1; step <= 70; step += sizes({every}, {13})[0]) widths.push_back(step * (is8 ? 4 : 2));
         for (const std::int64_t d : {std::int64_t{1}, std::int64_t{3}, std::int64_t{2047}, std::int64_t{4097}}) {
             widths.push_back(d);

@@ -88,7 +88,7 @@ def configure(folder: Path, sanitizer: str) -> Path:
 
 
 def fails(folder: Path, build: Path, test: str, whole: bool) -> bool:
-    """Build the test's program, of a CUDA kernel or of one on the CPU, and run the test, at its full size or reduced."""
+    """Build the test's program, of a CUDA kernel or of one on the CPU, and run the test, whole or reduced."""
     program, _, name = test.partition(": ")
     must(["cmake", "--build", build, "--target", program], folder)
     place = build / "simt" if program.startswith("test_cuda_") else build
