@@ -132,6 +132,20 @@ def test_little_memory_changes_no_pixel(tmp_path: Path, monkeypatch: pytest.Monk
     assert all((one == other).all() for one, other in zip(before, after, strict=True))
 
 
+def test_bands_that_nobody_asked_for_are_no_reason_to_refuse(tmp_path: Path) -> None:
+    """All twelve are read for the sum of their block only where they have room."""
+    samples = np.random.default_rng(0).integers(0, 3000, (12, 512, 512), np.uint16)
+    profile = {"driver": "GTiff", "width": 512, "height": 512, "count": 12, "dtype": "uint16", "compress": "deflate"}
+    with rasterio.open(tmp_path / "a.tif", "w", **profile, interleave="pixel", blockysize=512) as file:
+        file.write(samples)
+    reader, window = Reader.parse("4,3,2", "0:3000"), Window(0, 0, 512, 512)
+    roomy = np.asarray(read_window(tmp_path / "a.tif", window, reader))
+    (tmp_path / "b.tif").write_bytes((tmp_path / "a.tif").read_bytes())
+    with limits_of_images(image_memory=60 << 20):
+        scarce = np.asarray(read_window(tmp_path / "b.tif", window, reader))
+    assert scarce.tobytes() == roomy.tobytes()
+
+
 def test_tiles_of_no_data_are_empty(tmp_path: Path) -> None:
     data = scene(200, 200) | 1
     data[:, :, :100] = 0

@@ -259,10 +259,10 @@ class _Raster:
 
     def _samples(self, window: Window, admit: Callable[[Cost], None]) -> Samples:
         with gdal() as complaints, self._handle() as dataset:
-            summed = self._blocks is not None and self._blocks.is_deflated
-            together = self._blocks is not None and self._blocks.has_one_sum and dataset.count <= _BANDS
-            bands = tuple(range(1, dataset.count + 1)) if together else self._reader.bands
-            admit(self.layout.cost(dataset, bands, self._source.size, window))
+            blocks, every = self._blocks, tuple(range(1, dataset.count + 1))
+            together = blocks is not None and blocks.has_one_sum and self._has_room(dataset, every, window)
+            summed = together or (blocks is not None and blocks.is_summed and blocks.is_planar)
+            admit(self.layout.cost(dataset, every if together else self._reader.bands, self._source.size, window))
             if not summed:
                 self._refuse_damage(dataset, window)
             reader = BandReader(dataset, window, together=together)
@@ -270,6 +270,11 @@ class _Raster:
             if summed:
                 self._refuse_damage(dataset, window, reader.seen)
             return samples
+
+    def _has_room(self, dataset: Any, bands: tuple[int, ...], window: Window) -> bool:
+        """Whether all bands may be read, for their sum, where some are asked for."""
+        cost = self.layout.cost(dataset, bands, self._source.size, window)
+        return len(bands) <= _BANDS and limits_of_parts(current_limits()).shortage(cost) is None
 
     def _refuse_damage(self, dataset: Any, window: Window, seen: Mapping[int, NDArray[Any]] | None = None) -> None:
         """Check the blocks of a window; those whose sum is that of the samples that were seen need no second look."""

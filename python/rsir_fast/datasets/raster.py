@@ -151,7 +151,8 @@ def _of_small_cache() -> Iterator[None]:
     try:
         yield
     finally:
-        set_gdal_config("GDAL_CACHEMAX", before)
+        if get_gdal_config("GDAL_CACHEMAX") == GDAL_CACHE:  # else an environment of the application says otherwise now
+            set_gdal_config("GDAL_CACHEMAX", before)
 
 
 # One for the process, which `rasterio.Env` would leave behind where two threads have it.

@@ -73,9 +73,14 @@ class Blocks:
         return self.compression in _DEFLATE
 
     @property
+    def is_summed(self) -> bool:
+        """Whether it is the sum of samples, or of differences of neighbours."""
+        return self.is_deflated and self.predictor in (1, 2)
+
+    @property
     def has_one_sum(self) -> bool:
         """Whether that is the sum of all bands."""
-        return self.is_deflated and not self.is_planar
+        return self.is_summed and not self.is_planar
 
     def window(self, number: int) -> Window:
         """Return the pixels of a strip or tile, with those beyond the image."""
