@@ -134,3 +134,15 @@ def test_rows_that_come_in_parts_are_the_tables_of_all_together(rows, size):
         patch.setattr(item_rows, "_AT_ONCE", size)
         parts = [as_file(table) for table in tables_of((row, row.sha256) for row in rows)]
     assert parts == whole
+
+
+def test_what_offsets_cannot_reach_is_written_in_chunks(tmp_path, monkeypatch):
+    """2 GiB of text or outlines; here of 100 bytes."""
+    rows = [replace(TILES[0], source=f"{number}.tif", geometry=bytes(30)) for number in range(20)]
+    whole = tables_of([(row, row.sha256) for row in rows])
+    monkeypatch.setattr(item_rows, "_AT_ONCE", 3)
+    monkeypatch.setattr(item_rows, "_REACH", 100)
+    parts = tables_of([(row, row.sha256) for row in rows])
+    assert parts[1]["geometry"].num_chunks > 1
+    assert [table.combine_chunks() for table in parts] == [table.combine_chunks() for table in whole]
+    assert on_disk(tmp_path, rows).rows() == rows

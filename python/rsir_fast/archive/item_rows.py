@@ -26,6 +26,8 @@ RESERVED = frozenset({*OWN, "item", "id", "root", "sha256", "label", "probabilit
 """Names that columns of a user cannot have."""
 
 _AT_ONCE = 1 << 14
+_REACH = 1 << 31
+"""Of offsets into text and bytes."""
 
 Row: TypeAlias = tuple[Input, str]
 """An input, and the SHA-256 of its content."""
@@ -99,10 +101,8 @@ class _Parts:
         self._parts.setdefault(name, []).append(part)
 
     def columns(self) -> dict[str, Any]:
-        """Return each as one array."""
-        import pyarrow as pa
-
-        return {name: pa.concat_arrays(parts) for name, parts in self._parts.items()}
+        """Return each in one piece."""
+        return {name: _in_one(parts) for name, parts in self._parts.items()}
 
 
 class _Sources:
@@ -198,4 +198,12 @@ def _together(parts: Sequence[Any]) -> Any:
 
     kinds = {part.type for part in parts if not pa.types.is_null(part.type)}
     kind = pa.null() if not kinds else next(iter(kinds)) if len(kinds) == 1 else pa.float64()
-    return pa.concat_arrays([part.cast(kind) for part in parts])
+    return _in_one([part.cast(kind) for part in parts])
+
+
+def _in_one(parts: Sequence[Any]) -> Any:
+    """Return parts as one array, or as chunks where the offsets of one could not reach its end."""
+    import pyarrow as pa
+
+    is_long = sum(part.nbytes for part in parts) >= _REACH
+    return pa.chunked_array(parts) if is_long else pa.concat_arrays(parts)

@@ -122,7 +122,9 @@ def save(parts: Parts, arrays: Mapping[str, RowBlocks], folder: Path, *, force: 
     spec = spec_to_store(parts.provenance, {name: array.shape[1] for name, array in arrays.items()})
     if force:
         clear(folder)
-    with Writer(folder, spec, parts.provenance.get("extraction", {}), inputs, about=about, sha256=content) as writer:
+    normalize = parts.arrays.version.normalize if isinstance(parts.arrays, Mapped) else None
+    run = parts.provenance.get("extraction", {})
+    with Writer(folder, spec, run, inputs, about=about, sha256=content, normalize=normalize) as writer:
         for first in range(0, len(inputs), _PART):
             some = range(first, min(first + _PART, len(inputs)))
             writer.add(some, {name: array[first : some.stop] for name, array in arrays.items()})

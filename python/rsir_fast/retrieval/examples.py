@@ -17,7 +17,7 @@ __all__ = ["FORMULAS", "best", "mean_query"]
 Matrix = NDArray[np.float32]
 
 FORMULAS = {
-    "mean": "nearest to 2 m(liked) - m(unliked), or m(liked) without unliked, m the mean of normalised vectors",
+    "mean": "nearest to 2 m(liked) - m(unliked), or m(liked) without unliked, m the mean of vectors as searched",
     "best": "by the distance to the nearest liked; as near or nearer to an unliked: last, the nearest to it at the end",
 }
 

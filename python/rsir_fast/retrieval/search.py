@@ -138,7 +138,8 @@ def _by_examples(database: Features, query: Query, encoding: Encoding, threads: 
 
         def answer(search: Search) -> Hits:
             squared, places = best(searched.rows, field, liked.matrix, unliked.matrix, search, allowed, threads=threads)
-            return Hits(database, (name,), searched.rows.ids_at(places), squared)
+            how = {"distance": "euclidean", "field": field, "normalize": search.normalized}
+            return Hits(database, (name,), searched.rows.ids_at(places), squared, how=how)
 
         hits = paged(query, len(database), answer)
     how = {**hits.how, "strategy": query.strategy, "formula": FORMULAS[query.strategy]}

@@ -334,3 +334,8 @@ def test_searches_compare_vectors_as_the_archive_was_made_for(tmp_path, archive,
     assert pairs.squared[of_first].tolist() == [squared[0, 1]]
     said = rf.Archive(archive).search(rf.Query(ids=[0], k=3, normalize="row"))  # a query can say otherwise
     assert said.squared.tobytes() == rf.euclidean_topk(VECTORS[:1], VECTORS, 3, normalize="row")[0].tobytes()
+    copy = rf.Features.load(archive).save(tmp_path / "copy")
+    again = rf.Archive(copy).search(rf.Query(ids=[0, 1], k=3))
+    assert (again.ids.tolist(), again.squared.tobytes()) == (hits.ids.tolist(), hits.squared.tobytes())
+    best = rf.Archive(archive).search(rf.Query(liked=[0], k=3, strategy="best"))
+    assert (best.how["normalize"], best.how["field"]) == (made or "none", hits.how["field"])
