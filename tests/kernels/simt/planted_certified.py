@@ -26,7 +26,6 @@ CERTIFIED = [
         "wait_products<1>();\n        tile.copy_stage<kStages>(round + kStages - 2);",
         "wait_products<3>();\n        tile.copy_stage<kStages>(round + kStages - 2);",
         "test_cuda_certified_topk: long_rows",
-        whole=True,
     ),
     Fault(
         "the last products not waited for",
