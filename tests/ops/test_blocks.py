@@ -84,7 +84,7 @@ def test_precision_is_that_of_the_whole():
     # Far from the border between both on every instruction set: of 1,000 rows alone 100 neighbours need int16.
     x = np.random.default_rng(7).standard_normal((20_000, 256)).astype(np.float32)
     # Here int8 leaves many more rows to decide.
-    y = np.maximum(0, np.random.default_rng(8).standard_normal((8_000, 1536)).astype(np.float32))
+    y = np.maximum(0, np.random.default_rng(8).standard_normal((4_000, 4096)).astype(np.float32))
     for rows, precision in ((x, "int8"), (y, "int16")):
         assert rf.prepare(rows).sidecar.precision == precision
         blocks = rf.prepare(cut(rows, *range(500, len(rows), 500))).held.blocks
