@@ -28,10 +28,11 @@ def now() -> str:
 def provenance() -> dict[str, Any]:
     """Return command, commit, machine, versions and threads."""
     from rsir_fast.base.isa import supported_isas
+    from rsir_fast.base.shared import shared_command
 
     return {
         "date": now(),
-        "command": told(sys.argv),
+        "command": shlex.join(["python", os.path.relpath(sys.argv[0], ROOT), *shared_command(sys.argv[1:])]),
         "commit": _git("rev-parse", "HEAD"),
         "uncommitted_changes": bool(_git("status", "--porcelain", "--untracked-files=no")),
         "machine": {
@@ -48,22 +49,6 @@ def provenance() -> dict[str, Any]:
         "threads": cores(),
         "environment_removed": sorted(set(os.environ) - set(clean_environment())),
     }
-
-
-def told(words: list[str]) -> str:
-    """Return a command as others can give it: files of the project by where they lie in it, others by their names."""
-    paths = [Path(word) for word in words]
-    inside = [path.is_absolute() and path.is_relative_to(ROOT) for path in paths]
-    return shlex.join(
-        [
-            "python",
-            os.path.relpath(words[0], ROOT),
-            *(
-                str(path.relative_to(ROOT)) if is_ours else path.name if path.is_absolute() else word
-                for word, path, is_ours in zip(words[1:], paths[1:], inside[1:], strict=True)
-            ),
-        ]
-    )
 
 
 def cpu_name() -> str:
