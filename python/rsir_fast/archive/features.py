@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,16 +62,16 @@ class Features(Shown):
         Folder of the images, or None for an in-memory data set.
     provenance
         JSON-able: the backbone's provenance (weights with SHA-256, layer, preprocessing) and how it was run.
-    skipped
-        Images left out because they cannot be read.
-    timing
-        JSON-able figures of the run that made the matrix; empty if unknown.
+    skipped, timing
+        Images left out because they cannot be read. JSON-able figures of the run that made the matrix, if known.
     notes
         What the data set has to say of itself, such as images left out by its protocol.
     row_ids
         Int64 [n], the archive's numbers of the rows, which are never given again. Default: 0 to n - 1.
     roots
         Folders of the images by the name that stands before an item's: of an archive that grew from several.
+    normalize
+        With what vectors are searched where a query does not say: ``"row"``, or ``"none"`` of imported ones.
 
     Raises
     ------
@@ -83,8 +83,6 @@ class Features(Shown):
     >>> features = Features(np.zeros((2, 3), np.float32), ("a/1.png", "b/1.png"), np.array([0, 1]), ("a", "b"), "demo")
     >>> features
     Features(2 x 3 float32, 2 classes, demo)
-    >>> len(features), features.dim
-    (2, 3)
     >>> turned = {"gap": np.zeros((1, 3), np.float32), "gap@1": np.ones((1, 3), np.float32)}
     >>> kept = Features(turned, ("a/1.png",), None, (), "demo")
     >>> kept.matrix.tolist(), kept["gap@1"]
@@ -103,6 +101,7 @@ class Features(Shown):
     notes: tuple[str, ...] = ()
     row_ids: NDArray[np.int64] | None = None
     roots: Mapping[str, Path] = field(default_factory=dict)
+    normalize: Literal["row", "none"] = "row"
 
     instead_of_array: ClassVar[str] = "pass its .matrix, or its ['codes'] where codes of a hash model are expected"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,13 +25,10 @@ class OfVersion(NamedTuple):
         From 1.
     digest : str
         SHA-256 of all that the version holds.
-    normalize : {"row", "none"}
-        With what its vectors are searched where a query does not say.
     """
 
     number: int
     digest: str
-    normalize: Literal["row", "none"]
 
 
 class LazyFields(Mapping[str, RowBlocks]):
@@ -73,7 +70,7 @@ class Mapped(LazyFields):
     def version(self) -> OfVersion:
         """The version whose fields these are."""
         version = self._snapshot.version
-        return OfVersion(version.number, version.digest, version.normalize)
+        return OfVersion(version.number, version.digest)
 
     @cached_property
     def all_rows(self) -> AllRows:

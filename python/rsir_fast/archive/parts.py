@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,7 @@ class Parts(NamedTuple):
     notes: tuple[str, ...]
     row_ids: NDArray[np.int64] | None = None
     roots: Mapping[str, Path] = {}
+    normalize: Literal["row", "none"] = "row"
 
 
 def fitting_arrays(name: str, arrays: Any, items: Sequence[str]) -> None:

@@ -70,6 +70,7 @@ def parts_of(snapshot: Snapshot) -> Parts:
         notes=(*version.notes, *told_empty(sum(unread.empty for unread in snapshot.skipped)), *snapshot.problems),
         row_ids=snapshot.ids,
         roots={name: Path(folder) for name, folder in version.roots.items()},
+        normalize=version.normalize,
     )
 
 
@@ -122,9 +123,8 @@ def save(parts: Parts, arrays: Mapping[str, RowBlocks], folder: Path, *, force: 
     spec = spec_to_store(parts.provenance, {name: array.shape[1] for name, array in arrays.items()})
     if force:
         clear(folder)
-    normalize = parts.arrays.version.normalize if isinstance(parts.arrays, Mapped) else None
     run = parts.provenance.get("extraction", {})
-    with Writer(folder, spec, run, inputs, about=about, sha256=content, normalize=normalize) as writer:
+    with Writer(folder, spec, run, inputs, about=about, sha256=content, normalize=parts.normalize) as writer:
         for first in range(0, len(inputs), _PART):
             some = range(first, min(first + _PART, len(inputs)))
             writer.add(some, {name: array[first : some.stop] for name, array in arrays.items()})

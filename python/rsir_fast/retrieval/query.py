@@ -37,9 +37,7 @@ def searched_by(database: Features) -> Literal["row", "none"]:
 
     Vectors of CLIP models have length 1 and are compared as they are.
     """
-    if database.spec is not None and database.spec.reads_text:
-        return "none"
-    return "row" if database.version is None else database.version.normalize
+    return "none" if database.spec is not None and database.spec.reads_text else database.normalize
 
 
 _WAYS = ("images", "ids", "vectors", "texts", "at", "liked")

@@ -339,3 +339,6 @@ def test_searches_compare_vectors_as_the_archive_was_made_for(tmp_path, archive,
     assert (again.ids.tolist(), again.squared.tobytes()) == (hits.ids.tolist(), hits.squared.tobytes())
     best = rf.Archive(archive).search(rf.Query(liked=[0], k=3, strategy="best"))
     assert (best.how["normalize"], best.how["field"]) == (made or "none", hits.how["field"])
+    loose = rf.Features({"one": VECTORS, "two": VECTORS + 1}, tuple("abcdef"), None, (), "x", normalize=made or "none")
+    of_one = rf.search(loose.field("one"), rf.Query(ids=[0, 1], k=3))
+    assert (of_one.ids.tolist(), of_one.squared.tobytes()) == (hits.ids.tolist(), hits.squared.tobytes())
