@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 import archive_data
 from archive_codes import codes
 from archive_data import FILTERS, MORE, QUERIES, Filter
-from archive_stores import STORES, WAYS, installed
+from archive_stores import STORES, WAYS, Kept, installed
 from engines import Engine
 from parts import Parts, begin, log
 from run import finish, parser, warn_if_busy
@@ -221,7 +221,7 @@ def measure(measured: Measured, parts: Parts) -> dict[str, Any]:
     life = [
         row
         for name in stores
-        if STORES[name].keeps
+        if issubclass(STORES[name], Kept)
         for row in parts.measured(f"life {name}", partial(told, f"life {name}", partial(measured.life, name)))["rows"]
     ]
     result = {"made": made, "open": opened, "searches": found, "life": life, "codes": None}

@@ -28,8 +28,6 @@ class Store(ABC):
 
     ways: tuple[str, ...] = ("search",)
     package = ""
-    keeps = True
-    """Whether what is added is kept: it takes part in the life of an archive."""
     per_query = False
     """Whether many queries take that many times as long as one: a few of them are measured then."""
 
@@ -51,14 +49,18 @@ class Store(ABC):
     @abstractmethod
     def call(self, way: str, where: Filter, queries: NDArray[np.float32], k: int) -> Any: ...
 
-    def add(self, number: int) -> None:
-        raise NotImplementedError
 
-    def remove(self, ids: list[int]) -> None:
-        raise NotImplementedError
+class Kept(Store):
+    """One that keeps what is added: it takes part in the life of an archive."""
 
-    def compact(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def add(self, number: int) -> None: ...
+
+    @abstractmethod
+    def remove(self, ids: list[int]) -> None: ...
+
+    @abstractmethod
+    def compact(self) -> None: ...
 
     def more(self, number: int) -> Any:
         import pyarrow.parquet as pq
@@ -66,7 +68,7 @@ class Store(ABC):
         return pq.read_table(self.data / f"more-{number}.parquet")
 
 
-class Ours(Store):
+class Ours(Kept):
     """`mask`: a filter alone; `mask + all`: that, and the search of all rows."""
 
     ways = ("search", "mask + all", "mask")
@@ -123,7 +125,7 @@ class Ours(Store):
         self.archive.compact()
 
 
-class Lance(Store):
+class Lance(Kept):
     """Without an index, so exact; `mask`: counting the rows that a filter allows."""
 
     ways = ("search", "mask")
@@ -162,7 +164,7 @@ class Lance(Store):
         self.table.optimize()
 
 
-class Duck(Store):
+class Duck(Kept):
     """A table with an array a row; `mask`: counting the rows that a filter allows."""
 
     ways = ("search", "mask")
@@ -214,7 +216,6 @@ class Faiss(Store):
 
     ways = ("selector", "gather")
     package = "faiss"
-    keeps = False
 
     def make(self) -> None:
         import faiss
