@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from rsir_fast.backbones import Backbone, folded
 from rsir_fast.extraction.engines.choose import start
 from rsir_fast.extraction.fill import Rows
+from rsir_fast.extraction.full_precision import full_precision
 from rsir_fast.extraction.jpeg import DeviceDecoder
 from rsir_fast.extraction.loader import Batch
 from rsir_fast.extraction.overlap import IN_FLIGHT, Streams, computed, fetch_at_once
@@ -46,18 +47,6 @@ def device_decoder(decoder: Decoder, backbone: Backbone, device: torch.device) -
     return DeviceDecoder(backbone.preprocessing, device)
 
 
-@contextlib.contextmanager
-def _full_precision() -> Iterator[None]:
-    """Float32 means float32: no TF32 or bfloat16 inside matrix products, no choice of algorithm by stopwatch."""
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("highest")
-    try:
-        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
-            yield
-    finally:
-        torch.set_float32_matmul_precision(before)
-
-
 class Run:
     """The network on its device, run by an engine."""
 
@@ -74,7 +63,7 @@ class Run:
         # Products of matrices of 5 to 7 and of 9 to 11 rows by several threads depend on a row's place.
         self.size = batch_size if batch_size <= 4 else -(-batch_size // 4) * 4
         shape = (self.size, *backbone.preprocessing.shape)
-        with _full_precision():
+        with full_precision():
             self.engine = start(engine, network, shape, device, bfloat16=precision == "bfloat16")
         self.largest: tuple[torch.Tensor, NDArray[np.float32]] | None = None
         self.batches = self.on_device = self.on_cpu = 0
@@ -121,7 +110,7 @@ class Run:
         count = len(images)
         black = images.new_zeros((self.size - count, *images.shape[1:]))
         whole = torch.cat([images, black]).roll(shift, 0) if shift or len(black) else images
-        with torch.inference_mode(), _full_precision():
+        with torch.inference_mode(), full_precision():
             features = self.engine(self.normalize(whole))
             return features.float().roll(-shift, 0)[:count]
 
