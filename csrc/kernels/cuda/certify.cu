@@ -25,6 +25,8 @@ std::int64_t room(Codes codes, std::int64_t n) {
     return std::min<std::int64_t>(codes == Codes::int8 ? 1 << 15 : 1 << 14, Sidecar::padded_rows(n));
 }
 
+Codes codes_of_queries(Codes database) { return database == Codes::int8 ? Codes::words : database; }
+
 // Tiles whose items are all kept at first. All of them are written and cut, so many queries take no more than fill the
 // device, with enough for a cut that leaves few of the next; unless what is left would be no more than these.
 std::int64_t first_tiles(Codes codes, std::int64_t q, std::int64_t tiles, std::int64_t k, int multiprocessors) {
@@ -61,7 +63,8 @@ struct Workspace {
         for (const Codes codes : {Codes::half, Codes::int8}) {
             if (database.of(codes).values == nullptr) continue;
             most_kept = std::max(most_kept, room(codes, n));
-            copy_bytes = std::max(copy_bytes, static_cast<std::int64_t>(sidecar_bytes(codes, q, d)));
+            const std::size_t of_queries = sidecar_bytes(codes_of_queries(codes), q, d);
+            copy_bytes = std::max(copy_bytes, static_cast<std::int64_t>(of_queries));
         }
         keys = slices.take<Key>(q * most_kept);
         copy = slices.take<unsigned char>(copy_bytes);
@@ -308,7 +311,7 @@ struct Search {
 cudaError_t Search::pass(const Sidecar& database, bool first, bool last) const {
     const std::int64_t q = problem.q, n = problem.n, kept = room(database.codes, n);
     const bool integers = database.codes == Codes::int8;
-    const Sidecar queries = Sidecar::at(work.copy, database.codes, q, problem.d);
+    const Sidecar queries = Sidecar::at(work.copy, codes_of_queries(database.codes), q, problem.d);
     cudaError_t error = make_sidecar(problem.queries, problem.type, q, problem.d, queries, stream);
     if (error != cudaSuccess) return error;
 
@@ -318,8 +321,8 @@ cudaError_t Search::pass(const Sidecar& database, bool first, bool last) const {
     if (error != cudaSuccess) return error;
 
     // Each phase is so much longer than all before it that about a quarter of the room is used by what will stay; of
-    // int8 there is as much again, and more, that only the next cut excludes.
-    const std::int64_t growth = std::clamp<std::int64_t>(kept / (4 * k), 2, integers ? 4 : 16);
+    // int8 there are a few times as many that only the next cut excludes.
+    const std::int64_t growth = std::clamp<std::int64_t>(kept / ((integers ? 8 : 4) * k), 2, integers ? 8 : 16);
     const double sum_error = (integers ? 0.0 : static_cast<double>(database.width) / 16.0 * 0x1p-18) + 0x1p-20;
     const int capacity = selection_capacity(k);
     const std::size_t shared_bytes = static_cast<std::size_t>(capacity) * sizeof(Key);

@@ -12,6 +12,11 @@
 // tensor cores are screened before, by the largest rho_y of their tile and in two sums: their roundings are 2^-24 of no
 // more than 4 |x^|^2 + 3 |y^|^2, and of twice the right side, which has 2^-18 of itself to spare for them.
 //
+// Integers. A row of the database has codes c_y of 8 bits; a query, of which there are few, such of 16, so that of its
+// rho_x next to nothing is left: c = 256 h + l, |c| <= 127 * 257, |h| <= 127, -128 <= l <= 127. The sums of h c_y and
+// of l c_y are less than 128 * 127 * 2^16 < 2^31, and 256 times the one plus the other is exact in 64 bits; rounding it
+// to float32 is one of the nine above, as is that of a sum of 32 bits.
+//
 // T. Any k items or more prove that the k-th distance is at most the largest of theirs. Those with the smallest A so
 // far are taken: int8 copies measure them canonically, and T is the root of the largest canonical distance;
 // half-precision copies, whose rho is small, take max (sqrt(A + E) + rho_x + rho_y). T never grows. An item that is

@@ -2,7 +2,7 @@
 #include "kernels/cuda/launch.cuh"
 
 // The product for few queries: reading is all that costs. A warp takes four items at a time; each lane multiplies 16
-// codes of all of them with those of every query.
+// codes of all of them with both words of every query.
 namespace rsir::cuda {
 namespace {
 
@@ -10,6 +10,10 @@ constexpr int kThreads = 256;
 constexpr int kWarps = kThreads / kWarp;
 constexpr int kItems = 4;
 constexpr int kChunk = 16;  // codes a lane at a time
+
+__device__ inline int add_products(const int4& a, const int4& b, int sum) {
+    return __dp4a(a.w, b.w, __dp4a(a.z, b.z, __dp4a(a.y, b.y, __dp4a(a.x, b.x, sum))));
+}
 
 // kWhere: not all items are allowed.
 template <int kQueries, bool kWhere>
@@ -26,8 +30,8 @@ __global__ void __launch_bounds__(kThreads, 2) stream_kernel(const __grid_consta
             static_cast<const std::int8_t*>(product.database.values) + (first_item + column) * width + lane * kChunk;
         // Items of which none is allowed are not read.
         const bool any = !kWhere || allowed_bits(product.allowed, first_item + column, kItems, product.n) != 0;
-        int sums[kQueries * kItems] = {};
-#pragma unroll(kQueries == 8 ? 1 : 2)
+        int high[kQueries * kItems] = {}, low[kQueries * kItems] = {};
+#pragma unroll(kQueries >= 4 ? 1 : 2)
         for (std::int64_t i = 0; any && i < width - lane * kChunk; i += kWarp * kChunk) {
             int4 item[kItems];
 #pragma unroll
@@ -35,23 +39,22 @@ __global__ void __launch_bounds__(kThreads, 2) stream_kernel(const __grid_consta
 #pragma unroll
             for (int j = 0; j < kQueries; ++j) {
                 // Queries beyond the last one are padding of the sidecar's tile.
-                const int4 code = __ldg(reinterpret_cast<const int4*>(queries + j * width + i));
+                const int4 h = __ldg(reinterpret_cast<const int4*>(queries + 2 * j * width + i));
+                const int4 l = __ldg(reinterpret_cast<const int4*>(queries + (2 * j + 1) * width + i));
 #pragma unroll
                 for (int r = 0; r < kItems; ++r) {
-                    int& sum = sums[r * kQueries + j];
-                    sum = __dp4a(code.x, item[r].x, sum);
-                    sum = __dp4a(code.y, item[r].y, sum);
-                    sum = __dp4a(code.z, item[r].z, sum);
-                    sum = __dp4a(code.w, item[r].w, sum);
+                    int &highs = high[r * kQueries + j], &lows = low[r * kQueries + j];
+                    highs = add_products(h, item[r], highs);
+                    lows = add_products(l, item[r], lows);
                 }
             }
         }
-        const int sum = fold_pairs<kWarp / 2>(sums, lane);
+        const long long highs = fold_pairs<kWarp / 2>(high, lane), lows = fold_pairs<kWarp / 2>(low, lane);
         if (pair.leader && pair.query < product.q) {
             const std::int64_t item = first_item + column + pair.row;
             const float norm = product.database.norm[item], residual = product.database.residual[item];
             const ItemTerms::Screen terms{Cut::low(product.sum_error, norm, residual), product.database.scale[item]};
-            const auto found = static_cast<float>(sum);
+            const auto found = static_cast<float>(256 * highs + lows);  // its only rounding
             if (product.keep_all) {
                 query.keep(product, step, column + pair.row, query.key(product, item, terms.scale, found));
             } else if (!query.excludes(terms, residual, found)) {

@@ -30,8 +30,8 @@ struct HalfCode {
     __device__ static float scale(double most) { return static_cast<float>(scalbn(1.0, ilogb(most) - 14)); }
     __device__ static Value encode(double value) { return __double2half(value); }
     __device__ static double decode(Value code) { return static_cast<double>(__half2float(code)); }
-    __device__ static void store(Value* to, const Value (&pack)[kPack]) {
-        *reinterpret_cast<__half2*>(to) = __halves2half2(pack[0], pack[1]);
+    __device__ static void store(Value* row, std::int64_t i, std::int64_t, const Value (&pack)[kPack]) {
+        *reinterpret_cast<__half2*>(row + i) = __halves2half2(pack[0], pack[1]);
     }
 };
 
@@ -42,8 +42,29 @@ struct ByteCode {
     __device__ static float scale(double most) { return __double2float_ru(most / 127.0); }  // no code beyond 127
     __device__ static Value encode(double value) { return static_cast<Value>(__double2int_rn(value)); }
     __device__ static double decode(Value code) { return static_cast<double>(code); }
-    __device__ static void store(Value* to, const Value (&pack)[kPack]) {
-        *reinterpret_cast<char4*>(to) = make_char4(pack[0], pack[1], pack[2], pack[3]);
+    __device__ static void store(Value* row, std::int64_t i, std::int64_t, const Value (&pack)[kPack]) {
+        *reinterpret_cast<char4*>(row + i) = make_char4(pack[0], pack[1], pack[2], pack[3]);
+    }
+};
+
+struct WordCode {
+    using Value = std::int16_t;
+    static constexpr int kPack = 4;
+
+    // No code beyond 127 * 257, so that h is no more than 127.
+    __device__ static float scale(double most) { return __double2float_ru(most / 32639.0); }
+    __device__ static Value encode(double value) { return static_cast<Value>(__double2int_rn(value)); }
+    __device__ static double decode(Value code) { return static_cast<double>(code); }
+    __device__ static void store(Value* row, std::int64_t i, std::int64_t width, const Value (&pack)[kPack]) {
+        std::int8_t high[kPack], low[kPack];
+#pragma unroll
+        for (int e = 0; e < kPack; ++e) {
+            high[e] = static_cast<std::int8_t>((pack[e] + 128) >> 8);
+            low[e] = static_cast<std::int8_t>(pack[e] - 256 * high[e]);
+        }
+        auto* const to = reinterpret_cast<std::int8_t*>(row) + i;
+        *reinterpret_cast<char4*>(to) = make_char4(high[0], high[1], high[2], high[3]);
+        *reinterpret_cast<char4*>(to + width) = make_char4(low[0], low[1], low[2], low[3]);
     }
 };
 
@@ -109,7 +130,7 @@ __device__ void encode_row(const T* row, std::int64_t d, const Extent& extent, s
             norm += copy * copy;
             residual += (value - copy) * (value - copy);
         }
-        Code::store(to + i, pack);
+        Code::store(to, i, sidecar.width, pack);
     }
     const auto add = [](double a, double b) { return a + b; };
     norm = over_team<kTeam>(norm, add);
@@ -165,6 +186,13 @@ __global__ void __launch_bounds__(kThreads) long_copies_kernel(const T* matrix, 
     copy_row<kThreads>(matrix + blockIdx.x * d, d, blockIdx.x, copies);
 }
 
+// Queries are few: a block each.
+template <class T>
+__global__ void __launch_bounds__(kThreads) words_kernel(const T* matrix, std::int64_t d, Sidecar words) {
+    const T* row = matrix + blockIdx.x * d;
+    encode_row<kThreads, WordCode>(row, d, extent_of<kThreads>(row, d), blockIdx.x, words);
+}
+
 unsigned row_blocks(std::int64_t n) { return static_cast<unsigned>((n + kRows - 1) / kRows); }
 
 template <class T>
@@ -200,13 +228,27 @@ cudaError_t copy_any(const void* from, FloatType type, std::int64_t n, std::int6
                                  : normalize_and_copy(matrix, type, n, d, copies, normalized, stream);
 }
 
+template <class Visit>
+cudaError_t by_type(FloatType type, const Visit& visit) {
+    switch (type) {
+        case FloatType::float16:
+            return visit(__half());
+        case FloatType::bfloat16:
+            return visit(__nv_bfloat16());
+        case FloatType::float32:
+            return visit(float());
+        case FloatType::float64:
+            return visit(double());
+    }
+    return cudaErrorInvalidValue;
+}
+
 Sidecar take_sidecar(Slices& slices, Codes codes, std::int64_t n, std::int64_t d) {
     const std::int64_t rows = Sidecar::padded_rows(n);
     const std::int64_t width = std::max<std::int64_t>(kDepthTile, (d + kDepthTile - 1) / kDepthTile * kDepthTile);
     Sidecar sidecar{};
     sidecar.codes = codes;
-    sidecar.values = codes == Codes::half ? static_cast<void*>(slices.take<__half>(rows * width))
-                                          : static_cast<void*>(slices.take<std::int8_t>(rows * width));
+    sidecar.values = slices.take<std::int8_t>(rows * width * (codes == Codes::int8 ? 1 : 2));
     sidecar.scale = slices.take<float>(rows);
     sidecar.norm = slices.take<float>(rows);
     sidecar.residual = slices.take<float>(rows);
@@ -230,21 +272,20 @@ std::size_t sidecar_bytes(Codes codes, std::int64_t n, std::int64_t d) {
 cudaError_t make_copies(const void* matrix, FloatType type, std::int64_t n, std::int64_t d, const Copies& copies,
                         float* normalized, cudaStream_t stream) {
     if (n == 0) return cudaSuccess;
-    switch (type) {
-        case FloatType::float16:
-            return copy_any<__half>(matrix, type, n, d, copies, normalized, stream);
-        case FloatType::bfloat16:
-            return copy_any<__nv_bfloat16>(matrix, type, n, d, copies, normalized, stream);
-        case FloatType::float32:
-            return copy_any<float>(matrix, type, n, d, copies, normalized, stream);
-        case FloatType::float64:
-            return copy_any<double>(matrix, type, n, d, copies, normalized, stream);
-    }
-    return cudaErrorInvalidValue;
+    return by_type(
+        type, [&](auto value) { return copy_any<decltype(value)>(matrix, type, n, d, copies, normalized, stream); });
 }
 
 cudaError_t make_sidecar(const void* matrix, FloatType type, std::int64_t n, std::int64_t d, const Sidecar& sidecar,
                          cudaStream_t stream) {
+    if (n == 0) return cudaSuccess;
+    if (sidecar.codes == Codes::words) {
+        return by_type(type, [&](auto value) {
+            using T = decltype(value);
+            return launch(words_kernel<T>, static_cast<unsigned>(n), kThreads, 0, stream, static_cast<const T*>(matrix),
+                          d, sidecar);
+        });
+    }
     Copies copies;
     (sidecar.codes == Codes::half ? copies.half : copies.int8) = sidecar;
     return make_copies(matrix, type, n, d, copies, nullptr, stream);

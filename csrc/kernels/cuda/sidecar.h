@@ -10,8 +10,9 @@
 
 namespace rsir::cuda {
 
-// half: for the tensor cores, many queries. int8: half the bytes, for few queries, which are bound by reading.
-enum class Codes { half, int8 };
+// half: for the tensor cores, many queries. int8: half the bytes, for few queries, which are bound by reading. words:
+// what these are multiplied by, queries of 16 bits, 256 h + l, as next to nothing is left of their residuals so.
+enum class Codes { half, int8, words };
 
 // Rows and columns of a product that one block makes, and elements of a row that it loads at a time.
 constexpr std::int64_t kQueryTile = 128, kItemTile = 256, kDepthTile = 64;
@@ -19,7 +20,7 @@ constexpr std::int64_t kQueryTile = 128, kItemTile = 256, kDepthTile = 64;
 // Row x is copied as x^ = scale * c. Rows are padded to a tile; what lies beyond n is never read as an answer.
 struct Sidecar {
     Codes codes;
-    void* values;     // [rows, width] __half or std::int8_t: c, 0 beyond d
+    void* values;     // [rows, width] __half or std::int8_t: c, 0 beyond d; of words [rows, 2, width]: h, then l
     float* scale;     // [rows]; of halves a power of two
     float* norm;      // [rows]: |x^|^2; NaN where the row cannot be excluded (NaN, infinity, extreme values)
     float* residual;  // [rows]: rho >= |x - x^|

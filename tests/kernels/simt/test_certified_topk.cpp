@@ -1,10 +1,7 @@
-#include "euclidean_cases.h"
-#include "kernels/cuda/certify.h"
-#include "kernels/cuda/walk.h"
+#include "certified_cases.h"
 
 using namespace rsir;
 using namespace rsir::test;
-using cuda::Codes;
 
 namespace {
 
@@ -20,41 +17,6 @@ void each_device(const std::function<void()>& body, bool few = false) {
         body();
     }
     simt::device() = {};
-}
-
-enum class Use { half, int8, both };
-
-// What a search counted of each query.
-struct Tally {
-    std::vector<int> decided, failed;
-};
-
-template <class T>
-Tally check_once(const Problem<T>& problem, const Answer& expected, std::int64_t k, Use use = Use::half) {
-    const std::int64_t q = problem.q, n = problem.n, d = problem.d;
-    const DeviceProblem<T> device(problem);
-    const DeviceArray<unsigned char> halves(static_cast<std::int64_t>(cuda::sidecar_bytes(Codes::half, n, d)));
-    const DeviceArray<unsigned char> bytes(static_cast<std::int64_t>(cuda::sidecar_bytes(Codes::int8, n, d)));
-    cuda::Copies copies;
-    if (use != Use::int8) copies.half = cuda::Sidecar::at(halves.data(), Codes::half, n, d);
-    if (use != Use::half) copies.int8 = cuda::Sidecar::at(bytes.data(), Codes::int8, n, d);
-    const DeviceArray<unsigned char> workspace(static_cast<std::int64_t>(cuda::certify_bytes(copies, q, n, d, k)));
-    const DeviceArray<float> distances(q * k);
-    const DeviceArray<std::int64_t> ids(q * k);
-    CHECK(cuda::make_copies(device.problem.database, Stored<T>::type, n, d, copies, nullptr, nullptr) == cudaSuccess);
-    CHECK(cuda::certified_topk(device.problem, copies, k, workspace.data(), distances.data(), ids.data(), nullptr) ==
-          cudaSuccess);
-    CHECK_DEVICE(distances, expected.distances);
-    CHECK_DEVICE(ids, expected.ids);
-    const int* counted = reinterpret_cast<const int*>(workspace.data());
-    return {{counted, counted + q}, {counted + q, counted + 2 * q}};
-}
-
-template <class T>
-void check_search(const Problem<T>& problem, std::int64_t k, Use use = Use::half) {
-    const Case here("q=", problem.q, " n=", problem.n, " d=", problem.d, " k=", k, " bytes=", sizeof(T));
-    const Answer expected = on_cpu(problem, k);
-    next_order([&] { check_once(problem, expected, k, use); });
 }
 
 }  // namespace
@@ -147,19 +109,6 @@ TEST(queries_with_nan) {
     }
 }
 
-// Not negative, half of them 0, as features are.
-Problem<float> features(Random& random, std::int64_t q, std::int64_t n, std::int64_t d) {
-    auto problem = Problem<float>::make(random, q, n, d, Kind::uniform);
-    for (std::vector<float>* rows : {&problem.queries, &problem.database}) {
-        for (float& x : *rows) {  // nearly normal: the sum of a few
-            x = 0.0f;
-            for (int i = 0; i < 4; ++i) x += static_cast<float>(random.below(1 << 20)) * 0x1p-20f - 0.5f;
-            x = std::max(x, 0.0f);
-        }
-    }
-    return problem;
-}
-
 // One row with a large residual and a large norm does not keep the others, neither in the test of a phase, which would
 // have no room for all, nor when candidates are cut again.
 TEST(each_row_by_its_own_residual) {
@@ -178,19 +127,6 @@ TEST(each_row_by_its_own_residual) {
     next_order([&] {
         const Tally tally = check_once(less, nearest, 10);
         CHECK(tally.failed[0] == 0 && tally.decided[0] < 100);
-    });
-}
-
-// What is left to decide of rows like those of the benchmark, by int8: 104 of 9,000. (With T from A 427, and by
-// the largest residual of all rows 560; of 26,000 x 4096, k 100, 1,520, 8,694 and 9,941.)
-TEST(few_are_left) {
-    Random random(77);
-    const std::int64_t n = reduced() ? 4000 : 12000;
-    const Problem<float> problem = features(random, 1, n, 1024);
-    const Answer expected = on_cpu(problem, 20);
-    next_order([&] {
-        const Tally tally = check_once(problem, expected, 20, Use::int8);
-        CHECK(tally.failed[0] == 0 && tally.decided[0] < (reduced() ? 120 : 250));
     });
 }
 
@@ -223,15 +159,6 @@ TEST(half_precision_after_int8) {
         const Tally tally = check_once(problem, expected, 10, Use::int8);
         CHECK(tally.failed[0] == 1 || tally.decided[0] > 8000);
     });
-}
-
-// A row that a walk over n visits among the last, beyond the first phase if there is another.
-std::int64_t visited_late(std::int64_t n) {
-    const std::int64_t tiles = (n + cuda::kItemTile - 1) / cuda::kItemTile, stride = cuda::stride_of(tiles);
-    for (std::int64_t step = tiles - 1;; --step) {
-        const std::int64_t row = step * stride % tiles * cuda::kItemTile + 7;
-        if (row < n) return row;
-    }
 }
 
 // A row whose half-precision copy lies the other way round: near 1, numbers of 2^-10 part (u). Half of it is 0.51 u
@@ -326,62 +253,6 @@ TEST(sums_that_hide_the_order) {
             0x1p-10f * static_cast<float>(1 + random.below(60));
     }
     each_device([&] { check_search(problem, 10); });
-}
-
-// int8 copies, read as a stream: around the items of a warp and of a tile, the codes of a lane and of a warp.
-TEST(few_queries) {
-    Random random(67);
-    std::size_t round = 0;
-    for (const std::int64_t q : sizes({1, 2, 3, 4, 5, 8}, {1, 3, 5})) {
-        for (const std::int64_t n : sizes({1, 255, 257, 600}, {300})) {
-            for (const std::int64_t d : sizes({1, 16, 65, 512, 513, 1100}, {65, 1100})) {
-                check_search(Problem<float>::make(random, q, n, d, kKinds[round++ % 3]), 1 + q * 5, Use::int8);
-            }
-        }
-    }
-    each_type([&](auto type) {
-        for (const Kind kind : kKinds) {
-            if (reduced() && kind != Kind::hostile) continue;
-            check_search(Problem<decltype(type)>::make(random, 2, 300, 70, kind), 20, Use::int8);
-        }
-    });
-}
-
-TEST(few_queries_several_phases) {
-    Random random(68);
-    const auto problem = Problem<float>::make(random, 3, reduced() ? 8600 : 30000, 20, Kind::uniform);
-    for (const std::int64_t k : {1, 100}) {
-        check_search(problem, k, Use::int8);
-        check_search(problem, k, Use::both);
-    }
-}
-
-// As copies_that_hide_the_order: one element sets the scale to 1 / 127, the others are 50.49 of them, or 50.51 and 50.
-TEST(integers_that_hide_the_order) {
-    constexpr float u = 1.0f / 127;
-    Problem<float> problem{2, 300, 64, std::vector<float>(2 * 64, -1.0f), std::vector<float>(300 * 64, 50.49f * u)};
-    for (std::size_t i = 0; i < 64; ++i) problem.database[123 * 64 + i] = i < 32 ? 50.51f * u : 50 * u;
-    for (std::size_t row = 0; row < 300; ++row) problem.database[row * 64] = 1;
-    CHECK(on_cpu(problem, 1).ids[0] == 123);
-    check_search(problem, 1, Use::int8);
-}
-
-TEST(more_than_integers_hold_is_refused) {
-    Random random(69);
-    const auto refused = [&](std::int64_t q, std::int64_t d) {
-        const auto problem = Problem<float>::make(random, q, 3, d, Kind::uniform);
-        const DeviceProblem<float> device(problem);
-        const DeviceArray<unsigned char> memory(static_cast<std::int64_t>(cuda::sidecar_bytes(Codes::int8, 3, d)));
-        cuda::Copies copies;
-        copies.int8 = cuda::Sidecar::at(memory.data(), Codes::int8, 3, d);
-        const DeviceArray<unsigned char> workspace(static_cast<std::int64_t>(cuda::certify_bytes(copies, q, 3, d, 1)));
-        const DeviceArray<float> distances(q);
-        const DeviceArray<std::int64_t> ids(q);
-        return cuda::certified_topk(device.problem, copies, 1, workspace.data(), distances.data(), ids.data(),
-                                    nullptr) != cudaSuccess;
-    };
-    CHECK(refused(9, 8));
-    CHECK(refused(1, 65537));
 }
 
 TEST(only_where_there_is_code) {

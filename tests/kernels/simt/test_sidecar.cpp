@@ -32,9 +32,13 @@ std::vector<unsigned char> copied(const DeviceArray<T>& matrix, std::int64_t n, 
     return copy.bytes();
 }
 
-double code(const Sidecar& copy, std::int64_t at) {
-    return copy.codes == Codes::half ? static_cast<double>(__half2float(static_cast<const __half*>(copy.values)[at]))
-                                     : static_cast<double>(static_cast<const std::int8_t*>(copy.values)[at]);
+double code(const Sidecar& copy, std::int64_t row, std::int64_t column) {
+    const std::int64_t at = row * copy.width + column, words_at = at + row * copy.width;
+    const auto* bytes = static_cast<const std::int8_t*>(copy.values);
+    if (copy.codes == Codes::half) {
+        return static_cast<double>(__half2float(static_cast<const __half*>(copy.values)[at]));
+    }
+    return copy.codes == Codes::int8 ? bytes[at] : 256.0 * bytes[words_at] + bytes[words_at + copy.width];
 }
 
 // Codes and bounds, against what they promise (sidecar.h), in float64.
@@ -47,7 +51,7 @@ void check_promises(const std::vector<T>& matrix, std::int64_t n, std::int64_t d
         for (std::int64_t j = 0; j < copy.width; ++j) {
             const double value =
                 j < d ? static_cast<double>(Stored<T>::wide(matrix[static_cast<std::size_t>(i * d + j)])) : 0.0;
-            const double coded = code(copy, i * copy.width + j) * static_cast<double>(copy.scale[i]);
+            const double coded = code(copy, i, j) * static_cast<double>(copy.scale[i]);
             CHECK(j < d || coded == 0.0);
             finite = finite && std::isfinite(value);
             most = std::max(most, std::fabs(value));
@@ -60,7 +64,9 @@ void check_promises(const std::vector<T>& matrix, std::int64_t n, std::int64_t d
         CHECK(std::fabs(static_cast<double>(copy.norm[i]) - norm) <= norm * 1e-7);
         CHECK(static_cast<double>(copy.residual[i]) >= std::sqrt(residual));
         CHECK(static_cast<double>(copy.residual[i]) <= std::sqrt(residual) * 1.0000002 + 0x1p-149);
-        const double steps = copy.codes == Codes::half ? 0x1p-11 : 0.5 / 127.0;
+        const double steps = copy.codes == Codes::half   ? 0x1p-11
+                             : copy.codes == Codes::int8 ? 0.5 / 127.0
+                                                         : 0.5 / 32639.0;
         CHECK(std::sqrt(residual) <= most * steps * 1.001 * std::sqrt(static_cast<double>(d)));
     }
 }
@@ -80,6 +86,11 @@ void check_copies(const std::vector<T>& matrix, std::int64_t n, std::int64_t d) 
         check_promises(matrix, n, d, int8.sidecar);
         CHECK_DEVICE(half.memory, copied(input, n, d, Codes::half));
         CHECK_DEVICE(int8.memory, copied(input, n, d, Codes::int8));
+    });
+    next_order([&] {
+        const Copy words(Codes::words, n, d);
+        CHECK(cuda::make_sidecar(input.data(), Stored<T>::type, n, d, words.sidecar, nullptr) == cudaSuccess);
+        check_promises(matrix, n, d, words.sidecar);
     });
     // Normalised on the way: the rows of gaussian_normalize, and the copies that are made of those.
     next_order([&] {
@@ -124,10 +135,12 @@ TEST(scales) {
     const std::vector<float> largest = {1.0f,    127.0f,         0x1p-40f,       0x1p-41f,
                                         0x1p40f, 0x1.000002p40f, 0x1.fffffep30f, 0.0f};
     for (const float value : largest) {
-        for (int j = 0; j < 69; ++j) rows.push_back(value / 1000.0f * static_cast<float>(j));
-        rows.push_back(-value);
+        for (const float last : {-value, value}) {
+            for (int j = 0; j < 69; ++j) rows.push_back(value / 1000.0f * static_cast<float>(j));
+            rows.push_back(last);
+        }
     }
-    check_copies(rows, static_cast<std::int64_t>(largest.size()), 70);
+    check_copies(rows, 2 * static_cast<std::int64_t>(largest.size()), 70);
 }
 
 // One copy without the other, and rows without copies.
