@@ -7,7 +7,9 @@ import pytest
 
 import rsir_fast as rf
 from placed_archive import draw_inputs, draw_vectors, write_placed
-from rsir_fast.retrieval import Column, near_duplicates
+from rsir_fast.archive import Features
+from rsir_fast.ops import Database
+from rsir_fast.retrieval import Column, duplicates, near_duplicates
 
 N = 200
 X = np.concatenate([draw_vectors(7, N - 40), draw_vectors(7, 40)])
@@ -55,6 +57,29 @@ def test_the_nearest_others(archive, k):
         wanted |= {(far, *sorted((ids[a], b))) for far, b in others}
     pairs = near_duplicates(archive, k=k, normalize="none")
     assert pairs.ids.tolist() == [[a, b] for _, a, b in sorted(wanted)]
+
+
+@pytest.mark.parametrize("normalize", ["row", "none"])
+@pytest.mark.parametrize("asked", [{"max_distance": 0.5}, {"k": 2}])
+def test_all_at_once_and_in_parts(monkeypatch, normalize, asked):
+    x = draw_vectors(9, 1500)
+    x[1400:] = x[:100]
+    x[7, 0] = np.nan
+    features = Features(x, tuple(map(str, range(len(x)))), None, (), "demo")
+    whole, topk = [], Database.topk
+
+    def told(self, queries, *others, **options):
+        whole.append(queries is self)
+        return topk(self, queries, *others, **options)
+
+    monkeypatch.setattr(Database, "topk", told)
+    at_once = near_duplicates(features, normalize=normalize, **asked)
+    assert any(whole)
+    monkeypatch.setattr(duplicates, "_ANSWERS", 0)
+    in_parts = near_duplicates(features, normalize=normalize, **asked)
+    assert len(at_once) > 50
+    assert at_once.ids.tobytes() == in_parts.ids.tobytes()
+    assert at_once.squared.tobytes() == in_parts.squared.tobytes()
 
 
 def test_among_some(archive):

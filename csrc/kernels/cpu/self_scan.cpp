@@ -16,9 +16,13 @@ namespace {
 constexpr std::int64_t kGroup = Sidecar::kGroup;
 constexpr std::int64_t kMostBytes = std::int64_t{1} << 28;  // of candidates and codes of all rows
 constexpr std::int64_t kRowBytes = 200;                     // of a row besides
-// Of codes of a row: less are sooner multiplied twice than both rows' lists of candidates fetched for one product.
-// Of int8 codes more, as they leave more candidates.
-constexpr std::int64_t kLeastBytes8 = 4096, kLeastBytes16 = 2048;
+// Of codes of a row: less are sooner multiplied twice than both rows' lists of candidates fetched for one product. So
+// many, and more for each neighbour, up to a limit. Of int8 codes more, as they leave more candidates.
+struct LeastBytes {
+    std::int64_t any, neighbour, limit;
+    std::int64_t of(std::int64_t k) const { return std::min(limit, any + neighbour * k); }
+};
+constexpr LeastBytes kLeastBytes8{256, 32, 4096}, kLeastBytes16{512, 16, 2048};
 constexpr std::int64_t kBlockPanels = 12, kLeastPanels = 3;  // of a block: 192 rows
 constexpr std::int64_t kStepBytes = std::int64_t{1} << 11;   // of codes of a query that are multiplied at once
 constexpr std::int64_t kTasksPerThread = 12;
@@ -228,7 +232,7 @@ bool is_self_search(const Rows& queries, std::int64_t q, const SearchedBlocks& b
     const std::int64_t row_codes = sidecar.steps() * 4;
     return codes.sums != nullptr && q == sidecar.n && queries.data == rows.data && queries.element == rows.element &&
            queries.d == rows.d && queries.normalize == Normalize::none && rows.normalize == Normalize::none &&
-           row_codes >= (is8 ? kLeastBytes8 : kLeastBytes16) && q >= 2 * kLeastPanels * kGroup &&
+           row_codes >= (is8 ? kLeastBytes8 : kLeastBytes16).of(k) && q >= 2 * kLeastPanels * kGroup &&
            (8 * candidate_room(k) + row_codes + kRowBytes) * q <= kMostBytes;
 }
 

@@ -105,8 +105,8 @@ class Database:
         ----------
         queries : array, shape [q, d] or [q, bytes]
             Or, of vectors in one array of host memory, the database itself: every row a query. Then each pair of long
-            rows (1,024 values and more) is multiplied once for both, on AVX-512, where the candidates of all rows fit
-            into 256 MiB.
+            rows (1,024 values and more; for few neighbours some 512) is multiplied once for both, on AVX-512 and AVX2,
+            where the candidates of all rows fit into 256 MiB.
         k : int
         where, out, threads, isa : optional
             As there.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,7 +12,8 @@ from numpy.typing import NDArray
 from rsir_fast.archive import Features
 from rsir_fast.archive.all_rows import AllRows
 from rsir_fast.base.shown import Shown, counted
-from rsir_fast.ops import euclidean_topk
+from rsir_fast.ops import Database, euclidean_topk, prepare
+from rsir_fast.ops.nearest import EuclideanTopK, HammingTopK
 from rsir_fast.retrieval.archive import Archive
 from rsir_fast.retrieval.query import searched_by
 from rsir_fast.retrieval.searched import Searched
@@ -21,6 +23,9 @@ __all__ = ["Pairs", "near_duplicates", "within_distance"]
 
 _QUERIES, _FIRST, _DEEPER = 1024, 8, 8
 """Rows asked for together; neighbours looked at first, and how many times more where these are too few."""
+
+_COPY, _ANSWERS = 1 << 30, 1 << 26
+"""Bytes of normalised rows, and neighbours of all, up to which all rows are asked for together, each pair once."""
 
 Normalize = Literal["row", "none"]
 
@@ -82,7 +87,9 @@ def near_duplicates(
 
     Notes
     -----
-    A search of each item: O(n^2 dim). Items with a NaN are in no pair.
+    A search of each item: O(n^2 dim), of a database made ready once. Where all items count and lie in one block, they
+    are asked for together, and each pair of long vectors is multiplied once; normalised ones are held meanwhile, at
+    most 1 GiB. Items with a NaN are in no pair.
 
     Examples
     --------
@@ -124,20 +131,19 @@ def within_distance(
     threads: int | None = None,
 ) -> Found:
     """Return places of rows that are asked for, of rows within a distance of them, and squared distances."""
-    vectors = rows.fields[field]
+    neighbours = _Neighbours(rows, field, len(asked), allowed, normalize, threads)
     count = len(rows) if allowed is None else int(allowed.sum())
-    parts: list[Found] = [(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))]
-    for start in range(0, len(asked), _QUERIES):
-        some, depth = asked[start : start + _QUERIES], min(count, _FIRST)
-        while len(some) and depth:
-            squared, places = euclidean_topk(vectors[some], vectors, depth, normalize, where=allowed, threads=threads)
+    depth, parts = min(count, _FIRST), [_NONE]
+    while len(asked) and depth:
+        left = []
+        for some, (squared, places) in neighbours.of(asked, depth):
             near = np.sqrt(squared.astype(np.float64)) <= max_distance
             done = ~near[:, -1] if depth < count else np.ones(len(some), bool)
             which, at = np.nonzero(near & done[:, None])
             parts.append((some[which], places[which, at], squared[which, at]))
-            some, depth = some[~done], min(count, depth * _DEEPER)
-    ones, others, distances = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return ones, others, distances
+            left.append(some[~done])
+        asked, depth = np.concatenate(left), min(count, depth * _DEEPER)
+    return _joined(parts)
 
 
 def _nearest_others(
@@ -150,14 +156,55 @@ def _nearest_others(
     threads: int | None,
 ) -> Found:
     """Return each row with its k nearest others."""
-    vectors = rows.fields[field]
-    parts: list[Found] = [(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))]
-    for start in range(0, len(asked), _QUERIES):
-        some = asked[start : start + _QUERIES]
-        squared, places = euclidean_topk(vectors[some], vectors, k + 1, normalize, where=allowed, threads=threads)
+    neighbours, parts = _Neighbours(rows, field, len(asked), allowed, normalize, threads), [_NONE]
+    for some, (squared, places) in neighbours.of(asked, k + 1):
         other = (places != some[:, None]) & (places >= 0) & ~np.isnan(squared)
         other &= other.cumsum(axis=1) <= k
         which, at = np.nonzero(other)
         parts.append((some[which], places[which, at], squared[which, at]))
+    return _joined(parts)
+
+
+class _Neighbours:
+    """Searches of rows among rows, made ready once where they are many."""
+
+    def __init__(
+        self,
+        rows: AllRows,
+        field: str,
+        asked: int,
+        allowed: NDArray[np.bool_] | None,
+        normalize: Normalize,
+        threads: int | None,
+    ) -> None:
+        self._vectors = rows.fields[field]
+        self._database = rows.searched(field, normalize)
+        if asked > _QUERIES and not isinstance(self._database, Database):
+            self._database = prepare(self._database, normalize, copy=False, threads=threads)
+        n, width = self._vectors.shape
+        copied = 4 * n * width if normalize == "row" else 0
+        self._at_once = allowed is None and len(self._vectors.blocks) == 1 and copied <= _COPY
+        self._where, self._normalize, self._threads = allowed, normalize, threads
+
+    def of(self, asked: NDArray[np.int64], k: int) -> Iterator[tuple[NDArray[np.int64], EuclideanTopK | HammingTopK]]:
+        """Yield some rows of those asked for, ascending, and their neighbours."""
+        database = self._database
+        every = self._at_once and len(asked) == len(self._vectors) and len(asked) * k <= _ANSWERS
+        if every and isinstance(database, Database):
+            yield asked, database.topk(database, k, threads=self._threads)
+            return
+        for start in range(0, len(asked), _QUERIES):
+            some = asked[start : start + _QUERIES]
+            queries = self._vectors[some]
+            yield (
+                some,
+                euclidean_topk(queries, database, k, self._normalize, where=self._where, threads=self._threads),
+            )
+
+
+_NONE: Found = (np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))
+
+
+def _joined(parts: list[Found]) -> Found:
     ones, others, distances = (np.concatenate(part) for part in zip(*parts, strict=True))
     return ones, others, distances

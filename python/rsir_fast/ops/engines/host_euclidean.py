@@ -217,6 +217,7 @@ def euclidean(
         own = queries.rows
         if own.normalize == "row":  # normalised as they are read, which queries are not
             own = normalized_rows(FloatRows(own.array, own.dtype), own.array, "row", threads=threads, isa=isa)
+            queries = HostMatrix(own, "row", queries.sidecar)  # one memory on both sides
         return HostEuclidean(own, queries, unchanged, where, method, threads, isa)
     rows, restore = as_rows(queries, "queries")
     width = rows.array.shape[1]
