@@ -120,7 +120,7 @@ def test_a_raster_alone_that_cannot_be_used(tmp_path: Path, write: object, optio
     ("arguments", "code", "said"),
     [
         (["nowhere/*.tif", "--size", 9], 1, "nowhere/*.tif: expected rasters, found no such file"),
-        (["s3://bucket/a.tif", "--size", 9], 1, "s3://bucket/a.tif: expected files of this machine"),
+        (["gs://bucket/a.tif", "--size", 9], 1, "gs://bucket/a.tif: expected files of this machine, or s3://BUCKET"),
         (["SCENES/s_20240501.tif"], 1, "files without a size; say it"),
         (["SCENES", "--size", 0], 2, "--size: expected"),
         (["SCENES", "--size", 9, "--stride", "-1"], 2, "--stride: expected"),

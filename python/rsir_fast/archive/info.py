@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from rsir_fast.archive.records import Change, NameOnDisk
 from rsir_fast.archive.snapshot import Snapshot
 from rsir_fast.archive.versions import numbers, refuse_no_archive, version_file
+from rsir_fast.base.objects import url_of_path
 from rsir_fast.base.reading import reading
 from rsir_fast.encoders.fields import FieldSpec, Frozen
 from rsir_fast.errors import ArchiveError
@@ -128,7 +129,7 @@ def describe(snapshot: Snapshot) -> Info:
         skipped=sum(not unread.empty for unread in snapshot.skipped),
         empty=sum(unread.empty for unread in snapshot.skipped),
         classes=dict(zip(version.classes, counts, strict=True)),
-        roots=version.roots,
+        roots={name: url_of_path(folder) for name, folder in version.roots.items()},
         bounds=extent(snapshot.items.bounds),
         times=_times(snapshot),
         columns=snapshot.items.columns,

@@ -6,7 +6,9 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-__all__ = ["check_digest", "check_file_digest", "file_digest"]
+from rsir_fast.base.objects import is_object, look_at
+
+__all__ = ["check_digest", "check_file_digest", "check_image_digest", "file_digest", "image_digest"]
 
 
 def file_digest(path: Path, algorithm: str = "sha256") -> str:
@@ -21,11 +23,27 @@ def file_digest(path: Path, algorithm: str = "sha256") -> str:
 
 def check_digest(content: Any, sha256: str | None) -> None:
     """Raise ValueError unless bytes have a SHA-256; for use inside `rsir_fast.base.reading`."""
-    if hashlib.sha256(content).hexdigest() != sha256:
-        raise ValueError("its SHA-256 is not the one that was recorded")
+    _check(hashlib.sha256(content).hexdigest(), sha256)
 
 
 def check_file_digest(path: Path, sha256: str) -> None:
     """Raise ValueError unless a file has a SHA-256; for use inside `rsir_fast.base.reading`."""
-    if file_digest(path) != sha256:
+    _check(file_digest(path), sha256)
+
+
+def image_digest(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file; of an object what its store tells of it, as the content would be fetched twice."""
+    if not is_object(path):
+        return file_digest(path)
+    found = look_at(path)
+    return hashlib.sha256(f"{found.size} {found.tag or found.changed_ns}".encode()).hexdigest()
+
+
+def check_image_digest(path: Path, sha256: str) -> None:
+    """Raise ValueError unless an image has this digest; for use inside `rsir_fast.base.reading`."""
+    _check(image_digest(path), sha256)
+
+
+def _check(found: str, sha256: str | None) -> None:
+    if found != sha256:
         raise ValueError("its SHA-256 is not the one that was recorded")

@@ -78,7 +78,8 @@ def said(error: BaseException) -> str:
     number = error.errno if isinstance(error, OSError) else None
     if number is None:
         return str(error) or type(error).__name__
-    return f"{os.strerror(number)} ({errno.errorcode.get(number, number)})"
+    assert isinstance(error, OSError)
+    return f"{error.strerror or os.strerror(number)} ({errno.errorcode.get(number, number)})"
 
 
 @contextmanager

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Literal
 
 from rsir_fast.base.faults import is_machine_fault, said
+from rsir_fast.base.objects import is_object, look_at
 from rsir_fast.base.text import short
 from rsir_fast.errors import MachineError, RsirError
 
-__all__ = ["is_file", "is_folder", "is_there", "no_name", "refuse_no_folder"]
+__all__ = ["is_file", "is_folder", "is_there", "no_name", "refuse_no_folder", "size_and_change"]
 
 _LONGEST_NAME, _LONGEST_PATH = 255, 4095
 """Bytes, of every file system in use."""
@@ -30,6 +31,8 @@ _REMEDY = {
 def _found(path: str | os.PathLike[str]) -> Literal["folder", "file", "other", ""]:
     """Return what is there, links followed; nothing where no file can have the name."""
     try:
+        if is_object(path):
+            return "folder" if look_at(path).is_folder else "file"
         mode = os.stat(path).st_mode
     except ValueError:  # a zero byte, or letters that the file system cannot write
         return ""
@@ -65,6 +68,20 @@ def is_folder(path: str | os.PathLike[str]) -> bool:
 def is_file(path: str | os.PathLike[str]) -> bool:
     """Whether a regular file is there; raises as `is_there`."""
     return _found(path) == "file"
+
+
+def size_and_change(path: str | os.PathLike[str]) -> tuple[int, int]:
+    """Return size in bytes, and time of change in nanoseconds, of what is there.
+
+    Raises
+    ------
+    OSError
+    """
+    if is_object(path):
+        found = look_at(path)
+        return found.size, found.changed_ns
+    stat_of = os.stat(path)
+    return stat_of.st_size, stat_of.st_mtime_ns
 
 
 def refuse_no_folder(folder: Path, what: str, error: type[RsirError], option: str = "") -> None:

@@ -7,6 +7,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from rsir_fast.base.objects import url_of_path
+
 __all__ = ["shared_command", "shared_path", "within", "without_folders"]
 
 
@@ -20,7 +22,7 @@ def within(text: str, folder: Path | None) -> str:
     """
     if folder is None:
         return text
-    for place in {str(folder.absolute()), str(folder)} - {"."}:
+    for place in {str(folder.absolute()), str(folder), url_of_path(str(folder))} - {"."}:
         text = re.sub(
             rf"{re.escape(place)}(?:/|(?![\w.-]))", lambda found: "" if found[0][-1] == "/" else folder.name, text
         )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rsir_fast.base.objects import url_of_path
+
 __all__ = ["listed", "printable"]
 
 
@@ -25,7 +27,7 @@ def printable(text: object) -> str:
     >>> printable("two" + chr(10) + "lines.jpg")
     'two\\nlines.jpg'
     """
-    plain = str(text).encode("utf-8", "backslashreplace").decode("utf-8")
+    plain = url_of_path(str(text)).encode("utf-8", "backslashreplace").decode("utf-8")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in plain)
 
 

@@ -107,7 +107,7 @@ def _packages() -> dict[str, str | None]:
             return None
 
     names = ["numpy", "torch", "torchvision", "pillow", "h5py", "safetensors", "pyarrow", "matplotlib"]
-    names += ["opencv-python-headless", "higra", "onnxruntime", "openvino"]
+    names += ["opencv-python-headless", "higra", "onnxruntime", "openvino", "obstore"]
     return {name: installed(name) for name in names}
 
 

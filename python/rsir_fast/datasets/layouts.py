@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from rsir_fast.base.looking import is_folder, is_there
+from rsir_fast.base.objects import is_object, path_of_url
 from rsir_fast.base.text import listed, printable
 from rsir_fast.datasets.dataset import Dataset
 from rsir_fast.datasets.folder_names import masks_among
@@ -63,7 +64,12 @@ def open_folder(folder: str | Path, *, name: str | None = None, all_items: bool 
     MachineError
         If the disk or the network failed.
     """
-    folder = Path(folder)
+    folder = Path(path_of_url(folder))
+    if is_object(folder):
+        raise DatasetError(
+            f"{printable(folder)}: expected a folder of this machine, got a store, where only rasters are read; cut "
+            "them into tiles (rf.tiles, --size), or copy the images here first"
+        )
     if not is_folder(folder):
         raise DatasetError(_what_is_missing(folder))
     tree = Tree(folder)

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from rsir_fast.base.objects import is_object, look_again
 from rsir_fast.base.text import printable
 from rsir_fast.datasets.cells import Cell, Cells, limits_of_parts, memory_of_parts
 from rsir_fast.datasets.images import decoding
@@ -372,6 +373,9 @@ class _OpenRasters:
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:
     try:
+        if is_object(path):
+            seen = look_again(path)
+            return 0, seen.size, seen.changed_ns
         found = os.stat(path)
     except OSError:
         return None  # opening says why

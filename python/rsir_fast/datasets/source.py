@@ -6,11 +6,12 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from rsir_fast.base.faults import REMEDY, is_machine_fault, said
 from rsir_fast.base.looking import no_name
+from rsir_fast.base.objects import ObjectFile, is_object
 from rsir_fast.base.text import printable
 from rsir_fast.errors import ImageError, MachineError
 
@@ -21,6 +22,7 @@ _NO_IMAGE = {
     errno.ENOTDIR: "the file does not exist",
     errno.ELOOP: "the file is a link that leads to itself",
     errno.ENAMETOOLONG: "the file's name is too long",
+    errno.EISDIR: "expected an image file, found a folder",
 }
 
 _WHOLE = 32 << 20
@@ -30,13 +32,23 @@ _AT_ONCE = 1 << 30
 
 
 class _File:
-    """An open file, in memory if it is small, and the first error of the machine while it was read."""
+    """An open file, in memory if that is asked for, and the first error of the machine while it was read.
 
-    def __init__(self, number: int, size: int) -> None:
-        self._number, self.size = number, size
+    Parameters
+    ----------
+    part
+        Reads some bytes from a place; less than asked for, but none only at the end.
+    size
+        Of all.
+    whole
+        Whether to read it now.
+    """
+
+    def __init__(self, part: Callable[[int, int], bytes], size: int, whole: bool) -> None:
+        self._part, self.size = part, size
         self.fault: OSError | MemoryError | None = None
         self._content: bytes | None = None
-        if size <= _WHOLE:
+        if whole:
             self._content = self.at(0, size)
 
     def at(self, place: int, size: int) -> bytes:
@@ -46,7 +58,7 @@ class _File:
         parts = []
         while size > 0 and self.fault is None:
             try:
-                part = os.pread(self._number, min(size, _AT_ONCE), place)
+                part = self._part(min(size, _AT_ONCE), place)
             except (OSError, MemoryError) as error:
                 self.fault = error
                 break
@@ -148,28 +160,38 @@ def opened(path: Path) -> Iterator[Source]:
         If the machine cannot open or read it: permissions, disk, memory, too many open files. Raised at the end of the
         block too, in place of whatever a decoder made of it.
     """
-    try:
-        # A named pipe would block for ever, so only regular files are opened; without blocking, if it just changed.
-        _check_regular(path, os.stat(path))
-        number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except ImageError:
-        raise
-    except ValueError:
-        raise ImageError(f"{printable(path)}: {no_name(path)}") from None
-    except OSError as error:
-        if is_machine_fault(error):
-            raise _of_machine(path, error) from error
-        raise ImageError(f"{printable(path)}: {_NO_IMAGE.get(error.errno or 0, said(error))}") from None
-    try:
-        found = os.fstat(number)
-        _check_regular(path, found)
-        source = Source(_File(number, found.st_size))
+    with contextlib.ExitStack() as stack:
+        try:
+            file = _object(path) if is_object(path) else _file(path, stack)
+        except ImageError:
+            raise
+        except ValueError:
+            raise ImageError(f"{printable(path)}: {no_name(path)}") from None
+        except OSError as error:
+            if is_machine_fault(error):
+                raise _of_machine(path, error) from error
+            raise ImageError(f"{printable(path)}: {_NO_IMAGE.get(error.errno or 0, said(error))}") from None
+        source = Source(file)
         with source.watched(path):
             pass  # it may have been read already
         with source.watched(path):
             yield source
-    finally:
-        os.close(number)
+
+
+def _file(path: Path, stack: contextlib.ExitStack) -> _File:
+    # A named pipe would block for ever, so only regular files are opened; without blocking, if it just changed.
+    _check_regular(path, os.stat(path))
+    number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    stack.callback(os.close, number)
+    found = os.fstat(number)
+    _check_regular(path, found)
+    return _File(lambda size, place: os.pread(number, size, place), found.st_size, found.st_size <= _WHOLE)
+
+
+def _object(path: Path) -> _File:
+    found = ObjectFile(path)
+    _check_bytes(path, found.size)
+    return _File(found.read, found.size, False)
 
 
 def _of_machine(path: Path, error: OSError | MemoryError) -> MachineError:
@@ -179,5 +201,9 @@ def _of_machine(path: Path, error: OSError | MemoryError) -> MachineError:
 def _check_regular(path: Path, found: os.stat_result) -> None:
     if not stat.S_ISREG(found.st_mode):
         raise ImageError(f"{printable(path)}: expected an image file, found a folder or special file")
-    if found.st_size == 0:
+    _check_bytes(path, found.st_size)
+
+
+def _check_bytes(path: Path, size: int) -> None:
+    if size == 0:
         raise ImageError(f"{printable(path)}: the file is empty (0 bytes)")

@@ -16,7 +16,7 @@ from rsir_fast.archive.folders import ENCODER, check_folder, clear, clear_empty
 from rsir_fast.archive.parts import Parts, told_empty
 from rsir_fast.archive.roots import Roots
 from rsir_fast.archive.stored import parts_of
-from rsir_fast.base.digests import file_digest
+from rsir_fast.base.digests import image_digest
 from rsir_fast.base.durable import write_durably
 from rsir_fast.base.looking import is_file
 from rsir_fast.base.reading import reading
@@ -181,8 +181,9 @@ class _Archive:
             return data.made_of(number, lambda image: hashlib.sha256(image.tobytes()).hexdigest())
         source = data.source(number)
         if source not in self._digests:
-            with reading(data.root / source, "an image", "put it back", DatasetError):
-                self._digests[source] = file_digest(data.root / source)
+            path = data.root / source
+            with reading(path, "an image", "put it back", DatasetError):
+                self._digests[source] = image_digest(path)
         return self._digests[source]
 
     @property

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rsir_fast.base.faults import named, patiently
+from rsir_fast.base.looking import size_and_change
 from rsir_fast.base.text import printable
 from rsir_fast.datasets import Dataset
 from rsir_fast.errors import DatasetError
@@ -83,7 +84,6 @@ def _stamp(data: Dataset, item: str) -> Stamp:
     try:
         # A fault of the machine ends the work: without its size and time an image would not be known again.
         with named(printable(path)):
-            found = patiently(path.stat)
+            return patiently(lambda: size_and_change(path))
     except OSError:
         return None
-    return found.st_size, found.st_mtime_ns

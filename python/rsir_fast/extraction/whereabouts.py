@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from rsir_fast.archive import Features
 from rsir_fast.archive.inputs import ROOT
 from rsir_fast.archive.items import Items
 from rsir_fast.base.faults import named, patiently
-from rsir_fast.base.looking import is_folder
+from rsir_fast.base.looking import is_folder, size_and_change
 from rsir_fast.base.text import printable
 from rsir_fast.datasets.places import locate
 from rsir_fast.datasets.scan import Tree
@@ -82,7 +81,7 @@ def moved_to(features: Features, root: Path) -> Features:
 def _is_there(path: Path) -> bool:
     def look() -> bool:
         try:
-            os.stat(path)
+            size_and_change(path)
         except PermissionError:
             return False  # where one may not look, the images are of no use
         return True

@@ -11,6 +11,7 @@ from markupsafe import Markup
 from PIL import Image
 
 from rsir_fast.base.durable import write_durably
+from rsir_fast.base.objects import url_of_path
 from rsir_fast.report.footprint_map import footprint_map
 from rsir_fast.report.templating import template
 from rsir_fast.report.thumbnails import Thumbnail, Thumbnails
@@ -78,7 +79,7 @@ def _pictures(hits: Hits, paths: dict[str, str]) -> Callable[[str], Thumbnail]:
 
     names = list(dict.fromkeys([*paths.values(), *(paths.get(name, name) for name in hits.queries)]))
     data = replace(query_files(names), reader=Reader.of(hits.database.provenance))
-    numbers = {name: number for number, name in enumerate(data.items)}
+    numbers = {url_of_path(name): number for number, name in enumerate(data.items)}
 
     def load(number: int) -> Image.Image:
         return data.load_image(number)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, InstanceOf
 
+from rsir_fast.base.objects import url_of_path
 from rsir_fast.base.shown import Shown, counted
 from rsir_fast.datasets.windows import item_name
 from rsir_fast.encoders.fields import Frozen
@@ -35,7 +36,7 @@ class Found(Frozen):
     id : int
         Of the item in its archive: no other item ever has it.
     item, path : str
-        Of the image: its name, and where it lies.
+        Of the image: its name, and where it lies (``s3://BUCKET/KEY`` in a store).
     class_ : str or None
         JSON: ``class``.
     bounds : tuple of float or None
@@ -203,7 +204,7 @@ class Hits(Shown):
         there = int((self.ids[row] >= 0).sum())
         of = self.of_queries
         return Answer(
-            query=self.queries[row],
+            query=url_of_path(self.queries[row]),
             label=None if of is None else self._class(of.labels[row]),
             probability=None if of is None else float(of.probabilities[row]),
             results=tuple(self._found(row, place) for place in range(there)),
@@ -232,7 +233,7 @@ class Hits(Shown):
             rank=place + 1,
             id=number,
             item=item.name,
-            path=item.name if file is None else item_name(str(file), item.window),
+            path=item.name if file is None else url_of_path(item_name(str(file), item.window)),
             class_=item.class_name,
             bounds=item.bounds,
             time=None if item.time is None else iso(item.time),

@@ -77,21 +77,22 @@ class Encoding:
 def query_files(paths: Sequence[str | Path]) -> Dataset:
     """Make one data set of query images, folders of them and windows of rasters, named as given."""
     from rsir_fast.base.looking import is_file, is_folder
+    from rsir_fast.base.objects import path_of_url
     from rsir_fast.datasets import Dataset, Skipped, open_dataset
 
     files: dict[str, Placed] = {}
     notes: list[str] = []
     unreadable: list[Skipped] = []
-    for path in paths:
+    for path in map(path_of_url, paths):
         if is_folder(path):
             folder = open_dataset(path, all_items=True)
             files |= {name: Placed(name) for name in (str(Path(folder.root or path) / item) for item in folder.items)}
             notes += folder.notes
             unreadable += [entry._replace(item=f"{folder.root}/{entry.item}") for entry in folder.unreadable]
         else:
-            source, window = split_name(str(path))
+            source, window = split_name(path)
             whole = window is None or is_file(path)
-            files[str(path)] = Placed(str(path)) if whole else Placed(source, window)
+            files[path] = Placed(path) if whole else Placed(source, window)
     has_windows = any(placed.window is not None for placed in files.values())
     places = Places.of(files.values()) if has_windows else None
     return Dataset("queries", Path(), tuple(files), notes=tuple(notes), unreadable=tuple(unreadable), places=places)

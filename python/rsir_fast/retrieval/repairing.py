@@ -14,7 +14,7 @@ from rsir_fast.archive.folders import learnt_file
 from rsir_fast.archive.repair import Again, Made
 from rsir_fast.archive.stored import parts_of
 from rsir_fast.archive.tables import ItemRow
-from rsir_fast.base.digests import check_file_digest
+from rsir_fast.base.digests import check_image_digest
 from rsir_fast.base.reading import reading
 from rsir_fast.base.text import printable
 from rsir_fast.datasets import Dataset
@@ -54,7 +54,7 @@ def _dataset(found: Snapshot, rows: Sequence[ItemRow]) -> Dataset:
     files = [_file(found, row) for row in rows]
     for path, sha256 in dict(zip(files, (row.sha256 for row in rows), strict=True)).items():
         with reading(path, "the image as it was encoded", "put it back, or remove its items", DatasetError):
-            check_file_digest(path, sha256)
+            check_image_digest(path, sha256)
     reader = reader_of(found.spec)
     if not any(row.window for row in rows):
         return replace(Dataset("again", Path(), tuple(map(str, files))), reader=reader)
