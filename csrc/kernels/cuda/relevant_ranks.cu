@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "kernels/cuda/allowed.cuh"
+#include "kernels/cuda/by_type.cuh"
 #include "kernels/cuda/canonical.cuh"
 #include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/relevant_ranks.h"
@@ -206,22 +207,6 @@ cudaError_t launch_counts(const EuclideanProblem& problem, const Marks& marks, s
                                : (where ? count_kernel<T, false, true> : count_kernel<T, false, false>);
     return launch(kernel, grid, kThreads, shared ? bytes : 0, stream, sides_of<T>(problem), marks,
                   static_cast<int>(stride), top, counts);
-}
-
-// Calls visit(T()) for the type of the elements.
-template <class Visit>
-cudaError_t by_type(FloatType type, const Visit& visit) {
-    switch (type) {
-        case FloatType::float16:
-            return visit(__half());
-        case FloatType::bfloat16:
-            return visit(__nv_bfloat16());
-        case FloatType::float32:
-            return visit(float());
-        case FloatType::float64:
-            return visit(double());
-    }
-    return cudaErrorInvalidValue;
 }
 
 }  // namespace

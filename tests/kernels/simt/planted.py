@@ -7,6 +7,7 @@ from planted_allowed import ALLOWED
 from planted_amx import AMX
 from planted_blocks import BLOCKS
 from planted_certified import CERTIFIED
+from planted_digits import DIGITS
 from planted_ranks import RANKS
 
 FAULTS = [
@@ -292,4 +293,5 @@ FAULTS = [
     *BLOCKS,
     *AMX,
     *RANKS,
+    *DIGITS,
 ]
