@@ -19,6 +19,11 @@ def full_precision() -> Iterator[None]:
     (``torch.backends.cudnn.allow_tf32``). Its settings are the process's; here they are others for the time of a
     forward pass, then what they were, by whichever of torch's two interfaces they were made.
 
+    Notes
+    -----
+    torch has no way back to "as the general setting is" for a convolution that took TF32 by default: whoever means to
+    change ``torch.backends.fp32_precision`` does so before the first pass, or sets convolutions by name.
+
     Examples
     --------
     >>> before = torch.backends.cudnn.allow_tf32
@@ -29,17 +34,17 @@ def full_precision() -> Iterator[None]:
     True
     """
     flags: Any = torch.backends.cudnn
-    names = ["enabled", "benchmark", "deterministic"]
+    names = ["enabled", "benchmark", "deterministic", *(["allow_tf32"] if _answers(flags) else [])]
     settings = _settings()
-    if not settings:
-        names.append("allow_tf32")
     were = [getattr(flags, name) for name in names]
     precisions = [setting.fp32_precision for setting in settings]
     products = "highest"
     try:
         for name in names:
             setattr(flags, name, name in ("enabled", "deterministic"))
-        _set_precisions(settings, ["ieee"] * len(settings))
+        for setting in settings:
+            if setting.fp32_precision not in ("none", "ieee"):
+                setting.fp32_precision = "ieee"
         # Asked last: torch refuses to tell it beside settings of the newer interface that say otherwise.
         products = torch.get_float32_matmul_precision()
         if products != "highest":
@@ -48,9 +53,19 @@ def full_precision() -> Iterator[None]:
     finally:
         if products != "highest":
             torch.set_float32_matmul_precision(products)
-        _set_precisions(settings, precisions)
         for name, value in zip(names, were, strict=True):
             setattr(flags, name, value)
+        for setting, precision in zip(settings, precisions, strict=True):
+            if setting.fp32_precision != precision:  # others follow those before them
+                setting.fp32_precision = precision
+
+
+def _answers(flags: Any) -> bool:
+    """Tell whether torch's older interface does: what torch compiles asks it, so it is kept in step where it does."""
+    try:
+        return isinstance(flags.allow_tf32, bool)
+    except RuntimeError:
+        return False
 
 
 def _settings() -> list[Any]:
@@ -70,10 +85,3 @@ def _settings() -> list[Any]:
         mkldnn.rnn,
         mkldnn.matmul,
     ]
-
-
-def _set_precisions(settings: list[Any], wanted: list[str]) -> None:
-    """Set those that do not follow already, so that they go on following."""
-    for setting, value in zip(settings, wanted, strict=True):
-        if setting.fp32_precision != value:
-            setting.fp32_precision = value
