@@ -9,7 +9,7 @@ import time
 import pytest
 
 import rsir_fast as rf
-from rsir_fast.archive import Snapshot
+from rsir_fast.archive import Snapshot, versions
 from rsir_fast.archive import vacuum as module
 from rsir_fast.archive.compact import compact
 from rsir_fast.archive.remove import remove
@@ -219,3 +219,22 @@ def test_a_slow_writer_whose_number_was_vacuumed_meanwhile_commits_all_the_same(
     assert found.version.number == Snapshot(archive).version.number == 18
     assert_holds(Snapshot(archive), images, [*NAMES, "d/0.bin", "d/1.bin", "d/2.bin", "d/slow.bin"])
     assert len(list((archive / "versions").iterdir())) == 2
+
+
+def test_an_archive_removed_between_two_looks(tmp_path, monkeypatch):
+    put(tmp_path / "images", NAMES[:2])
+    archive = tmp_path / "archive"
+    write(archive, tmp_path / "images", NAMES[:2])
+    looked = []
+
+    def numbers(folder):
+        found = real(folder)
+        looked.append(found)
+        shutil.rmtree(folder, ignore_errors=True)
+        return found
+
+    real = versions.numbers
+    monkeypatch.setattr(versions, "numbers", numbers)
+    with pytest.raises(ArchiveError, match="expected an archive .* found no such folder"):
+        versions.newest(archive)
+    assert looked[0] == [1]

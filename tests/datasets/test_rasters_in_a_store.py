@@ -109,6 +109,28 @@ def test_an_archive_of_them(store: Served, tmp_path: Path) -> None:
     assert rsir("archive", "verify", archive).exit_code == 0
 
 
+def test_rasters_that_moved_into_a_store(store: Served, tmp_path: Path) -> None:
+    raster = write_raster(tmp_path / "scenes" / "a.tif", scene(200, 300))
+    url = store.put("moved/a.tif", raster)
+    archive = tmp_path / "A"
+    assert rsir("archive", "create", archive, raster.parent, "--size", 128, *QUICK).exit_code == 0
+    raster.unlink()
+    asked = rsir("search", archive, "--id", 0, "-k", 1, "--json", "--root", "s3://imagery/moved")
+    assert json.loads(asked.stdout)["queries"][0]["results"][0]["path"] == f"{url}#xywh=0,0,128,128", asked.output
+    astray = rsir("search", archive, "--id", 0, "--root", "s3://imagery/elsewhere")
+    assert "s3://imagery/elsewhere: expected the folder that holds the images, found none" in astray.stderr
+
+
+def test_an_archive_is_on_this_machine(store: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    url = store.put("a.tif", write_raster(tmp_path / "a.tif", scene(200, 300)))
+    done = rsir("archive", "create", "s3://imagery/A", url, "--size", 128, *QUICK)
+    assert done.exit_code == 1
+    assert "s3://imagery/A: expected a folder of this machine for the features, got a place in a store" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["a.tif"]
+    assert "s3://imagery/A: expected an archive" in rsir("archive", "info", "s3://imagery/A").stderr
+
+
 def test_rasters_that_cannot_be_used(store: Served, tmp_path: Path) -> None:
     whole = write_raster(tmp_path / "a.tif", scene(200, 300))
     store.put("s/a.tif", whole)

@@ -131,6 +131,7 @@ def newest(folder: Path, *, mend: bool = False) -> tuple[Version, tuple[str, ...
                 return read_version(folder, number, mend=mend), tuple(wrong)
             except ArchiveError as error:  # noqa: PERF203 (few)
                 wrong.append(str(error))
+    refuse_no_archive(folder)  # it may have been removed meanwhile
     raise ArchiveError(
         f"{printable(folder)}: expected a whole version, found none of {len(wrong)}: {wrong[0]}, or "
         "make the features anew (--force)"

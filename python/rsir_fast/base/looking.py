@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from rsir_fast.base.faults import is_machine_fault, said
-from rsir_fast.base.objects import is_object, look_at
+from rsir_fast.base.objects import is_object, look_at, path_of_url
 from rsir_fast.base.text import short
 from rsir_fast.errors import MachineError, RsirError
 
@@ -104,6 +104,8 @@ def refuse_no_folder(folder: Path, what: str, error: type[RsirError], option: st
         Of the type `error`.
     """
     other = f"choose another with {option}" if option else "choose another path"
+    if path_of_url(folder) != str(folder) or is_object(folder):
+        raise error(f"{short(folder)}: expected a folder of this machine for {what}, got a place in a store; {other}")
     for place in (folder, *folder.parents):
         found = _found(place)
         if found in ("file", "other"):

@@ -37,6 +37,8 @@ _ROOT = "/vsis3/"
 _URL = re.compile(r"s3:/+(?=[^/])")
 """Of an object; `Path` makes one slash of two."""
 
+_CUT_URL = re.compile(r"(?<![\w/])s3:/(?=[^/])")
+
 _PAGE = 1 << 20
 _PAGES = 32
 """Bytes of an object that are asked for at a time, and how many of these stay: blocks of a raster are read in turn, and
@@ -104,10 +106,10 @@ def url_of_path(text: str) -> str:
 
     Examples
     --------
-    >>> url_of_path("/vsis3/imagery/2024/a.tif: truncated")
-    's3://imagery/2024/a.tif: truncated'
+    >>> url_of_path("/vsis3/imagery/2024/a.tif: truncated"), url_of_path("s3:/imagery")
+    ('s3://imagery/2024/a.tif: truncated', 's3://imagery')
     """
-    return text.replace(_ROOT, "s3://")
+    return _CUT_URL.sub("s3://", text.replace(_ROOT, "s3://"))
 
 
 def look_at(path: str | os.PathLike[str]) -> FoundObject:

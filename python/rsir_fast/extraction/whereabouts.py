@@ -10,6 +10,7 @@ from rsir_fast.archive.inputs import ROOT
 from rsir_fast.archive.items import Items
 from rsir_fast.base.faults import named, patiently
 from rsir_fast.base.looking import is_folder, size_and_change
+from rsir_fast.base.objects import is_object, path_of_url
 from rsir_fast.base.text import printable
 from rsir_fast.datasets.places import locate
 from rsir_fast.datasets.scan import Tree
@@ -64,9 +65,11 @@ def moved_to(features: Features, root: Path) -> Features:
     """
     if features.root is None:
         raise FeaturesError(f"features of {features.name}: expected none in memory to have a root; leave --root out")
+    root = Path(path_of_url(root))
     if not is_folder(root):
         raise FeaturesError(f"{printable(root)}: expected the folder that holds the images, found none; check --root")
-    place = locate(Tree(root)).folder  # named by its outer folder, as for `rsir features`
+    # A folder is named by the one around it, as for `rsir features`; in a store are rasters, which have no classes.
+    place = "" if is_object(root) else locate(Tree(root)).folder
     tried = [replace(features, root=root.absolute() / folder) for folder in dict.fromkeys((place, ""))]
     there, lost = min(((each, missing(each)) for each in tried), key=lambda found: len(found[1]))
     count = len(files_of(features))
