@@ -65,8 +65,8 @@ def hamming_topk(device: str) -> None:
 
 
 def hamming_many(device: str) -> None:
-    """Two tiles of queries, two phases; one word a code, an odd number of words, and many."""
-    for n, bits, q in ((8_500, 64, 17), (600, 150, 130), (300, 330, 17)):
+    """Tiles of 64 and 128 queries, two of them, two phases; one word a code, an odd number of words, and many."""
+    for n, bits, q in ((8_500, 64, 17), (8_500, 60, 70), (600, 150, 130), (300, 330, 17)):
         check_hamming(n, bits, q, 10, device)
 
 

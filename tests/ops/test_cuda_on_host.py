@@ -129,7 +129,7 @@ def test_codes_of_many_queries(monkeypatch, counts):
     module = compiled.cuda
     many = module.hamming_many
     monkeypatch.setattr(module, "hamming_many", lambda *args: searched.append(args[1]) or many(*args))
-    cases = [(20, 400, 7, [13, 7]), (20, 299, 7, []), (15, 400, 7, []), (20, 400, 2049, []), (20, 400, 0, [])]
+    cases = [(20, 400, 7, [13, 7]), (20, 299, 7, []), (8, 400, 7, []), (20, 400, 2049, []), (20, 400, 0, [])]
     for q, n, k, blocks in cases:
         searched.clear()
         for bits in (130, 129):

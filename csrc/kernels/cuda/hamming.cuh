@@ -9,7 +9,7 @@ __device__ inline std::uint64_t load_word(const std::uint64_t* words) {
     return static_cast<std::uint64_t>(__ldg(reinterpret_cast<const unsigned long long*>(words)));
 }
 
-constexpr int kManyQueries = 128, kManyItems = 256;  // a block's tile of hamming_many
+constexpr int kManyQueries = 128, kManyItems = 256;  // a block's tile of hamming_many, at the most
 
 // One phase of hamming_many: the keys below a query's limit are appended to those that it has.
 struct HammingPass {

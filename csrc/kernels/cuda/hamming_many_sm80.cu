@@ -30,6 +30,7 @@ struct Places {
 // 4 x 2 warps, each 32 queries by 64 items at a time.
 template <int kWords>
 struct Counter {
+    static constexpr int kQueries = kManyQueries, kTurns = 2, kUnrolled = 1;
     static constexpr int kWarpQueries = 32, kWarpItems = 64;
     static constexpr int kTilesM = kWarpQueries / 16, kTilesN = kWarpItems / 8, kRows = 2 * kTilesM;
 
@@ -46,10 +47,10 @@ struct Counter {
 
     __device__ void store_queries(int first_query) const {
         Column* to = dynamic_shared<Column>() + places.queries();
-        each_query_word(pass.problem, places.words, 2 * places.columns, first_query,
-                        [to](int line, int w, std::uint64_t word, std::uint64_t mask) {
-                            to[w / 2 * kManyQueries + line].words[w % 2] = word & mask;
-                        });
+        each_query_word<kQueries>(pass.problem, places.words, 2 * places.columns, first_query,
+                                  [to](int line, int w, std::uint64_t word, std::uint64_t mask) {
+                                      to[w / 2 * kManyQueries + line].words[w % 2] = word & mask;
+                                  });
     }
     __device__ void store_item(int round, int i, std::uint64_t word) const {
         forget(i);  // no address of a word is kept from tile to tile: there are no registers for them
@@ -63,6 +64,7 @@ struct Counter {
         }
     }
     __device__ void stored() const {}
+    __device__ int half_of(int turn) const { return turn; }
     __device__ int stage_of(int round) const { return round % 2 * places.columns * kManyItems; }
 
     __device__ void read_limits(int first_query) {
@@ -173,7 +175,7 @@ cudaError_t hamming_sm80_runs(bool* runs) { return compiled_for(pass_kernel<1>, 
 
 cudaError_t hamming_pass_sm80(const HammingPass& pass, cudaStream_t stream) {
     const auto bytes = static_cast<std::size_t>(Places(pass.problem.words).end()) * kColumnBytes;
-    return launch_pass(pass, [&](auto words, int query_tiles, int slices) {
+    return launch_pass(pass, kManyQueries, [&](auto words, int query_tiles, int slices) {
         // Blocks of one slice of the database are neighbours, so that it is read from memory once.
         return launch(pass_kernel<words()>, static_cast<unsigned>(query_tiles * slices), kPassThreads, bytes, stream,
                       pass, query_tiles, slices);

@@ -14,7 +14,7 @@ namespace rsir::cuda {
 constexpr int kPassThreads = 256;
 constexpr int kHalf = kManyItems / 2;  // items that a block multiplies by its queries at a time
 
-using HammingSums = std::int32_t[16][4];  // a thread's share of kManyQueries x kHalf
+using HammingSums = std::int32_t[16][4];  // a thread's share of a product
 
 // Tiles of the walk that one block visits: the current one.
 struct Visit {
@@ -37,11 +37,11 @@ __device__ inline std::uint64_t mask_of(const HammingProblem& problem, int words
 
 // Calls store(line, w, word, mask) for the first `stored` words, at least those of a code, of a block's queries. Lines
 // beyond the queries are their last again.
-template <class Store>
+template <int kQueries, class Store>
 __device__ void each_query_word(const HammingProblem& problem, int words, int stored, int first_query,
                                 const Store& store) {
-    for (int i = static_cast<int>(threadIdx.x); i < stored * kManyQueries; i += kPassThreads) {
-        const int line = i % kManyQueries, w = i / kManyQueries;
+    for (int i = static_cast<int>(threadIdx.x); i < stored * kQueries; i += kPassThreads) {
+        const int line = i % kQueries, w = i / kQueries;
         const std::int64_t query = min(first_query + line + 0LL, problem.q - 1LL);
         store(line, w, w < words ? problem.queries[query * words + w] : 0, mask_of(problem, words, w));
     }
@@ -49,6 +49,11 @@ __device__ void each_query_word(const HammingProblem& problem, int words, int st
 
 // Word i of a tile. Words beyond the database are its last again.
 __device__ inline std::uint64_t load_item(const HammingProblem& problem, int words, int tile, int i) {
+    if (words == 1) {  // 32 bits number items, though not their words
+        const std::uint32_t item = static_cast<std::uint32_t>(tile) * kManyItems + static_cast<std::uint32_t>(i);
+        const auto last = static_cast<std::uint32_t>(problem.n - 1);
+        return load_word(problem.database + (item < last ? item : last));
+    }
     const std::int64_t at = static_cast<std::int64_t>(tile) * kManyItems * words + i;
     return load_word(problem.database + min(at + 0LL, problem.n * words - 1LL));
 }
@@ -87,14 +92,20 @@ __device__ void append(const HammingPass& pass, std::int64_t query, std::uint32_
     auto place = static_cast<std::uint32_t>(atomicAdd(pass.counts + query, __popcll(hits)));
     Key* keys = pass.keys + query * pass.kept;
 #pragma unroll
-    for (int i = 0; i < kParts * 8; ++i) {
-        if ((hits >> i & 1) == 0) continue;
-        if (place < pass.kept) keys[place] = key_of(i);
-        ++place;
+    for (int part = 0; part < kParts; ++part) {
+        if ((hits >> part * 8 & 0xff) == 0) continue;
+#pragma unroll
+        for (int i = part * 8; i < (part + 1) * 8; ++i) {
+            if ((hits >> i & 1) == 0) continue;
+            if (place < pass.kept) keys[place] = key_of(i);
+            ++place;
+        }
     }
 }
 
 // One block's share of a pass. kWords: words a code where known at compile time, else 0. Counter, of the instructions:
+//   kQueries: of a block; kTurns: products of each warp with a tile; kUnrolled: that many have code of their own
+//   half_of(turn): of the tile that a warp multiplies
 //   store_queries(first_query), store_item(round, i, word): into shared memory, of which two tiles have their places
 //   stored(): those stores are done
 //   read_limits(first_query)
@@ -105,7 +116,7 @@ __device__ void visit_tiles(const HammingPass& pass, int query_tiles, int slices
     const HammingProblem& problem = pass.problem;
     const int words = kWords == 0 ? problem.words : kWords;
     const int slice = static_cast<int>(blockIdx.x) / query_tiles;
-    const int first_query = static_cast<int>(blockIdx.x) % query_tiles * kManyQueries;
+    const int first_query = static_cast<int>(blockIdx.x) % query_tiles * Counter::kQueries;
     const int rounds = (pass.count - slice + slices - 1) / slices;
     Counter counter(pass, words);
     Visit visit(pass, slice, slices), ahead = visit;
@@ -141,11 +152,12 @@ __device__ void visit_tiles(const HammingPass& pass, int query_tiles, int slices
     counter.read_limits(first_query);
     for (int round = 0; round < rounds; ++round) {
         __syncthreads();  // this tile is there, and the products with the one before are done
-#pragma unroll 1
-        for (int half = 0; half < kManyItems / kHalf; ++half) {
+#pragma unroll Counter::kUnrolled
+        for (int turn = 0; turn < Counter::kTurns; ++turn) {
+            const int half = counter.half_of(turn);
             HammingSums sums;
             counter.multiply(sums, round, half);
-            if (half == 0 && round + 1 < rounds) {
+            if (turn == 0 && round + 1 < rounds) {
                 store(round + 1);
                 ahead.next();
                 if (round + 2 < rounds) load();
@@ -161,14 +173,14 @@ __device__ void visit_tiles(const HammingPass& pass, int query_tiles, int slices
 // Calls launch_words(words, query_tiles, slices) with the words of a code as a constant: 0 where there are many. Two
 // blocks share a multiprocessor: one tests while the other multiplies.
 template <class Launch>
-cudaError_t launch_pass(const HammingPass& pass, const Launch& launch_words) {
+cudaError_t launch_pass(const HammingPass& pass, int block_queries, const Launch& launch_words) {
     int device = 0, multiprocessors = 0;
     cudaError_t error = cudaGetDevice(&device);
     if (error == cudaSuccess) {
         error = cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device);
     }
     if (error != cudaSuccess) return error;
-    const auto query_tiles = static_cast<int>((pass.problem.q + kManyQueries - 1) / kManyQueries);
+    const auto query_tiles = static_cast<int>((pass.problem.q + block_queries - 1) / block_queries);
     const int slices = std::clamp(2 * multiprocessors / query_tiles, 1, pass.count);
     switch (pass.problem.words) {
         case 1:

@@ -58,7 +58,7 @@ std::vector<std::int64_t> steps_of_tiles(std::int64_t n) {
 TEST(tile_edges) {
     Random random(81);
     std::size_t round = 0;
-    const std::vector<std::int64_t> depths = {1, 10, 256, 300}, queries = {1, 2, 3};
+    const std::vector<std::int64_t> depths = {1, 10, 256, 300}, queries = {1, 65, 3};
     for (const std::int64_t bits : sizes({1, 64, 65, 128, 150, 192, 256, 320, 1024}, {12, 150, 320})) {
         for (const std::int64_t n : sizes({1, 127, 128, 129, 256, 257, 520}, {129, 257})) {
             const std::int64_t q = queries[round % 3], k = depths[round / 2 % 4];
@@ -79,25 +79,29 @@ TEST(every_number_of_words) {
     }
 }
 
-// Around the edges of a tile of queries. A block of each for every query: sanitizers see those of one device.
+// Around the edges of a tile of queries, 64 or 128. A block of each for every query: sanitizers see those of one
+// device.
 TEST(many_queries) {
     Random random(86);
     std::int64_t bits = 60;
-    for (const std::int64_t q : sizes({127, 128, 129}, {129})) {
+    for (const std::int64_t q : sizes({63, 64, 65, 127, 128, 129}, {64, 129})) {
         const int words = static_cast<int>((bits + 63) / 64);
         const std::int64_t n = reduced() ? 40 : 600;
         check_search(codes(random, q, words), q, codes(random, n, words), n, bits, 20, next_order, reduced() ? 9 : 8);
-        bits += 60;
+        bits = bits % 180 + 60;
     }
 }
 
 // Several tiles of the walk for each block.
 TEST(several_tiles) {
     Random random(82);
-    for (const std::int64_t bits : sizes({60, 100, 600}, {60})) {
-        const int words = static_cast<int>((bits + 63) / 64);
-        const std::int64_t q = 3, n = reduced() ? 1500 : 2500;
-        check_search(codes(random, q, words), q, codes(random, n, words), n, bits, 20, each_order);
+    for (const std::int64_t q : {3, 66}) {
+        for (const std::int64_t bits : sizes({60, 100, 600}, {60})) {
+            const int words = static_cast<int>((bits + 63) / 64);
+            const std::int64_t n = reduced() ? 1500 : 2500;
+            check_search(codes(random, q, words), q, codes(random, n, words), n, bits, 20,
+                         q == 3 ? each_order : next_order);
+        }
     }
 }
 
@@ -118,6 +122,27 @@ TEST(all_equal) {
     const std::int64_t n = reduced() ? kFirstPhase + 1200 : 3 * kFirstPhase;
     const Words queries(3, 7), database(static_cast<std::size_t>(n), 8);
     for (const std::int64_t k : sizes({1, 300}, {300})) check_search(queries, 3, database, n, 64, k);
+}
+
+// All as far as they can be, or as near, by every number of bits in which a sum of one word can go wrong; and queries
+// without an item at their limit beside them. Those of a second phase come by their ids.
+TEST(one_word_at_both_ends) {
+    Random random(88);
+    const std::int64_t n = kFirstPhase + 700;
+    for (const std::int64_t q : sizes({3, 65}, {3})) {
+        for (const std::int64_t bits : sizes({1, 33, 63, 64}, {33, 64})) {
+            Words queries = codes(random, q, 1);
+            const std::uint64_t one = queries[0];
+            queries[1] = ~one;
+            for (const std::uint64_t all : {one, ~one}) {
+                Words database(static_cast<std::size_t>(n), all);
+                if (all == one) {  // but for some, later
+                    for (std::size_t i = 0; i < database.size(); i += 97) database[i] ^= std::uint64_t{1} << i % 64;
+                }
+                check_search(queries, q, database, n, bits, 40, next_order, 9);
+            }
+        }
+    }
 }
 
 // The farther from zero the earlier in the database, and in the walk.

@@ -16,7 +16,7 @@ from rsir_fast.ops.engines.tensors import dtype_name, plain_on_device, stream_of
 
 __all__ = ["DeviceHamming", "among", "hamming", "pack", "whole_words"]
 
-MANY_QUERIES, MANY_ITEMS = 16, 1 << 18
+MANY_QUERIES, MANY_ITEMS = 9, 1 << 18
 """From which on several phases on the tensor cores should beat one scan: a guess, to be measured."""
 
 MANY_AT_ONCE = 4096
