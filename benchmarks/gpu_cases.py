@@ -12,6 +12,7 @@ import torch
 import rsir_fast as rf
 from gpu_peers import cuvs_euclidean, faiss_euclidean, faiss_hamming
 from gpu_reference import euclidean_answer, hamming_answer, rows_to_check
+from gpu_tiny import sm90_product
 from rsir_fast.ops import reference
 from rsir_fast.ops.engines import device
 
@@ -58,6 +59,22 @@ def cases() -> Iterator[Case]:
     yield pack_codes(1_000_000, 512)
     for n, d in ((100_000, 1024), (262_144, 4096)):
         yield gaussian_normalize(n, d, "row")
+
+
+def tma_cases() -> Iterator[Case]:
+    """Both products of sm_90a side by side, of which one has never run."""
+    for q, n, d in ((1024, 1_000_000, 4096), (384, 1_000_000, 4096), (1024, 50_000, 512)):
+        yield with_tma(euclidean_topk(q, n, d, 100, None))
+
+
+def with_tma(case: Case) -> Case:
+    prepared = case.runs["rsir_fast, prepared"]
+
+    def by_tma(*inputs: Any) -> Any:
+        with sm90_product("tma"):
+            return prepared(*inputs)
+
+    return case._replace(runs={"rsir_fast, prepared": prepared, "rsir_fast, TMA": by_tma})
 
 
 def features(n: int, d: int, seed: int = 0) -> torch.Tensor:

@@ -1,7 +1,7 @@
 """Every op on the CUDA device beside torch and CuPy, answers asserted: results.json and results.md in a folder.
 
 ``python benchmarks/gpu_session.py OUT [part of a case's name ...]``. Both are written after every case: running out of
-time loses only the case at hand.
+time loses only the case at hand. ``tma``: those of `gpu_cases.tma_cases`.
 """
 
 from __future__ import annotations
@@ -117,8 +117,8 @@ def main(out: Path, wanted: list[str]) -> int:
     out.mkdir(parents=True, exist_ok=True)
     results: dict[str, Any] = {"machine": machine(), "ceilings": ceilings(), "cases": []}
     failed = 0
-    for case in gpu_cases.cases():
-        if wanted and not any(part in case.name for part in wanted):
+    for case in gpu_cases.tma_cases() if wanted == ["tma"] else gpu_cases.cases():
+        if wanted not in ([], ["tma"]) and not any(part in case.name for part in wanted):
             continue
         try:
             results["cases"].append(measure(case, results["ceilings"]))

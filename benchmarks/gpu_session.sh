@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What to run on a machine with a CUDA device, in one go, without network, within nine minutes.
 #
-#   benchmarks/gpu_session.sh OUT [smoke] [time] [test] [memcheck] [racecheck]      by default all, in this order
+#   benchmarks/gpu_session.sh OUT [smoke] [time] [test] [tma] [memcheck] [racecheck]      by default all, in this order
 #
 # Each stage has its own limit, 500 s in all; what it prints is in OUT/session.log as it comes, and beside it
 # results.json and results.md, written after every case. A stage that fails or runs out of time does not keep the next
@@ -14,9 +14,9 @@
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
-out=${1:?expected a folder for the results: benchmarks/gpu_session.sh OUT [smoke] [time] [test] [memcheck] [racecheck]}
+out=${1:?expected a folder for the results: benchmarks/gpu_session.sh OUT [smoke] [time] [test] [tma] [memcheck] [racecheck]}
 shift
-stages=${*:-smoke time test memcheck racecheck}
+stages=${*:-smoke time test tma memcheck racecheck}
 python=${PYTHON:-python3}
 mkdir -p "$out"
 out=$(cd "$out" && pwd)
@@ -26,11 +26,11 @@ export PYTHONPATH=$site PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 export PATH=$PATH:/usr/local/cuda/bin
 export RSIR_CUDA_RATES=$site/cuda_rates
 failed=0
-declare -A limit=([build]=240 [smoke]=60 [time]=180 [test]=140 [memcheck]=60 [racecheck]=60)
+declare -A limit=([build]=240 [smoke]=60 [time]=160 [test]=120 [tma]=40 [memcheck]=60 [racecheck]=60)
 for pair in ${LIMITS:-}; do limit[${pair%%=*}]=${pair#*=}; done
 for stage in $stages; do
     if [[ ! -v limit[$stage] ]]; then
-        echo "gpu_session: expected smoke, time, test, memcheck or racecheck, got '$stage'" >&2
+        echo "gpu_session: expected smoke, time, test, tma, memcheck or racecheck, got '$stage'" >&2
         exit 2
     fi
 done
@@ -77,6 +77,9 @@ for name in $stages; do
         time) TAIL=60 stage time "$python" benchmarks/gpu_session.py "$out" ${CASES:-} ;;
         # shellcheck disable=SC2086
         test) stage test "$python" -m pytest -v -m gpu -p no:cacheprovider ${TESTS:-tests/ops} ;;
+        # By itself, as it has never run: a kernel that fails takes the rest of its process with it.
+        tma) TAIL=30 stage tma bash -c '"$0" benchmarks/gpu_tiny.py tma && "$0" benchmarks/gpu_session.py "$1/tma" tma' \
+            "$python" "$out" ;;
         *) sanitize "$name" ;;
     esac
 done

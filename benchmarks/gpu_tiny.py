@@ -6,10 +6,12 @@ hundred times slower, and for a host that plays the device (`tests/test_gpu_sess
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -18,7 +20,7 @@ import torch
 import rsir_fast as rf
 from rsir_fast.ops.engines import device_euclidean, device_hamming
 
-__all__ = ["CASES", "run"]
+__all__ = ["CASES", "run", "sm90_product"]
 
 
 def numbers(n: int, d: int, seed: int = 0) -> np.ndarray:
@@ -41,6 +43,16 @@ def check_euclidean(x: np.ndarray, queries: np.ndarray, k: int, device: str, pre
     if precision is not None:
         database = rf.prepare(database, precision=precision)
     same(rf.euclidean_topk(torch.from_numpy(queries).to(device), database, k), rf.euclidean_topk(queries, x, k))
+
+
+@contextmanager
+def sm90_product(by: str) -> Iterator[None]:
+    """Choose how devices of sm_90 copy what they multiply; others do not ask."""
+    os.environ["RSIR_SM90_PRODUCT"] = by
+    try:
+        yield
+    finally:
+        del os.environ["RSIR_SM90_PRODUCT"]
 
 
 def pack_codes(device: str) -> None:
@@ -130,6 +142,23 @@ def threads_of_two_widths(device: str) -> None:
     assert not failures, failures
 
 
+def product_by_tma(device: str) -> None:
+    """A cluster, three tiles of queries alone, five in clusters; more tiles than a device has multiprocessors.
+
+    The last case: where it fails, no kernel runs after it.
+    """
+    with sm90_product("tma"):
+        for n, q, d in (
+            (300, 130, 330),
+            (300, 260, 70),
+            (300, 520, 70),
+            (40_000 if device == "cuda" else 600, 140, 20),
+        ):
+            x = numbers(n, d)
+            queries = numbers(q, d, seed=1)
+            check_euclidean(x, queries, 10, device, "int16")
+
+
 CASES: dict[str, Callable[[str], None]] = {
     case.__name__: case
     for case in (
@@ -142,6 +171,7 @@ CASES: dict[str, Callable[[str], None]] = {
         certified_half,
         certified_int8,
         threads_of_two_widths,
+        product_by_tma,
     )
 }
 

@@ -96,6 +96,7 @@ def test_no_kernel_spills_registers_into_memory():
 
 BUDGET = {
     "certify_product": 255,  # one block of 256 threads on a multiprocessor
+    "certify_product_bulk": 168,  # one of 384, a third of which hands most of its own to the others
     "certify_product_sm90": 255,
     "hamming_many": 64,
     "hamming_many_sm80": 128,  # two of 256
@@ -134,6 +135,11 @@ def test_the_instructions_are_those_meant(architecture):
         assert not {"BMMA", "IMMA", "POPC"} & found["hamming_many_sm80"].keys()
     if architecture == "sm_90a":
         assert found["certify_product_sm90"]["HGMMA"] > 0
+        assert found["certify_product_bulk"]["HGMMA"] > 0
+        assert found["certify_product_bulk"]["UTMALDG"] > 0
+        assert found["certify_product_bulk"]["USETMAXREG"] > 0
+        # Only where a cluster meets, at both ends: at every stage they would cost more than its products.
+        assert found["certify_product_bulk"]["MEMBAR"] <= 4 * 8
         assert found["hamming_many_sm90"]["BGMMA"] > 0
         assert found["hamming_many_sm90"]["VIMNMX3"] > 0  # the test of a product: two sums an instruction
         assert found["hamming_many_sm90"]["FENCE"] > 0  # which the host does not miss

@@ -71,6 +71,7 @@ def test_cases_are_checked_counted_and_written(tmp_path, monkeypatch):
     ]
     monkeypatch.setattr(gpu_cases, "DEVICE", "cpu")
     monkeypatch.setattr(gpu_session, "timed", lambda run: (run(), Timing(2.0, 1.0, 3.0, 1))[1])
+    tiny.append(gpu_cases.with_tma(gpu_cases.euclidean_topk(130, 300, 40, 10, None)))
     results = {"machine": {"device": "the host"}, "ceilings": {"read GB/s": 1000.0, "copy GB/s": 1000.0}, "cases": []}
     for case in tiny:
         results["cases"].append(gpu_session.measure(case, results["ceilings"]))
@@ -88,6 +89,7 @@ def test_cases_come_in_their_order_and_have_their_own_names():
     names = [case.name for case in gpu_cases.cases()]
     assert len(set(names)) == len(names)
     assert names[0] == "hamming_topk 64 x 100000000 x 64 bits, k 100"  # never measured
+    assert [list(case.runs) for case in gpu_cases.tma_cases()] == 3 * [["rsir_fast, prepared", "rsir_fast, TMA"]]
 
 
 def test_torch_gives_the_right_answers():
@@ -128,7 +130,7 @@ def test_every_stage_has_its_turn_and_its_line_in_the_log(tmp_path):
     done = session(tmp_path / "out", TESTS="tests/ops/test_pack_codes.py")
     log = (tmp_path / "out/session.log").read_text()
     assert done.returncode == 1  # there is no device
-    places = [log.index(f"== {stage}: exit") for stage in ("smoke", "time", "test", "memcheck", "racecheck")]
+    places = [log.index(f"== {stage}: exit") for stage in ("smoke", "time", "test", "tma", "memcheck", "racecheck")]
     assert places == sorted(places)
     assert "gpu_tiny: no CUDA device that torch can use" in log
     assert "== test: exit 0" in log  # all skipped
@@ -153,7 +155,8 @@ def test_a_stage_that_hangs_is_ended_and_the_next_one_runs(tmp_path):
 def test_stages_fit_into_their_time():
     limits = subprocess.check_output(
         ["bash", "-c", f"grep -o '^declare -A limit=.*' {SCRIPT} && eval \"$(grep '^declare -A limit=' {SCRIPT})\" && "
-         "echo $((limit[smoke] + limit[time] + limit[test] + limit[memcheck] + limit[racecheck]))"], text=True
+         "echo $((limit[smoke] + limit[time] + limit[test] + limit[tma] + limit[memcheck] + limit[racecheck]))"],
+        text=True,
     )  # fmt: skip
     assert limits.splitlines()[-1] == "500"
 
@@ -161,4 +164,4 @@ def test_stages_fit_into_their_time():
 def test_an_unknown_stage_is_refused(tmp_path):
     done = session(tmp_path / "out", "smoke", "sanitise")
     assert done.returncode == 2
-    assert "expected smoke, time, test, memcheck or racecheck, got 'sanitise'" in done.stderr
+    assert "expected smoke, time, test, tma, memcheck or racecheck, got 'sanitise'" in done.stderr

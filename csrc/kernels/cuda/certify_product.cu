@@ -1,3 +1,6 @@
+#include <cstdlib>
+#include <cstring>
+
 #include "kernels/cuda/certify_product.cuh"
 #include "kernels/cuda/compiled.h"
 #include "kernels/cuda/launch.cuh"
@@ -20,11 +23,11 @@ __global__ void __launch_bounds__(kThreads, 1)
     const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
     const std::uint32_t base = shared_base();
     const BlockTile tile(product, query_tiles, base);
-    if (nothing_wanted(product, tile.first_row) || nothing_allowed(product, tile.first_item)) return;
+    if (nothing_wanted(product, tile.first_row()) || nothing_allowed(product, tile.first_item())) return;
     __shared__ ItemTerms terms;
     __shared__ int counts[kQueryTile];
     const Hits<kStages> hits{dynamic_shared<Key>(), counts};
-    terms.load(product, tile.first_item);
+    terms.load(product, tile.first_item());
     hits.clear();
 #pragma unroll
     for (int round = 0; round < kStages - 1; ++round) tile.copy_stage<kStages>(round);
@@ -67,7 +70,7 @@ __global__ void __launch_bounds__(kThreads, 1)
             int most = 0;
 #pragma unroll
             for (int i = 0; i < kTilesM * 2; ++i) {
-                const RowScreen screens[1] = {{RowTest(product, tile.first_row + row + i * 8), residual}};
+                const RowScreen screens[1] = {{RowTest(product, tile.first_row() + row + i * 8), residual}};
                 most = max(
                     most, screen_columns<4, kTilesN>(terms, hits, screens, {row + i * 8}, column, first, end,
                                                      [&](int, int j, int e) { return sums[i / 2][j][i % 2 * 2 + e]; }));
@@ -77,7 +80,7 @@ __global__ void __launch_bounds__(kThreads, 1)
     } else {
 #pragma unroll
         for (int i = 0; i < kTilesM * 2; ++i) {
-            const RowTest query(product, tile.first_row + row + i * 8);
+            const RowTest query(product, tile.first_row() + row + i * 8);
 #pragma unroll
             for (int j = 0; j < kTilesN; ++j) {
 #pragma unroll
@@ -115,7 +118,11 @@ cudaError_t multiply(const Product& product, cudaStream_t stream) {
     if (error == cudaSuccess) error = cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device);
     if (error != cudaSuccess) return error;
 #ifdef RSIR_SM90A
-    if (major == 9) return multiply_sm90(product, stream);
+    if (major == 9) {
+        const char* const by = std::getenv("RSIR_SM90_PRODUCT");  // docs/performance.md
+        if (by == nullptr || std::strcmp(by, "cp_async") == 0) return multiply_sm90(product, stream);
+        return std::strcmp(by, "tma") == 0 ? multiply_bulk(product, stream) : cudaErrorInvalidValue;
+    }
 #endif
     // Of sm_86, sm_89 and sm_120; of sm_80; of sm_100.
     constexpr int kBeside = static_cast<int>(sizeof(ItemTerms) + kQueryTile * sizeof(int));

@@ -61,8 +61,9 @@ struct Product {
 
 // Halves, sm_80 and newer.
 cudaError_t multiply(const Product& product, cudaStream_t stream);
-// Halves, sm_90a only.
+// Halves, sm_90a only; by copies of each thread, or, not run on a device yet, by the tensor memory accelerator.
 cudaError_t multiply_sm90(const Product& product, cudaStream_t stream);
+cudaError_t multiply_bulk(const Product& product, cudaStream_t stream);
 // int8, up to kMostStreamed queries.
 cudaError_t multiply_stream(const Product& product, cudaStream_t stream);
 
@@ -71,23 +72,33 @@ cudaError_t multiply_stream(const Product& product, cudaStream_t stream);
 constexpr int kLineBytes = static_cast<int>(kDepthTile) * 2;
 constexpr int kStageBytes = static_cast<int>(kQueryTile + kItemTile) * kLineBytes;
 
+// What is multiplied at a time: the item tile that a step of the walk visits, with a tile of queries.
+struct TilePlace {
+    int step, query_tile, item_tile;  // step: of the phase
+
+    __device__ TilePlace(const Product& product, int of_phase, int of_queries)
+        : step(of_phase),
+          query_tile(of_queries),
+          item_tile(static_cast<int>((product.first + step) * product.stride % product.tiles)) {}
+    __device__ std::int64_t first_row() const { return query_tile * kQueryTile; }
+    __device__ std::int64_t first_item() const { return item_tile * kItemTile; }
+};
+
 // What one block multiplies, and its copies to shared memory; 256 threads.
-struct BlockTile {
-    std::int64_t step, first_row, first_item, width;
+struct BlockTile : TilePlace {
+    std::int64_t width;
     int rounds;
     std::uint32_t copy_to;
     const __half *row_from, *item_from;
 
-    __device__ BlockTile(const Product& product, int query_tiles, std::uint32_t base) {
+    __device__ BlockTile(const Product& product, int query_tiles, std::uint32_t base)
+        : TilePlace(product, static_cast<int>(blockIdx.x) / query_tiles, static_cast<int>(blockIdx.x) % query_tiles) {
         const int line = static_cast<int>(threadIdx.x) / 8, chunk = static_cast<int>(threadIdx.x) % 8;
-        step = product.first + blockIdx.x / query_tiles;
-        first_row = blockIdx.x % query_tiles * kQueryTile;
-        first_item = step * product.stride % product.tiles * kItemTile;
         width = product.database.width;
         rounds = static_cast<int>(width / kDepthTile);
         copy_to = base + line * kLineBytes + ((chunk ^ (line & 7)) << 4);
-        row_from = static_cast<const __half*>(product.queries.values) + (first_row + line) * width + chunk * 8;
-        item_from = static_cast<const __half*>(product.database.values) + (first_item + line) * width + chunk * 8;
+        row_from = static_cast<const __half*>(product.queries.values) + (first_row() + line) * width + chunk * 8;
+        item_from = static_cast<const __half*>(product.database.values) + (first_item() + line) * width + chunk * 8;
     }
 
     // Queues the copies of one round into its stage; one group of copies whether or not there is such a round.
@@ -132,21 +143,37 @@ struct ItemTerms {
     alignas(16) Screen screen[kItemTile];  // low: -infinity of what cannot be excluded, infinity of what is no answer
     float largest[kItemTile / kWarp];      // residual of an answer, of each warp's items
 
-    // The whole block of 256 threads, before a barrier. Rows of a sidecar are padded to a tile.
-    __device__ void load(const Product& product, std::int64_t first_item) {
-        const std::int64_t item = first_item + threadIdx.x;
-        const bool is_answer = item < product.n && is_allowed(product.allowed, item);
-        const float infinity = __uint_as_float(kInfinity), norm = product.database.norm[item];
-        float most = product.database.residual[item];
-        screen[threadIdx.x] = {!is_answer    ? infinity
-                               : isnan(norm) ? -infinity
-                                             : Cut::low(product.sum_error, norm, most),
-                               product.database.scale[item]};
-        if (!is_answer) most = 0.0f;
+    // An item's, in registers.
+    struct Item {
+        Screen screen;
+        float residual;  // 0 of what is no answer
+
+        Item() = default;
+        // Rows of a sidecar are padded to a tile.
+        __device__ Item(const Product& product, std::int64_t item) {
+            const bool is_answer = item < product.n && is_allowed(product.allowed, item);
+            const float infinity = __uint_as_float(kInfinity), norm = product.database.norm[item];
+            residual = product.database.residual[item];
+            screen = {!is_answer    ? infinity
+                      : isnan(norm) ? -infinity
+                                    : Cut::low(product.sum_error, norm, residual),
+                      product.database.scale[item]};
+            if (!is_answer) residual = 0.0f;
+        }
+    };
+
+    // A warp's items, in 32 columns.
+    __device__ void put(int column, const Item& item) {
+        screen[column] = item.screen;
+        float most = item.residual;
         for (int half = kWarp / 2; half >= 1; half /= 2) most = fmaxf(most, __shfl_xor_sync(kWholeWarp, most, half));
-        if (threadIdx.x % kWarp == 0) largest[threadIdx.x / kWarp] = most;
+        if (column % kWarp == 0) largest[column / kWarp] = most;
     }
-    // The same, after the barrier.
+    // The whole block of 256 threads, before a barrier.
+    __device__ void load(const Product& product, std::int64_t first_item) {
+        put(static_cast<int>(threadIdx.x), Item(product, first_item + threadIdx.x));
+    }
+    // After the barrier.
     __device__ float largest_residual() const {
         float most = largest[0];
         for (int warp = 1; warp < static_cast<int>(kItemTile) / kWarp; ++warp) most = fmaxf(most, largest[warp]);
@@ -181,9 +208,9 @@ struct RowTest {
         const std::uint32_t bits = isnan(distance) ? kQuietNaN : __float_as_uint(fmaxf(distance, 0.0f));
         return make_key(bits, static_cast<std::uint32_t>(item));
     }
-    // To its place in the walk; to the others.
-    __device__ void keep(const Product& product, std::int64_t step, int column, Key key) const {
-        if (keys != nullptr) keys[(step - product.first) * kItemTile + column] = key;
+    // To its place in the walk, of the phase's steps; to the others.
+    __device__ void keep(std::int64_t step, int column, Key key) const {
+        if (keys != nullptr) keys[step * kItemTile + column] = key;
     }
     __device__ void append(const Product& product, Key key) const {
         if (keys == nullptr || key == kNoKey) return;
@@ -193,10 +220,9 @@ struct RowTest {
 };
 
 // Of a phase that keeps all.
-__device__ inline void keep(const RowTest& query, const Product& product, const BlockTile& tile, const ItemTerms& terms,
+__device__ inline void keep(const RowTest& query, const Product& product, const TilePlace& tile, const ItemTerms& terms,
                             float sum, int column) {
-    query.keep(product, tile.step, column,
-               query.key(product, tile.first_item + column, terms.screen[column].scale, sum));
+    query.keep(tile.step, column, query.key(product, tile.first_item() + column, terms.screen[column].scale, sum));
 }
 
 // The same test in two instructions for every product of a tile, with the tile's largest residual in place of the
@@ -217,6 +243,26 @@ struct RowScreen {
         return __float_as_uint(__fmaf_rn(item.low, factor, __fmaf_rn(item.scale, sum, bias)));
     }
 };
+
+// The hits of one row of a tile, `found` keys of products above their columns, whose own residuals do not exclude them:
+// to the query's keys. They are overwritten. By a thread.
+__device__ inline void append_hits(const Product& product, const TilePlace& tile, int row, const ItemTerms& terms,
+                                   Key* hits, int found) {
+    if (found == 0) return;
+    const RowTest query(product, tile.first_row() + row);
+    int left = 0;
+    for (int i = 0; i < found; ++i) {
+        const float sum = __uint_as_float(static_cast<std::uint32_t>(hits[i] >> 32));
+        const auto column = static_cast<std::uint32_t>(hits[i]);
+        const std::int64_t item = tile.first_item() + column;
+        if (query.excludes(terms.screen[column], product.database.residual[item], sum)) continue;
+        const Key key = query.key(product, item, terms.screen[column].scale, sum);
+        if (key != kNoKey) hits[left++] = key;
+    }
+    if (query.keys == nullptr || left == 0) return;
+    const int next = atomicAdd(query.count, left);
+    for (int i = 0; i < left && next + i < product.kept; ++i) query.keys[next + i] = hits[i];
+}
 
 // What passes the screen of a block's tile, row by row in shared memory where the stages were: memory is asked for a
 // place once a row, by all rows at a time, where each hit would keep its whole warp waiting for an answer.
@@ -241,24 +287,10 @@ struct Hits {
         }
         return before;
     }
-    // Between barriers: a row's hits, by a thread, that its own items' residuals do not exclude.
+    // Between barriers; a row by a thread.
     __device__ void append(const Product& product, const BlockTile& tile, const ItemTerms& terms) const {
-        const int found = threadIdx.x < kQueryTile ? counts[threadIdx.x] : 0;
-        if (found == 0) return;
-        const RowTest query(product, tile.first_row + threadIdx.x);
-        Key* const mine = rows + static_cast<int>(threadIdx.x) * kRoom;
-        int left = 0;
-        for (int i = 0; i < found; ++i) {
-            const float sum = __uint_as_float(static_cast<std::uint32_t>(mine[i] >> 32));
-            const auto column = static_cast<std::uint32_t>(mine[i]);
-            const std::int64_t item = tile.first_item + column;
-            if (query.excludes(terms.screen[column], product.database.residual[item], sum)) continue;
-            const Key key = query.key(product, item, terms.screen[column].scale, sum);
-            if (key != kNoKey) mine[left++] = key;
-        }
-        if (query.keys == nullptr || left == 0) return;
-        const int next = atomicAdd(query.count, left);
-        for (int i = 0; i < left && next + i < product.kept; ++i) query.keys[next + i] = mine[i];
+        const int row = static_cast<int>(threadIdx.x);
+        if (row < static_cast<int>(kQueryTile)) append_hits(product, tile, row, terms, rows + row * kRoom, counts[row]);
     }
     // The whole block, after its products: screen(first, end) pushes those of these columns of the tile, and returns
     // the most that a push did. Where there was no room it is asked for fewer columns at a time, for which there is.
@@ -283,8 +315,8 @@ struct Hits {
 // Pushes a thread's products of some rows of the tile with the items in columns column + 8 j and the next, as far as
 // these are within [first, end); sum(i, j, e). Returns the most that a push did. kTogether tiles of 8 columns are
 // screened at once: one branch.
-template <int kTogether, int kTiles, int kRows, int kStages, class Sum>
-__device__ int screen_columns(const ItemTerms& terms, const Hits<kStages>& hits, const RowScreen (&screens)[kRows],
+template <int kTogether, int kTiles, int kRows, class Hits, class Sum>
+__device__ int screen_columns(const ItemTerms& terms, const Hits& hits, const RowScreen (&screens)[kRows],
                               const int (&rows)[kRows], int column, int first, int end, const Sum& sum) {
     constexpr std::uint32_t kSign = 1u << 31;
     int most = 0;

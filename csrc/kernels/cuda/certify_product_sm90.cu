@@ -19,11 +19,11 @@ __global__ void __launch_bounds__(kThreads, 1)
     const int lane = threadIdx.x % 32, group = threadIdx.x / 128;
     const std::uint32_t base = shared_base();
     const BlockTile tile(product, query_tiles, base);
-    if (nothing_wanted(product, tile.first_row) || nothing_allowed(product, tile.first_item)) return;
+    if (nothing_wanted(product, tile.first_row()) || nothing_allowed(product, tile.first_item())) return;
     __shared__ ItemTerms terms;
     __shared__ int counts[kQueryTile];
     const Hits<kStages> hits{dynamic_shared<Key>(), counts};
-    terms.load(product, tile.first_item);
+    terms.load(product, tile.first_item());
     hits.clear();
 #pragma unroll
     for (int round = 0; round < kStages - 2; ++round) tile.copy_stage<kStages>(round);
@@ -49,7 +49,7 @@ __global__ void __launch_bounds__(kThreads, 1)
     wait_sums(sums);
 
     const int row = static_cast<int>(threadIdx.x) / 32 * 16 + lane / 4, column = lane % 4 * 2;
-    const RowTest queries[2] = {{product, tile.first_row + row}, {product, tile.first_row + row + 8}};
+    const RowTest queries[2] = {{product, tile.first_row() + row}, {product, tile.first_row() + row + 8}};
     if constexpr (!kKeepAll) {
         const float residual = terms.largest_residual();
         const RowScreen screens[2] = {{queries[0], residual}, {queries[1], residual}};

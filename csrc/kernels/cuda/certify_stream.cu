@@ -56,7 +56,7 @@ __global__ void __launch_bounds__(kThreads, 2) stream_kernel(const __grid_consta
             const ItemTerms::Screen terms{Cut::low(product.sum_error, norm, residual), product.database.scale[item]};
             const auto found = static_cast<float>(256 * highs + lows);  // its only rounding
             if (product.keep_all) {
-                query.keep(product, step, column + pair.row, query.key(product, item, terms.scale, found));
+                query.keep(blockIdx.x, column + pair.row, query.key(product, item, terms.scale, found));
             } else if (!query.excludes(terms, residual, found)) {
                 query.append(product, query.key(product, item, terms.scale, found));
             }

@@ -1,11 +1,36 @@
 // A search by copies, against the CPU's answer.
 #pragma once
 
+#include <cstdlib>
+
 #include "euclidean_cases.h"
 #include "kernels/cuda/certify.h"
 #include "kernels/cuda/walk.h"
 
 namespace rsir::test {
+
+// On a device of sm_90a, whose product copies by `by`.
+inline void on_sm90(const char* by, const std::function<void()>& body) {
+    const Case here("sm_90 by ", by);
+    simt::device() = simt::Device{9, 227 * 1024};
+    setenv("RSIR_SM90_PRODUCT", by, 1);
+    body();
+    unsetenv("RSIR_SM90_PRODUCT");
+    simt::device() = {};
+}
+
+// The kernels that make the product: four stages, three and two (less shared memory), and those of sm_90a. `few`: the
+// first and those, where much is computed.
+inline void each_device(const std::function<void()>& body, bool few = false) {
+    for (const int kilobytes : {227, 163, 99}) {
+        if (few && kilobytes < 227) continue;
+        const Case here("shared memory ", kilobytes);
+        simt::device() = simt::Device{8, kilobytes * 1024};
+        body();
+    }
+    simt::device() = {};
+    for (const char* by : {"cp_async", "tma"}) on_sm90(by, body);
+}
 
 enum class Use { half, int8, both };
 
@@ -14,10 +39,13 @@ struct Tally {
     std::vector<int> decided, failed;
 };
 
+// allowed: with the counts of a search that may answer with these items only.
 template <class T>
-Tally check_once(const Problem<T>& problem, const Answer& expected, std::int64_t k, Use use = Use::half) {
+Tally check_once(const Problem<T>& problem, const Answer& expected, std::int64_t k, Use use = Use::half,
+                 const Allowed* allowed = nullptr) {
     const std::int64_t q = problem.q, n = problem.n, d = problem.d;
-    const DeviceProblem<T> device(problem);
+    DeviceProblem<T> device(problem);
+    if (allowed != nullptr) device.problem.allowed = *allowed;
     const DeviceArray<unsigned char> halves(static_cast<std::int64_t>(cuda::sidecar_bytes(cuda::Codes::half, n, d)));
     const DeviceArray<unsigned char> bytes(static_cast<std::int64_t>(cuda::sidecar_bytes(cuda::Codes::int8, n, d)));
     cuda::Copies copies;

@@ -17,11 +17,11 @@ struct Context {
     void* stack_pointer = nullptr;
 };
 
-// Keeps what a function must keep, on the stack of `from`, and goes on where `to` stopped.
+// Keeps what a function must keep, on the stack of `from`, and goes on where `to` stopped. Weak: in several files.
 extern "C" void simt_switch(Context* from, Context* to);
 asm(R"(
     .text
-    .globl simt_switch
+    .weak simt_switch
     .type simt_switch, @function
 simt_switch:
     pushq %rbp

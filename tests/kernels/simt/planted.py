@@ -6,6 +6,7 @@ from fault import Fault
 from planted_allowed import ALLOWED
 from planted_amx import AMX
 from planted_blocks import BLOCKS
+from planted_bulk import BULK
 from planted_certified import CERTIFIED
 from planted_digits import DIGITS
 from planted_ranks import RANKS
@@ -326,6 +327,7 @@ FAULTS = [
     *CERTIFIED,
     *ALLOWED,
     *BLOCKS,
+    *BULK,
     *AMX,
     *RANKS,
     *DIGITS,

@@ -6,19 +6,13 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <deque>
-#include <memory>
 #include <mutex>
-#include <vector>
 
-#include "fiber.h"
+#include "machine.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
-#endif
-#if defined(SIMT_TSAN)  // this file itself is not instrumented: its own memory is no business of the kernels
-#include <sanitizer/tsan_interface.h>
 #endif
 
 // What __shared__ puts there.
@@ -29,38 +23,7 @@ namespace simt {
 namespace {
 
 constexpr std::size_t kStack = 256 * 1024;
-constexpr unsigned kWarp = 32;
 constexpr unsigned char kPoison = 0xa5;
-
-enum class State { ready, waiting, ended };
-
-// Threads that wait for each other.
-struct Group {
-    unsigned members = 0, arrived = 0;
-    bool any = false, answer = false;
-    std::vector<unsigned> waiting;
-};
-
-struct Warp {
-    Group group;
-    unsigned char pieces[2][kWarp * kPiece];
-};
-
-struct Deferred {
-    std::deque<std::vector<std::function<void()>>> groups;
-    std::vector<std::function<void()>> open;
-};
-
-struct Fiber {
-    Self self;
-    State state = State::ended;
-    Context context;
-    unsigned char* stack = nullptr;
-    unsigned exchanges = 0;
-    Deferred deferred[2];
-    void* fake_stack = nullptr;
-    void* thread = nullptr;  // as ThreadSanitizer knows it
-};
 
 // For programs that do not know of seeds.
 std::uint64_t seed_of_environment() {
@@ -68,46 +31,19 @@ std::uint64_t seed_of_environment() {
     return given == nullptr ? 0 : std::strtoull(given, nullptr, 10);
 }
 
-struct Machine {
-    Device device;
-    std::uint64_t state = seed_of_environment();
-    bool random = state != 0;
-    unsigned sticky = 0;  // of 8 steps, so many stay in the same warp
-
-    std::vector<std::unique_ptr<Fiber>> fibers;
-    std::vector<Warp> warps;
-    Group block;
-    std::vector<unsigned> ready;  // in order: a queue that begins at `next`
-    std::size_t next = 0;
-    unsigned threads = 0, alive = 0, running = 0;
-    const std::function<void()>* body = nullptr;
-    unsigned char* shared = nullptr;
-    std::size_t shared_bytes = 0;
-    Context scheduler;
-    void *scheduler_fake_stack = nullptr, *scheduler_thread = nullptr;
-    const void* scheduler_stack = nullptr;
-    std::size_t scheduler_stack_size = 0;
-};
+}  // namespace
 
 Machine& machine() {
-    static Machine it;
+    static Machine it = [] {
+        Machine made;
+        made.state = seed_of_environment();
+        made.random = made.state != 0;
+        return made;
+    }();
     return it;
 }
 
-Fiber& current() { return *machine().fibers[machine().running]; }
-void released([[maybe_unused]] void* by) {
-#if defined(SIMT_TSAN)
-    __tsan_release(by);
-#endif
-}
-void acquired([[maybe_unused]] void* by) {
-#if defined(SIMT_TSAN)
-    __tsan_acquire(by);
-#endif
-}
-
-// From a fiber to the scheduler; `ends`: for good.
-void leave([[maybe_unused]] bool ends = false) {
+void leave([[maybe_unused]] bool ends) {
     Machine& m = machine();
     Fiber& fiber = current();
 #if defined(__SANITIZE_ADDRESS__)
@@ -121,6 +57,8 @@ void leave([[maybe_unused]] bool ends = false) {
     __sanitizer_finish_switch_fiber(fiber.fake_stack, nullptr, nullptr);
 #endif
 }
+
+namespace {
 
 // From the scheduler to a fiber.
 void enter(unsigned id) {
@@ -139,10 +77,14 @@ void enter(unsigned id) {
 #endif
 }
 
+}  // namespace
+
 void make_ready(unsigned id) {
     machine().fibers[id]->state = State::ready;
     machine().ready.push_back(id);
 }
+
+namespace {
 
 void open(Group& group) {
     group.answer = group.any;
@@ -151,6 +93,8 @@ void open(Group& group) {
     for (const unsigned id : group.waiting) make_ready(id);
     group.waiting.clear();
 }
+
+}  // namespace
 
 // All room is taken here: a vector that grows while fibers run would be seen by ThreadSanitizer.
 void begin(Group& group, unsigned members) {
@@ -168,6 +112,8 @@ void meet(Group& group, bool any) {
     leave();
 }
 
+namespace {
+
 void finish() {
     Machine& m = machine();
     Fiber& fiber = current();
@@ -177,9 +123,13 @@ void finish() {
     }
     fiber.state = State::ended;
     --m.alive;
-    m.block.members = m.alive;
-    if (m.alive > 0 && m.block.arrived == m.alive) open(m.block);
-    Warp& warp = m.warps[m.running / kWarp];
+    Block& block = block_of(m.running);
+    block.group.members = --block.alive;
+    if (block.alive > 0 && block.group.arrived == block.alive) open(block.group);
+    m.cluster.members = m.alive;
+    if (m.alive > 0 && m.cluster.arrived == m.alive) open(m.cluster);
+    if (block.alive == 0) check_transfers(m.running / m.threads);
+    Warp& warp = warp_of(m.running);
     if (warp.group.arrived > 0) broken("a thread ended while its warp waited for it at a shuffle or vote");
     --warp.group.members;
     released(&m);
@@ -220,7 +170,7 @@ unsigned choose() {
     Machine& m = machine();
     if (!m.random) {
         const unsigned id = m.ready[m.next++];
-        if (m.next == m.ready.size() || m.next == m.threads) {  // those that have run make room
+        if (m.next == m.ready.size() || m.next == m.threads * m.blocks.size()) {  // those that have run make room
             for (std::size_t i = m.next; i < m.ready.size(); ++i) std::swap(m.ready[i - m.next], m.ready[i]);
             m.ready.resize(m.ready.size() - m.next);
             m.next = 0;
@@ -231,7 +181,7 @@ unsigned choose() {
     if (draw(8) < m.sticky) {  // one of the same warp, if there is one near
         for (std::size_t i = 0; i < std::min<std::size_t>(m.ready.size(), kWarp); ++i) {
             const std::size_t other = m.ready.size() - 1 - i;
-            if (m.ready[other] / kWarp == m.running / kWarp) {
+            if (&warp_of(m.ready[other]) == &warp_of(m.running)) {
                 place = other;
                 break;
             }
@@ -249,28 +199,45 @@ __attribute__((no_sanitize("address", "undefined"))) void poison_static() {
     for (volatile unsigned char* at = __start_simt_shared; at != __stop_simt_shared; ++at) *at = kPoison;
 }
 
-void run_block(const Self& block) {
+void begin(Block& block) {
+    Machine& m = machine();
+    std::memset(block.shared, kPoison, m.shared_bytes);
+    block.alive = m.threads;
+    begin(block.group, m.threads);
+    for (Group& part : block.parts) begin(part, m.threads);
+    block.warps.resize((m.threads + kWarp - 1) / kWarp);
+    for (std::size_t w = 0; w < block.warps.size(); ++w) {
+        begin(block.warps[w].group, std::min(kWarp, m.threads - static_cast<unsigned>(w) * kWarp));
+    }
+    for (TransferBarrier& barrier : block.barriers) {
+        barrier = {};
+        barrier.waiting.reserve(m.threads);
+    }
+}
+
+// first: the first block of the cluster.
+void run_cluster(const Self& first) {
     Machine& m = machine();
     poison_static();
-    std::memset(m.shared, kPoison, m.shared_bytes);
-    m.alive = m.threads;
-    begin(m.block, m.threads);
-    m.warps.resize((m.threads + kWarp - 1) / kWarp);
-    for (std::size_t w = 0; w < m.warps.size(); ++w) {
-        begin(m.warps[w].group, std::min(kWarp, m.threads - static_cast<unsigned>(w) * kWarp));
-    }
+    const auto all = static_cast<unsigned>(m.threads * m.blocks.size());
+    for (const auto& block : m.blocks) begin(*block);
+    begin(m.cluster, all);
+    m.alive = all;
     m.sticky = m.random ? static_cast<unsigned>(draw(4)) * 8 / 3 : 0;
     m.ready.clear();
-    m.ready.reserve(2 * m.threads);
+    m.ready.reserve(2 * all);
+    m.running = 0;
     m.next = 0;
     released(&m);
-    for (unsigned id = 0; id < m.threads; ++id) {
+    for (unsigned id = 0; id < all; ++id) {
         prepare(id);
-        m.fibers[id]->self = block;
-        m.fibers[id]->self.thread = {id, 0, 0};
+        m.fibers[id]->self = first;
+        m.fibers[id]->self.block.x += id / m.threads;
+        m.fibers[id]->self.thread = {id % m.threads, 0, 0};
         make_ready(id);
     }
     while (m.alive > 0) {
+        while (!m.copies.empty() && (m.ready.empty() || draw(8) == 0)) land_one();
         if (m.ready.empty()) broken("all threads wait: some at a barrier, others elsewhere");
         enter(choose());
     }
@@ -297,56 +264,82 @@ std::uint64_t draw(std::uint64_t bound) {
 
 bool late() { return machine().random && draw(2) != 0; }
 
-void run(Index grid, unsigned threads, std::size_t shared_bytes, const std::function<void()>& body) {
+void run(Index grid, unsigned threads, std::size_t shared_bytes, const std::function<void()>& body, unsigned cluster) {
     static std::mutex one_at_a_time;
     const std::lock_guard<std::mutex> lock(one_at_a_time);
     Machine& m = machine();
     if (grid.x == 0 || grid.y == 0 || grid.z == 0 || threads == 0 || threads > 1024 || grid.y > 65535 ||
-        shared_bytes > static_cast<std::size_t>(m.device.shared_bytes_per_block)) {
+        shared_bytes > static_cast<std::size_t>(m.device.shared_bytes_per_block) || cluster == 0 || cluster > 8 ||
+        grid.x % cluster != 0) {
         broken("a launch beyond the limits");
     }
     m.threads = threads;
     m.body = &body;
     m.shared_bytes = shared_bytes;
-    void* memory = nullptr;
-    if (posix_memalign(&memory, 1024, shared_bytes) != 0) broken("no memory for the block's shared memory");
-    m.shared = static_cast<unsigned char*>(memory);
+    m.blocks.clear();
+    for (unsigned b = 0; b < cluster; ++b) {
+        void* memory = nullptr;
+        if (posix_memalign(&memory, 1024, shared_bytes) != 0) broken("no memory for the block's shared memory");
+        m.blocks.push_back(std::make_unique<Block>());
+        m.blocks.back()->shared = static_cast<unsigned char*>(memory);
+    }
 #if defined(SIMT_TSAN)
     m.scheduler_thread = __tsan_get_current_fiber();
 #endif
-    const std::uint64_t blocks = std::uint64_t{grid.x} * grid.y * grid.z;
-    std::vector<std::uint64_t> order(blocks);
-    for (std::uint64_t b = 0; b < blocks; ++b) {
+    const unsigned columns = grid.x / cluster;
+    const std::uint64_t clusters = std::uint64_t{columns} * grid.y * grid.z;
+    std::vector<std::uint64_t> order(clusters);
+    for (std::uint64_t b = 0; b < clusters; ++b) {
         order[b] = b;
         if (m.random) std::swap(order[b], order[draw(b + 1)]);
     }
     Self block{{}, {}, {threads, 1, 1}, grid};
     for (const std::uint64_t b : order) {
-        block.block = {static_cast<unsigned>(b % grid.x), static_cast<unsigned>(b / grid.x % grid.y),
-                       static_cast<unsigned>(b / grid.x / grid.y)};
-        run_block(block);
+        block.block = {static_cast<unsigned>(b % columns) * cluster, static_cast<unsigned>(b / columns % grid.y),
+                       static_cast<unsigned>(b / columns / grid.y)};
+        run_cluster(block);
     }
-    std::free(m.shared);
-    m.shared = nullptr;
+    for (const auto& each : m.blocks) std::free(each->shared);
 }
 
-unsigned char* shared() { return machine().shared; }
+unsigned char* shared() { return block_of(machine().running).shared; }
 
 unsigned char* shared_at(std::uint32_t address, std::size_t bytes) {
-    if (address + bytes > machine().shared_bytes) broken("an address beyond the block's shared memory");
-    return machine().shared + address;
+    return shared_of(machine().running / machine().threads, address, bytes);
 }
 
+unsigned char* shared_of(unsigned block, std::uint32_t address, std::size_t bytes) {
+    if (address + bytes > machine().shared_bytes) broken("an address beyond the block's shared memory");
+    return machine().blocks[block]->shared + address;
+}
+
+unsigned blocks_of_cluster() { return static_cast<unsigned>(machine().blocks.size()); }
+
 bool barrier(bool any) {
-    Group& block = machine().block;
+    Group& block = block_of(machine().running).group;
     released(&block);
     meet(block, any);
     acquired(&block);
     return block.answer;
 }
 
+void barrier_of(unsigned part, unsigned threads) {
+    Group& group = block_of(machine().running).parts[part];
+    group.members = threads;
+    released(&group);
+    meet(group, false);
+    acquired(&group);
+}
+
+void cluster_barrier() {
+    Group& cluster = machine().cluster;
+    released(&cluster);
+    meet(cluster, false);
+    acquired(&cluster);
+}
+
 void warp_barrier(unsigned mask) {
-    Group& warp = machine().warps[machine().running / kWarp].group;
+    Group& warp = warp_of(machine().running).group;
     if (mask != 0xffffffffu || warp.members != kWarp) broken("a barrier of a warp without the whole warp");
     released(&warp);
     meet(warp, false);
@@ -355,11 +348,11 @@ void warp_barrier(unsigned mask) {
 
 const unsigned char* exchange(unsigned mask, const void* mine, std::size_t bytes) {
     Fiber& fiber = current();
-    Warp& warp = machine().warps[machine().running / kWarp];
+    Warp& warp = warp_of(machine().running);
     if (mask != 0xffffffffu || warp.group.members != kWarp) broken("a shuffle or vote without the whole warp");
     unsigned char* pieces = warp.pieces[fiber.exchanges++ % 2];
     // Byte by byte: ThreadSanitizer looks into memcpy, and this is no memory of the kernel's.
-    volatile unsigned char* piece = pieces + machine().running % kWarp * kPiece;
+    volatile unsigned char* piece = pieces + fiber.self.thread.x % kWarp * kPiece;
     for (std::size_t i = 0; i < bytes; ++i) piece[i] = static_cast<const unsigned char*>(mine)[i];
     meet(warp.group, false);
     return pieces;

@@ -3,24 +3,6 @@
 using namespace rsir;
 using namespace rsir::test;
 
-namespace {
-
-// The kernels that make the product: four stages, three and two (less shared memory), and that of sm_90a. `few`: the
-// first and last, where much is computed.
-void each_device(const std::function<void()>& body, bool few = false) {
-    for (const simt::Device device : {simt::Device{8, 227 * 1024}, simt::Device{8, 163 * 1024},
-                                      simt::Device{8, 99 * 1024}, simt::Device{9, 227 * 1024}}) {
-        if (few && device.shared_bytes_per_block < 227 * 1024) continue;
-        const Case here("compute capability ", device.compute_capability_major, ", shared memory ",
-                        device.shared_bytes_per_block);
-        simt::device() = device;
-        body();
-    }
-    simt::device() = {};
-}
-
-}  // namespace
-
 // Around the edges of a tile: 128 queries, 256 items, 64 elements.
 TEST(tile_edges) {
     Random random(61);
@@ -220,9 +202,7 @@ TEST(sizes_that_a_screen_must_know) {
     CHECK(expected.ids[0] == hidden);
     const auto body = [&] { next_order([&] { check_once(problem, expected, 5); }); };
     if (!reduced()) each_device(body, true);
-    simt::device() = simt::Device{9, 227 * 1024};
-    if (reduced()) body();
-    simt::device() = {};
+    if (reduced()) on_sm90("cp_async", body);
 }
 
 // As above, of a query: its first half is 1 + 0.51 u and copied as 1 + u, its second half 1 + 0.49 u and copied as 1.
