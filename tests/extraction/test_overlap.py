@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
 
 from op_support import same_bits
 from rsir_fast.encoders.load import load_encoder
+from rsir_fast.errors import ImageError
 from rsir_fast.extraction import encode
-from rsir_fast.extraction.loader import Batch
+from rsir_fast.extraction.loader import Batch, in_groups
 from rsir_fast.extraction.overlap import Streams, computed, fetch_at_once
 from scene_files import write_broken, write_scenes
 
@@ -66,6 +69,23 @@ def test_what_is_finished_before_an_error_is_not_lost_without_anything_in_flight
     assert next(made)[0].count == 0
     with pytest.raises(RuntimeError, match="out of memory"):
         next(made)
+
+
+@pytest.mark.parametrize("workers", [0, 3])
+def test_images_close_up_over_those_that_are_unreadable(workers):
+    """Every pattern of five, in two batches; and a batch of none."""
+    for pattern in itertools.product([True, False], repeat=5):
+
+        def load(number, pattern=pattern):
+            if not pattern[number]:
+                raise ImageError("broken", f"number {number}")
+            return np.full((3, 4, 4), number + 1, np.uint8)
+
+        made = list(in_groups(load, [[0, 1, 2], [], [3, 4]], (3, 4, 4), workers))
+        assert [batch.count for batch in made] == [3, 0, 2]
+        assert [int(image[0, 0, 0]) - 1 for batch in made for image in batch.images] == list(np.flatnonzero(pattern))
+        assert all((batch.images == batch.images[:, :1, :1, :1]).all() for batch in made)
+        assert [each.number for batch in made for each in batch.skipped] == list(np.flatnonzero(~np.array(pattern)))
 
 
 @pytest.mark.gpu

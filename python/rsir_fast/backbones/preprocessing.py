@@ -136,6 +136,11 @@ class Preprocessing(Shown):
         return np.dtype(np.uint8 if self.dtype == "uint8" else np.float32)
 
     @property
+    def tensor_dtype(self) -> torch.dtype:
+        """`prepared_dtype`, of a tensor."""
+        return torch.uint8 if self.dtype == "uint8" else torch.float32
+
+    @property
     def interpolation(self) -> Resample:
         """Name of the resize filter: bicubic for whole images, bilinear for the short side, where none is chosen."""
         return self.resample or RESAMPLE[self.resize]
@@ -270,7 +275,7 @@ class Preprocessing(Shown):
         """
         mean = self._mean_tensor().to(device)
         std = torch.tensor(self.std, dtype=torch.float32, device=device).view(-1, 1, 1)
-        expected, dtype = self.shape, torch.uint8 if self.dtype == "uint8" else torch.float32
+        expected, dtype = self.shape, self.tensor_dtype
         plain = all(value == 1.0 for value in self.std)
 
         def normalize(batch: Tensor) -> Tensor:

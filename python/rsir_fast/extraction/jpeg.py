@@ -9,10 +9,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 import torchvision
-from numpy.typing import NDArray
 from PIL import Image
 
 from rsir_fast.backbones import Preprocessing
@@ -162,10 +160,10 @@ class DeviceDecoder:
         with self._own_stream():
             return self._decode(images)
 
-    def stack(self, images: Sequence[torch.Tensor | NDArray[np.uint8]]) -> torch.Tensor:
+    def stack(self, images: Sequence[torch.Tensor]) -> torch.Tensor:
         """Bring images from both decoders together, uint8 [m, 3, input_size, input_size] on the device."""
         with self._own_stream():
-            return torch.stack([torch.as_tensor(image, device=self.device) for image in images])
+            return torch.stack([image.to(self.device) for image in images])
 
     @contextlib.contextmanager
     def _own_stream(self) -> Iterator[None]:

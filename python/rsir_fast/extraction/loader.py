@@ -21,8 +21,8 @@ from rsir_fast.extraction.jpeg import DeviceDecoder, EncodedJpeg, read_jpeg
 
 __all__ = ["Batch", "batches", "default_workers", "in_groups"]
 
-Loaded = NDArray[Any] | ImageError
-"""A resized image, or why there is none."""
+Outcome = EncodedJpeg | ImageError | None
+"""What became of an image: bytes for the device's decoder, or why there is none; None: it is in its place."""
 
 MAX_WORKERS = 32
 AHEAD = 3
@@ -70,7 +70,8 @@ def batches(
     """Load images in order.
 
     Threads, not processes: Pillow decodes and resizes outside the interpreter lock, so they run side by side with each
-    other and with the network, without the start-up, copies and shared memory of processes.
+    other and with the network, without the start-up, copies and shared memory of processes. Each puts its image into
+    the batch's memory itself, so that whoever takes the batches does no work on them.
 
     Parameters
     ----------
@@ -108,8 +109,15 @@ def batches(
     plain = dataset.reader == Reader() and dataset.places is None  # bands, scale and windows are chosen on the CPU
     groups = [numbers[first : first + batch_size] for first in range(0, len(numbers), batch_size)]
     device = None if decoder is None else (decoder, encoded)
-    dtype = torch.uint8 if preprocessing.dtype == "uint8" else torch.float32
-    return in_groups(load, groups, preprocessing.shape, workers, dtype=dtype, pin_memory=pin_memory, device=device)
+    return in_groups(
+        load,
+        groups,
+        preprocessing.shape,
+        workers,
+        dtype=preprocessing.tensor_dtype,
+        pin_memory=pin_memory,
+        device=device,
+    )
 
 
 def in_groups(
@@ -143,47 +151,51 @@ def in_groups(
     """
     decoder, encode = (None, None) if device is None else device
 
-    def prepare(number: int) -> Loaded | EncodedJpeg:
+    def prepare(number: int, place: NDArray[Any]) -> Outcome:
         encoded = None if encode is None else encode(number)
-        return checked(number) if encoded is None else encoded
+        return filled(number, place) if encoded is None else encoded
 
-    def checked(number: int) -> Loaded:
+    def filled(number: int, place: NDArray[Any]) -> ImageError | None:
         try:
-            return load(number)
+            np.copyto(place, load(number))
         except ImageError as error:
             return error
+        return None
 
-    def collate(asked: Sequence[int], found: Sequence[Loaded | EncodedJpeg]) -> Batch:
+    def empty(asked: Sequence[int]) -> torch.Tensor:
+        return torch.empty((len(asked), *shape), dtype=dtype, pin_memory=pin_memory)
+
+    def collate(asked: Sequence[int], places: torch.Tensor, found: Sequence[Outcome]) -> Batch:
         decoded = iter([] if decoder is None else decoder.decode([x for x in found if isinstance(x, EncodedJpeg)]))
-        loaded: list[Loaded | torch.Tensor] = []
-        for number, image in zip(asked, found, strict=True):
-            if isinstance(image, EncodedJpeg):
-                made = next(decoded)
-                loaded.append(checked(number) if made is None else made)
-            else:
-                loaded.append(image)
-        skipped = [unread(n, image) for n, image in zip(asked, loaded, strict=True) if isinstance(image, ImageError)]
-        images = [image for image in loaded if not isinstance(image, ImageError)]
-        on_device = sum(isinstance(image, torch.Tensor) for image in images)
+        images: list[torch.Tensor] = []
+        skipped: list[Unread] = []
+        on_device = 0
+        for number, place, outcome in zip(asked, places, found, strict=True):
+            made = next(decoded) if isinstance(outcome, EncodedJpeg) else None
+            error = filled(number, place.numpy()) if isinstance(outcome, EncodedJpeg) and made is None else outcome
+            if isinstance(error, ImageError):
+                skipped.append(unread(number, error))
+                continue
+            images.append(place if made is None else made)
+            on_device += made is not None
         if decoder is not None and on_device:
             return Batch(decoder.stack(images), len(asked), skipped, on_device)
-        stacked = torch.empty((len(images), *shape), dtype=dtype, pin_memory=pin_memory)
-        if images:
-            np.stack(images, out=stacked.numpy())
-        return Batch(stacked, len(asked), skipped)
+        return Batch(_closed_up(places, images), len(asked), skipped)
 
     if workers == 0:
         for asked in groups:
-            yield collate(asked, [prepare(number) for number in asked])
+            places = empty(asked)
+            yield collate(asked, places, list(map(prepare, asked, places.numpy())))
         return
     pool = ThreadPoolExecutor(workers, thread_name_prefix="rsir-loader")
     collator = None if decoder is None else ThreadPoolExecutor(1, thread_name_prefix="rsir-decoder")
 
     def start(asked: Sequence[int]) -> Callable[[], Batch]:
-        futures = [pool.submit(prepare, number) for number in asked]
+        places = empty(asked)
+        futures = [pool.submit(prepare, number, place) for number, place in zip(asked, places.numpy(), strict=True)]
 
         def gather() -> Batch:
-            return collate(asked, [future.result() for future in futures])
+            return collate(asked, places, [future.result() for future in futures])
 
         return gather if collator is None else collator.submit(gather).result
 
@@ -199,3 +211,12 @@ def in_groups(
         pool.shutdown(cancel_futures=True)
         if collator is not None:
             collator.shutdown(cancel_futures=True)
+
+
+def _closed_up(places: torch.Tensor, images: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Return the images, which lie in some of the places, in order, in the first ones: those unreadable leave gaps."""
+    if len(images) < len(places):
+        for place, image in zip(places, images, strict=False):
+            if place.data_ptr() != image.data_ptr():
+                place.copy_(image)
+    return places[: len(images)]

@@ -88,19 +88,19 @@ class Streams:
         Parameters
         ----------
         images
-            Uint8 [m, 3, H, W], in pinned memory or on the device already. The pinned memory is held until the features
-            are fetched, so that nothing else is written there before it is copied.
+            Uint8 [m, 3, H, W], in pinned memory or on the device already.
 
         Returns
         -------
         callable
-            Waits for the features and returns them, float32 [m, dim] in pinned memory.
+            Waits for the features and returns them, float32 [m, dim] in pinned memory. It holds the images on both
+            sides and the features on the device, each of which one stream makes and another reads: their memory is free
+            for others when the last of it is done. Of a batch that nobody fetches, nobody sees what becomes of it.
         """
         main = self._lib.current_stream(self._device) if self._cuda else self._lib.current_stream()
         with self._lib.stream(self._up):
             there = images.to(self._device, non_blocking=True)
         main.wait_stream(self._up)
-        self._used_by(main, there)
         features = self._forward(there)
         host = torch.empty(features.shape, dtype=features.dtype, pin_memory=self._cuda)
         self._down.wait_stream(main)
@@ -109,16 +109,10 @@ class Streams:
         with self._lib.stream(self._down):
             host.copy_(features, non_blocking=True)
             done.record(self._down)
-        self._used_by(self._down, features)
-        return partial(_fetch, done, host, images)
-
-    def _used_by(self, stream: Any, tensor: torch.Tensor) -> None:
-        """Keep the tensor's memory, which came from another stream, from other use until this one is done with it."""
-        if self._cuda:
-            tensor.record_stream(stream)
+        return partial(_fetch, done, host, (images, there, features))
 
 
-def _fetch(done: Any, host: torch.Tensor, _images: torch.Tensor) -> NDArray[np.float32]:
+def _fetch(done: Any, host: torch.Tensor, _held: tuple[torch.Tensor, ...]) -> NDArray[np.float32]:
     done.synchronize()
     rows: NDArray[np.float32] = host.numpy()
     return rows
