@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from rsir_fast.extraction.loader import Batch
 
-__all__ = ["Streams", "computed", "fetch_at_once"]
+__all__ = ["Forward", "Streams", "computed", "fetch_at_once"]
 
 Forward = Callable[[torch.Tensor], torch.Tensor]
 Fetch = Callable[[], NDArray[np.float32]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+import warnings
 from collections.abc import Generator, Iterator
 from functools import partial
 from importlib.metadata import version
@@ -14,12 +15,15 @@ import torch
 from numpy.typing import NDArray
 
 from rsir_fast.backbones import Backbone, folded
+from rsir_fast.base.text import short
+from rsir_fast.errors import RsirWarning
 from rsir_fast.extraction.engines.choose import start
 from rsir_fast.extraction.fill import Rows
 from rsir_fast.extraction.full_precision import full_precision
+from rsir_fast.extraction.graph import Recorded, record
 from rsir_fast.extraction.jpeg import DeviceDecoder
 from rsir_fast.extraction.loader import Batch
-from rsir_fast.extraction.overlap import IN_FLIGHT, Streams, computed, fetch_at_once
+from rsir_fast.extraction.overlap import IN_FLIGHT, Forward, Streams, computed, fetch_at_once
 
 __all__ = ["Decoder", "Precision", "Run", "device_decoder"]
 
@@ -51,7 +55,14 @@ class Run:
     """The network on its device, run by an engine."""
 
     def __init__(
-        self, backbone: Backbone, device: torch.device, precision: Precision, batch_size: int, engine: str = "torch"
+        self,
+        backbone: Backbone,
+        device: torch.device,
+        precision: Precision,
+        batch_size: int,
+        engine: str = "torch",
+        *,
+        graph: bool = True,
     ) -> None:
         self.backbone = backbone.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         network = folded(self.backbone)
@@ -65,6 +76,9 @@ class Run:
         shape = (self.size, *backbone.preprocessing.shape)
         with full_precision():
             self.engine = start(engine, network, shape, device, bfloat16=precision == "bfloat16")
+        self.compute: Forward = self._compute
+        if graph and self.cuda:
+            self._record(torch.zeros(shape, dtype=backbone.preprocessing.tensor_dtype, device=device))
         self.largest: tuple[torch.Tensor, NDArray[np.float32]] | None = None
         self.batches = self.on_device = self.on_cpu = 0
 
@@ -74,6 +88,7 @@ class Run:
             "precision": self.precision,
             **({} if self.engine.name == "torch" else {"engine": self.engine.name, **self.engine.versions()}),
             **({"folded": True} if self.folded else {}),
+            **({"graph": True} if self.graph else {}),
             "device": torch.cuda.get_device_name(self.device) if self.cuda else self.device.type,
             "cpu_threads": None if self.cuda else torch.get_num_threads(),
             "cpu_capability": None if self.cuda else torch.backends.cpu.get_cpu_capability(),
@@ -111,8 +126,28 @@ class Run:
         black = images.new_zeros((self.size - count, *images.shape[1:]))
         whole = torch.cat([images, black]).roll(shift, 0) if shift or len(black) else images
         with torch.inference_mode(), full_precision():
-            features = self.engine(self.normalize(whole))
-            return features.float().roll(-shift, 0)[:count]
+            return self.compute(whole).roll(-shift, 0)[:count]
+
+    def _compute(self, images: torch.Tensor) -> torch.Tensor:
+        return self.engine(self.normalize(images)).float()
+
+    @property
+    def graph(self) -> bool:
+        """Whether a CUDA graph makes the passes."""
+        return isinstance(self.compute, Recorded)
+
+    def _record(self, images: torch.Tensor) -> None:
+        """Have a graph make the passes, or say why each operation goes to the device on its own."""
+        try:
+            with torch.inference_mode(), full_precision():
+                self.compute = record(self._compute, images)
+        except RuntimeError as error:
+            reason = short(str(error).strip().partition("\n")[0], 200)
+            warnings.warn(
+                f"{self.backbone.name} runs operation by operation on {self.device}, not as a CUDA graph: {reason}",
+                RsirWarning,
+                stacklevel=2,
+            )
 
     def timing(self, decoder: Decoder) -> dict[str, Any]:
         """Figures of the network, and of the decoders where there were two."""
