@@ -2,7 +2,7 @@
 
 Every way lives in a process of its own; those of an engine take their turns one after another; features must be those
 of torch's network. A command that was cut goes on where it stopped (`parts.py`); `--parts 1` measures one part and
-ends. `--accuracy FOLDER` (UC Merced, by published weights) adds mAP and ANMRR.
+ends. `--accuracy FOLDER` (UC Merced, by published weights) adds mAP and ANMRR, those of a CUDA device among them.
 """
 
 from __future__ import annotations
@@ -31,20 +31,18 @@ SMALL = {NETWORK + "torch", DECODE, KEPT}
 
 
 def accuracy(folder: str) -> list[dict[str, Any]]:
-    """Evaluate a data set by each engine; torch's float32 is what the others are compared with."""
+    """Evaluate a data set by each engine, and on a CUDA device, beside torch's float32 on the CPU."""
     import rsir_fast as rf
-    from rsir_fast.extraction.engines.choose import installed
     from rsir_fast.metrics import compare_paired
 
     rf.keep_freed_memory()
     rows: list[dict[str, Any]] = []
     truth: Any = None
-    engines = [("torch", ""), ("onnx", ""), ("openvino", "")]
-    engines += [("torch", "b"), ("openvino", "b")] if _is_measured("bfloat16") else []
-    for engine, precision in [each for each in engines if installed(each[0])]:
-        log(f"accuracy: {engine} {precision and 'bfloat16'}")
-        encoder = rf.load_encoder("mobilenet_v2" + (",precision=bfloat16" if precision else ""))
-        features = rf.encode(folder, encoder, engine=engine, device="cpu")  # type: ignore[arg-type]
+    for engine, precision, device in _judged():
+        name = engine + (" bfloat16" if precision == "bfloat16" else "") + (" on the device" if device != "cpu" else "")
+        log(f"accuracy: {name}")
+        encoder = rf.load_encoder(f"mobilenet_v2,precision={precision}")
+        features = rf.encode(folder, encoder, engine=engine, device=device)  # type: ignore[arg-type]
         figures = rf.evaluate_ge2018(features, examples=0).query_excluded
         rows_of = rf.gaussian_normalize(features.matrix)
         _, nearest = rf.euclidean_topk(rows_of, rows_of, 11)
@@ -54,7 +52,7 @@ def accuracy(folder: str) -> list[dict[str, Any]]:
         low, high = compare_paired(truth[1], each).difference[1:]
         rows.append(
             {
-                "engine": f"{engine} bfloat16" if precision else engine,
+                "engine": name,
                 "map": figures.map,
                 "anmrr": figures.anmrr,
                 "map_difference": [float((each - truth[1]).mean()), low, high],
@@ -63,6 +61,18 @@ def accuracy(folder: str) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def _judged() -> list[tuple[str, str, str]]:
+    """Return engines, precisions and devices that can be had here, torch's float32 on the CPU first."""
+    from rsir_fast.extraction.engines.choose import installed
+
+    found = [(engine, "float32", "cpu") for engine in ("torch", "onnx", "openvino") if installed(engine)]
+    if _is_measured("bfloat16"):
+        found += [(engine, "bfloat16", "cpu") for engine in ("torch", "openvino") if installed(engine)]
+    if torch.cuda.is_available():
+        found += [("torch", precision, "cuda") for precision in ("float32", "bfloat16")]
+    return found
 
 
 def _difference(found: Any, truth: Any) -> float:
