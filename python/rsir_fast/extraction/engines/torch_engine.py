@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from rsir_fast.backbones import warn_without_bfloat16
+from rsir_fast.extraction.engines.converted import converted
 from rsir_fast.extraction.engines.fused import fused
 
 __all__ = ["TorchEngine"]
@@ -21,7 +22,7 @@ class TorchEngine:
         if bfloat16:
             warn_without_bfloat16(device)
         dtype = torch.bfloat16 if bfloat16 else torch.float32
-        self._network = fused(there, dtype) if device.type == "cpu" else there
+        self._network = fused(there, dtype) if device.type == "cpu" else converted(there, dtype) if bfloat16 else there
         self._device, self._bfloat16 = device.type, bfloat16
 
     def versions(self) -> dict[str, str]:
