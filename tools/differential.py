@@ -152,12 +152,19 @@ def search(draw: Draw) -> None:
 
 
 def own_rows(draw: Draw) -> None:
-    """Rows searched for themselves, each pair once; widths at which that is done."""
-    n = draw.between(512, 2000) if draw.large else draw.between(96, 200)
-    x = draw.matrix(n, draw.of(draw.between(1024, 1100), draw.between(4096, 4200)))
-    k, path = draw.neighbours(n if not draw.large else 200), draw.path()
+    """Rows searched for themselves, each pair once; widths at which that is done, and memory of some rows or all."""
+    few = draw.of(True, False)
+    if few:  # neighbours, so that super-blocks may be small
+        n, d = draw.between(500, 2000 if draw.large else 700), draw.between(272, 600)
+    else:
+        n = draw.between(512, 2000) if draw.large else draw.between(96, 200)
+        d = draw.of(draw.between(1024, 1100), draw.between(4096, 4200))
+    x = draw.matrix(n, d)
+    k, path = draw.between(1, 4) if few else draw.neighbours(n if not draw.large else 200), draw.path()
     database = rf.prepare(x, precision=draw.of("auto", "int8", "int16", "int16"), copy=False, **path)
-    found = rf.euclidean_topk(x, database, k, method="certified", **path)
+    least = compiled.cpu.least_own_memory(k)
+    memory = draw.of(None, least, draw.between(least, least * n // 96))
+    found = rf.euclidean_topk(x, database, k, method="certified", memory=memory, **path)
     expected = dense(draw, x, x, k, path)
     assert same(found.squared, expected.squared), "distances"
     assert same(found.ids, expected.ids), "ids"

@@ -27,9 +27,15 @@ struct SearchCounts {
 // hold distance +inf and id -1.
 //
 // sidecar: made from the same database, or null. It decides how fast the answer comes, never what it is.
+//
+// memory: for the candidates and codes of rows that are queries at once, where the queries are the database: at least
+// least_own_memory(k). Beyond it, super-blocks of rows are searched one after the other.
+constexpr std::int64_t kOwnRowsMemory = std::int64_t{1} << 28;
+std::int64_t least_own_memory(std::int64_t k);
+
 Status euclidean_topk(const Rows& queries, std::int64_t q, const Rows& database, const Allowed& allowed,
                       const Sidecar* sidecar, std::int64_t k, float* distances, std::int64_t* ids, SearchCounts& counts,
-                      const Context& context);
+                      const Context& context, std::int64_t memory = kOwnRowsMemory);
 
 // One block of a database whose rows lie in several places, and its sidecar. Null: all its rows are decided, which is
 // soonest for less than a panel of them; without any sidecar, all rows of all blocks are.

@@ -196,6 +196,25 @@ def euclidean_topk(
     isa: str,
     /,
 ) -> _Counts: ...
+def euclidean_topk_within(
+    memory: int,
+    queries: _Memory,
+    q: int,
+    query_dtype: str,
+    database: _Memory,
+    n: int,
+    dtype: str,
+    d: int,
+    where: _Array[np.uint8],
+    sidecar: Sidecar | None,
+    k: int,
+    distances: _Array[np.float32],
+    ids: _Array[np.int64],
+    threads: int,
+    isa: str,
+    /,
+) -> _Counts: ...
+def least_own_memory(k: int, /) -> int: ...
 def euclidean_topk_blocks(
     queries: _Memory,
     q: int,

@@ -8,23 +8,21 @@
 #include "kernels/cpu/candidates.h"
 #include "kernels/cpu/decision.h"
 #include "kernels/cpu/parallel.h"
-#include "kernels/cpu/self_scan.h"
+#include "kernels/cpu/self_search.h"
 #include "kernels/cpu/shared_bounds.h"
 
 namespace rsir {
 namespace {
 
-constexpr std::int64_t kQueryBlock = 256;                            // queries that share one reading of the sidecar
-constexpr std::int64_t kBlockCandidates = std::int64_t{1} << 20;     // room of a block: 8 MiB
-constexpr std::int64_t kRangeRows = 4096;                            // least rows of a range
-constexpr std::int64_t kLeastShare = 16;                             // queries that a further thread is woken for,
-constexpr std::int64_t kSmallWork = std::int64_t{1} << 22;           // and elements: less is done before it begins;
-constexpr std::int64_t kSmallRest = std::int64_t{1} << 25;           // elements whose decision is, if the scan is one's
-constexpr std::int64_t kWave = 1024, kLeastWave = 64;                // queries that are decided together,
-constexpr std::int64_t kWaveParts = std::int64_t{1} << 17;           // times parts of the database: 20 MiB of searches,
-constexpr std::int64_t kDecisionCandidates = std::int64_t{1} << 23;  // or as many as have these candidates: 96 MiB
-constexpr std::int64_t kChunkBytes = std::int64_t{1} << 18;          // of panels: stay in the L2 cache over all queries
-constexpr std::int64_t kMutualBytes = std::int64_t{1} << 14;         // of a row: less are sooner measured twice
+constexpr std::int64_t kQueryBlock = 256;                         // queries that share one reading of the sidecar
+constexpr std::int64_t kBlockCandidates = std::int64_t{1} << 20;  // room of a block: 8 MiB
+constexpr std::int64_t kRangeRows = 4096;                         // least rows of a range
+constexpr std::int64_t kLeastShare = 16;                          // queries that a further thread is woken for,
+constexpr std::int64_t kSmallWork = std::int64_t{1} << 22;        // and elements: less is done before it begins;
+constexpr std::int64_t kSmallRest = std::int64_t{1} << 25;        // elements whose decision is, if the scan is one's
+constexpr std::int64_t kWave = 1024, kLeastWave = 64;             // queries that are decided together,
+constexpr std::int64_t kWaveParts = std::int64_t{1} << 17;        // times parts of the database: 20 MiB of searches,
+constexpr std::int64_t kChunkBytes = std::int64_t{1} << 18;       // of panels: stay in the L2 cache over all queries
 constexpr std::int64_t kJumpBytes = 1024;  // of a panel: what follows them the machine fetches itself
 
 using Operands = Decision::Operands;
@@ -259,64 +257,21 @@ Status certify(const Operands& operands, std::int64_t first, std::int64_t count,
     });
 }
 
-// The searches of one query.
-struct PartsOfQuery {
-    CandidateSearch* searches;
-    std::int64_t parts;
-
-    bool overflowed() const {
-        return std::any_of(searches, searches + parts, [](const CandidateSearch& part) { return part.overflowed(); });
-    }
-    std::int64_t candidates() const {
-        std::int64_t sum = 0;
-        for (std::int64_t part = 0; part < parts; ++part) sum += searches[part].state().count;
-        return sum;
-    }
-};
-
-// Decides them, so many at a time that what is measured has bounded memory.
-Status decide(const Operands& operands, std::int64_t first, std::int64_t count, const Split& split,
-              std::vector<CandidateSearch>& searches, float* distances, std::int64_t* ids,
-              std::vector<std::int64_t>& undecided, SearchCounts& counts) {
-    const auto parts = static_cast<std::int64_t>(split.parts().size());
-    for (std::int64_t begin = 0, end = 0; begin < count; begin = end) {
-        std::int64_t found = 0;
-        for (; end < count && (found == 0 || found < kDecisionCandidates); ++end) {
-            const PartsOfQuery query{searches.data() + end * parts, parts};
-            if (query.overflowed()) {
-                undecided.push_back(first + end);
-                continue;
-            }
-            counts.candidates += query.candidates();
-            found += query.candidates() + static_cast<std::int64_t>(operands.wild.size());
-        }
-        Decision decision(operands, split.parts(), first + begin, searches.data() + begin * parts, end - begin);
-        const Status status = decision.run(distances, ids, counts.decided);
-        if (status != Status::ok) return status;
-    }
-    return Status::ok;
-}
-
 }  // namespace
 
 Status certified_topk(const Rows& queries, std::int64_t q, const SearchedBlocks& blocks, std::int64_t k,
                       float* distances, std::int64_t* ids, std::vector<std::int64_t>& undecided, SearchCounts& counts,
-                      const Context& context) {
+                      const Context& context, std::int64_t memory) {
     context.report(canonical_distance(context.isa).isa);
-    Operands operands{
-        queries, blocks, wild_rows(blocks), false, k, certify_for(context.isa), canonical_distance(context.isa),
-        context};
+    Operands operands{queries, blocks, wild_rows(blocks),        false,
+                      false,   k,      certify_for(context.isa), canonical_distance(context.isa),
+                      context};
     const auto before = static_cast<std::int64_t>(undecided.size());
-    if (is_self_search(queries, q, blocks, k, operands.certify)) {
-        std::vector<CandidateSearch> searches;
-        Status status = scan_self(queries, blocks[0], k, operands.certify, context, searches);
-        if (status != Status::ok) return status;
-        if (!searches.empty()) {
-            operands.is_mutual = blocks[0].rows.row_bytes() >= kMutualBytes;
-            status = decide(operands, 0, q, Split(q, blocks, k, 1), searches, distances, ids, undecided, counts);
-            counts.dense += static_cast<std::int64_t>(undecided.size()) - before;
-            return status;
-        }
+    const SelfPlan plan = plan_self_search(queries, q, blocks, k, operands.certify, memory);
+    if (plan.own > 0) {
+        const Status status = self_search(operands, plan, memory, distances, ids, undecided, counts);
+        counts.dense += static_cast<std::int64_t>(undecided.size()) - before;
+        return status;
     }
     const std::int64_t threads = std::max(1, context.threads);
     const std::int64_t parts = blocks.count * (1 + threads);  // at most
@@ -329,7 +284,8 @@ Status certified_topk(const Rows& queries, std::int64_t q, const SearchedBlocks&
         Status status = certify(operands, first, count, split, searches);
         if (status == Status::ok) {
             operands.context.threads = split.is_small_rest() ? 1 : context.threads;
-            status = decide(operands, first, count, split, searches, distances, ids, undecided, counts);
+            status = decide_searches(operands, split.parts(), first, count, searches.data(), distances, ids, undecided,
+                                     counts);
             operands.context.threads = context.threads;
         }
         if (status != Status::ok) return status;

@@ -18,9 +18,9 @@ namespace rsir {
 // Memory: while they are scanned, 8 MiB of candidates a thread, or the candidate_room(k) of eight queries; then those
 // left of up to 1024 queries, 8 bytes each, at most min(n / 2, 2^16) + 4 k a query (n: allowed rows) beside those of
 // parts that are being searched, and of several parts 4 k more; and 12 bytes for each that is measured, 96 MiB or one
-// query at a time.
+// query at a time. Queries that are the rows themselves: `memory`, as in euclidean_topk.h, in place of the first.
 Status certified_topk(const Rows& queries, std::int64_t q, const SearchedBlocks& blocks, std::int64_t k,
                       float* distances, std::int64_t* ids, std::vector<std::int64_t>& undecided, SearchCounts& counts,
-                      const Context& context);
+                      const Context& context, std::int64_t memory = kOwnRowsMemory);
 
 }  // namespace rsir

@@ -15,7 +15,8 @@ namespace {
 constexpr std::int64_t kChunkBytes = std::int64_t{1} << 24;  // of rows: stay in the L3 cache over all queries
 constexpr std::int64_t kLeastVisit = 8;                      // rows of a chunk that a query is read for
 constexpr std::int64_t kTasksPerThread = 4;
-constexpr std::int64_t kCopies = 16;  // of rows that are normalised as they are read
+constexpr std::int64_t kCopies = 16;                         // of rows that are normalised as they are read
+constexpr std::int64_t kCandidates = std::int64_t{1} << 23;  // that are decided together: 96 MiB
 
 void put_in_order(std::vector<std::uint32_t>& rows) {
     if (!std::is_sorted(rows.begin(), rows.end())) std::sort(rows.begin(), rows.end());
@@ -232,7 +233,13 @@ void Decision::keep_nearest(Query& query) const {
 }
 
 Status Decision::run(float* distances, std::int64_t* ids, std::int64_t& decided) {
-    Status status = each_query([this](Query& query, std::int64_t) { take_nearest(query); });
+    Status status = each_query([&](Query& query, std::int64_t j) {
+        const std::int64_t place = (first_ + j) * operands_.k;
+        for (std::int64_t i = place; operands_.is_continued && i < place + operands_.k && ids[i] >= 0; ++i) {
+            query.keys.push_back(make_key(distance_bits(static_cast<double>(distances[i])), ids[i]));
+        }
+        take_nearest(query);
+    });
     if (status == Status::ok) status = measure(decided);
     if (status == Status::ok) status = each_query([this](Query& query, std::int64_t) { take_rest(query); });
     if (status == Status::ok) status = measure(decided);
@@ -245,6 +252,47 @@ Status Decision::run(float* distances, std::int64_t* ids, std::int64_t& decided)
                        [](Key key) { return distance_from_bits(key_distance(key)); });
         std::transform(query.keys.begin(), query.keys.end(), ids + place, key_id);
     });
+}
+
+namespace {
+
+// The searches of one query.
+struct PartsOfQuery {
+    CandidateSearch* searches;
+    std::int64_t parts;
+
+    bool overflowed() const {
+        return std::any_of(searches, searches + parts, [](const CandidateSearch& part) { return part.overflowed(); });
+    }
+    std::int64_t candidates() const {
+        std::int64_t sum = 0;
+        for (std::int64_t part = 0; part < parts; ++part) sum += searches[part].state().count;
+        return sum;
+    }
+};
+
+}  // namespace
+
+Status decide_searches(const Decision::Operands& operands, const std::vector<std::int64_t>& parts_of,
+                       std::int64_t first, std::int64_t count, CandidateSearch* searches, float* distances,
+                       std::int64_t* ids, std::vector<std::int64_t>& undecided, SearchCounts& counts) {
+    const auto parts = static_cast<std::int64_t>(parts_of.size());
+    for (std::int64_t begin = 0, end = 0; begin < count; begin = end) {
+        std::int64_t found = 0;
+        for (; end < count && (found == 0 || found < kCandidates); ++end) {
+            const PartsOfQuery query{searches + end * parts, parts};
+            if (query.overflowed()) {
+                undecided.push_back(first + end);
+                continue;
+            }
+            counts.candidates += query.candidates();
+            found += query.candidates() + static_cast<std::int64_t>(operands.wild.size());
+        }
+        Decision decision(operands, parts_of, first + begin, searches + begin * parts, end - begin);
+        const Status status = decision.run(distances, ids, counts.decided);
+        if (status != Status::ok) return status;
+    }
+    return Status::ok;
 }
 
 }  // namespace rsir

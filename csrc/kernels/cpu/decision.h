@@ -10,6 +10,7 @@
 #include "kernels/cpu/parallel.h"
 #include "kernels/cpu/searched_blocks.h"
 #include "kernels/cpu/topk.h"
+#include "kernels/euclidean_topk.h"
 
 namespace rsir {
 
@@ -26,6 +27,7 @@ class Decision {
         SearchedBlocks blocks;
         std::vector<std::uint32_t> wild;  // allowed rows without a bound, increasing, as rows of the whole database
         bool is_mutual;                   // query j is row j, and d(x, y) has the bits of d(y, x)
+        bool is_continued;                // distances and ids hold what was found among other rows, then the id -1
         std::int64_t k;
         const Certify& certify;
         const CanonicalDistance& canonical;
@@ -73,5 +75,12 @@ class Decision {
     const std::int64_t first_;
     std::vector<Query> block_;
 };
+
+// Decides the searches [count, parts] of queries first, ..., so many at a time that what is measured has bounded
+// memory. Queries of which one has overflowed are appended to `undecided`; their rows of distances and ids stay as they
+// are.
+Status decide_searches(const Decision::Operands& operands, const std::vector<std::int64_t>& parts, std::int64_t first,
+                       std::int64_t count, CandidateSearch* searches, float* distances, std::int64_t* ids,
+                       std::vector<std::int64_t>& undecided, SearchCounts& counts);
 
 }  // namespace rsir

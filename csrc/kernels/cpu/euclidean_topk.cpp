@@ -11,7 +11,7 @@ namespace rsir {
 namespace {
 
 Status search(const Rows& queries, std::int64_t q, const SearchedBlocks& blocks, std::int64_t k, float* distances,
-              std::int64_t* ids, SearchCounts& counts, const Context& context) {
+              std::int64_t* ids, SearchCounts& counts, const Context& context, std::int64_t memory) {
     const bool has_sidecar =
         std::any_of(blocks.begin(), blocks.end(), [](const SearchedBlock& block) { return block.sidecar != nullptr; });
     if (!has_sidecar || k == 0 || k > blocks.allowed()) {
@@ -19,7 +19,7 @@ Status search(const Rows& queries, std::int64_t q, const SearchedBlocks& blocks,
         return dense_topk(queries, nullptr, q, blocks, k, distances, ids, context);
     }
     std::vector<std::int64_t> undecided;
-    const Status status = certified_topk(queries, q, blocks, k, distances, ids, undecided, counts, context);
+    const Status status = certified_topk(queries, q, blocks, k, distances, ids, undecided, counts, context, memory);
     if (status != Status::ok || undecided.empty()) return status;
     return dense_topk(queries, undecided.data(), static_cast<std::int64_t>(undecided.size()), blocks, k, distances, ids,
                       context);
@@ -29,9 +29,9 @@ Status search(const Rows& queries, std::int64_t q, const SearchedBlocks& blocks,
 
 Status euclidean_topk(const Rows& queries, std::int64_t q, const Rows& database, const Allowed& allowed,
                       const Sidecar* sidecar, std::int64_t k, float* distances, std::int64_t* ids, SearchCounts& counts,
-                      const Context& context) {
+                      const Context& context, std::int64_t memory) {
     const SearchedBlock block{database, AllowedRows(allowed), sidecar, 0};
-    return search(queries, q, {&block, 1}, k, distances, ids, counts, context);
+    return search(queries, q, {&block, 1}, k, distances, ids, counts, context, memory);
 }
 
 Status euclidean_topk(const Rows& queries, std::int64_t q, const RowBlock* blocks, std::int64_t count,
@@ -45,7 +45,7 @@ Status euclidean_topk(const Rows& queries, std::int64_t q, const RowBlock* block
         if (rows.count() > 0) searched.push_back({block->rows, rows, block->sidecar, first});
     }
     return search(queries, q, {searched.data(), static_cast<std::int64_t>(searched.size())}, k, distances, ids, counts,
-                  context);
+                  context, kOwnRowsMemory);
 }
 
 }  // namespace rsir

@@ -1,244 +1,234 @@
 #include "kernels/cpu/self_scan.h"
 
 #include <algorithm>
-#include <atomic>
 #include <limits>
-#include <memory>
-#include <mutex>
+#include <utility>
 
-#include "kernels/cpu/numbers.h"
-#include "kernels/cpu/parallel.h"
 #include "kernels/cpu/quantizer.h"
 
 namespace rsir {
 namespace {
 
 constexpr std::int64_t kGroup = Sidecar::kGroup;
-constexpr std::int64_t kMostBytes = std::int64_t{1} << 28;  // of candidates and codes of all rows
-constexpr std::int64_t kRowBytes = 200;                     // of a row besides
-// Of codes of a row: less are sooner multiplied twice than both rows' lists of candidates fetched for one product. So
-// many, and more for each neighbour, up to a limit. Of int8 codes more, as they leave more candidates.
-struct LeastBytes {
-    std::int64_t any, neighbour, limit;
-    std::int64_t of(std::int64_t k) const { return std::min(limit, any + neighbour * k); }
-};
-constexpr LeastBytes kLeastBytes8{256, 32, 4096}, kLeastBytes16{512, 16, 2048};
-constexpr std::int64_t kBlockPanels = 12, kLeastPanels = 3;  // of a block: 192 rows
-constexpr std::int64_t kStepBytes = std::int64_t{1} << 11;   // of codes of a query that are multiplied at once
+constexpr std::int64_t kRowBytes = 200;                     // of a row, beside candidates and codes
+constexpr std::int64_t kMostRows = 192;                     // of a block
+constexpr std::int64_t kStepBytes = std::int64_t{1} << 11;  // of codes of a query that are multiplied at once
 constexpr std::int64_t kTasksPerThread = 12;
-
-struct alignas(64) CacheLine {
-    std::int8_t bytes[64];
-};
-
-class SelfScan {
-  public:
-    SelfScan(const Rows& rows, const SearchedBlock& block, std::int64_t k, const Certify& certify,
-             const Context& context, std::vector<CandidateSearch>& searches)
-        : rows_(rows),
-          sidecar_(*block.sidecar),
-          panels_{sidecar_.panels, sidecar_.steps(), sidecar_.scale, sidecar_.radius},
-          certify_(certify),
-          codes_of_(sidecar_.precision == Precision::int8 ? certify.int8 : certify.int16),
-          context_(context),
-          k_(k),
-          subset_(codes_of_.max_queries),
-          searches_(searches) {
-        const std::int64_t groups = sidecar_.groups(), threads = std::max(1, context.threads);
-        std::int64_t sides = 1;
-        while (sides * sides < kTasksPerThread * threads) ++sides;
-        block_panels_ = std::clamp((groups + sides - 1) / sides / 3 * 3, kLeastPanels, kBlockPanels);
-        blocks_ = (groups + block_panels_ - 1) / block_panels_;
-        const auto size = static_cast<std::size_t>(groups * kGroup);
-        searches_ = std::vector<CandidateSearch>(size);
-        slope_.resize(size);
-        reach_.resize(size);
-        cutoff_.resize(size, std::numeric_limits<float>::infinity());  // what no row fills never passes
-        subset_lines_ = (subset_ * panels_.steps * 4 + 63) / 64;
-        codes_ = std::make_unique<Numbers<CacheLine>>((groups * kGroup + subset_ - 1) / subset_ * subset_lines_);
-        mutexes_ = std::vector<std::mutex>(static_cast<std::size_t>(blocks_));
-        bytes_ = (8 * candidate_room(k) + panels_.steps * 4 + kRowBytes) * sidecar_.n;
-    }
-
-    Status run() {
-        Status status = parallel_for(context_, blocks_, [&](std::int64_t block, Poll&) { quantise(block); });
-        if (status != Status::ok) return status;
-        // Diagonal after diagonal, so that threads are seldom at the same block.
-        std::vector<std::pair<std::int64_t, std::int64_t>> pairs;
-        for (std::int64_t apart = 0; apart < blocks_; ++apart) {
-            for (std::int64_t block = 0; block + apart < blocks_; ++block) pairs.emplace_back(block, block + apart);
-        }
-        status = parallel_for(context_, static_cast<std::int64_t>(pairs.size()), [&](std::int64_t task, Poll& poll) {
-            const auto [x, y] = pairs[static_cast<std::size_t>(task)];
-            if (!is_too_large()) scan(x, y, poll);
-        });
-        if (status != Status::ok) return status;
-        if (is_too_large()) {
-            searches_.clear();
-            return status;
-        }
-        searches_.resize(static_cast<std::size_t>(sidecar_.n));
-        return parallel_for(context_, blocks_, [&](std::int64_t block, Poll&) {
-            for (std::int64_t row = first_row(block); row < last_row(block); ++row) search(row).settle();
-        });
-    }
-
-  private:
-    bool is_too_large() const { return bytes_ > kMostBytes; }
-    std::int64_t first_panel(std::int64_t block) const { return block * block_panels_; }
-    std::int64_t last_panel(std::int64_t block) const {
-        return std::min(sidecar_.groups(), (block + 1) * block_panels_);
-    }
-    std::int64_t first_row(std::int64_t block) const { return first_panel(block) * kGroup; }
-    // Rows and, behind the last, as many more as fill the last tile.
-    std::int64_t height(std::int64_t block) const {
-        const std::int64_t rows = (last_panel(block) - first_panel(block)) * kGroup;
-        return (rows + subset_ - 1) / subset_ * subset_;
-    }
-    std::int64_t last_row(std::int64_t block) const { return std::min(sidecar_.n, last_panel(block) * kGroup); }
-    CandidateSearch& search(std::int64_t row) { return searches_[static_cast<std::size_t>(row)]; }
-    std::int8_t* codes_of_subset(std::int64_t subset) { return codes_->data()[subset * subset_lines_].bytes; }
-
-    // Takes over the bound of a row as a query.
-    void renew(std::int64_t row) {
-        const Candidates& state = search(row).state();
-        const auto at = static_cast<std::size_t>(row);
-        slope_[at] = state.slope;
-        reach_[at] = state.reach;
-        cutoff_[at] = state.cutoff;
-    }
-
-    void quantise(std::int64_t block) {
-        Quantizer quantizer(sidecar_.d, sidecar_.mean, sidecar_.precision, certify_);
-        const std::vector<std::uint8_t> none(static_cast<std::size_t>(panels_.steps * 4));
-        for (std::int64_t row = first_row(block); row < first_row(block) + height(block); ++row) {
-            const std::uint8_t* codes = none.data();
-            if (row < sidecar_.n) {
-                search(row) = CandidateSearch(quantizer.run(rows_, row, codes_of_.query_limit), k_, sidecar_.n,
-                                              sidecar_, certify_);
-                codes = quantizer.codes();
-                renew(row);
-            }
-            codes_of_.store_query(codes, panels_.steps, row % subset_, subset_, codes_of_subset(row / subset_));
-        }
-    }
-
-    // Scans the rows of block y for those of block x, and the other way round.
-    void scan(std::int64_t x, std::int64_t y, Poll& poll) {
-        const std::int64_t first = first_row(x), height = this->height(x), panel = first_panel(y),
-                           groups = last_panel(y) - panel, width = groups * kGroup;
-        const Numbers<std::int32_t> sums(height * width);
-        for (std::int64_t i = 0; i < height; ++i) {
-            const std::int64_t row = first + i;
-            std::fill_n(sums.data() + i * width, width, row < sidecar_.n ? search(row).state().start : 0);
-        }
-        fetch(x);
-        fetch(y);
-        const std::int64_t steps = panels_.steps, most = kStepBytes / 4;
-        for (std::int64_t step = 0; step < steps; step += most) {
-            const std::int64_t end = std::min(steps, step + most);
-            for (std::int64_t g = 0; g < groups; g += 3) {  // panels that stay in the second-level cache
-                if (poll.stop()) return;
-                for (std::int64_t i = 0; i < height; i += subset_) {
-                    codes_of_.sums(panels_, panel + g, std::min<std::int64_t>(3, groups - g), step, end,
-                                   codes_of_subset((first + i) / subset_), subset_,
-                                   sums.data() + i * width + g * kGroup, width);
-                }
-            }
-        }
-        test(x, y, sums.data(), width);
-    }
-
-    // What `test` will write to comes into the cache while products are taken.
-    void fetch(std::int64_t block) {
-        const std::lock_guard<std::mutex> lock(mutexes_[static_cast<std::size_t>(block)]);
-        for (std::int64_t row = first_row(block); row < last_row(block); ++row) {
-            const Candidates& state = search(row).state();
-            __builtin_prefetch(state.ids + state.count, 1, 2);
-            __builtin_prefetch(state.estimates + state.count, 1, 2);
-        }
-    }
-
-    void test(std::int64_t x, std::int64_t y, const std::int32_t* sums, std::int64_t width) {
-        std::unique_lock<std::mutex> of_x(mutexes_[static_cast<std::size_t>(x)]), of_y;
-        if (x != y) of_y = std::unique_lock<std::mutex>(mutexes_[static_cast<std::size_t>(y)]);
-        const PairNumbers numbers{slope_.data(),  reach_.data(),   cutoff_.data(),
-                                  sidecar_.scale, sidecar_.radius, sidecar_.excess};
-        const std::int64_t first = first_row(x), count = last_row(x) - first;
-        std::uint16_t as_query[kBlockPanels * kGroup], as_row[kBlockPanels * kGroup];
-        float estimates[kBlockPanels * kGroup * kGroup];
-        for (std::int64_t panel = first_panel(y); panel < last_panel(y); ++panel, sums += kGroup) {
-            certify_.test_pairs(sums, width, numbers, first, count, panel, as_query, as_row, estimates);
-            for (std::int64_t i = 0; i < count; ++i) {
-                if (as_query[i] != 0) append_rows(first + i, panel, sums + i * width);
-            }
-            for (std::int64_t i = 0; i < count && x != y; ++i) {
-                for (std::uint32_t passed = as_row[i]; passed != 0; passed &= passed - 1) {
-                    const int lane = __builtin_ctz(passed);
-                    append(panel * kGroup + lane, first + i, estimates[i * kGroup + lane]);
-                }
-            }
-        }
-    }
-
-    void append_rows(std::int64_t query, std::int64_t panel, const std::int32_t* sums) {
-        certify_.test_rows(sums, panels_, static_cast<std::uint32_t>(panel), sidecar_.excess + panel * kGroup,
-                           search(query).state());
-        tighten_if_full(query);
-    }
-
-    void append(std::int64_t query, std::int64_t row, float estimate) {
-        if (search(query).overflowed()) return;  // it passed by the bound of before
-        Candidates& state = search(query).state();
-        state.ids[state.count] = static_cast<std::uint32_t>(row);
-        state.estimates[state.count++] = estimate;
-        tighten_if_full(query);
-    }
-
-    void tighten_if_full(std::int64_t query) {
-        CandidateSearch& own = search(query);
-        if (!own.is_full()) return;
-        const std::int64_t room = own.room();
-        own.tighten();
-        renew(query);
-        if (own.room() != room) bytes_ += 8 * (own.room() - room);
-    }
-
-    const Rows& rows_;
-    const Sidecar& sidecar_;
-    const Panels panels_;
-    const Certify& certify_;
-    const Codes& codes_of_;
-    const Context& context_;
-    const std::int64_t k_;
-    const std::int64_t subset_;  // queries of a tile
-    std::vector<CandidateSearch>& searches_;
-    std::int64_t block_panels_ = 0, blocks_ = 0, subset_lines_ = 0;
-    std::vector<float> slope_, reach_, cutoff_;
-    std::unique_ptr<Numbers<CacheLine>> codes_;  // of all rows as queries, as many together as a tile takes
-    std::vector<std::mutex> mutexes_;            // of the searches of each block
-    std::atomic<std::int64_t> bytes_{0};         // of candidates and codes
-};
 
 }  // namespace
 
-bool is_self_search(const Rows& queries, std::int64_t q, const SearchedBlocks& blocks, std::int64_t k,
-                    const Certify& certify) {
-    if (blocks.count != 1 || blocks[0].sidecar == nullptr || !blocks[0].allowed.all()) return false;
-    const Rows& rows = blocks[0].rows;
-    const Sidecar& sidecar = *blocks[0].sidecar;
-    const bool is8 = sidecar.precision == Precision::int8;
-    const Codes& codes = is8 ? certify.int8 : certify.int16;
-    const std::int64_t row_codes = sidecar.steps() * 4;
-    return codes.sums != nullptr && q == sidecar.n && queries.data == rows.data && queries.element == rows.element &&
-           queries.d == rows.d && queries.normalize == Normalize::none && rows.normalize == Normalize::none &&
-           row_codes >= (is8 ? kLeastBytes8 : kLeastBytes16).of(k) && q >= 2 * kLeastPanels * kGroup &&
-           (8 * candidate_room(k) + row_codes + kRowBytes) * q <= kMostBytes;
+std::int64_t self_row_bytes(std::int64_t steps, std::int64_t k) {
+    return 8 * candidate_room(k) + steps * 4 + kRowBytes;
 }
 
-Status scan_self(const Rows& rows, const SearchedBlock& block, std::int64_t k, const Certify& certify,
-                 const Context& context, std::vector<CandidateSearch>& searches) {
-    return SelfScan(rows, block, k, certify, context, searches).run();
+SelfScan::SelfScan(const Rows& rows, const SearchedBlock& block, std::int64_t k, const Certify& certify,
+                   const Context& context, std::int64_t memory)
+    : rows_(rows),
+      sidecar_(*block.sidecar),
+      panels_{sidecar_.panels, sidecar_.steps(), sidecar_.scale, sidecar_.radius},
+      certify_(certify),
+      codes_of_(sidecar_.precision == Precision::int8 ? certify.int8 : certify.int16),
+      context_(context),
+      k_(k),
+      memory_(memory),
+      subset_(codes_of_.max_queries),
+      subset_lines_((subset_ * panels_.steps * 4 + 63) / 64) {
+    const auto size = static_cast<std::size_t>(sidecar_.groups() * kGroup);
+    slope_.resize(size);
+    reach_.resize(size);
+    cutoff_.resize(size, std::numeric_limits<float>::infinity());  // what no row fills never passes
+}
+
+Status SelfScan::each_row(SelfRows& some, const std::function<void(std::int64_t first, std::int64_t last)>& body) {
+    const std::int64_t tasks = (some.count() + kMostRows - 1) / kMostRows;
+    return parallel_for(context_, tasks, [&](std::int64_t task, Poll& poll) {
+        const std::int64_t first = some.first + task * kMostRows;
+        if (!poll.stop()) body(first, std::min(some.end, first + kMostRows));
+    });
+}
+
+Status SelfScan::begin(SelfRows& some, std::int64_t first, std::int64_t end,
+                       const std::function<void(std::int64_t row, CandidateSearch&)>& known) {
+    const std::int64_t subsets = (end - first + subset_ - 1) / subset_;
+    if (some.codes == nullptr || end - first > some.count()) {
+        some.codes = nullptr;  // before there are others
+        some.codes = std::make_unique<Numbers<SelfRows::CacheLine>>(subsets * subset_lines_);
+    }
+    some.first = first;
+    some.end = end;
+    some.searches.clear();
+    some.searches.resize(static_cast<std::size_t>(end - first));
+    return each_row(some, [&](std::int64_t from, std::int64_t to) {
+        Quantizer quantizer(sidecar_.d, sidecar_.mean, sidecar_.precision, certify_);
+        const std::vector<std::uint8_t> none(static_cast<std::size_t>(panels_.steps * 4));
+        for (std::int64_t row = from; row < to || (row - first) % subset_ != 0; ++row) {
+            const std::uint8_t* codes = none.data();
+            if (row < to) {
+                CandidateSearch& search = some.of(row);
+                search = CandidateSearch(quantizer.run(rows_, row, codes_of_.query_limit), k_, sidecar_.n, sidecar_,
+                                         certify_);
+                known(row, search);
+                codes = quantizer.codes();
+                renew(row, search);
+            }
+            const std::int64_t subset = (row - first) / subset_;
+            codes_of_.store_query(codes, panels_.steps, (row - first) % subset_, subset_,
+                                  some.codes->data()[subset * subset_lines_].bytes);
+        }
+    });
+}
+
+Status SelfScan::settle(SelfRows& some) {
+    return each_row(some, [&](std::int64_t first, std::int64_t last) {
+        for (std::int64_t row = first; row < last; ++row) some.of(row).settle();
+    });
+}
+
+std::int64_t SelfScan::bytes_of(const SelfRows& some) const {
+    std::int64_t bytes = (panels_.steps * 4 + kRowBytes) * some.count();
+    for (const CandidateSearch& search : some.searches) bytes += 8 * search.room();
+    return bytes;
+}
+
+// Enough blocks for all threads, but no smaller than they have to be.
+std::int64_t SelfScan::block_rows(const SelfRows& x, const SelfRows& y) const {
+    const std::int64_t tasks = kTasksPerThread * std::max(1, context_.threads);
+    std::int64_t rows = kUnit;
+    while (rows < kMostRows && (rows + kUnit) * (rows + kUnit) * tasks <= x.count() * y.count()) rows += kUnit;
+    return rows;
+}
+
+Status SelfScan::scan(SelfRows& x, SelfRows& y, const std::function<Status()>& flush) {
+    const bool is_same = &x == &y;
+    const std::int64_t rows = block_rows(x, y);
+    const auto number_of = [rows](const SelfRows& side) {
+        return static_cast<std::size_t>((side.count() - 1) / rows + 1);
+    };
+    const std::size_t of_x = number_of(x), of_y = number_of(y);
+    std::vector<std::mutex> mutexes(of_x + of_y);
+    const auto block_of = [&](SelfRows& side, std::size_t number, std::size_t mutex) {
+        const std::int64_t first = side.first + static_cast<std::int64_t>(number) * rows;
+        return Block{&side, first, std::min(side.end, first + rows), &mutexes[mutex]};
+    };
+    // Diagonal after diagonal, so that threads are seldom at the same block.
+    std::vector<Pair> pairs;
+    for (std::size_t apart = 0; apart < of_y; ++apart) {
+        for (std::size_t block = 0; block < of_x; ++block) {
+            if (!is_same || block + apart < of_x) pairs.push_back({block, (block + apart) % of_y, false});
+        }
+    }
+    while (!pairs.empty()) {
+        bytes_ = bytes_of(x) + (is_same ? 0 : bytes_of(y));
+        const Status status =
+            parallel_for(context_, static_cast<std::int64_t>(pairs.size()), [&](std::int64_t task, Poll& poll) {
+                Pair& pair = pairs[static_cast<std::size_t>(task)];
+                if (task != 0 && is_too_large()) return;
+                compare(block_of(x, pair.x, pair.x), block_of(y, pair.y, is_same ? pair.y : of_x + pair.y), poll);
+                pair.is_done = true;
+            });
+        if (status != Status::ok) return status;
+        pairs.erase(std::remove_if(pairs.begin(), pairs.end(), [](const Pair& pair) { return pair.is_done; }),
+                    pairs.end());
+        if (pairs.empty()) break;
+        const Status flushed = flush();
+        if (flushed != Status::ok) return flushed;
+    }
+    return Status::ok;
+}
+
+std::int64_t SelfScan::height(const Block& block) const {
+    return (block.end - block.first + subset_ - 1) / subset_ * subset_;
+}
+
+std::int8_t* SelfScan::codes_of_subset(const Block& block, std::int64_t row) const {
+    return block.rows->codes->data()[(row - block.rows->first) / subset_ * subset_lines_].bytes;
+}
+
+// Takes over the bound of a row as a query.
+void SelfScan::renew(std::int64_t row, CandidateSearch& search) {
+    const Candidates& state = search.state();
+    const auto at = static_cast<std::size_t>(row);
+    slope_[at] = state.slope;
+    reach_[at] = state.reach;
+    cutoff_[at] = state.cutoff;
+}
+
+void SelfScan::compare(const Block& x, const Block& y, Poll& poll) {
+    const std::int64_t height = this->height(x), panel = y.first / kGroup,
+                       groups = (y.end - y.first + kGroup - 1) / kGroup, width = groups * kGroup;
+    const Numbers<std::int32_t> sums(height * width);
+    for (std::int64_t i = 0; i < height; ++i) {
+        const std::int64_t row = x.first + i;
+        std::fill_n(sums.data() + i * width, width, row < x.end ? x.rows->of(row).state().start : 0);
+    }
+    fetch(x);
+    fetch(y);
+    const std::int64_t steps = panels_.steps, most = kStepBytes / 4;
+    for (std::int64_t step = 0; step < steps; step += most) {
+        const std::int64_t end = std::min(steps, step + most);
+        for (std::int64_t g = 0; g < groups; g += 3) {  // panels that stay in the second-level cache
+            if (poll.stop()) return;
+            for (std::int64_t i = 0; i < height; i += subset_) {
+                codes_of_.sums(panels_, panel + g, std::min<std::int64_t>(3, groups - g), step, end,
+                               codes_of_subset(x, x.first + i), subset_, sums.data() + i * width + g * kGroup, width);
+            }
+        }
+    }
+    test(x, y, sums.data(), width);
+}
+
+// What `test` will write to comes into the cache while products are taken.
+void SelfScan::fetch(const Block& block) {
+    const std::lock_guard<std::mutex> lock(*block.mutex);
+    for (std::int64_t row = block.first; row < block.end; ++row) {
+        const Candidates& state = block.rows->of(row).state();
+        __builtin_prefetch(state.ids + state.count, 1, 2);
+        __builtin_prefetch(state.estimates + state.count, 1, 2);
+    }
+}
+
+void SelfScan::test(const Block& x, const Block& y, const std::int32_t* sums, std::int64_t width) {
+    const bool is_same = x.mutex == y.mutex;
+    std::unique_lock<std::mutex> of_x(*x.mutex), of_y;
+    if (!is_same) of_y = std::unique_lock<std::mutex>(*y.mutex);
+    const PairNumbers numbers{slope_.data(),  reach_.data(),   cutoff_.data(),
+                              sidecar_.scale, sidecar_.radius, sidecar_.excess};
+    const std::int64_t count = x.end - x.first;
+    std::uint16_t as_query[kMostRows], as_row[kMostRows];
+    float estimates[kMostRows * kGroup];
+    for (std::int64_t panel = y.first / kGroup; panel * kGroup < y.end; ++panel, sums += kGroup) {
+        certify_.test_pairs(sums, width, numbers, x.first, count, panel, as_query, as_row, estimates);
+        for (std::int64_t i = 0; i < count; ++i) {
+            if (as_query[i] == 0) continue;
+            certify_.test_rows(sums + i * width, panels_, static_cast<std::uint32_t>(panel),
+                               sidecar_.excess + panel * kGroup, x.rows->of(x.first + i).state());
+            tighten_if_full(x, x.first + i);
+        }
+        for (std::int64_t i = 0; i < count && !is_same; ++i) {
+            for (std::uint32_t passed = as_row[i]; passed != 0; passed &= passed - 1) {
+                const int lane = __builtin_ctz(passed);
+                append(y, panel * kGroup + lane, x.first + i, estimates[i * kGroup + lane]);
+            }
+        }
+    }
+}
+
+void SelfScan::append(const Block& block, std::int64_t query, std::int64_t row, float estimate) {
+    CandidateSearch& search = block.rows->of(query);
+    if (search.overflowed()) return;  // it passed by the bound of before
+    Candidates& state = search.state();
+    state.ids[state.count] = static_cast<std::uint32_t>(row);
+    state.estimates[state.count++] = estimate;
+    tighten_if_full(block, query);
+}
+
+void SelfScan::tighten_if_full(const Block& block, std::int64_t query) {
+    CandidateSearch& own = block.rows->of(query);
+    if (!own.is_full()) return;
+    const std::int64_t room = own.room();
+    own.tighten();
+    renew(query, own);
+    if (own.room() != room) bytes_ += 8 * (own.room() - room);
 }
 
 }  // namespace rsir

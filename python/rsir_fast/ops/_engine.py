@@ -33,6 +33,7 @@ class SearchEngine(Protocol):
         *,
         where: Any = None,
         method: Literal["auto", "certified", "dense"] = "auto",
+        memory: int | None = None,
         threads: int | None = None,
         isa: str | None = None,
     ) -> RankedSearch: ...

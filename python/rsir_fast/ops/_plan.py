@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["METHODS", "Method", "SearchPlan", "check_method", "choose_pass", "is_tiny"]
+from rsir_fast.base import compiled
+from rsir_fast.base.counts import as_count
+
+__all__ = ["MAX_ITEMS", "METHODS", "Method", "SearchPlan", "check_memory", "check_method", "choose_pass", "is_tiny"]
 
 Method = Literal["auto", "certified", "dense"]
 METHODS: tuple[Method, ...] = ("auto", "certified", "dense")
@@ -46,6 +49,9 @@ class SearchPlan:
     dense_queries: int
 
 
+MAX_ITEMS = 2**32 - 1
+"""Item ids take 32 bits of a 64-bit sort key."""
+
 MIN_CERTIFIED_ROWS = 512
 """Below, the dense pass is done before the bounds are set up."""
 
@@ -67,6 +73,13 @@ def check_method(method: str) -> None:
     """Raise ValueError for no such method."""
     if method not in METHODS:
         raise ValueError(f"method: expected 'auto', 'certified' or 'dense', got {method!r}")
+
+
+def check_memory(memory: object, k: object) -> None:
+    """Raise TypeError or ValueError for a memory of own rows that does not hold the lists of a few of them."""
+    if memory is not None:
+        k = as_count(k, "k", most=MAX_ITEMS)
+        as_count(memory, "memory", least=compiled.cpu.least_own_memory(k), unit=f" bytes for k = {k}")
 
 
 TINY = {"certified": 1 << 22, "dense": 1 << 16}

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from numpy.typing import ArrayLike
 
 from rsir_fast.ops._engine import engine_for
-from rsir_fast.ops._plan import Method, SearchPlan, check_method
+from rsir_fast.ops._plan import Method, SearchPlan, check_memory, check_method
 from rsir_fast.ops._relevant import RelevantRanks, ranked
 from rsir_fast.ops._tracing import operators_if_traced
 from rsir_fast.ops.engines.host_euclidean import HostMatrix
@@ -95,6 +95,7 @@ class Database:
         k: int,
         *,
         where: Any = None,
+        memory: int | None = None,
         out: tuple[Any, Any] | None = None,
         threads: int | None = None,
         isa: str | None = None,
@@ -105,9 +106,14 @@ class Database:
         ----------
         queries : array, shape [q, d] or [q, bytes]
             Or, of vectors in one array of host memory, the database itself: every row a query. Then each pair of long
-            rows (1,024 values and more; for few neighbours some 512) is multiplied once for both, on AVX-512 and AVX2,
-            where the candidates of all rows fit into 256 MiB.
+            rows (1,024 values and more; for few neighbours some 512) is multiplied once for both, on AVX-512 and AVX2.
         k : int
+        memory : int, optional
+            Bytes for the candidates and codes of rows that are queries at a time, where the queries are the database
+            itself; default 256 MiB. Rows beyond it are searched by super-blocks: each with itself, then with the rows
+            that follow, some at a time. Where super-blocks would be too small to gain by that (256 rows and 16 for each
+            neighbour), each row is searched as other queries are. It never changes a bit, and means nothing on
+            devices.
         where, out, threads, isa : optional
             As there.
 
@@ -119,10 +125,14 @@ class Database:
         Raises
         ------
         TypeError, ValueError
-            As there.
+            As there; `memory` of less than the lists of a hundred rows, or for codes.
         """
         operators_if_traced(queries, self)
-        found = answer(self._search(queries, where, threads=threads, isa=isa), k, out, (queries, self))
+        if memory is not None:
+            self._check_euclidean("memory")
+            check_memory(memory, k)
+        search = self._search(queries, where, memory=memory, threads=threads, isa=isa)
+        found = answer(search, k, out, (queries, self))
         return EuclideanTopK(*found) if self.metric == "euclidean" else HammingTopK(*found)
 
     def ranks(
@@ -166,6 +176,7 @@ class Database:
         *,
         where: Any = None,
         method: Method = "auto",
+        memory: int | None = None,
         threads: int | None = None,
         isa: str | None = None,
     ) -> SearchPlan:
@@ -173,7 +184,7 @@ class Database:
 
         Parameters
         ----------
-        queries, k, where, method, threads, isa
+        queries, k, where, method, memory, threads, isa
             As in `euclidean_topk`.
 
         Raises
@@ -192,18 +203,21 @@ class Database:
         """
         self._check_euclidean("plan")
         check_method(method)
+        check_memory(memory, k)
         engine = engine_for(queries, self.held, on_host=True)
-        search: Any = engine.euclidean(queries, self.held, None, where=where, method=method, threads=threads, isa=isa)
+        search: Any = engine.euclidean(
+            queries, self.held, None, where=where, method=method, memory=memory, threads=threads, isa=isa
+        )
         answer(search, k, None, (queries, self))
         found: SearchPlan = search.plan()
         return found
 
-    def _search(self, queries: Any, where: Any, *, threads: int | None, isa: str | None) -> Any:
+    def _search(self, queries: Any, where: Any, *, memory: int | None, threads: int | None, isa: str | None) -> Any:
         if self.metric == "euclidean":
             if queries is self and isinstance(self.held, HostMatrix):
                 queries = self.held
             engine = engine_for(queries, self.held)
-            return engine.euclidean(queries, self.held, None, where=where, threads=threads, isa=isa)
+            return engine.euclidean(queries, self.held, None, where=where, memory=memory, threads=threads, isa=isa)
         engine = engine_for(queries, self.held, elements="uint8")
         return engine.hamming(queries, self.held, None, where=where, threads=threads, isa=isa)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, NoReturn
 
 from rsir_fast.ops._engine import engine_for, refuse_not_finite
-from rsir_fast.ops._plan import Method, check_method
+from rsir_fast.ops._plan import Method, check_memory, check_method
 from rsir_fast.ops._tracing import check_traced_where, operators_if_traced
 from rsir_fast.ops.database import unwrapped
 from rsir_fast.ops.engines.search import answer
@@ -24,6 +24,7 @@ def euclidean_topk(
     where: Any = None,
     nan: Literal["last", "raise"] = "last",
     method: Method = "auto",
+    memory: int | None = None,
     out: tuple[Any, Any] | None = None,
     threads: int | None = None,
     isa: str | None = None,
@@ -57,6 +58,11 @@ def euclidean_topk(
     method : {"auto", "certified", "dense"}
         Which pass to take; see Notes. Like `threads` and `isa` it never changes a bit of the answer. `Database.plan`
         tells which one is taken, and why.
+    memory : int, optional
+        Bytes for candidates and integer codes of queries that are the database itself (one array, in host memory),
+        where each pair of rows is multiplied once for both (see `Database.topk`); default 256 MiB. Rows beyond it are
+        searched by super-blocks, or one by one. As little as the lists of some hundred rows is refused. It never
+        changes a bit, and means nothing to other searches and on devices.
     out : (distances, ids), optional
         Where to write the answer: contiguous arrays of its shapes and dtypes, of the kind and on the device of
         `queries`, in memory of their own. They are returned.
@@ -127,12 +133,15 @@ def euclidean_topk(
         check_traced_where(where)
         found = traced.euclidean_topk(queries, database, k, normalize or "none", where)
         return found if is_exporting() else EuclideanTopK(*found)
+    check_memory(memory, k)
     held = unwrapped(database, "euclidean")
     if nan == "raise":
         refuse_not_finite(queries, "queries")
         refuse_not_finite(held, "database")
     engine = engine_for(queries, held, on_host=method != "auto")
-    search = engine.euclidean(queries, held, normalize, where=where, method=method, threads=threads, isa=isa)
+    search = engine.euclidean(
+        queries, held, normalize, where=where, method=method, memory=memory, threads=threads, isa=isa
+    )
     return EuclideanTopK(*answer(search, k, out, (queries, database)))
 
 

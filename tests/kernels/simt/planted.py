@@ -10,6 +10,7 @@ from planted_bulk import BULK
 from planted_certified import CERTIFIED
 from planted_digits import DIGITS
 from planted_ranks import RANKS
+from planted_self import SELF
 
 FAULTS = [
     Fault(
@@ -331,4 +332,5 @@ FAULTS = [
     *AMX,
     *RANKS,
     *DIGITS,
+    *SELF,
 ]

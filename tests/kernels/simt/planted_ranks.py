@@ -62,20 +62,6 @@ RANKS = [
         "test_relevant_ranks: queries_that_are_rows",
     ),
     Fault(
-        "products tested by the bounds of one side",
-        "../cpu/self_scan.cpp",
-        "i < count && x != y; ++i",
-        "i < 0; ++i",
-        "test_self_scan: every_kind_of_numbers",
-    ),
-    Fault(
-        "a row that has overflowed takes candidates all the same",
-        "../cpu/self_scan.cpp",
-        "if (search(query).overflowed()) return;",
-        "",
-        "test_self_scan: rows_that_are_all_alike",
-    ),
-    Fault(
         "products tested by the numbers of another row of the panel",
         "../cpu/certify_avx512.cpp",
         "return _mm512_loadu_ps(all + 16 * panel); };",
@@ -116,13 +102,6 @@ RANKS = [
         "as_row[i] | row);",
         "row);",
         "test_certify_pairs: pairs_are_tested_from_both_sides",
-    ),
-    Fault(
-        "no room for the rows that fill the last tile",
-        "../cpu/self_scan.cpp",
-        "(rows + subset_ - 1) / subset_ * subset_;",
-        "rows;",
-        "test_self_scan: rows_that_are_all_alike",
     ),
     Fault(
         "rows to be measured left in the order in which they came",

@@ -213,6 +213,7 @@ def euclidean(
     *,
     where: Any = None,
     method: Method = "auto",
+    memory: int | None = None,
     threads: int | None = None,
     isa: str | None = None,
 ) -> HostEuclidean | BlocksSearch:
@@ -222,7 +223,9 @@ def euclidean(
     elif isinstance(database, HostBlocks):
         found, prepared = database, True
     else:
-        return search_matrix(queries, database, normalize, where=where, method=method, threads=threads, isa=isa)
+        return search_matrix(
+            queries, database, normalize, where=where, method=method, memory=memory, threads=threads, isa=isa
+        )
     database = found
     rows, restore = as_rows(queries, "queries")
     check_normalize(database.normalize, normalize)

@@ -121,6 +121,7 @@ class HostEuclidean(Sides[FloatRows, FloatRows]):
         restore: Restore,
         where: Any,
         method: Method,
+        memory: int | None,
         threads: int | None,
         isa: str | None,
     ) -> None:
@@ -130,6 +131,7 @@ class HostEuclidean(Sides[FloatRows, FloatRows]):
         self.restore = restore
         self.where = AllowedRows.of(where, len(self.database))
         self.method = method
+        self.memory = memory
         self.threads = threads
         self.isa = isa
 
@@ -175,7 +177,7 @@ class HostEuclidean(Sides[FloatRows, FloatRows]):
             sidecar = None
         distances, ids = out or new_answer(q, k, np.float32)
         count = choose_threads(self.threads, tiny=is_tiny(q, passed if taken == "certified" else allowed, d, taken))
-        ran, candidates, decided, dense = compiled.cpu.euclidean_topk(
+        operands = (
             queries.array,
             q,
             queries.dtype,
@@ -190,6 +192,11 @@ class HostEuclidean(Sides[FloatRows, FloatRows]):
             ids,
             count,
             choose_isa(isa),
+        )
+        ran, candidates, decided, dense = (
+            compiled.cpu.euclidean_topk(*operands)
+            if self.memory is None
+            else compiled.cpu.euclidean_topk_within(self.memory, *operands)
         )
         self.plan = lambda: SearchPlan(taken, reason, prepared, ran, count, candidates, decided, dense)
         return distances, ids
@@ -208,6 +215,7 @@ def euclidean(
     *,
     where: Any = None,
     method: Method = "auto",
+    memory: int | None = None,
     threads: int | None = None,
     isa: str | None = None,
 ) -> HostEuclidean:
@@ -218,14 +226,14 @@ def euclidean(
         if own.normalize == "row":  # normalised as they are read, which queries are not
             own = normalized_rows(FloatRows(own.array, own.dtype), own.array, "row", threads=threads, isa=isa)
             queries = HostMatrix(own, "row", queries.sidecar)  # one memory on both sides
-        return HostEuclidean(own, queries, unchanged, where, method, threads, isa)
+        return HostEuclidean(own, queries, unchanged, where, method, memory, threads, isa)
     rows, restore = as_rows(queries, "queries")
     width = rows.array.shape[1]
     if isinstance(database, HostMatrix):
         check_normalize(database.normalize, normalize)
         check_width(width, database.shape[1])
         wanted = normalized_rows(rows, queries, database.normalize, threads=threads, isa=isa)
-        return HostEuclidean(wanted, database, restore, where, method, threads, isa)
+        return HostEuclidean(wanted, database, restore, where, method, memory, threads, isa)
     items = rows if database is queries else as_rows(database, "database")[0]
     check_width(width, items.array.shape[1])
     check_items(len(items))
@@ -233,7 +241,7 @@ def euclidean(
     wanted = normalized_rows(rows, queries, by, threads=threads, isa=isa)
     same = items is rows
     found = wanted if same else normalized_rows(items, database, by, threads=threads, isa=isa)
-    return HostEuclidean(wanted, found, restore, where, method, threads, isa)
+    return HostEuclidean(wanted, found, restore, where, method, memory, threads, isa)
 
 
 def prepare(

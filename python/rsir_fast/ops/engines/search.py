@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from rsir_fast.base.counts import as_count
 from rsir_fast.ops._outputs import delivered, given_answer
+from rsir_fast.ops._plan import MAX_ITEMS
 
 __all__ = [
     "ALL",
@@ -27,9 +28,6 @@ __all__ = [
 ]
 
 ALL = slice(None)
-
-MAX_ITEMS = 2**32 - 1
-"""Item ids take 32 bits of a 64-bit sort key."""
 
 
 class Search(Protocol):

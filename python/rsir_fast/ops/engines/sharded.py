@@ -239,6 +239,7 @@ def euclidean(
     *,
     where: Any = None,
     method: str = "auto",
+    memory: int | None = None,
     threads: int | None = None,
     isa: str | None = None,
 ) -> ShardedSearch:
