@@ -14,7 +14,7 @@ import pytest
 if TYPE_CHECKING:
     from obstore.store import S3Store
 
-__all__ = ["BUCKET", "Served", "served_store"]
+__all__ = ["BUCKET", "Served", "emptied", "serving"]
 
 BUCKET = "imagery"
 
@@ -32,26 +32,31 @@ class Served:
 
 
 @contextlib.contextmanager
-def served_store(monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
-    """Serve an empty bucket, and set the environment so that it is found."""
+def serving() -> Iterator[str]:
+    """Serve a store; yield its URL."""
     from moto.server import ThreadedMotoServer
-    from obstore.store import S3Store
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     try:
         host, port = server.get_host_and_port()
-        url = f"http://{host}:{port}"
-        for command in ("moto-api/reset", BUCKET):
-            urlopen(Request(f"{url}/{command}", method="POST" if "/" in command else "PUT"))
-        for name, value in {
-            "AWS_ENDPOINT_URL": url,
-            "AWS_ACCESS_KEY_ID": "key",
-            "AWS_SECRET_ACCESS_KEY": "secret",
-            "AWS_REGION": "us-east-1",
-        }.items():
-            monkeypatch.setenv(name, value)
-        yield Served(url, S3Store(BUCKET, client_options={"allow_http": True}))
+        yield f"http://{host}:{port}"
     finally:
         server.stop()
+
+
+def emptied(url: str, monkeypatch: pytest.MonkeyPatch) -> Served:
+    """Empty a store, but for a bucket, and set the environment so that it is found."""
+    from obstore.store import S3Store
+
+    for command, method in (("moto-api/reset", "POST"), (BUCKET, "PUT")):
+        urlopen(Request(f"{url}/{command}", method=method))
+    for name, value in {
+        "AWS_ENDPOINT_URL": url,
+        "AWS_ACCESS_KEY_ID": "key",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    return Served(url, S3Store(BUCKET, client_options={"allow_http": True}))

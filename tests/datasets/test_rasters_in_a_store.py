@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from object_store import Served, served_store
+from object_store import Served, emptied, serving
 from raster_files import scene, write_raster
 from rsir_fast.base import objects
 from rsir_fast.cli import app
@@ -23,10 +23,16 @@ from rsir_fast.errors import DatasetError, MachineError, NoImageReadError
 QUICK = ["-e", "colour-histogram"]
 
 
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with serving() as url:
+        yield url
+
+
 @pytest.fixture
-def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
-    with served_store(monkeypatch) as served:
-        yield served
+def store(url: str, monkeypatch: pytest.MonkeyPatch) -> Served:
+    monkeypatch.setattr(objects, "_looks", type(objects._looks)())
+    return emptied(url, monkeypatch)
 
 
 def rsir(*arguments: object):
