@@ -58,6 +58,9 @@ class HashLoss:
         times the exact one. Never changes a value, only the gradient.
     loss_weighting : {"matlab", "pytorch"}
         Which of the authors' two releases to follow, see above.
+    classifier_gradient : {"weighted", "whole"}
+        ``"whole"``: the classifier's own weights get the gradient of L_label as it is, as in the MATLAB release, where
+        its weight in L acts on what flows into the hash layer only. `Trainer` sees to it; no value changes.
 
     Raises
     ------
@@ -82,6 +85,7 @@ class HashLoss:
     eta: float = 0.2
     similarity_gradient: Literal["paper-code", "exact"] = "paper-code"
     loss_weighting: Literal["matlab", "pytorch"] = "matlab"
+    classifier_gradient: Literal["weighted", "whole"] = "weighted"
 
     def __post_init__(self) -> None:
         if not 0 < self.p < math.inf:
@@ -94,6 +98,21 @@ class HashLoss:
             raise ValueError(f"similarity_gradient: expected 'paper-code' or 'exact', got {self.similarity_gradient!r}")
         if self.loss_weighting not in ("matlab", "pytorch"):
             raise ValueError(f"loss_weighting: expected 'matlab' or 'pytorch', got {self.loss_weighting!r}")
+        if self.classifier_gradient not in ("weighted", "whole"):
+            raise ValueError(f"classifier_gradient: expected 'weighted' or 'whole', got {self.classifier_gradient!r}")
+        if self.classifier_gradient == "whole" and self.label_weight == 0:
+            raise ValueError(
+                f"eta: expected L_label to have a weight where its gradient is taken whole, got {self.eta}"
+            )
+
+    @property
+    def label_weight(self) -> float:
+        """What L_label counts for in the loss."""
+        return 1 - self._similarity_weight
+
+    @property
+    def _similarity_weight(self) -> float:
+        return self.eta if self.loss_weighting == "matlab" else 1 - self.eta
 
     def __call__(
         self, u: Tensor, logits: Tensor, labels: Tensor, bank: Tensor, bank_labels: Tensor, batch: int | None = None
@@ -127,8 +146,7 @@ class HashLoss:
         quantization = self.beta * (u.detach().sign() - u).square().sum() / pairs
         label = functional.cross_entropy(logits, labels, reduction="sum") / size
         steep = similarity if self.similarity_gradient == "exact" else _steeper(similarity, self.p)
-        eta = self.eta if self.loss_weighting == "matlab" else 1 - self.eta
-        total = eta * (steep + quantization) + (1 - eta) * label
+        total = self._similarity_weight * (steep + quantization) + self.label_weight * label
         return LossTerms(total, similarity.detach(), quantization.detach(), label.detach())
 
 

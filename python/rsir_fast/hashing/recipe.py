@@ -121,7 +121,15 @@ _AUTHORS = {
 RECIPES = {
     "modern": Recipe("modern"),
     # 100 epochs of the MATLAB release; of the PyTorch release only the step of 30 epochs is known to us.
-    "matlab": Recipe("matlab", batch_size=10, learning_rate=1e-2, schedule="log", weight_decay=5e-4, **_AUTHORS),  # type: ignore[arg-type]
+    "matlab": Recipe(
+        "matlab",
+        batch_size=10,
+        learning_rate=1e-2,
+        schedule="log",
+        weight_decay=5e-4,
+        loss=HashLoss(classifier_gradient="whole"),
+        **_AUTHORS,  # type: ignore[arg-type]
+    ),
     "pytorch": Recipe(
         "pytorch",
         batch_size=50,

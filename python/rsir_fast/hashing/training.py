@@ -69,10 +69,10 @@ class Trainer:
             warn_without_bfloat16(self.device)
         self.inputs = inputs
         self.labels = labels.to(self.device)
-        head: Any = getattr(network, "head", network)
+        self.head: Any = getattr(network, "head", network)
         self.stage: Stage = "train network" if hasattr(network, "head") else "train head"
-        self.bank = torch.zeros(len(labels), head.bits, device=self.device)
-        self.optimizer = recipe.make_optimizer(head, getattr(network, "backbone", None))
+        self.bank = torch.zeros(len(labels), self.head.bits, device=self.device)
+        self.optimizer = recipe.make_optimizer(self.head, getattr(network, "backbone", None))
         self.epoch = 0
         self.rank, self.processes = own_rank()
         spread = distributed.is_available() and distributed.is_initialized()
@@ -156,6 +156,9 @@ class Trainer:
             # Processes average their gradients: each has only its images' part of the sum.
             (terms.total * self.processes).backward()  # type: ignore[no-untyped-call]
             sums += torch.stack([term.detach().double() for term in terms])
+        if self.recipe.loss.classifier_gradient == "whole":
+            for parameter in self.head.classifier.parameters():
+                parameter.grad /= self.recipe.loss.label_weight
         if self.processes > 1:
             distributed.all_reduce(sums)
         return sums.cpu()

@@ -113,6 +113,7 @@ class LossFacts(Part):
     eta: float | None = None
     similarity_gradient: str | None = None
     loss_weighting: str | None = None
+    classifier_gradient: str | None = None
 
 
 class RecipeFacts(Part):

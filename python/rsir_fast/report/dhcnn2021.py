@@ -236,6 +236,8 @@ def _recipe_rows(recipe: RecipeFacts | None, frozen: bool) -> list[Row]:
         rest = round(1 - loss.eta, 6)
         weighting = _WEIGHTING.get(loss.loss_weighting or "", "not stated").format(eta=loss.eta, rest=rest)
         gradient = _GRADIENT.get(loss.similarity_gradient or "", "not stated")
+        if loss.classifier_gradient == "whole":
+            gradient += "; of the label term whole for the classifier's own weights"
     idle = {"backbone_factor", "head_epochs"} if frozen else set()
     others = {k: value for k, value in sorted(recipe.content().items()) if k not in {"name", "loss"} | idle}
     steps = "; ".join(f"{key} {text}" for key, text in flat(others))
