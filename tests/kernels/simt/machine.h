@@ -79,6 +79,7 @@ struct Machine {
     Device device;
     std::uint64_t state = 0;
     bool random = false;
+    unsigned slow = ~0u;  // the block of the cluster whose threads are drawn less often
     unsigned sticky = 0;  // of 8 steps, so many stay in the same warp
 
     std::vector<std::unique_ptr<Fiber>> fibers;

@@ -87,7 +87,8 @@ BULK = [
         "certify_product_bulk.cu",
         "        meet_warpgroup(group);\n",
         "",
-        "test_cuda_certified_bulk: rows_full_of_hits",
+        "test_cuda_certified_bulk: several_clusters",
+        "thread",
     ),
     Fault(
         "items' terms of the next tile written while another warp tests this one",

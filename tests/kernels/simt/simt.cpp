@@ -178,6 +178,7 @@ unsigned choose() {
         return id;
     }
     std::size_t place = draw(m.ready.size());
+    for (int again = 0; again < 3 && m.ready[place] / m.threads == m.slow; ++again) place = draw(m.ready.size());
     if (draw(8) < m.sticky) {  // one of the same warp, if there is one near
         for (std::size_t i = 0; i < std::min<std::size_t>(m.ready.size(), kWarp); ++i) {
             const std::size_t other = m.ready.size() - 1 - i;
@@ -224,6 +225,7 @@ void run_cluster(const Self& first) {
     begin(m.cluster, all);
     m.alive = all;
     m.sticky = m.random ? static_cast<unsigned>(draw(4)) * 8 / 3 : 0;
+    m.slow = m.random && m.blocks.size() > 1 ? static_cast<unsigned>(draw(m.blocks.size() + 1)) : ~0u;
     m.ready.clear();
     m.ready.reserve(2 * all);
     m.running = 0;
