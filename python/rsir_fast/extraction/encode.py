@@ -59,7 +59,8 @@ def encode(
         Threads that decode and resize; 0: none. Default: one a core, at most 32. Never changes the result. A data set
         from Python that may not be read by several threads at once wants 0 or 1.
     device : optional
-        Default: CUDA where there is a device, else the CPU.
+        Default: CUDA where there is a device, else the CPU. A CUDA device is given each pass as one graph; a network
+        that cannot be recorded as one, since it waits for a value, runs operation by operation, and a warning says so.
     decoder : {"cpu", "cuda"}, optional
         ``"cuda"``: JPEG files are decoded by nvJPEG and resized on the CUDA device `device`; all other images, and
         whatever nvJPEG refuses, on the CPU. Part of the result: its pixels differ by rounding. Default: the CPU.
