@@ -105,6 +105,7 @@ BUDGET = {
     "euclidean_topk": 128,  # two of 256
     "certify": 64,
     "certify_stream": 128,
+    "certify_words_sm90": 255,
     "sidecar": 168,  # three of 128
     "gaussian_columns": 96,  # five of 128
     "gaussian_normalize": 168,
@@ -140,6 +141,7 @@ def test_the_instructions_are_those_meant(architecture):
         assert found["certify_product_bulk"]["USETMAXREG"] > 0
         # Only where a cluster meets, at both ends: at every stage they would cost more than its products.
         assert found["certify_product_bulk"]["MEMBAR"] <= 4 * 8
+        assert found["certify_words_sm90"]["IGMMA"] > 0
         assert found["hamming_many_sm90"]["BGMMA"] > 0
         assert found["hamming_many_sm90"]["VIMNMX3"] > 0  # the test of a product: two sums an instruction
         assert found["hamming_many_sm90"]["FENCE"] > 0  # which the host does not miss

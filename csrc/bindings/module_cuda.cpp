@@ -230,6 +230,14 @@ bool certifies(int device) {
     return runs;
 }
 
+// Queries of a search by int8 copies.
+std::int64_t most_by_integers(int device) {
+    const CurrentDevice current(device);
+    std::int64_t queries = 0;
+    CurrentDevice::check(cuda::most_by_integers(&queries));
+    return queries;
+}
+
 // 0 in place of what is not wanted.
 cuda::Copies copies_at(std::uintptr_t half, std::uintptr_t int8, std::int64_t n, std::int64_t d) {
     cuda::Copies copies;
@@ -268,7 +276,6 @@ PYBIND11_MODULE(_cuda, m) {
     m.def("build_info", &build_info);
     m.attr("most_selected") = cuda::kMostSelected;
     m.attr("most_many_words") = cuda::kMostManyWords;
-    m.attr("most_streamed") = cuda::kMostStreamed;
     m.attr("most_integer_width") = cuda::kMostIntegerWidth;
     m.attr("most_sorted_marks") = cuda::kMostSortedMarks;
     m.def("certified_topk", &certified_topk);
@@ -295,6 +302,7 @@ PYBIND11_MODULE(_cuda, m) {
     m.def("hamming_topk", &hamming_topk);
     m.def("make_copies", &make_copies);
     m.def("mark_keys", &mark_keys);
+    m.def("most_by_integers", &most_by_integers);
     m.def("pack_codes", &pack_codes);
     m.def("sidecar_bytes", [](const std::string& codes, std::int64_t n, std::int64_t d) {
         return cuda::sidecar_bytes(codes_of(codes), n, d);

@@ -5,7 +5,6 @@
 
 most_selected: int
 most_many_words: int
-most_streamed: int
 most_integer_width: int
 most_sorted_marks: int
 
@@ -170,5 +169,6 @@ def mark_keys(
     stream: int,
     /,
 ) -> None: ...
+def most_by_integers(device: int, /) -> int: ...
 def pack_codes(values: int, n: int, b: int, dtype: str, codes: int, device: int, stream: int, /) -> None: ...
 def sidecar_bytes(codes: str, n: int, d: int, /) -> int: ...

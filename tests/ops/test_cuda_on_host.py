@@ -337,6 +337,21 @@ def test_no_copy_is_made_that_the_device_cannot_read(monkeypatch):
         assert same_answer(rf.euclidean_topk(tensor(x[:q]), rf.prepare(tensor(x)), 5), rf.euclidean_topk(x[:q], x, 5))
 
 
+@pytest.mark.usefixtures("_capability")
+@pytest.mark.parametrize(("_capability", "most"), [(8, 8), (9, 64)], indirect=["_capability"])
+def test_int8_copies_are_read_for_as_many_queries_as_the_device_takes(monkeypatch, most):
+    monkeypatch.setattr(device_euclidean, "CERTIFY_ELEMENTS", 0)
+    x = numbers(300, 33)
+    database = rf.prepare(tensor(x))
+    by_int8 = []
+    module = compiled.cuda
+    certified = module.certified_topk
+    monkeypatch.setattr(module, "certified_topk", lambda *args: by_int8.append(args[10] != 0) or certified(*args))
+    for q in (most, most + 1):
+        assert same_answer(rf.euclidean_topk(tensor(x[:q]), database, 5), rf.euclidean_topk(x[:q], x, 5))
+    assert by_int8 == [True, False]
+
+
 @pytest.mark.usefixtures("_certified")
 def test_few_queries_take_half_precision_where_int8_leaves_too_many(monkeypatch):
     """One large element a row hides all others from int8; on a device that has no use for halves nothing does."""

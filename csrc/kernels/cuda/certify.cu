@@ -330,11 +330,12 @@ cudaError_t Search::pass(const Sidecar& database, bool first, bool last) const {
     Product product{queries,   database,    q,           n,         stride_of(tiles),   tiles,
                     0,         0,           sum_error,   false,     integers || !first, kept,
                     work.keys, work.counts, work.wanted, work.cuts, problem.allowed};
+    const auto multiply_codes = !integers ? multiply : q <= kMostStreamed ? multiply_stream : multiply_words;
     error = each_phase(tiles, first_phase, growth, [&](std::int64_t start, std::int64_t count) {
         product.first = start;
         product.count = count;
         product.keep_all = start == 0;
-        cudaError_t failure = integers ? multiply_stream(product, stream) : multiply(product, stream);
+        cudaError_t failure = multiply_codes(product, stream);
         if (failure == cudaSuccess && integers) {
             failure = launch(nearest_kernel, blocks, kTightenThreads, shared_bytes, stream, work.keys, kept, state(),
                              work.nearest, static_cast<int>(k), capacity);
@@ -356,6 +357,17 @@ cudaError_t Search::pass(const Sidecar& database, bool first, bool last) const {
 
 }  // namespace
 
+cudaError_t most_by_integers(std::int64_t* queries) {
+    *queries = kMostStreamed;
+    int device = 0, major = 0;
+    cudaError_t error = cudaGetDevice(&device);
+    if (error == cudaSuccess) error = cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device);
+#ifdef RSIR_SM90A
+    if (major == 9) *queries = kMostWords;
+#endif
+    return error;
+}
+
 std::size_t certify_bytes(const Copies& database, std::int64_t q, std::int64_t n, std::int64_t d, std::int64_t k) {
     return static_cast<std::size_t>(Workspace(nullptr, database, q, n, d, k).bytes);
 }
@@ -366,9 +378,11 @@ cudaError_t certified_topk(const EuclideanProblem& problem, const Copies& databa
     const bool by_int8 = database.int8.values != nullptr, by_half = database.half.values != nullptr;
     if (q == 0) return cudaSuccess;
     if (!by_int8 && !by_half) return cudaErrorInvalidValue;
-    if (by_int8 && (q > kMostStreamed || d > kMostIntegerWidth)) return cudaErrorInvalidValue;
+    std::int64_t most = 0;
+    cudaError_t error = most_by_integers(&most);
+    if (error == cudaSuccess && by_int8 && (q > most || d > kMostIntegerWidth)) return cudaErrorInvalidValue;
     int device = 0, multiprocessors = 0;
-    cudaError_t error = cudaGetDevice(&device);
+    if (error == cudaSuccess) error = cudaGetDevice(&device);
     if (error == cudaSuccess) {
         error = cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device);
     }

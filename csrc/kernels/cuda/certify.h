@@ -15,7 +15,9 @@
 // Integers. A row of the database has codes c_y of 8 bits; a query, of which there are few, such of 16, so that of its
 // rho_x next to nothing is left: c = 256 h + l, |c| <= 127 * 257, |h| <= 127, -128 <= l <= 127. The sums of h c_y and
 // of l c_y are less than 128 * 127 * 2^16 < 2^31, and 256 times the one plus the other is exact in 64 bits; rounding it
-// to float32 is one of the nine above, as is that of a sum of 32 bits.
+// to float32 is one of the nine above, as is that of a sum of 32 bits. Where products of integers are screened, by a
+// factor 1 / (2 s) that is rounded, the roundings are 2^-24 of no more than 7 |x^|^2 + 4 |y^|^2 and six of the right
+// side: the sum, its sum with the bias, the bias (2 units, upwards), the norms and the factor.
 //
 // T. Any k items or more prove that the k-th distance is at most the largest of theirs. Those with the smallest A so
 // far are taken: int8 copies measure them canonically, and T is the root of the largest canonical distance;
@@ -36,14 +38,17 @@
 
 namespace rsir::cuda {
 
-constexpr std::int64_t kMostStreamed = 8;            // queries of an int8 search
+constexpr std::int64_t kMostStreamed = 8;            // queries of an int8 search,
+constexpr std::int64_t kMostWords = 64;              // where warpgroups multiply bytes
 constexpr std::int64_t kMostIntegerWidth = 1 << 16;  // columns: beyond, a sum of products could leave 32 bits
 
 // Whether the current device has the instructions of certified_topk's products, and this build code for them. Those of
 // up to kMostStreamed queries by integers need none.
 cudaError_t certify_runs(bool* runs);
+// Queries of an int8 search on the current device.
+cudaError_t most_by_integers(std::int64_t* queries);
 
-// The copies of `database` of which a search has values: with int8, for up to kMostStreamed queries of up to
+// The copies of `database` of which a search has values: with int8, for up to most_by_integers queries of up to
 // kMostIntegerWidth columns, half precision is for the queries in whose case int8 leaves too many.
 std::size_t certify_bytes(const Copies& database, std::int64_t q, std::int64_t n, std::int64_t d, std::int64_t k);
 

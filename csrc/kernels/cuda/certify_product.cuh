@@ -64,8 +64,14 @@ cudaError_t multiply(const Product& product, cudaStream_t stream);
 // Halves, sm_90a only; by copies of each thread, or, not run on a device yet, by the tensor memory accelerator.
 cudaError_t multiply_sm90(const Product& product, cudaStream_t stream);
 cudaError_t multiply_bulk(const Product& product, cudaStream_t stream);
-// int8, up to kMostStreamed queries.
+// int8 and words, up to kMostStreamed queries; up to kMostWords, sm_90a only.
 cudaError_t multiply_stream(const Product& product, cudaStream_t stream);
+cudaError_t multiply_words(const Product& product, cudaStream_t stream);
+
+// Of the products of both words of a query; its only rounding.
+__device__ inline float sum_of_words(std::int64_t high, std::int64_t low) {
+    return static_cast<float>(256 * high + low);
+}
 
 // Chunk c (16 bytes) of line r (128 bytes) of a tile in shared memory lies at c ^ (r & 7), so that neither copies nor
 // the tensor cores' loads meet in a bank; this is also what sm_90 calls its 128-byte swizzle.
@@ -227,7 +233,8 @@ __device__ inline void keep(const RowTest& query, const Product& product, const 
 
 // The same test in two instructions for every product of a tile, with the tile's largest residual in place of the
 // item's own, and divided by -2 s: s_y sum + bias + low factor, s a scale. Scales of halves are powers of two, so that
-// only the two sums are rounded. Negative: excluded. A NaN is made only of what is no answer.
+// only the two sums are rounded; of integers the factor is, too. Negative: excluded. A NaN is made only of what is no
+// answer.
 struct RowScreen {
     float bias, factor;
 

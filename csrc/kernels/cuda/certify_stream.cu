@@ -49,12 +49,12 @@ __global__ void __launch_bounds__(kThreads, 2) stream_kernel(const __grid_consta
                 }
             }
         }
-        const long long highs = fold_pairs<kWarp / 2>(high, lane), lows = fold_pairs<kWarp / 2>(low, lane);
+        const int highs = fold_pairs<kWarp / 2>(high, lane), lows = fold_pairs<kWarp / 2>(low, lane);
         if (pair.leader && pair.query < product.q) {
             const std::int64_t item = first_item + column + pair.row;
             const float norm = product.database.norm[item], residual = product.database.residual[item];
             const ItemTerms::Screen terms{Cut::low(product.sum_error, norm, residual), product.database.scale[item]};
-            const auto found = static_cast<float>(256 * highs + lows);  // its only rounding
+            const float found = sum_of_words(highs, lows);
             if (product.keep_all) {
                 query.keep(blockIdx.x, column + pair.row, query.key(product, item, terms.scale, found));
             } else if (!query.excludes(terms, residual, found)) {

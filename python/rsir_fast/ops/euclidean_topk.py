@@ -103,9 +103,9 @@ def euclidean_topk(
 
     On a CUDA device nothing waits (but ``nan="raise"``). Several queries are certified in half precision first: 2 n d
     bytes for that copy of the database, and up to 128 KiB + 2 d + 20 bytes a query, 4096 queries at a time; up to 8
-    queries of a prepared database take 256 KiB + 2 d + 8 k each; with either 8 k bytes for each of 1024 parts of a
-    search without the fast pass, or for each query. With k over 2048 all keys are sorted, by torch with 40 bytes a
-    key: 5 GiB at a time, or 40 n bytes if that is more.
+    queries of a prepared database (64 on compute capability 9.0) take 256 KiB + 2 d + 8 k each; with either 8 k bytes
+    for each of 1024 parts of a search without the fast pass, or for each query. With k over 2048 all keys are sorted,
+    by torch with 40 bytes a key: 5 GiB at a time, or 40 n bytes if that is more.
 
     Examples
     --------

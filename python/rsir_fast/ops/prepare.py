@@ -78,8 +78,9 @@ def prepare(
 
         Vectors of a CUDA tensor stay on its device where rsir_fast was built with CUDA, whatever the queries lie on;
         ``threads`` and ``isa`` mean nothing then, and ``precision`` which copies are held: ``"int8"`` for up to 8
-        queries at a time, half precision (``"int16"``, compute capability 8.0 and newer) for more, both by default. It
-        may be searched on any stream that has waited for the one it was made on, and deleted while searches go on.
+        queries at a time (64 on compute capability 9.0), half precision (``"int16"``, compute capability 8.0 and newer)
+        for more, both by default. It may be searched on any stream that has waited for the one it was made on, and
+        deleted while searches go on.
 
         With `devices`: the same of several devices, or, with `memory`, of none. Answers come on the device of the
         queries; queries in host memory are merged on the first device.

@@ -142,8 +142,9 @@ class DeviceEuclidean(Sides[Any, Any]):
         database, copies = self.database, self.copies
         if k == 0 or q == 0 or self.n == 0 or database.numel() < CERTIFY_ELEMENTS:
             return ()
-        halves = compiled.cuda.certifies(stream_of(database)[0])
-        if "int8" in copies and q <= compiled.cuda.most_streamed:
+        device = stream_of(database)[0]
+        halves = compiled.cuda.certifies(device)
+        if "int8" in copies and q <= compiled.cuda.most_by_integers(device):
             second = "half" in copies and halves and database.numel() >= SECOND_ELEMENTS
             return ("int8", "half") if second else ("int8",)
         return ("half",) if q > 1 and halves else ()

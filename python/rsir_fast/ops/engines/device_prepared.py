@@ -23,7 +23,7 @@ class DeviceMatrix:
         The matrix, normalised if asked.
     normalize : {"none", "row"}
     copies : dict of str to torch.Tensor
-        ``"half"``, read for many queries, and ``"int8"``, read for up to 8, as blocks of bytes; either may be missing.
+        ``"half"``, read for many queries, and ``"int8"``, read for few, as blocks of bytes; either may be missing.
     """
 
     def __init__(self, rows: Any, normalize: Literal["none", "row"], copies: dict[str, Any]) -> None:

@@ -76,6 +76,33 @@ void count_common(std::int32_t (&s)[16][4], std::uint64_t a, std::uint64_t b) {
     simt::defer(1, products);
 }
 
+// 32 bytes of a line of a swizzled tile, the lines of which begin at a description.
+inline void tile_bytes(std::uint64_t tile, unsigned line, signed char (&bytes)[32]) {
+    for (unsigned chunk = 0; chunk < 2; ++chunk) {
+        const std::uint32_t address = (static_cast<std::uint32_t>(tile) << 4) + line * 128 + chunk * 16;
+        std::memcpy(bytes + chunk * 16, simt::shared_at(address ^ ((address >> 7 & 7) << 4), 16), 16);
+    }
+}
+
+inline void multiply_add(std::int32_t (&s)[16][4], std::uint64_t a, std::uint64_t b, bool add) {
+    const unsigned thread = threadIdx.x % 128, row = thread / 32 * 16 + thread % 32 / 4, column = thread % 4 * 2;
+    const auto products = [&s, a, b, row, column, add] {
+        signed char x[2][32], y[32];
+        for (unsigned i = 0; i < 2; ++i) tile_bytes(a, row + 8 * i, x[i]);
+        for (unsigned j = 0; j < 16; ++j) {
+            for (unsigned e = 0; e < 2; ++e) {
+                tile_bytes(b, 8 * j + column + e, y);
+                for (unsigned i = 0; i < 2; ++i) {
+                    std::int32_t sum = add ? s[j][2 * i + e] : 0;
+                    for (unsigned k = 0; k < 32; ++k) sum += x[i][k] * y[k];
+                    s[j][2 * i + e] = sum;
+                }
+            }
+        }
+    };
+    simt::defer(1, products);
+}
+
 inline void wait_counts(std::int32_t (&)[16][4]) { wait_products<0>(); }
 
 inline void multiply_add(float (&s)[32][4], std::uint64_t a, std::uint64_t b) {
