@@ -246,6 +246,36 @@ TEST(searches_by_modelled_tiles_have_the_bits_of_the_dense_pass) {
     std::printf("       %lld searches\n", static_cast<long long>(cases));
 }
 
+// Tiles take each product twice, as that is sooner done.
+TEST(rows_search_themselves_by_tiles_whatever_their_memory) {
+    if (!has_avx512_vnni()) return;
+    Random random(3);
+    const std::int64_t n = 130, d = 1100, k = 9;
+    const Exact<float> exact(numbers<float>(random, n * d, Kind::uniform));
+    const Rows rows = rows_of(exact.data(), d);
+    std::vector<float> expected(static_cast<std::size_t>(n * k));
+    std::vector<std::int64_t> expected_ids(expected.size());
+    SearchCounts counts;
+    const auto search = [&](const Sidecar* sidecar, Isa isa, std::int64_t memory, float* distances, std::int64_t* ids) {
+        CHECK(euclidean_topk(rows, n, rows, {nullptr, 0, n}, sidecar, k, distances, ids, counts, Context{2, isa},
+                             memory) == Status::ok);
+    };
+    search(nullptr, Isa::avx512, kOwnRowsMemory, expected.data(), expected_ids.data());
+    for (const Precision precision : {Precision::int8, Precision::int16}) {
+        Sidecar sidecar;
+        CHECK(build_sidecar(rows, n, precision, k, sidecar, Context{1, Isa::amx}) == Status::ok);
+        for (const std::int64_t memory : {least_own_memory(k), kOwnRowsMemory}) {
+            const std::int64_t before = amx_model_counts().dots;
+            Output<float> distances(n * k);
+            Output<std::int64_t> ids(n * k);
+            search(&sidecar, Isa::amx, memory, distances.data(), ids.data());
+            CHECK_BITS(distances, expected);
+            CHECK_BITS(ids, expected_ids);
+            CHECK(amx_model_counts().dots > before);
+        }
+    }
+}
+
 TEST(tiles_of_the_processor_survive_signals) {
     if (!has_amx()) return;
     is_modelled = false;

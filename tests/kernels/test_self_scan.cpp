@@ -157,3 +157,26 @@ TEST(rows_at_a_time_follow_the_memory) {
         }
     });
 }
+
+// Each takes less than the time after which anything is asked whether to stop.
+TEST(super_blocks_are_interrupted) {
+    Random random(6);
+    const std::int64_t n = 1600, d = 1024, k = 3;
+    const Exact<float> exact(matrix<float>(random, n, d, Kind::uniform));
+    const Rows rows = rows_of(exact.data(), d);
+    Sidecar sidecar;
+    each_context([&](Context context) {
+        CHECK(build_sidecar(rows, n, Precision::int16, k, sidecar, context) == Status::ok);
+        const Certify& certify = certify_for(context.isa);
+        if (certify.int16.sums == nullptr) return;
+        const SearchedBlock block{rows, AllowedRows({nullptr, 0, n}), &sidecar, 0};
+        context.interrupted = [] { return true; };
+        const Decision::Operands operands{
+            rows, {&block, 1}, {}, false, false, k, certify, canonical_distance(context.isa), context};
+        std::vector<float> distances(static_cast<std::size_t>(n * k));
+        std::vector<std::int64_t> ids(distances.size()), undecided;
+        SearchCounts counts;
+        CHECK(self_search(operands, {48, 48}, kOwnRowsMemory, distances.data(), ids.data(), undecided, counts) ==
+              Status::interrupted);
+    });
+}

@@ -1,6 +1,7 @@
 #include "kernels/cpu/self_search.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <limits>
 
@@ -45,6 +46,7 @@ class SelfSearch {
             status = begin(own, first, std::min(n_, first + plan_.own));
             if (status == Status::ok) status = scan_.scan(own, own, [&] { return again(own); });
             for (std::int64_t next = own.end; next < n_ && status == Status::ok; next = beside.end) {
+                if (poll_.stop()) return Status::interrupted;
                 status = begin(beside, next, std::min(n_, next + plan_.beside));
                 if (status != Status::ok) break;
                 status = scan_.scan(own, beside, [&] {
@@ -109,6 +111,8 @@ class SelfSearch {
     SearchCounts& counts_;
     SelfScan scan_;
     std::vector<std::uint8_t> overflowed_;  // rows that have
+    std::atomic<bool> stopped_{false};
+    Poll poll_{operands_.context, stopped_, true};  // what is begun anew asks too seldom, where it is short
 };
 
 }  // namespace
