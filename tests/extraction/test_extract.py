@@ -132,11 +132,11 @@ MAKERS = {
     ("error", "said", "passes"),
     [
         (OSError(errno.EIO, "Input/output error"), r"Input/output error \(EIO\)", True),
-        (OSError(errno.ESTALE, "Stale"), r"Stale file handle \(ESTALE\)", True),
-        (TimeoutError(errno.ETIMEDOUT, "late"), r"Connection timed out \(ETIMEDOUT\)", True),
-        (OSError(errno.EMFILE, "Too many"), r"Too many open files \(EMFILE\)", True),
-        (PermissionError(errno.EACCES, "no"), r"Permission denied \(EACCES\)", False),
-        (OSError(errno.ENOMEM, "no"), r"Cannot allocate memory \(ENOMEM\)", False),
+        (OSError(errno.ESTALE, "Stale file handle"), r"Stale file handle \(ESTALE\)", True),
+        (TimeoutError(errno.ETIMEDOUT, "Connection timed out"), r"Connection timed out \(ETIMEDOUT\)", True),
+        (OSError(errno.EMFILE, "Too many open files"), r"Too many open files \(EMFILE\)", True),
+        (PermissionError(errno.EACCES, "Permission denied"), r"Permission denied \(EACCES\)", False),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), r"Cannot allocate memory \(ENOMEM\)", False),
         (MemoryError(), "not enough memory", False),
     ],
     ids=lambda value: str(getattr(value, "errno", "")),
@@ -174,7 +174,7 @@ def test_faults_of_a_torch_data_set_are_told_from_those_of_its_images(backbone, 
             return np.zeros((8, 8, 3), np.uint8)
 
     with pytest.raises(MachineError, match="item-000001: Input/output error"):
-        encode(Source(OSError(errno.EIO, "x")), backbone, workers=0)
+        encode(Source(OSError(errno.EIO, "Input/output error")), backbone, workers=0)
     for of_the_image in (OSError("broken data stream"), FileNotFoundError(2, "gone"), KeyError("x")):
         assert len(encode(Source(of_the_image), backbone, workers=0).skipped) == 1
 
