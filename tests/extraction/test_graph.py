@@ -102,6 +102,15 @@ def test_reasons_against_a_graph(compute, reason):
     assert str(caught.value) == reason
 
 
+def test_values_of_the_cpu_are_there_without_waiting():
+    """The device, here one without data, is not asked."""
+    check_recordable(
+        lambda x: x * float(torch.ones(2).sum()) + len(torch.ones(2).nonzero()), torch.ones(3, device="meta")
+    )
+    with pytest.raises(RuntimeError, match=r"^the CPU waits for a value of aten\._local_scalar_dense$"):
+        check_recordable(lambda x: x * float(x.sum()), torch.ones(3, device="meta"))
+
+
 @pytest.mark.parametrize("name", ["mobilenet_v2", "cnn-f", "swin_t", "densenet121"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_the_networks_that_are_built_here_can_be_recorded(name, dtype):

@@ -101,10 +101,12 @@ class _Looking(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Refuse what cannot be recorded; do the rest."""
-        if _waits(func, args):
+        given = [each for each in args if isinstance(each, Tensor)]
+        # Of a tensor of the CPU itself, a value is there without waiting.
+        if _waits(func, args) and any(each.device == self._device for each in given):
             raise RuntimeError(f"the CPU waits for a value of {func.overloadpacket}")
         made = func(*args, **(kwargs or {}))
-        tensors = [each for each in (made, *args) if isinstance(each, Tensor)]
+        tensors = [each for each in (made, *given) if isinstance(each, Tensor)]
         if func.overloadpacket in _COPIES and any(each.device != self._device for each in tensors):
             raise RuntimeError(f"a tensor crosses between devices in {func.overloadpacket}")
         return made
