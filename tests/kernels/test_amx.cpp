@@ -257,7 +257,7 @@ TEST(rows_search_themselves_by_tiles_whatever_their_memory) {
     std::vector<std::int64_t> expected_ids(expected.size());
     SearchCounts counts;
     const auto search = [&](const Sidecar* sidecar, Isa isa, std::int64_t memory, float* distances, std::int64_t* ids) {
-        CHECK(euclidean_topk(rows, n, rows, {nullptr, 0, n}, sidecar, k, distances, ids, counts, Context{2, isa},
+        CHECK(euclidean_topk(rows, n, rows, {nullptr, 0, n}, sidecar, k, distances, ids, counts, Context{1, isa},
                              memory) == Status::ok);
     };
     search(nullptr, Isa::avx512, kOwnRowsMemory, expected.data(), expected_ids.data());

@@ -83,13 +83,6 @@ SELF = [
         "test_self_scan: every_kind_of_numbers",
     ),
     Fault(
-        "nobody asked between super-blocks whether to stop",
-        "../cpu/self_search.cpp",
-        "if (poll_.stop()) return Status::interrupted;",
-        "",
-        "test_self_scan: super_blocks_are_interrupted",
-    ),
-    Fault(
         "super-blocks that take more than their memory",
         "../cpu/self_search.cpp",
         "(live - beside) / SelfScan::kUnit",
