@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "kernels/cuda/again.cuh"
+#include "kernels/cuda/by_type.cuh"
 #include "kernels/cuda/canonical.cuh"
 #include "kernels/cuda/certify.h"
 #include "kernels/cuda/certify_product.cuh"
@@ -282,25 +283,11 @@ struct Search {
         return cudaSuccess;
     }
 
-    template <class Visit>
-    cudaError_t by_type(const Visit& visit) const {
-        switch (problem.type) {
-            case FloatType::float16:
-                return visit(__half());
-            case FloatType::bfloat16:
-                return visit(__nv_bfloat16());
-            case FloatType::float32:
-                return visit(float());
-            case FloatType::float64:
-                return visit(double());
-        }
-        return cudaErrorInvalidValue;
-    }
     cudaError_t begin(bool first, const float* norms, std::int64_t count) const {
-        return by_type([&](auto type) { return begin_typed<decltype(type)>(first, norms, count); });
+        return by_type(problem.type, [&](auto type) { return begin_typed<decltype(type)>(first, norms, count); });
     }
     cudaError_t decide(Key* keys, std::int64_t stride, std::int64_t most) const {
-        return by_type([&](auto type) { return decide_typed<decltype(type)>(keys, stride, most); });
+        return by_type(problem.type, [&](auto type) { return decide_typed<decltype(type)>(keys, stride, most); });
     }
 
     // Answers the queries that it does not fail in. `first`, `last`: of the passes; the last one goes on as long as

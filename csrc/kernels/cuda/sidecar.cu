@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/cuda/by_type.cuh"
 #include "kernels/cuda/canonical.cuh"
 #include "kernels/cuda/gaussian_normalize.h"
 #include "kernels/cuda/gaussian_rows.cuh"
@@ -226,21 +227,6 @@ cudaError_t copy_any(const void* from, FloatType type, std::int64_t n, std::int6
     const T* matrix = static_cast<const T*>(from);
     return normalized == nullptr ? copy_rows(matrix, n, d, copies, stream)
                                  : normalize_and_copy(matrix, type, n, d, copies, normalized, stream);
-}
-
-template <class Visit>
-cudaError_t by_type(FloatType type, const Visit& visit) {
-    switch (type) {
-        case FloatType::float16:
-            return visit(__half());
-        case FloatType::bfloat16:
-            return visit(__nv_bfloat16());
-        case FloatType::float32:
-            return visit(float());
-        case FloatType::float64:
-            return visit(double());
-    }
-    return cudaErrorInvalidValue;
 }
 
 Sidecar take_sidecar(Slices& slices, Codes codes, std::int64_t n, std::int64_t d) {
