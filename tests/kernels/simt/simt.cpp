@@ -178,7 +178,11 @@ unsigned choose() {
         return id;
     }
     std::size_t place = draw(m.ready.size());
-    for (int again = 0; again < 3 && m.ready[place] / m.threads == m.slow; ++again) place = draw(m.ready.size());
+    if (m.ready[place] / m.threads == m.slow && draw(16) != 0) {
+        std::size_t i = 0;
+        while (i < m.ready.size() && m.ready[(place + i) % m.ready.size()] / m.threads == m.slow) ++i;
+        place = (place + i) % m.ready.size();
+    }
     if (draw(8) < m.sticky) {  // one of the same warp, if there is one near
         for (std::size_t i = 0; i < std::min<std::size_t>(m.ready.size(), kWarp); ++i) {
             const std::size_t other = m.ready.size() - 1 - i;
