@@ -68,7 +68,7 @@ sanitize() {  # name: that of the tool; only the package's kernels, in which it 
     local filter=()
     if compute-sanitizer --help 2>/dev/null | grep -q -- --kernel-regex; then filter=(--kernel-regex kns=rsir); fi
     stage "$1" compute-sanitizer --tool "$1" "${filter[@]}" --error-exitcode 9 \
-        "$python" benchmarks/gpu_tiny.py hamming_many certified relevant_ranks
+        "$python" benchmarks/gpu_tiny.py hamming_many certified _ranks
 }
 
 date -u '+== %F %T UTC' >"$log"

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 import rsir_fast as rf
-from rsir_fast.ops.engines import device_euclidean, device_hamming
+from rsir_fast.ops.engines import device_euclidean, device_hamming, device_ranks
 
 __all__ = ["CASES", "run", "sm90_product"]
 
@@ -100,6 +100,23 @@ def relevant_ranks(device: str) -> None:
         assert all(np.array_equal(a, b) for a, b in zip(found, expected, strict=True))
 
 
+def placed_ranks(device: str) -> None:
+    """The same by digits, with rows that have none: several tiles with an edge, and more items than one warp takes."""
+    least = device_ranks.LEAST_PLACED
+    device_ranks.LEAST_PLACED = 0
+    try:
+        for n, q, d, classes in ((300, 200, 150, 4), (9_000, 3, 9, 30)):
+            x, labels = numbers(n, d), np.arange(n) % classes
+            x[7, 3], x[8, 1] = np.nan, 1e30
+            own = np.arange(q)
+            (expected,) = rf.relevant_ranks(x[:q], x, labels[:q], labels, self_ids=own)
+            on_device = torch.from_numpy(x).to(device)
+            (found,) = rf.relevant_ranks(on_device[:q], on_device, labels[:q], labels, self_ids=own)
+            assert all(np.array_equal(a, b) for a, b in zip(found, expected, strict=True))
+    finally:
+        device_ranks.LEAST_PLACED = least
+
+
 def certified_half(device: str) -> None:
     """Two tiles of queries and items with an edge; two phases; queries that leave the fast pass; only equal rows."""
     x = numbers(300, 70)
@@ -169,6 +186,7 @@ CASES: dict[str, Callable[[str], None]] = {
         hamming_many,
         euclidean_topk,
         relevant_ranks,
+        placed_ranks,
         certified_half,
         certified_int8,
         threads_of_two_widths,

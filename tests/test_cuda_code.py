@@ -98,6 +98,9 @@ BUDGET = {
     "certify_product": 255,  # one block of 256 threads on a multiprocessor
     "certify_product_bulk": 168,  # one of 384, a third of which hands most of its own to the others
     "certify_product_sm90": 255,
+    "digit_product": 168,  # three of 128, or as many as have room for their stages
+    "digit_product_sm90": 255,
+    "digits": 64,
     "hamming_many": 64,
     "hamming_many_sm80": 128,  # two of 256
     "hamming_many_sm90": 128,
@@ -110,6 +113,7 @@ BUDGET = {
     "gaussian_columns": 96,  # five of 128
     "gaussian_normalize": 168,
     "pack_codes": 64,
+    "placed_ranks": 80,  # three of 256
     "relevant_ranks": 128,  # two of 256
     "select": 64,
 }
@@ -129,6 +133,7 @@ def test_the_instructions_are_those_meant(architecture):
         assert found["certify_product"]["HMMA"] > 0
         assert found["certify_product"]["LDSM"] > 0
         assert found["certify_product"]["LDGSTS"] > 0
+        assert found["digit_product"]["IMMA"] > 0
     if architecture in ("sm_80", "sm_86", "sm_89"):
         assert found["hamming_many_sm80"]["BMMA"] > 0
         assert found["hamming_many_sm80"]["LDSM"] > 0
@@ -142,6 +147,7 @@ def test_the_instructions_are_those_meant(architecture):
         # Only where a cluster meets, at both ends: at every stage they would cost more than its products.
         assert found["certify_product_bulk"]["MEMBAR"] <= 4 * 8
         assert found["certify_words_sm90"]["IGMMA"] > 0
+        assert found["digit_product_sm90"]["IGMMA"] == 24  # products of a round
         assert found["hamming_many_sm90"]["BGMMA"] > 0
         assert found["hamming_many_sm90"]["VIMNMX3"] > 0  # the test of a product: two sums an instruction
         assert found["hamming_many_sm90"]["FENCE"] > 0  # which the host does not miss
@@ -152,7 +158,7 @@ def test_the_canonical_order_is_not_contracted(architecture):
     """One fused multiply-add would round once where the CPU rounds twice."""
     found = instructions(architecture)
     # Roots and divisions, which are made of fused steps, have kernels of their own beside these.
-    for place in ("euclidean_topk", "relevant_ranks", "squares_kernel", "apply_kernel"):
+    for place in ("euclidean_topk", "relevant_ranks", "open_kernel", "squares_kernel", "apply_kernel"):
         assert found[place]["DADD"] > 0
         assert found[place]["DMUL"] > 0
         assert found[place]["DFMA"] == 0

@@ -10,6 +10,7 @@
 #include "kernels/cuda/hamming_many.h"
 #include "kernels/cuda/hamming_topk.h"
 #include "kernels/cuda/pack_codes.h"
+#include "kernels/cuda/placed_ranks.h"
 #include "kernels/cuda/relevant_ranks.h"
 
 namespace rsir::bindings {
@@ -222,6 +223,36 @@ void count_ranks(std::uintptr_t queries, std::int64_t q, std::uintptr_t database
                                            pointer<std::int64_t>(self_ranks), pointer<CUstream_st>(stream)));
 }
 
+// Whether the device has the instructions of place_ranks.
+bool places(int device) {
+    const CurrentDevice current(device);
+    bool runs = false;
+    CurrentDevice::check(cuda::place_runs(&runs));
+    return runs;
+}
+
+void make_placed_items(std::uintptr_t database, std::int64_t n, std::int64_t d, const std::string& dtype,
+                       std::uintptr_t items, int device, std::uintptr_t stream) {
+    const auto problem = euclidean_problem(0, 0, database, n, d, dtype, 0, 0);
+    const py::gil_scoped_release release;
+    const CurrentDevice current(device);
+    CurrentDevice::check(cuda::make_placed_items(problem, pointer<void>(items), pointer<CUstream_st>(stream)));
+}
+
+void place_ranks(std::uintptr_t queries, std::int64_t q, std::uintptr_t database, std::int64_t n, std::int64_t d,
+                 const std::string& dtype, std::uintptr_t where, std::int64_t first, std::uintptr_t lists,
+                 std::int64_t count, std::int64_t total, std::int64_t most, std::uintptr_t members, std::uintptr_t own,
+                 std::uintptr_t keys, std::uintptr_t items, std::uintptr_t workspace, std::uintptr_t counts,
+                 std::uintptr_t ranks, std::uintptr_t self_ranks, int device, std::uintptr_t stream) {
+    const auto problem = euclidean_problem(queries, q, database, n, d, dtype, where, first);
+    const py::gil_scoped_release release;
+    const CurrentDevice current(device);
+    CurrentDevice::check(cuda::place_ranks(
+        problem, marks_at(lists, count, total, most, members, own, keys), pointer<const void>(items),
+        cuda::PlaceSizes::of(q, n), pointer<void>(workspace), pointer<std::uint32_t>(counts),
+        pointer<std::int64_t>(ranks), pointer<std::int64_t>(self_ranks), pointer<CUstream_st>(stream)));
+}
+
 // Whether the device has the instructions of certified_topk.
 bool certifies(int device) {
     const CurrentDevice current(device);
@@ -278,6 +309,9 @@ PYBIND11_MODULE(_cuda, m) {
     m.attr("most_many_words") = cuda::kMostManyWords;
     m.attr("most_integer_width") = cuda::kMostIntegerWidth;
     m.attr("most_sorted_marks") = cuda::kMostSortedMarks;
+    m.attr("most_placed_marks") = cuda::kMostPlacedMarks;
+    m.attr("most_placed_items") = cuda::kMostPlacedItems;
+    m.attr("most_digit_width") = cuda::kMostDigitWidth;
     m.def("certified_topk", &certified_topk);
     m.def("certifies", &certifies);
     m.def("certify_bytes", [](std::uintptr_t half, std::uintptr_t int8, std::int64_t q, std::int64_t n, std::int64_t d,
@@ -301,9 +335,16 @@ PYBIND11_MODULE(_cuda, m) {
     });
     m.def("hamming_topk", &hamming_topk);
     m.def("make_copies", &make_copies);
+    m.def("make_placed_items", &make_placed_items);
     m.def("mark_keys", &mark_keys);
     m.def("most_by_integers", &most_by_integers);
     m.def("pack_codes", &pack_codes);
+    m.def("place_bytes", [](std::int64_t q, std::int64_t n, std::int64_t d) {
+        return cuda::place_bytes(q, n, d, cuda::PlaceSizes::of(q, n));
+    });
+    m.def("place_ranks", &place_ranks);
+    m.def("placed_items_bytes", &cuda::placed_items_bytes);
+    m.def("places", &places);
     m.def("sidecar_bytes", [](const std::string& codes, std::int64_t n, std::int64_t d) {
         return cuda::sidecar_bytes(codes_of(codes), n, d);
     });

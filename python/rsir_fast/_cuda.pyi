@@ -7,6 +7,9 @@ most_selected: int
 most_many_words: int
 most_integer_width: int
 most_sorted_marks: int
+most_placed_marks: int
+most_placed_items: int
+most_digit_width: int
 
 def build_info() -> dict[str, str]: ...
 def certified_topk(
@@ -149,6 +152,7 @@ def hamming_topk(
 def make_copies(
     matrix: int, n: int, d: int, dtype: str, normalized: int, half: int, int8: int, device: int, stream: int, /
 ) -> None: ...
+def make_placed_items(database: int, n: int, d: int, dtype: str, items: int, device: int, stream: int, /) -> None: ...
 def mark_keys(
     queries: int,
     q: int,
@@ -171,4 +175,32 @@ def mark_keys(
 ) -> None: ...
 def most_by_integers(device: int, /) -> int: ...
 def pack_codes(values: int, n: int, b: int, dtype: str, codes: int, device: int, stream: int, /) -> None: ...
+def place_bytes(q: int, n: int, d: int, /) -> int: ...
+def place_ranks(
+    queries: int,
+    q: int,
+    database: int,
+    n: int,
+    d: int,
+    dtype: str,
+    where: int,
+    first: int,
+    lists: int,
+    count: int,
+    total: int,
+    most: int,
+    members: int,
+    own: int,
+    keys: int,
+    items: int,
+    workspace: int,
+    counts: int,
+    ranks: int,
+    self_ranks: int,
+    device: int,
+    stream: int,
+    /,
+) -> None: ...
+def placed_items_bytes(n: int, d: int, /) -> int: ...
+def places(device: int, /) -> bool: ...
 def sidecar_bytes(codes: str, n: int, d: int, /) -> int: ...

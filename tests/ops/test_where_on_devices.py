@@ -10,7 +10,7 @@ import rsir_fast as rf
 from cuda_on_host import on_host
 from op_support import same_bits
 from rsir_fast.ops import reference
-from rsir_fast.ops.engines import device_euclidean, device_hamming, device_where, sharded, streams
+from rsir_fast.ops.engines import device_euclidean, device_hamming, device_ranks, device_where, sharded, streams
 
 SHARES = [0, 0.02, 0.3, 1]
 
@@ -144,7 +144,8 @@ def test_what_lies_on_the_device_stays_there(monkeypatch, form):
 
 
 @pytest.mark.usefixtures("way")
-def test_rankings_and_ranks():
+def test_rankings_and_ranks(monkeypatch):
+    monkeypatch.setattr(device_ranks, "LEAST_PLACED", 3 * 150 * 24)  # of the first blocks of queries
     x = numbers(150, 24)
     codes = rf.pack_codes(x)
     labels = np.random.default_rng(2).integers(0, 4, 150)

@@ -29,6 +29,15 @@ __device__ inline void multiply_add(float (&sum)[4], const std::uint32_t (&a)[4]
         : "+f"(sum[0]), "+f"(sum[1]), "+f"(sum[2]), "+f"(sum[3])
         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
+// sum [16, 8] += a [16, 32] b [32, 8], of bytes with a sign; a line's bytes lie in registers as those of 16 halves.
+__device__ inline void multiply_add(std::int32_t (&sum)[4], const std::uint32_t (&a)[4], std::uint32_t b0,
+                                    std::uint32_t b1) {
+    asm volatile(
+        "mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
+        "{%0, %1, %2, %3};"
+        : "+r"(sum[0]), "+r"(sum[1]), "+r"(sum[2]), "+r"(sum[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+}
 // sum [16, 8] = start + the bits in which a row of a [16, 128 bits] and one of b [8, 128 bits] differ; 256 bits: in two
 // parts. Emulated on sm_90 and newer.
 __device__ inline void count_different(std::int32_t (&sum)[4], const std::int32_t (&start)[4],

@@ -4,8 +4,8 @@
 #include "kernels/cuda/by_type.cuh"
 #include "kernels/cuda/canonical.cuh"
 #include "kernels/cuda/launch.cuh"
+#include "kernels/cuda/marks.cuh"
 #include "kernels/cuda/relevant_ranks.h"
-#include "kernels/cuda/select.cuh"
 
 namespace rsir::cuda {
 namespace {
@@ -58,15 +58,6 @@ __global__ void __launch_bounds__(kThreads) mark_kernel(Sides<T> sides, Marks ma
     __syncthreads();
     sort_keys(shared, size);
     for (int i = static_cast<int>(threadIdx.x); i < list.marks; i += kThreads) marks.keys[list.to + i] = shared[i];
-}
-
-// How many of the sorted keys are no larger.
-__device__ inline int count_up_to(const Key* keys, int count, int top, Key key) {
-    int below = 0;
-    for (int step = top; step > 0; step /= 2) {
-        if (below + step <= count && keys[below + step - 1] <= key) below += step;
-    }
-    return below;
 }
 
 // What a block knows of one of its lists; read again for each tile, not kept in registers while distances are summed.
@@ -224,7 +215,11 @@ cudaError_t count_ranks(const EuclideanProblem& problem, const Marks& marks, std
         error = by_type(problem.type,
                         [&](auto type) { return launch_counts<decltype(type)>(problem, marks, counts, stream); });
     }
-    if (error != cudaSuccess) return error;
+    return error == cudaSuccess ? sum_counts(marks, counts, ranks, self_ranks, stream) : error;
+}
+
+cudaError_t sum_counts(const Marks& marks, const std::uint32_t* counts, std::int64_t* ranks, std::int64_t* self_ranks,
+                       cudaStream_t stream) {
     return launch(rank_kernel, static_cast<unsigned>((marks.count + kWarps - 1) / kWarps), kThreads, 0, stream, marks,
                   counts, ranks, self_ranks);
 }

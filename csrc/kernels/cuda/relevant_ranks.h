@@ -38,4 +38,9 @@ cudaError_t mark_keys(const EuclideanProblem& problem, const Marks& marks, cudaS
 cudaError_t count_ranks(const EuclideanProblem& problem, const Marks& marks, std::uint32_t* counts, std::int64_t* ranks,
                         std::int64_t* self_ranks, cudaStream_t stream);
 
+// Its last step, ranks of counts: counts[i] of a list are the items whose keys are below its mark i, but not below the
+// one before.
+cudaError_t sum_counts(const Marks& marks, const std::uint32_t* counts, std::int64_t* ranks, std::int64_t* self_ranks,
+                       cudaStream_t stream);
+
 }  // namespace rsir::cuda

@@ -193,6 +193,12 @@ struct char4 {
 struct alignas(16) int4 {
     int x, y, z, w;
 };
+struct alignas(8) float2 {
+    float x, y;
+};
+struct alignas(16) float4 {
+    float x, y, z, w;
+};
 inline char4 make_char4(signed char x, signed char y, signed char z, signed char w) { return {x, y, z, w}; }
 inline int __dp4a(int a, int b, int sum) {
     signed char x[4], y[4];

@@ -21,6 +21,9 @@ __all__ = ["ranks_of_labels"]
 BLOCK_RANKS = 2**22
 """Default number of ranks in a block: 84 MB on the device."""
 
+LEAST_PLACED = 2**28
+"""Differences of elements, from which it pays to have the digits of the rows (`placed_ranks.h`)."""
+
 
 def ranks_of_labels(
     queries: Any,
@@ -34,6 +37,7 @@ def ranks_of_labels(
     relevant, own = relevant_items(labels, None if where is None else where.booleans())
     items = sys.modules["torch"].from_numpy(relevant.items).to(database.device)
     size = block or relevant.block(BLOCK_RANKS)
+    placing = _Placing(queries, database)
     for start in range(0, len(queries), size):
         part = slice(start, start + size)
         mine = None if own is None else own[part]
@@ -42,7 +46,40 @@ def ranks_of_labels(
             added[added] = labels.of_items[mine[added]] != labels.of_queries[part][added]
         if prepared is not None:
             prepared.used_here()
-        yield start, *_ranks(queries[part], database, relevant.of(part), items, mine, added, where)
+        yield start, *_ranks(queries[part], database, relevant.of(part), items, mine, added, where, placing)
+
+
+class _Placing:
+    """Ranks of many queries by the digits of the rows, with float64 for the few pairs that these leave open."""
+
+    def __init__(self, queries: Any, database: Any) -> None:
+        (q, d), n, cuda = queries.shape, len(database), compiled.cuda
+        self._items: Any = None
+        if q * n * d < max(1, LEAST_PLACED) or d > cuda.most_digit_width or n > cuda.most_placed_items:
+            return
+        device, stream = stream_of(database)
+        if not cuda.places(device):
+            return
+        torch = sys.modules["torch"]
+        self._items = torch.empty(cuda.placed_items_bytes(n, d), dtype=torch.uint8, device=database.device)
+        cuda.make_placed_items(database.data_ptr(), n, d, dtype_name(database), self._items.data_ptr(), device, stream)
+
+    def ranks(
+        self, sides: tuple[Any, ...], asked: tuple[Any, ...], out: tuple[int, int, int], place: tuple[int, int]
+    ) -> bool:
+        """Compute the ranks; False: not done, as too many distances are too near to those of relevant items."""
+        (_, q, _, n, d), most = sides[:5], asked[3]
+        if self._items is None or most > compiled.cuda.most_placed_marks:
+            return False
+        torch = sys.modules["torch"]
+        size = compiled.cuda.place_bytes(q, n, d)
+        workspace = torch.empty(size, dtype=torch.uint8, device=self._items.device)
+        given: tuple[Any, ...] = (*sides, *asked, self._items.data_ptr(), workspace.data_ptr(), *out, *place)
+        compiled.cuda.place_ranks(*given)
+        if int(workspace[:8].view(torch.int64)) == 0:
+            return True
+        self._items = None  # the next queries will fare no better
+        return False
 
 
 def _ranks(
@@ -53,6 +90,7 @@ def _ranks(
     own: NDArray[np.int64] | None,
     added: NDArray[np.bool_] | None,
     where: AllowedRows | None,
+    placing: _Placing,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64] | None]:
     """Rank the relevant items, and the queries' own ones, which are `added` to them where they are not relevant."""
     torch = sys.modules["torch"]
@@ -78,7 +116,9 @@ def _ranks(
     compiled.cuda.mark_keys(*sides, *asked, *place)
     if most > compiled.cuda.most_sorted_marks:
         _sort(keys, torch.from_numpy(np.repeat(np.arange(q), marks)).to(device))
-    compiled.cuda.count_ranks(*sides, *asked, workspace.data_ptr(), ranks.data_ptr(), self_ranks.data_ptr(), *place)
+    out = workspace.data_ptr(), ranks.data_ptr(), self_ranks.data_ptr()
+    if not placing.ranks(sides, asked, out, place):
+        compiled.cuda.count_ranks(*sides, *asked, *out, *place)
     found = ranks.cpu().numpy()
     if own is None or added is None:
         return counts, found, None

@@ -54,6 +54,21 @@ inline void multiply_add(float (&sum)[4], const std::uint32_t (&a)[4], std::uint
     for (unsigned s = 0; s < 4; ++s) sum[s] = simt::add_products(sum[s], x[s / 2], y[s % 2]);
 }
 
+inline void multiply_add(std::int32_t (&sum)[4], const std::uint32_t (&a)[4], std::uint32_t b0, std::uint32_t b1) {
+    const std::uint32_t mine[6] = {a[0], a[1], a[2], a[3], b0, b1};
+    const unsigned char* all = simt::exchange(0xffffffffu, mine, sizeof mine);
+    const auto element = [&](unsigned lane, unsigned word, unsigned byte) {
+        return static_cast<std::int32_t>(static_cast<signed char>(all[lane * simt::kPiece + word * 4 + byte]));
+    };
+    const unsigned lane = threadIdx.x % 32;
+    for (unsigned s = 0; s < 4; ++s) {  // row lane / 4 or 8 further, column lane % 4 * 2 or the next
+        for (unsigned k = 0; k < 32; ++k) {
+            sum[s] += element(lane / 4 * 4 + k % 16 / 4, s / 2 + k / 16 * 2, k % 4) *
+                      element((lane % 4 * 2 + s % 2) * 4 + k % 16 / 4, 4 + k / 16, k % 4);
+        }
+    }
+}
+
 // kParts: of 128 bits, four words of a line; a's registers have lines lane / 4 and 8 further, of one part, then the
 // next.
 template <std::size_t kParts>
