@@ -70,7 +70,7 @@ void check_self(const std::vector<T>& values, std::int64_t n, std::int64_t d, st
             if (codes_of.sums == nullptr) continue;
             for (const auto& [plan, memory] :
                  {std::pair<SelfPlan, std::int64_t>{{48, 48}, kOwnRowsMemory}, {{96, 48}, 1}, {{n, 0}, 1 << 21}}) {
-                if (reduced() && memory != 1) continue;
+                if (reduced() ? memory != 1 : (memory == 1) != (precision == Precision::int16)) continue;
                 const Case sizes("own=", plan.own, " beside=", plan.beside, " memory=", memory);
                 Output<float> found(n * k);
                 Output<std::int64_t> found_ids(n * k);
