@@ -13,7 +13,7 @@ namespace {
 constexpr int kThreads = 256;
 constexpr int kWarps = kThreads / kWarp;
 constexpr int kQueries = 8, kRows = 4;  // of a warp's tile: one pair a lane
-constexpr int kMarkRows = 8;
+constexpr int kMarkRows = 8, kMarkLists = 4;
 constexpr std::int64_t kMostShared = 1024;  // marks a query: those of eight and their counts take 96 KiB
 constexpr std::int64_t kLeastPart = 512;    // rows: less is not worth the reading of the marks
 constexpr std::int64_t kRounds = 32;        // blocks for every multiprocessor, so that the last ones cost little
@@ -26,19 +26,13 @@ struct Sides {
     Allowed allowed;
 };
 
-// One block a list.
-template <class T>
-__global__ void __launch_bounds__(kThreads) mark_kernel(Sides<T> sides, Marks marks, int capacity) {
-    const MarkList list = marks.lists[blockIdx.x];
-    Key* const shared = dynamic_shared<Key>();  // [capacity]: a power of two
-    const bool sorted = list.marks <= capacity;
-    Key* const keys = sorted ? shared : marks.keys + list.to;
-    const auto item = [&](std::int64_t mark) {
-        return mark < list.members ? marks.members[list.first + mark] : marks.own[list.query];
-    };
+// One list's keys; item(mark) is that of its mark `mark`, from which the block's warps begin.
+template <class T, class Item>
+__device__ void measure_marks(const Sides<T>& sides, const MarkList& list, const Item& item, std::int64_t first,
+                              Key* keys) {
     const T* query[1] = {sides.queries + list.query * sides.d};
     const Pair<1, kMarkRows> pair;
-    for (std::int64_t first = static_cast<std::int64_t>(threadIdx.x) / kWarp * kMarkRows; first < list.marks;
+    for (first += static_cast<std::int64_t>(threadIdx.x) / kWarp * kMarkRows; first < list.marks;
          first += kWarps * kMarkRows) {
         const T* rows[kMarkRows];
 #pragma unroll
@@ -51,13 +45,65 @@ __global__ void __launch_bounds__(kThreads) mark_kernel(Sides<T> sides, Marks ma
             keys[mark] = make_key(distance_bits(squared), static_cast<std::uint32_t>(item(mark)));
         }
     }
-    if (!sorted) return;
-    int size = 1;
-    while (size < list.marks) size *= 2;
-    for (int i = static_cast<int>(list.marks + threadIdx.x); i < size; i += kThreads) shared[i] = kNoKey;
-    __syncthreads();
-    sort_keys(shared, size);
-    for (int i = static_cast<int>(threadIdx.x); i < list.marks; i += kThreads) marks.keys[list.to + i] = shared[i];
+}
+
+// The keys of the members of kLists lists that have the same: a row is read once for all of them. Keys are `capacity`
+// apart.
+template <int kLists, class T>
+__device__ void measure_members(const Sides<T>& sides, const Marks& marks, std::int64_t index, Key* keys,
+                                int capacity) {
+    const T* queries[kLists];
+#pragma unroll
+    for (int j = 0; j < kLists; ++j) forget(queries[j] = sides.queries + marks.lists[index + j].query * sides.d);
+    const std::int64_t members = marks.lists[index].members;
+    const std::int64_t* const items = marks.members + marks.lists[index].first;
+    const Pair<kLists, kMarkRows> pair;
+    for (std::int64_t first = static_cast<std::int64_t>(threadIdx.x) / kWarp * kMarkRows; first < members;
+         first += kWarps * kMarkRows) {
+        const T* rows[kMarkRows];
+#pragma unroll
+        for (int r = 0; r < kMarkRows; ++r) {
+            forget(rows[r] = sides.database + items[min(first + r + 0LL, members - 1LL)] * sides.d);
+        }
+        const double squared = squared_distances<kLists, kMarkRows, T>(queries, rows, sides.d);
+        const std::int64_t mark = first + pair.row;
+        if (mark < members) {
+            keys[pair.query * capacity + mark] =
+                make_key(distance_bits(squared), static_cast<std::uint32_t>(items[mark]));
+        }
+    }
+}
+
+// One block kLists lists. capacity: a power of two.
+template <int kLists, class T>
+__global__ void __launch_bounds__(kThreads, 2) mark_kernel(Sides<T> sides, Marks marks, int capacity) {
+    Key* const shared = dynamic_shared<Key>();  // [kLists, capacity]
+    const std::int64_t begin = static_cast<std::int64_t>(blockIdx.x) * kLists;
+    const int lists = static_cast<int>(min(marks.count - begin + 0LL, kLists + 0LL));
+    bool alike = kLists > 1 && lists == kLists;
+    for (int j = 1; j < lists; ++j) {
+        alike = alike && marks.lists[begin + j].first == marks.lists[begin].first &&
+                marks.lists[begin + j].members == marks.lists[begin].members;
+    }
+    if constexpr (kLists > 1) {
+        if (alike) measure_members<kLists>(sides, marks, begin, shared, capacity);
+    }
+    for (int j = 0; j < lists; ++j) {
+        const MarkList list = marks.lists[begin + j];
+        const bool sorted = list.marks <= capacity;
+        Key* const mine = shared + j * capacity;
+        const auto item = [&](std::int64_t mark) {
+            return mark < list.members ? marks.members[list.first + mark] : marks.own[list.query];
+        };
+        measure_marks(sides, list, item, alike ? list.members : 0, sorted ? mine : marks.keys + list.to);
+        if (!sorted) continue;
+        int size = 1;
+        while (size < list.marks) size *= 2;
+        for (int i = static_cast<int>(list.marks + threadIdx.x); i < size; i += kThreads) mine[i] = kNoKey;
+        __syncthreads();
+        sort_keys(mine, size);
+        for (int i = static_cast<int>(threadIdx.x); i < list.marks; i += kThreads) marks.keys[list.to + i] = mine[i];
+    }
 }
 
 // What a block knows of one of its lists; read again for each tile, not kept in registers while distances are summed.
@@ -165,10 +211,19 @@ Sides<T> sides_of(const EuclideanProblem& problem) {
 template <class T>
 cudaError_t launch_marks(const EuclideanProblem& problem, const Marks& marks, cudaStream_t stream) {
     const int capacity = static_cast<int>(std::min(marks.most, kMostSortedMarks));
-    int size = 1;
+    int size = 1, device = 0, multiprocessors = 0;
     while (size < capacity) size *= 2;
-    return launch(mark_kernel<T>, static_cast<unsigned>(marks.count), kThreads, size * sizeof(Key), stream,
-                  sides_of<T>(problem), marks, size);
+    cudaError_t error = cudaGetDevice(&device);
+    if (error == cudaSuccess) {
+        error = cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device);
+    }
+    if (error != cudaSuccess) return error;
+    // Four of the longest take 32 KiB; fewer blocks than two a multiprocessor would leave some without work.
+    const bool together = marks.most <= kMostShared && marks.count >= 2LL * kMarkLists * multiprocessors;
+    const int lists = together ? kMarkLists : 1;
+    return launch(together ? mark_kernel<kMarkLists, T> : mark_kernel<1, T>,
+                  static_cast<unsigned>((marks.count + lists - 1) / lists), kThreads, lists * size * sizeof(Key),
+                  stream, sides_of<T>(problem), marks, size);
 }
 
 template <class T>

@@ -103,4 +103,18 @@ DIGITS = [
         "if (mine.marks[place] <= distances[e]) {",
         "test_cuda_placed_ranks: distances_that_are_close",
     ),
+    Fault(
+        "lists of other items measured by those of the first",
+        "relevant_ranks.cu",
+        "alike = alike && marks.lists[begin + j].first == marks.lists[begin].first &&",
+        "alike = alike &&",
+        "test_cuda_relevant_ranks: lists_of_the_same_items",
+    ),
+    Fault(
+        "own items of lists that are measured together left out",
+        "relevant_ranks.cu",
+        "alike ? list.members : 0",
+        "alike ? list.marks : 0",
+        "test_cuda_relevant_ranks: lists_of_the_same_items",
+    ),
 ]

@@ -6,10 +6,15 @@ using namespace rsir::test;
 namespace {
 
 template <class T>
-void check_ranks(const Problem<T>& problem, std::int64_t classes, const ChosenItems* chosen = nullptr) {
+void check_ranks(const Problem<T>& problem, std::int64_t classes, const ChosenItems* chosen = nullptr,
+                 bool by_items = false) {
     const Case here("q=", problem.q, " n=", problem.n, " d=", problem.d, " classes=", classes, " bytes=", sizeof(T));
     const Allowed allowed = chosen == nullptr ? Allowed{nullptr, 0, problem.n} : chosen->allowed();
-    const Asked asked = ask(problem, classes, allowed);
+    Asked asked = ask(problem, classes, allowed);
+    if (by_items) {
+        std::stable_sort(asked.lists.begin(), asked.lists.end(),
+                         [](const auto& a, const auto& b) { return a.first < b.first; });
+    }
     DeviceProblem<T> device(problem);
     device.problem.allowed = allowed;
     next_order([&] {
@@ -37,6 +42,20 @@ TEST(sizes_and_classes) {
             }
         }
     });
+}
+
+// Lists that have the same items are measured together, four at a time; own items are not among them.
+TEST(lists_of_the_same_items) {
+    Random random(66);
+    simt::device().multiprocessors = 1;
+    each_type([&](auto type) {
+        using T = decltype(type);
+        for (const std::int64_t classes : {1, 2, 3}) {
+            check_ranks(Problem<T>::make(random, 23, 40 + 30 * classes, 33, kKinds[classes - 1]), classes, nullptr,
+                        true);
+        }
+    });
+    simt::device() = {};
 }
 
 TEST(some_allowed) {

@@ -101,6 +101,7 @@ def _ranks(
     if total == 0:
         return counts, np.empty(0, np.int64), None if own is None else np.zeros(q, np.int64)
     lists = np.stack([np.arange(q), relevant.first, counts, marks, ends - marks], axis=1)[marks > 0]
+    lists = lists[lists[:, 1].argsort(kind="stable")]  # a block measures lists of the same items together
     lists_there = torch.from_numpy(lists).to(device)
     own_there = None if own is None else torch.from_numpy(own).to(device)
     keys, ranks = (torch.empty(total, dtype=torch.int64, device=device) for _ in range(2))
