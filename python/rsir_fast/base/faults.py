@@ -66,7 +66,7 @@ def may_pass(error: BaseException) -> bool:
 
 
 def said(error: BaseException) -> str:
-    """Name what failed, in the system's words and by its code.
+    """Name what failed, in the words of the system, or of the store that said it, and by its code.
 
     Examples
     --------

@@ -284,7 +284,7 @@ FAULTS = [
     ),
     Fault(
         "an item as far as a mark, and with its id, not counted before the next one",
-        "relevant_ranks.cu",
+        "marks.cuh",
         "keys[below + step - 1] <= key",
         "keys[below + step - 1] < key",
         "test_cuda_relevant_ranks: sizes_and_classes",
