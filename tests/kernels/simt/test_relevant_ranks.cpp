@@ -51,7 +51,7 @@ TEST(lists_of_the_same_items) {
     each_type([&](auto type) {
         using T = decltype(type);
         for (const std::int64_t classes : {1, 2, 3}) {
-            check_ranks(Problem<T>::make(random, 23, 40 + 30 * classes, 33, kKinds[classes - 1]), classes, nullptr,
+            check_ranks(Problem<T>::make(random, 22, 40 + 30 * classes, 33, kKinds[classes - 1]), classes, nullptr,
                         true);
         }
     });
