@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from object_store import Served, emptied, serving
 from raster_files import scene, write_raster
-from rsir_fast.base import objects
+from rsir_fast.base import digests, objects
 from rsir_fast.cli import app
 from rsir_fast.datasets import open_dataset
 from rsir_fast.datasets.raster_files import find_rasters
@@ -180,6 +180,9 @@ def test_replaced_while_it_is_read(store: Served, tmp_path: Path, monkeypatch: p
         ("s3://other-bucket", "s3://other-bucket: expected rasters, found no such file"),
         ("s3://", r"s3://: expected files of this machine, or s3://BUCKET/KEY, got another place"),
         ("gs://bucket/a.tif", "gs://bucket/a.tif: expected files of this machine, or s3://BUCKET/KEY"),
+        ("s3://ima gery/a.tif", "s3://ima gery/a.tif: expected rasters, found no such file"),
+        ("s3://imagery/a//b.tif", "s3://imagery/a//b.tif: expected rasters, found no such file"),
+        ("s3://imagery/./../b.tif", "expected rasters, found no such file"),
         ("/vsicurl/http://a/b.tif", "expected files of this machine, or s3://BUCKET/KEY"),
     ],
 )
@@ -210,3 +213,26 @@ def test_no_credentials_nobody_there_no_library(store: Served, monkeypatch: pyte
     objects._store.cache_clear()
     with pytest.raises(ImportError, match=r"s3://imagery needs obstore.*pip install 'rsir-fast\[cloud\]'"):
         tiles("s3://imagery/a.tif", 128)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("AWS_ENDPOINT_URL", "localhost:9000", "AWS_ENDPOINT_URL: expected where the store is, such as https://HOST"),
+        ("AWS_ENDPOINT_URL_S3", "http://[", "AWS_ENDPOINT_URL_S3: expected .* got 'http://\\['; set it so"),
+        ("AWS_REQUEST_PAYER", "bogus", "s3://imagery: expected settings .*bogus"),
+    ],
+)
+def test_settings_that_cannot_be(
+    store: Served, monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(MachineError, match=said) as failed:
+        tiles("s3://imagery/a.tif", 128)
+    assert "\n" not in str(failed.value)
+
+
+def test_digests_of_objects_without_a_tag(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(digests, "look_at", lambda path: objects.FoundObject(False, 9, 10**9))
+    one, other = (digests.image_digest(Path(f"/vsis3/imagery/{name}")) for name in ("a.tif", "b.tif"))
+    assert one != other

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from rsir_fast.hashing import RECIPES, HashHead, HashLoss, Trainer
+from rsir_fast.hashing.train import _told
 
 N, DIM, BITS, CLASSES = 53, 24, 16, 5
 ETA, BETA, P, DECAY = 0.2, 25.0, 32.0, 5e-4
@@ -87,6 +88,12 @@ def test_the_gradient_is_whole_however_a_batch_is_parted() -> None:
         torch.testing.assert_close(found["whole"][key], found["less"][key] / (1 - ETA))
         torch.testing.assert_close(found["parts"][key], found["whole"][key])
     torch.testing.assert_close(found["whole"]["hash.weight"], found["less"]["hash.weight"], rtol=0, atol=0)
+
+
+def test_settings_of_recipes_of_before_are_the_same() -> None:
+    """A checkpoint from before `classifier_gradient` goes on, where the training is the same."""
+    assert "classifier_gradient" not in _told(RECIPES["modern"])["loss"]
+    assert _told(RECIPES["matlab"])["loss"]["classifier_gradient"] == "whole"
 
 
 def test_of_no_weight_there_is_no_gradient_to_take_whole() -> None:

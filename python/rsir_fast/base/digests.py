@@ -32,11 +32,15 @@ def check_file_digest(path: Path, sha256: str) -> None:
 
 
 def image_digest(path: Path) -> str:
-    """Hexadecimal SHA-256 of a file; of an object what its store tells of it, as the content would be fetched twice."""
+    """Hexadecimal SHA-256 of a file; of an object what its store tells of it, as the content would be fetched twice.
+
+    Stores give every content a tag of its own; where one gives none, only the same object can have the same digest.
+    """
     if not is_object(path):
         return file_digest(path)
     found = look_at(path)
-    return hashlib.sha256(f"{found.size} {found.tag or found.changed_ns}".encode()).hexdigest()
+    told = found.tag or f"{found.changed_ns} {path}"
+    return hashlib.sha256(f"{found.size} {told}".encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def check_image_digest(path: Path, sha256: str) -> None:

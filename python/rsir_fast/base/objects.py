@@ -19,6 +19,8 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from rsir_fast.errors import MachineError
+
 if TYPE_CHECKING:
     from obstore.store import S3Store
 
@@ -37,7 +39,8 @@ _ROOT = "/vsis3/"
 _URL = re.compile(r"s3:/+(?=[^/])")
 """Of an object; `Path` makes one slash of two."""
 
-_CUT_URL = re.compile(r"(?<![\w/])s3:/(?=[^/])")
+_WRITTEN = re.compile(r"(?<![\w./-])(?:/vsis3/|s3:/(?=[^/]))")
+"""Where a path of an object begins in a text, or a URL of which `Path` took a slash."""
 
 _PAGE = 1 << 20
 _PAGES = 32
@@ -45,6 +48,11 @@ _PAGES = 32
 each twice, to be checked and to be decoded."""
 
 _LOOKS = 1024
+
+_BUCKET = re.compile(r"[\w.-]{1,255}", re.ASCII)
+_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
+_ENDPOINT = re.compile(r"https?://[\w.-]+(:\d{1,5})?(/[\w./-]*)?", re.ASCII)
+"""The library panics at others."""
 
 _ASKS_FOR_CREDENTIALS = "/latest/api/token"
 """Where machines of Amazon have theirs: asked when the environment has none."""
@@ -106,10 +114,10 @@ def url_of_path(text: str) -> str:
 
     Examples
     --------
-    >>> url_of_path("/vsis3/imagery/2024/a.tif: truncated"), url_of_path("s3:/imagery")
-    ('s3://imagery/2024/a.tif: truncated', 's3://imagery')
+    >>> url_of_path("/vsis3/imagery/2024/a.tif: truncated"), url_of_path("s3:/imagery"), url_of_path("/data/vsis3/a")
+    ('s3://imagery/2024/a.tif: truncated', 's3://imagery', '/data/vsis3/a')
     """
-    return _CUT_URL.sub("s3://", text.replace(_ROOT, "s3://"))
+    return _WRITTEN.sub("s3://", text)
 
 
 def look_at(path: str | os.PathLike[str]) -> FoundObject:
@@ -121,6 +129,8 @@ def look_at(path: str | os.PathLike[str]) -> FoundObject:
         As of a file: FileNotFoundError, PermissionError, and EIO with what the store says.
     ImportError
         If obstore is not installed.
+    MachineError
+        If the environment says of the store what cannot be.
     """
     store, key = _store_of(path)
     with _as_of_a_file(path):
@@ -228,6 +238,8 @@ def _parts(path: str | os.PathLike[str]) -> tuple[str, str]:
 
 def _store_of(path: str | os.PathLike[str]) -> tuple[S3Store, str]:
     bucket, key = _parts(path)
+    if not _BUCKET.fullmatch(bucket):
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), os.fsdecode(path))
     settings = tuple(sorted((name, value) for name, value in os.environ.items() if name.startswith("AWS_")))
     return _store(bucket, settings), key
 
@@ -236,6 +248,7 @@ def _store_of(path: str | os.PathLike[str]) -> tuple[S3Store, str]:
 def _store(bucket: str, settings: tuple[tuple[str, str], ...]) -> S3Store:
     """Return a bucket's store by the settings of the environment, which the library reads but for what is said here."""
     try:
+        from obstore import exceptions
         from obstore.store import S3Store
     except ImportError:
         raise ImportError(
@@ -245,11 +258,23 @@ def _store(bucket: str, settings: tuple[tuple[str, str], ...]) -> S3Store:
     how: dict[str, Any] = {}
     if given.get("AWS_NO_SIGN_REQUEST", "").upper() in ("YES", "TRUE", "1"):  # as GDAL calls it
         how["skip_signature"] = True
-    endpoint = next((given[name] for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL") if given.get(name)), None)
-    if endpoint is not None:
-        how["endpoint"] = endpoint
-        how["client_options"] = {"allow_http": endpoint.startswith("http://")}
-    return S3Store(bucket, retry_config=_RETRIES, **how)
+    for name in _ENDPOINTS:
+        if given.get(name):
+            if not _ENDPOINT.fullmatch(given[name]):
+                raise MachineError(
+                    f"{name}: expected where the store is, such as https://HOST or http://HOST:PORT, got "
+                    f"{given[name][:60]!r}; set it so, or unset it for Amazon's"
+                )
+            how["endpoint"] = given[name]
+            how["client_options"] = {"allow_http": given[name].startswith("http://")}
+            break
+    try:
+        return S3Store(bucket, retry_config=_RETRIES, **how)
+    except exceptions.BaseError as error:
+        raise MachineError(
+            f"s3://{bucket}: expected settings that a store can be reached by (environment, AWS_...), got others: "
+            f"{_said(error)}; mend them"
+        ) from None
 
 
 @contextmanager
@@ -259,7 +284,7 @@ def _as_of_a_file(path: str | os.PathLike[str]) -> Iterator[None]:
 
     try:
         yield
-    except (FileNotFoundError, exceptions.NotFoundError):
+    except (FileNotFoundError, exceptions.NotFoundError, ValueError):  # the last of a key such as a//b.tif
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), os.fsdecode(path)) from None
     except (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError) as error:
         raise PermissionError(errno.EACCES, _said(error), os.fsdecode(path)) from None

@@ -28,7 +28,6 @@ _WORDS = {
     "choices": "descriptor",
     "learnt": "vocabulary",
     "folded": "folding of batch normalisation",
-    "graph": "CUDA graph",
     "threads": "number of threads",
     "processor": "kind of processor",
     "batch_size": "batch size",

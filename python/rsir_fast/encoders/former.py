@@ -115,7 +115,7 @@ def run_of(provenance: Mapping[str, Any]) -> EncoderRun:
     Examples
     --------
     >>> run_of({"extraction": {"device": "cpu", "cpu_threads": 2, "torch": "2.5.1", "batch_size": 32, "padded": True}})
-    EncoderRun(device='cpu', engine='torch', folded=False, graph=False, threads=2, processor=None, batch_size=32, \
+    EncoderRun(device='cpu', engine='torch', folded=False, threads=2, processor=None, batch_size=32, \
 padded=True, decoder='cpu', versions={'torch': '2.5.1'})
     """
     run = provenance.get("extraction") or {}
@@ -125,7 +125,6 @@ padded=True, decoder='cpu', versions={'torch': '2.5.1'})
         device=str(run.get("device", "cpu")),
         engine=str(run.get("engine", "torch")) if network else "descriptor",
         folded=run.get("folded", False) is True,
-        graph=run.get("graph", False) is True,
         threads=run.get("cpu_threads"),
         processor=run.get("cpu_capability"),
         batch_size=run.get("batch_size"),

@@ -20,8 +20,6 @@ class EncoderRun(Frozen):
         What computes: ``torch``, ``onnx``, ``openvino``, ``descriptor``.
     folded : bool
         Whether batch normalisation was made part of the convolutions before it.
-    graph : bool
-        Whether a CUDA device was given each pass as one graph.
     threads, processor
         On the CPU: threads, and the instructions that it has.
     batch_size : int or None
@@ -37,7 +35,6 @@ class EncoderRun(Frozen):
     device: str = "cpu"
     engine: str = "torch"
     folded: bool = False
-    graph: bool = False
     threads: int | None = None
     processor: str | None = None
     batch_size: int | None = None

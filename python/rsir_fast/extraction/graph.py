@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from rsir_fast.extraction.overlap import Forward
 
 __all__ = ["Recorded", "check_recordable", "record"]
+
+_recording = threading.Lock()
 
 WARM_UP = 3
 """Passes before the one that is recorded: libraries choose their kernels and take their memory in the first."""
@@ -65,8 +68,9 @@ def record(forward: Forward, images: Tensor) -> Recorded:
                 forward(images)
         torch.cuda.current_stream().wait_stream(stream)
         graph = torch.cuda.CUDAGraph()
-        # What other threads do on the device meanwhile is no part of it, and is not refused for it.
-        with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
+        # What other threads launch meanwhile is no part of it. One that waits for the whole device, as the beginning of
+        # a recording does, breaks it: so there is one at a time.
+        with _recording, torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
             features = forward(images)
     return Recorded(images, features, graph.replay)
 

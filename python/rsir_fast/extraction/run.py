@@ -88,7 +88,6 @@ class Run:
             "precision": self.precision,
             **({} if self.engine.name == "torch" else {"engine": self.engine.name, **self.engine.versions()}),
             **({"folded": True} if self.folded else {}),
-            **({"graph": True} if self.graph else {}),
             "device": torch.cuda.get_device_name(self.device) if self.cuda else self.device.type,
             "cpu_threads": None if self.cuda else torch.get_num_threads(),
             "cpu_capability": None if self.cuda else torch.backends.cpu.get_cpu_capability(),
@@ -150,9 +149,10 @@ class Run:
             )
 
     def timing(self, decoder: Decoder) -> dict[str, Any]:
-        """Figures of the network, and of the decoders where there were two."""
+        """Figures of the network, whether a graph made its passes, and of the decoders where there were two."""
         decoded = {"decoded_on_device": self.on_device, "decoded_on_cpu": self.on_cpu}
-        return {**self.bare_passes(), **({} if decoder == "cpu" else decoded)}
+        graph = {"graph": self.graph} if self.cuda else {}
+        return {**self.bare_passes(), **graph, **({} if decoder == "cpu" else decoded)}
 
     def bare_passes(self) -> dict[str, Any]:
         """Images a second of the forward pass alone, the batch in memory and the loader at rest, and a test by the way.

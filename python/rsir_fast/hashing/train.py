@@ -153,7 +153,7 @@ def train_dhcnn(
     training = {
         "dataset": data.name,
         "split": {"seed": drawn.seed, "train": list(drawn.train), "test": list(drawn.test)},
-        "recipe": asdict(chosen),
+        "recipe": _told(chosen),
         "bits": bits,
         "seed": seed,
         "freeze_backbone": freeze_backbone,
@@ -200,6 +200,14 @@ def train_dhcnn(
     if folder is not None and trainer.rank == 0:
         model.save(folder / MODEL)
     return model
+
+
+def _told(recipe: Recipe) -> dict[str, Any]:
+    """Return a recipe for settings and provenance: what came to it later is left out where it is as it was before."""
+    told = asdict(recipe)
+    if recipe.loss.classifier_gradient == "weighted":
+        del told["loss"]["classifier_gradient"]
+    return told
 
 
 def _learnt_from(split: Split, train: Dataset, inputs: Inputs) -> dict[str, Any]:

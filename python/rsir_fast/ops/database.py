@@ -204,6 +204,7 @@ class Database:
         self._check_euclidean("plan")
         check_method(method)
         check_memory(memory, k)
+        queries = self._own_rows(queries)
         engine = engine_for(queries, self.held, on_host=True)
         search: Any = engine.euclidean(
             queries, self.held, None, where=where, method=method, memory=memory, threads=threads, isa=isa
@@ -214,12 +215,15 @@ class Database:
 
     def _search(self, queries: Any, where: Any, *, memory: int | None, threads: int | None, isa: str | None) -> Any:
         if self.metric == "euclidean":
-            if queries is self and isinstance(self.held, HostMatrix):
-                queries = self.held
+            queries = self._own_rows(queries)
             engine = engine_for(queries, self.held)
             return engine.euclidean(queries, self.held, None, where=where, memory=memory, threads=threads, isa=isa)
         engine = engine_for(queries, self.held, elements="uint8")
         return engine.hamming(queries, self.held, None, where=where, threads=threads, isa=isa)
+
+    def _own_rows(self, queries: Any) -> Any:
+        """Return the queries; of the database itself, in host memory, its rows."""
+        return self.held if queries is self and isinstance(self.held, HostMatrix) else queries
 
     def _check_euclidean(self, what: str) -> None:
         if self.metric != "euclidean":

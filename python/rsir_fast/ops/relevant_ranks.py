@@ -71,8 +71,10 @@ def relevant_ranks(
     relevant items are sorted, the others only counted. Where queries are rows of the database, the same memory, each
     pair of them is measured once for both. O(q n d) time. Memory beside the inputs (and a normalised copy of both with
     ``normalize="row"``): a block of ranks, 12 bytes a rank and up to 4 KiB a query for what is measured at a time, and
-    for each thread some 12 MiB. Never a ranking, never a distance matrix. On a CUDA device all distances are computed
-    in float64, and compared where they are with the query's sorted relevant ones; 20 bytes a rank of a block.
+    for each thread some 12 MiB. Never a ranking, never a distance matrix. On a CUDA device distances are
+    compared where they are with the query's sorted relevant ones; 20 bytes a rank of a block. Many and long rows are
+    placed by integer products there, with float64 for what these leave open: 3 bytes an element of the database and
+    some GiB more, or, where the device has not so much left, all in float64.
 
     Examples
     --------

@@ -60,26 +60,36 @@ class _Placing:
         device, stream = stream_of(database)
         if not cuda.places(device):
             return
-        torch = sys.modules["torch"]
-        self._items = torch.empty(cuda.placed_items_bytes(n, d), dtype=torch.uint8, device=database.device)
+        self._items = _room(cuda.placed_items_bytes(n, d), database.device)
+        if self._items is None:
+            return
         cuda.make_placed_items(database.data_ptr(), n, d, dtype_name(database), self._items.data_ptr(), device, stream)
 
     def ranks(
         self, sides: tuple[Any, ...], asked: tuple[Any, ...], out: tuple[int, int, int], place: tuple[int, int]
     ) -> bool:
-        """Compute the ranks; False: not done, as too many distances are too near to those of relevant items."""
+        """Compute the ranks; False: not done, for want of memory, or as too many distances are near relevant items'."""
         (_, q, _, n, d), most = sides[:5], asked[3]
         if self._items is None or most > compiled.cuda.most_placed_marks:
             return False
-        torch = sys.modules["torch"]
-        size = compiled.cuda.place_bytes(q, n, d)
-        workspace = torch.empty(size, dtype=torch.uint8, device=self._items.device)
+        workspace = _room(compiled.cuda.place_bytes(q, n, d), self._items.device)
+        if workspace is None:
+            return False
         given: tuple[Any, ...] = (*sides, *asked, self._items.data_ptr(), workspace.data_ptr(), *out, *place)
         compiled.cuda.place_ranks(*given)
-        if int(workspace[:8].view(torch.int64)) == 0:
+        if int(workspace[:8].view(sys.modules["torch"].int64)) == 0:
             return True
         self._items = None  # the next queries will fare no better
         return False
+
+
+def _room(size: int, device: Any) -> Any:
+    """Return memory of a device; None if it has too little: what it would serve can be done without."""
+    torch = sys.modules["torch"]
+    try:
+        return torch.empty(size, dtype=torch.uint8, device=device)
+    except torch.OutOfMemoryError:
+        return None
 
 
 def _ranks(
