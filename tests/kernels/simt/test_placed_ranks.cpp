@@ -145,7 +145,7 @@ TEST(too_many_open) {
 
 TEST(sizes_of_strips) {
     const PlaceSizes many = PlaceSizes::of(31500, 31500), few = PlaceSizes::of(3, 100);
-    CHECK(many.strip % cuda::kDigitTile == 0 && many.strip * 31500 <= 1 << 26 && many.open % cuda::kOpenGroup == 0);
+    CHECK(many.strip % cuda::kDigitTile == 0 && many.strip * 31500 <= 1 << 27 && many.open % cuda::kOpenGroup == 0);
     CHECK(few.strip == cuda::kDigitTile && few.open >= 1 << 16);
     CHECK(PlaceSizes::of(1000, cuda::kMostPlacedItems).strip == cuda::kDigitTile);
 }
