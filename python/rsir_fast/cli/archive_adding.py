@@ -22,7 +22,9 @@ __all__ = ["AddingOptions", "Data", "Date", "add_and_print"]
 
 Data = Annotated[
     list[str],
-    typer.Argument(help="Rasters (GeoTIFF, JPEG2000; patterns in quotes, folders), or one folder of images."),
+    typer.Argument(
+        help="Rasters (GeoTIFF, JPEG2000; patterns in quotes, folders; also s3://BUCKET/KEY), or one folder of images."
+    ),
 ]
 Date = Annotated[
     str | None,

@@ -50,7 +50,8 @@ def tiles(
     ----------
     rasters : path, or several
         GeoTIFF (COG, BigTIFF) and JPEG2000 files, glob patterns (``scenes/*.tif``, ``scenes/**/*.tif``), and folders,
-        which give all such files below them. A raster that is named twice counts once.
+        which give all such files below them. A raster that is named twice counts once. ``s3://BUCKET/KEY``, in a store,
+        is named likewise (extra ``cloud``; the environment says which store, and who asks).
     size : float
         Of a tile, each side.
     stride : float, optional
