@@ -89,7 +89,7 @@ def test_recipe_and_split_by_options(scenes, tmp_path):
     recipe = made["recipe"]
     assert (recipe["name"], recipe["epochs"], recipe["batch_size"], recipe["learning_rate"]) == ("matlab", 2, 4, 0.03)
     loss = {"p": 32.0, "beta": 10.0, "eta": 0.3, "similarity_gradient": "exact", "loss_weighting": "pytorch"}
-    assert recipe["loss"] == loss
+    assert recipe["loss"] == {**loss, "classifier_gradient": "whole"}  # of the recipe
 
     split = rf.stratified_split(rf.open_dataset(scenes), train=2, seed=5)
     split.save(tmp_path / "split.json")

