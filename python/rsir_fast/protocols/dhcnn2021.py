@@ -33,10 +33,11 @@ from rsir_fast.protocols.facts import (
     describe_queries,
     describe_timing,
 )
-from rsir_fast.protocols.hash_retrieval import evaluate_codes
+from rsir_fast.protocols.hash_retrieval import CUTOFFS, evaluate_codes
+from rsir_fast.protocols.protocol import Gallery, Protocol, SplitSource
 from rsir_fast.protocols.result import stated
 
-__all__ = ["Split", "check_split", "evaluate_dhcnn2021"]
+__all__ = ["Split", "check_split", "dhcnn2021_rules", "evaluate_dhcnn2021"]
 
 
 def evaluate_dhcnn2021(features: Features, *, examples: int = 15, threads: int | None = None) -> Dhcnn2021Result:
@@ -108,6 +109,7 @@ def evaluate_dhcnn2021(features: Features, *, examples: int = 15, threads: int |
         images=ImageCounts(train=len(images.train), test=len(images.test)),
         split=SplitFacts(seed=split.get("seed"), train=len(split["train"]), test=len(split["test"])),
         training=stated(TrainingFacts, own, features.name),
+        rules=dhcnn2021_rules(_source(split), among=among_test is not None),
         queries=describe_queries([features.items[row] for row in images.test], images.labels[images.test]),
         test_vs_train=visual,
         test_vs_test=among_test,
@@ -119,6 +121,23 @@ def evaluate_dhcnn2021(features: Features, *, examples: int = 15, threads: int |
         ),
         timing=describe_timing(features, time.perf_counter() - start, threads),
         examples=shown,
+    )
+
+
+def dhcnn2021_rules(split: SplitSource, *, among: bool = True) -> Protocol:
+    """State the rules of the protocol, with test images ranked `among` themselves or not."""
+    gallery: tuple[Gallery, ...] = ("train", "test") if among else ("train",)
+    return Protocol(split=split, gallery=gallery, relevance="class", cutoffs=CUTOFFS, ties="expected")
+
+
+def _source(split: dict[str, Any]) -> SplitSource:
+    """State where a model's split came from; one without a seed was not drawn here."""
+    train, test, seed = len(split["train"]), len(split["test"]), split.get("seed")
+    share = round(train / (train + test), 4)
+    return (
+        SplitSource(kind="given", train=share)
+        if seed is None
+        else SplitSource(kind="drawn", train=share, seeds=(seed,))
     )
 
 

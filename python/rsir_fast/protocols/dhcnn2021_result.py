@@ -151,6 +151,7 @@ class Dhcnn2021Result(EvaluationResult):
     images : ImageCounts
     split : SplitFacts
     training : TrainingFacts
+    rules : Protocol or None
     queries : Queries
         ``items`` and ``labels``, numbers of the model's classes.
     test_vs_train : CodeFigures

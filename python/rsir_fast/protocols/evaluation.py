@@ -9,18 +9,23 @@ from pydantic import Field
 
 from rsir_fast.base.shown import counted
 from rsir_fast.protocols.facts import DatasetFacts, Example, FeaturesFacts, Queries, Timing
+from rsir_fast.protocols.protocol import Protocol
 from rsir_fast.protocols.result import Result, Text
 
 __all__ = ["EvaluationResult"]
 
 
 class EvaluationResult(Result):
-    """What an evaluation found: `rsir_fast.Ge2018Result` or `rsir_fast.Dhcnn2021Result`."""
+    """What an evaluation found: `rsir_fast.Ge2018Result` or `rsir_fast.Dhcnn2021Result`.
+
+    ``rules`` are None in what was written before they were stated.
+    """
 
     protocol: str
     rsir_fast: str
     dataset: DatasetFacts
     features: FeaturesFacts
+    rules: Protocol | None = None
     queries: Queries | None = None
     timing: Timing = Timing()
     examples: tuple[Example, ...] = Field(default=(), exclude=True)

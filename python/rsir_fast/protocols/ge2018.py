@@ -29,6 +29,7 @@ from rsir_fast.protocols.facts import (
     describe_timing,
 )
 from rsir_fast.protocols.ge2018_result import Ge2018Result, Ge2018Settings, RetrievalFigures
+from rsir_fast.protocols.protocol import Protocol, SplitSource
 from rsir_fast.protocols.tied import describe_ties
 from rsir_fast.retrieval import (
     Diffusion,
@@ -42,7 +43,7 @@ from rsir_fast.retrieval import (
 )
 from rsir_fast.retrieval.query import Normalize, normalize_by_default
 
-__all__ = ["check_classes", "evaluate_ge2018", "normalized"]
+__all__ = ["check_classes", "evaluate_ge2018", "ge2018_rules", "normalized"]
 
 
 CUTOFFS = (1, 2, 5, 10, 20, 50, 100)
@@ -177,6 +178,7 @@ def evaluate_ge2018(
             ties="item index",
             **beyond,
         ),
+        rules=ge2018_rules(),
         queries=describe_queries(features.items, labels),
         query_excluded=_figures(excluded),
         query_included=_figures(included),
@@ -184,6 +186,12 @@ def evaluate_ge2018(
         timing=describe_timing(features, time.perf_counter() - start, threads, device=device_name),
         examples=shown,
     )
+
+
+def ge2018_rules() -> Protocol:
+    """State the rules of the protocol."""
+    split = SplitSource(kind="leave one out")
+    return Protocol(split=split, gallery=("all",), relevance="class", cutoffs=CUTOFFS, ties="index")
 
 
 def _figures(found: RetrievalAccumulator) -> RetrievalFigures:

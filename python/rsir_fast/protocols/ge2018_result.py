@@ -113,6 +113,7 @@ class Ge2018Result(EvaluationResult):
     dataset : DatasetFacts
     features : FeaturesFacts
     settings : Ge2018Settings
+    rules : Protocol or None
     queries : Queries
         ``items`` and ``labels``, numbers of classes.
     query_excluded, query_included : RetrievalFigures

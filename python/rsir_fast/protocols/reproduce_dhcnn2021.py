@@ -31,11 +31,12 @@ from rsir_fast.hashing.recipe import as_recipe
 from rsir_fast.hashing.train import MODEL
 from rsir_fast.metrics import RetrievalAccumulator, mean_over_queries
 from rsir_fast.ops import pack_codes, relevant_ranks
-from rsir_fast.protocols.dhcnn2021 import evaluate_dhcnn2021
+from rsir_fast.protocols.dhcnn2021 import dhcnn2021_rules, evaluate_dhcnn2021
 from rsir_fast.protocols.dhcnn2021_result import CodeFigures
 from rsir_fast.protocols.facts import describe_dataset, describe_features
 from rsir_fast.protocols.ge2018 import check_classes
 from rsir_fast.protocols.hash_retrieval import TIE_RULES, evaluate_codes
+from rsir_fast.protocols.protocol import SplitSource
 from rsir_fast.protocols.reproduce_dhcnn2021_result import (
     Curves,
     Dhcnn2021TableResult,
@@ -233,6 +234,7 @@ def reproduce_dhcnn2021(
             lengths=tuple(lengths),
             seeds=tuple(seeds),
             recipes={method: asdict(chosen) for method, chosen in variants.items()},
+            rules=dhcnn2021_rules(SplitSource(kind="drawn", train=train, seeds=tuple(seeds))),
         ),
         rows=_rows(runs.results),
         curves=_curves(runs.results, max(lengths), seeds[0]),

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from rsir_fast.base.shown import counted
 from rsir_fast.protocols.dhcnn2021_result import CodeFigures, LabelFigures
 from rsir_fast.protocols.facts import DatasetFacts, FeaturesFacts
+from rsir_fast.protocols.protocol import Protocol
 from rsir_fast.protocols.result import Part, Result, Value
 
 __all__ = [
@@ -75,7 +76,7 @@ class HashRow(Part):
 
 
 class Dhcnn2021TableSettings(Part):
-    """What all runs share; recipes by method."""
+    """What all runs share; recipes by method; ``rules`` are None in what was written before they were stated."""
 
     train: float
     freeze_backbone: bool
@@ -87,6 +88,7 @@ class Dhcnn2021TableSettings(Part):
     lengths: tuple[int, ...]
     seeds: tuple[int, ...]
     recipes: dict[str, dict[str, Any]]
+    rules: Protocol | None = None
 
 
 class Curves(Part):

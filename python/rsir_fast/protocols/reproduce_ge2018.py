@@ -30,7 +30,7 @@ from rsir_fast.extraction.engines.choose import check_engine
 from rsir_fast.metrics import bootstrap_interval, compare_paired
 from rsir_fast.ops import euclidean_topk, prepare
 from rsir_fast.protocols.facts import DatasetFacts, SkippedInput, describe_features
-from rsir_fast.protocols.ge2018 import check_classes, evaluate_ge2018, normalized
+from rsir_fast.protocols.ge2018 import check_classes, evaluate_ge2018, ge2018_rules, normalized
 from rsir_fast.protocols.ge2018_result import RetrievalFigures
 from rsir_fast.protocols.methods import BASELINES, FURTHER, Method, list_methods, list_sources
 from rsir_fast.protocols.reproduce_ge2018_result import (
@@ -199,6 +199,7 @@ def reproduce_ge2018(
             resamples=RESAMPLES,
             returned=RETURNED,
             reference=reference,
+            rules=ge2018_rules(),
         ),
         datasets=tuple(measured),
     )

@@ -9,6 +9,7 @@ from pydantic import Field
 from rsir_fast.base.shown import counted
 from rsir_fast.protocols.facts import DatasetFacts, FeaturesFacts
 from rsir_fast.protocols.ge2018_result import Ge2018Settings, RetrievalFigures
+from rsir_fast.protocols.protocol import Protocol
 from rsir_fast.protocols.result import Part, Result, Text, Value
 
 __all__ = [
@@ -164,7 +165,7 @@ class DatasetTable(Part):
 
 
 class Ge2018TableSettings(Part):
-    """Settings that all rows share."""
+    """Settings that all rows share; ``rules`` are None in what was written before they were stated."""
 
     distance: Literal["euclidean"]
     anmrr_k: Literal["2ng"]
@@ -174,6 +175,7 @@ class Ge2018TableSettings(Part):
     resamples: int
     returned: int
     reference: str | None
+    rules: Protocol | None = None
 
 
 class Ge2018TableResult(Result):

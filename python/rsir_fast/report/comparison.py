@@ -19,6 +19,7 @@ from rsir_fast.report.hash_plots import precision_by_number, precision_recall_by
 from rsir_fast.report.page import inline_svg
 from rsir_fast.report.published import deviation, is_uc_merced
 from rsir_fast.report.published_hashing import PUBLISHED
+from rsir_fast.report.rules import rules_rows
 
 if TYPE_CHECKING:
     from rsir_fast.protocols.reproduce_dhcnn2021_result import (
@@ -205,8 +206,13 @@ def _spread(result: Dhcnn2021TableResult) -> str:
 
 def _setting_rows(settings: Dhcnn2021TableSettings) -> list[Row]:
     """State the settings, the recipe of each method in a line."""
-    rows = [Row(key.replace("_", " "), _said(value)) for key, value in settings if key != "recipes"]
-    return [*rows, *(Row(f"recipe of {method}", _said(recipe)) for method, recipe in settings.recipes.items())]
+    apart = ("recipes", "rules")
+    rows = [Row(key.replace("_", " "), _said(value)) for key, value in settings if key not in apart]
+    return [
+        *rules_rows(settings.rules),
+        *rows,
+        *(Row(f"recipe of {method}", _said(recipe)) for method, recipe in settings.recipes.items()),
+    ]
 
 
 def _said(value: Any) -> str:

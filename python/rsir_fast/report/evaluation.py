@@ -14,6 +14,7 @@ from rsir_fast.report.format import counted, shorten
 from rsir_fast.report.page import inline_svg
 from rsir_fast.report.queries import queries_csv
 from rsir_fast.report.rankings import ranking
+from rsir_fast.report.rules import rules_rows
 from rsir_fast.report.thumbnails import Thumbnails
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def evaluation_content(
         template=f"{result.protocol}.html.j2",
         title=title,
         notes=notes(result),
-        method=method,
+        method=[*rules_rows(result.rules), *method],
         provenance=provenance_rows(result, network, options.machine),
         citations=citations(result.protocol, result.dataset, result.features),
         skipped=result.dataset.skipped,

@@ -17,6 +17,7 @@ from rsir_fast.report.ge2018_plots import left_out, map_by_class, precision_by_r
 from rsir_fast.report.ge2018_tables import anmrr_grid, map_grid, short
 from rsir_fast.report.grid import table_files, to_terminal
 from rsir_fast.report.page import inline_svg
+from rsir_fast.report.rules import rules_rows
 
 if TYPE_CHECKING:
     from rsir_fast.protocols.reproduce_ge2018_result import DatasetTable, Ge2018TableResult, Ge2018TableSettings
@@ -89,6 +90,7 @@ def content(result: Ge2018TableResult, options: Options) -> Content:
 def _method_rows(settings: Ge2018TableSettings) -> list[Row]:
     """State how all rows were measured; what differs between them stands under their sources."""
     return [
+        *rules_rows(settings.rules),
         Row(
             "Normalisation",
             "Gaussian, over the elements of each vector, as in the paper (equation 2); of morphological texture each "

@@ -1,0 +1,71 @@
+"""The rules of an evaluation, declared once: stated in its result, and said in words in its report."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from rsir_fast.protocols.result import Part, Text
+
+__all__ = ["Gallery", "MapDivisor", "Protocol", "SplitSource"]
+
+Gallery = Literal["train", "test", "all"]
+"""The images that are ranked: a query that is one of them is left out of its own ranking."""
+
+MapDivisor = Literal["found", "min", "relevant"]
+"""What AP@k divides by, as in `rsir_fast.metrics.average_precision`."""
+
+
+class SplitSource(Part):
+    """Where the division into training and test images came from.
+
+    Attributes
+    ----------
+    kind : {"leave one out", "drawn", "given"}
+        No split, every image in turn a query; drawn at random in each class; or from elsewhere.
+    train : float or None
+        Share of the images that is for training.
+    seeds : tuple of int
+        That splits were drawn with.
+    file : str or None
+        Name of the file that a split was read from.
+    """
+
+    kind: Literal["leave one out", "drawn", "given"]
+    train: float | None = None
+    seeds: tuple[int, ...] = ()
+    file: Text | None = None
+
+
+class Protocol(Part):
+    """The rules that an evaluation went by. What has its default need not be stated.
+
+    Attributes
+    ----------
+    split : SplitSource
+    gallery : tuple of {"train", "test", "all"}
+        What the queries are ranked against, the headline's first. Queries are the test images, or every image.
+    relevance : {"class"}
+        An image is relevant if it is of the query's class.
+    cutoffs : tuple of int
+        Numbers of returned images for precision and recall, as far as the gallery has so many.
+    map_at : int or None
+        Ranks that mAP@k looks at; None for none beside mAP over the whole ranking.
+    divisor : {"found", "min", "relevant"} or None
+        Of AP@k: the relevant images found within k, min(k, R), or R, the relevant images of the gallery.
+    ties : {"expected", "index"}
+        How the headline takes equal distances: expected over their random order, or by the index of the images.
+
+    Examples
+    --------
+    >>> rules = Protocol(split=SplitSource(kind="leave one out"), gallery=("all",), ties="index")
+    >>> rules.relevance, rules.content()["split"]
+    ('class', {'kind': 'leave one out'})
+    """
+
+    split: SplitSource
+    gallery: tuple[Gallery, ...]
+    relevance: Literal["class"] = "class"
+    cutoffs: tuple[int, ...] = ()
+    map_at: int | None = None
+    divisor: MapDivisor | None = None
+    ties: Literal["expected", "index"] = "expected"

@@ -1,0 +1,67 @@
+"""The rules of an evaluation in one line of plain words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rsir_fast.report.describe import Row
+
+if TYPE_CHECKING:
+    from rsir_fast.protocols.protocol import Protocol, SplitSource
+
+__all__ = ["rules_in_words", "rules_rows"]
+
+_GALLERY = {"train": "the training images", "test": "the other test images", "all": "all other images"}
+_RELEVANCE = {"class": "an image of the query's class"}
+_DIVISOR = {
+    "found": "the number of relevant images found within k",
+    "min": "min(k, R), R relevant images in the gallery",
+    "relevant": "R, the number of relevant images in the gallery",
+}
+_TIES = {"expected": "expected over a random order", "index": "ordered by item index"}
+
+
+def rules_rows(rules: Protocol | None) -> list[Row]:
+    """Return the row of a report; none for a result of before, which does not state its rules."""
+    return [] if rules is None else [Row("Protocol", rules_in_words(rules))]
+
+
+def rules_in_words(rules: Protocol) -> str:
+    r"""Say the rules of an evaluation in one line.
+
+    Examples
+    --------
+    >>> from rsir_fast.protocols.protocol import Protocol, SplitSource
+    >>> rules = Protocol(split=SplitSource(kind="drawn", train=0.8, seeds=(0,)), gallery=("train",), cutoffs=(1, 11))
+    >>> print(rules_in_words(rules).replace("; ", "\n"))
+    queries: the test images of a split drawn in each class, 80 % for training, seed 0
+    gallery: the training images
+    relevant: an image of the query's class
+    mAP over the whole ranking
+    precision and recall at 1, 11
+    equal distances: expected over a random order
+    """
+    said = [
+        f"queries: {_queries(rules.split)}",
+        f"gallery: {', then '.join(_GALLERY[each] for each in rules.gallery)}",
+        f"relevant: {_RELEVANCE[rules.relevance]}",
+        "mAP over the whole ranking",
+    ]
+    if rules.map_at is not None and rules.divisor is not None:
+        said.append(f"mAP@{rules.map_at}: AP@k divides by {_DIVISOR[rules.divisor]}")
+    if rules.cutoffs:
+        said.append(f"precision and recall at {', '.join(map(str, rules.cutoffs))}")
+    return "; ".join([*said, f"equal distances: {_TIES[rules.ties]}"])
+
+
+def _queries(split: SplitSource) -> str:
+    if split.kind == "leave one out":
+        return "every image in turn"
+    told = ["a split drawn in each class" if split.kind == "drawn" else "a given split"]
+    if split.file is not None:
+        told.append(f"file {split.file}")
+    if split.train is not None:
+        told.append(f"{100 * split.train:.4g} % for training")
+    if split.seeds:
+        told.append(f"{'seed' if len(split.seeds) == 1 else 'seeds'} {', '.join(map(str, split.seeds))}")
+    return f"the test images of {', '.join(told)}"
