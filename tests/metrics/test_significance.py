@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
-from rsir_fast.metrics import bootstrap_interval, compare_paired, significance
+from rsir_fast.metrics import (
+    bootstrap_interval,
+    compare_paired,
+    holm_adjusted,
+    interval_over_splits,
+    significance,
+)
 
 
 def test_interval_of_a_large_sample_is_that_of_the_normal_distribution():
@@ -30,9 +38,8 @@ def test_the_interval_holds_the_truth_as_often_as_it_says():
 
 def test_every_sign_of_a_few_queries():
     """Of 3 queries there are 8 ways to turn the signs; the found sum and its opposite are the farthest."""
-    found = compare_paired([0.1, 0.2, 0.3], [0.2, 0.4, 0.6], resamples=20_000)
-    assert found.p_value == pytest.approx(2 / 8, abs=0.01)
-    assert found.queries == 3
+    found = compare_paired([0.1, 0.2, 0.3], [0.2, 0.4, 0.6])
+    assert (found.p_value, found.queries, found.units, found.exact) == (2 / 8, 3, 3, True)
     assert found.difference.mean == pytest.approx(0.2)
 
 
@@ -72,6 +79,72 @@ def test_memory_changes_no_figure(monkeypatch):
     assert (bootstrap_interval(first), compare_paired(first, second)) == expected
 
 
+GROUPS = np.array([7, 7, 7, 2, 2, 9, 9, 9, 9, 4])
+
+
+def test_classes_are_drawn_with_all_their_queries():
+    """The same draws of classes, their queries put side by side one class after the other."""
+    values = np.random.default_rng(5).random(10)
+    values[3] = np.nan
+    draws = np.random.RandomState(3).randint(0, 4, (300, 4))
+    names = np.unique(GROUPS)
+    means = [np.nanmean(np.concatenate([values[names[unit] == GROUPS] for unit in draw])) for draw in draws]
+    found = bootstrap_interval(values, groups=GROUPS, resamples=300, seed=3)
+    assert found == pytest.approx((np.nanmean(values), *np.quantile(means, [0.025, 0.975])), abs=1e-14)
+
+
+def test_signs_of_classes_are_turned_in_every_way():
+    rng = np.random.default_rng(6)
+    first, second = rng.random((2, 10))
+    turned = [
+        abs(sum(sign * (second - first)[name == GROUPS].sum() for sign, name in zip(signs, (2, 4, 7, 9), strict=True)))
+        for signs in itertools.product((1, -1), repeat=4)
+    ]
+    found = compare_paired(first, second, groups=GROUPS)
+    assert found.p_value == np.mean(np.array(turned) >= abs((second - first).sum()) - 1e-12)
+    assert (found.queries, found.units, found.exact) == (10, 4, True)
+    assert found.difference == bootstrap_interval(second - first, groups=GROUPS)
+
+
+def test_drawn_signs_come_near_all_of_them(monkeypatch):
+    first, second = np.random.default_rng(7).random((2, 15))
+    every = compare_paired(first, second)
+    monkeypatch.setattr(significance, "EVERY_SIGN", 14)
+    drawn = compare_paired(first, second)
+    assert (every.exact, drawn.exact) == (True, False)
+    assert drawn.p_value == pytest.approx(every.p_value, abs=0.02)
+
+
+def test_holm_rejects_as_his_steps_do():
+    """Smallest first: reject while p <= level / (how many are left), and stop at the first that is not."""
+    p_values = np.array([0.03, 0.004, np.nan, 0.2, 0.012, 0.004, 0.9])
+    adjusted = holm_adjusted(p_values)
+    for level in np.linspace(0.001, 0.999, 400):
+        rejected, left = set(), int((~np.isnan(p_values)).sum())
+        for place in np.argsort(p_values)[:left]:
+            if p_values[place] > level / left:
+                break
+            rejected.add(int(place))
+            left -= 1
+        assert rejected == set(np.flatnonzero(adjusted <= level))
+    assert np.isnan(adjusted[2])
+    assert holm_adjusted([0.4, 0.7]).tolist() == [0.8, 0.8]
+    with pytest.raises(ValueError, match="p_values: expected numbers from 0 to 1"):
+        holm_adjusted([1.5])
+
+
+@pytest.mark.parametrize(("splits", "t"), [(2, 12.706205), (3, 4.302653), (4, 3.182446), (5, 2.776445), (31, 2.042272)])
+def test_interval_over_splits(splits, t):
+    """By tables of Student's t; the splits are 80 % for training, 20 % for testing."""
+    values = np.random.default_rng(splits).random(splits)
+    half = t * values.std(ddof=1) * np.sqrt(1 / splits + 0.2 / 0.8)
+    found = interval_over_splits(values.tolist(), 0.2)
+    assert found == pytest.approx((values.mean(), values.mean() - half, values.mean() + half), abs=1e-6)
+    assert np.isnan(interval_over_splits([0.5], 0.2).low)
+    with pytest.raises(ValueError, match="tested: expected a share of at least 0, below 1, got 1"):
+        interval_over_splits([0.1, 0.2], 1)
+
+
 @pytest.mark.parametrize(
     ("arguments", "settings", "message"),
     [
@@ -79,6 +152,11 @@ def test_memory_changes_no_figure(monkeypatch):
         (([[0.1]], [0.1]), {}, r"first: expected one value a query, \[q\], got shape \[1, 1\]"),
         (([0.1], [0.1]), {"level": 95}, "level: expected a share between 0 and 1, got 95"),
         (([0.1], [0.1]), {"resamples": 0}, "resamples: expected at least 1, got 0"),
+        (
+            ([0.1], [0.1]),
+            {"groups": [0.5]},
+            r"groups: expected 1 whole numbers, one a query, got float64 of shape \[1\]",
+        ),
     ],
 )
 def test_what_is_refused(arguments, settings, message):

@@ -19,7 +19,14 @@ from rsir_fast.metrics.precision_recall import (
     recall_at,
 )
 from rsir_fast.metrics.rankings import drop_self, ranked_relevance, share_label
-from rsir_fast.metrics.significance import Interval, PairedComparison, bootstrap_interval, compare_paired
+from rsir_fast.metrics.significance import (
+    Interval,
+    PairedComparison,
+    bootstrap_interval,
+    compare_paired,
+    holm_adjusted,
+    interval_over_splits,
+)
 from rsir_fast.metrics.summary import RetrievalAccumulator
 from rsir_fast.metrics.ties import (
     FixedDivisor,
@@ -52,6 +59,8 @@ __all__ = [
     "curve_points",
     "drop_self",
     "expected_average_precision",
+    "holm_adjusted",
+    "interval_over_splits",
     "mean_average_precision",
     "mean_over_queries",
     "nmrr",
