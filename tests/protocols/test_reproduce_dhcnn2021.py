@@ -14,7 +14,9 @@ from rsir_fast.errors import DatasetError, RsirError
 from rsir_fast.hashing import HashModel
 from rsir_fast.hashing.baselines import iterative_quantization
 from rsir_fast.protocols import evaluate_codes
-from rsir_fast.protocols.reproduce_dhcnn2021 import MEASURES, reproduce_dhcnn2021
+from rsir_fast.protocols.hash_rows import Parts, by_label, by_probabilities
+from rsir_fast.protocols.hash_table import MEASURES
+from rsir_fast.protocols.reproduce_dhcnn2021 import reproduce_dhcnn2021
 from scene_files import write_broken, write_scenes
 from small_network import small_network
 
@@ -39,12 +41,14 @@ def row(result, method, bits):
 
 def test_every_method_length_and_seed_is_there(done):
     _, result = done
-    methods = ["DHCNN", "ITQ", "random projection"]
+    by_labels = ["DHCNN: its label", "DHCNN: its probabilities"]
+    coded = ["DHCNN", "ITQ", "random projection"]
+    methods = [coded[0], *by_labels, *coded[1:]]
     expected = [("features, Euclidean", None), *((method, bits) for bits in (8, 16) for method in methods)]
     assert [(row.method, row.bits) for row in result.rows] == expected
     assert all([run.seed for run in row.runs] == [0, 1] for row in result.rows)
     assert result.curves.bits == 16
-    assert list(result.curves.methods) == methods
+    assert list(result.curves.methods) == coded
     assert "NaN" not in result.to_json()
 
 
@@ -64,11 +68,21 @@ def test_mean_and_spread_are_of_the_runs(done):
 
 def test_dhcnn_is_that_of_training_and_evaluating_by_hand(scenes, done):
     model = rf.train_dhcnn(scenes, small_network(), bits=16, epochs=2, freeze_backbone=True, seed=1, device="cpu")
-    by_hand = rf.evaluate_dhcnn2021(rf.encode(scenes, model.as_backbone(), device="cpu"))
+    encoded = rf.encode(scenes, model.as_backbone(), device="cpu")
+    by_hand = rf.evaluate_dhcnn2021(encoded)
     run = row(done[1], "DHCNN", 16).runs[1]
     assert run.overall_accuracy == by_hand.labels.overall_accuracy
     assert run.map_expected == pytest.approx(by_hand.test_vs_train.map.expected, abs=0.02)
     assert run.test_map_expected == pytest.approx(by_hand.test_vs_test.map.expected, abs=0.02)
+    parts = Parts.of(encoded, rf.stratified_split(rf.open_dataset(scenes), seed=1))
+    scores = np.asarray(encoded["probabilities"])
+    for name, ranked in (
+        ("its label", by_label(scores.argmax(1), encoded.labels, 3, parts)),
+        ("its probabilities", by_probabilities(scores, encoded.labels, parts)),
+    ):
+        found = row(done[1], f"DHCNN: {name}", 16)
+        assert found.runs[1].map_expected == pytest.approx(ranked.test_vs_train.map.expected, abs=0.02)
+        assert found.measures["kappa"].missing == "labels are those of the model's own row"
 
 
 def test_baselines_are_fitted_on_training_features(scenes, done):
@@ -101,7 +115,7 @@ def test_no_codes_is_the_ranking_by_distance(scenes, done):
 def test_a_finished_one_is_not_done_again(scenes, done, monkeypatch):
     out, result = done
     monkeypatch.setattr("rsir_fast.protocols.reproduce_dhcnn2021.train_dhcnn", None)
-    monkeypatch.setattr("rsir_fast.protocols.reproduce_dhcnn2021.evaluate_codes", None)
+    monkeypatch.setattr("rsir_fast.protocols.hash_rows.evaluate_codes", None)
     timing = (out / "timing.json").read_bytes()
     assert reproduce_dhcnn2021(scenes, small_network, out=out, **SETTINGS) == result
     assert (out / "timing.json").read_bytes() == timing

@@ -81,11 +81,14 @@ def result():
 
 
 def test_the_table(result):
+    result["rows"].insert(2, {**row("DHCNN: its label", 16, 0.9, 0.9), "remark": "a code of 1 bit"})
     text = to_markdown(comparison_grid(made(result)))
     assert "| **16 bits** |" in text
     assert "| DHCNN | 92.50 ± 3.54 |" in text
-    assert "| ITQ | – [2] |" in text
-    assert "[2] too many \\<bits\\>" in text
+    assert "| DHCNN: its label [2] | 90.00 ± 0.00 |" in text
+    assert "| ITQ | – [3] |" in text
+    assert "[2] a code of 1 bit" in text
+    assert "[3] too many \\<bits\\>" in text
     assert "over 2 seeds (0, 1)" in text
     assert "published" not in text
 

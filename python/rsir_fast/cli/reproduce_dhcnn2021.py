@@ -69,9 +69,10 @@ def dhcnn2021(
 ) -> None:
     """Train and evaluate DHCNN (Song et al. 2021) for every hash length and seed, beside hashing without labels.
 
-    Baselines: ITQ and random projection of the backbone's features, and these features without hashing. Writes
-    result.json, table.md, table.csv, table.tex, report.html and plots, by the same command to the same bytes.
-    Interrupted, the same command again goes on where it was.
+    Baselines: ITQ and random projection of the backbone's features, and these features without hashing. Behind each
+    model stand its own labels as codes and the products of its class probabilities. Writes result.json, table.md,
+    table.csv, table.tex, report.html and plots, by the same command to the same bytes. Interrupted, the same command
+    again goes on where it was.
     """
     target: Path | None = out
     quiet = output.quiet

@@ -18,6 +18,7 @@ __all__ = [
     "HashRow",
     "HashRun",
     "Measured",
+    "RankedRun",
     "SeedRun",
     "UncodedFigures",
 ]
@@ -35,13 +36,27 @@ class UncodedFigures(Part):
     map: ExpectedMap
 
 
+class RankedRun(Part):
+    """Figures of test images against training images and among themselves; ``bits`` of the codes, None without any."""
+
+    bits: int | None = None
+    test_vs_train: CodeFigures | UncodedFigures | None = None
+    test_vs_test: CodeFigures | UncodedFigures | None = None
+
+
 class HashRun(Part):
-    """What is kept of a method at a hash length with a seed, in a file of its own; ``missing``: why it has nothing."""
+    """What is kept of a method at a hash length with a seed, in a file of its own; ``missing``: why it has nothing.
+
+    Of a model that gives labels also ``by_label``, the ranking by its own predicted labels as codes, and
+    ``by_probabilities``, that by the inner product of its class probabilities.
+    """
 
     missing: str | None = None
     test_vs_train: CodeFigures | UncodedFigures | None = None
     test_vs_test: CodeFigures | UncodedFigures | None = None
     labels: LabelFigures | None = None
+    by_label: RankedRun | None = None
+    by_probabilities: RankedRun | None = None
 
 
 class Measured(Part):
@@ -67,10 +82,14 @@ class SeedRun(Part):
 
 
 class HashRow(Part):
-    """A method at a hash length; ``bits`` is None for features without codes."""
+    """A method at a hash length; ``bits`` is None for features without codes; ``remark``: what else is to be known.
+
+    Where a model is ranked by its labels, ``bits`` are those of the model.
+    """
 
     method: str
     bits: int | None
+    remark: str | None = None
     measures: dict[str, Measured]
     runs: tuple[SeedRun, ...]
 

@@ -54,6 +54,11 @@ _CITED = (
         "Charikar M. S. (2002). Similarity estimation techniques from rounding algorithms. STOC. (random projection)",
         "https://doi.org/10.1145/509907.509965",
     ),
+    Citation(
+        "Sablayrolles A., Douze M., Usunier N., Jégou H. (2017). How should we evaluate supervised hashing? ICASSP. "
+        "(labels as codes, products of probabilities)",
+        "https://arxiv.org/abs/1609.06753",
+    ),
 )
 
 
@@ -64,7 +69,7 @@ def comparison_grid(result: Dhcnn2021TableResult) -> Grid:
             row.method,
             {key: _cell(measured) for key, measured in row.measures.items()},
             _group(row),
-            remark="" if row.bits else f"row-normalised, {count(result.features.dim)} float32 values an image",
+            remark=row.remark or ("" if row.bits else _uncoded(result)),
         )
         for row in result.rows
     ]
@@ -185,6 +190,10 @@ def content(result: Dhcnn2021TableResult, options: Options) -> Content:
 
 def _title(result: Dhcnn2021TableResult) -> str:
     return f"{result.dataset.name}: {result.features.title}, {result.features.layer}"
+
+
+def _uncoded(result: Dhcnn2021TableResult) -> str:
+    return f"row-normalised, {count(result.features.dim)} float32 values an image"
 
 
 def _group(row: HashRow) -> str:

@@ -1,0 +1,178 @@
+"""What stands beside a hash network in a table: hash functions without labels, no codes at all, and labels alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsir_fast.archive import Features
+from rsir_fast.datasets import Split
+from rsir_fast.hashing.baselines import LinearHash, TooManyBitsError, iterative_quantization, random_projection
+from rsir_fast.hashing.label_codes import label_codes
+from rsir_fast.metrics import RetrievalAccumulator, expected_average_precision, mean_over_queries
+from rsir_fast.ops import pack_codes, relevant_ranks
+from rsir_fast.protocols.ge2018 import check_classes
+from rsir_fast.protocols.hash_retrieval import evaluate_codes
+from rsir_fast.protocols.reproduce_dhcnn2021_result import ExpectedMap, HashRun, RankedRun, UncodedFigures
+
+__all__ = ["BASELINES", "Parts", "by_label", "by_probabilities", "euclidean", "hashed_without_labels"]
+
+BASELINES: dict[str, Callable[..., LinearHash]] = {
+    "ITQ": iterative_quantization,
+    "random projection": random_projection,
+}
+
+AT_ONCE = 1 << 22
+"""Inner products held at a time."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Rows of the feature matrix by their part in a split; images that cannot be read are in none."""
+
+    train: NDArray[np.int64]
+    test: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, features: Features, split: Split) -> Parts:
+        """Find the images of a split among those of features."""
+        row = {item: number for number, item in enumerate(features.items)}
+        return cls(*(np.array([row[i] for i in part if i in row], np.int64) for part in (split.train, split.test)))
+
+
+def hashed_without_labels(
+    features: Features, parts: Parts, method: str, bits: int, seed: int, threads: int | None = None
+) -> HashRun:
+    """Fit a method of `BASELINES` on the training features, and evaluate the codes of all."""
+    try:
+        fitted = BASELINES[method](features.matrix[parts.train], bits, seed=seed)
+        codes = pack_codes(fitted.project(features.matrix))
+    except TooManyBitsError as error:
+        return HashRun(missing=str(error))
+    labels, test = check_classes(features.name, features.labels), parts.test
+    return HashRun(
+        test_vs_train=evaluate_codes(codes, labels, bits, test, parts.train, threads),
+        test_vs_test=evaluate_codes(codes, labels, bits, test, test, threads) if len(test) > 1 else None,
+    )
+
+
+def euclidean(features: Features, parts: Parts, threads: int | None = None) -> HashRun:
+    """Rank by the distance of row-normalised features: what hashing gives away, and learning gains."""
+    labels, test = check_classes(features.name, features.labels), parts.test
+
+    def mean_ap(database: NDArray[np.int64], own: NDArray[np.int64] | None) -> UncodedFigures:
+        found = RetrievalAccumulator(features.classes, len(database))
+        given = (features.matrix[test], features.matrix[database], labels[test], labels[database])
+        for block in relevant_ranks(*given, self_ids=own, normalize="row", threads=threads):
+            ranks = block if own is None else block.drop_self()
+            found.add_ranks(ranks.ranks, ranks.counts, labels[test][block.start : block.start + len(block.counts)])
+        return UncodedFigures(map=ExpectedMap(expected=mean_over_queries(found.average_precision()).value))
+
+    return HashRun(
+        test_vs_train=mean_ap(parts.train, None),
+        test_vs_test=mean_ap(test, np.arange(len(test))) if len(test) > 1 else None,
+    )
+
+
+def by_label(
+    predicted: NDArray[np.int64],
+    labels: NDArray[np.int64],
+    classes: int,
+    parts: Parts,
+    threads: int | None = None,
+) -> RankedRun:
+    """Rank by the Hamming distance of predicted labels as codes of ceil(log2 K) bits.
+
+    Parameters
+    ----------
+    predicted, labels : array, int64 [n]
+        The labels that a model gives all items, and the true ones.
+    classes : int
+        K, how many the model knows.
+    parts : Parts
+    threads : int, optional
+        As in `rsir_fast.hamming_topk`. Never changes a figure.
+
+    Returns
+    -------
+    RankedRun
+        Each as of `rsir_fast.protocols.evaluate_codes`: images of the query's predicted label first, all tied; the rest
+        by the digits of the labels' numbers.
+
+    Raises
+    ------
+    ValueError
+        If a predicted label is out of range.
+
+    Notes
+    -----
+    O(q m log K). Sablayrolles et al. 2017, arXiv:1609.06753.
+
+    Examples
+    --------
+    >>> true, given = np.array([0, 0, 1, 1]), np.array([0, 0, 1, 0])
+    >>> found = by_label(given, true, 2, Parts(train=np.array([0, 2]), test=np.array([1, 3])))
+    >>> found.bits, found.test_vs_train.map.expected
+    (1, 0.75)
+    """
+    codes, bits = label_codes(predicted, classes)
+    test = parts.test
+    return RankedRun(
+        bits=bits,
+        test_vs_train=evaluate_codes(codes, labels, bits, test, parts.train, threads),
+        test_vs_test=evaluate_codes(codes, labels, bits, test, test, threads) if len(test) > 1 else None,
+    )
+
+
+def by_probabilities(probabilities: NDArray[np.float32], labels: NDArray[np.int64], parts: Parts) -> RankedRun:
+    """Rank by the inner product of class probabilities: the chance that two images are of one class.
+
+    Parameters
+    ----------
+    probabilities : array, float32 [n, K]
+        Of all items.
+    labels : array, int64 [n]
+        True classes.
+    parts : Parts
+
+    Returns
+    -------
+    RankedRun
+        Each ``map.expected`` over the order of equal products: where a model is sure, many are exactly 1.
+
+    Notes
+    -----
+    O(q m (K + log m)) time, in blocks of 4 million products. A product is a sum of K exact products of two float32 in
+    float64, in the order of the classes: the same bits on every machine. Sablayrolles et al. 2017, arXiv:1609.06753.
+
+    Examples
+    --------
+    >>> sure = np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]], np.float32)
+    >>> parts = Parts(train=np.array([1, 2]), test=np.array([0]))
+    >>> by_probabilities(sure, np.array([0, 0, 1]), parts).test_vs_train.map.expected
+    1.0
+    """
+    test, values = parts.test, probabilities.astype(np.float64)
+
+    def against(database: NDArray[np.int64], own: bool) -> UncodedFigures:
+        rows = max(1, AT_ONCE // max(1, len(database)))
+        found = []
+        for start in range(0, len(test), rows):
+            block = test[start : start + rows]
+            products = np.zeros((len(block), len(database)))
+            for column in values.T:  # no matrix product: its order of summation is the machine's
+                products += column[block, None] * column[database]
+            relevant = labels[block, None] == labels[database]
+            if own:
+                others = block[:, None] != database
+                products, relevant = (table[others].reshape(len(block), -1) for table in (products, relevant))
+            found.append(expected_average_precision(-products, relevant))
+        return UncodedFigures(map=ExpectedMap(expected=mean_over_queries(np.concatenate(found)).value))
+
+    return RankedRun(
+        test_vs_train=against(parts.train, own=False),
+        test_vs_test=against(test, own=True) if len(test) > 1 else None,
+    )
