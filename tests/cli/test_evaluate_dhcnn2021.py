@@ -108,8 +108,11 @@ def test_the_default_folder_names_data_network_and_bits(made, tmp_path, monkeypa
 
 def test_number_of_results_of_an_example(made, tmp_path):
     for examples, pictures in ((2, 5 * 3), (0, 0)):
-        evaluate(made["codes"], "--out", tmp_path, "--examples", examples, "--quiet")
+        evaluate(made["codes"], "--out", tmp_path, "--examples", examples, "--cutoffs", "2, 1,30", "--quiet")
         assert (tmp_path / "report.html").read_text().count("data:image/jpeg;base64,") == pictures
+    result = figures(tmp_path)
+    assert result["rules"]["cutoffs"] == [1, 2, 30]
+    assert result["test_vs_train"]["cutoffs"] == [1, 2]  # of 15 images
 
 
 def test_unreadable_images_are_listed_with_exit_code_3(made, tmp_path):

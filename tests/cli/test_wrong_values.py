@@ -42,6 +42,7 @@ WRONG = {
         *[f"bovw-{HUGE}", "hog:fc6", "squeezenet1_1,sizes=31", "squeezenet1_1,sizes=64+64", "squeezenet1_1,resize=x"],
         "squeezenet1_1,precision=float16",
     ],
+    "--cutoffs": ["0", "1,0", "1.5", "x", "", HUGE],
     "--field": ["fc9"],
     "--bands": ["x", "0", "-1", "1,2", "4,3,2,1", "1.5,2,3"],
     "--batch-size": ["0", *COUNT],

@@ -167,8 +167,17 @@ def test_precision_and_recall_by_number_with_dashes_beyond_the_database(run):
     rows = table(render(run), "Precision and recall by number of images returned")
     visual, among = run.content["test_vs_train"], run.content["test_vs_test"]
     assert [row[0] for row in rows] == ["1", "11"]
-    assert rows[0][1:] == [percent(m[key][0]) for m in (visual, among) for key in ("precision_at", "recall_at")]
-    assert rows[1][3:] == ["–", "–"]
+    keys = ("precision_at", "recall_at", "recall_micro_at")
+    assert rows[0][1:] == [percent(m[key][0]) for m in (visual, among) for key in keys]
+    assert rows[1][4:] == ["–", "–", "–"]
+
+
+def test_a_result_of_before_says_that_its_precision_is_by_index(run):
+    now = {row.label: row.text for row in method_rows(run.result)}["Precision, recall"]
+    figures = run.result.test_vs_train.model_copy(update={"recall_micro_at": ()})
+    before = method_rows(run.result.model_copy(update={"test_vs_train": figures}))
+    assert "expected over a random order" in now
+    assert "ties by index" in {row.label: row.text for row in before}["Precision, recall"]
 
 
 def test_classes_have_their_own_row_whatever_the_models_order(run):
@@ -214,6 +223,8 @@ def test_method_provenance_timing_command_and_citation_are_stated(run):
         "paper-code: of the similarity term",
         "modern: augment True; batch size 32; epochs 60",
         "12 training and 6 test images, at random in each class, seed 3",
+        "queries: the test images of a split drawn in each class, 66.67 % for training, seed 3; gallery: the training "
+        "images, then the other test images; relevant: an image of the query's class",
         "model.safetensors",
         "cd" * 32,
         "12 values for the code, 3 probabilities",

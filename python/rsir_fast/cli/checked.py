@@ -17,6 +17,7 @@ from rsir_fast.base.libraries import LIBRARIES, is_of_library
 from rsir_fast.cli.completion import CAFFE, CAFFE_LAYERS, DESCRIPTORS, complete_backbone
 
 __all__ = [
+    "cutoffs",
     "device",
     "encoder",
     "encoders_of_rows",
@@ -127,6 +128,15 @@ def lengths(given: list[str] | None) -> list[str] | None:
             if not SHORTEST <= int(length) <= LONGEST:
                 raise typer.BadParameter(f"expected hash lengths of {SHORTEST} to {LONGEST}, got {length}")
     return given
+
+
+def cutoffs(text: str | None) -> str | None:
+    """Refuse what are no numbers of returned images."""
+    for part in [] if text is None else text.split(","):
+        number = part.strip()
+        if not (number.isascii() and number.isdigit() and 1 <= int(number) < 1 << 31):
+            raise typer.BadParameter(f"expected numbers of returned images such as 1,10,100, got {number!r}")
+    return text
 
 
 def steps(given: Any) -> Any:

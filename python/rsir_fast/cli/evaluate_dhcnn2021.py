@@ -11,7 +11,7 @@ import typer
 from rsir_fast.cli import checked
 from rsir_fast.cli import options as opt
 from rsir_fast.cli.evaluating import check_out, default_out, extracted, placed, write_and_print
-from rsir_fast.cli.groups import ImageOptions, NetworkOptions, PrintOptions, RunOptions, ShownOptions
+from rsir_fast.cli.groups import ImageOptions, MeasureOptions, NetworkOptions, PrintOptions, RunOptions, ShownOptions
 from rsir_fast.cli.session import AGAIN, kept, note, reported_errors
 from rsir_fast.errors import FeaturesError
 
@@ -43,6 +43,7 @@ def dhcnn2021(
         Path | None,
         typer.Option("--out", "-o", help="Folder for codes and report. \\[default: runs/dhcnn2021-DATA-NETWORK-LAYER]"),
     ] = None,
+    measured: MeasureOptions,
     shown: _Shown,
     batch_size: opt.BatchSize = None,
     images: ImageOptions,
@@ -101,7 +102,7 @@ def dhcnn2021(
         from rsir_fast.protocols import evaluate_dhcnn2021
 
         note(f"rank: {len(features)} images", quiet)
-        result = evaluate_dhcnn2021(features, examples=shown.examples, threads=run.threads)
+        result = evaluate_dhcnn2021(features, examples=shown.examples, threads=run.threads, **measured.measures)
         for remark in result.dataset.notes:
             if remark not in features.notes:
                 note(f"note: {remark}", quiet)

@@ -15,6 +15,7 @@ __all__ = [
     "EngineOptions",
     "ImageOptions",
     "MachineOptions",
+    "MeasureOptions",
     "NetworkOptions",
     "PrintOptions",
     "ReaderOptions",
@@ -166,6 +167,19 @@ class PrintOptions:
 
     quiet: opt.Quiet = False
     json: opt.Json = False
+
+
+@dataclass(frozen=True)
+class MeasureOptions:
+    """What is measured beside the protocol's figures."""
+
+    cutoffs: opt.Cutoffs = None
+
+    @property
+    def measures(self) -> dict[str, Any]:
+        """What the library is told; nothing of what was not given."""
+        given = None if self.cutoffs is None else [int(number) for number in self.cutoffs.split(",")]
+        return {} if given is None else {"cutoffs": given}
 
 
 @dataclass(frozen=True)

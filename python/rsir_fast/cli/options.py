@@ -130,6 +130,15 @@ Resume = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.", rich_help_panel=_RUN)]
 
 
+Cutoffs = Annotated[
+    str | None,
+    typer.Option(
+        "--cutoffs",
+        callback=checked.cutoffs,
+        help="Numbers of returned images for precision and recall, such as 1,10,100. Default: the protocol's.",
+        show_default=False,
+    ),
+]
 Examples = Annotated[int, typer.Option(min=0, max=MOST_RESULTS, help="Results shown for each example query.")]
 PerClass = Annotated[bool, typer.Option("--per-class", help="Also print the figures of each class.")]
 Root = Annotated[

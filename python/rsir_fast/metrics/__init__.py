@@ -28,11 +28,14 @@ from rsir_fast.metrics.significance import (
     interval_over_splits,
 )
 from rsir_fast.metrics.summary import RetrievalAccumulator
+from rsir_fast.metrics.tied_ranking import TiedRanking
 from rsir_fast.metrics.ties import (
     FixedDivisor,
     TieAwareMap,
     average_precision_bounds,
     expected_average_precision,
+    expected_precision_at,
+    expected_recall_at,
     rank_by_distance,
     tie_aware_map,
 )
@@ -49,6 +52,7 @@ __all__ = [
     "RankLimit",
     "RetrievalAccumulator",
     "TieAwareMap",
+    "TiedRanking",
     "anmrr",
     "average_precision",
     "average_precision_bounds",
@@ -59,6 +63,8 @@ __all__ = [
     "curve_points",
     "drop_self",
     "expected_average_precision",
+    "expected_precision_at",
+    "expected_recall_at",
     "holm_adjusted",
     "interval_over_splits",
     "mean_average_precision",

@@ -9,22 +9,24 @@ Items at equal distance form one group; NaN distances form one group, the last.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rsir_fast.metrics._hits import RankedHits, ratio_or_nan
-from rsir_fast.metrics._inputs import as_cutoff, as_distances, as_relevance, check_choice
-from rsir_fast.metrics.average_precision import average_precision_of, fixed_divisor
+from rsir_fast.metrics._hits import ratio_or_nan
+from rsir_fast.metrics._inputs import as_cutoffs, as_distances, as_relevance
+from rsir_fast.metrics.average_precision import Divisor
 from rsir_fast.metrics.means import mean_over_queries
+from rsir_fast.metrics.tied_ranking import TiedRanking
 
 __all__ = [
     "FixedDivisor",
     "TieAwareMap",
     "average_precision_bounds",
     "expected_average_precision",
+    "expected_precision_at",
+    "expected_recall_at",
     "rank_by_distance",
     "tie_aware_map",
 ]
@@ -82,7 +84,7 @@ def rank_by_distance(distances: ArrayLike, relevant: ArrayLike) -> NDArray[np.bo
 
 
 def expected_average_precision(
-    distances: ArrayLike, relevant: ArrayLike, k: int | None = None, divisor: FixedDivisor = "min"
+    distances: ArrayLike, relevant: ArrayLike, k: int | None = None, divisor: Divisor = "min"
 ) -> NDArray[np.float64]:
     """Compute the expected average precision when tied items come in random order, in closed form.
 
@@ -100,7 +102,9 @@ def expected_average_precision(
     k
         Cut-off, 1 or more. Default: none.
     divisor
-        ``"min"`` divides AP@k by min(k, R), ``"relevant"`` by R. (Dividing by the number found has no closed form.)
+        ``"min"`` divides AP@k by min(k, R), ``"relevant"`` by R, ``"found"`` by the relevant items found within k (a
+        query that found none scores 0). That number is left to chance by the group that k cuts alone, where it is
+        hypergeometric: the expectation of the ratio is a sum over its values, exact as well.
 
     Returns
     -------
@@ -114,16 +118,84 @@ def expected_average_precision(
 
     Notes
     -----
-    One stable sort, then O(1) for each element; about ten float64 arrays of the size of `distances` at a time, so pass
-    large sets in blocks of queries and average the parts with `mean_over_queries`.
+    One stable sort, then O(1) for each element and, of ``"found"``, O(k) Python for each query; about ten float64
+    arrays of the size of `distances` at a time, so pass large sets in blocks of queries and average the parts with
+    `mean_over_queries`.
 
     Examples
     --------
     >>> float(expected_average_precision([0, 0], [True, False]))  # first or second, AP 1 or 1/2
     0.75
+    >>> float(expected_average_precision([0, 0], [True, False], k=1, divisor="found"))  # found or not
+    0.5
     """
-    tied = _TiedRanking.sort(distances, relevant)
+    tied = TiedRanking.sort(distances, relevant)
     return tied.expected(k, divisor).reshape(tied.shape)
+
+
+def expected_precision_at(distances: ArrayLike, relevant: ArrayLike, n: ArrayLike) -> NDArray[np.float64]:
+    """Precision after n returned items, expected over a random order of tied items, for every query.
+
+    Whole groups of ties count as they are. Of a group of s items, r of them relevant, that n cuts after t, t r / s are
+    expected among the first n: a hypergeometric mean.
+
+    Parameters
+    ----------
+    distances
+        [..., items] integers or floats over the whole database, the query itself left out.
+    relevant
+        [..., items] bool (or integers 0 and 1), the same order.
+    n
+        One integer or [p], each 1 or more; the divisor stays n where it exceeds the list, as in `precision_at`.
+
+    Returns
+    -------
+    numpy.ndarray
+        [...] float64 for one n, [..., p] for several; 0 for a query without relevant items.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described.
+
+    Notes
+    -----
+    One stable sort, then O(p) for each query.
+
+    Examples
+    --------
+    >>> expected_precision_at([0, 1, 1], [True, True, False], [1, 2, 3]).round(4).tolist()
+    [1.0, 0.75, 0.6667]
+    """
+    return _expected_hits(TiedRanking.sort(distances, relevant), n) / as_cutoffs(n)
+
+
+def expected_recall_at(distances: ArrayLike, relevant: ArrayLike, n: ArrayLike) -> NDArray[np.float64]:
+    """Recall after n returned items, expected over a random order of tied items, for every query.
+
+    Parameters
+    ----------
+    distances, relevant, n
+        As for `expected_precision_at`.
+
+    Returns
+    -------
+    numpy.ndarray
+        [...] float64 for one n, [..., p] for several; NaN where R = 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described.
+
+    Examples
+    --------
+    >>> expected_recall_at([0, 1, 1], [True, True, False], [1, 2]).tolist()
+    [0.5, 0.75]
+    """
+    tied = TiedRanking.sort(distances, relevant)
+    total = tied.n_relevant.reshape(tied.shape + (1,) * np.ndim(n))
+    return ratio_or_nan(_expected_hits(tied, n), total)
 
 
 def average_precision_bounds(
@@ -133,8 +205,10 @@ def average_precision_bounds(
 
     Parameters
     ----------
-    distances, relevant, k, divisor
+    distances, relevant, k
         As for `expected_average_precision`.
+    divisor
+        ``"min"`` or ``"relevant"``: where the number found divides, no one order of a tie is best.
 
     Returns
     -------
@@ -152,7 +226,7 @@ def average_precision_bounds(
     >>> float(worst), float(best)
     (0.5, 1.0)
     """
-    tied = _TiedRanking.sort(distances, relevant)
+    tied = TiedRanking.sort(distances, relevant)
     worst, best = tied.worst(k, divisor), tied.best(k, divisor)
     return worst.reshape(tied.shape), best.reshape(tied.shape)
 
@@ -167,7 +241,7 @@ def tie_aware_map(
     Parameters
     ----------
     distances, relevant, k, divisor
-        As for `expected_average_precision`.
+        As for `average_precision_bounds`.
 
     Returns
     -------
@@ -184,76 +258,12 @@ def tie_aware_map(
     >>> tie_aware_map([[0, 0]], [[False, True]])
     TieAwareMap(expected=0.75, by_index=0.5, worst=0.5, best=1.0)
     """
-    tied = _TiedRanking.sort(distances, relevant)
+    tied = TiedRanking.sort(distances, relevant)
     rules = (tied.expected, tied.by_index, tied.worst, tied.best)
     return TieAwareMap(*(mean_over_queries(rule(k, divisor)).value for rule in rules))
 
 
-@dataclass(frozen=True)
-class _TiedRanking:
-    """Rankings by distance, with the tie group of every position; each array is [m, n]."""
-
-    shape: tuple[int, ...]
-    ranked: NDArray[np.bool_]  # relevance, ties by index
-    before: NDArray[np.int64]  # N: items before the group
-    size: NDArray[np.int64]  # n: items in the group
-    relevant_before: NDArray[np.int64]  # P
-    relevant_in: NDArray[np.int64]  # r
-
-    @classmethod
-    def sort(cls, distances: ArrayLike, relevant: ArrayLike) -> _TiedRanking:
-        """Sort each row of `distances` [..., n] and find its ties."""
-        mask = as_relevance(relevant, "relevant")
-        shape, n = mask.shape[:-1], mask.shape[-1]
-        rows = (int(np.prod(shape, dtype=np.int64)), n)
-        mask = mask.reshape(rows)
-        table = as_distances(distances, (*shape, n)).reshape(rows)
-        order = np.argsort(table, axis=1, kind="stable")
-        table, mask = np.take_along_axis(table, order, axis=1), np.take_along_axis(mask, order, axis=1)
-
-        column = np.arange(n, dtype=np.int64)
-        starts = np.ones(rows, dtype=np.bool_)
-        here, previous = table[:, 1:], table[:, :-1]
-        starts[:, 1:] = (here != previous) & ((here == here) | (previous == previous))  # NaN ties with NaN
-        ends = np.ones(rows, dtype=np.bool_)
-        ends[:, :-1] = starts[:, 1:]
-        before = np.maximum.accumulate(np.where(starts, column, 0), axis=1)
-        after = np.minimum.accumulate(np.where(ends, column + 1, n)[:, ::-1], axis=1)[:, ::-1]
-
-        so_far = np.zeros((rows[0], n + 1), dtype=np.int64)
-        np.cumsum(mask, axis=1, out=so_far[:, 1:])
-        relevant_before = np.take_along_axis(so_far, before, axis=1)
-        relevant_in = np.take_along_axis(so_far, after, axis=1) - relevant_before
-        return cls(shape, mask, before, after - before, relevant_before, relevant_in)
-
-    @property
-    def offset(self) -> NDArray[np.int64]:
-        """Number of items of the same group before each position: i - 1."""
-        return np.arange(self.ranked.shape[1], dtype=np.int64) - self.before
-
-    def by_index(self, k: int | None, divisor: FixedDivisor) -> NDArray[np.float64]:
-        return self._average_precision(self.ranked, k, divisor)
-
-    def best(self, k: int | None, divisor: FixedDivisor) -> NDArray[np.float64]:
-        return self._average_precision(self.offset < self.relevant_in, k, divisor)
-
-    def worst(self, k: int | None, divisor: FixedDivisor) -> NDArray[np.float64]:
-        return self._average_precision(self.offset >= self.size - self.relevant_in, k, divisor)
-
-    def expected(self, k: int | None, divisor: FixedDivisor) -> NDArray[np.float64]:
-        check_choice(divisor, ("relevant", "min"), "divisor")
-        cutoff = as_cutoff(k)
-        # Where a group has one item its offset is 0, so any divisor but 0 gives the 0 that the formula asks for.
-        others = self.offset * (self.relevant_in - 1) / np.maximum(self.size - 1, 1)
-        chance = self.relevant_in / self.size
-        terms = chance * (self.relevant_before + 1 + others) / np.arange(1, self.ranked.shape[1] + 1)
-        n_relevant = np.count_nonzero(self.ranked, axis=1).astype(np.int64)
-        # Rows laid out one way whatever came in, so that every row is summed in the same order.
-        total = np.ascontiguousarray(terms[:, :cutoff]).sum(axis=1)
-        return ratio_or_nan(total, fixed_divisor(n_relevant, cutoff, divisor))
-
-    def _average_precision(
-        self, ranked: NDArray[np.bool_], k: int | None, divisor: FixedDivisor
-    ) -> NDArray[np.float64]:
-        check_choice(divisor, ("relevant", "min"), "divisor")
-        return average_precision_of(RankedHits.find(ranked), k, divisor)
+def _expected_hits(tied: TiedRanking, n: ArrayLike) -> NDArray[np.float64]:
+    """Return the hits expected within one n, [...], or several, [..., p]."""
+    cutoffs = as_cutoffs(n)
+    return tied.hits_within(cutoffs).reshape(tied.shape + cutoffs.shape)

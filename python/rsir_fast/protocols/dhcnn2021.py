@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, NamedTuple
@@ -33,14 +34,16 @@ from rsir_fast.protocols.facts import (
     describe_queries,
     describe_timing,
 )
-from rsir_fast.protocols.hash_retrieval import CUTOFFS, evaluate_codes
+from rsir_fast.protocols.hash_retrieval import CUTOFFS, as_cutoffs, evaluate_codes
 from rsir_fast.protocols.protocol import Gallery, Protocol, SplitSource
 from rsir_fast.protocols.result import stated
 
 __all__ = ["Split", "check_split", "dhcnn2021_rules", "evaluate_dhcnn2021"]
 
 
-def evaluate_dhcnn2021(features: Features, *, examples: int = 15, threads: int | None = None) -> Dhcnn2021Result:
+def evaluate_dhcnn2021(
+    features: Features, *, cutoffs: Sequence[int] = CUTOFFS, examples: int = 15, threads: int | None = None
+) -> Dhcnn2021Result:
     """Evaluate hash codes and semantic labels by the protocol of Song et al. 2021.
 
     Database: the training images of the model's split. Queries: its test images; an image is relevant if it is of the
@@ -51,6 +54,9 @@ def evaluate_dhcnn2021(features: Features, *, examples: int = 15, threads: int |
     ----------
     features : Features
         With classes, made by `rsir_fast.encode` with the model from the images of the model's split.
+    cutoffs : sequence of int
+        Numbers of returned images for precision and recall, as far as a database has so many. Default: those of the
+        authors' release, 1, 11, 21, 31, then 50 to 1000 by 50.
     examples : int
         Results to show for each example query; 0 for no examples.
     threads : int, optional
@@ -70,6 +76,8 @@ def evaluate_dhcnn2021(features: Features, *, examples: int = 15, threads: int |
         If the features are of no hash model.
     DatasetError
         If they have no classes, others than the model's, or no training or test images of its split.
+    ValueError
+        If a cut-off is below 1.
 
     Notes
     -----
@@ -86,14 +94,14 @@ def evaluate_dhcnn2021(features: Features, *, examples: int = 15, threads: int |
     >>> result.test_vs_train.map.expected, result.labels.overall_accuracy
     (1.0, 1.0)
     """
-    start = time.perf_counter()
+    start, cutoffs = time.perf_counter(), as_cutoffs(cutoffs)
     images = _images(features)
     training = images.training
     split, classes = training["split"], images.classes
     confusion = metrics.confusion_matrix(images.labels[images.test], images.predicted[images.test], len(classes))
 
     def against(database: NDArray[np.int64]) -> CodeFigures:
-        return evaluate_codes(images.codes, images.labels, images.bits, images.test, database, threads)
+        return evaluate_codes(images.codes, images.labels, images.bits, images.test, database, threads, cutoffs=cutoffs)
 
     visual = against(images.train)
     among_test = against(images.test) if len(images.test) > 1 else None
@@ -109,7 +117,7 @@ def evaluate_dhcnn2021(features: Features, *, examples: int = 15, threads: int |
         images=ImageCounts(train=len(images.train), test=len(images.test)),
         split=SplitFacts(seed=split.get("seed"), train=len(split["train"]), test=len(split["test"])),
         training=stated(TrainingFacts, own, features.name),
-        rules=dhcnn2021_rules(_source(split), among=among_test is not None),
+        rules=dhcnn2021_rules(_source(split), cutoffs, among=among_test is not None),
         queries=describe_queries([features.items[row] for row in images.test], images.labels[images.test]),
         test_vs_train=visual,
         test_vs_test=among_test,
@@ -124,10 +132,10 @@ def evaluate_dhcnn2021(features: Features, *, examples: int = 15, threads: int |
     )
 
 
-def dhcnn2021_rules(split: SplitSource, *, among: bool = True) -> Protocol:
+def dhcnn2021_rules(split: SplitSource, cutoffs: tuple[int, ...] = CUTOFFS, *, among: bool = True) -> Protocol:
     """State the rules of the protocol, with test images ranked `among` themselves or not."""
     gallery: tuple[Gallery, ...] = ("train", "test") if among else ("train",)
-    return Protocol(split=split, gallery=gallery, relevance="class", cutoffs=CUTOFFS, ties="expected")
+    return Protocol(split=split, gallery=gallery, relevance="class", cutoffs=cutoffs, ties="expected")
 
 
 def _source(split: dict[str, Any]) -> SplitSource:

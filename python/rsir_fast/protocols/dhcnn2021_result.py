@@ -48,7 +48,12 @@ class CodeFigures(Part):
     ----------
     map : MapUnderTies
     cutoffs : tuple of int
-        Numbers of returned images for ``precision_at`` and ``recall_at``, means over the queries, ties by index.
+        Numbers of returned images for what follows.
+    precision_at, recall_at : tuple of float or None
+        Means over the queries (macro), expected over the order of ties. Where ``recall_micro_at`` is empty they are of
+        before, with ties by index.
+    recall_micro_at : tuple of float or None
+        Relevant images found for all queries by all that are relevant (micro). Of precision both means are the same.
     radius : RadiusCurve
     per_class : tuple of float or None
         Expected mAP of each class from 0.
@@ -62,6 +67,7 @@ class CodeFigures(Part):
     cutoffs: tuple[int, ...]
     precision_at: tuple[Value, ...]
     recall_at: tuple[Value, ...]
+    recall_micro_at: tuple[Value, ...] = ()
     radius: RadiusCurve
     per_class: tuple[Value, ...]
     per_query: tuple[Value, ...] = ()

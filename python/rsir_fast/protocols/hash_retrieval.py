@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,9 +13,9 @@ from rsir_fast import metrics
 from rsir_fast.ops import rank_database
 from rsir_fast.protocols.dhcnn2021_result import CodeFigures, MapUnderTies, RadiusCurve
 
-__all__ = ["CUTOFFS", "TIE_RULES", "evaluate_codes"]
+__all__ = ["CUTOFFS", "TIE_RULES", "as_cutoffs", "evaluate_codes"]
 
-CUTOFFS = (1, 11, 21, 31, 50, *range(100, 1001, 100))
+CUTOFFS = (1, 11, 21, 31, *range(50, 1001, 50))
 """Numbers of returned images for precision and recall, as in the code of Song et al. 2021."""
 
 TIE_RULES = ("expected", "by_index", "worst", "best")
@@ -24,6 +28,8 @@ def evaluate_codes(
     queries: NDArray[np.int64],
     database: NDArray[np.int64],
     threads: int | None = None,
+    *,
+    cutoffs: Sequence[int] = CUTOFFS,
 ) -> CodeFigures:
     """Rank a database of hash codes by Hamming distance for every query, and measure it.
 
@@ -39,16 +45,18 @@ def evaluate_codes(
         Rows of `codes`. Either apart, or one and the same: then each query is left out of its own ranking.
     threads : int, optional
         As in `rsir_fast.hamming_topk`. Never changes a figure.
+    cutoffs : sequence of int
+        Numbers of returned items for precision and recall, each 1 or more; those beyond the database are left out.
 
     Returns
     -------
     CodeFigures
-        ``map.expected``, over the order of ties, is the headline.
+        ``map.expected``, over the order of ties, is the headline; precision and recall by number are expected so too.
 
     Raises
     ------
     ValueError
-        If there are no queries or no database, or only some of the queries are in the database.
+        If there are no queries or no database, only some of the queries are in the database, or a cut-off is below 1.
 
     Notes
     -----
@@ -63,9 +71,10 @@ def evaluate_codes(
     """
     n = _ranked(queries, database)
     among_themselves = n < len(database)
-    cutoffs = [cutoff for cutoff in CUTOFFS if cutoff <= n]
+    numbers = np.array([number for number in as_cutoffs(cutoffs) if number <= n], np.int64)
     precisions: dict[str, list[NDArray[np.float64]]] = {name: [] for name in TIE_RULES}
-    at: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = []
+    hits: list[NDArray[np.float64]] = []
+    relevant_of: list[NDArray[np.int64]] = []
     pairs = np.zeros((2, bits + 1), np.int64)
     for start, distances, ids in rank_database(
         codes[queries], codes[database], metric="hamming", bits=bits, threads=threads
@@ -75,22 +84,18 @@ def evaluate_codes(
         if among_themselves:
             others = ids != np.arange(start, start + len(ids))[:, None]
             relevant, distances = (values[others].reshape(len(ids), n) for values in (relevant, distances))
-        precisions["expected"].append(metrics.expected_average_precision(distances, relevant))
-        precisions["by_index"].append(metrics.average_precision(relevant))
-        for name, values in zip(("worst", "best"), metrics.average_precision_bounds(distances, relevant), strict=True):
-            precisions[name].append(values)
+        tied = metrics.TiedRanking.sort(distances, relevant)
+        for name in TIE_RULES:
+            precisions[name].append(getattr(tied, name)())
+        hits.append(tied.hits_within(numbers))
+        relevant_of.append(tied.n_relevant)
         pairs += np.stack(metrics.radius_counts(distances, relevant, bits))
-        precision, recall = metrics.precision_at(relevant, cutoffs), metrics.recall_at(relevant, cutoffs)
-        at.append((np.where(np.isnan(recall), np.nan, precision), recall))
     curve = metrics.radius_curve(*pairs)
     every = {name: np.concatenate(values) for name, values in precisions.items()}
     expected, asked = every["expected"], labels[queries]
-    precision, recall = (np.concatenate(values) for values in zip(*at, strict=True))
     return CodeFigures(
         map=MapUnderTies(**{name: _mean(values) for name, values in every.items()}),
-        cutoffs=tuple(cutoffs),
-        precision_at=tuple(_mean(column) for column in precision.T),
-        recall_at=tuple(_mean(column) for column in recall.T),
+        **_by_number(numbers, np.concatenate(hits), np.concatenate(relevant_of)),
         radius=RadiusCurve(precision=tuple(curve.precision.tolist()), recall=tuple(curve.recall.tolist())),
         per_class=tuple(_mean(expected[asked == label]) for label in range(int(labels.max()) + 1)),
         per_query=tuple(expected.tolist()),
@@ -98,6 +103,32 @@ def evaluate_codes(
         queries_without_relevant=int(np.isnan(expected).sum()),
         database=len(database),
     )
+
+
+def as_cutoffs(cutoffs: Sequence[int]) -> tuple[int, ...]:
+    """Return numbers of returned items, ascending, each once.
+
+    Raises
+    ------
+    ValueError
+        If there is none, or one is below 1.
+    """
+    numbers = tuple(sorted({int(number) for number in cutoffs}))
+    if not numbers or numbers[0] < 1:
+        raise ValueError(f"cutoffs: expected numbers of returned images from 1 on, got {list(cutoffs)}")
+    return numbers
+
+
+def _by_number(numbers: NDArray[np.int64], hits: NDArray[np.float64], relevant: NDArray[np.int64]) -> dict[str, Any]:
+    """Return precision and recall from expected hits [q, p] and R [q]; queries without relevant items left out."""
+    hits, relevant = hits[relevant > 0], relevant[relevant > 0]
+    together = [math.fsum(column) / int(relevant.sum()) if len(relevant) else math.nan for column in hits.T.tolist()]
+    return {
+        "cutoffs": tuple(numbers.tolist()),
+        "precision_at": tuple(_mean(column) for column in (hits / numbers).T),
+        "recall_at": tuple(_mean(column) for column in (hits / relevant[:, None]).T),
+        "recall_micro_at": tuple(together),
+    }
 
 
 def _mean(values: NDArray[np.float64]) -> float:

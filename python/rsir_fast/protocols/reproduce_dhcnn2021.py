@@ -28,6 +28,7 @@ from rsir_fast.hashing.train import MODEL
 from rsir_fast.protocols.dhcnn2021 import dhcnn2021_rules, evaluate_dhcnn2021
 from rsir_fast.protocols.facts import describe_dataset, describe_features
 from rsir_fast.protocols.ge2018 import check_classes
+from rsir_fast.protocols.hash_retrieval import CUTOFFS
 from rsir_fast.protocols.hash_rows import BASELINES, Parts, by_label, by_probabilities, euclidean, hashed_without_labels
 from rsir_fast.protocols.hash_table import Run, curves_of, hash_rows
 from rsir_fast.protocols.protocol import SplitSource
@@ -181,7 +182,8 @@ def reproduce_dhcnn2021(
         )
 
     total = len(seeds) * (1 + len(lengths) * (len(variants) + len(BASELINES)))
-    shared = {"features": digest(features), **settings}
+    # Not of the table's settings: what was measured by other cut-offs, or with ties by index, is measured again.
+    shared = {"features": digest(features), **settings, "cutoffs": CUTOFFS, "ties": "expected"}
     runs: KeptRuns[Run, HashRun] = KeptRuns(HashRun, folder, shared, total, progress)
     for seed in seeds:
         parts = Parts.of(features, splits[seed])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import TYPE_CHECKING, NamedTuple
 
 from rich import box
@@ -73,6 +74,7 @@ def content(result: Dhcnn2021Result, options: Options) -> Content:
         "conventions": conventions,
         "tie_rules": _TIES,
         "cutoffs": _by_number(conventions),
+        "by_number": _number_words(result),
         "right_labels": sum(row[place] for place, row in enumerate(labels.confusion)),
         "classes": _class_rows(result),
         "published": compare_with_published_hashing(result.dataset, result.images),
@@ -113,11 +115,20 @@ def method_rows(result: Dhcnn2021Result) -> list[Row]:
             "codes tie massively: the headline is the expectation of AP over a random order of equal distances; by "
             "index, worst and best order beside it",
         ),
-        Row("Precision, recall", "by number: means over the queries, ties by index; by radius: over all pairs at once"),
+        Row("Precision, recall", f"by number: {_number_words(result)}; by radius: over all pairs at once"),
         Row("No relevant image", "such queries are counted apart and not averaged in"),
     ]
     rest = {key: value for key, value in sorted(training.content().items()) if key not in _EXPLAINED}
     return rows + [Row(f"Training, {key}", text) for key, text in flat(rest)]
+
+
+def _number_words(result: Dhcnn2021Result) -> str:
+    if not result.test_vs_train.recall_micro_at:  # a result of before
+        return "means over the queries, ties by index"
+    return (
+        "means over the queries, expected over a random order of equal distances; recall (micro): all relevant images "
+        "found by all there are"
+    )
 
 
 def _mean(result: Dhcnn2021Result) -> str:
@@ -148,7 +159,7 @@ def _headline(result: Dhcnn2021Result) -> Table:
         values = [getattr(m.map, rule) for m in figures]
         table.add_row(words, *(f"{percent(value)} ({fraction(value)})" for value in values))
     for n, cells in _by_number(conventions):
-        table.add_row(f"precision, recall at {n}", *(f"{percent(p)}, {percent(r)}" for p, r in cells))
+        table.add_row(f"precision, recall at {n}", *(f"{percent(p)}, {percent(r)}" for p, r, _ in cells))
     table.add_row("queries", *(count(m.queries) for m in figures))
     if any(m.queries_without_relevant for m in figures):
         table.add_row("no relevant image", *(count(m.queries_without_relevant) for m in figures))
@@ -180,11 +191,17 @@ def _conventions(result: Dhcnn2021Result) -> list[_Convention]:
     return [_Convention(place.replace("_", " "), figures) for place, figures in result.by_place.items()]
 
 
-def _by_number(conventions: list[_Convention]) -> list[tuple[int, list[tuple[float | None, float | None]]]]:
-    """Return for each number of returned images precision and recall of every convention, None beyond its database."""
-    found = [dict(zip(m.cutoffs, zip(m.precision_at, m.recall_at, strict=True), strict=True)) for _, m in conventions]
+def _by_number(conventions: list[_Convention]) -> list[tuple[int, list[tuple[float | None, ...]]]]:
+    """Return for each number of returned images precision, recall and micro recall of every convention.
+
+    None beyond its database, and for micro recall in results of before.
+    """
+    found = [
+        dict(zip(m.cutoffs, zip_longest(m.precision_at, m.recall_at, m.recall_micro_at), strict=True))
+        for _, m in conventions
+    ]
     numbers = sorted({n for cells in found for n in cells})
-    return [(n, [cells.get(n, (None, None)) for cells in found]) for n in numbers]
+    return [(n, [cells.get(n, (None, None, None)) for cells in found]) for n in numbers]
 
 
 def _class_rows(result: Dhcnn2021Result) -> list[tuple[str, int, float | None, float | None, float | None]]:
