@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from rsir_fast import metrics
 
 
-def by_definition(ranks: list[int], ng: int, k: int) -> Fraction:
+def by_definition(ranks: list[int], ng: int, k: int, rule: str = "1.25k") -> Fraction:
     """NMRR straight from the definition of MPEG-7; relevant items without a rank lie beyond K."""
-    penalty = Fraction(5, 4) * k
+    penalty = Fraction(5, 4) * k if rule == "1.25k" else Fraction(k + 1)
     stars = [Fraction(rank) if rank <= k else penalty for rank in ranks] + [penalty] * (ng - len(ranks))
     return (sum(stars) / ng - Fraction(1 + ng, 2)) / (penalty - Fraction(1 + ng, 2))
 
@@ -23,14 +23,36 @@ def ranks_of(row: list[bool]) -> list[int]:
     return [rank for rank, right in enumerate(row, start=1) if right]
 
 
-@given(row=st.lists(st.booleans(), max_size=60), missing=st.integers(0, 5), wider=st.integers(0, 30))
-def test_definition_with_correct_rounding(row, missing, wider):
-    ng = sum(row) + missing
+@given(
+    row=st.lists(st.booleans(), max_size=60),
+    missing=st.integers(0, 5),
+    wider=st.integers(0, 30),
+    rule=st.sampled_from(["1.25k", "k+1"]),
+)
+def test_definition_with_correct_rounding(row, missing, wider, rule):
+    ng, ranks = sum(row) + missing, ranks_of(row)
     if ng == 0:
-        assert np.isnan(metrics.nmrr(row, ng))
+        assert np.isnan(metrics.nmrr(row, ng, penalty=rule))
         return
-    assert float(metrics.nmrr(row, ng)) == float(by_definition(ranks_of(row), ng, 2 * ng))
-    assert float(metrics.nmrr(row, ng, k=ng + wider)) == float(by_definition(ranks_of(row), ng, ng + wider))
+    assert float(metrics.nmrr(row, ng, penalty=rule)) == float(by_definition(ranks, ng, 2 * ng, rule))
+    assert float(metrics.nmrr(row, ng, k=ng + wider, penalty=rule)) == float(by_definition(ranks, ng, ng + wider, rule))
+
+
+@pytest.mark.parametrize(("ranks", "more"), [([1, 2, 4, 7, 30], True), ([1, 2, 3, 4, 30], False)])
+def test_beyond_k_counts_as_the_next_rank_or_a_quarter_more(ranks, more):
+    """The published example, and one whose items within K stand before (1 + NG) / 2 in the mean."""
+    row = np.isin(np.arange(1, 31), ranks)
+    usual, other = metrics.anmrr(row[None]), metrics.anmrr(row[None], penalty="k+1")
+    stars = [min(rank, 11) for rank in ranks]
+    assert other == pytest.approx((np.mean(stars) - 3) / (10 + 0.5 - 0.5 * 5), abs=1e-15)  # as programs in use write it
+    assert (other > usual) == more
+    assert metrics.anmrr([[True] * 5 + [False] * 9], penalty="k+1") == 0
+    assert metrics.anmrr([[False] * 10 + [True] * 5], penalty="k+1") == 1
+
+
+def test_the_next_rank_in_numbers_beyond_those_of_floats():
+    k = 1 << 53
+    assert metrics.anmrr([[True, False]], 2, k=k, penalty="k+1") == float(by_definition([1], 2, k, "k+1"))
 
 
 def test_mpeg7_limit_needs_the_largest_class():
@@ -74,6 +96,7 @@ def test_k_may_differ_between_queries():
     ("arguments", "words"),
     [
         ({"k": "3ng"}, "k: expected one of '2ng', 'mpeg7', got '3ng'"),
+        ({"penalty": "k"}, "penalty: expected one of '1.25k', 'k\\+1', got 'k'"),
         ({"k": 1}, "K of at least NG, got K = 1 for query 0 with NG = 2"),
         ({"k": "mpeg7", "max_relevant": 1}, "max_relevant: .* got 1, but a query here has 2"),
     ],

@@ -28,13 +28,16 @@ def random_evaluation(seed: int, queries: int, items: int) -> tuple[np.ndarray, 
     items=st.integers(0, 150),
     block=st.integers(1, 25),
     anmrr_k=st.sampled_from(["2ng", "mpeg7"]),
+    penalty=st.sampled_from(["1.25k", "k+1"]),
 )
-def test_blocks_and_order_do_not_change_a_bit(seed, queries, items, block, anmrr_k):
+def test_blocks_and_order_do_not_change_a_bit(seed, queries, items, block, anmrr_k, penalty):
     ranked, labels, n_relevant = random_evaluation(seed, queries, items)
     largest = int(n_relevant.max(initial=0))
 
     def summary(order: np.ndarray, size: int) -> str:
-        accumulator = metrics.RetrievalAccumulator(CLASSES, items, anmrr_k=anmrr_k, max_relevant=largest)
+        accumulator = metrics.RetrievalAccumulator(
+            CLASSES, items, anmrr_k=anmrr_k, anmrr_penalty=penalty, max_relevant=largest
+        )
         for start in range(0, len(order), size):
             part = order[start : start + size]
             accumulator.add(ranked[part], labels[part], n_relevant[part])

@@ -23,7 +23,7 @@ def make_features(n: int = 90, classes: int = 3, dim: int = 40, seed: int = 0) -
     return Features(matrix, tuple(f"{i:03d}.png" for i in range(n)), labels, names, "made")
 
 
-def plain_evaluation(matrix, labels, included):
+def plain_evaluation(matrix, labels, included, penalty="1.25k"):
     """MAP and ANMRR by the book, one query at a time, in float64."""
     x = matrix.astype(np.float64)
     x = (1 + (x - x.mean(1, keepdims=True)) / (3 * x.std(1, keepdims=True))) / 2
@@ -34,16 +34,20 @@ def plain_evaluation(matrix, labels, included):
         hits = np.flatnonzero(labels[order] == labels[i]) + 1
         precisions.append(np.mean(np.arange(1, len(hits) + 1) / hits))
         k, ng = 2 * len(hits), len(hits)
-        penalised = np.where(hits <= k, hits, 1.25 * k)
-        ranks.append((penalised.mean() - (1 + ng) / 2) / (1.25 * k - (1 + ng) / 2))
+        beyond = 1.25 * k if penalty == "1.25k" else k + 1
+        penalised = np.where(hits <= k, hits, beyond)
+        ranks.append((penalised.mean() - (1 + ng) / 2) / (beyond - (1 + ng) / 2))
     return np.mean(precisions), np.mean(ranks)
 
 
+@pytest.mark.parametrize("penalty", ["1.25k", "k+1"])
 @pytest.mark.parametrize("included", [False, True])
-def test_figures_are_those_of_a_plain_evaluation(included):
+def test_figures_are_those_of_a_plain_evaluation(included, penalty):
     features = make_features()
-    result = evaluate_ge2018(features).by_place["query_included" if included else "query_excluded"]
-    mean_ap, mean_nmrr = plain_evaluation(features.matrix, features.labels, included)
+    whole = evaluate_ge2018(features, anmrr_penalty=penalty)
+    assert whole.rules.anmrr.content() == {"k": "2ng", "penalty": penalty}
+    result = whole.by_place["query_included" if included else "query_excluded"]
+    mean_ap, mean_nmrr = plain_evaluation(features.matrix, features.labels, included, penalty)
     assert result.map == pytest.approx(mean_ap, abs=1e-12)
     assert result.anmrr == pytest.approx(mean_nmrr, abs=1e-12)
 

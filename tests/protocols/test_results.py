@@ -130,6 +130,7 @@ def test_the_rules_are_stated(features, hash_features, tmp_path):
         "gallery": ["all"],
         "relevance": "class",
         "cutoffs": [1, 2, 5, 10, 20, 50, 100],
+        "anmrr": {"k": "2ng", "penalty": "1.25k"},
         "ties": "index",
     }
     assert (coded.rules.gallery, coded.rules.ties) == (("train", "test"), "expected")

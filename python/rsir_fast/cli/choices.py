@@ -32,3 +32,10 @@ class AnmrrK(str, Enum):
 
     two_ng = "2ng"
     mpeg7 = "mpeg7"
+
+
+class AnmrrPenalty(str, Enum):
+    """The rank of a relevant image beyond K."""
+
+    quarter = "1.25k"
+    next = "k+1"

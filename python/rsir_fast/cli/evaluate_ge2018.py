@@ -34,6 +34,10 @@ class MethodOptions:
     anmrr_k: Annotated[opt.AnmrrK, typer.Option(help="K of ANMRR: 2 NG (the paper's field), or MPEG-7's.")] = (
         opt.AnmrrK.two_ng
     )
+    anmrr_penalty: Annotated[
+        opt.AnmrrPenalty,
+        typer.Option(help="Rank that a relevant image beyond K is counted at: 1.25 K, or K + 1; both are in use."),
+    ] = opt.AnmrrPenalty.quarter
     steps: opt.Steps = ""
     rerank: opt.Rerank = ""
 
@@ -48,7 +52,8 @@ class MethodOptions:
     def settings(self) -> dict[str, Any]:
         """What the library is told."""
         chains = {"steps": self.steps, "rerank": self.rerank}
-        return {"normalize": self.normalized, "anmrr_k": self.anmrr_k.value, **chains}
+        anmrr = {"anmrr_k": self.anmrr_k.value, "anmrr_penalty": self.anmrr_penalty.value}
+        return {"normalize": self.normalized, **anmrr, **chains}
 
 
 def ge2018(

@@ -14,6 +14,7 @@ from rsir_fast.base.looking import is_file, is_folder, is_there
 from rsir_fast.cli import checked
 from rsir_fast.cli import completion as values
 from rsir_fast.cli.choices import AnmrrK as AnmrrK
+from rsir_fast.cli.choices import AnmrrPenalty as AnmrrPenalty
 from rsir_fast.cli.choices import Decoder as Decoder
 from rsir_fast.cli.choices import Normalize as Normalize
 from rsir_fast.cli.choices import Precision as Precision

@@ -6,7 +6,7 @@ is left out of means and counted apart. Nothing here depends on how queries are 
 
 from __future__ import annotations
 
-from rsir_fast.metrics.anmrr import RankLimit, anmrr, nmrr
+from rsir_fast.metrics.anmrr import Penalty, RankLimit, anmrr, nmrr
 from rsir_fast.metrics.average_precision import Divisor, Empty, average_precision, mean_average_precision
 from rsir_fast.metrics.hamming_radius import RadiusCurve, precision_recall_by_radius, radius_counts, radius_curve
 from rsir_fast.metrics.labels import cohen_kappa, confusion_matrix, overall_accuracy, per_class_accuracy
@@ -46,6 +46,7 @@ __all__ = [
     "FixedDivisor",
     "Interval",
     "PairedComparison",
+    "Penalty",
     "PrecisionRecallCurve",
     "QueryMean",
     "RadiusCurve",

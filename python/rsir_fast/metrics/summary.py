@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from rsir_fast.base.counts import as_count
 from rsir_fast.metrics._hits import RankedHits
 from rsir_fast.metrics._inputs import MOST, as_cutoffs, as_labels, as_relevance, check_choice
-from rsir_fast.metrics.anmrr import RankLimit, nmrr_of
+from rsir_fast.metrics.anmrr import Penalty, RankLimit, nmrr_of
 from rsir_fast.metrics.average_precision import average_precision_of
 from rsir_fast.metrics.means import mean_over_queries
 from rsir_fast.metrics.precision_recall import curve_points as default_curve_points
@@ -40,6 +40,8 @@ class RetrievalAccumulator:
         Numbers of returned items for the precision-recall curve. Default: `metrics.curve_points` of `n_ranked`.
     anmrr_k
         ``"2ng"`` or ``"mpeg7"``, see `nmrr`.
+    anmrr_penalty
+        ``"1.25k"`` or ``"k+1"``, see `nmrr`.
     max_relevant
         Largest number of relevant items over all queries to come; needed for ``"mpeg7"`` only.
 
@@ -70,9 +72,11 @@ class RetrievalAccumulator:
         cutoffs: Iterable[int] = (1, 2, 5, 10, 20, 50, 100),
         curve_points: Iterable[int] | None = None,
         anmrr_k: RankLimit = "2ng",
+        anmrr_penalty: Penalty = "1.25k",
         max_relevant: int | None = None,
     ) -> None:
         check_choice(anmrr_k, ("2ng", "mpeg7"), "anmrr_k")
+        check_choice(anmrr_penalty, ("1.25k", "k+1"), "anmrr_penalty")
         if anmrr_k == "mpeg7" and max_relevant is None:
             raise ValueError('max_relevant: needed for anmrr_k="mpeg7", whose K depends on all queries; got None')
         if max_relevant is not None:
@@ -86,6 +90,7 @@ class RetrievalAccumulator:
         )
         self._points = np.unique(np.concatenate([self._cutoffs, self._curve, [PER_CLASS_CUTOFF]]))
         self._anmrr_k: RankLimit = anmrr_k
+        self._anmrr_penalty: Penalty = anmrr_penalty
         self._max_relevant = max_relevant
         self._average_precision: list[NDArray[np.float64]] = [np.empty(0)]
         self._nmrr: list[NDArray[np.float64]] = [np.empty(0)]
@@ -140,7 +145,7 @@ class RetrievalAccumulator:
         labels = as_labels(query_labels, "query_labels", len(self._classes))
         if len(labels) != len(hits.n_relevant):
             raise ValueError(f"query_labels: expected {len(hits.n_relevant)}, one per ranking, got {len(labels)}")
-        nmrr = nmrr_of(hits, self._anmrr_k, self._max_relevant)
+        nmrr = nmrr_of(hits, self._anmrr_k, self._max_relevant, self._anmrr_penalty)
         self._average_precision.append(average_precision_of(hits))
         self._nmrr.append(nmrr)
         self._n_relevant.append(hits.n_relevant)

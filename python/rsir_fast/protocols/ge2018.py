@@ -17,7 +17,7 @@ from rsir_fast.base.progress import OnProgress, Progress, is_stopped
 from rsir_fast.base.row_blocks import RowBlocks
 from rsir_fast.errors import DatasetError, RsirError
 from rsir_fast.extraction.devices import usable_device
-from rsir_fast.metrics import RankLimit, RetrievalAccumulator
+from rsir_fast.metrics import Penalty, RankLimit, RetrievalAccumulator
 from rsir_fast.ops import gaussian_normalize
 from rsir_fast.protocols.examples import pick_queries
 from rsir_fast.protocols.facts import (
@@ -29,7 +29,7 @@ from rsir_fast.protocols.facts import (
     describe_timing,
 )
 from rsir_fast.protocols.ge2018_result import Ge2018Result, Ge2018Settings, RetrievalFigures
-from rsir_fast.protocols.protocol import Protocol, SplitSource
+from rsir_fast.protocols.protocol import AnmrrRule, Protocol, SplitSource
 from rsir_fast.protocols.tied import describe_ties
 from rsir_fast.retrieval import (
     Diffusion,
@@ -57,6 +57,7 @@ def evaluate_ge2018(
     steps: str | Sequence[Step] = "",
     rerank: str | Sequence[Expansion | Diffusion] = "",
     anmrr_k: RankLimit = "2ng",
+    anmrr_penalty: Penalty = "1.25k",
     examples: int = 10,
     block: int | None = None,
     threads: int | None = None,
@@ -87,6 +88,8 @@ def evaluate_ge2018(
         figures with the query included rank its own item by its distance from the expanded query.
     anmrr_k : {"2ng", "mpeg7"}
         K of ANMRR: 2 NG (the paper's field) or min(4 NG, 2 max NG).
+    anmrr_penalty : {"1.25k", "k+1"}
+        The rank that a relevant image beyond K is counted at, `rsir_fast.metrics.nmrr`: 1.25 K or K + 1.
     examples : int
         Results to show for each example query; 0 for no examples.
     block : int, optional
@@ -148,6 +151,7 @@ def evaluate_ge2018(
             n - 1 + others,
             cutoffs=[cutoff for cutoff in CUTOFFS if cutoff < n],
             anmrr_k=anmrr_k,
+            anmrr_penalty=anmrr_penalty,
             max_relevant=largest,
         )
 
@@ -178,7 +182,7 @@ def evaluate_ge2018(
             ties="item index",
             **beyond,
         ),
-        rules=ge2018_rules(),
+        rules=ge2018_rules(anmrr_k, anmrr_penalty),
         queries=describe_queries(features.items, labels),
         query_excluded=_figures(excluded),
         query_included=_figures(included),
@@ -188,10 +192,10 @@ def evaluate_ge2018(
     )
 
 
-def ge2018_rules() -> Protocol:
+def ge2018_rules(k: RankLimit = "2ng", penalty: Penalty = "1.25k") -> Protocol:
     """State the rules of the protocol."""
-    split = SplitSource(kind="leave one out")
-    return Protocol(split=split, gallery=("all",), relevance="class", cutoffs=CUTOFFS, ties="index")
+    split, anmrr = SplitSource(kind="leave one out"), AnmrrRule(k=k, penalty=penalty)
+    return Protocol(split=split, gallery=("all",), relevance="class", cutoffs=CUTOFFS, anmrr=anmrr, ties="index")
 
 
 def _figures(found: RetrievalAccumulator) -> RetrievalFigures:

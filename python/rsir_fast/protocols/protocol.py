@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
+from rsir_fast.metrics import Penalty, RankLimit
 from rsir_fast.protocols.result import Part, Text
 
-__all__ = ["Gallery", "MapDivisor", "Protocol", "SplitSource"]
+__all__ = ["AnmrrRule", "Gallery", "MapDivisor", "Protocol", "SplitSource"]
 
 Gallery = Literal["train", "test", "all"]
 """The images that are ranked: a query that is one of them is left out of its own ranking."""
@@ -36,6 +37,21 @@ class SplitSource(Part):
     file: Text | None = None
 
 
+class AnmrrRule(Part):
+    """How ANMRR is formed, as in `rsir_fast.metrics.nmrr`.
+
+    Attributes
+    ----------
+    k : {"2ng", "mpeg7"}
+        K, the ranks that are looked at: 2 NG, or min(4 NG, 2 max NG).
+    penalty : {"1.25k", "k+1"}
+        The rank that a relevant image beyond K is counted at.
+    """
+
+    k: RankLimit = "2ng"
+    penalty: Penalty = "1.25k"
+
+
 class Protocol(Part):
     """The rules that an evaluation went by. What has its default need not be stated.
 
@@ -52,6 +68,8 @@ class Protocol(Part):
         Ranks that mAP@k looks at; None for none beside mAP over the whole ranking.
     divisor : {"found", "min", "relevant"} or None
         Of AP@k: the relevant images found within k, min(k, R), or R, the relevant images of the gallery.
+    anmrr : AnmrrRule or None
+        None where ANMRR is not measured, and in results from before it was stated here.
     ties : {"expected", "index"}
         How the headline takes equal distances: expected over their random order, or by the index of the images.
 
@@ -68,4 +86,5 @@ class Protocol(Part):
     cutoffs: tuple[int, ...] = ()
     map_at: int | None = None
     divisor: MapDivisor | None = None
+    anmrr: AnmrrRule | None = None
     ties: Literal["expected", "index"] = "expected"

@@ -16,9 +16,11 @@ from rsir_fast.report.evaluation import evaluation_content, with_heading
 from rsir_fast.report.format import count, counted, fraction, percent, shorten
 from rsir_fast.report.plots import per_class_bars, pr_curve, precision_at_n
 from rsir_fast.report.published import LAYERS, compare_with_published
+from rsir_fast.report.rules import anmrr_in_words
 
 if TYPE_CHECKING:
     from rsir_fast.protocols.ge2018_result import ClassFigures, Ge2018Result, Ge2018Settings
+    from rsir_fast.protocols.protocol import Protocol
     from rsir_fast.protocols.reproduce_ge2018_result import Ge2018TableSettings
 
 __all__ = ["content", "method_rows", "ranking_rows", "table", "ties"]
@@ -29,10 +31,6 @@ _NORMALIZE = {
     "none": "none, features as the network gives them",
 }
 _DISTANCE = {"euclidean": "Euclidean", "hamming": "Hamming"}
-_ANMRR = {
-    "2ng": "K = 2 NG (NG = number of relevant images); a relevant image beyond rank K counts as rank 1.25 K",
-    "mpeg7": "K = min(4 NG, 2 max NG) as in MPEG-7; a relevant image beyond rank K counts as rank 1.25 K",
-}
 _TIES = {"item index": "equal distances are ordered by item index"}
 
 
@@ -62,7 +60,7 @@ def content(result: Ge2018Result, options: Options) -> Content:
         plots,
         title=f"{result.dataset.name}, {name}",
         network=network_text(result.features),
-        method=method_rows(result.settings),
+        method=method_rows(result.settings, result.rules),
         particular=particular,
     )
 
@@ -83,7 +81,7 @@ def ties(result: Ge2018Result) -> str | None:
     )
 
 
-def method_rows(settings: Ge2018Settings) -> list[Row]:
+def method_rows(settings: Ge2018Settings, rules: Protocol | None = None) -> list[Row]:
     """State every setting that decides the figures, in full sentences where the plain value says too little.
 
     Examples
@@ -95,20 +93,24 @@ def method_rows(settings: Ge2018Settings) -> list[Row]:
     return [
         Row("Normalisation", _NORMALIZE[settings.normalize]),
         *_beyond(settings),
-        *ranking_rows(settings),
+        *ranking_rows(settings, rules),
         Row("relevant", settings.relevant),
     ]
 
 
-def ranking_rows(settings: Ge2018Settings | Ge2018TableSettings) -> list[Row]:
-    """State how images are ranked and measured."""
+def ranking_rows(settings: Ge2018Settings | Ge2018TableSettings, rules: Protocol | None) -> list[Row]:
+    """State how images are ranked and measured; a result without rules, or of before, had but K to choose."""
+    from rsir_fast.protocols.protocol import AnmrrRule
+
+    stated = None if rules is None else rules.anmrr
+    anmrr = anmrr_in_words(stated or AnmrrRule(k=settings.anmrr_k))
     return [
         Row("Distance", _DISTANCE[settings.distance]),
         Row("Queries", f"{settings.query}, ranked against the whole database; relevant = same class"),
         Row("Query excluded", "the query is taken out of its own ranking by its index, never as “the first hit”"),
         Row("Query included", "the query stays in the ranking and counts as a relevant image, which raises mAP"),
         Row("mAP", "mean over queries of AP; AP divides by the number of all relevant images"),
-        Row("ANMRR", _ANMRR[settings.anmrr_k]),
+        Row("ANMRR", anmrr),
         Row("Ties", _TIES.get(settings.ties, settings.ties)),
         Row("No relevant image", "such queries are counted apart and not averaged in"),
     ]

@@ -96,7 +96,7 @@ def _method_rows(settings: Ge2018TableSettings) -> list[Row]:
             "Gaussian, over the elements of each vector, as in the paper (equation 2); of morphological texture each "
             "value over the database; none where rows have post-processing of their own",
         ),
-        *ge2018.ranking_rows(settings),
+        *ge2018.ranking_rows(settings, settings.rules),
         Row(
             "Intervals",
             f"{100 * settings.level:g} %, percentile bootstrap: {count(settings.resamples)} draws of the queries "

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from rsir_fast.report.describe import Row
 
 if TYPE_CHECKING:
-    from rsir_fast.protocols.protocol import Protocol, SplitSource
+    from rsir_fast.protocols.protocol import AnmrrRule, Protocol, SplitSource
 
-__all__ = ["rules_in_words", "rules_rows"]
+__all__ = ["anmrr_in_words", "rules_in_words", "rules_rows"]
 
 _GALLERY = {"train": "the training images", "test": "the other test images", "all": "all other images"}
 _RELEVANCE = {"class": "an image of the query's class"}
@@ -18,6 +18,8 @@ _DIVISOR = {
     "min": "min(k, R), R relevant images in the gallery",
     "relevant": "R, the number of relevant images in the gallery",
 }
+_RANK_LIMIT = {"2ng": "K = 2 NG, NG relevant images", "mpeg7": "K = min(4 NG, 2 max NG), as in MPEG-7"}
+_PENALTY = {"1.25k": "1.25 K", "k+1": "K + 1"}
 _TIES = {"expected": "expected over a random order", "index": "ordered by item index"}
 
 
@@ -52,6 +54,18 @@ def rules_in_words(rules: Protocol) -> str:
     if rules.cutoffs:
         said.append(f"precision and recall at {', '.join(map(str, rules.cutoffs))}")
     return "; ".join([*said, f"equal distances: {_TIES[rules.ties]}"])
+
+
+def anmrr_in_words(rule: AnmrrRule) -> str:
+    """Say how ANMRR is formed.
+
+    Examples
+    --------
+    >>> from rsir_fast.protocols.protocol import AnmrrRule
+    >>> anmrr_in_words(AnmrrRule(penalty="k+1"))
+    'K = 2 NG, NG relevant images; one beyond rank K counts as rank K + 1'
+    """
+    return f"{_RANK_LIMIT[rule.k]}; one beyond rank K counts as rank {_PENALTY[rule.penalty]}"
 
 
 def _queries(split: SplitSource) -> str:
