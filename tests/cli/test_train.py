@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 import rsir_fast as rf
 from rsir_fast.cli import app
+from rsir_fast.cli.recipes import RecipeName, RecipeOptions
 from rsir_fast.hashing import HashModel
 from scene_files import write_scenes
 
@@ -96,6 +97,12 @@ def test_recipe_and_split_by_options(scenes, tmp_path):
     done = run(scenes, *QUICK, "--epochs", 1, "--split", tmp_path / "split.json", "--out", tmp_path / "own", "--quiet")
     assert done.exit_code == 0, done.output
     assert HashModel.load(tmp_path / "own/model.safetensors").training["split"]["train"] == list(split.train)
+
+
+def test_a_word_that_says_how_images_are_resized_has_its_way():
+    options = RecipeOptions(recipe=RecipeName.pytorch)
+    words = {"alexnet:fc7": "short-side", "alexnet:fc7,resize=whole": None, "vgg11:fc7,resize=short-side": None}
+    assert {word: options.chosen(word).resize for word in words} == words
 
 
 def test_options_that_decide_one_another(scenes, tmp_path):

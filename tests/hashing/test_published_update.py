@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from rsir_fast.hashing import RECIPES, HashHead, HashLoss, Trainer
-from rsir_fast.hashing.train import _told
 
 N, DIM, BITS, CLASSES = 53, 24, 16, 5
 ETA, BETA, P, DECAY = 0.2, 25.0, 32.0, 5e-4
@@ -82,7 +81,7 @@ def test_the_gradient_is_whole_however_a_batch_is_parted() -> None:
         ("less", weighted, 1),
     ):
         run = Trainer(HashHead(DIM, BITS, CLASSES, seed=3), x, labels, recipe, accumulate=parts)
-        run._step(torch.arange(10), None)
+        run._step(torch.arange(10), None, 0)
         found[name] = {key: value.grad for key, value in run.network.named_parameters()}
     for key in ("classifier.weight", "classifier.bias"):
         torch.testing.assert_close(found["whole"][key], found["less"][key] / (1 - ETA))
@@ -92,8 +91,8 @@ def test_the_gradient_is_whole_however_a_batch_is_parted() -> None:
 
 def test_settings_of_recipes_of_before_are_the_same() -> None:
     """A checkpoint from before `classifier_gradient` goes on, where the training is the same."""
-    assert "classifier_gradient" not in _told(RECIPES["modern"])["loss"]
-    assert _told(RECIPES["matlab"])["loss"]["classifier_gradient"] == "whole"
+    assert "classifier_gradient" not in RECIPES["modern"].told()["loss"]
+    assert RECIPES["matlab"].told()["loss"]["classifier_gradient"] == "whole"
 
 
 def test_of_no_weight_there_is_no_gradient_to_take_whole() -> None:

@@ -189,6 +189,16 @@ def test_features_over_turns_are_no_backbone(scenes):
         train(scenes, features=of_turns, recipe=recipe)
 
 
+def test_a_recipe_says_how_a_network_sees_images(scenes):
+    model = train(scenes, recipe="pytorch", epochs=1)
+    assert model.network.backbone.preprocessing.resize == "short-side"
+    assert model.training["recipe"]["resize"] == "short-side"
+    seen = model.as_backbone().preprocessing
+    assert (seen.resize, seen.interpolation) == ("short-side", "bilinear")
+    with pytest.raises(FeaturesError, match=r"resize whole, now short-side"):
+        train(scenes, recipe="pytorch", features=rf.encode(scenes, small_network(), device="cpu"))
+
+
 def test_what_cannot_be_trained(scenes, tmp_path):
     with pytest.raises(ValueError, match="bits: expected a hash length of 8 to 1024, got 7"):
         train(scenes, bits=7)

@@ -18,6 +18,8 @@ from rsir_fast.hashing.training import _turned
 N, DIM, BITS, CLASSES = 57, 24, 16, 3
 QUICK = replace(RECIPES["modern"], epochs=4, batch_size=16, learning_rate=1e-2)
 
+DROPPING = replace(QUICK, batch_size=7, dropout=0.2)  # 57 = 8 x 7 + 1: odd, and an empty share
+
 
 def scenes() -> tuple[torch.Tensor, torch.Tensor]:
     draw = torch.Generator().manual_seed(5)
@@ -176,7 +178,7 @@ def test_a_feature_that_is_almost_always_nothing_does_not_decide():
 
 def share(rank: int, port: int, accumulate: int, answers) -> None:
     distributed.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
-    run = trainer(replace(QUICK, batch_size=7), accumulate=accumulate)  # 57 = 8 x 7 + 1: odd, and an empty share
+    run = trainer(DROPPING, accumulate=accumulate, drop_features=True)
     logs = [run.train_epoch() for _ in range(3)]
     answers[rank] = (weights(run).numpy(), run.bank.numpy(), logs)
     distributed.destroy_process_group()
@@ -189,7 +191,7 @@ def test_two_processes_do_what_one_does(accumulate):
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port = found.getsockname()[1]
-    alone = trainer(replace(QUICK, batch_size=7), accumulate=accumulate)
+    alone = trainer(DROPPING, accumulate=accumulate, drop_features=True)
     logs = [alone.train_epoch() for _ in range(3)]
     with multiprocessing.Manager() as manager:
         answers = manager.dict()

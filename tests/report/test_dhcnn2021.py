@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -66,7 +66,7 @@ def evaluated(classes: list[str], per_class: int = 6, *, name: str = "scenes", t
     test = [item for place, item in enumerate(items) if place % per_class < tests]
     split = {"seed": 3, "train": [item for item in items if item not in test], "test": test}
     given = {
-        "recipe": asdict(as_recipe("modern", frozen=True)),
+        "recipe": as_recipe("modern", frozen=True).told(),
         "seed": 9,
         "freeze_backbone": True,
         "torch": "2.9",
@@ -239,7 +239,7 @@ def test_method_provenance_timing_command_and_citation_are_stated(run):
 
 
 def test_method_follows_the_training():
-    pytorch = evaluated(["a", "b"], recipe=asdict(RECIPES["pytorch"]), freeze_backbone=False).result
+    pytorch = evaluated(["a", "b"], recipe=RECIPES["pytorch"].told(), freeze_backbone=False).result
     rows = {row.label: row.text for row in method_rows(pytorch)}
     assert rows["Loss"].startswith("0.8 · similarity + 0.2 · label loss, as in the authors' PyTorch release")
     assert rows["Gradient"].startswith("exact")
@@ -249,6 +249,9 @@ def test_method_follows_the_training():
     features = pytorch.features.model_copy(update={"backbone": "cnn-f", "layer": f"fc7, hash {BITS}"})
     vgg_f = pytorch.model_copy(update={"features": features})
     assert method_rows(vgg_f)[0].text == "none: VGG-F fc7, as in the paper"
+    alexnet = features.model_copy(update={"backbone": "alexnet"})
+    words = "torchvision's AlexNet fc7, as in the authors' PyTorch release; VGG-F fc7 in the paper"
+    assert method_rows(pytorch.model_copy(update={"features": alexnet}))[0].text == words
     fewer = pytorch.model_copy(update={"images": ImageCounts(train=7, test=4)})
     assert "7 training and 4 test images" in {row.label: row.text for row in method_rows(fewer)}["Split"]
     assert "1 image of the split not found" in {row.label: row.text for row in method_rows(fewer)}["Split"]

@@ -12,6 +12,7 @@ from rsir_fast.backbones.averaged import averaged
 from rsir_fast.backbones.backbone import Backbone
 from rsir_fast.backbones.bfloat16 import has_bfloat16, warn_without_bfloat16
 from rsir_fast.backbones.catalogue import BackboneInfo, list_backbones
+from rsir_fast.backbones.dropouts import Dropouts, dropouts
 from rsir_fast.backbones.folded import folded
 from rsir_fast.backbones.layers import every_layer
 from rsir_fast.backbones.load import load_backbone
@@ -22,9 +23,11 @@ __all__ = [
     "TURNS",
     "Backbone",
     "BackboneInfo",
+    "Dropouts",
     "Preprocessing",
     "all_turns",
     "averaged",
+    "dropouts",
     "every_layer",
     "folded",
     "has_bfloat16",

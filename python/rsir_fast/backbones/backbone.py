@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from torch import Tensor, nn
 
-from rsir_fast.backbones.preprocessing import Preprocessing
+from rsir_fast.backbones.preprocessing import Preprocessing, ResizeMode
 from rsir_fast.base.shown import Shown
 
 __all__ = ["Backbone", "ReadTexts"]
@@ -60,6 +62,13 @@ class Backbone(Shown, nn.Module):
             "preprocessing": preprocessing.describe(),
         }
         self.eval().requires_grad_(False)
+
+    def resized(self, resize: ResizeMode) -> Backbone:
+        """Return the same network, which shares its weights, with images resized in another way."""
+        made = copy.copy(self)
+        made.preprocessing = replace(self.preprocessing, resize=resize)
+        made.provenance = {**self.provenance, "preprocessing": made.preprocessing.describe()}
+        return made
 
     def _facts(self) -> dict[str, str]:
         weights = self.provenance["weights"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,8 +20,11 @@ __all__ = [
     "build_cut",
     "build_network",
     "covered_nodes",
+    "is_dropout",
+    "is_torchvision_cut",
     "layer_aliases",
     "named_weights",
+    "next_modules",
     "torchvision_names",
 ]
 
@@ -157,8 +160,7 @@ def build_cut(name: str, layer: str, input_size: int) -> tuple[_Cut, dict[str, t
         No such layer; the message names close ones.
     """
     model = build_network(name, input_size).eval()
-    family = _family(name)
-    node = _LAST_MAP[family] if layer == "gap" else _ALIASES.get(family, {}).get(layer, layer)
+    node = _node(name, layer)
     try:
         # The graph differs between training and eval mode in dropout alone, which torchvision would warn about.
         graph = create_feature_extractor(model, {node: "out"}, suppress_diff_warning=True).eval()
@@ -166,6 +168,33 @@ def build_cut(name: str, layer: str, input_size: int) -> tuple[_Cut, dict[str, t
         raise ValueError(_unknown_layer(name, layer, model)) from error
     shapes = {key: tuple(tensor.shape) for key, tensor in model.state_dict().items()}
     return _Cut(graph, _Mean() if layer == "gap" else nn.Identity()), shapes
+
+
+def _node(name: str, layer: str) -> str:
+    family = _family(name)
+    return _LAST_MAP[family] if layer == "gap" else _ALIASES.get(family, {}).get(layer, layer)
+
+
+def next_modules(model: nn.Module, name: str, layer: str) -> Iterator[nn.Module]:
+    """Yield the modules of a whole network that come after a layer, up to the first with parameters."""
+    nodes, node = get_graph_node_names(model, suppress_diff_warning=True)[1], _node(name, layer)
+    last = max(place for place, each in enumerate(nodes) if each == node or each.startswith(f"{node}."))
+    modules = dict(model.named_modules())
+    for each in nodes[last + 1 :]:
+        module = modules.get(each, nn.Identity())  # some nodes are operations
+        if next(module.parameters(), None) is not None:
+            return
+        yield module
+
+
+def is_dropout(module: nn.Module) -> bool:
+    """Tell whether a module sets values to 0 by chance in training: vision transformers have some of chance 0."""
+    return isinstance(module, nn.Dropout) and module.p > 0
+
+
+def is_torchvision_cut(module: nn.Module) -> bool:
+    """Tell whether `build_cut` made a network."""
+    return isinstance(module, _Cut)
 
 
 def build_network(name: str, input_size: int | None = None) -> nn.Module:

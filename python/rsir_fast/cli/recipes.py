@@ -139,8 +139,12 @@ class RecipeOptions:
     similarity_gradient: Gradient = None
     accumulate: Accumulate = 1
 
-    def chosen(self) -> Recipe:
-        """Return the recipe with what was given in place of its own; epochs are told apart, by who trains."""
+    def chosen(self, encoder: str) -> Recipe:
+        """Return the recipe with what was given in place of its own; epochs are told apart, by who trains.
+
+        An encoder's word that says how images are resized has its way.
+        """
+        from rsir_fast.encoders.word import parse_word
         from rsir_fast.hashing import RECIPES
 
         recipe = RECIPES[self.recipe.value]
@@ -151,7 +155,8 @@ class RecipeOptions:
             "similarity_gradient": None if self.similarity_gradient is None else self.similarity_gradient.value,
         }
         own: dict[str, Any] = {"batch_size": self.batch_size, "learning_rate": self.learning_rate}
-        return replace(recipe, loss=replace(recipe.loss, **_given(loss)), **_given(own))
+        chosen = replace(recipe, loss=replace(recipe.loss, **_given(loss)), **_given(own))
+        return replace(chosen, resize=None) if "resize" in parse_word(encoder).model_fields_set else chosen
 
 
 @dataclass(frozen=True)

@@ -84,7 +84,7 @@ def dhcnn2021(
         from rsir_fast.datasets import Skipped
         from rsir_fast.protocols.reproduce_dhcnn2021 import reproduce_dhcnn2021
 
-        chosen, network = learning.chosen(), backbone.run_as(machine.workers, machine.device)
+        chosen, network = learning.chosen(backbone.encoder), backbone.run_as(machine.workers, machine.device)
         dataset, loaded = opt.open_both(data, network, quiet=quiet, **asdict(images))
         if target is None:
             parts = ["reproduce", "dhcnn2021", dataset.name, loaded.name, loaded.layer]

@@ -91,7 +91,7 @@ def dhcnn(
         from rsir_fast.hashing import train_dhcnn
         from rsir_fast.training import joined_processes
 
-        chosen, network = learning.chosen(), backbone.run_as(machine.workers, device)
+        chosen, network = learning.chosen(backbone.encoder), backbone.run_as(machine.workers, device)
         dataset, loaded = opt.open_both(data, network, quiet=quiet, **asdict(images))
         name = "-".join(["dhcnn", dataset.name, loaded.name, loaded.layer, str(bits)]).replace("/", "_")
         target = Path("runs") / name if target is None else target

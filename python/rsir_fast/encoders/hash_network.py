@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import math
+from typing import Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor, nn
@@ -10,11 +11,12 @@ from torch import Tensor, nn
 from rsir_fast.backbones import Backbone
 from rsir_fast.encoders.hash_training import MAX_BITS, MIN_BITS
 
-__all__ = ["DHCNN", "HashHead", "HashOutput"]
-
-"""Hash lengths that are supported."""
+__all__ = ["DHCNN", "INITIALIZATIONS", "HashHead", "HashOutput", "Initialization"]
 
 INITIAL_SCALE = 0.01
+
+Initialization = Literal["normal", "torch"]
+INITIALIZATIONS: tuple[str, ...] = get_args(Initialization)
 
 
 class HashOutput(NamedTuple):
@@ -46,12 +48,15 @@ class HashHead(nn.Module):
     classes : int
         Semantic labels, at least 2.
     seed : int
-        Of the initial weights and biases, 0.01 N(0, 1) as in the authors' code.
+        Of the initial weights and biases.
+    initialization : {"normal", "torch"}
+        ``"normal"``: all are 0.01 N(0, 1), as in the authors' MATLAB release. ``"torch"``: those of new linear layers
+        in torch, hash layer first, as in their PyTorch release: uniform within 1 / sqrt(values in).
 
     Raises
     ------
     ValueError
-        If `bits` or `classes` is out of range.
+        If `bits`, `classes` or `initialization` is out of range.
 
     Examples
     --------
@@ -61,8 +66,12 @@ class HashHead(nn.Module):
     [[3, 64], [3, 21]]
     """
 
-    def __init__(self, dim: int, bits: int, classes: int, seed: int = 0) -> None:
+    def __init__(
+        self, dim: int, bits: int, classes: int, seed: int = 0, initialization: Initialization = "normal"
+    ) -> None:
         super().__init__()
+        if initialization not in INITIALIZATIONS:
+            raise ValueError(f"initialization: expected one of {', '.join(INITIALIZATIONS)}, got {initialization!r}")
         if not MIN_BITS <= bits <= MAX_BITS:
             raise ValueError(f"bits: expected a hash length of {MIN_BITS} to {MAX_BITS}, got {bits}")
         if classes < 2:
@@ -73,8 +82,13 @@ class HashHead(nn.Module):
         self.classifier = nn.Linear(bits, classes)
         generator = torch.Generator().manual_seed(seed)
         with torch.no_grad():
-            for parameter in self.parameters():
-                parameter.copy_(INITIAL_SCALE * torch.randn(parameter.shape, generator=generator))
+            for layer in (self.hash, self.classifier):
+                for parameter in layer.parameters():
+                    if initialization == "normal":
+                        parameter.copy_(INITIAL_SCALE * torch.randn(parameter.shape, generator=generator))
+                    else:
+                        bound = 1 / math.sqrt(layer.in_features)
+                        parameter.uniform_(-bound, bound, generator=generator)
 
     mean: Tensor
     scale: Tensor

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
-from typing import Literal
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
 
 import torch
 
+from rsir_fast.backbones import Backbone
+from rsir_fast.base.libraries import is_of_library
+from rsir_fast.encoders.encoder import Encoder
+from rsir_fast.encoders.hash_network import INITIALIZATIONS, Initialization
+from rsir_fast.encoders.spec import NetworkSpec
 from rsir_fast.hashing.loss import HashLoss
 
 __all__ = ["RECIPES", "Recipe", "as_recipe"]
@@ -32,7 +37,8 @@ class Recipe:
         The highest, of the hash layer and classifier.
     schedule : {"cosine", "log", "steps"}
         ``"cosine"``: up to the learning rate during `warmup_epochs`, then down to 0 as a cosine, step by step.
-        ``"log"``: each epoch the same factor less, down to `final_rate`. ``"steps"``: a tenth every 30 epochs.
+        ``"log"``: each epoch the same factor less, down to `final_rate`. ``"steps"``: the learning rate for 31 epochs,
+        then a tenth of it for 30, and so on.
     final_rate : float
         Of ``"log"``.
     warmup_epochs : float
@@ -48,6 +54,13 @@ class Recipe:
     standardize : bool
         The head subtracts the training features' mean and divides by their deviation, both constant.
     loss : HashLoss
+    dropout : float
+        Share of values that a step of training sets to 0, 0 to below 1, at each place where the network itself has a
+        dropout layer: those before its layer, and one that follows it directly. With a frozen backbone that one alone.
+    initialization : {"normal", "torch"}
+        Of hash layer and classifier, see `HashHead`.
+    resize : {"whole", "short-side"}, optional
+        How a known network sees images, whatever its encoder says; None: as the encoder says.
 
     Examples
     --------
@@ -71,6 +84,9 @@ class Recipe:
     augment: bool = True
     standardize: bool = True
     loss: HashLoss = field(default_factory=HashLoss)
+    dropout: float = 0.0
+    initialization: Initialization = "normal"
+    resize: Literal["whole", "short-side"] | None = None
 
     def __post_init__(self) -> None:
         for name, least in (("epochs", 1), ("batch_size", 1), ("head_epochs", 0)):
@@ -82,15 +98,43 @@ class Recipe:
         for name in ("warmup_epochs", "momentum", "weight_decay", "backbone_factor"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name}: expected a number of at least 0, got {getattr(self, name)}")
-        for name, choices in (("optimizer", ("adamw", "sgd")), ("schedule", ("cosine", "log", "steps"))):
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout: expected a share from 0 to below 1, got {self.dropout}")
+        for name, choices in (
+            ("optimizer", ("adamw", "sgd")),
+            ("schedule", ("cosine", "log", "steps")),
+            ("initialization", INITIALIZATIONS),
+            ("resize", (None, "whole", "short-side")),
+        ):
             if getattr(self, name) not in choices:
-                raise ValueError(f"{name}: expected one of {', '.join(choices)}, got {getattr(self, name)!r}")
+                raise ValueError(f"{name}: expected one of {', '.join(map(str, choices))}, got {getattr(self, name)!r}")
+
+    def told(self) -> dict[str, Any]:
+        """Return all as a JSON-able dict for settings and provenance.
+
+        What came to recipes later is left out where it is as it was before: a run goes on with a checkpoint of then.
+        """
+        told = asdict(self)
+        for name in ("dropout", "initialization", "resize"):
+            if getattr(self, name) == type(self).__dataclass_fields__[name].default:
+                del told[name]
+        if self.loss.classifier_gradient == "weighted":
+            del told["loss"]["classifier_gradient"]
+        return told
+
+    def network(self, encoder: Encoder) -> Backbone:
+        """Return the network of an encoder, which sees images as the recipe says if it is one of those known here."""
+        found, spec = encoder.backbone, encoder.spec
+        known = isinstance(spec, NetworkSpec) and not is_of_library(spec.name)
+        if self.resize in (None, found.preprocessing.resize) or not known:
+            return found
+        return found.resized(self.resize)
 
     def rate(self, step: int, steps_an_epoch: int) -> float:
         """Return the head's learning rate at a step, counted from 0."""
         epoch = step // steps_an_epoch
         if self.schedule == "steps":
-            return float(self.learning_rate * 0.1 ** (epoch // 30))
+            return float(self.learning_rate * 0.1 ** (max(0, epoch - 1) // 30))
         if self.schedule == "log":
             share = epoch / max(1, self.epochs - 1)
             return float(self.learning_rate * (self.final_rate / self.learning_rate) ** share)
@@ -120,7 +164,6 @@ _AUTHORS = {
 
 RECIPES = {
     "modern": Recipe("modern"),
-    # 100 epochs of the MATLAB release; of the PyTorch release only the step of 30 epochs is known to us.
     "matlab": Recipe(
         "matlab",
         batch_size=10,
@@ -137,6 +180,9 @@ RECIPES = {
         schedule="steps",
         weight_decay=1e-5,
         loss=HashLoss(beta=10.0, similarity_gradient="exact", loss_weighting="pytorch"),
+        dropout=0.5,
+        initialization="torch",
+        resize="short-side",
         **_AUTHORS,  # type: ignore[arg-type]
     ),
 }

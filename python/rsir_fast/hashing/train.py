@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import torch
 from torch import Tensor
 
 from rsir_fast.archive import Features
-from rsir_fast.backbones import Backbone, all_turns
+from rsir_fast.backbones import Backbone, all_turns, dropouts
 from rsir_fast.base.engine_names import EngineName
 from rsir_fast.base.progress import OnProgress
 from rsir_fast.base.renamed import former_arguments
@@ -136,7 +135,7 @@ def train_dhcnn(
     takes its share of every batch; only the first computes features, reads a checkpoint and writes.
     """
     chosen = as_recipe(recipe, epochs, frozen=freeze_backbone)
-    backbone = load_encoder(encoder).backbone
+    backbone = chosen.network(load_encoder(encoder))
     if {"turns", "averaged"} & backbone.provenance.keys():
         raise ValueError(
             f"encoder: expected {backbone.name} itself, got one of features over several turns or sizes; the recipe's "
@@ -149,11 +148,12 @@ def train_dhcnn(
     data.require_labels()
     drawn = stratified_split(data, seed=seed) if split is None else split
     train, _ = drawn.apply(data)
-    head = HashHead(backbone.dim, bits, len(train.classes), seed)
+    head = HashHead(backbone.dim, bits, len(train.classes), seed, chosen.initialization)
+    drop_features = chosen.dropout > 0 and dropouts(backbone).after
     training = {
         "dataset": data.name,
         "split": {"seed": drawn.seed, "train": list(drawn.train), "test": list(drawn.test)},
-        "recipe": _told(chosen),
+        "recipe": chosen.told(),
         "bits": bits,
         "seed": seed,
         "freeze_backbone": freeze_backbone,
@@ -183,14 +183,29 @@ def train_dhcnn(
         if chosen.standardize:
             head.standardize(inputs.values.flatten(0, -2))
         if not freeze_backbone and chosen.head_epochs:
-            codes = _train_head(head.to(target), inputs, chosen, seed, progress)
+            alone = Trainer(
+                head.to(target),
+                inputs.values,
+                inputs.labels,
+                as_recipe(chosen, frozen=True),
+                seed=seed,
+                drop_features=drop_features,
+            )
+            codes = _trained_codes(alone, progress)
     if not freeze_backbone:
         inputs = load_images(train, backbone.preprocessing, workers)
         _check_classes(data.name, inputs.labels)
     network = head if freeze_backbone else DHCNN(backbone, head)
     network.to(target, memory_format=torch.channels_last)  # type: ignore[call-overload]
     trainer = Trainer(
-        network, inputs.values, inputs.labels, chosen, seed=seed, precision=precision, accumulate=accumulate
+        network,
+        inputs.values,
+        inputs.labels,
+        chosen,
+        seed=seed,
+        precision=precision,
+        accumulate=accumulate,
+        drop_features=drop_features,
     )
     if codes is not None:
         trainer.bank.copy_(codes)
@@ -200,14 +215,6 @@ def train_dhcnn(
     if folder is not None and trainer.rank == 0:
         model.save(folder / MODEL)
     return model
-
-
-def _told(recipe: Recipe) -> dict[str, Any]:
-    """Return a recipe for settings and provenance: what came to it later is left out where it is as it was before."""
-    told = asdict(recipe)
-    if recipe.loss.classifier_gradient == "weighted":
-        del told["loss"]["classifier_gradient"]
-    return told
 
 
 def _learnt_from(split: Split, train: Dataset, inputs: Inputs) -> dict[str, Any]:
@@ -229,18 +236,10 @@ def _extracted(train: Dataset, backbone: Backbone, out: Path | None, run: dict[s
     return encode(train, backbone, out=store, resume=store is not None, **run)
 
 
-def _train_head(
-    head: HashHead,
-    inputs: Inputs,
-    recipe: Recipe,
-    seed: int,
-    progress: OnProgress | None,
-) -> Tensor:
+def _trained_codes(alone: Trainer, progress: OnProgress | None) -> Tensor:
     """Train hash layer and classifier alone; return the codes u [n, bits] that they give."""
-    alone = as_recipe(recipe, frozen=True)
-    trainer = Trainer(head, inputs.values, inputs.labels, alone, seed=seed)
-    while trainer.epoch < alone.epochs:
-        trainer.train_epoch(progress)
+    while alone.epoch < alone.epochs:
+        alone.train_epoch(progress)
     with torch.no_grad():
-        u: Tensor = head(inputs.values.to(trainer.device)).u
+        u: Tensor = alone.network(alone.inputs.to(alone.device)).u
     return u

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from rsir_fast.backbones import TURNS, turned, warn_without_bfloat16
 from rsir_fast.base.progress import OnProgress, Progress, Stage, is_stopped
 from rsir_fast.encoders.hash_network import HashOutput
 from rsir_fast.errors import TrainingError
+from rsir_fast.hashing.dropout import Dropout
 from rsir_fast.hashing.loss import LossTerms
 from rsir_fast.hashing.recipe import Recipe
 from rsir_fast.training import Precision, own_rank
@@ -23,9 +25,10 @@ __all__ = ["Trainer"]
 class Trainer:
     """A network, its optimiser and the memory bank of the codes of all training images.
 
-    Every epoch draws its order and its turns from the seed and its own number alone, so that it can be taken up at any
-    epoch. With several processes (torch.distributed is set up) each takes its share of every batch; all hold the whole
-    bank, and its rows are refreshed by all before the loss is taken: the sum is that of one process, in another order.
+    Every epoch draws its order, its turns and what is dropped from the seed and its own number alone, so that it can be
+    taken up at any epoch. With several processes (torch.distributed is set up) each takes its share of every batch; all
+    hold the whole bank, and its rows are refreshed by all before the loss is taken: the sum is that of one process, in
+    another order.
 
     Parameters
     ----------
@@ -42,6 +45,8 @@ class Trainer:
     accumulate : int, at least 1
         Parts in which a batch is passed through the network, to save memory; a part refreshes its rows of the bank when
         it is its turn.
+    drop_features : bool
+        If the recipe has dropout, features are dropped from before the hash layer, beside the backbone's own layers.
     """
 
     def __init__(
@@ -54,6 +59,7 @@ class Trainer:
         seed: int = 0,
         precision: Precision = "float32",
         accumulate: int = 1,
+        drop_features: bool = False,
     ) -> None:
         if precision not in ("float32", "bfloat16"):
             raise ValueError(f"precision: expected 'float32' or 'bfloat16', got {precision!r}")
@@ -71,6 +77,7 @@ class Trainer:
         self.labels = labels.to(self.device)
         self.head: Any = getattr(network, "head", network)
         self.stage: Stage = "train network" if hasattr(network, "head") else "train head"
+        self.dropout = Dropout(recipe.dropout, network, features=drop_features) if recipe.dropout else None
         self.bank = torch.zeros(len(labels), self.head.bits, device=self.device)
         self.optimizer = recipe.make_optimizer(self.head, getattr(network, "backbone", None))
         self.epoch = 0
@@ -101,6 +108,7 @@ class Trainer:
         total = len(self.labels)
         batches = torch.split(torch.randperm(total, generator=draw), self.recipe.batch_size)
         turns = torch.randint(TURNS, (total,), generator=draw) if self.recipe.augment else None
+        seeds = torch.randint(1 << 62, (len(batches),), generator=draw).tolist() if self.dropout else [0] * len(batches)
         self.network.train()
         sums, seen, start = torch.zeros(4, dtype=torch.float64), 0, time.perf_counter()
         for number, batch in enumerate(batches):
@@ -108,7 +116,7 @@ class Trainer:
             rate = self.recipe.rate(step, len(batches))
             for group in self.optimizer.param_groups:
                 group["lr"] = rate * group["factor"]
-            terms = self._step(batch, turns)
+            terms = self._step(batch, turns, seeds[number])
             if not torch.isfinite(terms).all():
                 raise TrainingError(
                     f"the loss is not finite in epoch {self.epoch + 1}, batch {number + 1} of {len(batches)} "
@@ -142,14 +150,15 @@ class Trainer:
         self.epoch += 1
         return {**dict(zip(LossTerms._fields, (sums / total).tolist(), strict=True)), "learning_rate": rate}
 
-    def _step(self, batch: Tensor, turns: Tensor | None) -> Tensor:
-        """Leave the batch's gradients in the parameters; return its loss terms, float64 [4]."""
+    def _step(self, batch: Tensor, turns: Tensor | None, seed: int) -> Tensor:
+        """Leave the batch's gradients in the parameters; return its loss terms, float64 [4]; `seed` is for dropout."""
         self.optimizer.zero_grad(set_to_none=True)
         size = -(-len(batch) // self.accumulate)
         sums = torch.zeros(4, dtype=torch.float64, device=self.device)
-        for part in torch.split(batch, size):
-            mine = part[self.rank :: self.processes]
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
+        for part, places in zip(torch.split(batch, size), torch.split(torch.arange(len(batch)), size), strict=True):
+            mine, places = (each[self.rank :: self.processes] for each in (part, places))
+            dropping = self.dropout.drawn(seed, len(batch), places) if self.dropout else nullcontext()
+            with dropping, torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
                 output: HashOutput = self.run(self._load(mine, turns))
             self._refresh(part, output.u.detach().float())
             terms = self.recipe.loss(*output, self.labels[mine], self.bank, self.labels, batch=len(batch))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -118,12 +118,13 @@ def reproduce_dhcnn2021(
     Time: one pass over all images and, unless frozen, a training of the network and a pass for every length and seed.
     """
     folder = Path(out)
-    variants = _variants(as_recipe(recipe, epochs, frozen=freeze_backbone), compare_weightings)
+    recipe = as_recipe(recipe, epochs, frozen=freeze_backbone)
+    variants = _variants(recipe, compare_weightings)
     _check(lengths, seeds)
     data = open_dataset(dataset)
     check_classes(data.name, data.labels)
     splits = {seed: _split(data, train, seed) for seed in seeds}
-    backbone = load_encoder(load()).backbone
+    backbone = recipe.network(load_encoder(load()))
     turning = freeze_backbone and any(variant.augment for variant in variants.values())
     seen = encode(
         data,
@@ -192,7 +193,7 @@ def reproduce_dhcnn2021(
             for method, chosen in variants.items():
                 run = Run(method, bits, seed)
                 # Labels: a run of before them is evaluated again, its model as it is.
-                runs.do(run, "models", partial(train_and_evaluate, run, chosen), recipe=asdict(chosen), labels=True)
+                runs.do(run, "models", partial(train_and_evaluate, run, chosen), recipe=chosen.told(), labels=True)
             for method in BASELINES:
                 fit = partial(hashed_without_labels, features, parts, method, bits, seed, threads)
                 runs.do(Run(method, bits, seed), "baselines", _apart(fit))
@@ -205,7 +206,7 @@ def reproduce_dhcnn2021(
             **settings,
             lengths=tuple(lengths),
             seeds=tuple(seeds),
-            recipes={method: asdict(chosen) for method, chosen in variants.items()},
+            recipes={method: chosen.told() for method, chosen in variants.items()},
             rules=dhcnn2021_rules(SplitSource(kind="drawn", train=train, seeds=tuple(seeds))),
         ),
         rows=hash_rows(runs.results),

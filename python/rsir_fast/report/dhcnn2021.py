@@ -43,6 +43,7 @@ _GRADIENT = {
     "times the exact one",
     "exact": "exact: that of the loss as it is written",
 }
+_RELEASED = {"alexnet": "torchvision's AlexNet", "vgg11": "torchvision's VGG-11"}
 _EXPLAINED = {"recipe", "seed", "bits", "freeze_backbone", "dataset"}
 _FROZEN = {
     True: "frozen: its weights stay as they were; hash layer and classifier are trained on its features",
@@ -230,6 +231,9 @@ def _adaptation(result: Dhcnn2021Result) -> str:
     backbone, layer = result.features.backbone, _layer(result)
     if (backbone, layer) == ("cnn-f", "fc7"):
         return "none: VGG-F fc7, as in the paper"
+    recipe = result.training.recipe
+    if layer == "fc7" and backbone in _RELEASED and recipe is not None and recipe.name == "pytorch":
+        return f"{_RELEASED[backbone]} fc7, as in the authors' PyTorch release; VGG-F fc7 in the paper"
     return f"backbone {backbone}, layer {layer} in place of VGG-F fc7"
 
 
