@@ -106,6 +106,12 @@ def test_what_cannot_be_done_is_one_line(scenes, tmp_path):
     for arguments, code, message in [
         (["--bits", "7"], 2, "--bits: expected hash lengths of 8 to 1024, got 7"),
         (["--bits", "16;32"], 2, "--bits: expected hash lengths such as 16,32,64, got '16;32'"),
+        (
+            ["--unseen", "0.25", "--seeds", "2"],
+            2,
+            "--seeds: expected none beside --unseen, which trains",
+        ),
+        (["--draws", "2"], 2, "--draws: expected none beside a split of every class, which has --seeds"),
         (["--out", tmp_path / "file"], 1, "expected a folder for the tables, found a file"),
     ]:
         done = run(scenes, *QUICK, "--out", tmp_path / "out", *arguments)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rsir_fast.datasets import Dataset, Split, open_dataset, stratified_split
+from rsir_fast.datasets import Dataset, Split, open_dataset, stratified_split, unseen_split
 from rsir_fast.errors import DatasetError
 
 
@@ -33,6 +33,27 @@ def test_split_never_changes() -> None:
     split = stratified_split(data, train=0.6, seed=7)
     assert set(split.test) == expected
     assert split.test == ("a/a02.png", "a/a03.png", "b/b00.png", "b/b03.png")
+
+
+def test_unseen_classes_never_change() -> None:
+    """The rule from its words, and one answer written down; a class without images is none."""
+    data = made(**dict.fromkeys("abcdefgh", 2), empty=0)
+
+    def digest(name: str) -> bytes:
+        parts = (b"3", name.encode(), b"")
+        return hashlib.sha256(b"".join(len(part).to_bytes(8, "little") + part for part in parts)).digest()
+
+    split = unseen_split(data, unseen=0.3, seed=3)
+    drawn = sorted("abcdefgh", key=digest)[:2]
+    assert split.test == tuple(f"{name}/{name}0{i}.png" for name in sorted(drawn) for i in range(2))
+    assert drawn == ["d", "b"]
+    assert set(split.train) == set(data.items) - set(split.test)
+    sizes = [len(unseen_split(data, unseen=share).test) // 2 for share in (0.01, 0.25, 0.31, 0.32, 0.99)]
+    assert sizes == [2, 2, 2, 3, 6]
+    with pytest.raises(DatasetError, match="made: expected four classes or more, .* found 3"):
+        unseen_split(made(a=2, b=2, c=2, d=0))
+    with pytest.raises(ValueError, match="unseen: expected a share between 0 and 1, got 1"):
+        unseen_split(data, unseen=1)
 
 
 @pytest.mark.parametrize("train", [0.8, 0.5, 0.01, 0.99, 1, 9])

@@ -7,11 +7,13 @@ import json
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 import rsir_fast as rf
 from rsir_fast.errors import DatasetError, FeaturesError
 from rsir_fast.protocols import evaluate_codes
 from rsir_fast.protocols.facts import Timing
+from rsir_fast.report import result_table
 from side_by_side import table
 
 BITS, CLASSES, N, TRAIN = 8, ("a", "b", "c"), 45, 30
@@ -50,6 +52,33 @@ def test_labels_against_counting_by_hand(features):
         ]
     chance = sum(np.mean([t == name for t in true]) * np.mean([p == name for p in predicted]) for name in CLASSES)
     assert labels.kappa == pytest.approx((np.mean(right) - chance) / (1 - chance))
+
+
+def test_classes_that_were_not_trained_on_have_no_accuracy(features):
+    """All of them: no figure, and why. Some of them: their own are left out, and a note says so."""
+    items = np.array(features.items)
+
+    def evaluated(tested):
+        split = {"seed": 0, "train": items[~tested].tolist(), "test": items[tested].tolist()}
+        made = {**features.provenance["hash"], "training": {"split": split}}
+        return rf.evaluate_dhcnn2021(dataclasses.replace(features, provenance={"name": "x", "hash": made}))
+
+    result = evaluated(features.labels != 0)  # trained on a alone
+    why = "no class of the test images was trained on, so no label can be right"
+    labels = result.labels
+    assert (labels.overall_accuracy, labels.kappa, labels.missing) == (None, None, why)
+    assert set(labels.per_class) == {None}
+    assert result.test_vs_train.queries_without_relevant == result.images.test == 30
+    assert result.dataset.notes[0].startswith("30 of 30 test images are of 2 classes that were not trained on")
+    console = Console(width=100)
+    with console.capture() as captured:
+        console.print(result_table(result))
+    assert f"labels of the test images: {why}" in captured.get()
+
+    mixed = evaluated((features.labels == 1) | (np.arange(N) % 2 == 0))  # b is not trained on
+    assert mixed.labels.per_class[MODEL_CLASSES.index("b")] is None
+    assert mixed.labels.missing is None
+    assert mixed.dataset.notes[0].startswith("15 of 31 test images are of 1 classes")
 
 
 def test_the_result_says_what_it_was_computed_from(features):

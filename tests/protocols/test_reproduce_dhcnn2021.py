@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import statistics
 
 import numpy as np
@@ -10,9 +11,11 @@ import torch
 
 import rsir_fast as rf
 from rsir_fast.archive.folders import features_state
+from rsir_fast.datasets import unseen_split
 from rsir_fast.errors import DatasetError, RsirError
 from rsir_fast.hashing import HashModel
 from rsir_fast.hashing.baselines import iterative_quantization
+from rsir_fast.hashing.encode import encode_features
 from rsir_fast.protocols import evaluate_codes
 from rsir_fast.protocols.hash_rows import Parts, by_label, by_probabilities
 from rsir_fast.protocols.hash_table import MEASURES
@@ -162,6 +165,32 @@ def test_both_weightings(scenes, tmp_path):
         for name in ("matlab-weighting-beta-25", "pytorch-weighting-beta-10")
     )
     assert not torch.equal(one.hash.weight, other.hash.weight)
+
+
+def test_unseen_classes_are_ranked_among_themselves(tmp_path):
+    folder = write_scenes(tmp_path / "data", classes=5, per_class=4)
+    plain = dataclasses.replace(rf.hashing.RECIPES["modern"], augment=False)
+    settings = {**SETTINGS, "lengths": (8,), "epochs": 1, "seeds": (1,), "recipe": plain, "unseen": 0.4}
+    result = reproduce_dhcnn2021(folder, small_network, out=tmp_path / "out", **settings)
+    features = rf.Features.load(tmp_path / "out/features")
+    split = unseen_split(rf.open_dataset(folder), unseen=0.4, seed=1)
+    drawn = {item.partition("/")[0] for item in split.test}
+    assert result.settings.unseen_classes == (tuple(sorted(drawn)),)
+    model = HashModel.load(tmp_path / "out/models/seed1-8bits-dhcnn/model.safetensors")
+    assert not {item.partition("/")[0] for item in model.training["split"]["train"]} & drawn
+    train, test = (np.array([features.items.index(item) for item in part]) for part in (split.train, split.test))
+    u = iterative_quantization(features.matrix[train], 8, seed=1).project(features.matrix)
+    by_hand = evaluate_codes(rf.pack_codes(u), features.labels, 8, test, test)
+    assert row(result, "ITQ", 8).runs[0].test_map_expected == by_hand.map.expected
+    u = encode_features(model, features)["u"]
+    by_hand = evaluate_codes(rf.pack_codes(np.asarray(u)), features.labels, 8, test, test)
+    found = row(result, "DHCNN", 8)
+    assert found.runs[0].test_map_expected == by_hand.map.expected
+    assert found.measures["map_expected"].missing == "nothing in the training images is of an unseen class"
+    why = "no class of the test images was trained on, so no label can be right"
+    assert found.measures["overall_accuracy"].missing == why
+    assert result.settings.rules.split.unseen == 0.4
+    assert result.curves.methods["ITQ"].queries == 8
 
 
 def test_what_cannot_be_had_says_why(tmp_path):

@@ -12,8 +12,9 @@ import pytest
 from rich.console import Console
 
 from rsir_fast.protocols.reproduce_dhcnn2021_result import Dhcnn2021TableResult
-from rsir_fast.report import result_table, write_report
+from rsir_fast.report import comparison, result_table, write_report
 from rsir_fast.report.comparison import comparison_grid, map_by_bits, runs_grid
+from rsir_fast.report.content import Options
 from rsir_fast.report.grid import to_csv, to_markdown
 
 made = Dhcnn2021TableResult.model_validate
@@ -91,6 +92,22 @@ def test_the_table(result):
     assert "[3] too many \\<bits\\>" in text
     assert "over 2 seeds (0, 1)" in text
     assert "published" not in text
+
+
+def test_unseen_classes(result, monkeypatch):
+    for plot in ("precision_recall_by_radius", "precision_by_number", "recall_by_number"):
+        monkeypatch.setattr(comparison, plot, lambda _: b"<svg></svg>")  # a second of drawing
+    result["dataset"]["name"] = "UCMerced_LandUse"  # its published numbers are of seen classes
+    result["settings"] |= {"train": None, "unseen_classes": [["a"], ["b"]]}
+    content = comparison.content(made(result), Options())
+    assert "| method | mAP (%), test vs train: expected |" in content.files["table.md"]
+    assert "| mAP (%), unseen classes: expected |" in content.files["table.md"]
+    assert "published" not in content.files["table.md"]
+    assert "a seed draws classes" in content.files["table.md"]
+    said = {row.label: row.text for row in content.page.method}
+    assert said["classes not trained on, seed 1"] == "b"
+    assert "train" not in said
+    assert b"unseen classes among themselves" in content.files["map_by_bits.svg"]
 
 
 def test_published_numbers_stand_beside_uc_merced_only(result):

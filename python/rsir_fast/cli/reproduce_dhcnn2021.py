@@ -37,9 +37,33 @@ class TableOptions:
     ] = 3
     freeze_backbone: rec.Frozen = False
     train: rec.TrainShare = 0.8
+    unseen: Annotated[
+        float | None,
+        typer.Option(
+            callback=checked.number(above=0, below=1),
+            help="Share of the classes that are not trained on, 0.25 say; their images are ranked among themselves.",
+        ),
+    ] = None
+    draws: Annotated[int, typer.Option(min=1, max=opt.MOST_RESULTS, help="Of unseen classes: in place of --seeds.")] = 5
     compare_weightings: Annotated[
         bool, typer.Option("--compare-weightings", help="DHCNN twice: loss weighting and beta of both releases.")
     ] = False
+
+    def check(self, context: typer.Context) -> None:
+        """Refuse options that one another decide."""
+        if self.compare_weightings:
+            rec.refuse_together(
+                context, "--compare-weightings", ("beta", "loss_weighting"), "takes those of both releases"
+            )
+        if self.unseen is None:
+            rec.refuse_together(context, "a split of every class", ("draws",), "has --seeds")
+        else:
+            rec.refuse_together(context, "--unseen", ("train", "seeds"), "trains on whole classes, --draws times")
+
+    @property
+    def drawn(self) -> range:
+        """The seeds."""
+        return range(self.seeds if self.unseen is None else self.draws)
 
     @property
     def lengths(self) -> list[int]:
@@ -72,15 +96,12 @@ def dhcnn2021(
     Baselines: ITQ and random projection of the backbone's features, and these features without hashing. Behind each
     model stand its own labels as codes and the products of its class probabilities. Writes result.json, table.md,
     table.csv, table.tex, report.html and plots, by the same command to the same bytes. Interrupted, the same command
-    again goes on where it was.
+    again goes on where it was. --unseen ranks images of classes that were not trained on.
     """
     target: Path | None = out
     quiet = output.quiet
     with reported_errors(lambda: left(target, "*/*/result.json", "features")) as skipped:
-        if runs.compare_weightings:
-            rec.refuse_together(
-                context, "--compare-weightings", ("beta", "loss_weighting"), "takes those of both releases"
-            )
+        runs.check(context)
         from rsir_fast.datasets import Skipped
         from rsir_fast.protocols.reproduce_dhcnn2021 import reproduce_dhcnn2021
 
@@ -88,7 +109,8 @@ def dhcnn2021(
         dataset, loaded = opt.open_both(data, network, quiet=quiet, **asdict(images))
         if target is None:
             parts = ["reproduce", "dhcnn2021", dataset.name, loaded.name, loaded.layer]
-            target = Path("runs") / "-".join([*parts, *(["frozen"] if runs.freeze_backbone else [])]).replace("/", "_")
+            parts += ["frozen"] * runs.freeze_backbone + ["unseen"] * (runs.unseen is not None)
+            target = Path("runs") / "-".join(parts).replace("/", "_")
         check_tables_folder(target)
         found = f"{plural(len(dataset), 'image')}, {plural(len(dataset.classes), 'class')}"
         note(f"{dataset.name}: {found}; {loaded.provenance['description']}, {loaded.layer}", quiet)
@@ -98,9 +120,10 @@ def dhcnn2021(
                 network.load,
                 out=target,
                 lengths=runs.lengths,
-                seeds=range(runs.seeds),
+                seeds=runs.drawn,
                 freeze_backbone=runs.freeze_backbone,
                 train=runs.train,
+                unseen=runs.unseen,
                 recipe=chosen,
                 epochs=learning.epochs,
                 compare_weightings=runs.compare_weightings,

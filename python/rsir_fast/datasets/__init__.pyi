@@ -19,5 +19,6 @@ from .scenes import generate_scenes as generate_scenes
 from .skipped import Skipped as Skipped
 from .splits import Split as Split
 from .splits import stratified_split as stratified_split
+from .splits import unseen_split as unseen_split
 from .tiles import tiles as tiles
 from .wrap import wrap_dataset as wrap_dataset

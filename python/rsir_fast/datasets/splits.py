@@ -21,7 +21,7 @@ from rsir_fast.base.text import short
 from rsir_fast.datasets.dataset import Dataset
 from rsir_fast.errors import DatasetError
 
-__all__ = ["Split", "stratified_split"]
+__all__ = ["Split", "stratified_split", "unseen_split"]
 
 _FORMAT = "rsir_fast split"
 _SHOWN = 5
@@ -205,6 +205,57 @@ def stratified_split(dataset: Dataset, *, train: float | int = 0.8, seed: int = 
         ranks = [_rank(seed, name, dataset.items[i]) for i in members.tolist()]
         in_train[members[np.argsort(ranks)[:count]]] = True
     parts = [tuple(dataset.items[i] for i in np.flatnonzero(mask).tolist()) for mask in (in_train, ~in_train)]
+    return Split(dataset.name, parts[0], parts[1], int(seed))
+
+
+def unseen_split(dataset: Dataset, *, unseen: float = 0.25, seed: int = 0) -> Split:
+    """Draw classes that are not trained on: all images of the others are for training, all of theirs for testing.
+
+    The draw is the same for ever and everywhere: classes are ordered by SHA-256 of ``"seed/class"`` as
+    `stratified_split` orders images, and the first of them are unseen. So a class more or less moves no other, except
+    the one at the edge.
+
+    Parameters
+    ----------
+    dataset
+        With four classes or more that have images.
+    unseen
+        A share strictly between 0 and 1 of these classes, rounded half up, but at least two on each side: one class
+        alone leaves nothing to tell apart.
+    seed
+        Any integer.
+
+    Returns
+    -------
+    Split
+        Both parts in the order of the data set.
+
+    Raises
+    ------
+    DatasetError
+        If there are fewer than four classes.
+    ValueError
+        If `unseen` is out of range.
+
+    Examples
+    --------
+    >>> data = Dataset("demo", Path("."), ("a/1", "b/1", "c/1", "d/1", "e/1"), np.arange(5), tuple("abcde"))
+    >>> unseen_split(data, unseen=0.4, seed=1).test
+    ('b/1', 'c/1')
+    """
+    if isinstance(unseen, bool) or not 0 < unseen < 1:
+        raise ValueError(f"unseen: expected a share between 0 and 1, got {unseen!r}")
+    labels = dataset.require_labels()
+    present = np.unique(labels).tolist()
+    if len(present) < 4:
+        raise DatasetError(
+            f"{dataset.name}: expected four classes or more, two to train on and two that are not trained on, found "
+            f"{len(present)}"
+        )
+    count = min(max(math.floor(len(present) * unseen + 0.5), 2), len(present) - 2)
+    drawn = sorted(present, key=lambda label: _rank(seed, dataset.classes[label], ""))[:count]
+    in_test = np.isin(labels, drawn)
+    parts = [tuple(dataset.items[i] for i in np.flatnonzero(mask).tolist()) for mask in (~in_test, in_test)]
     return Split(dataset.name, parts[0], parts[1], int(seed))
 
 

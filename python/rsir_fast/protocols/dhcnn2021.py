@@ -67,7 +67,8 @@ def evaluate_dhcnn2021(
     Dhcnn2021Result
         ``test_vs_train`` and ``test_vs_test`` (each as of `rsir_fast.protocols.evaluate_codes`; the latter None for a
         single test image), ``labels`` of the test images: ``overall_accuracy``, ``kappa``, ``per_class``,
-        ``confusion`` (true in rows); what the model is. ``examples``: test images and the training images nearest to
+        ``confusion`` (true in rows; where no class of the test images was trained on, no accuracy, and why in
+        ``missing``); what the model is. ``examples``: test images and the training images nearest to
         them by (distance, index), each with its class, the label it was given and that label's ``probability``.
 
     Raises
@@ -98,7 +99,6 @@ def evaluate_dhcnn2021(
     images = _images(features)
     training = images.training
     split, classes = training["split"], images.classes
-    confusion = metrics.confusion_matrix(images.labels[images.test], images.predicted[images.test], len(classes))
 
     def against(database: NDArray[np.int64]) -> CodeFigures:
         return evaluate_codes(images.codes, images.labels, images.bits, images.test, database, threads, cutoffs=cutoffs)
@@ -110,7 +110,7 @@ def evaluate_dhcnn2021(
     return Dhcnn2021Result(
         protocol="dhcnn2021",
         rsir_fast=version("rsir-fast"),
-        dataset=describe_dataset(features, _not_here(images, split)),
+        dataset=describe_dataset(features, _remarks(images, split)),
         features=describe_features(features),
         bits=images.bits,
         classes=tuple(classes),
@@ -121,12 +121,7 @@ def evaluate_dhcnn2021(
         queries=describe_queries([features.items[row] for row in images.test], images.labels[images.test]),
         test_vs_train=visual,
         test_vs_test=among_test,
-        labels=LabelFigures(
-            overall_accuracy=metrics.overall_accuracy(confusion),
-            kappa=metrics.cohen_kappa(confusion),
-            per_class=tuple(metrics.per_class_accuracy(confusion).tolist()),
-            confusion=tuple(map(tuple, confusion.tolist())),
-        ),
+        labels=_label_figures(images),
         timing=describe_timing(features, time.perf_counter() - start, threads),
         examples=shown,
     )
@@ -147,6 +142,34 @@ def _source(split: dict[str, Any]) -> SplitSource:
         if seed is None
         else SplitSource(kind="drawn", train=share, seeds=(seed,))
     )
+
+
+def _label_figures(images: _Images) -> LabelFigures:
+    """Measure the labels of the test images; of classes that were not trained on, none can be right."""
+    tested, size = images.labels[images.test], len(images.classes)
+    confusion = metrics.confusion_matrix(tested, images.predicted[images.test], size)
+    trained = np.isin(np.arange(size), images.labels[images.train])
+    known = bool(trained[tested].any())
+    return LabelFigures(
+        overall_accuracy=metrics.overall_accuracy(confusion) if known else None,
+        kappa=metrics.cohen_kappa(confusion) if known else None,
+        per_class=tuple(np.where(trained, metrics.per_class_accuracy(confusion), np.nan).tolist()),
+        confusion=tuple(map(tuple, confusion.tolist())),
+        **({} if known else {"missing": "no class of the test images was trained on, so no label can be right"}),
+    )
+
+
+def _remarks(images: _Images, split: dict[str, Any]) -> list[str]:
+    """Say what is to be known of the split: images that are not here, classes that were not trained on."""
+    untrained = ~np.isin(images.labels[images.test], images.labels[images.train])
+    found = _not_here(images, split)
+    if untrained.any():
+        classes = len(np.unique(images.labels[images.test][untrained]))
+        found.append(
+            f"{int(untrained.sum())} of {len(images.test)} test images are of {classes} classes that were not trained "
+            "on: they have nothing relevant among the training images, and no label of theirs can be right"
+        )
+    return found
 
 
 def _not_here(images: _Images, split: dict[str, Any]) -> list[str]:

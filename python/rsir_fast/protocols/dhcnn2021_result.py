@@ -86,12 +86,17 @@ class CodeFigures(Part):
 
 
 class LabelFigures(Part):
-    """How right the labels of the test images are; classes by number, the true ones in rows of ``confusion``."""
+    """How right the labels of the test images are; classes by number, the true ones in rows of ``confusion``.
+
+    ``missing``: why there is no accuracy, where no class of the test images was trained on. A class that was not
+    trained on has none in ``per_class``.
+    """
 
     overall_accuracy: Value
     kappa: Value
     per_class: tuple[Value, ...]
     confusion: tuple[tuple[int, ...], ...]
+    missing: str | None = None
 
 
 class ImageCounts(Part):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from rsir_fast.hashing.baselines import LinearHash, TooManyBitsError, iterative_
 from rsir_fast.hashing.label_codes import label_codes
 from rsir_fast.metrics import RetrievalAccumulator, expected_average_precision, mean_over_queries
 from rsir_fast.ops import pack_codes, relevant_ranks
+from rsir_fast.protocols.dhcnn2021_result import CodeFigures
 from rsir_fast.protocols.ge2018 import check_classes
 from rsir_fast.protocols.hash_retrieval import evaluate_codes
 from rsir_fast.protocols.reproduce_dhcnn2021_result import ExpectedMap, HashRun, RankedRun, UncodedFigures
@@ -31,16 +33,29 @@ AT_ONCE = 1 << 22
 
 @dataclass(frozen=True)
 class Parts:
-    """Rows of the feature matrix by their part in a split; images that cannot be read are in none."""
+    """Rows of the feature matrix by their part in a split; images that cannot be read are in none.
+
+    Where test images are of unseen classes, they are ranked among themselves alone: nothing in the training images is
+    relevant.
+    """
 
     train: NDArray[np.int64]
     test: NDArray[np.int64]
+    unseen: bool = False
 
     @classmethod
-    def of(cls, features: Features, split: Split) -> Parts:
+    def of(cls, features: Features, split: Split, *, unseen: bool = False) -> Parts:
         """Find the images of a split among those of features."""
         row = {item: number for number, item in enumerate(features.items)}
-        return cls(*(np.array([row[i] for i in part if i in row], np.int64) for part in (split.train, split.test)))
+        train, test = (np.array([row[i] for i in part if i in row], np.int64) for part in (split.train, split.test))
+        return cls(train, test, unseen)
+
+    def both(self, ranked: Callable[[NDArray[np.int64]], CodeFigures | UncodedFigures]) -> dict[str, Any]:
+        """Return what `ranked` finds for the test images in each database: training images, and test images."""
+        return {
+            "test_vs_train": None if self.unseen else ranked(self.train),
+            "test_vs_test": ranked(self.test) if len(self.test) > 1 else None,
+        }
 
 
 def hashed_without_labels(
@@ -53,17 +68,15 @@ def hashed_without_labels(
     except TooManyBitsError as error:
         return HashRun(missing=str(error))
     labels, test = check_classes(features.name, features.labels), parts.test
-    return HashRun(
-        test_vs_train=evaluate_codes(codes, labels, bits, test, parts.train, threads),
-        test_vs_test=evaluate_codes(codes, labels, bits, test, test, threads) if len(test) > 1 else None,
-    )
+    return HashRun(**parts.both(lambda database: evaluate_codes(codes, labels, bits, test, database, threads)))
 
 
 def euclidean(features: Features, parts: Parts, threads: int | None = None) -> HashRun:
     """Rank by the distance of row-normalised features: what hashing gives away, and learning gains."""
     labels, test = check_classes(features.name, features.labels), parts.test
 
-    def mean_ap(database: NDArray[np.int64], own: NDArray[np.int64] | None) -> UncodedFigures:
+    def mean_ap(database: NDArray[np.int64]) -> UncodedFigures:
+        own = np.arange(len(test)) if database is test else None
         found = RetrievalAccumulator(features.classes, len(database))
         given = (features.matrix[test], features.matrix[database], labels[test], labels[database])
         for block in relevant_ranks(*given, self_ids=own, normalize="row", threads=threads):
@@ -71,10 +84,7 @@ def euclidean(features: Features, parts: Parts, threads: int | None = None) -> H
             found.add_ranks(ranks.ranks, ranks.counts, labels[test][block.start : block.start + len(block.counts)])
         return UncodedFigures(map=ExpectedMap(expected=mean_over_queries(found.average_precision()).value))
 
-    return HashRun(
-        test_vs_train=mean_ap(parts.train, None),
-        test_vs_test=mean_ap(test, np.arange(len(test))) if len(test) > 1 else None,
-    )
+    return HashRun(**parts.both(mean_ap))
 
 
 def by_label(
@@ -119,12 +129,8 @@ def by_label(
     (1, 0.75)
     """
     codes, bits = label_codes(predicted, classes)
-    test = parts.test
-    return RankedRun(
-        bits=bits,
-        test_vs_train=evaluate_codes(codes, labels, bits, test, parts.train, threads),
-        test_vs_test=evaluate_codes(codes, labels, bits, test, test, threads) if len(test) > 1 else None,
-    )
+    ranked = parts.both(lambda database: evaluate_codes(codes, labels, bits, parts.test, database, threads))
+    return RankedRun(bits=bits, **ranked)
 
 
 def by_probabilities(probabilities: NDArray[np.float32], labels: NDArray[np.int64], parts: Parts) -> RankedRun:
@@ -157,7 +163,7 @@ def by_probabilities(probabilities: NDArray[np.float32], labels: NDArray[np.int6
     """
     test, values = parts.test, probabilities.astype(np.float64)
 
-    def against(database: NDArray[np.int64], own: bool) -> UncodedFigures:
+    def against(database: NDArray[np.int64]) -> UncodedFigures:
         rows = max(1, AT_ONCE // max(1, len(database)))
         found = []
         for start in range(0, len(test), rows):
@@ -166,13 +172,10 @@ def by_probabilities(probabilities: NDArray[np.float32], labels: NDArray[np.int6
             for column in values.T:  # no matrix product: its order of summation is the machine's
                 products += column[block, None] * column[database]
             relevant = labels[block, None] == labels[database]
-            if own:
+            if database is test:
                 others = block[:, None] != database
                 products, relevant = (table[others].reshape(len(block), -1) for table in (products, relevant))
             found.append(expected_average_precision(-products, relevant))
         return UncodedFigures(map=ExpectedMap(expected=mean_over_queries(np.concatenate(found)).value))
 
-    return RankedRun(
-        test_vs_train=against(parts.train, own=False),
-        test_vs_test=against(test, own=True) if len(test) > 1 else None,
-    )
+    return RankedRun(**parts.both(against))

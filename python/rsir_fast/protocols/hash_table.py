@@ -109,17 +109,24 @@ def _reason(measure: str, entry: _Entry) -> str:
     if measure in ("overall_accuracy", "kappa"):
         if entry.remark is not None:
             return "labels are those of the model's own row"
-        return "learns without labels, gives none" if result.labels is None else "undefined for these labels"
+        if result.labels is None:
+            return "learns without labels, gives none"
+        return result.labels.missing or "undefined for these labels"
     if measure not in ("map_expected", "test_map_expected") and entry.uncoded:
         return "distances of floats: ties, if any, by index" if entry.remark is None else "real-valued: expected alone"
+    if measure != "test_map_expected" and result.test_vs_train is None:
+        return "nothing in the training images is of an unseen class"
     return "a single test image" if result.test_vs_test is None else "no query has a relevant image"
 
 
 def curves_of(results: Mapping[Run, HashRun], bits: int, seed: int) -> Curves:
-    """Return the retrieval figures of every method that gave codes of a length with a seed."""
-    methods = {
-        run.method: result.test_vs_train.summary()
-        for run, result in results.items()
-        if (run.bits, run.seed) == (bits, seed) and isinstance(result.test_vs_train, CodeFigures)
-    }
+    """Return the retrieval figures of every method that gave codes of a length with a seed.
+
+    Against the training images, or, where nothing in these is relevant, among the test images.
+    """
+    methods = {}
+    for run, result in results.items():
+        figures = result.test_vs_train or result.test_vs_test
+        if (run.bits, run.seed) == (bits, seed) and isinstance(figures, CodeFigures):
+            methods[run.method] = figures.summary()
     return Curves(bits=bits, seed=seed, methods=methods)

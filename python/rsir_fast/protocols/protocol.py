@@ -21,18 +21,22 @@ class SplitSource(Part):
 
     Attributes
     ----------
-    kind : {"leave one out", "drawn", "given"}
-        No split, every image in turn a query; drawn at random in each class; or from elsewhere.
+    kind : {"leave one out", "drawn", "unseen classes", "given"}
+        No split, every image in turn a query; drawn at random in each class; classes drawn at random that are not
+        trained on; or from elsewhere.
     train : float or None
         Share of the images that is for training.
+    unseen : float or None
+        Share of the classes that is not trained on.
     seeds : tuple of int
         That splits were drawn with.
     file : str or None
         Name of the file that a split was read from.
     """
 
-    kind: Literal["leave one out", "drawn", "given"]
+    kind: Literal["leave one out", "drawn", "unseen classes", "given"]
     train: float | None = None
+    unseen: float | None = None
     seeds: tuple[int, ...] = ()
     file: Text | None = None
 

@@ -16,7 +16,7 @@ from rsir_fast.backbones import all_turns
 from rsir_fast.base.engine_names import EngineName
 from rsir_fast.base.progress import OnProgress
 from rsir_fast.base.renamed import former_arguments
-from rsir_fast.datasets import Dataset, Split, open_dataset, stratified_split
+from rsir_fast.datasets import Dataset, Split, open_dataset, stratified_split, unseen_split
 from rsir_fast.encoders.hash_training import MAX_BITS, MIN_BITS
 from rsir_fast.encoders.load import load_encoder
 from rsir_fast.errors import DatasetError
@@ -50,6 +50,7 @@ def reproduce_dhcnn2021(
     lengths: Sequence[int] = (16, 32, 64),
     seeds: Sequence[int] = (0, 1, 2),
     train: float = 0.8,
+    unseen: float | None = None,
     freeze_backbone: bool = False,
     recipe: str | Recipe = "modern",
     epochs: int | None = None,
@@ -83,6 +84,10 @@ def reproduce_dhcnn2021(
     seeds : sequence of int
     train : float
         Share of every class to train on: in the paper 0.8 for UC Merced and PatternNet, 0.5 for AID and WHU-RS.
+    unseen : float, optional
+        Share of the classes that a seed draws (`rsir_fast.datasets.unseen_split`) and that are not trained on; all
+        images of the others are. The images of the drawn classes are then ranked among themselves, and `train` counts
+        for nothing.
     freeze_backbone, recipe, epochs, precision, accumulate
         As in `rsir_fast.train_dhcnn`. With a frozen backbone the network sees every image, or its eight turns, once,
         whatever the number of lengths and seeds.
@@ -123,7 +128,7 @@ def reproduce_dhcnn2021(
     _check(lengths, seeds)
     data = open_dataset(dataset)
     check_classes(data.name, data.labels)
-    splits = {seed: _split(data, train, seed) for seed in seeds}
+    splits = {seed: _split(data, train, unseen, seed) for seed in seeds}
     backbone = recipe.network(load_encoder(load()))
     turning = freeze_backbone and any(variant.augment for variant in variants.values())
     seen = encode(
@@ -138,7 +143,7 @@ def reproduce_dhcnn2021(
     )
     features = seen.field()
     settings: dict[str, Any] = {
-        "train": train,
+        "train": train if unseen is None else None,
         "freeze_backbone": freeze_backbone,
         "precision": precision,
         "accumulate": accumulate,
@@ -172,10 +177,11 @@ def reproduce_dhcnn2021(
             run: dict[str, Any] = {"device": device, "workers": workers, "engine": engine, "progress": progress}
             encoded = encode(data, whole, out=place / "features", resume=True, **run)
         found = evaluate_dhcnn2021(encoded, examples=0, threads=threads)
-        parts, scores = Parts.of(encoded, splits[todo.seed]), np.asarray(encoded["probabilities"])
+        parts = Parts.of(encoded, splits[todo.seed], unseen=unseen is not None)
+        scores = np.asarray(encoded["probabilities"])
         truth = check_classes(encoded.name, encoded.labels)
         return HashRun(
-            test_vs_train=found.test_vs_train,
+            test_vs_train=None if parts.unseen else found.test_vs_train,
             test_vs_test=found.test_vs_test,
             labels=found.labels,
             by_label=by_label(scores.argmax(1), truth, scores.shape[1], parts, threads),
@@ -185,9 +191,11 @@ def reproduce_dhcnn2021(
     total = len(seeds) * (1 + len(lengths) * (len(variants) + len(BASELINES)))
     # Not of the table's settings: what was measured by other cut-offs, or with ties by index, is measured again.
     shared = {"features": digest(features), **settings, "cutoffs": CUTOFFS, "ties": "expected"}
+    if unseen is not None:
+        shared["unseen"] = unseen
     runs: KeptRuns[Run, HashRun] = KeptRuns(HashRun, folder, shared, total, progress)
     for seed in seeds:
-        parts = Parts.of(features, splits[seed])
+        parts = Parts.of(features, splits[seed], unseen=unseen is not None)
         runs.do(Run(NO_CODES, None, seed), "baselines", _apart(partial(euclidean, features, parts, threads)))
         for bits in lengths:
             for method, chosen in variants.items():
@@ -207,7 +215,7 @@ def reproduce_dhcnn2021(
             lengths=tuple(lengths),
             seeds=tuple(seeds),
             recipes={method: chosen.told() for method, chosen in variants.items()},
-            rules=dhcnn2021_rules(SplitSource(kind="drawn", train=train, seeds=tuple(seeds))),
+            **_drawn(data, splits, train, unseen),
         ),
         rows=hash_rows(runs.results),
         curves=curves_of(runs.results, max(lengths), seeds[0]),
@@ -219,7 +227,23 @@ def _apart(work: Callable[[], HashRun]) -> Callable[[Path], HashRun]:
     return lambda _: work()
 
 
-def _split(data: Dataset, train: float, seed: int) -> Split:
+def _drawn(data: Dataset, splits: dict[int, Split], train: float, unseen: float | None) -> dict[str, Any]:
+    """State what the seeds draw."""
+    seeds = tuple(splits)
+    if unseen is None:
+        return {"rules": dhcnn2021_rules(SplitSource(kind="drawn", train=train, seeds=seeds))}
+    tested = [split.apply(data)[1] for split in splits.values()]
+    classes = tuple(tuple(data.classes[label] for label in np.unique(part.require_labels())) for part in tested)
+    source = SplitSource(kind="unseen classes", unseen=unseen, seeds=seeds)
+    return {
+        "unseen_classes": classes,
+        "rules": dhcnn2021_rules(source).model_copy(update={"gallery": ("test",)}),
+    }
+
+
+def _split(data: Dataset, train: float, unseen: float | None, seed: int) -> Split:
+    if unseen is not None:
+        return unseen_split(data, unseen=unseen, seed=seed)
     split = stratified_split(data, train=train, seed=seed)
     if not split.test:
         raise DatasetError(

@@ -8,7 +8,7 @@ from rsir_fast.base.shown import counted
 from rsir_fast.protocols.dhcnn2021_result import CodeFigures, LabelFigures
 from rsir_fast.protocols.facts import DatasetFacts, FeaturesFacts
 from rsir_fast.protocols.protocol import Protocol
-from rsir_fast.protocols.result import Part, Result, Value
+from rsir_fast.protocols.result import Part, Result, Text, Value
 
 __all__ = [
     "Curves",
@@ -95,9 +95,13 @@ class HashRow(Part):
 
 
 class Dhcnn2021TableSettings(Part):
-    """What all runs share; recipes by method; ``rules`` are None in what was written before they were stated."""
+    """What all runs share; recipes by method; ``rules`` are None in what was written before they were stated.
 
-    train: float
+    Where classes are drawn that are not trained on, ``unseen_classes`` are those of each seed, and ``train`` is None:
+    all images of the others are trained on.
+    """
+
+    train: float | None
     freeze_backbone: bool
     precision: str
     accumulate: int
@@ -107,11 +111,17 @@ class Dhcnn2021TableSettings(Part):
     lengths: tuple[int, ...]
     seeds: tuple[int, ...]
     recipes: dict[str, dict[str, Any]]
+    unseen_classes: tuple[tuple[Text, ...], ...] | None = None
     rules: Protocol | None = None
+
+    @property
+    def on_unseen_classes(self) -> bool:
+        """Whether the test images are of classes that were not trained on."""
+        return self.unseen_classes is not None
 
 
 class Curves(Part):
-    """Retrieval figures by method, of one hash length and seed."""
+    """Retrieval figures by method, of one hash length and seed: against training images, or on unseen classes."""
 
     bits: int
     seed: int

@@ -44,6 +44,8 @@ COLUMNS = (
 _SHORT = ("map_expected", "map_by_index", "test_map_expected", "overall_accuracy")
 """Measures that find room in a terminal."""
 
+_PLACES = {"map_expected": "test vs train", "test_map_expected": "unseen classes among themselves"}
+
 _CITED = (
     Citation(
         "Gong Y., Lazebnik S., Gordo A., Perronnin F. (2013). Iterative quantization: a Procrustean approach to "
@@ -74,7 +76,12 @@ def comparison_grid(result: Dhcnn2021TableResult) -> Grid:
         for row in result.rows
     ]
     stated = [_spread(result)]
-    if is_uc_merced(result.dataset.name):
+    if result.settings.on_unseen_classes:
+        stated.append(
+            "The drawn classes are not trained on: their images are ranked among themselves, each left out of its own "
+            "ranking."
+        )
+    elif is_uc_merced(result.dataset.name):
         for method in PUBLISHED:
             cells = {"map_expected": Cell(method.map, remark=method.source)}
             if method.overall_accuracy is not None:
@@ -83,7 +90,7 @@ def comparison_grid(result: Dhcnn2021TableResult) -> Grid:
         stated.append("How ties were ordered in the published numbers is not stated.")
         if differs := deviation(result.dataset, 21, 100):
             stated.append(f"The published numbers are of other images: {differs}.")
-    return Grid(_title(result), "method", COLUMNS, rows, stated)
+    return Grid(_title(result), "method", _columns(result), rows, stated)
 
 
 def runs_grid(result: Dhcnn2021TableResult) -> Grid:
@@ -100,7 +107,7 @@ def runs_grid(result: Dhcnn2021TableResult) -> Grid:
         for row in result.rows
         for run in row.runs
     ]
-    return Grid(f"{_title(result)}: single runs", "run", COLUMNS, rows)
+    return Grid(f"{_title(result)}: single runs", "run", _columns(result), rows)
 
 
 def table(result: Dhcnn2021TableResult, _: bool, all_rows: bool) -> RenderableType:
@@ -111,20 +118,21 @@ def table(result: Dhcnn2021TableResult, _: bool, all_rows: bool) -> RenderableTy
 
 
 def map_by_bits(result: Dhcnn2021TableResult) -> bytes:
-    """Draw mAP (test against train, expected over ties) against hash length, a line for each method.
+    """Draw mAP (test against train or on unseen classes, expected over ties) against hash length.
 
     Returns
     -------
     bytes
-        One SVG file. Bars are one sample standard deviation over the seeds up and down; the dashed line is the
-        ranking by features, without codes.
+        One SVG file, a line for each method. Bars: one sample standard deviation over the seeds up and down; the
+        dashed line is the ranking by features, without codes.
     """
+    measure = "test_map_expected" if result.settings.on_unseen_classes else "map_expected"
     with figure(6.6, 3.9) as (drawn, save):
         axes = drawn.subplots()
         lengths = sorted(result.settings.lengths)
         methods = dict.fromkeys(row.method for row in result.rows if row.bits)
         for index, method in enumerate(methods):
-            rows = [(row.bits, row.measures["map_expected"]) for row in result.rows if row.method == method]
+            rows = [(row.bits, row.measures[measure]) for row in result.rows if row.method == method]
             found = [
                 (lengths.index(bits), 100 * measured.mean, 100 * number_or(measured.deviation, 0.0))
                 for bits, measured in rows
@@ -144,11 +152,11 @@ def map_by_bits(result: Dhcnn2021TableResult) -> bytes:
                     label=shorten(method, 40),
                 )
         for row in result.rows:
-            mean = row.measures["map_expected"].mean
+            mean = row.measures[measure].mean
             if row.bits is None and mean is not None:
                 label = f"{row.method} (no codes)"
                 axes.axhline(100 * mean, color=GREY, linestyle="--", linewidth=1.2, label=label)
-        percent_axes(axes, "Hash length (bits)", "mAP, test vs train (%)")
+        percent_axes(axes, "Hash length (bits)", f"mAP, {_PLACES[measure]} (%)")
         axes.set_xticks(range(len(lengths)), [str(bits) for bits in lengths])
         axes.set_xlim(-0.4, len(lengths) - 0.6)
         axes.set_title("mAP by hash length")
@@ -181,6 +189,7 @@ def content(result: Dhcnn2021TableResult, options: Options) -> Content:
         particular={
             "grid": grid,
             "runs": runs,
+            "ranked": "unseen classes among themselves" if result.settings.on_unseen_classes else "test against train",
             "plots": {name: inline_svg(svg, name) for name, svg in plots.items()},
         },
     )
@@ -190,6 +199,15 @@ def content(result: Dhcnn2021TableResult, options: Options) -> Content:
 
 def _title(result: Dhcnn2021TableResult) -> str:
     return f"{result.dataset.name}: {result.features.title}, {result.features.layer}"
+
+
+def _columns(result: Dhcnn2021TableResult) -> list[Column]:
+    """Return the columns; what is ranked among themselves by its name."""
+    if not result.settings.on_unseen_classes:
+        return list(COLUMNS)
+    return [
+        replace(each, group="mAP (%), unseen classes") if each.key == "test_map_expected" else each for each in COLUMNS
+    ]
 
 
 def _uncoded(result: Dhcnn2021TableResult) -> str:
@@ -206,7 +224,8 @@ def _cell(measured: Measured) -> Cell:
 
 def _spread(result: Dhcnn2021TableResult) -> str:
     seeds = result.settings.seeds
-    drawn = "a seed draws split, new weights, order and the directions of the baselines"
+    what = "classes" if result.settings.on_unseen_classes else "split"
+    drawn = f"a seed draws {what}, new weights, order and the directions of the baselines"
     if len(seeds) == 1:
         return f"One seed ({seeds[0]}), no spread: {drawn}."
     listed = ", ".join(map(str, seeds))
@@ -215,11 +234,15 @@ def _spread(result: Dhcnn2021TableResult) -> str:
 
 def _setting_rows(settings: Dhcnn2021TableSettings) -> list[Row]:
     """State the settings, the recipe of each method in a line."""
-    apart = ("recipes", "rules")
-    rows = [Row(key.replace("_", " "), _said(value)) for key, value in settings if key not in apart]
+    apart = ("recipes", "rules", "unseen_classes")
+    rows = [
+        Row(key.replace("_", " "), _said(value)) for key, value in settings if key not in apart and value is not None
+    ]
+    drawn = zip(settings.seeds, settings.unseen_classes or (), strict=settings.on_unseen_classes)
     return [
         *rules_rows(settings.rules),
         *rows,
+        *(Row(f"classes not trained on, seed {seed}", ", ".join(classes)) for seed, classes in drawn),
         *(Row(f"recipe of {method}", _said(recipe)) for method, recipe in settings.recipes.items()),
     ]
 

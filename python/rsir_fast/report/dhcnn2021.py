@@ -170,9 +170,9 @@ def _headline(result: Dhcnn2021Result) -> Table:
 
 def _labels(result: Dhcnn2021Result) -> Text:
     labels = result.labels
+    figures = f"overall accuracy {percent(labels.overall_accuracy)}, kappa {fraction(labels.kappa)}"
     return Text(
-        f"labels of the test images: overall accuracy {percent(labels.overall_accuracy)}, "
-        f"kappa {fraction(labels.kappa)}\n"
+        f"labels of the test images: {labels.missing or figures}\n"
         "training images in the database flatter the score: read test vs test beside it"
     )
 

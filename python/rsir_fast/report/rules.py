@@ -71,6 +71,10 @@ def anmrr_in_words(rule: AnmrrRule) -> str:
 def _queries(split: SplitSource) -> str:
     if split.kind == "leave one out":
         return "every image in turn"
+    if split.kind == "unseen classes":
+        share = "" if split.unseen is None else f"{100 * split.unseen:.4g} % of the classes, "
+        seeds = f"{'seed' if len(split.seeds) == 1 else 'seeds'} {', '.join(map(str, split.seeds))}"
+        return f"the images of drawn classes that are not trained on, {share}{seeds}"
     told = ["a split drawn in each class" if split.kind == "drawn" else "a given split"]
     if split.file is not None:
         told.append(f"file {split.file}")
