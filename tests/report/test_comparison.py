@@ -115,7 +115,12 @@ def test_published_numbers_stand_beside_uc_merced_only(result):
     grid = comparison_grid(made(result))
     assert [row.label for row in grid.rows if row.group == "published"] == ["DHCNN", "DHCNN", "DHCL", "HPSH"]
     text = to_markdown(grid)
-    assert re.search(r"\| DHCNN \| 96\.67 \[\d\] \| .* \| 95\.71 \[\d\] \| \|", text)
+    assert re.search(r"\| DHCNN \| 96\.67 \[\d\] \| .* \| 95\.71 \[\d\] \|( +\|){2}\n", text)
+    assert "mAP (%), not comparable: as quoted |" in text
+    for name, figure in (("DHCNN", "98.02"), ("DHCL", "99.60"), ("HPSH", "99.70")):
+        assert re.search(rf"\| {name} \|( +\|){{7}} {figure} \[\d\] \|", text)
+    assert "cut-off and split not known" in text
+    assert not re.search("not comparable|98.02", to_markdown(runs_grid(made(result))))
     assert "this run: 40 images of 2 classes; the paper: 2,100 of 21" in text
 
 

@@ -41,6 +41,9 @@ COLUMNS = (
     Column("overall_accuracy", "OA (%)", "labels"),
     Column("kappa", "kappa", "labels", scale=1, decimals=3),
 )
+QUOTED = Column("quoted", "as quoted", "mAP (%), not comparable")
+"""Published figures whose cut-off or split is not known."""
+
 _SHORT = ("map_expected", "map_by_index", "test_map_expected", "overall_accuracy")
 """Measures that find room in a terminal."""
 
@@ -75,7 +78,7 @@ def comparison_grid(result: Dhcnn2021TableResult) -> Grid:
         )
         for row in result.rows
     ]
-    stated = [_spread(result)]
+    stated, columns = [_spread(result)], _columns(result)
     if result.settings.on_unseen_classes:
         stated.append(
             "The drawn classes are not trained on: their images are ranked among themselves, each left out of its own "
@@ -83,14 +86,16 @@ def comparison_grid(result: Dhcnn2021TableResult) -> Grid:
         )
     elif is_uc_merced(result.dataset.name):
         for method in PUBLISHED:
-            cells = {"map_expected": Cell(method.map, remark=method.source)}
+            cells = {"quoted" if method.unknown else "map_expected": Cell(method.map, remark=method.remark)}
             if method.overall_accuracy is not None:
-                cells["overall_accuracy"] = Cell(method.overall_accuracy, remark=method.source)
+                cells["overall_accuracy"] = Cell(method.overall_accuracy, remark=method.remark)
             rows.append(GridRow(method.method, cells, "published"))
         stated.append("How ties were ordered in the published numbers is not stated.")
+        columns.append(QUOTED)
+        stated.append("mAP as quoted stands apart: of which ranks and images it is, is not known.")
         if differs := deviation(result.dataset, 21, 100):
             stated.append(f"The published numbers are of other images: {differs}.")
-    return Grid(_title(result), "method", _columns(result), rows, stated)
+    return Grid(_title(result), "method", columns, rows, stated)
 
 
 def runs_grid(result: Dhcnn2021TableResult) -> Grid:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from rsir_fast.datasets.known import find_by_name
 from rsir_fast.report.format import count, counted
 
 if TYPE_CHECKING:
@@ -79,12 +80,9 @@ class _Table:
 
 _UC_MERCED_TABLE = _Table("2", "UC Merced", 21, 100, _UC_MERCED)
 _WHU_RS_TABLE = _Table("3", "WHU-RS19", 19, 50, _WHU_RS)
-_TABLES = {
-    "ucmerced": _UC_MERCED_TABLE,
-    "ucmercedlanduse": _UC_MERCED_TABLE,
-    "whurs": _WHU_RS_TABLE,
-    "whurs19": _WHU_RS_TABLE,
-}
+_TABLES = {"UCMerced_LandUse": _UC_MERCED_TABLE, "WHU-RS19": _WHU_RS_TABLE}
+"""By the name that `rsir_fast.datasets` knows a data set by."""
+
 _DESCRIPTORS = {
     "bovw150": "BoVW, 150 words",
     "bovw15000": "BoVW, 15,000 words",
@@ -244,7 +242,8 @@ def deviation(dataset: DatasetFacts, classes: int, per_class: int) -> str:
 
 
 def _table_of(names: Sequence[str]) -> _Table | None:
-    return next((_TABLES[_key(name)] for name in names if _key(name) in _TABLES), None)
+    found = filter(None, (find_by_name(_key(name)) for name in names))
+    return next((_TABLES[known.name] for known in found if known.name in _TABLES), None)
 
 
 def _key(name: str) -> str:

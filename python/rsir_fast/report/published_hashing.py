@@ -16,21 +16,40 @@ __all__ = ["HashComparison", "PublishedHashing", "compare_with_published_hashing
 
 @dataclass(frozen=True)
 class PublishedHashing:
-    """One method: figures between 0 and 1, None where none was published, and where they come from."""
+    """One method: figures between 0 and 1, None where none was published, and where they come from.
+
+    Attributes
+    ----------
+    method : str
+    map : float
+    overall_accuracy : float or None
+    source : str
+    unknown : str
+        What of the measure or of the images is not known, so that `map` is none to compare with; empty: nothing.
+    """
 
     method: str
     map: float
     overall_accuracy: float | None
     source: str
+    unknown: str = ""
+
+    @property
+    def remark(self) -> str:
+        """Source, and what is not known."""
+        return f"{self.source}; {self.unknown} not known" if self.unknown else self.source
 
 
 PUBLISHED = (
     PublishedHashing(
-        "DHCNN", 0.96672, 402 / 420, "the authors' result file: one run, about 64 bits; 402 of 420 labels"
+        "DHCNN",
+        0.96672,
+        402 / 420,
+        "the authors' result file: one run, about 64 bits, over the whole database; 402 of 420 labels",
     ),
-    PublishedHashing("DHCNN", 0.9802, None, "64 bits, as later papers quote it"),
-    PublishedHashing("DHCL", 0.996, None, "64 bits, by a metric of its own"),
-    PublishedHashing("HPSH", 0.997, None, "64 bits"),
+    PublishedHashing("DHCNN", 0.9802, None, "64 bits, as later papers quote it", "cut-off and split"),
+    PublishedHashing("DHCL", 0.996, None, "64 bits, by a metric of its own", "cut-off and split"),
+    PublishedHashing("HPSH", 0.997, None, "64 bits", "cut-off and split"),
 )
 
 
