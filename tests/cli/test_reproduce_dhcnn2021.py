@@ -53,10 +53,17 @@ def test_twice_the_same_bytes(scenes, tmp_path):
     assert contents(tmp_path / "b") == first
 
 
-def test_json(scenes, tmp_path):
-    done = run(scenes, *QUICK, "--bits", "8", "--seeds", "1", "--epochs", "1", "--json", "--quiet", "-o", tmp_path)
+def test_json_of_the_papers_setting(tmp_path):
+    whu = write_scenes(tmp_path / "WHU-RS19", per_class=14)
+    options = ["--bits", "8", "--seeds", "1", "--epochs", "1", "--recipe", "matlab", "--paper", "--json", "--quiet"]
+    done = run(whu, *QUICK, *options, "-o", tmp_path)
     assert done.exit_code == 0, done.output
     result = json.loads(done.stdout)
+    assert result["settings"]["train"] == result["settings"]["rules"]["split"]["train"] == 0.5
+    assert result["settings"]["recipes"]["DHCNN"]["loss"]["beta"] == 10
+    assert result["settings"]["rules"]["cutoffs"] == [*range(1, 482, 20)]
+    assert result["curves"]["methods"]["ITQ"]["cutoffs"] == result["curves"]["methods"]["DHCNN"]["cutoffs"]
+    assert result["curves"]["methods"]["ITQ"]["cutoffs"] == [1, 21]
     assert [row["bits"] for row in result["rows"]] == [
         None,
         8,

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 import rsir_fast as rf
 from rsir_fast.cli import app
-from rsir_fast.cli.recipes import RecipeName, RecipeOptions
+from rsir_fast.cli.recipes import RecipeName, RecipeOptions, train_share
 from rsir_fast.hashing import HashModel
 from scene_files import write_scenes
 
@@ -59,6 +59,11 @@ def test_what_cannot_be_done_is_one_line(scenes, tmp_path):
         ([tmp_path / "none", *QUICK, "--no-download"], 1, "none"),
         ([scenes, *QUICK, "--train", "1.5"], 2, "--train: expected a number above 0 and below 1"),
         ([scenes, *QUICK, "--split", tmp_path / "no.json"], 1, "expected a split of images, found no such file"),
+        (
+            [scenes, *QUICK, "--paper"],
+            2,
+            "--paper: expected a data set of Song et al. 2021 (UCMerced_LandUse, AID, WHU",
+        ),
         ([scenes, *QUICK, "--eta", "2"], 2, "--eta: expected a number of at least 0 and of at most 1, got 2.0"),
     ]:
         done = run(*arguments, "--out", tmp_path / "run")
@@ -103,6 +108,15 @@ def test_a_word_that_says_how_images_are_resized_has_its_way():
     options = RecipeOptions(recipe=RecipeName.pytorch)
     words = {"alexnet:fc7": "short-side", "alexnet:fc7,resize=whole": None, "vgg11:fc7,resize=short-side": None}
     assert {word: options.chosen(word).resize for word in words} == words
+
+
+def test_what_is_given_goes_before_the_papers_setting():
+    options = RecipeOptions(paper=True)
+    aid = options.setting("AID")
+    assert (options.chosen("mobilenet_v2", aid).loss.beta, train_share(None, aid)) == (25, 0.5)
+    assert (RecipeOptions(beta=3.0).chosen("mobilenet_v2", aid).loss.beta, train_share(0.7, aid)) == (3, 0.7)
+    assert RecipeOptions().setting("AID") is None
+    assert train_share(None, None) == 0.8
 
 
 def test_options_that_decide_one_another(scenes, tmp_path):

@@ -22,6 +22,10 @@ from rsir_fast.cli.options import (
 
 if TYPE_CHECKING:
     from rsir_fast.hashing import Recipe
+    from rsir_fast.protocols import PaperSetting
+
+SHARE = 0.8
+"""Of every class to train on, where nothing else is said."""
 
 
 class RecipeName(str, Enum):
@@ -79,7 +83,7 @@ Beta = Annotated[
     float | None,
     typer.Option(
         callback=checked.number(least=0),
-        help="Weight of the distance from binary. Default: the recipe's, 25 or 10; the authors took 10 for WHU-RS.",
+        help="Weight of the distance from binary. Default: the recipe's, 25 or 10, or the paper's by --paper.",
         rich_help_panel=_PANEL,
     ),
 ]
@@ -106,12 +110,21 @@ Gradient = Annotated[
 Accumulate = Annotated[
     int, typer.Option(min=1, max=MOST_IMAGES, help="Parts in which a batch passes the network.", rich_help_panel=_PANEL)
 ]
+Paper = Annotated[
+    bool,
+    typer.Option(
+        "--paper",
+        help="Training share, beta and cut-offs of Song et al. 2021 for this data set: UC Merced, AID or WHU-RS19. "
+        "Other options have their way.",
+        rich_help_panel=_PANEL,
+    ),
+]
 TrainShare = Annotated[
-    float,
+    float | None,
     typer.Option(
         "--train",
         callback=checked.number(above=0, below=1),
-        help="Share of every class to train on; in the paper 0.8 for UC Merced, 0.5 for AID.",
+        help="Share of every class to train on. \\[default: 0.8, or the paper's by --paper]",
     ),
 ]
 SplitFile = Annotated[
@@ -130,6 +143,7 @@ class RecipeOptions:
     """How to train; what is not given is the recipe's own."""
 
     recipe: RecipeOption = RecipeName.modern
+    paper: Paper = False
     epochs: Epochs = None
     batch_size: Images = None
     learning_rate: LearningRate = None
@@ -139,7 +153,19 @@ class RecipeOptions:
     similarity_gradient: Gradient = None
     accumulate: Accumulate = 1
 
-    def chosen(self, encoder: str) -> Recipe:
+    def setting(self, dataset: str) -> PaperSetting | None:
+        """Return the paper's setting for a data set, if it was asked for.
+
+        Raises
+        ------
+        ValueError
+            If the paper does not have the data set.
+        """
+        from rsir_fast.protocols import dhcnn2021_paper
+
+        return dhcnn2021_paper(dataset) if self.paper else None
+
+    def chosen(self, encoder: str, paper: PaperSetting | None = None) -> Recipe:
         """Return the recipe with what was given in place of its own; epochs are told apart, by who trains.
 
         An encoder's word that says how images are resized has its way.
@@ -149,7 +175,7 @@ class RecipeOptions:
 
         recipe = RECIPES[self.recipe.value]
         loss = {
-            "beta": self.beta,
+            "beta": paper.beta if self.beta is None and paper is not None else self.beta,
             "eta": self.eta,
             "loss_weighting": None if self.loss_weighting is None else self.loss_weighting.value,
             "similarity_gradient": None if self.similarity_gradient is None else self.similarity_gradient.value,
@@ -170,6 +196,13 @@ class BackboneOptions:
     def run_as(self, workers: int | None, device: str | None) -> EncoderOptions:
         """Return what makes its features, and how it is run."""
         return EncoderOptions(self.encoder, self.weights, workers, device=device)
+
+
+def train_share(given: float | None, paper: PaperSetting | None) -> float:
+    """Return the share of every class to train on: what was given, else the paper's, else ours."""
+    if given is not None:
+        return given
+    return SHARE if paper is None else paper.train
 
 
 def refuse_together(context: typer.Context, option: str, others: tuple[str, ...], why: str) -> None:

@@ -36,7 +36,7 @@ class TableOptions:
         int, typer.Option(min=1, max=opt.MOST_RESULTS, help="How many, from 0 on: each draws split, weights and order.")
     ] = 3
     freeze_backbone: rec.Frozen = False
-    train: rec.TrainShare = 0.8
+    train: rec.TrainShare = None
     unseen: Annotated[
         float | None,
         typer.Option(
@@ -53,7 +53,7 @@ class TableOptions:
         """Refuse options that one another decide."""
         if self.compare_weightings:
             rec.refuse_together(
-                context, "--compare-weightings", ("beta", "loss_weighting"), "takes those of both releases"
+                context, "--compare-weightings", ("beta", "loss_weighting", "paper"), "takes those of both releases"
             )
         if self.unseen is None:
             rec.refuse_together(context, "a split of every class", ("draws",), "has --seeds")
@@ -103,10 +103,12 @@ def dhcnn2021(
     with reported_errors(lambda: left(target, "*/*/result.json", "features")) as skipped:
         runs.check(context)
         from rsir_fast.datasets import Skipped
+        from rsir_fast.protocols.hash_retrieval import CUTOFFS
         from rsir_fast.protocols.reproduce_dhcnn2021 import reproduce_dhcnn2021
 
-        chosen, network = learning.chosen(backbone.encoder), backbone.run_as(machine.workers, machine.device)
+        network = backbone.run_as(machine.workers, machine.device)
         dataset, loaded = opt.open_both(data, network, quiet=quiet, **asdict(images))
+        paper = learning.setting(dataset.name)
         if target is None:
             parts = ["reproduce", "dhcnn2021", dataset.name, loaded.name, loaded.layer]
             parts += ["frozen"] * runs.freeze_backbone + ["unseen"] * (runs.unseen is not None)
@@ -122,11 +124,12 @@ def dhcnn2021(
                 lengths=runs.lengths,
                 seeds=runs.drawn,
                 freeze_backbone=runs.freeze_backbone,
-                train=runs.train,
+                train=rec.train_share(runs.train, paper),
                 unseen=runs.unseen,
-                recipe=chosen,
+                recipe=learning.chosen(backbone.encoder, paper),
                 epochs=learning.epochs,
                 compare_weightings=runs.compare_weightings,
+                cutoffs=CUTOFFS if paper is None else paper.cutoffs,
                 device=machine.device,
                 precision=backbone.precision.value,
                 accumulate=learning.accumulate,

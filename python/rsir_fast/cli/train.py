@@ -29,7 +29,7 @@ from rsir_fast.cli.session import (
 class SplitOptions:
     """Which images are trained on."""
 
-    train: rec.TrainShare = 0.8
+    train: rec.TrainShare = None
     split: rec.SplitFile = None
     seed: Annotated[
         int, typer.Option(min=0, max=opt.LAST_SEED, help="Of split, new weights, order and augmentation.")
@@ -91,14 +91,16 @@ def dhcnn(
         from rsir_fast.hashing import train_dhcnn
         from rsir_fast.training import joined_processes
 
-        chosen, network = learning.chosen(backbone.encoder), backbone.run_as(machine.workers, device)
+        network = backbone.run_as(machine.workers, device)
         dataset, loaded = opt.open_both(data, network, quiet=quiet, **asdict(images))
+        paper = learning.setting(dataset.name)
+        chosen = learning.chosen(backbone.encoder, paper)
         name = "-".join(["dhcnn", dataset.name, loaded.name, loaded.layer, str(bits)]).replace("/", "_")
         target = Path("runs") / name if target is None else target
         found = f"{plural(len(dataset), 'image')}, {plural(len(dataset.classes), 'class')}"
         start = time.perf_counter()
         if parts.split is None:
-            drawn = stratified_split(dataset, train=parts.train, seed=parts.seed)
+            drawn = stratified_split(dataset, train=rec.train_share(parts.train, paper), seed=parts.seed)
         else:
             drawn = Split.load(parts.split, dataset)
         with (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from rsir_fast.metrics import RetrievalAccumulator, expected_average_precision, 
 from rsir_fast.ops import pack_codes, relevant_ranks
 from rsir_fast.protocols.dhcnn2021_result import CodeFigures
 from rsir_fast.protocols.ge2018 import check_classes
-from rsir_fast.protocols.hash_retrieval import evaluate_codes
+from rsir_fast.protocols.hash_retrieval import CUTOFFS, evaluate_codes
 from rsir_fast.protocols.reproduce_dhcnn2021_result import ExpectedMap, HashRun, RankedRun, UncodedFigures
 
 __all__ = ["BASELINES", "Parts", "by_label", "by_probabilities", "euclidean", "hashed_without_labels"]
@@ -59,7 +59,13 @@ class Parts:
 
 
 def hashed_without_labels(
-    features: Features, parts: Parts, method: str, bits: int, seed: int, threads: int | None = None
+    features: Features,
+    parts: Parts,
+    method: str,
+    bits: int,
+    seed: int,
+    threads: int | None = None,
+    cutoffs: Sequence[int] = CUTOFFS,
 ) -> HashRun:
     """Fit a method of `BASELINES` on the training features, and evaluate the codes of all."""
     try:
@@ -68,7 +74,11 @@ def hashed_without_labels(
     except TooManyBitsError as error:
         return HashRun(missing=str(error))
     labels, test = check_classes(features.name, features.labels), parts.test
-    return HashRun(**parts.both(lambda database: evaluate_codes(codes, labels, bits, test, database, threads)))
+
+    def ranked(database: NDArray[np.int64]) -> CodeFigures:
+        return evaluate_codes(codes, labels, bits, test, database, threads, cutoffs=cutoffs)
+
+    return HashRun(**parts.both(ranked))
 
 
 def euclidean(features: Features, parts: Parts, threads: int | None = None) -> HashRun:

@@ -28,7 +28,7 @@ from rsir_fast.hashing.train import MODEL
 from rsir_fast.protocols.dhcnn2021 import dhcnn2021_rules, evaluate_dhcnn2021
 from rsir_fast.protocols.facts import describe_dataset, describe_features
 from rsir_fast.protocols.ge2018 import check_classes
-from rsir_fast.protocols.hash_retrieval import CUTOFFS
+from rsir_fast.protocols.hash_retrieval import CUTOFFS, as_cutoffs
 from rsir_fast.protocols.hash_rows import BASELINES, Parts, by_label, by_probabilities, euclidean, hashed_without_labels
 from rsir_fast.protocols.hash_table import Run, curves_of, hash_rows
 from rsir_fast.protocols.protocol import SplitSource
@@ -55,6 +55,7 @@ def reproduce_dhcnn2021(
     recipe: str | Recipe = "modern",
     epochs: int | None = None,
     compare_weightings: bool = False,
+    cutoffs: Sequence[int] = CUTOFFS,
     device: str | torch.device | None = None,
     precision: Precision = "float32",
     accumulate: int = 1,
@@ -83,7 +84,7 @@ def reproduce_dhcnn2021(
         Hash lengths, 8 to 1024.
     seeds : sequence of int
     train : float
-        Share of every class to train on: in the paper 0.8 for UC Merced and PatternNet, 0.5 for AID and WHU-RS.
+        Share of every class to train on; the paper's by `rsir_fast.protocols.dhcnn2021_paper`.
     unseen : float, optional
         Share of the classes that a seed draws (`rsir_fast.datasets.unseen_split`) and that are not trained on; all
         images of the others are. The images of the drawn classes are then ranked among themselves, and `train` counts
@@ -94,6 +95,8 @@ def reproduce_dhcnn2021(
     compare_weightings : bool
         DHCNN twice: with the loss weighted as in the authors' MATLAB release, and as in their PyTorch release, each
         with its release's beta.
+    cutoffs : sequence of int
+        As in `rsir_fast.evaluate_dhcnn2021`.
     device, workers, engine
         As in `rsir_fast.encode`; torch trains.
     threads : int, optional
@@ -126,6 +129,7 @@ def reproduce_dhcnn2021(
     recipe = as_recipe(recipe, epochs, frozen=freeze_backbone)
     variants = _variants(recipe, compare_weightings)
     _check(lengths, seeds)
+    cutoffs = as_cutoffs(cutoffs)
     data = open_dataset(dataset)
     check_classes(data.name, data.labels)
     splits = {seed: _split(data, train, unseen, seed) for seed in seeds}
@@ -176,7 +180,7 @@ def reproduce_dhcnn2021(
             whole = model.as_backbone(place / MODEL)
             run: dict[str, Any] = {"device": device, "workers": workers, "engine": engine, "progress": progress}
             encoded = encode(data, whole, out=place / "features", resume=True, **run)
-        found = evaluate_dhcnn2021(encoded, examples=0, threads=threads)
+        found = evaluate_dhcnn2021(encoded, cutoffs=cutoffs, examples=0, threads=threads)
         parts = Parts.of(encoded, splits[todo.seed], unseen=unseen is not None)
         scores = np.asarray(encoded["probabilities"])
         truth = check_classes(encoded.name, encoded.labels)
@@ -190,7 +194,7 @@ def reproduce_dhcnn2021(
 
     total = len(seeds) * (1 + len(lengths) * (len(variants) + len(BASELINES)))
     # Not of the table's settings: what was measured by other cut-offs, or with ties by index, is measured again.
-    shared = {"features": digest(features), **settings, "cutoffs": CUTOFFS, "ties": "expected"}
+    shared = {"features": digest(features), **settings, "cutoffs": cutoffs, "ties": "expected"}
     if unseen is not None:
         shared["unseen"] = unseen
     runs: KeptRuns[Run, HashRun] = KeptRuns(HashRun, folder, shared, total, progress)
@@ -203,7 +207,7 @@ def reproduce_dhcnn2021(
                 # Labels: a run of before them is evaluated again, its model as it is.
                 runs.do(run, "models", partial(train_and_evaluate, run, chosen), recipe=chosen.told(), labels=True)
             for method in BASELINES:
-                fit = partial(hashed_without_labels, features, parts, method, bits, seed, threads)
+                fit = partial(hashed_without_labels, features, parts, method, bits, seed, threads, cutoffs)
                 runs.do(Run(method, bits, seed), "baselines", _apart(fit))
     return Dhcnn2021TableResult(
         protocol="reproduce dhcnn2021",
@@ -215,7 +219,7 @@ def reproduce_dhcnn2021(
             lengths=tuple(lengths),
             seeds=tuple(seeds),
             recipes={method: chosen.told() for method, chosen in variants.items()},
-            **_drawn(data, splits, train, unseen),
+            **_drawn(data, splits, train, unseen, cutoffs),
         ),
         rows=hash_rows(runs.results),
         curves=curves_of(runs.results, max(lengths), seeds[0]),
@@ -227,17 +231,19 @@ def _apart(work: Callable[[], HashRun]) -> Callable[[Path], HashRun]:
     return lambda _: work()
 
 
-def _drawn(data: Dataset, splits: dict[int, Split], train: float, unseen: float | None) -> dict[str, Any]:
+def _drawn(
+    data: Dataset, splits: dict[int, Split], train: float, unseen: float | None, cutoffs: tuple[int, ...]
+) -> dict[str, Any]:
     """State what the seeds draw."""
     seeds = tuple(splits)
     if unseen is None:
-        return {"rules": dhcnn2021_rules(SplitSource(kind="drawn", train=train, seeds=seeds))}
+        return {"rules": dhcnn2021_rules(SplitSource(kind="drawn", train=train, seeds=seeds), cutoffs)}
     tested = [split.apply(data)[1] for split in splits.values()]
     classes = tuple(tuple(data.classes[label] for label in np.unique(part.require_labels())) for part in tested)
     source = SplitSource(kind="unseen classes", unseen=unseen, seeds=seeds)
     return {
         "unseen_classes": classes,
-        "rules": dhcnn2021_rules(source).model_copy(update={"gallery": ("test",)}),
+        "rules": dhcnn2021_rules(source, cutoffs).model_copy(update={"gallery": ("test",)}),
     }
 
 
