@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from PIL import Image
 from op_support import same_bits
 from rsir_fast.datasets import open_dataset
 from rsir_fast.descriptors import BagOfVisualWords, load_descriptor
+from rsir_fast.descriptors.opencv import portable_opencv
 from rsir_fast.errors import DatasetError, ImageError
 from rsir_fast.extraction import encode
 from scene_files import write_scenes
@@ -32,7 +34,8 @@ def test_the_histogram_counts_nearest_words(scenes, fitted):
     vocabulary = fitted.learnt.arrays["vocabulary"]
     assert vocabulary.shape == (20, 128)
     image = scenes.load_image(5)
-    local = cv2.SIFT_create(0, 3, 0.04, 10, 1.6, True).detectAndCompute(np.asarray(image.convert("L")), None)[1]
+    with portable_opencv():
+        local = cv2.SIFT_create(0, 3, 0.04, 10, 1.6, True).detectAndCompute(np.asarray(image.convert("L")), None)[1]
     distances = ((local[:, None].astype(np.float64) - vocabulary[None]) ** 2).sum(axis=2)
     counts = np.bincount(distances.argmin(axis=1), minlength=20)
     assert len(local) > 20
@@ -52,9 +55,10 @@ def test_without_keypoints_the_whole_image_is_one(fitted):
     """The zero histogram would be as far from all images, and nearer than most: two such came first everywhere."""
     vocabulary = fitted.learnt.arrays["vocabulary"]
     gradient = Image.fromarray(np.tile(np.arange(60, dtype=np.uint8) // 3, (40, 1)))
-    whole = cv2.SIFT_create(0, 3, 0.04, 10, 1.6, True).compute(
-        np.asarray(gradient), [cv2.KeyPoint(29.5, 19.5, 40 / 6, 0.0)]
-    )[1][0]
+    with portable_opencv():
+        whole = cv2.SIFT_create(0, 3, 0.04, 10, 1.6, True).compute(
+            np.asarray(gradient), [cv2.KeyPoint(29.5, 19.5, 40 / 6, 0.0)]
+        )[1][0]
     assert whole.sum() > 0
     nothing = np.zeros(128)
     blank = [Image.new("RGB", (64, 64), (90, 90, 90)), Image.new("RGB", (1, 1)), Image.new("L", (1, 300), 255)]
@@ -65,6 +69,33 @@ def test_without_keypoints_the_whole_image_is_one(fitted):
     dense.learnt = type(fitted.learnt)({"vocabulary": np.eye(2, 128, dtype=np.float32)}, {})
     for size in (15, 16):
         assert dense.describe(Image.new("L", (size, size))).sum() == 1
+
+
+def test_the_words_are_those_of_every_processor(scenes):
+    """Whatever OpenCV is set to choose, in whatever threads: where there is AVX2, each choice has other bits."""
+    descriptor, images = BagOfVisualWords(), [scenes.load_image(number) for number in range(len(scenes))]
+
+    def of_all() -> bytes:
+        with ThreadPoolExecutor(2) as pool:
+            return b"".join(rows.tobytes() for rows in pool.map(descriptor._sift, images))
+
+    before = cv2.useOptimized(), cv2.getNumThreads(), cv2.ipp.useIPP()
+    try:
+        found = set()
+        for optimised, threads in ((True, 2), (False, 1), (True, 1)):
+            cv2.setUseOptimized(optimised)
+            cv2.setNumThreads(threads)
+            found.add(of_all())
+            with portable_opencv(), portable_opencv():
+                assert (cv2.useOptimized(), cv2.ipp.useIPP(), cv2.getNumThreads()) == (False, False, 1)
+            with pytest.raises(ZeroDivisionError), portable_opencv():
+                raise ZeroDivisionError
+            assert (cv2.useOptimized(), cv2.ipp.useIPP(), cv2.getNumThreads()) == (optimised, optimised, threads)
+        assert len(found) == 1
+    finally:
+        cv2.setUseOptimized(before[0])
+        cv2.setNumThreads(before[1])
+        cv2.ipp.setUseIPP(before[2])
 
 
 def test_a_turned_scene_has_much_the_same_words(scenes, fitted):

@@ -13,8 +13,9 @@ from PIL import Image
 from rsir_fast.base.meter import Meter
 from rsir_fast.base.progress import OnProgress
 from rsir_fast.datasets import Dataset
-from rsir_fast.descriptors.descriptor import Descriptor, Learnt, grey, require
+from rsir_fast.descriptors.descriptor import Descriptor, Learnt, grey
 from rsir_fast.descriptors.kmeans import kmeans, nearest
+from rsir_fast.descriptors.opencv import CODE, portable_opencv
 from rsir_fast.descriptors.ordered import in_order
 from rsir_fast.descriptors.sampling import Reservoir
 from rsir_fast.errors import ImageError, NoImageReadError
@@ -74,8 +75,9 @@ class BagOfVisualWords(Descriptor):
     Yang Y., Newsam S. (2013), Geographic image retrieval using local invariant features, IEEE TGRS 51(2), 818-832.
     `unverified` lists what that article leaves open to us. Images are read twice: for the sample and for the
     histograms. Memory: the sample (some 50 MB for 150 words, 700 MB for 15,000) and the images under way, whatever the
-    number of images; an image takes some 240 bytes a pixel, so cut large scenes into tiles. The vocabulary
-    has the same bits for any number of threads.
+    number of images; an image takes some 240 bytes a pixel, so cut large scenes into tiles. Keypoints and
+    vocabulary have the same bits for any number of threads and on every processor of a kind (x86-64, ARM), for one
+    version of OpenCV (`rsir_fast.descriptors.opencv`).
 
     Examples
     --------
@@ -250,7 +252,7 @@ class BagOfVisualWords(Descriptor):
     def provenance(self) -> dict[str, Any]:
         """What a matrix of this descriptor has to say of itself."""
         made = super().provenance
-        made["extraction"]["cpu_capability"] = require("opencv-python-headless").getCPUFeaturesLine()
+        made["extraction"]["cpu_capability"] = CODE
         return made
 
     @property
@@ -259,8 +261,11 @@ class BagOfVisualWords(Descriptor):
 
     def _sift(self, image: Image.Image, *, whole: bool = False) -> NDArray[np.uint8]:
         """Return the SIFT descriptors of an image, or one of the whole of it, uint8 [m, 128], as OpenCV rounds them."""
-        cv2 = require("opencv-python-headless")
         pixels = grey(image)
+        with portable_opencv() as cv2:
+            return self._found(cv2, pixels, whole)
+
+    def _found(self, cv2: Any, pixels: NDArray[np.uint8], whole: bool) -> NDArray[np.uint8]:
         try:
             # One object a call: its state is not for several threads.
             sift = cv2.SIFT_create(**_SIFT)
