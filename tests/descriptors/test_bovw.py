@@ -149,11 +149,13 @@ def test_what_opencv_refuses_is_an_unreadable_image(scenes, fitted, monkeypatch)
 
 
 def test_variants_have_names_of_their_own():
-    for name in ("bovw-150", "bovw-15000", "bovw-64-dense", "bovw-64-root", "bovw-64-dense-root"):
+    for name in ("bovw-150", "bovw-15000", "bovw-64-dense", "bovw-64-root", "bovw-64-dense-root", "bovw-9,norm=root"):
         descriptor = load_descriptor(name)
-        assert descriptor.name == name
+        assert (descriptor.word, descriptor.name) == (name, name.partition(",")[0])
         assert json.loads(json.dumps(descriptor.provenance)) == descriptor.provenance
     assert load_descriptor("bovw-150").title == "BoVW-150 (ours)"
+    assert load_descriptor("bovw-9,norm=l1,detector=dense") == BagOfVisualWords(9, "dense", norm="l1")
+    assert load_descriptor("bovw-9,norm=root").title == "BoVW-9 (ours, square roots)"
     assert load_descriptor("bovw-9-dense-root").title == "BoVW-9 (ours, dense SIFT, RootSIFT)"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from PIL import Image
 
 from rsir_fast.base.meter import Meter
 from rsir_fast.base.progress import OnProgress
+from rsir_fast.base.visual_words import DETECTORS, Detector, Norm, VisualWords
 from rsir_fast.datasets import Dataset
 from rsir_fast.descriptors.descriptor import Descriptor, Learnt, grey
 from rsir_fast.descriptors.kmeans import kmeans, nearest
@@ -40,6 +41,7 @@ _NORMS = {
     "l2": "histogram divided by its Euclidean length (L2)",
     "root": "square roots of the histogram divided by its sum (Hellinger)",
 }
+_TITLES = {"l1": ", L1", "l2": "", "root": ", square roots"}
 
 
 @dataclass
@@ -92,9 +94,9 @@ class BagOfVisualWords(Descriptor):
     """
 
     words: int = 150
-    keypoints: Literal["dog", "dense"] = "dog"
+    keypoints: Detector = "dog"
     root: bool = False
-    norm: Literal["l1", "l2", "root"] = "l2"
+    norm: Norm = "l2"
     sample: int | None = None
     iterations: int = 50
     step: int = 8
@@ -113,7 +115,7 @@ class BagOfVisualWords(Descriptor):
                 raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}")
         if self.norm not in _NORMS:
             raise ValueError(f"norm: expected one of {', '.join(_NORMS)}, got {self.norm!r}")
-        if self.keypoints not in ("dog", "dense"):
+        if self.keypoints not in DETECTORS:
             raise ValueError(f"keypoints: expected 'dog' or 'dense', got {self.keypoints!r}")
         if self.sample is not None and self.sample < self.words:
             raise ValueError(f"sample: expected at least one descriptor a word, {self.words}, got {self.sample}")
@@ -121,12 +123,21 @@ class BagOfVisualWords(Descriptor):
     @property
     def name(self) -> str:
         """``bovw-150``, ``bovw-150-dense``, ``bovw-150-root``."""
-        return f"bovw-{self.words}" + "-dense" * (self.keypoints == "dense") + "-root" * self.root
+        return self._words.name
+
+    @property
+    def word(self) -> str:
+        """``bovw-150,norm=root``: the name, and a norm other than ``"l2"``."""
+        return str(self._words)
+
+    @property
+    def _words(self) -> VisualWords:
+        return VisualWords(self.words, self.keypoints, self.root, self.norm)
 
     @property
     def title(self) -> str:
         """``BoVW-150 (ours)``, with what is not the published way."""
-        more = ", dense SIFT" * (self.keypoints == "dense") + ", RootSIFT" * self.root
+        more = ", dense SIFT" * (self.keypoints == "dense") + ", RootSIFT" * self.root + _TITLES[self.norm]
         return f"BoVW-{self.words} (ours{more})"
 
     @property

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from rsir_fast.base.reading import reading
 from rsir_fast.base.text import printable
+from rsir_fast.base.visual_words import parse_visual_words
 from rsir_fast.descriptors.bovw import BagOfVisualWords
 from rsir_fast.descriptors.colour import ColourHistogram
 from rsir_fast.descriptors.descriptor import Descriptor
@@ -27,9 +27,8 @@ _FIXED: dict[str, Callable[[], Descriptor]] = {
     "lbp": LocalBinaryPatterns,
 }
 NAMES = ("bovw-150", "bovw-15000", *_FIXED)
-"""The names a list shows; ``bovw-N``, ``bovw-N-dense`` and ``bovw-N-dense-root`` go with any N."""
+"""The names a list shows; ``bovw-N[-dense][-root][,norm=l1|l2|root][,detector=dog|dense]`` goes with any N."""
 
-_WORDS = re.compile(r"bovw-([1-9]\d{0,6})(-dense)?(-root)?")
 _KINDS: dict[str, Callable[..., Descriptor]] = {
     made.kind: made
     for made in (BagOfVisualWords, MorphologicalTexture, ColourHistogram, OrientedGradients, LocalBinaryPatterns)
@@ -42,7 +41,8 @@ def load_descriptor(name: str, file: Path | None = None) -> Descriptor:
     Parameters
     ----------
     name
-        One of `NAMES`, or ``bovw-N[-dense][-root]``: N visual words, from a dense grid, of RootSIFT.
+        One of `NAMES`, or ``bovw-N[-dense][-root]``: N visual words, from a dense grid, of RootSIFT; behind it, by
+        commas, ``norm=l1``, ``l2`` or ``root`` of the histogram, and ``detector=dog`` or ``dense``, as ``-dense``.
     file
         ``descriptor.safetensors`` of a folder of features: what one that learns has learnt already.
 
@@ -59,11 +59,12 @@ def load_descriptor(name: str, file: Path | None = None) -> Descriptor:
     --------
     >>> load_descriptor("bovw-150").title, load_descriptor("morphological-62").dim
     ('BoVW-150 (ours)', 62)
+    >>> load_descriptor("bovw-150,norm=root").title
+    'BoVW-150 (ours, square roots)'
     """
-    words = _WORDS.fullmatch(name)
+    words = parse_visual_words(name)
     if words is not None:
-        number, dense, root = words.groups()
-        made: Descriptor = BagOfVisualWords(int(number), "dense" if dense else "dog", root=root is not None)
+        made: Descriptor = BagOfVisualWords(words.words, words.detector, root=words.root, norm=words.norm)
     elif name in _FIXED:
         made = _FIXED[name]()
     else:
@@ -114,13 +115,13 @@ def rebuild_descriptor(
             raise FeaturesError(
                 f"{file or made.name}: expected what {made.name} learnt (SHA-256 {str(learnt)[:16]}...), found "
                 f"{found}; name with weights the descriptor.safetensors beside its features, or describe the images "
-                f"again with `rsir features --encoder {made.name}`"
+                f"again with `rsir features --encoder {made.word}`"
             )
     ours = made.provenance["descriptor"]["choices"]
     changed = [key for key, value in ours.items() if choices.get(key) != value]
     if changed:
         raise FeaturesError(
             f"{file or made.name}: this version of rsir_fast describes otherwise ({', '.join(changed)}); "
-            f"describe the images again with `rsir features --encoder {made.name}`"
+            f"describe the images again with `rsir features --encoder {made.word}`"
         )
     return made

@@ -59,6 +59,11 @@ class Descriptor(ABC):
         """Name for file names and the command line."""
 
     @property
+    def word(self) -> str:
+        """What `load_descriptor` and the command line call it: its name, and options that are not as usual."""
+        return self.name
+
+    @property
     @abstractmethod
     def title(self) -> str:
         """Name for readers, which says whose the implementation is."""

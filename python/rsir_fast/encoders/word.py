@@ -6,6 +6,7 @@ import re
 from typing import Literal
 
 from rsir_fast.base.libraries import is_of_library
+from rsir_fast.base.visual_words import parse_visual_words
 from rsir_fast.encoders.fields import Frozen
 
 __all__ = ["DESCRIPTORS", "GRAMMAR", "Word", "is_descriptor", "parse_word"]
@@ -13,9 +14,8 @@ __all__ = ["DESCRIPTORS", "GRAMMAR", "Word", "is_descriptor", "parse_word"]
 GRAMMAR = "NAME[:LAYER[+LAYER]][,resize=short-side][,turns=mean|each][,sizes=224+320][,precision=bfloat16]"
 
 DESCRIPTORS = ("bovw-150", "bovw-15000", "morphological-62", "colour-histogram", "hog", "lbp")
-"""Those that a list shows; ``bovw-N[-dense][-root]`` goes with any N."""
+"""Those that a list shows; ``bovw-N[-dense][-root][,norm=l1|l2|root][,detector=dog|dense]`` goes with any N."""
 
-_WORDS = re.compile(r"bovw-[1-9]\d{0,6}(-dense)?(-root)?")
 _CHOICES = {
     "resize": ("whole", "short-side"),
     "turns": ("upright", "mean", "each"),
@@ -33,7 +33,7 @@ class Word(Frozen):
     ----------
     name : str
         Of a network or descriptor, or the path of a hash model; of another library's model with the library:
-        ``timm:resnet18``.
+        ``timm:resnet18``; of visual words with their options: ``bovw-150,norm=root``.
     layers : tuple of str
         Of a network; empty: its own.
     resize, turns, sizes, width, precision
@@ -67,7 +67,7 @@ def is_descriptor(name: str) -> bool:
     >>> is_descriptor("bovw-200-dense"), is_descriptor("hog"), is_descriptor("cnn-m")
     (True, True, False)
     """
-    return name in DESCRIPTORS or _WORDS.fullmatch(name) is not None
+    return name in DESCRIPTORS or parse_visual_words(name) is not None
 
 
 def _is_path(name: str) -> bool:
@@ -92,6 +92,9 @@ def parse_word(text: str) -> Word:
         ...
     ValueError: encoder: expected resize=, turns=, precision=, sizes= or width= after the comma, got 'turn=mean'
     """
+    words = parse_visual_words(text)
+    if words is not None:
+        return Word(name=str(words))
     found = _OPTIONS.fullmatch(text)
     assert found is not None  # an empty name and no options fit anything
     name, options = found["name"], [part.partition("=") for part in found["options"].split(",")[1:]]

@@ -135,9 +135,7 @@ def list_sources(
     >>> [str(method) for source in sources[3:] for method in source.methods][3:]
     ['hog', 'mobilenet_v2:gap', 'mobilenet_v2:gap, l2', 'mobilenet_v2:gap, l2, diffuse:50']
     """
-    for name in descriptors:
-        with contextlib.suppress(ImportError):
-            load_descriptor(name)
+    descriptors = [_as_word(name) for name in descriptors]
     beyond = turns or bool(steps) or bool(rerank)
     if beyond and not backbones:
         raise ValueError("turns, steps, rerank: expected networks to add rows to, got none; name one")
@@ -170,6 +168,13 @@ def list_sources(
     if twice is not None:
         raise ValueError(f"expected each network and descriptor once, got {twice} twice; leave one out")
     return found
+
+
+def _as_word(name: str) -> str:
+    """Return the one name of a descriptor, whichever is given; as it is where its package is missing."""
+    with contextlib.suppress(ImportError):
+        return load_descriptor(name).word
+    return name
 
 
 def list_methods(sources: Sequence[Source], reference: str | None = None) -> list[Method]:
