@@ -99,9 +99,12 @@ def test_recipe_and_split_by_options(scenes, tmp_path):
 
     split = rf.stratified_split(rf.open_dataset(scenes), train=2, seed=5)
     split.save(tmp_path / "split.json")
-    done = run(scenes, *QUICK, "--epochs", 1, "--split", tmp_path / "split.json", "--out", tmp_path / "own", "--quiet")
+    words = ["--split", tmp_path / "split.json", "--save-split", tmp_path / "train.txt"]
+    done = run(scenes, *QUICK, "--epochs", 1, *words, "--out", tmp_path / "own", "--quiet")
     assert done.exit_code == 0, done.output
     assert HashModel.load(tmp_path / "own/model.safetensors").training["split"]["train"] == list(split.train)
+    assert (tmp_path / "train.txt").read_text().splitlines() == list(split.train)
+    assert (tmp_path / "test.txt").read_text().splitlines() == list(split.test)
 
 
 def test_a_word_that_says_how_images_are_resized_has_its_way():

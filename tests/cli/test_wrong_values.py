@@ -18,7 +18,7 @@ from scene_files import write_scenes
 
 HUGE = "1" + "0" * 30
 COUNT = ["x", "1.5", "nan", "-1", HUGE]
-PATHS = ["--features", "--out", "--root", "--split", "--weights-folder", "--with"]
+PATHS = ["--features", "--out", "--root", "--save-split", "--weights-folder", "--with"]
 NUMBER = ["x", "nan", "inf", "-1", "1e400"]
 CHAINS = ["x", "🛰", ",", "power:nan", "power:inf", "power:0", "pca", "pca:0", "pca:x", "whiten:-1", "l2:3"]
 STAGES = ["x", "expand", "expand:0", "expand:nan", "expand:5:nan", "augment:0", "diffuse:5:1", "diffuse:5:0.5:nan"]
@@ -80,6 +80,7 @@ WRONG = {
     "--similarity-gradient": ["x"],
     "--steps": CHAINS,
     "--threads": ["0", *COUNT],
+    "--split": ["", "80/10", "0/100"],
     "--train": ["0", "1", *NUMBER],
     "--unseen": ["0", "1", *NUMBER],
     "--weights": ["random:", "random:x", "random:-1", f"random:{HUGE}"],

@@ -17,6 +17,7 @@ from rsir_fast.hashing import HashModel
 from rsir_fast.hashing.baselines import iterative_quantization
 from rsir_fast.hashing.encode import encode_features
 from rsir_fast.protocols import evaluate_codes
+from rsir_fast.protocols.drawing import Drawing
 from rsir_fast.protocols.hash_rows import Parts, by_label, by_probabilities
 from rsir_fast.protocols.hash_table import MEASURES
 from rsir_fast.protocols.reproduce_dhcnn2021 import reproduce_dhcnn2021
@@ -191,6 +192,27 @@ def test_unseen_classes_are_ranked_among_themselves(tmp_path):
     assert found.measures["overall_accuracy"].missing == why
     assert result.settings.rules.split.unseen == 0.4
     assert result.curves.methods["ITQ"].queries == 8
+
+
+def test_a_split_from_elsewhere_is_that_of_all_seeds(scenes, done, tmp_path):
+    data = rf.open_dataset(scenes)
+    split = rf.stratified_split(data, seed=1)
+    split.save(tmp_path / "mine.json")
+    drawn, given, shares = (Drawing.of(0.5, None, word, data) for word in (None, tmp_path / "mine.json", "70/30"))
+    assert given.split(data, 0) == given.split(data, 5) == split
+    assert drawn.split(data, 5) == rf.stratified_split(data, train=0.5, seed=5)
+    assert shares.split(data, 5) == rf.stratified_split(data, train=0.7, seed=5)
+    assert (drawn.told(), shares.told()) == ({}, {})  # as before there were others
+    other = Drawing.of(0.5, None, dataclasses.replace(split, train=split.test, test=split.train), data)
+    assert given.told() != other.told()
+    rules = given.rules(data, {0: split}, (1,))["rules"].split
+    assert (rules.kind, rules.file, rules.train, rules.seeds) == ("given", "mine.json", 0.8, ())
+    result = reproduce_dhcnn2021(scenes, small_network, out=tmp_path, split=split, **{**SETTINGS, "lengths": (8,)})
+    by_seed = row(result, "DHCNN", 8).runs, row(done[1], "DHCNN", 8).runs
+    assert by_seed[0][1].map_expected == by_seed[1][1].map_expected  # the split of seed 1
+    assert by_seed[0][0].map_expected != by_seed[1][0].map_expected
+    with pytest.raises(ValueError, match="unseen: expected no split beside it"):
+        Drawing.of(0.5, 0.25, split, data)
 
 
 def test_what_cannot_be_had_says_why(tmp_path):

@@ -23,6 +23,7 @@ __all__ = [
     "encoders_of_rows",
     "lengths",
     "number",
+    "split",
     "steps",
     "to_rerank",
     "weights",
@@ -52,6 +53,21 @@ def number(
         return value
 
     return check
+
+
+def split(word: str | None) -> str | None:
+    """Refuse two shares that do not add up; whether a file is there only reading it can tell."""
+    if word is None:
+        return None
+    from rsir_fast.datasets.split_files import preset_share
+
+    if not word:
+        raise typer.BadParameter("expected shares such as 80/20, or a file, got nothing")
+    try:
+        preset_share(word)
+    except ValueError as error:
+        raise typer.BadParameter(str(error).removeprefix("split: ")) from None
+    return word
 
 
 def _near(name: str, names: Sequence[str]) -> str:

@@ -127,8 +127,18 @@ TrainShare = Annotated[
         help="Share of every class to train on. \\[default: 0.8, or the paper's by --paper]",
     ),
 ]
-SplitFile = Annotated[
-    Path | None, typer.Option("--split", help="Split in a file, as `Split.save` writes it, in place of --train.")
+SplitWord = Annotated[
+    str | None,
+    typer.Option(
+        "--split",
+        callback=checked.split,
+        help="80/20, 50/50, 70/30, 20/80, 10/90: drawn in every class; a split in a file (.json); or a list of images "
+        "to train on (train.txt), the others or those of test.txt beside it to test on. In place of --train.",
+    ),
+]
+SaveSplit = Annotated[
+    Path | None,
+    typer.Option("--save-split", metavar="FILE", help="Write the split: .json, or two lists, train.txt and test.txt."),
 ]
 Frozen = Annotated[
     bool,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,6 +19,9 @@ from rsir_fast.cli.session import (
     plural,
     reported_errors,
 )
+
+if TYPE_CHECKING:
+    from rsir_fast.datasets import Dataset
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,8 @@ class TableOptions:
     ] = 3
     freeze_backbone: rec.Frozen = False
     train: rec.TrainShare = None
+    split: rec.SplitWord = None
+    save_split: rec.SaveSplit = None
     unseen: Annotated[
         float | None,
         typer.Option(
@@ -58,7 +63,24 @@ class TableOptions:
         if self.unseen is None:
             rec.refuse_together(context, "a split of every class", ("draws",), "has --seeds")
         else:
-            rec.refuse_together(context, "--unseen", ("train", "seeds"), "trains on whole classes, --draws times")
+            others = ("train", "split", "seeds")
+            rec.refuse_together(context, "--unseen", others, "trains on whole classes, --draws times")
+        if self.split is not None:
+            rec.refuse_together(context, "--split", ("train",), "says which images to train on")
+
+    def save(self, dataset: Dataset, train: float) -> None:
+        """Write the split of each seed, where it is asked for: with the seed in its name where seeds draw several."""
+        from rsir_fast.datasets import save_split
+        from rsir_fast.protocols.drawing import Drawing
+
+        if self.save_split is None:
+            return
+        drawing = Drawing.of(train, self.unseen, self.split, dataset)
+        seeds = self.drawn if drawing.given is None else range(1)
+        for seed in seeds:
+            name = f"{self.save_split.stem}-seed{seed}{self.save_split.suffix}"
+            path = self.save_split if len(seeds) == 1 else self.save_split.with_name(name)
+            save_split(drawing.split(dataset, seed), path)
 
     @property
     def drawn(self) -> range:
@@ -116,6 +138,7 @@ def dhcnn2021(
         check_tables_folder(target)
         found = f"{plural(len(dataset), 'image')}, {plural(len(dataset.classes), 'class')}"
         note(f"{dataset.name}: {found}; {loaded.provenance['description']}, {loaded.layer}", quiet)
+        runs.save(dataset, rec.train_share(runs.train, paper))
         with shown_progress(quiet) as progress:
             result = reproduce_dhcnn2021(
                 dataset,
@@ -126,6 +149,7 @@ def dhcnn2021(
                 freeze_backbone=runs.freeze_backbone,
                 train=rec.train_share(runs.train, paper),
                 unseen=runs.unseen,
+                split=runs.split,
                 recipe=learning.chosen(backbone.encoder, paper),
                 epochs=learning.epochs,
                 compare_weightings=runs.compare_weightings,

@@ -30,7 +30,8 @@ class SplitOptions:
     """Which images are trained on."""
 
     train: rec.TrainShare = None
-    split: rec.SplitFile = None
+    split: rec.SplitWord = None
+    save_split: rec.SaveSplit = None
     seed: Annotated[
         int, typer.Option(min=0, max=opt.LAST_SEED, help="Of split, new weights, order and augmentation.")
     ] = 0
@@ -87,7 +88,7 @@ def dhcnn(
         if features is not None:
             rec.refuse_together(context, "--features", ("engine",), "are computed already")
         from rsir_fast.archive import Features
-        from rsir_fast.datasets import Skipped, Split, stratified_split
+        from rsir_fast.datasets import Skipped, save_split, split_of, stratified_split
         from rsir_fast.hashing import train_dhcnn
         from rsir_fast.training import joined_processes
 
@@ -102,13 +103,15 @@ def dhcnn(
         if parts.split is None:
             drawn = stratified_split(dataset, train=rec.train_share(parts.train, paper), seed=parts.seed)
         else:
-            drawn = Split.load(parts.split, dataset)
+            drawn = split_of(parts.split, dataset, parts.seed)
         with (
             joined_processes(device) as (place, first),
             shown_progress(quiet or not first) as progress,
         ):
             what = f"{found}; {loaded.provenance['description']}, {loaded.layer}"
             note(f"{dataset.name}: {what}", quiet or not first)
+            if parts.save_split is not None and first:
+                save_split(drawn, parts.save_split)
             if freeze_backbone and features is None and chosen.augment:
                 note(_passes(_each_turn(context, data), target, len(drawn.train)), quiet or not first)
             model = train_dhcnn(

@@ -17,6 +17,8 @@ from .scenes import SCENE_CLASSES as SCENE_CLASSES
 from .scenes import draw_scene as draw_scene
 from .scenes import generate_scenes as generate_scenes
 from .skipped import Skipped as Skipped
+from .split_files import save_split as save_split
+from .split_files import split_of as split_of
 from .splits import Split as Split
 from .splits import stratified_split as stratified_split
 from .splits import unseen_split as unseen_split

@@ -16,22 +16,21 @@ from rsir_fast.backbones import all_turns
 from rsir_fast.base.engine_names import EngineName
 from rsir_fast.base.progress import OnProgress
 from rsir_fast.base.renamed import former_arguments
-from rsir_fast.datasets import Dataset, Split, open_dataset, stratified_split, unseen_split
+from rsir_fast.datasets import Split, open_dataset
 from rsir_fast.encoders.hash_training import MAX_BITS, MIN_BITS
 from rsir_fast.encoders.load import load_encoder
-from rsir_fast.errors import DatasetError
 from rsir_fast.extraction import encode
 from rsir_fast.hashing import RECIPES, Recipe, train_dhcnn
 from rsir_fast.hashing.encode import encode_features
 from rsir_fast.hashing.recipe import as_recipe
 from rsir_fast.hashing.train import MODEL
-from rsir_fast.protocols.dhcnn2021 import dhcnn2021_rules, evaluate_dhcnn2021
+from rsir_fast.protocols.dhcnn2021 import evaluate_dhcnn2021
+from rsir_fast.protocols.drawing import Drawing
 from rsir_fast.protocols.facts import describe_dataset, describe_features
 from rsir_fast.protocols.ge2018 import check_classes
 from rsir_fast.protocols.hash_retrieval import CUTOFFS, as_cutoffs
 from rsir_fast.protocols.hash_rows import BASELINES, Parts, by_label, by_probabilities, euclidean, hashed_without_labels
 from rsir_fast.protocols.hash_table import Run, curves_of, hash_rows
-from rsir_fast.protocols.protocol import SplitSource
 from rsir_fast.protocols.reproduce_dhcnn2021_result import Dhcnn2021TableResult, Dhcnn2021TableSettings, HashRun
 from rsir_fast.protocols.runs import KeptRuns, digest
 from rsir_fast.training import Precision
@@ -51,6 +50,7 @@ def reproduce_dhcnn2021(
     seeds: Sequence[int] = (0, 1, 2),
     train: float = 0.8,
     unseen: float | None = None,
+    split: Split | str | Path | None = None,
     freeze_backbone: bool = False,
     recipe: str | Recipe = "modern",
     epochs: int | None = None,
@@ -89,6 +89,9 @@ def reproduce_dhcnn2021(
         Share of the classes that a seed draws (`rsir_fast.datasets.unseen_split`) and that are not trained on; all
         images of the others are. The images of the drawn classes are then ranked among themselves, and `train` counts
         for nothing.
+    split : Split, str or path, optional
+        In place of `train`: shares such as ``"80/20"``, drawn by each seed; or a split, or a file of one
+        (`rsir_fast.datasets.split_of`), which all seeds share.
     freeze_backbone, recipe, epochs, precision, accumulate
         As in `rsir_fast.train_dhcnn`. With a frozen backbone the network sees every image, or its eight turns, once,
         whatever the number of lengths and seeds.
@@ -132,7 +135,8 @@ def reproduce_dhcnn2021(
     cutoffs = as_cutoffs(cutoffs)
     data = open_dataset(dataset)
     check_classes(data.name, data.labels)
-    splits = {seed: _split(data, train, unseen, seed) for seed in seeds}
+    drawing = Drawing.of(train, unseen, split, data)
+    splits = {seed: drawing.split(data, seed) for seed in seeds}
     backbone = recipe.network(load_encoder(load()))
     turning = freeze_backbone and any(variant.augment for variant in variants.values())
     seen = encode(
@@ -147,7 +151,7 @@ def reproduce_dhcnn2021(
     )
     features = seen.field()
     settings: dict[str, Any] = {
-        "train": train if unseen is None else None,
+        "train": drawing.train,
         "freeze_backbone": freeze_backbone,
         "precision": precision,
         "accumulate": accumulate,
@@ -181,7 +185,7 @@ def reproduce_dhcnn2021(
             run: dict[str, Any] = {"device": device, "workers": workers, "engine": engine, "progress": progress}
             encoded = encode(data, whole, out=place / "features", resume=True, **run)
         found = evaluate_dhcnn2021(encoded, cutoffs=cutoffs, examples=0, threads=threads)
-        parts = Parts.of(encoded, splits[todo.seed], unseen=unseen is not None)
+        parts = Parts.of(encoded, splits[todo.seed], unseen=drawing.unseen is not None)
         scores = np.asarray(encoded["probabilities"])
         truth = check_classes(encoded.name, encoded.labels)
         return HashRun(
@@ -194,12 +198,10 @@ def reproduce_dhcnn2021(
 
     total = len(seeds) * (1 + len(lengths) * (len(variants) + len(BASELINES)))
     # Not of the table's settings: what was measured by other cut-offs, or with ties by index, is measured again.
-    shared = {"features": digest(features), **settings, "cutoffs": cutoffs, "ties": "expected"}
-    if unseen is not None:
-        shared["unseen"] = unseen
+    shared = {"features": digest(features), **settings, "cutoffs": cutoffs, "ties": "expected"} | drawing.told()
     runs: KeptRuns[Run, HashRun] = KeptRuns(HashRun, folder, shared, total, progress)
     for seed in seeds:
-        parts = Parts.of(features, splits[seed], unseen=unseen is not None)
+        parts = Parts.of(features, splits[seed], unseen=drawing.unseen is not None)
         runs.do(Run(NO_CODES, None, seed), "baselines", _apart(partial(euclidean, features, parts, threads)))
         for bits in lengths:
             for method, chosen in variants.items():
@@ -219,7 +221,7 @@ def reproduce_dhcnn2021(
             lengths=tuple(lengths),
             seeds=tuple(seeds),
             recipes={method: chosen.told() for method, chosen in variants.items()},
-            **_drawn(data, splits, train, unseen, cutoffs),
+            **drawing.rules(data, splits, cutoffs),
         ),
         rows=hash_rows(runs.results),
         curves=curves_of(runs.results, max(lengths), seeds[0]),
@@ -229,33 +231,6 @@ def reproduce_dhcnn2021(
 def _apart(work: Callable[[], HashRun]) -> Callable[[Path], HashRun]:
     """Return work that leaves nothing in its folder but its result."""
     return lambda _: work()
-
-
-def _drawn(
-    data: Dataset, splits: dict[int, Split], train: float, unseen: float | None, cutoffs: tuple[int, ...]
-) -> dict[str, Any]:
-    """State what the seeds draw."""
-    seeds = tuple(splits)
-    if unseen is None:
-        return {"rules": dhcnn2021_rules(SplitSource(kind="drawn", train=train, seeds=seeds), cutoffs)}
-    tested = [split.apply(data)[1] for split in splits.values()]
-    classes = tuple(tuple(data.classes[label] for label in np.unique(part.require_labels())) for part in tested)
-    source = SplitSource(kind="unseen classes", unseen=unseen, seeds=seeds)
-    return {
-        "unseen_classes": classes,
-        "rules": dhcnn2021_rules(source, cutoffs).model_copy(update={"gallery": ("test",)}),
-    }
-
-
-def _split(data: Dataset, train: float, unseen: float | None, seed: int) -> Split:
-    if unseen is not None:
-        return unseen_split(data, unseen=unseen, seed=seed)
-    split = stratified_split(data, train=train, seed=seed)
-    if not split.test:
-        raise DatasetError(
-            f"{data.name}: expected a class with two images or more, to train on and to test, found none"
-        )
-    return split
 
 
 def _variants(chosen: Recipe, compare: bool) -> dict[str, Recipe]:

@@ -229,8 +229,10 @@ def _cell(measured: Measured) -> Cell:
 
 def _spread(result: Dhcnn2021TableResult) -> str:
     seeds = result.settings.seeds
-    what = "classes" if result.settings.on_unseen_classes else "split"
-    drawn = f"a seed draws {what}, new weights, order and the directions of the baselines"
+    rules = result.settings.rules
+    given = rules is not None and rules.split.kind == "given"
+    what = "classes, " if result.settings.on_unseen_classes else "" if given else "split, "
+    drawn = f"a seed draws {what}new weights, order and the directions of the baselines"
     if len(seeds) == 1:
         return f"One seed ({seeds[0]}), no spread: {drawn}."
     listed = ", ".join(map(str, seeds))

@@ -1,0 +1,108 @@
+"""What the seeds of a table draw: a split of every class, classes that are not trained on, or nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rsir_fast.datasets import Dataset, Split, split_of, stratified_split, unseen_split
+from rsir_fast.datasets.split_files import preset_share
+from rsir_fast.errors import DatasetError
+from rsir_fast.protocols.dhcnn2021 import dhcnn2021_rules
+from rsir_fast.protocols.protocol import SplitSource
+
+__all__ = ["Drawing"]
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """What a seed draws.
+
+    Attributes
+    ----------
+    train : float or None
+        Share of every class to train on.
+    unseen : float or None
+        Share of the classes that are not trained on.
+    given : Split or None
+        The split of all seeds.
+    file : str or None
+        Name of the file that it was read from.
+    """
+
+    train: float | None = None
+    unseen: float | None = None
+    given: Split | None = None
+    file: str | None = None
+
+    @classmethod
+    def of(cls, train: float, unseen: float | None, split: Split | str | Path | None, data: Dataset) -> Drawing:
+        """Understand what a caller asks for.
+
+        Raises
+        ------
+        ValueError
+            If both unseen classes and a split are asked for, or shares are out of range.
+        DatasetError
+            If the split is of other images, or its file cannot be read.
+        """
+        if unseen is not None and split is not None:
+            raise ValueError("unseen: expected no split beside it, as whole classes are drawn, got both")
+        if unseen is not None:
+            return cls(unseen=unseen)
+        if split is None:
+            return cls(train=train)
+        if isinstance(split, Split):
+            split.apply(data)
+            return cls(given=split)
+        share = preset_share(str(split))
+        return cls(given=split_of(split, data), file=Path(split).name) if share is None else cls(train=share)
+
+    def split(self, data: Dataset, seed: int) -> Split:
+        """Return the split of a seed.
+
+        Raises
+        ------
+        DatasetError
+            If nothing is left to test on.
+        """
+        if self.given is not None:
+            found = self.given
+        elif self.unseen is not None:
+            found = unseen_split(data, unseen=self.unseen, seed=seed)
+        else:
+            found = stratified_split(data, train=0.0 if self.train is None else self.train, seed=seed)
+        if not found.test:
+            raise DatasetError(
+                f"{data.name}: expected a class with two images or more, to train on and to test, found none"
+            )
+        return found
+
+    def told(self) -> dict[str, Any]:
+        """Return what runs depend on beside the share for training."""
+        if self.given is not None:
+            parts = json.dumps([self.given.train, self.given.test])
+            return {"split": hashlib.sha256(parts.encode("ascii")).hexdigest()}
+        return {} if self.unseen is None else {"unseen": self.unseen}
+
+    def rules(self, data: Dataset, splits: dict[int, Split], cutoffs: tuple[int, ...]) -> dict[str, Any]:
+        """State what the seeds have drawn, as settings of a table."""
+        seeds = tuple(splits)
+        if self.given is not None:
+            share = round(len(self.given.train) / (len(self.given.train) + len(self.given.test)), 4)
+            return {"rules": dhcnn2021_rules(SplitSource(kind="given", train=share, file=self.file), cutoffs)}
+        if self.unseen is None:
+            return {"rules": dhcnn2021_rules(SplitSource(kind="drawn", train=self.train, seeds=seeds), cutoffs)}
+        tested = [split.apply(data)[1] for split in splits.values()]
+        source = SplitSource(kind="unseen classes", unseen=self.unseen, seeds=seeds)
+        return {
+            "unseen_classes": tuple(
+                tuple(data.classes[label] for label in np.unique(part.require_labels())) for part in tested
+            ),
+            "rules": dhcnn2021_rules(source, cutoffs).model_copy(update={"gallery": ("test",)}),
+        }
