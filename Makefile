@@ -22,10 +22,10 @@ test-gpu: setup  ## the tests that need a CUDA device
 	@$(BIN)/python -m pytest -m gpu $(ARGS)
 
 test-kernels:  ## the C++ tests of the kernels; no Python
-	@tools/test_kernels.sh native
+	@tools/test_kernels.sh $(or $(ARGS),native)
 
 sanitize:  ## the C++ tests under AddressSanitizer, UBSan and ThreadSanitizer
-	@tools/test_kernels.sh asan tsan
+	@tools/test_kernels.sh $(or $(ARGS),asan tsan)
 
 faults: setup  ## plant faults into the kernels: does a test catch each? some ten minutes, and only what is not known
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tests/kernels/simt/faults.py $(ARGS)

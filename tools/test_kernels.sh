@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # The C++ tests of the kernels, without Python, built and run: tools/test_kernels.sh native | asan | tsan | aarch64 ...
+# Short forms, of CI: native-short has fewer sizes, asan-host and tsan-host leave the CUDA kernels out.
 # aarch64 is cross-built and run by qemu; where its two packages are missing it is skipped, or fails if CI=true.
 set -euo pipefail
 cd "$(dirname "$0")/../tests/kernels"
