@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from rsir_fast.hashing import HashLoss
+from rsir_fast.hashing import Batch, HashLoss
 
 M, N, BITS, CLASSES = 4, 9, 8, 3
 
@@ -23,7 +23,7 @@ def batch(dtype=torch.float64, scale=1.0):
 @pytest.mark.parametrize("weighting", ["matlab", "pytorch"])
 def test_value_by_hand(weighting):
     u, logits, labels, bank, bank_labels = batch()
-    terms = HashLoss(p=5, beta=3, eta=0.3, loss_weighting=weighting)(u, logits, labels, bank, bank_labels)
+    terms = HashLoss(p=5, beta=3, eta=0.3, loss_weighting=weighting)(Batch(u, logits, labels, bank, bank_labels))
     similarity = quantization = label = 0.0
     for i in range(M):
         for j in range(N):
@@ -43,12 +43,12 @@ def test_gradient_is_that_of_finite_differences(weighting):
     u, logits, labels, bank, bank_labels = batch()
     loss = HashLoss(p=5, beta=3, similarity_gradient="exact", loss_weighting=weighting)
     inputs = (u.requires_grad_(), logits.requires_grad_())
-    assert torch.autograd.gradcheck(lambda u, logits: loss(u, logits, labels, bank, bank_labels).total, inputs)
+    assert torch.autograd.gradcheck(lambda u, logits: loss(Batch(u, logits, labels, bank, bank_labels)).total, inputs)
 
 
 def gradient(loss: HashLoss, u, logits, labels, bank, bank_labels):
     u = u.clone().requires_grad_()
-    loss(u, logits, labels, bank, bank_labels).total.backward()
+    loss(Batch(u, logits, labels, bank, bank_labels)).total.backward()
     return u.grad
 
 
@@ -56,7 +56,7 @@ def test_the_authors_gradient_is_p_times_the_exact_one_of_a_constant_bank():
     paper, exact = (HashLoss(p=32, beta=0, eta=1, similarity_gradient=g) for g in ("paper-code", "exact"))
     case = batch()
     torch.testing.assert_close(gradient(paper, *case), 32 * gradient(exact, *case), rtol=1e-12, atol=0)
-    assert float(paper(*case).total) == float(exact(*case).total)
+    assert float(paper(Batch(*case)).total) == float(exact(Batch(*case)).total)
 
 
 def test_the_authors_gradient_is_half_of_p_times_that_of_the_symmetric_sum():
@@ -85,7 +85,8 @@ def test_only_the_similarity_term_is_steeper():
 def test_large_products_do_not_overflow(theta, dtype):
     u = torch.full((1, 8), 1.0, dtype=dtype, requires_grad=True)
     bank = torch.full((2, 8), theta * 32 / 8, dtype=dtype)
-    terms = HashLoss(beta=0)(u, torch.zeros(1, 2, dtype=dtype), torch.tensor([0]), bank, torch.tensor([0, 1]))
+    logits, labels = torch.zeros(1, 2, dtype=dtype), torch.tensor([0, 1])
+    terms = HashLoss(beta=0)(Batch(u, logits, labels[:1], bank, labels))
     assert float(terms.similarity) == abs(theta) / 2  # of one pair nothing is lost, of the other all
     terms.total.backward()
     assert torch.isfinite(u.grad).all()
@@ -94,15 +95,15 @@ def test_large_products_do_not_overflow(theta, dtype):
 def test_parts_add_up_to_the_batch():
     u, logits, labels, bank, bank_labels = batch()
     loss = HashLoss()
-    whole = loss(u, logits, labels, bank, bank_labels)
-    parts = [loss(u[s], logits[s], labels[s], bank, bank_labels, batch=M) for s in (slice(0, 1), slice(1, M))]
+    whole = loss(Batch(u, logits, labels, bank, bank_labels))
+    parts = [loss(Batch(u[s], logits[s], labels[s], bank, bank_labels, size=M)) for s in (slice(0, 1), slice(1, M))]
     for term, a, b in zip(whole, *parts, strict=True):
         torch.testing.assert_close(term, a + b, rtol=1e-12, atol=0)
 
 
 def test_half_precision_is_widened():
     u, logits, labels, bank, bank_labels = batch(torch.bfloat16)
-    terms = HashLoss()(u, logits, labels, bank.float(), bank_labels)
+    terms = HashLoss()(Batch(u, logits, labels, bank.float(), bank_labels))
     assert terms.total.dtype == torch.float32
 
 

@@ -12,7 +12,7 @@ from torch import distributed, multiprocessing
 
 from rsir_fast.backbones import load_backbone, turned
 from rsir_fast.errors import TrainingError
-from rsir_fast.hashing import DHCNN, RECIPES, HashHead, HashLoss, Trainer
+from rsir_fast.hashing import DHCNN, METHODS, RECIPES, HashHead, HashLoss, Trainer
 from rsir_fast.hashing.training import _turned
 
 N, DIM, BITS, CLASSES = 57, 24, 16, 3
@@ -51,6 +51,26 @@ def test_every_recipe_learns(name):
     same = labels[:, None] == labels
     assert apart[same].mean() < apart[~same].mean()
     assert run.bank.shape == u.shape
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_learns(name):
+    method = METHODS[name]()
+    features, labels = scenes()
+    head = HashHead(DIM, BITS, CLASSES, seed=1, classifies=method.classifies)
+    method.prepare(head, seed=1)
+    run = Trainer(head, features, labels, replace(QUICK, epochs=8, loss=method), seed=7)
+    losses = [run.train_epoch()["total"] for _ in range(8)]
+    assert losses[-1] < losses[0]
+    with torch.inference_mode():
+        u, logits = head.eval()(features)
+    given = torch.nn.functional.normalize(u) if method.embeds else torch.where(u > 0, 1.0, -1.0)
+    nearest = torch.cdist(given, given).fill_diagonal_(torch.inf).argmin(1)
+    assert (labels[nearest] == labels).float().mean() > 0.9
+    if method.labels:
+        assert (logits.argmax(1) == labels).float().mean() > 0.9
+    else:
+        assert not logits.any()
 
 
 def test_taken_up_it_is_the_same_bit_for_bit():
@@ -132,6 +152,13 @@ def test_a_loss_that_explodes_in_the_last_step_is_seen():
     with pytest.raises(TrainingError, match="weights are not finite at the end of epoch 1"):
         run.train_epoch()
     assert run.epoch == 0
+
+
+def test_a_whole_batch_is_compared_in_one_part():
+    with pytest.raises(
+        ValueError, match="accumulate: expected 1, and one process, as DSH compares the images of a whole"
+    ):
+        trainer(replace(QUICK, loss=METHODS["dsh"]()), accumulate=2)
 
 
 @pytest.mark.parametrize(

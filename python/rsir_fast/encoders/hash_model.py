@@ -84,7 +84,7 @@ class HashModel(Shown):
             layer=f"{trunk.layer}, hash {self.bits}",
             dim=self.bits + len(self.classes),
             preprocessing=trunk.preprocessing,
-            description=f"DHCNN of {self.bits} bits on {trunk.name}, {trunk.layer}",
+            description=f"{self.training.get('method', 'DHCNN')} of {self.bits} bits on {trunk.name}, {trunk.layer}",
             weights={
                 "file": "none: in memory" if file is None else file.name,
                 "sha256": "" if file is None else file_digest(file),
@@ -118,6 +118,8 @@ class HashModel(Shown):
             "backbone": trunk.provenance,
             "training": self.training,
         }
+        if self.network.head.classifies != "values":  # left out as in files of before
+            content["classifies"] = self.network.head.classifies
         tensors = {name: value.detach().cpu() for name, value in self.network.state_dict().items()}
         if trunk.preprocessing.mean_image is not None:
             tensors[MEAN_IMAGE] = torch.from_numpy(trunk.preprocessing.mean_image.copy())
@@ -149,7 +151,8 @@ class HashModel(Shown):
             backbone = empty_backbone(
                 trunk.name, trunk.layer, dim=dim, preprocessing=steps, provenance=described, width=trunk.width
             )
-            network = DHCNN(backbone, HashHead(dim, content.bits, len(content.classes)))
+            head = HashHead(dim, content.bits, len(content.classes), classifies=content.classifies)
+            network = DHCNN(backbone, head)
             # Copies: what the file gives is mapped to it, and may begin anywhere.
             kinds = {key: value.dtype for key, value in network.state_dict().items()}
             copies = {key: value.to(kinds.get(key, value.dtype), copy=True) for key, value in tensors.items()}
@@ -229,6 +232,7 @@ class _Content(BaseModel):
     version: Literal[1] = 1
     bits: Annotated[int, Field(ge=MIN_BITS, le=MAX_BITS)]
     classes: list[InstanceOf[str]]
+    classifies: Literal["values", "codes"] = "values"
     backbone: dict[str, Any]
     training: dict[str, Any]
 

@@ -52,6 +52,9 @@ class HashHead(nn.Module):
     initialization : {"normal", "torch"}
         ``"normal"``: all are 0.01 N(0, 1), as in the authors' MATLAB release. ``"torch"``: those of new linear layers
         in torch, hash layer first, as in their PyTorch release: uniform within 1 / sqrt(values in).
+    classifies : {"values", "codes"}
+        What the classifier sees: u, as in the paper; or its signs, +1 and -1, whose gradient is passed on to u as it
+        is (GreedyHash).
 
     Raises
     ------
@@ -67,7 +70,13 @@ class HashHead(nn.Module):
     """
 
     def __init__(
-        self, dim: int, bits: int, classes: int, seed: int = 0, initialization: Initialization = "normal"
+        self,
+        dim: int,
+        bits: int,
+        classes: int,
+        seed: int = 0,
+        initialization: Initialization = "normal",
+        classifies: Literal["values", "codes"] = "values",
     ) -> None:
         super().__init__()
         if initialization not in INITIALIZATIONS:
@@ -76,6 +85,7 @@ class HashHead(nn.Module):
             raise ValueError(f"bits: expected a hash length of {MIN_BITS} to {MAX_BITS}, got {bits}")
         if classes < 2:
             raise ValueError(f"classes: expected at least 2, whose labels can be told apart, got {classes}")
+        self.classifies = classifies
         self.register_buffer("mean", torch.zeros(dim))
         self.register_buffer("scale", torch.ones(dim))
         self.hash = nn.Linear(dim, bits)
@@ -112,7 +122,12 @@ class HashHead(nn.Module):
     def forward(self, features: Tensor) -> HashOutput:
         """Compute codes and class scores of features, float [m, dim]."""
         u = self.hash((features - self.mean) * self.scale)
-        return HashOutput(u, self.classifier(u))
+        return HashOutput(u, self.classifier(signs(u) if self.classifies == "codes" else u))
+
+
+def signs(u: Tensor) -> Tensor:
+    """Return +1 where u > 0, else -1, exactly; its gradient is that of u."""
+    return torch.where(u > 0, 1.0, -1.0).to(u.dtype) + (u - u.detach())
 
 
 class DHCNN(nn.Module):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rsir_fast.base.renamed import former_names
 from rsir_fast.encoders.hash_model import HashModel
 from rsir_fast.encoders.hash_network import DHCNN, HashHead, HashOutput
-from rsir_fast.hashing.loss import HashLoss, LossTerms
+from rsir_fast.hashing.methods import METHODS, Batch, HashLoss, LossTerms, Method
 from rsir_fast.hashing.recipe import RECIPES, Recipe
 from rsir_fast.hashing.train import train_dhcnn
 from rsir_fast.hashing.training import Trainer
@@ -13,12 +13,15 @@ from rsir_fast.retrieval.coded import made_by_model
 
 __all__ = [
     "DHCNN",
+    "METHODS",
     "RECIPES",
+    "Batch",
     "HashHead",
     "HashLoss",
     "HashModel",
     "HashOutput",
     "LossTerms",
+    "Method",
     "Recipe",
     "Trainer",
     "made_by_model",

@@ -13,7 +13,7 @@ from rsir_fast.base.libraries import is_of_library
 from rsir_fast.encoders.encoder import Encoder
 from rsir_fast.encoders.hash_network import INITIALIZATIONS, Initialization
 from rsir_fast.encoders.spec import NetworkSpec
-from rsir_fast.hashing.loss import HashLoss
+from rsir_fast.hashing.methods import HashLoss, Method
 
 __all__ = ["RECIPES", "Recipe", "as_recipe"]
 
@@ -53,7 +53,8 @@ class Recipe:
         the features of all eight turns are computed first.
     standardize : bool
         The head subtracts the training features' mean and divides by their deviation, both constant.
-    loss : HashLoss
+    loss : Method
+        What is learnt; `rsir_fast.hashing.METHODS` has them by name.
     dropout : float
         Share of values that a step of training sets to 0, 0 to below 1, at each place where the network itself has a
         dropout layer: those before its layer, and one that follows it directly. With a frozen backbone that one alone.
@@ -83,7 +84,7 @@ class Recipe:
     backbone_factor: float = 0.05
     augment: bool = True
     standardize: bool = True
-    loss: HashLoss = field(default_factory=HashLoss)
+    loss: Method = field(default_factory=HashLoss)
     dropout: float = 0.0
     initialization: Initialization = "normal"
     resize: Literal["whole", "short-side"] | None = None
@@ -114,12 +115,10 @@ class Recipe:
 
         What came to recipes later is left out where it is as it was before: a run goes on with a checkpoint of then.
         """
-        told = asdict(self)
+        told = {**asdict(self), "loss": self.loss.told()}
         for name in ("dropout", "initialization", "resize"):
             if getattr(self, name) == type(self).__dataclass_fields__[name].default:
                 del told[name]
-        if self.loss.classifier_gradient == "weighted":
-            del told["loss"]["classifier_gradient"]
         return told
 
     def network(self, encoder: Encoder) -> Backbone:

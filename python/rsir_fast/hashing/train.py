@@ -24,6 +24,7 @@ from rsir_fast.extraction import encode
 from rsir_fast.extraction.devices import usable_device
 from rsir_fast.extraction.stamps import fingerprint
 from rsir_fast.hashing.inputs import Inputs, load_images, of_training_images
+from rsir_fast.hashing.methods import HashLoss
 from rsir_fast.hashing.recipe import Recipe, as_recipe
 from rsir_fast.hashing.training import Trainer
 from rsir_fast.training import (
@@ -148,12 +149,16 @@ def train_dhcnn(
     data.require_labels()
     drawn = stratified_split(data, seed=seed) if split is None else split
     train, _ = drawn.apply(data)
-    head = HashHead(backbone.dim, bits, len(train.classes), seed, chosen.initialization)
+    head = HashHead(
+        backbone.dim, bits, len(train.classes), seed, chosen.initialization, classifies=chosen.loss.classifies
+    )
+    chosen.loss.prepare(head, seed)
     drop_features = chosen.dropout > 0 and dropouts(backbone).after
     training = {
         "dataset": data.name,
         "split": {"seed": drawn.seed, "train": list(drawn.train), "test": list(drawn.test)},
         "recipe": chosen.told(),
+        **({} if isinstance(chosen.loss, HashLoss) else {"method": chosen.loss.title}),
         "bits": bits,
         "seed": seed,
         "freeze_backbone": freeze_backbone,

@@ -15,7 +15,7 @@ from rsir_fast.base.progress import OnProgress, Progress, Stage, is_stopped
 from rsir_fast.encoders.hash_network import HashOutput
 from rsir_fast.errors import TrainingError
 from rsir_fast.hashing.dropout import Dropout
-from rsir_fast.hashing.loss import LossTerms
+from rsir_fast.hashing.methods import Batch, LossTerms
 from rsir_fast.hashing.recipe import Recipe
 from rsir_fast.training import Precision, own_rank
 
@@ -67,6 +67,12 @@ class Trainer:
             raise ValueError(f"accumulate: expected at least 1, got {accumulate}")
         if not 0 <= seed < 2**40:
             raise ValueError(f"seed: expected 0 to {2**40 - 1}, got {seed}")
+        self.rank, self.processes = own_rank()
+        if recipe.loss.compares == "batch" and max(accumulate, self.processes) > 1:
+            raise ValueError(
+                f"accumulate: expected 1, and one process, as {recipe.loss.title} compares the images of a whole "
+                f"batch; got {accumulate}, and {self.processes}"
+            )
         self.recipe, self.seed, self.precision, self.accumulate = recipe, seed, precision, accumulate
         self.network = network
         parameter = next(network.parameters())
@@ -81,7 +87,6 @@ class Trainer:
         self.bank = torch.zeros(len(labels), self.head.bits, device=self.device)
         self.optimizer = recipe.make_optimizer(self.head, getattr(network, "backbone", None))
         self.epoch = 0
-        self.rank, self.processes = own_rank()
         spread = distributed.is_available() and distributed.is_initialized()
         self.run: Any = DistributedDataParallel(network) if spread else network
 
@@ -116,7 +121,7 @@ class Trainer:
             rate = self.recipe.rate(step, len(batches))
             for group in self.optimizer.param_groups:
                 group["lr"] = rate * group["factor"]
-            terms = self._step(batch, turns, seeds[number])
+            terms = self._step(batch, turns, seeds[number], step)
             if not torch.isfinite(terms).all():
                 raise TrainingError(
                     f"the loss is not finite in epoch {self.epoch + 1}, batch {number + 1} of {len(batches)} "
@@ -150,8 +155,9 @@ class Trainer:
         self.epoch += 1
         return {**dict(zip(LossTerms._fields, (sums / total).tolist(), strict=True)), "learning_rate": rate}
 
-    def _step(self, batch: Tensor, turns: Tensor | None, seed: int) -> Tensor:
+    def _step(self, batch: Tensor, turns: Tensor | None, seed: int, step: int = 0) -> Tensor:
         """Leave the batch's gradients in the parameters; return its loss terms, float64 [4]; `seed` is for dropout."""
+        classifier = self.head.classifier
         self.optimizer.zero_grad(set_to_none=True)
         size = -(-len(batch) // self.accumulate)
         sums = torch.zeros(4, dtype=torch.float64, device=self.device)
@@ -161,13 +167,14 @@ class Trainer:
             with dropping, torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
                 output: HashOutput = self.run(self._load(mine, turns))
             self._refresh(part, output.u.detach().float())
-            terms = self.recipe.loss(*output, self.labels[mine], self.bank, self.labels, batch=len(batch))
+            seen = Batch(*output, self.labels[mine], self.bank, self.labels, len(batch), step, classifier.weight)
+            terms = self.recipe.loss(seen)
             # Processes average their gradients: each has only its images' part of the sum.
             (terms.total * self.processes).backward()  # type: ignore[no-untyped-call]
             sums += torch.stack([term.detach().double() for term in terms])
-        if self.recipe.loss.classifier_gradient == "whole":
-            for parameter in self.head.classifier.parameters():
-                parameter.grad /= self.recipe.loss.label_weight
+        if self.recipe.loss.classifier_divisor != 1:
+            for parameter in classifier.parameters():
+                parameter.grad /= self.recipe.loss.classifier_divisor
         if self.processes > 1:
             distributed.all_reduce(sums)
         return sums.cpu()

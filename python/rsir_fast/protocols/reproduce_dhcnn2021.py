@@ -20,7 +20,7 @@ from rsir_fast.datasets import Split, open_dataset
 from rsir_fast.encoders.hash_training import MAX_BITS, MIN_BITS
 from rsir_fast.encoders.load import load_encoder
 from rsir_fast.extraction import encode
-from rsir_fast.hashing import RECIPES, Recipe, train_dhcnn
+from rsir_fast.hashing import RECIPES, HashLoss, Recipe, train_dhcnn
 from rsir_fast.hashing.encode import encode_features
 from rsir_fast.hashing.recipe import as_recipe
 from rsir_fast.hashing.train import MODEL
@@ -237,8 +237,12 @@ def _variants(chosen: Recipe, compare: bool) -> dict[str, Recipe]:
     """Return the recipes to train by, by the method's name in the table."""
     if not compare:
         return {"DHCNN": chosen}
+    own = chosen.loss
+    if not isinstance(own, HashLoss):
+        raise ValueError(f"compare_weightings: expected a recipe of DHCNN's loss, got one of {own.title}")
     # Each weighting with its own release's weight of the distance from binary.
-    losses = (replace(chosen.loss, loss_weighting=name, beta=RECIPES[name].loss.beta) for name in ("matlab", "pytorch"))
+    releases = [release for name in ("matlab", "pytorch") if isinstance(release := RECIPES[name].loss, HashLoss)]
+    losses = (replace(own, loss_weighting=release.loss_weighting, beta=release.beta) for release in releases)
     return {
         f"DHCNN ({loss.loss_weighting} weighting, beta {loss.beta:g})": replace(chosen, loss=loss) for loss in losses
     }

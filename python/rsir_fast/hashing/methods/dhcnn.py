@@ -1,42 +1,21 @@
-"""The loss of Song et al. 2021: similarity of codes, their distance from binary, and semantic labels."""
+"""DHCNN (Song et al. 2021): similarity of codes, their distance from binary, and semantic labels."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, ClassVar, Literal
 
-import torch
-from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["HashLoss", "LossTerms"]
+from rsir_fast.hashing.methods.base import Batch, LossTerms, Method, pair_likelihood, same_class, steeper
 
-
-class LossTerms(NamedTuple):
-    """The loss of a batch and its parts, scalars.
-
-    Attributes
-    ----------
-    total
-        What is minimised.
-    similarity
-        Negative log-likelihood of the pairs' similarities, a mean over pairs.
-    quantization
-        ``beta * ||sign(u) - u||^2``, a mean over pairs.
-    label
-        Mean cross-entropy of the classifier.
-    """
-
-    total: Tensor
-    similarity: Tensor
-    quantization: Tensor
-    label: Tensor
+__all__ = ["HashLoss"]
 
 
 @dataclass(frozen=True)
-class HashLoss:
-    """The loss of Song et al. 2021 over a batch and the memory bank of all training images.
+class HashLoss(Method):
+    """The loss of DHCNN (Song et al. 2021) over a batch and the memory bank of all training images.
 
     With ``Theta_ij = u_i . u_j / p`` for an image i of the batch and j of all N in the bank, and s_ij = 1 where both
     are of one class::
@@ -75,10 +54,16 @@ class HashLoss:
     --------
     >>> import torch
     >>> u = torch.tensor([[1.0, -1.0], [-1.0, 1.0]])
-    >>> terms = HashLoss(p=2)(u, torch.zeros(2, 2), torch.tensor([0, 1]), u, torch.tensor([0, 1]))
+    >>> labels = torch.tensor([0, 1])
+    >>> terms = HashLoss(p=2)(Batch(u, torch.zeros(2, 2), labels, u, labels))
     >>> [round(float(term), 4) for term in terms]
     [0.6172, 0.3133, 0.0, 0.6931]
     """
+
+    name: ClassVar[str] = "dhcnn"
+    title: ClassVar[str] = "DHCNN"
+    compares: ClassVar[Literal["bank", "batch", "classes"]] = "bank"
+    labels: ClassVar[bool] = True
 
     p: float = 32.0
     beta: float = 25.0
@@ -114,42 +99,27 @@ class HashLoss:
     def _similarity_weight(self) -> float:
         return self.eta if self.loss_weighting == "matlab" else 1 - self.eta
 
-    def __call__(
-        self, u: Tensor, logits: Tensor, labels: Tensor, bank: Tensor, bank_labels: Tensor, batch: int | None = None
-    ) -> LossTerms:
-        """Compute the loss of a batch, or of a part of one.
+    @property
+    def classifier_divisor(self) -> float:
+        """The weight of L_label, where the classifier's own weights get its gradient whole."""
+        return self.label_weight if self.classifier_gradient == "whole" else 1.0
 
-        Parameters
-        ----------
-        u : Tensor, float [m, b]
-            Real-valued codes.
-        logits : Tensor, float [m, K]
-        labels : Tensor, int64 [m]
-            Class numbers, 0 to K - 1.
-        bank : Tensor, float [N, b]
-            Codes of all training images as last seen; constant.
-        bank_labels : Tensor, int64 [N]
-        batch : int, optional
-            |B| where these m images are a part of a larger batch: the losses of its parts add up to the batch's.
-            Default: m.
+    def told(self) -> dict[str, Any]:
+        """Return the parameters for settings and provenance, as they were told before there were other methods."""
+        told = super().told()
+        del told["method"]
+        if self.classifier_gradient == "weighted":
+            del told["classifier_gradient"]
+        return told
 
-        Returns
-        -------
-        LossTerms
-        """
-        u, logits = (x if x.dtype == torch.float64 else x.float() for x in (u, logits))  # also under autocast
-        size = len(u) if batch is None else batch
-        pairs = size * len(bank)
-        theta = u @ bank.detach().to(u.dtype).T / self.p
-        similar = (labels[:, None] == bank_labels[None, :]).to(theta.dtype)
-        similarity = (functional.softplus(theta) - similar * theta).sum() / pairs
+    def __call__(self, batch: Batch) -> LossTerms:
+        """Compute the loss of a batch, or of a part of one."""
+        u, logits, labels, bank, bank_labels, *_ = batch.wide()
+        pairs = batch.images * len(bank)
+        theta = u @ bank.T / self.p
+        similarity = pair_likelihood(theta, same_class(labels, bank_labels, theta.dtype)).sum() / pairs
         quantization = self.beta * (u.detach().sign() - u).square().sum() / pairs
-        label = functional.cross_entropy(logits, labels, reduction="sum") / size
-        steep = similarity if self.similarity_gradient == "exact" else _steeper(similarity, self.p)
+        label = functional.cross_entropy(logits, labels, reduction="sum") / batch.images
+        steep = similarity if self.similarity_gradient == "exact" else steeper(similarity, self.p)
         total = self._similarity_weight * (steep + quantization) + self.label_weight * label
         return LossTerms(total, similarity.detach(), quantization.detach(), label.detach())
-
-
-def _steeper(value: Tensor, factor: float) -> Tensor:
-    """Return the same value, with a gradient `factor` times as large."""
-    return value.detach() + factor * (value - value.detach())
