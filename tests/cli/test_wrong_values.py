@@ -25,6 +25,7 @@ STAGES = ["x", "expand", "expand:0", "expand:nan", "expand:5:nan", "augment:0", 
 WRONG = {
     "--accumulate": ["0", *COUNT],
     "--anmrr-k": ["x"],
+    "--distance": ["x", "l2"],
     "--anmrr-penalty": ["x", "k"],
     "--encoder": [
         *[

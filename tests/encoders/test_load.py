@@ -18,7 +18,7 @@ from rsir_fast.descriptors import NAMES
 from rsir_fast.encoders import ModuleSpec, ReaderSpec, parse_spec
 from rsir_fast.encoders.hash_model import HashModel
 from rsir_fast.encoders.hash_network import DHCNN, HashHead
-from rsir_fast.encoders.word import DESCRIPTORS, Word, parse_word
+from rsir_fast.encoders.word import DESCRIPTORS, Word, parse_row, parse_word
 from rsir_fast.errors import FeaturesError, WeightFileError
 from rsir_fast.extraction.again import encode_like, encoder_of
 from side_by_side import table
@@ -108,6 +108,15 @@ def test_words(text, word):
 def test_words_that_mean_nothing(text, message):
     with pytest.raises(ValueError, match=message):
         parse_word(text)
+
+
+def test_a_row_says_how_it_is_compared():
+    row = parse_row("bovw-9,distance=l1,norm=root,normalize=none")
+    assert (row, str(row)) == (("bovw-9,norm=root", "none", "l1"), "bovw-9,norm=root,normalize=none,distance=l1")
+    assert parse_row("hog,distance=euclidean") == parse_row("hog") == ("hog", "", "")
+    for wrong in ("hog,distance=l2", "hog,normalize=row,normalize=row", "cnn-m:fc6,distance=l1"):
+        with pytest.raises(ValueError, match=r"encoder: expected (distance|normalize)="):
+            parse_row(wrong)
 
 
 def test_names_of_descriptors_are_those_of_the_library():

@@ -7,12 +7,14 @@ import pytest
 from rich.console import Console
 
 from rsir_fast.archive import Features
+from rsir_fast.ops.reference import lane_sum
 from rsir_fast.protocols import evaluate_ge2018
 from rsir_fast.protocols.compare_ge2018 import Option, compare_ge2018
 from rsir_fast.protocols.facts import Timing
 from rsir_fast.report import result_table
 from rsir_fast.report.ge2018 import method_rows
 from rsir_fast.report.options import options_grid
+from rsir_fast.retrieval.city_block import CityBlockRanking
 
 
 def make_features(n: int = 60, classes: int = 3, dim: int = 24) -> Features:
@@ -33,6 +35,61 @@ def test_without_options_nothing_changes():
     plain = evaluate_ge2018(features)
     assert without_timing(plain) == without_timing(evaluate_ge2018(features, normalize="row", steps="", rerank=""))
     assert set(plain.settings.content()) == {"normalize", "distance", "anmrr_k", "query", "relevant", "ties"}
+
+
+@pytest.mark.parametrize("normalize", ["minmax", "none"])
+def test_l1_figures_are_those_of_a_plain_evaluation(normalize):
+    features = make_features()
+    features.matrix[:, 7] = 3  # a constant feature
+    labels, n = features.labels, len(features)
+    result = evaluate_ge2018(features, normalize=normalize, distance="l1", examples=2)
+    x = features.matrix.astype(np.float64)
+    if normalize == "minmax":
+        span = x.max(axis=0) - x.min(axis=0)
+        x = ((x - x.min(axis=0)) / np.where(span == 0, 1, span)).astype(np.float32).astype(np.float64)
+    distances = np.abs(x[:, None] - x).sum(axis=2)
+    orders = np.argsort(np.round(distances, 5), axis=1, kind="stable")
+    for place, included in (("query_included", True), ("query_excluded", False)):
+        plain = [average_precision([j for j in orders[i] if included or j != i], labels, i) for i in range(n)]
+        assert result.by_place[place].map == pytest.approx(np.mean(plain), abs=1e-9)
+    assert (result.settings.distance, result.settings.normalize) == ("l1", normalize)
+    shown = result.examples[0]
+    assert [hit.distance for hit in shown.results] == pytest.approx(
+        np.sort(np.delete(distances[shown.query], shown.query))[:2], rel=1e-6
+    )
+    euclidean = evaluate_ge2018(features, normalize=normalize)
+    assert euclidean.query_excluded.map != result.query_excluded.map
+    rows = {row.label: row.text for row in method_rows(result.settings)}
+    assert rows["Distance"] == "sum of absolute differences (L1)"
+
+
+def test_l1_distances_are_summed_in_lanes_and_ties_go_by_index():
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(40, 70)).astype(np.float32)
+    x[5] = x[31]
+    x[9, 3] = np.nan
+    ranking = CityBlockRanking(x)
+    distances, ids = ranking.nearest(np.arange(40), 40)
+    for query in (0, 5, 9):
+        exact = np.float32(lane_sum(np.abs(x.astype(np.float64) - x[query].astype(np.float64))))
+        order = sorted(range(40), key=lambda i: (np.isnan(exact[i]), exact[i] if exact[i] == exact[i] else 0, i))
+        assert ids[query].tolist() == order
+        assert np.array_equal(distances[query], exact[order], equal_nan=True)
+    labels = np.arange(40) % 3
+    whole, parts = list(ranking.ranks(labels)), list(ranking.ranks(labels, 7))
+    assert [part.start for part in parts] == list(range(0, 40, 7))
+    for at in ("ranks", "counts", "self_ranks"):
+        assert np.array_equal(np.concatenate([getattr(part, at) for part in parts]), getattr(whole[0], at))
+
+
+def test_l1_goes_with_steps_but_not_with_neighbours():
+    features = make_features()
+    assert evaluate_ge2018(features, steps="l2", distance="l1").settings.steps == ("l2",)
+    with pytest.raises(ValueError, match="distance: expected 'euclidean' with rerank"):
+        evaluate_ge2018(features, rerank="expand:3", distance="l1")
+    for wrong in ({"distance": "l2"}, {"normalize": "max"}):
+        with pytest.raises(ValueError, match=f"{next(iter(wrong))}: expected"):
+            evaluate_ge2018(features, **wrong)
 
 
 def average_precision(order: list[int], labels: np.ndarray, query: int) -> float:

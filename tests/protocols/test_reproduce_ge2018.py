@@ -109,6 +109,25 @@ def test_a_descriptor_is_that_of_describing_by_hand(scenes, done):
         assert rows(done[1])[name].query_excluded.map == by_hand.query_excluded.map
 
 
+def test_a_descriptor_compared_otherwise_shares_its_features(scenes, tmp_path):
+    names = ["bovw-4", "bovw-4,normalize=minmax,distance=l1", "bovw-4-dense,norm=root"]
+    settings = {"out": tmp_path, "backbones": [], "device": "cpu"}
+    result = reproduce_ge2018({"a": scenes}, descriptors=names, **settings)
+    found = rows(result)
+    row = found["bovw-4,normalize=minmax,distance=l1"]
+    made = encode(scenes, load_descriptor("bovw-4"))
+    by_hand = rf.evaluate_ge2018(made, normalize="minmax", distance="l1")
+    assert row.query_excluded.anmrr == by_hand.query_excluded.anmrr != found["bovw-4"].query_excluded.anmrr
+    assert (row.settings.distance, row.timing.query_ms) == ("l1", None)
+    assert row.label == "BoVW-4 (ours), min-max, L1 distance"
+    assert list(found)[12:] == ["bovw-4", row.method, "bovw-4-dense,norm=root"]
+    assert len(list((tmp_path / "features/a").iterdir())) == 2
+    kept = json.loads((tmp_path / "runs/a/bovw-4/result.json").read_text())["settings"]
+    assert "distance" not in kept  # a run of before is taken as it is
+    with pytest.raises(ValueError, match="each network and descriptor once, got bovw-4-dense twice"):
+        reproduce_ge2018({"a": scenes}, descriptors=["bovw-4-dense", "bovw-4,detector=dense"], **settings)
+
+
 def test_rows_beyond_the_paper_build_on_one_another(scenes, weights, done):
     backbone = rf.backbones.load_backbone("cnn-m", "fc7", weights / "cnn-m.safetensors")
     features = rf.encode(scenes, rf.backbones.averaged(backbone, turns=True), device="cpu")
@@ -358,10 +377,12 @@ def test_a_moved_folder_and_a_damaged_result(scenes, tmp_path):
     shutil.copytree(scenes, tmp_path / "one/data")
     first = reproduce_ge2018({"a": tmp_path / "one/data"}, **settings)
     (tmp_path / "one").rename(tmp_path / "two")
-    settled = json.dumps({"settings": json.loads((tmp_path / "out/runs/a/lbp/result.json").read_bytes())["settings"]})
+    settled = json.dumps(
+        {"settings": json.loads((tmp_path / "out/runs/a/bovw-4/result.json").read_bytes())["settings"]}
+    )
     for content in (None, b"{}", settled.encode(), b"no JSON"):
         if content is not None:
-            (tmp_path / "out/runs/a/lbp/result.json").write_bytes(content)
+            (tmp_path / "out/runs/a/bovw-4/result.json").write_bytes(content)
         again = reproduce_ge2018({"a": tmp_path / "two/data"}, **settings)
         assert str(tmp_path) not in again.to_json()
         assert rows(again)["lbp"].query_excluded == rows(first)["lbp"].query_excluded

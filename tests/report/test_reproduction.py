@@ -112,15 +112,29 @@ def test_anmrr_dimensions_and_times(result):
     assert float(ours["query_ms"]) == fc6["timing"]["query_ms"]
     assert found["UCMerced", "CNN-16, fc6"]["published"] == "0.374"
     assert found["UCMerced", "CNN-16, fc7"]["published"] == ""
-    assert found["UCMerced", "morphological-62 (ours)"]["published"] == "0.575"
+    assert found["UCMerced", "morphological-62 (ours)"]["published"] == ""
+    for words, note in ((15_000, True), (150, False)):
+        renamed = copy.deepcopy(result)
+        row(renamed, "bovw-4")["maker"] = f"bovw-{words}-dense,norm=root"
+        row(renamed, "lbp")["maker"] = f"bovw-{words}"
+        grid = anmrr_grid(Ge2018TableResult.model_validate(renamed))
+        beside = next(line for line in table(grid) if line["features"] == "BoVW-4 (ours)")
+        assert beside["published"] == ("0.591" if note else "0.601")
+        assert (beside["minus_published_included"] == "") == note
+        assert ("dictionary comes from a background image" in beside["remarks"]) == note
+        ours = sorted(row(result, name)["query_excluded"]["anmrr"] for name in ("bovw-4", "lbp"))
+        spread = f"UCMerced: 2 variants of one descriptor have ANMRR {ours[0]:.4f} to {ours[1]:.4f} (query excluded)"
+        assert (spread in to_markdown(grid)) != note
     late = found["a <b>", row(result, "cnn-m:pool5, l2")["label"]]
     assert "query_ms: post-processing and re-ranking are done for all queries together" in late["remarks"]
 
 
 def test_published_figures():
-    assert published_figures(["x", "UCMerced_LandUse"], "bovw-15000", "") == ("2", None, 0.591)
-    assert published_figures(["WHU-RS19"], "cnn-19", "fc7") == ("3", 0.608, None)
-    assert published_figures(["WHU-RS19"], "mobilenet_v2", "gap") == ("3", None, None)
+    assert published_figures(["x", "UCMerced_LandUse"], "bovw-15000", "")[:3] == ("2", None, 0.591)
+    assert published_figures(["UCMerced_LandUse"], "bovw-150,norm=root", "") == ("2", 0.302, 0.601, "")
+    assert published_figures(["UCMerced_LandUse"], "morphological-62", "") == ("2", None, None, "")
+    assert published_figures(["WHU-RS19"], "cnn-19", "fc7") == ("3", 0.608, None, "")
+    assert published_figures(["WHU-RS19"], "mobilenet_v2", "gap") == ("3", None, None, "")
     assert published_figures(["AID"], "cnn-19", "fc7") is None
 
 
@@ -207,4 +221,5 @@ def test_terminal(result):
         console.print(result_table(Ge2018TableResult.model_validate(result)))
     text = captured.get()
     assert re.search(r"\n   CNN-Alex, pool5 +– \[1\] +45\.9 ", text)
+    assert re.search(r"fc6[^\n]* \d\.\d{4} +0\.370 +[+-]\d\.\d{4} +[+-]\d\.\d{4}", text)
     assert "…" not in text

@@ -105,10 +105,14 @@ def encoders_of_rows(given: list[str] | None) -> list[str] | None:
     for text in given or []:
         if text == "none":
             continue
-        encoder(text)
-        from rsir_fast.encoders.word import Word, parse_word
+        from rsir_fast.encoders.word import Word, parse_row, parse_word
 
-        word = parse_word(text)
+        try:
+            made_by = parse_row(text).encoder
+        except ValueError as error:
+            raise typer.BadParameter(str(error).removeprefix("encoder: ")) from None
+        encoder(made_by)
+        word = parse_word(made_by)
         if is_of_library(word.name):
             raise typer.BadParameter(f"expected a network of ours or torchvision's, got {text!r}; see `rsir evaluate`")
         if word.is_model or word != Word(name=word.name, layers=word.layers[:1]):

@@ -27,6 +27,22 @@ class Normalize(str, Enum):
     none = "none"
 
 
+class Normalization(str, Enum):
+    """Normalisation of an evaluation."""
+
+    row = "row"
+    feature = "feature"
+    minmax = "minmax"
+    none = "none"
+
+
+class Distance(str, Enum):
+    """Distance of an evaluation."""
+
+    euclidean = "euclidean"
+    l1 = "l1"
+
+
 class AnmrrK(str, Enum):
     """K of ANMRR."""
 

@@ -26,11 +26,16 @@ class MethodOptions:
     """How images are compared and measured: settings of `rsir_fast.evaluate_ge2018`."""
 
     normalize: Annotated[
-        opt.Normalize | None,
+        opt.Normalization | None,
         typer.Option(
-            help="Gaussian normalisation: row (the paper; default without --steps), feature, none.", show_default=False
+            help="Gaussian normalisation by row (the paper; default without --steps) or feature; minmax: each feature "
+            "onto 0 to 1; none.",
+            show_default=False,
         ),
     ] = None
+    distance: Annotated[
+        opt.Distance, typer.Option(help="Euclidean (the paper), or L1: on the CPU, for short vectors.")
+    ] = opt.Distance.euclidean
     anmrr_k: Annotated[opt.AnmrrK, typer.Option(help="K of ANMRR: 2 NG (the paper's field), or MPEG-7's.")] = (
         opt.AnmrrK.two_ng
     )
@@ -46,14 +51,14 @@ class MethodOptions:
         """The normalisation, by default that of the paper, or none before steps."""
         from rsir_fast.retrieval.query import normalize_by_default
 
-        return normalize_by_default(None if self.normalize is None else self.normalize.value, self.steps)
+        return normalize_by_default(None, self.steps) if self.normalize is None else self.normalize.value
 
     @property
     def settings(self) -> dict[str, Any]:
         """What the library is told."""
         chains = {"steps": self.steps, "rerank": self.rerank}
         anmrr = {"anmrr_k": self.anmrr_k.value, "anmrr_penalty": self.anmrr_penalty.value}
-        return {"normalize": self.normalized, **anmrr, **chains}
+        return {"normalize": self.normalized, "distance": self.distance.value, **anmrr, **chains}
 
 
 def ge2018(
@@ -95,6 +100,8 @@ def ge2018(
     quiet = output.quiet
     with reported_errors(lambda: kept((target or Path()) / "features", AGAIN)) as skipped:
         told = [text for text in (method.steps, method.rerank) if text]
+        if method.distance is not opt.Distance.euclidean:
+            told += [method.normalized, method.distance.value]
         if opt.is_features_folder(source):
             opt.refuse_network_options(context)
             opt.check_device(run.device)

@@ -16,6 +16,8 @@ from rsir_fast.cli import completion as values
 from rsir_fast.cli.choices import AnmrrK as AnmrrK
 from rsir_fast.cli.choices import AnmrrPenalty as AnmrrPenalty
 from rsir_fast.cli.choices import Decoder as Decoder
+from rsir_fast.cli.choices import Distance as Distance
+from rsir_fast.cli.choices import Normalization as Normalization
 from rsir_fast.cli.choices import Normalize as Normalize
 from rsir_fast.cli.choices import Precision as Precision
 from rsir_fast.cli.reader import Bands as Bands

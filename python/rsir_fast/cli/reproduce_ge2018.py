@@ -37,6 +37,7 @@ class RowOptions:
             "-e",
             callback=checked.encoders_of_rows,
             help="Networks, NAME or NAME:LAYER, and shallow descriptors beside the paper's networks, or none; repeat. "
+            "How a descriptor is compared: normalize=row, feature, minmax or none, distance=l1 behind a comma. "
             "\\[default: squeezenet1_1, mobilenet_v2, bovw-150, bovw-15000, morphological-62, colour-histogram, hog, "
             "lbp]",
             autocompletion=values.complete_encoder_of_row,
@@ -128,15 +129,15 @@ def ge2018(
     target: Path | None = out
     with reported_errors(lambda: left(target, "runs/*/*/result.json", "features/*/*")) as skipped:
         from rsir_fast.datasets import Skipped
-        from rsir_fast.encoders.word import is_descriptor
+        from rsir_fast.encoders.word import is_descriptor, parse_row
         from rsir_fast.protocols.methods import BASELINES, FURTHER, list_methods, list_sources
         from rsir_fast.protocols.reproduce_ge2018 import reproduce_ge2018
 
         keep_freed_memory()
         opt.check_device(machine.device)
         encoders = _listed(rows.encoder, (*FURTHER, *BASELINES))
-        backbones = [name for name in encoders if not is_descriptor(name)]
-        descriptors = [name for name in encoders if is_descriptor(name)]
+        backbones = [name for name in encoders if not is_descriptor(parse_row(name).encoder)]
+        descriptors = [name for name in encoders if name not in backbones]
         list_methods(list_sources(backbones, descriptors, **asdict(beyond)), rows.reference)
         weights = None if weights_folder is None else weights_folder.expanduser()
         if weights is not None and not is_folder(weights):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from rsir_fast.base.libraries import is_of_library
 from rsir_fast.base.visual_words import parse_visual_words
 from rsir_fast.encoders.fields import Frozen
 
-__all__ = ["DESCRIPTORS", "GRAMMAR", "Word", "is_descriptor", "parse_word"]
+__all__ = ["DESCRIPTORS", "GRAMMAR", "RowWord", "Word", "is_descriptor", "parse_row", "parse_word"]
 
 GRAMMAR = "NAME[:LAYER[+LAYER]][,resize=short-side][,turns=mean|each][,sizes=224+320][,precision=bfloat16]"
 
@@ -21,6 +21,7 @@ _CHOICES = {
     "turns": ("upright", "mean", "each"),
     "precision": ("float32", "bfloat16"),
 }
+_COMPARED = {"normalize": ("row", "feature", "minmax", "none"), "distance": ("euclidean", "l1")}
 _KEYS = (*_CHOICES, "sizes", "width")
 _OPTIONS = re.compile(rf"(?P<name>.*?)(?P<options>(,({'|'.join(_KEYS)})=[^,]*)*)", re.DOTALL)
 _SMALLEST = 32
@@ -68,6 +69,54 @@ def is_descriptor(name: str) -> bool:
     (True, True, False)
     """
     return name in DESCRIPTORS or parse_visual_words(name) is not None
+
+
+class RowWord(NamedTuple):
+    """What the name of a row of a table says: an encoder, and how its vectors are compared where it is not as usual.
+
+    Attributes
+    ----------
+    encoder : str
+    normalize : {"", "row", "feature", "minmax", "none"}
+    distance : {"", "l1"}
+    """
+
+    encoder: str
+    normalize: str = ""
+    distance: str = ""
+
+    def __str__(self) -> str:
+        told = zip(self._fields[1:], self[1:], strict=True)
+        return self.encoder + "".join(f",{key}={value}" for key, value in told if value)
+
+
+def parse_row(text: str) -> RowWord:
+    """Understand the name of a row; its encoder is left as it is.
+
+    Raises
+    ------
+    ValueError
+        If how it is compared cannot be understood, or is not a descriptor's to choose.
+
+    Examples
+    --------
+    >>> parse_row("bovw-150,norm=l1,distance=l1,normalize=none")
+    RowWord(encoder='bovw-150,norm=l1', normalize='none', distance='l1')
+    """
+    encoder, *options = text.split(",")
+    given: dict[str, str] = {}
+    for option in options:
+        key, _, value = option.partition("=")
+        if key not in _COMPARED:
+            encoder += f",{option}"
+        elif value not in _COMPARED[key] or key in given:
+            expected = f"{key}={' or '.join(_COMPARED[key])}"
+            raise ValueError(f"encoder: expected {expected}, once, got {text!r}")
+        else:
+            given[key] = value
+    if given and not is_descriptor(encoder):
+        raise ValueError(f"encoder: expected {next(iter(given))}= of a shallow descriptor alone, got {text!r}")
+    return RowWord(encoder, given.get("normalize", ""), given.get("distance", "").replace("euclidean", ""))
 
 
 def _is_path(name: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -41,11 +41,14 @@ from rsir_fast.retrieval import (
     parse_rerank,
     rank_all,
 )
-from rsir_fast.retrieval.query import Normalize, normalize_by_default
+from rsir_fast.retrieval.city_block import CityBlockRanking
+from rsir_fast.retrieval.query import normalize_by_default
 
-__all__ = ["check_classes", "evaluate_ge2018", "ge2018_rules", "normalized"]
+__all__ = ["Distance", "Normalization", "check_classes", "evaluate_ge2018", "ge2018_rules", "normalized"]
 
 
+Normalization = Literal["row", "feature", "minmax", "none"]
+Distance = Literal["euclidean", "l1"]
 CUTOFFS = (1, 2, 5, 10, 20, 50, 100)
 """Numbers of returned images for precision and recall, as far as there are so many."""
 
@@ -53,7 +56,8 @@ CUTOFFS = (1, 2, 5, 10, 20, 50, 100)
 def evaluate_ge2018(
     features: Features,
     *,
-    normalize: Normalize | None = None,
+    normalize: Normalization | None = None,
+    distance: Distance = "euclidean",
     steps: str | Sequence[Step] = "",
     rerank: str | Sequence[Expansion | Diffusion] = "",
     anmrr_k: RankLimit = "2ng",
@@ -77,9 +81,12 @@ def evaluate_ge2018(
     ----------
     features : Features
         With classes, from `rsir_fast.encode` or `Features.load`.
-    normalize : {"row", "feature", "none"}
-        Over the elements of each vector (the paper, equation 2), over the database for each feature, or not at all.
-        Default: "row"; "none" where there are steps, which otherwise come after it.
+    normalize : {"row", "feature", "minmax", "none"}
+        Gaussian over the elements of each vector (the paper, equation 2) or over the database for each feature; each
+        feature from its least to its largest finite value in the database onto 0 to 1; or not at all. Default: "row";
+        "none" where there are steps, which otherwise come after it.
+    distance : {"euclidean", "l1"}
+        ``"l1"``: the sum of absolute differences, on the CPU, for short vectors; not with `rerank`.
     steps : str or sequence of Step
         Post-processing such as ``"power:0.5, l2, pca:64, l2"``: `rsir_fast.retrieval.parse_steps`. With ``l2`` last the
         Euclidean distance ranks as the cosine.
@@ -133,16 +140,24 @@ def evaluate_ge2018(
     >>> result.query_excluded.map, result.query_excluded.anmrr
     (1.0, 0.0)
     """
-    normalize = normalize_by_default(normalize, steps)
-    if normalize not in ("row", "feature", "none"):
-        raise ValueError(f"normalize: expected 'row', 'feature' or 'none', got {normalize!r}")
+    normalize = normalize or normalize_by_default(None, steps)
+    if normalize not in get_args(Normalization):
+        raise ValueError(f"normalize: expected one of {', '.join(get_args(Normalization))}, got {normalize!r}")
+    if distance not in get_args(Distance):
+        raise ValueError(f"distance: expected 'euclidean' or 'l1', got {distance!r}")
+    if distance == "l1" and rerank:
+        raise ValueError(
+            "distance: expected 'euclidean' with rerank, whose neighbours are those, got 'l1'; leave one out"
+        )
     features = features.field()
     labels = check_classes(features.name, features.labels)
     start = time.perf_counter()
     n = len(features)
     counts = np.bincount(labels, minlength=len(features.classes))
-    place = _ranking_device(device)
+    place = _ranking_device(device) if distance == "euclidean" else torch.device("cpu")
     ranking, beyond = _ranking(features.vectors, normalize, steps, rerank, place, threads)
+    if distance == "l1":
+        ranking = CityBlockRanking(np.asarray(ranking.database))
 
     def accumulator(others: int) -> RetrievalAccumulator:
         largest = max(0, int(counts.max()) - 1 + others)
@@ -175,7 +190,7 @@ def evaluate_ge2018(
         features=describe_features(features),
         settings=Ge2018Settings(
             normalize=normalize,
-            distance="euclidean",
+            distance=distance,
             anmrr_k=anmrr_k,
             query="every image",
             relevant="same class",
@@ -219,13 +234,24 @@ def check_classes(name: str, labels: NDArray[np.int64] | None) -> NDArray[np.int
     )
 
 
-def normalized(matrix: Any, normalize: Normalize, threads: int | None = None) -> Any:
+def normalized(matrix: Any, normalize: Normalization, threads: int | None = None) -> Any:
     """Normalise a feature matrix [n, dim], an array, rows in blocks or a tensor, as the protocol's setting says."""
     if normalize == "none":
         return matrix
+    if normalize == "minmax":
+        return _from_least_to_largest(np.asarray(matrix))
     if normalize == "row" and isinstance(matrix, RowBlocks):
         return _normalized_rows(matrix, threads)
     return gaussian_normalize(matrix, axis=normalize, threads=threads)
+
+
+def _from_least_to_largest(matrix: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Map each feature onto 0 to 1 over the database, in float64, rounded once; a constant one to 0."""
+    finite = np.isfinite(matrix)
+    least = matrix.min(axis=0, initial=np.inf, where=finite).astype(np.float64)
+    span = matrix.max(axis=0, initial=-np.inf, where=finite) - least
+    with np.errstate(invalid="ignore"):  # what is not finite stays so
+        return np.asarray((matrix - least) / np.where(span > 0, span, 1), np.float32)
 
 
 def _normalized_rows(matrix: RowBlocks, threads: int | None) -> NDArray[np.float32]:
@@ -251,7 +277,7 @@ def _moved(matrix: NDArray[np.float32] | RowBlocks, device: torch.device) -> Any
 
 def _ranking(
     rows: RowBlocks,
-    normalize: Normalize,
+    normalize: Normalization,
     steps: str | Sequence[Step],
     rerank: str | Sequence[Expansion | Diffusion],
     place: torch.device,
@@ -260,7 +286,10 @@ def _ranking(
     """Return what ranks the images, and the settings of what goes beyond the paper; none for the paper's method."""
     stages = parse_rerank(rerank) if isinstance(rerank, str) else tuple(rerank)
     if not steps and not stages:
-        database = normalized(_moved(rows, place), normalize, threads)
+        if normalize == "minmax":  # NumPy's, wherever the ranking is
+            database = _moved(normalized(rows, normalize), place)
+        else:
+            database = normalized(_moved(rows, place), normalize, threads)
         return Ranking(database, database, threads=threads), {}
     vectors = normalized(np.asarray(rows), normalize, threads)
     fitted: FittedSteps = fit_steps(steps, vectors)
@@ -287,8 +316,8 @@ def _examples(
     if not chosen or features.labels is None:
         return ()
     queries = np.array([query for query, _ in chosen])
-    squared, ids = ranking.nearest(queries, min(size + 1, len(features)))
-    distances = np.sqrt(squared.astype(np.float64))
+    measured, ids = ranking.nearest(queries, min(size + 1, len(features)))
+    distances = ranking.told(measured)
     classes = [features.classes[label] for label in features.labels]
     shown = []
     for (query, note), row, row_ids in zip(chosen, distances, ids, strict=True):

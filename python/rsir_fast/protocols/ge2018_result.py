@@ -25,8 +25,8 @@ __all__ = [
 class Ge2018Settings(Part):
     """Settings that decide the figures; those beyond the paper's method are absent where nothing is."""
 
-    normalize: Literal["row", "feature", "none"]
-    distance: Literal["euclidean"] = "euclidean"
+    normalize: Literal["row", "feature", "minmax", "none"]
+    distance: Literal["euclidean", "l1"] = "euclidean"
     anmrr_k: Literal["2ng", "mpeg7"] = "2ng"
     query: str = "every image"
     relevant: str = "same class"

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rsir_fast.backbones import TURNS, load_backbone
 from rsir_fast.backbones.caffenets import NETWORKS, TABLE_LAYERS
 from rsir_fast.backbones.catalogue import check_name, default_layer
 from rsir_fast.backbones.torchvision_nets import layer_aliases
 from rsir_fast.descriptors import load_descriptor
-from rsir_fast.protocols.runs import slug
+from rsir_fast.encoders.word import RowWord, parse_row
+from rsir_fast.protocols.runs import LATER, slug
 
 __all__ = ["BASELINES", "FURTHER", "GROUPS", "PAPER", "Method", "Source", "list_sources"]
 
@@ -42,6 +43,8 @@ class Method:
         Mean over the image's eight turns.
     steps, rerank : str
         As `rsir_fast.evaluate_ge2018` takes them.
+    normalize, distance : str
+        Likewise, of a descriptor; empty: as usual, by row (morphological texture by feature) and Euclidean.
     """
 
     group: str
@@ -50,6 +53,8 @@ class Method:
     turns: bool = False
     steps: str = ""
     rerank: str = ""
+    normalize: str = field(default="", metadata=LATER)
+    distance: str = field(default="", metadata=LATER)
 
     def __str__(self) -> str:
         """Name it, as a user does.
@@ -61,8 +66,8 @@ class Method:
 
     @property
     def plain(self) -> str:
-        """Network and layer, or descriptor."""
-        return f"{self.maker}:{self.layer}" if self.layer else self.maker
+        """Network and layer, or descriptor and how it is compared."""
+        return f"{self.maker}:{self.layer}" if self.layer else str(RowWord(self.maker, self.normalize, self.distance))
 
     @property
     def options(self) -> list[str]:
@@ -120,6 +125,7 @@ def list_sources(
     backbones : sequence of str
         Networks beside the paper's four: ``NAME`` or ``NAME:LAYER``.
     descriptors : sequence of str
+        As `parse_row` takes them: ``bovw-150``, ``bovw-150,norm=root,distance=l1``.
     turns, steps, rerank
         Each adds a row to every one of `backbones`, on top of those before; for these rows `backbones` may name a
         network of the paper, too.
@@ -135,12 +141,16 @@ def list_sources(
     >>> [str(method) for source in sources[3:] for method in source.methods][3:]
     ['hog', 'mobilenet_v2:gap', 'mobilenet_v2:gap, l2', 'mobilenet_v2:gap, l2, diffuse:50']
     """
-    descriptors = [_as_word(name) for name in descriptors]
+    described: dict[str, list[Method]] = {}
+    for row in map(parse_row, descriptors):
+        maker = _as_word(row.encoder)
+        method = Method(GROUPS[1], maker, normalize=row.normalize, distance=row.distance)
+        described.setdefault(maker, []).append(method)
     beyond = turns or bool(steps) or bool(rerank)
     if beyond and not backbones:
         raise ValueError("turns, steps, rerank: expected networks to add rows to, got none; name one")
     of_paper = {name: [Method(GROUPS[0], name, layer) for layer in TABLE_LAYERS] for name in PAPER}
-    others = [Source(name, (Method(GROUPS[1], name),)) for name in descriptors]
+    others = [Source(name, tuple(methods)) for name, methods in described.items()]
     for given in backbones:
         name, _, asked = given.partition(":")
         check_name(name)

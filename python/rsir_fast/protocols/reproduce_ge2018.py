@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +30,14 @@ from rsir_fast.extraction.engines.choose import check_engine
 from rsir_fast.metrics import bootstrap_interval, compare_paired
 from rsir_fast.ops import euclidean_topk, prepare
 from rsir_fast.protocols.facts import DatasetFacts, SkippedInput, describe_features
-from rsir_fast.protocols.ge2018 import check_classes, evaluate_ge2018, ge2018_rules, normalized
+from rsir_fast.protocols.ge2018 import (
+    Distance,
+    Normalization,
+    check_classes,
+    evaluate_ge2018,
+    ge2018_rules,
+    normalized,
+)
 from rsir_fast.protocols.ge2018_result import RetrievalFigures
 from rsir_fast.protocols.methods import BASELINES, FURTHER, Method, list_methods, list_sources
 from rsir_fast.protocols.reproduce_ge2018_result import (
@@ -48,7 +55,6 @@ from rsir_fast.protocols.reproduce_ge2018_result import (
 from rsir_fast.protocols.runs import KeptRuns, check_run, digest, slug
 from rsir_fast.protocols.sources import Maker
 from rsir_fast.retrieval import parse_rerank, parse_steps
-from rsir_fast.retrieval.query import Normalize
 from rsir_fast.training import Precision
 
 __all__ = ["reproduce_ge2018"]
@@ -61,6 +67,14 @@ RETURNED = 20
 """Images a timed query returns."""
 _TIMED_QUERIES = 50
 
+_COMPARED = {
+    "row": "by row",
+    "feature": "by feature",
+    "minmax": "min-max",
+    "none": "not normalised",
+    "l1": "L1 distance",
+}
+"""How a row's name says what it does not share with the others."""
 _PER_FEATURE = ("morphological",)
 """Descriptors whose values differ in scale: normalised each over the database; vectors of one kind of value, by row."""
 
@@ -103,7 +117,8 @@ def reproduce_ge2018(
     backbones : sequence of str
         Networks beside the paper's: ``NAME`` or ``NAME:LAYER``.
     descriptors : sequence of str
-        As `rsir_fast.descriptors.load_descriptor` takes them.
+        As `rsir_fast.descriptors.load_descriptor` takes them, and how they are compared where it is not as usual:
+        ``"morphological-62,normalize=minmax,distance=l1"``. Rows of one descriptor share its features.
     turns, steps, rerank
         Beyond the paper, as in `rsir_fast.evaluate_ge2018`: each adds a row to every one of `backbones`, on top of
         those before.
@@ -281,12 +296,14 @@ class _Rows:
 def _evaluate(features: Features, method: Method, threads: int | None, device: Any, _: Path) -> MethodRun:
     """Return what is kept of a run."""
     kind = features.provenance.get("descriptor", {}).get("kind")
-    normalize: Normalize = "none" if method.steps else "feature" if kind in _PER_FEATURE else "row"
+    usual = "none" if method.steps else "feature" if kind in _PER_FEATURE else "row"
+    normalize = cast(Normalization, method.normalize or usual)
     try:
         check_classes(features.name, features.labels)
         result = evaluate_ge2018(
             features,
             normalize=normalize,
+            distance=cast(Distance, method.distance or "euclidean"),
             steps=method.steps,
             rerank=method.rerank,
             examples=0,
@@ -319,19 +336,21 @@ def _figures(found: RetrievalFigures) -> RunFigures:
     return RunFigures.model_validate({**dict(found), "interval": Interval(low=low, high=high)})
 
 
-def _timing(features: Features, method: Method, normalize: Normalize, threads: int | None) -> RowTiming:
+def _timing(features: Features, method: Method, normalize: Normalization, threads: int | None) -> RowTiming:
     rate = features.timing.get("images_per_s")
     return RowTiming(
         extract_ms=1000 / rate if rate else None,
         extract_device=features.provenance.get("extraction", {}).get("device", "cpu"),
-        # Post-processing and re-ranking are done for all queries together.
-        query_ms=None if method.steps or method.rerank else _query_ms(features.matrix, normalize, threads),
+        # Post-processing and re-ranking are done for all queries together, and only Euclidean searches are timed.
+        query_ms=None
+        if method.steps or method.rerank or method.distance
+        else _query_ms(features.matrix, normalize, threads),
         threads=choose_threads(threads),
         machine=f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs",
     )
 
 
-def _query_ms(matrix: NDArray[np.float32], normalize: Normalize, threads: int | None) -> float:
+def _query_ms(matrix: NDArray[np.float32], normalize: Normalization, threads: int | None) -> float:
     """Return the median time of a search for one image's nearest in the database, which is prepared before."""
     by_row = normalize == "row"
     vectors = matrix if by_row else normalized(matrix, normalize, threads)
@@ -350,7 +369,8 @@ def _label(method: Method, result: MethodRun | None) -> str:
     title = NETWORKS[method.maker].title if method.maker in NETWORKS else method.maker
     turns = method.options[:1] if method.turns and result is None else []
     described = title if result is None else result.features.description or title
-    return ", ".join(text for text in (described, method.layer, *turns, method.steps, method.rerank) if text)
+    compared = (_COMPARED.get(method.normalize, ""), _COMPARED.get(method.distance, ""))
+    return ", ".join(text for text in (described, method.layer, *turns, *compared, method.steps, method.rerank) if text)
 
 
 def _against(reference: MethodRun, result: MethodRun) -> Against:

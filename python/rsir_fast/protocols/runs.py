@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
@@ -21,9 +21,11 @@ from rsir_fast.base.result_json import result_json
 from rsir_fast.errors import DatasetError, RsirError
 from rsir_fast.protocols.result import Part
 
-__all__ = ["KeptRuns", "Run", "check_run", "digest", "slug"]
+__all__ = ["LATER", "KeptRuns", "Run", "check_run", "digest", "slug"]
 
 RESULT, TIMING = "result.json", "timing.json"
+LATER = {"later": True}
+"""Metadata of a field that runs did not have once: kept ones are taken as they are where it has its default."""
 
 
 class Run(Protocol):
@@ -72,6 +74,14 @@ def check_run(progress: OnProgress | None, done: int, total: int, what: str) -> 
         raise RsirError(f"stopped after {done} of {total} runs, before {what}; call again to go on")
 
 
+def _told(run: Run) -> dict[str, Any]:
+    """Return the settings of a run: what came to them later is left out where it is as it was before."""
+    as_before = {
+        entry.name for entry in fields(run) if entry.metadata == LATER and getattr(run, entry.name) == entry.default
+    }
+    return {name: value for name, value in asdict(run).items() if name not in as_before}
+
+
 class KeptRuns(Generic[R, P]):
     """Does run after run, or takes what a former call with the same settings left.
 
@@ -113,7 +123,7 @@ class KeptRuns(Generic[R, P]):
         check_run(self.progress, len(self.results), self.total, str(run))
         place = self.folder / kind / run.folder
         sweep(place)
-        described = json.loads(json.dumps({**self.settings, **settings, **asdict(run)}))
+        described = json.loads(json.dumps({**self.settings, **settings, **_told(run)}))
         result = self._kept(_read(place / RESULT), described)
         if result is None:
             start = time.perf_counter()

@@ -28,9 +28,10 @@ __all__ = ["content", "method_rows", "ranking_rows", "table", "ties"]
 _NORMALIZE = {
     "row": "Gaussian, over the elements of each image's own vector: f* = (1 + (f − μ) / 3σ) / 2, not clipped (eq. 2)",
     "feature": "Gaussian, over the database for each feature: f* = (1 + (f − μ) / 3σ) / 2, not clipped",
+    "minmax": "each feature from its least to its largest value in the database onto 0 to 1",
     "none": "none, features as the network gives them",
 }
-_DISTANCE = {"euclidean": "Euclidean", "hamming": "Hamming"}
+_DISTANCE = {"euclidean": "Euclidean", "l1": "sum of absolute differences (L1)"}
 _TIES = {"item index": "equal distances are ordered by item index"}
 
 

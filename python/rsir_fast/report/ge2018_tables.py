@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         Ge2018TableResult,
         Ge2018TableSettings,
         Interval,
+        SureFigures,
         TableRow,
     )
 
@@ -23,6 +24,11 @@ __all__ = ["anmrr_grid", "map_grid", "short"]
 
 _SIDES = ("excluded", "included")
 _INTERVAL = ("low", "high")
+_OVER_DATABASE = {
+    "feature": "every value normalised over the database",
+    "minmax": "every value from its least to its largest in the database onto 0 to 1",
+    "none": "not normalised",
+}
 
 
 def map_grid(entry: DatasetTable, settings: Ge2018TableSettings) -> Grid:
@@ -55,6 +61,7 @@ def map_grid(entry: DatasetTable, settings: Ge2018TableSettings) -> Grid:
         notes.append(f"Rows are not compared: {settings.reference} has no figures here.")
     if found is not None:
         notes.append("Whether the published figures leave the query out of its own ranking is not stated.")
+        notes += _spread(entry, "map", "mAP", 100, 2)
         if differs := published_deviation(_names_of(entry), entry.dataset):
             notes.append(f"The published figures are of other images: {differs}.")
     if any((row.missing or "").startswith("weights not found") for row in entry.rows):
@@ -96,20 +103,24 @@ def anmrr_grid(result: Ge2018TableResult) -> Grid:
         ),
     ]
     if any(_published(entry, "", "") for entry in result.datasets):
-        notes.append(
+        notes += [
             "The paper's ANMRR of a network is that of fc6. Its text implies 0.591 for BoVW of 150 words, where its "
-            "table has 0.601."
-        )
+            "table has 0.601. Whether the query is in its own ranking, and K and the rank beyond it, are not stated.",
+            "The paper's 0.575 for morphological texture has no row here: its parameters are not known, and "
+            "ours are our own.",
+        ]
+    notes += [note for entry in result.datasets for note in _spread(entry, "anmrr", "ANMRR", 1, 4)]
     return Grid("Table 4: feature dimension, ANMRR and times", "features", columns, rows, notes)
 
 
 def short(grid: Grid) -> Grid:
     """Return what finds room in a terminal: the chief columns, without intervals."""
-    kept = (
-        *("map_excluded", "map_included", "published", "p_value"),
-        *("dim", "anmrr_excluded", "extract_ms", "query_ms"),
-    )
-    columns = [column for column in grid.columns if column.key in kept]
+    of_map = ("map_excluded", "map_included", "published", "p_value")
+    of_anmrr = ("anmrr_excluded", "published", "minus_published_excluded", "minus_published_included")
+    kept = of_map if any(column.key == "p_value" for column in grid.columns) else of_anmrr
+    columns = [
+        replace(column, group=column.group.replace("ours - ", "- ")) for column in grid.columns if column.key in kept
+    ]
     rows = [
         replace(row, cells={key: replace(cell, low=None, high=None) for key, cell in row.cells.items() if key in kept})
         for row in grid.rows
@@ -130,17 +141,44 @@ def _published(entry: DatasetTable, maker: str, layer: str) -> PublishedFigures 
     return published_figures(_names_of(entry), maker, layer)
 
 
+def _spread(entry: DatasetTable, figure: str, name: str, scale: int, places: int) -> list[str]:
+    """Say how far variants of one descriptor lie apart that all stand beside one published figure."""
+    beside: dict[float, list[float]] = {}
+    for row in entry.measured:
+        found = None if row.layer else _published(entry, row.maker, row.layer)
+        published = None if found is None or found.remark else getattr(found, figure)
+        ours = getattr(row.query_excluded, figure)
+        if published is not None and ours is not None:
+            beside.setdefault(published, []).append(ours)
+    return [
+        f"{entry.name}: {len(ours)} variants of one descriptor have {name} {scale * min(ours):.{places}f} to "
+        f"{scale * max(ours):.{places}f} (query excluded), the paper {scale * published:.{places}f}. What the paper "
+        "chose is not known, so that one of them agrees is no reproduction."
+        for published, ours in beside.items()
+        if len(ours) > 1
+    ]
+
+
+def _published_cells(published: float | None, remark: str, ours: dict[str, float | None]) -> dict[str, Cell]:
+    """Return a published figure, and ours less it where that can be taken."""
+    if published is None:
+        return {}
+    differences = {
+        f"minus_published_{side}": Cell(value - published)
+        for side, value in ours.items()
+        if value is not None and not remark
+    }
+    return {"published": Cell(published, remark=remark), **differences}
+
+
 def _map_cells(entry: DatasetTable, row: TableRow) -> dict[str, Cell]:
-    found = None if row.options else _published(entry, row.maker, row.layer)
-    published = None if found is None else found.map
-    cells = {} if published is None else {"published": Cell(published)}
+    found, sides = _beside(entry, row)
+    cells = _published_cells(found.map, found.remark, {side: figures.map for side, figures in sides.items()})
     measured = row.measured
     if measured is None:
         return {**cells, "map_excluded": Cell(remark=row.missing or "")}
     for side, figures in measured.by_side.items():
         cells[f"map_{side}"] = _sure(figures.map, figures.interval)
-        if published is not None and figures.map is not None:
-            cells[f"minus_published_{side}"] = Cell(figures.map - published)
     if row.method == entry.reference:
         return {**cells, "minus_reference": Cell(remark="the row that others are compared with")}
     against = measured.against_reference
@@ -149,10 +187,16 @@ def _map_cells(entry: DatasetTable, row: TableRow) -> dict[str, Cell]:
     return {**cells, "minus_reference": _sure(against.difference, against), "p_value": Cell(against.p_value)}
 
 
-def _anmrr_cells(entry: DatasetTable, row: TableRow) -> dict[str, Cell]:
+def _beside(entry: DatasetTable, row: TableRow) -> tuple[PublishedFigures, dict[str, SureFigures]]:
+    """Return what the paper says of a row, and what was measured with the query excluded and included."""
     found = None if row.options else _published(entry, row.maker, row.layer)
-    published = None if found is None else found.anmrr
-    cells = {} if published is None else {"published": Cell(published)}
+    sides = {} if row.measured is None else row.measured.by_side
+    return found or PublishedFigures("", None, None), sides
+
+
+def _anmrr_cells(entry: DatasetTable, row: TableRow) -> dict[str, Cell]:
+    found, sides = _beside(entry, row)
+    cells = _published_cells(found.anmrr, found.remark, {side: figures.anmrr for side, figures in sides.items()})
     measured = row.measured
     if measured is None:
         return {**cells, "anmrr_excluded": Cell(remark=row.missing or "")}
@@ -160,11 +204,12 @@ def _anmrr_cells(entry: DatasetTable, row: TableRow) -> dict[str, Cell]:
     for side, figures in measured.by_side.items():
         anmrr = figures.anmrr
         cells[f"anmrr_{side}"] = Cell(anmrr, remark="" if anmrr is not None else "no query has a relevant image")
-        if published is not None and anmrr is not None:
-            cells[f"minus_published_{side}"] = Cell(anmrr - published)
     timing = measured.timing
     cells["extract_ms"] = _timed(timing.extract_ms, "taken from features whose making was not timed")
-    cells["query_ms"] = _timed(timing.query_ms, "post-processing and re-ranking are done for all queries together")
+    why = "post-processing and re-ranking are done for all queries together"
+    if measured.settings.distance != "euclidean":
+        why = "only Euclidean searches are timed"
+    cells["query_ms"] = _timed(timing.query_ms, why)
     return cells
 
 
@@ -187,7 +232,8 @@ def _provenance(entry: DatasetTable, row: TableRow) -> str:
     made = [f"{weights.file}, SHA-256 {(weights.sha256 or '')[:8]}"] if weights else []
     if features.descriptor is not None:
         made.append("ours, after the published idea: its choices are in the report")
-    made += ["every value normalised over the database"] if measured.settings.normalize == "feature" else []
+    made += [_OVER_DATABASE[measured.settings.normalize]] if measured.settings.normalize in _OVER_DATABASE else []
+    made += ["sum of absolute differences"] if measured.settings.distance == "l1" else []
     made += [measured.remark] if measured.remark else []
     images = entry.dataset.items + len(entry.dataset.skipped)
     if measured.images != images:

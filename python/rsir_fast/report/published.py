@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from rsir_fast.base.visual_words import parse_visual_words
 from rsir_fast.datasets.known import find_by_name
 from rsir_fast.report.format import count, counted
 
@@ -83,10 +84,11 @@ _WHU_RS_TABLE = _Table("3", "WHU-RS19", 19, 50, _WHU_RS)
 _TABLES = {"UCMerced_LandUse": _UC_MERCED_TABLE, "WHU-RS19": _WHU_RS_TABLE}
 """By the name that `rsir_fast.datasets` knows a data set by."""
 
-_DESCRIPTORS = {
-    "bovw150": "BoVW, 150 words",
-    "bovw15000": "BoVW, 15,000 words",
-    "morphological62": "morphological texture, 62 values",
+_WORDS = {150: "BoVW, 150 words", 15_000: "BoVW, 15,000 words"}
+"""By the size of the vocabulary. The paper's morphological texture has no row of ours: its parameters are not known."""
+_ANOTHER_METHOD = {
+    "BoVW, 15,000 words": "the published figure is of another method, whose dictionary comes from a background image; "
+    "no difference is taken"
 }
 _NETWORKS = {
     "cnnalex": "CNN-Alex",
@@ -144,7 +146,7 @@ def compare_with_published(result: Ge2018Result) -> Comparison | None:
     table, features = _table_of([result.dataset.name]), result.features
     name, layer = _key(features.backbone), features.layer
     if features.descriptor is not None:
-        network, layer = _DESCRIPTORS.get(name), ""
+        network, layer = _of_descriptor(features.backbone), ""
     else:
         network = _NETWORKS.get(name)
     if table is None or network is None or layer not in (*LAYERS, ""):
@@ -162,11 +164,14 @@ class PublishedFigures(NamedTuple):
         Number of its table of mAP on this data set.
     map, anmrr : float or None
         Fractions; None where the paper has none.
+    remark : str
+        Why no difference is to be taken from them; empty where it may be.
     """
 
     table: str
     map: float | None
     anmrr: float | None
+    remark: str = ""
 
 
 def published_figures(dataset: Sequence[str], maker: str, layer: str) -> PublishedFigures | None:
@@ -187,21 +192,22 @@ def published_figures(dataset: Sequence[str], maker: str, layer: str) -> Publish
     Examples
     --------
     >>> published_figures(["UCMerced_LandUse"], "cnn-alex", "pool5")
-    PublishedFigures(table='2', map=0.459, anmrr=None)
+    PublishedFigures(table='2', map=0.459, anmrr=None, remark='')
     >>> published_figures(["mine", "WHU-RS19"], "bovw-150", "").anmrr
     0.525
     """
     table = _table_of(dataset)
     if table is None:
         return None
-    method = (_NETWORKS if layer else _DESCRIPTORS).get(_key(maker))
+    method = _NETWORKS.get(_key(maker)) if layer else _of_descriptor(maker)
     found = next((row for row in table.rows if row.method == method), None)
     if found is None or layer not in (*LAYERS, ""):
         return PublishedFigures(table.number, None, None)
     percent = found.map_percent[LAYERS.index(layer) if layer else 0]
     # The paper's ANMRR of a network is that of fc6.
     anmrr = found.anmrr if layer in ("fc6", "") else None
-    return PublishedFigures(table.number, None if percent is None else round(percent / 100, 6), anmrr)
+    remark = _ANOTHER_METHOD.get(found.method, "")
+    return PublishedFigures(table.number, None if percent is None else round(percent / 100, 6), anmrr, remark)
 
 
 def published_deviation(names: Sequence[str], dataset: DatasetFacts) -> str:
@@ -239,6 +245,12 @@ def deviation(dataset: DatasetFacts, classes: int, per_class: int) -> str:
     if sizes != {per_class}:
         return f"this run: {min(sizes)} to {max(sizes)} images in a class; the paper: {per_class} in each"
     return ""
+
+
+def _of_descriptor(name: str) -> str | None:
+    """Return the paper's name of a descriptor, whatever detector and norm ours has."""
+    words = parse_visual_words(name)
+    return None if words is None else _WORDS.get(words.words)
 
 
 def _table_of(names: Sequence[str]) -> _Table | None:

@@ -94,7 +94,7 @@ def _method_rows(settings: Ge2018TableSettings) -> list[Row]:
         Row(
             "Normalisation",
             "Gaussian, over the elements of each vector, as in the paper (equation 2); of morphological texture each "
-            "value over the database; none where rows have post-processing of their own",
+            "value over the database; none where rows have post-processing of their own; otherwise where a row says so",
         ),
         *ge2018.ranking_rows(settings, settings.rules),
         Row(
@@ -116,7 +116,8 @@ def _sources(entry: DatasetTable) -> list[tuple[str, list[Row]]]:
         (
             row.method,
             [
-                Row("Gaussian normalisation", row.settings.normalize),
+                Row("Normalisation", row.settings.normalize),
+                Row("Distance", row.settings.distance),
                 *features_rows(row.features, network_text(row.features)),
             ],
         )
