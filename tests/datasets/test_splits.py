@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rsir_fast.datasets import Dataset, Split, open_dataset, stratified_split, unseen_split
+from rsir_fast.datasets import Dataset, LabelNoise, Split, low_shot, open_dataset, stratified_split, unseen_split
 from rsir_fast.errors import DatasetError
 
 
@@ -54,6 +54,60 @@ def test_unseen_classes_never_change() -> None:
         unseen_split(made(a=2, b=2, c=2, d=0))
     with pytest.raises(ValueError, match="unseen: expected a share between 0 and 1, got 1"):
         unseen_split(data, unseen=1)
+
+
+def test_few_shots_are_the_first_of_the_draw() -> None:
+    data = made(a=9, b=8, c=5)
+    split = stratified_split(data, train=0.8, seed=4)
+    for shots in (1, 3):
+        assert low_shot(split, data, shots, seed=4).train == stratified_split(data, train=shots, seed=4).train
+        assert low_shot(split, data, shots, seed=4).test == split.test
+    other = low_shot(split, data, 3, seed=5)
+    assert set(other.train) < set(split.train)
+    assert other.apply(data)[0].class_counts().tolist() == [3, 3, 3]
+    partly = Split("made", split.train[:7], split.test)  # of class a alone
+    assert len(low_shot(partly, data, 2).train) == 2
+    with pytest.raises(DatasetError, match="shots=5 needs as many training images in every class, .* has 4 of class c"):
+        low_shot(split, data, 5)
+    with pytest.raises(ValueError, match="shots: expected at least 1, got 0"):
+        low_shot(split, data, 0)
+
+
+@pytest.mark.parametrize("kind", ["symmetric", "asymmetric"])
+def test_wrong_labels(kind) -> None:
+    """Their share in each class, what they become, and which they are, from the words of the rule."""
+    data = made(a=10, b=37, empty=0, c=11)
+    true = data.require_labels()
+    noisy = LabelNoise(0.3, kind).apply(data, seed=6)
+    labels = noisy.require_labels()
+    assert (noisy.items, noisy.classes) == (data.items, data.classes)
+    assert [int((labels != true)[true == label].sum()) for label in (0, 1, 3)] == [3, 11, 3]
+    others = {0: [1, 3], 1: [3, 0], 3: [0, 1]}
+    for label, name in ((0, "a"), (1, "b"), (3, "c")):
+
+        def digest(item: str, last: str, name: str = name) -> bytes:
+            parts = (b"6", name.encode(), item.encode(), last.encode())
+            return hashlib.sha256(b"".join(len(part).to_bytes(8, "little") + part for part in parts)).digest()
+
+        members = [i for i, item in enumerate(data.items) if item.startswith(f"{name}/")]
+        first = sorted(members, key=lambda i: digest(data.items[i], "wrong"))[: round(0.3 * len(members))]
+        assert {i for i in members if labels[i] != label} == set(first)
+        for i in first:
+            place = int.from_bytes(digest(data.items[i], "label"), "little") % 2 if kind == "symmetric" else 0
+            assert labels[i] == others[label][place]
+    less = LabelNoise(0.1, kind).apply(data, seed=6).require_labels()
+    assert set(np.flatnonzero(less != true)) < set(np.flatnonzero(labels != true))
+
+
+def test_wrong_labels_that_are_none() -> None:
+    for wrong, message in [
+        ({"share": 1.0}, "label_noise: expected a share between 0 and 1, got 1.0"),
+        ({"share": 0.2, "kind": "pairwise"}, "noise: expected one of symmetric, asymmetric, got 'pairwise'"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            LabelNoise(**wrong)
+    with pytest.raises(DatasetError, match="expected images of two classes or more"):
+        LabelNoise(0.5).apply(made(a=3, b=0))
 
 
 @pytest.mark.parametrize("train", [0.8, 0.5, 0.01, 0.99, 1, 9])

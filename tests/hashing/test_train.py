@@ -17,6 +17,7 @@ import torch
 
 import rsir_fast as rf
 from rsir_fast.backbones import all_turns, averaged
+from rsir_fast.datasets import LabelNoise, low_shot
 from rsir_fast.errors import DatasetError, FeaturesError, TrainingError, WeightFileError
 from rsir_fast.hashing import RECIPES, HashModel, train_dhcnn
 from scene_files import write_broken, write_scenes
@@ -68,6 +69,26 @@ def test_a_model_is_saved_loaded_and_used(scenes, tmp_path):
     distances, ids = rf.hamming_topk(codes, codes, len(codes))
     assert np.array_equal(ids, order)
     assert np.array_equal(distances, np.take_along_axis(apart, order, 1))
+
+
+def test_few_shots_and_wrong_labels_are_of_training_alone(scenes):
+    """The weights are those that another data set, with these images and labels from the start, gives."""
+    plain = {"recipe": replace(RECIPES["modern"], augment=False), "epochs": 1, "seed": 2}
+    data, noise = rf.open_dataset(scenes), LabelNoise(0.4, "asymmetric")
+    split = rf.stratified_split(data, seed=2)
+    few = low_shot(split, data, 3, seed=2)
+    noisy = noise.apply(few.apply(data)[0], seed=2)
+    labels = np.array(data.labels)
+    labels[[data.items.index(item) for item in noisy.items]] = noisy.labels
+    by_hand = train(replace(data, labels=labels), split=few, **plain)
+    model = train(scenes, shots=3, label_noise=noise, **plain)
+    assert same_weights(model, by_hand)
+    assert model.training["split"]["train"] == list(few.train)
+    assert (model.training["shots"], model.training["label_noise"]) == (3, {"share": 0.4, "kind": "asymmetric"})
+    assert not {"shots", "label_noise"} & by_hand.training.keys()
+    assert not same_weights(model, train(scenes, shots=3, **plain))
+    rules = rf.evaluate_dhcnn2021(rf.encode(scenes, model.as_backbone(), device="cpu")).rules
+    assert (rules.split.shots, rules.split.train) == (3, None)
 
 
 def test_the_whole_network_is_trained_from_images(scenes):

@@ -11,7 +11,7 @@ import torch
 
 import rsir_fast as rf
 from rsir_fast.archive.folders import features_state
-from rsir_fast.datasets import unseen_split
+from rsir_fast.datasets import low_shot, unseen_split
 from rsir_fast.errors import DatasetError, RsirError
 from rsir_fast.hashing import HashModel
 from rsir_fast.hashing.baselines import iterative_quantization
@@ -211,6 +211,10 @@ def test_a_split_from_elsewhere_is_that_of_all_seeds(scenes, done, tmp_path):
     by_seed = row(result, "DHCNN", 8).runs, row(done[1], "DHCNN", 8).runs
     assert by_seed[0][1].map_expected == by_seed[1][1].map_expected  # the split of seed 1
     assert by_seed[0][0].map_expected != by_seed[1][0].map_expected
+    few = Drawing.of(0.5, None, split, data, shots=2)
+    assert few.split(data, 3) == low_shot(split, data, 2, seed=3)
+    assert few.told() == {**given.told(), "shots": 2}
+    assert few.rules(data, {3: split}, (1,))["rules"].split.seeds == (3,)
     with pytest.raises(ValueError, match="unseen: expected no split beside it"):
         Drawing.of(0.5, 0.25, split, data)
 

@@ -21,6 +21,7 @@ from rsir_fast.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from rsir_fast.datasets import LabelNoise
     from rsir_fast.hashing import Recipe
     from rsir_fast.protocols import PaperSetting
 
@@ -50,7 +51,15 @@ class SimilarityGradient(str, Enum):
     exact = "exact"
 
 
+class NoiseName(str, Enum):
+    """What a wrong label is."""
+
+    symmetric = "symmetric"
+    asymmetric = "asymmetric"
+
+
 _PANEL = "Recipe"
+_HARD = "Harder training"
 
 RecipeOption = Annotated[
     RecipeName,
@@ -206,6 +215,37 @@ class BackboneOptions:
     def run_as(self, workers: int | None, device: str | None) -> EncoderOptions:
         """Return what makes its features, and how it is run."""
         return EncoderOptions(self.encoder, self.weights, workers, device=device)
+
+
+@dataclass(frozen=True)
+class HarderOptions:
+    """Little to learn from, or wrong labels."""
+
+    shots: Annotated[
+        int | None,
+        typer.Option(min=1, max=MOST_IMAGES, help="Training images of every class to keep.", rich_help_panel=_HARD),
+    ] = None
+    label_noise: Annotated[
+        float | None,
+        typer.Option(
+            callback=checked.number(above=0, below=1),
+            help="Share of wrong labels in every class, in training only.",
+            rich_help_panel=_HARD,
+        ),
+    ] = None
+    noise: Annotated[
+        NoiseName,
+        typer.Option(help="A wrong label is any other class, or always the next one.", rich_help_panel=_HARD),
+    ] = NoiseName.symmetric
+
+    def wrong(self, context: typer.Context) -> LabelNoise | None:
+        """Return the wrong labels that are asked for."""
+        from rsir_fast.datasets import LabelNoise
+
+        if self.label_noise is None:
+            refuse_together(context, "no --label-noise", ("noise",), "is its share")
+            return None
+        return LabelNoise(self.label_noise, self.noise.value)
 
 
 def train_share(given: float | None, paper: PaperSetting | None) -> float:

@@ -68,15 +68,15 @@ class TableOptions:
         if self.split is not None:
             rec.refuse_together(context, "--split", ("train",), "says which images to train on")
 
-    def save(self, dataset: Dataset, train: float) -> None:
+    def save(self, dataset: Dataset, train: float, shots: int | None) -> None:
         """Write the split of each seed, where it is asked for: with the seed in its name where seeds draw several."""
         from rsir_fast.datasets import save_split
         from rsir_fast.protocols.drawing import Drawing
 
         if self.save_split is None:
             return
-        drawing = Drawing.of(train, self.unseen, self.split, dataset)
-        seeds = self.drawn if drawing.given is None else range(1)
+        drawing = Drawing.of(train, self.unseen, self.split, dataset, shots)
+        seeds = self.drawn if drawing.given is None or shots is not None else range(1)
         for seed in seeds:
             name = f"{self.save_split.stem}-seed{seed}{self.save_split.suffix}"
             path = self.save_split if len(seeds) == 1 else self.save_split.with_name(name)
@@ -106,6 +106,7 @@ def dhcnn2021(
         ),
     ] = None,
     runs: TableOptions,
+    harder: rec.HarderOptions,
     learning: rec.RecipeOptions,
     backbone: rec.BackboneOptions,
     images: ImageOptions,
@@ -124,6 +125,7 @@ def dhcnn2021(
     quiet = output.quiet
     with reported_errors(lambda: left(target, "*/*/result.json", "features")) as skipped:
         runs.check(context)
+        wrong = harder.wrong(context)
         from rsir_fast.datasets import Skipped
         from rsir_fast.protocols.hash_retrieval import CUTOFFS
         from rsir_fast.protocols.reproduce_dhcnn2021 import reproduce_dhcnn2021
@@ -138,7 +140,7 @@ def dhcnn2021(
         check_tables_folder(target)
         found = f"{plural(len(dataset), 'image')}, {plural(len(dataset.classes), 'class')}"
         note(f"{dataset.name}: {found}; {loaded.provenance['description']}, {loaded.layer}", quiet)
-        runs.save(dataset, rec.train_share(runs.train, paper))
+        runs.save(dataset, rec.train_share(runs.train, paper), harder.shots)
         with shown_progress(quiet) as progress:
             result = reproduce_dhcnn2021(
                 dataset,
@@ -150,6 +152,8 @@ def dhcnn2021(
                 train=rec.train_share(runs.train, paper),
                 unseen=runs.unseen,
                 split=runs.split,
+                shots=harder.shots,
+                label_noise=wrong,
                 recipe=learning.chosen(backbone.encoder, paper),
                 epochs=learning.epochs,
                 compare_weightings=runs.compare_weightings,

@@ -60,6 +60,7 @@ def dhcnn(
         ),
     ] = None,
     parts: SplitOptions,
+    harder: rec.HarderOptions,
     learning: rec.RecipeOptions,
     backbone: rec.BackboneOptions,
     images: ImageOptions,
@@ -85,10 +86,11 @@ def dhcnn(
     with reported_errors(left) as skipped:
         if parts.split is not None:
             rec.refuse_together(context, "--split", ("train",), "says which images to train on")
+        wrong = harder.wrong(context)
         if features is not None:
             rec.refuse_together(context, "--features", ("engine",), "are computed already")
         from rsir_fast.archive import Features
-        from rsir_fast.datasets import Skipped, save_split, split_of, stratified_split
+        from rsir_fast.datasets import Skipped, low_shot, save_split, split_of, stratified_split
         from rsir_fast.hashing import train_dhcnn
         from rsir_fast.training import joined_processes
 
@@ -104,6 +106,8 @@ def dhcnn(
             drawn = stratified_split(dataset, train=rec.train_share(parts.train, paper), seed=parts.seed)
         else:
             drawn = split_of(parts.split, dataset, parts.seed)
+        if harder.shots is not None:
+            drawn = low_shot(drawn, dataset, harder.shots, parts.seed)
         with (
             joined_processes(device) as (place, first),
             shown_progress(quiet or not first) as progress,
@@ -121,6 +125,8 @@ def dhcnn(
                 recipe=chosen,
                 epochs=learning.epochs,
                 split=drawn,
+                shots=harder.shots,
+                label_noise=wrong,
                 freeze_backbone=freeze_backbone,
                 features=None if features is None else Features.load(features),
                 seed=parts.seed,

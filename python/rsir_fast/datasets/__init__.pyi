@@ -3,6 +3,7 @@ from .download import download_ucmerced as download_ucmerced
 from .images import IMAGE_SUFFIXES as IMAGE_SUFFIXES
 from .images import read_image as read_image
 from .known import KNOWN_LAYOUTS as KNOWN_LAYOUTS
+from .label_noise import LabelNoise as LabelNoise
 from .layouts import open_folder as open_folder
 from .limits import MAX_PIXELS as MAX_PIXELS
 from .limits import Limits as Limits
@@ -20,6 +21,7 @@ from .skipped import Skipped as Skipped
 from .split_files import save_split as save_split
 from .split_files import split_of as split_of
 from .splits import Split as Split
+from .splits import low_shot as low_shot
 from .splits import stratified_split as stratified_split
 from .splits import unseen_split as unseen_split
 from .tiles import tiles as tiles

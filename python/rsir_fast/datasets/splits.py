@@ -21,7 +21,7 @@ from rsir_fast.base.text import short
 from rsir_fast.datasets.dataset import Dataset
 from rsir_fast.errors import DatasetError
 
-__all__ = ["Split", "stratified_split", "unseen_split"]
+__all__ = ["Split", "drawn_by", "low_shot", "stratified_split", "unseen_split"]
 
 _FORMAT = "rsir_fast split"
 _SHOWN = 5
@@ -202,7 +202,7 @@ def stratified_split(dataset: Dataset, *, train: float | int = 0.8, seed: int = 
                 f"train={train} needs at least {count + 1} images in every class, "
                 f"but {dataset.name} has {len(members)} of class {name}"
             )
-        ranks = [_rank(seed, name, dataset.items[i]) for i in members.tolist()]
+        ranks = [drawn_by(seed, name, dataset.items[i]) for i in members.tolist()]
         in_train[members[np.argsort(ranks)[:count]]] = True
     parts = [tuple(dataset.items[i] for i in np.flatnonzero(mask).tolist()) for mask in (in_train, ~in_train)]
     return Split(dataset.name, parts[0], parts[1], int(seed))
@@ -253,10 +253,61 @@ def unseen_split(dataset: Dataset, *, unseen: float = 0.25, seed: int = 0) -> Sp
             f"{len(present)}"
         )
     count = min(max(math.floor(len(present) * unseen + 0.5), 2), len(present) - 2)
-    drawn = sorted(present, key=lambda label: _rank(seed, dataset.classes[label], ""))[:count]
+    drawn = sorted(present, key=lambda label: drawn_by(seed, dataset.classes[label], ""))[:count]
     in_test = np.isin(labels, drawn)
     parts = [tuple(dataset.items[i] for i in np.flatnonzero(mask).tolist()) for mask in (~in_test, in_test)]
     return Split(dataset.name, parts[0], parts[1], int(seed))
+
+
+def low_shot(split: Split, dataset: Dataset, shots: int, seed: int = 0) -> Split:
+    """Keep so many training images of every class; what was for testing stays so.
+
+    Those are kept that `stratified_split` would take first with the same seed: of a split that it drew, the images of
+    ``train=shots``. More shots keep those of fewer.
+
+    Parameters
+    ----------
+    split
+        Of the data set.
+    dataset
+        With classes.
+    shots
+        Training images a class, 1 or more; classes that have no training images have none.
+    seed
+        Any integer.
+
+    Returns
+    -------
+    Split
+        The training part in the order of the split.
+
+    Raises
+    ------
+    ValueError
+        If `shots` is below 1.
+    DatasetError
+        If a class has fewer training images, though some, or the split is of other images.
+
+    Examples
+    --------
+    >>> data = Dataset("demo", Path("."), tuple(f"a/{i}.png" for i in range(5)), np.zeros(5, np.int64), ("a",))
+    >>> low_shot(stratified_split(data, train=0.8, seed=1), data, 2, seed=1).train
+    ('a/3.png', 'a/4.png')
+    """
+    if shots < 1:
+        raise ValueError(f"shots: expected at least 1, got {shots}")
+    train, _ = split.apply(dataset)
+    labels, kept = train.require_labels(), np.zeros(len(train), np.bool_)
+    for label in np.unique(labels).tolist():
+        members, name = np.flatnonzero(labels == label), train.classes[label]
+        if len(members) < shots:
+            raise DatasetError(
+                f"shots={shots} needs as many training images in every class, but {dataset.name} has {len(members)} of "
+                f"class {name}"
+            )
+        ranks = [drawn_by(seed, name, train.items[i]) for i in members.tolist()]
+        kept[members[np.argsort(ranks)[:shots]]] = True
+    return Split(split.dataset, tuple(train.items[i] for i in np.flatnonzero(kept).tolist()), split.test, split.seed)
 
 
 def _share(members: int, train: float) -> int:
@@ -264,9 +315,10 @@ def _share(members: int, train: float) -> int:
     return min(max(count, 1), members - 1) if members >= 2 else members
 
 
-def _rank(seed: int, label: str, item: str) -> bytes:
+def drawn_by(seed: int, *names: str) -> bytes:
+    """Return what orders a draw: SHA-256 of the seed and names, each as UTF-8 after its length."""
     digest = hashlib.sha256()
-    for part in (str(int(seed)), label, item):
+    for part in (str(int(seed)), *names):
         encoded = part.encode("utf-8", "surrogatepass")
         digest.update(len(encoded).to_bytes(8, "little") + encoded)
     return digest.digest()

@@ -14,7 +14,7 @@ from rsir_fast.backbones import Backbone, all_turns, dropouts
 from rsir_fast.base.engine_names import EngineName
 from rsir_fast.base.progress import OnProgress
 from rsir_fast.base.renamed import former_arguments
-from rsir_fast.datasets import Dataset, Split, open_dataset, stratified_split
+from rsir_fast.datasets import Dataset, LabelNoise, Split, low_shot, open_dataset, stratified_split
 from rsir_fast.encoders.former import spec_of
 from rsir_fast.encoders.hash_model import HashModel
 from rsir_fast.encoders.hash_network import DHCNN, HashHead
@@ -51,6 +51,8 @@ def train_dhcnn(
     epochs: int | None = None,
     freeze_backbone: bool = False,
     split: Split | None = None,
+    shots: int | None = None,
+    label_noise: LabelNoise | None = None,
     features: Features | None = None,
     seed: int = 0,
     out: str | Path | None = None,
@@ -82,6 +84,10 @@ def train_dhcnn(
         augments: then seconds on a CPU.
     split : Split, optional
         Only its training part is looked at. Default: 80 % of every class, drawn with `seed`.
+    shots : int, optional
+        Training images of every class that are kept (`rsir_fast.datasets.low_shot`). Default: all.
+    label_noise : LabelNoise, optional
+        Wrong labels in training, drawn with `seed`; whoever evaluates the model knows the true ones.
     features : Features, optional
         Those of the encoder as it is given, of all training images at least, computed before; of
         ``load_encoder("NAME:LAYER,turns=each")`` where it stays frozen and the recipe augments. Made with the default
@@ -148,7 +154,9 @@ def train_dhcnn(
     data = open_dataset(dataset)
     data.require_labels()
     drawn = stratified_split(data, seed=seed) if split is None else split
+    drawn = drawn if shots is None else low_shot(drawn, data, shots, seed)
     train, _ = drawn.apply(data)
+    train = train if label_noise is None else label_noise.apply(train, seed)
     head = HashHead(
         backbone.dim, bits, len(train.classes), seed, chosen.initialization, classifies=chosen.loss.classifies
     )
@@ -169,6 +177,8 @@ def train_dhcnn(
         "torch": str(torch.__version__),
         "rsir_fast": version("rsir-fast"),
         **data.reader.provenance(),
+        **({} if shots is None else {"shots": shots}),
+        **({} if label_noise is None else {"label_noise": label_noise.told()}),
     }
     settings = {**training, "encoder": spec_of(backbone.provenance).meaning(), "images": fingerprint(train)}
     state = from_first(lambda: read_checkpoint(folder, settings))

@@ -117,7 +117,7 @@ def evaluate_dhcnn2021(
         images=ImageCounts(train=len(images.train), test=len(images.test)),
         split=SplitFacts(seed=split.get("seed"), train=len(split["train"]), test=len(split["test"])),
         training=stated(TrainingFacts, own, features.name),
-        rules=dhcnn2021_rules(_source(split), cutoffs, among=among_test is not None),
+        rules=dhcnn2021_rules(_source(split, training.get("shots")), cutoffs, among=among_test is not None),
         queries=describe_queries([features.items[row] for row in images.test], images.labels[images.test]),
         test_vs_train=visual,
         test_vs_test=among_test,
@@ -133,15 +133,11 @@ def dhcnn2021_rules(split: SplitSource, cutoffs: tuple[int, ...] = CUTOFFS, *, a
     return Protocol(split=split, gallery=gallery, relevance="class", cutoffs=cutoffs, ties="expected")
 
 
-def _source(split: dict[str, Any]) -> SplitSource:
+def _source(split: dict[str, Any], shots: Any = None) -> SplitSource:
     """State where a model's split came from; one without a seed was not drawn here."""
     train, test, seed = len(split["train"]), len(split["test"]), split.get("seed")
-    share = round(train / (train + test), 4)
-    return (
-        SplitSource(kind="given", train=share)
-        if seed is None
-        else SplitSource(kind="drawn", train=share, seeds=(seed,))
-    )
+    kept: dict[str, Any] = {"train": round(train / (train + test), 4)} if shots is None else {"shots": int(shots)}
+    return SplitSource(kind="given", **kept) if seed is None else SplitSource(kind="drawn", seeds=(seed,), **kept)
 
 
 def _label_figures(images: _Images) -> LabelFigures:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from rsir_fast.datasets import Dataset, Split, split_of, stratified_split, unseen_split
+from rsir_fast.datasets import Dataset, Split, low_shot, split_of, stratified_split, unseen_split
 from rsir_fast.datasets.split_files import preset_share
 from rsir_fast.errors import DatasetError
 from rsir_fast.protocols.dhcnn2021 import dhcnn2021_rules
@@ -29,6 +29,8 @@ class Drawing:
         Share of every class to train on.
     unseen : float or None
         Share of the classes that are not trained on.
+    shots : int or None
+        Training images of every class that are kept of it.
     given : Split or None
         The split of all seeds.
     file : str or None
@@ -37,11 +39,19 @@ class Drawing:
 
     train: float | None = None
     unseen: float | None = None
+    shots: int | None = None
     given: Split | None = None
     file: str | None = None
 
     @classmethod
-    def of(cls, train: float, unseen: float | None, split: Split | str | Path | None, data: Dataset) -> Drawing:
+    def of(
+        cls,
+        train: float,
+        unseen: float | None,
+        split: Split | str | Path | None,
+        data: Dataset,
+        shots: int | None = None,
+    ) -> Drawing:
         """Understand what a caller asks for.
 
         Raises
@@ -54,14 +64,16 @@ class Drawing:
         if unseen is not None and split is not None:
             raise ValueError("unseen: expected no split beside it, as whole classes are drawn, got both")
         if unseen is not None:
-            return cls(unseen=unseen)
+            return cls(unseen=unseen, shots=shots)
         if split is None:
-            return cls(train=train)
+            return cls(train=train, shots=shots)
         if isinstance(split, Split):
             split.apply(data)
-            return cls(given=split)
+            return cls(given=split, shots=shots)
         share = preset_share(str(split))
-        return cls(given=split_of(split, data), file=Path(split).name) if share is None else cls(train=share)
+        if share is not None:
+            return cls(train=share, shots=shots)
+        return cls(given=split_of(split, data), file=Path(split).name, shots=shots)
 
     def split(self, data: Dataset, seed: int) -> Split:
         """Return the split of a seed.
@@ -81,25 +93,29 @@ class Drawing:
             raise DatasetError(
                 f"{data.name}: expected a class with two images or more, to train on and to test, found none"
             )
-        return found
+        return found if self.shots is None else low_shot(found, data, self.shots, seed)
 
     def told(self) -> dict[str, Any]:
         """Return what runs depend on beside the share for training."""
+        told: dict[str, Any] = {} if self.shots is None else {"shots": self.shots}
         if self.given is not None:
             parts = json.dumps([self.given.train, self.given.test])
-            return {"split": hashlib.sha256(parts.encode("ascii")).hexdigest()}
-        return {} if self.unseen is None else {"unseen": self.unseen}
+            told["split"] = hashlib.sha256(parts.encode("ascii")).hexdigest()
+        return told if self.unseen is None else {**told, "unseen": self.unseen}
 
     def rules(self, data: Dataset, splits: dict[int, Split], cutoffs: tuple[int, ...]) -> dict[str, Any]:
         """State what the seeds have drawn, as settings of a table."""
-        seeds = tuple(splits)
+        drawn: dict[str, Any] = {"seeds": tuple(splits)} if self.given is None or self.shots is not None else {}
+        if self.shots is not None:
+            drawn["shots"] = self.shots
         if self.given is not None:
             share = round(len(self.given.train) / (len(self.given.train) + len(self.given.test)), 4)
-            return {"rules": dhcnn2021_rules(SplitSource(kind="given", train=share, file=self.file), cutoffs)}
+            source = SplitSource(kind="given", train=share, file=self.file, **drawn)
+            return {"rules": dhcnn2021_rules(source, cutoffs)}
         if self.unseen is None:
-            return {"rules": dhcnn2021_rules(SplitSource(kind="drawn", train=self.train, seeds=seeds), cutoffs)}
+            return {"rules": dhcnn2021_rules(SplitSource(kind="drawn", train=self.train, **drawn), cutoffs)}
         tested = [split.apply(data)[1] for split in splits.values()]
-        source = SplitSource(kind="unseen classes", unseen=self.unseen, seeds=seeds)
+        source = SplitSource(kind="unseen classes", unseen=self.unseen, **drawn)
         return {
             "unseen_classes": tuple(
                 tuple(data.classes[label] for label in np.unique(part.require_labels())) for part in tested

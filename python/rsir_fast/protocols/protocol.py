@@ -28,6 +28,8 @@ class SplitSource(Part):
         Share of the images that is for training.
     unseen : float or None
         Share of the classes that is not trained on.
+    shots : int or None
+        Training images of every class, where only so many are kept.
     seeds : tuple of int
         That splits were drawn with.
     file : str or None
@@ -37,6 +39,7 @@ class SplitSource(Part):
     kind: Literal["leave one out", "drawn", "unseen classes", "given"]
     train: float | None = None
     unseen: float | None = None
+    shots: int | None = None
     seeds: tuple[int, ...] = ()
     file: Text | None = None
 

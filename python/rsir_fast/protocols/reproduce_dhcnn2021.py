@@ -16,7 +16,7 @@ from rsir_fast.backbones import all_turns
 from rsir_fast.base.engine_names import EngineName
 from rsir_fast.base.progress import OnProgress
 from rsir_fast.base.renamed import former_arguments
-from rsir_fast.datasets import Split, open_dataset
+from rsir_fast.datasets import LabelNoise, Split, open_dataset
 from rsir_fast.encoders.hash_training import MAX_BITS, MIN_BITS
 from rsir_fast.encoders.load import load_encoder
 from rsir_fast.extraction import encode
@@ -51,6 +51,8 @@ def reproduce_dhcnn2021(
     train: float = 0.8,
     unseen: float | None = None,
     split: Split | str | Path | None = None,
+    shots: int | None = None,
+    label_noise: LabelNoise | None = None,
     freeze_backbone: bool = False,
     recipe: str | Recipe = "modern",
     epochs: int | None = None,
@@ -92,6 +94,10 @@ def reproduce_dhcnn2021(
     split : Split, str or path, optional
         In place of `train`: shares such as ``"80/20"``, drawn by each seed; or a split, or a file of one
         (`rsir_fast.datasets.split_of`), which all seeds share.
+    shots : int, optional
+        Training images of every class that a seed keeps (`rsir_fast.datasets.low_shot`): trained on, and the database.
+    label_noise : LabelNoise, optional
+        Wrong labels for training the networks, drawn by each seed; figures are by the true ones.
     freeze_backbone, recipe, epochs, precision, accumulate
         As in `rsir_fast.train_dhcnn`. With a frozen backbone the network sees every image, or its eight turns, once,
         whatever the number of lengths and seeds.
@@ -135,7 +141,7 @@ def reproduce_dhcnn2021(
     cutoffs = as_cutoffs(cutoffs)
     data = open_dataset(dataset)
     check_classes(data.name, data.labels)
-    drawing = Drawing.of(train, unseen, split, data)
+    drawing = Drawing.of(train, unseen, split, data, shots)
     splits = {seed: drawing.split(data, seed) for seed in seeds}
     backbone = recipe.network(load_encoder(load()))
     turning = freeze_backbone and any(variant.augment for variant in variants.values())
@@ -169,6 +175,8 @@ def reproduce_dhcnn2021(
             freeze_backbone=freeze_backbone,
             features=seen,
             split=splits[todo.seed],
+            shots=shots,
+            label_noise=label_noise,
             seed=todo.seed,
             out=place,
             resume=True,
@@ -199,6 +207,7 @@ def reproduce_dhcnn2021(
     total = len(seeds) * (1 + len(lengths) * (len(variants) + len(BASELINES)))
     # Not of the table's settings: what was measured by other cut-offs, or with ties by index, is measured again.
     shared = {"features": digest(features), **settings, "cutoffs": cutoffs, "ties": "expected"} | drawing.told()
+    wrong: dict[str, Any] = {} if label_noise is None else {"label_noise": label_noise.told()}
     runs: KeptRuns[Run, HashRun] = KeptRuns(HashRun, folder, shared, total, progress)
     for seed in seeds:
         parts = Parts.of(features, splits[seed], unseen=drawing.unseen is not None)
@@ -207,10 +216,14 @@ def reproduce_dhcnn2021(
             for method, chosen in variants.items():
                 run = Run(method, bits, seed)
                 # Labels: a run of before them is evaluated again, its model as it is.
-                runs.do(run, "models", partial(train_and_evaluate, run, chosen), recipe=chosen.told(), labels=True)
+                own = {"recipe": chosen.told(), "labels": True, **wrong}
+                runs.do(run, "models", partial(train_and_evaluate, run, chosen), **own)
             for method in BASELINES:
                 fit = partial(hashed_without_labels, features, parts, method, bits, seed, threads, cutoffs)
                 runs.do(Run(method, bits, seed), "baselines", _apart(fit))
+    stated = drawing.rules(data, splits, cutoffs)
+    if label_noise is not None:
+        stated |= {"label_noise": label_noise.share, "noise": label_noise.kind}
     return Dhcnn2021TableResult(
         protocol="reproduce dhcnn2021",
         rsir_fast=version("rsir-fast"),
@@ -221,7 +234,7 @@ def reproduce_dhcnn2021(
             lengths=tuple(lengths),
             seeds=tuple(seeds),
             recipes={method: chosen.told() for method, chosen in variants.items()},
-            **drawing.rules(data, splits, cutoffs),
+            **stated,
         ),
         rows=hash_rows(runs.results),
         curves=curves_of(runs.results, max(lengths), seeds[0]),

@@ -98,7 +98,8 @@ class Dhcnn2021TableSettings(Part):
     """What all runs share; recipes by method; ``rules`` are None in what was written before they were stated.
 
     Where classes are drawn that are not trained on, ``unseen_classes`` are those of each seed, and ``train`` is None:
-    all images of the others are trained on.
+    all images of the others are trained on. ``label_noise`` is the share of wrong labels in training, ``noise`` their
+    kind.
     """
 
     train: float | None
@@ -111,6 +112,8 @@ class Dhcnn2021TableSettings(Part):
     lengths: tuple[int, ...]
     seeds: tuple[int, ...]
     recipes: dict[str, dict[str, Any]]
+    label_noise: float | None = None
+    noise: str | None = None
     unseen_classes: tuple[tuple[Text, ...], ...] | None = None
     rules: Protocol | None = None
 

@@ -71,15 +71,16 @@ def anmrr_in_words(rule: AnmrrRule) -> str:
 def _queries(split: SplitSource) -> str:
     if split.kind == "leave one out":
         return "every image in turn"
-    if split.kind == "unseen classes":
-        share = "" if split.unseen is None else f"{100 * split.unseen:.4g} % of the classes, "
-        seeds = f"{'seed' if len(split.seeds) == 1 else 'seeds'} {', '.join(map(str, split.seeds))}"
-        return f"the images of drawn classes that are not trained on, {share}{seeds}"
-    told = ["a split drawn in each class" if split.kind == "drawn" else "a given split"]
+    of = {"drawn": "the test images of a split drawn in each class", "given": "the test images of a given split"}
+    told = [of.get(split.kind, "the images of drawn classes that are not trained on")]
+    if split.unseen is not None:
+        told.append(f"{100 * split.unseen:.4g} % of the classes")
     if split.file is not None:
         told.append(f"file {split.file}")
     if split.train is not None:
         told.append(f"{100 * split.train:.4g} % for training")
+    if split.shots is not None:
+        told.append(f"{split.shots} training {'image' if split.shots == 1 else 'images'} a class kept")
     if split.seeds:
         told.append(f"{'seed' if len(split.seeds) == 1 else 'seeds'} {', '.join(map(str, split.seeds))}")
-    return f"the test images of {', '.join(told)}"
+    return ", ".join(told)
