@@ -11,6 +11,7 @@ import pytest
 from rsir_fast.backbones import list_backbones
 from rsir_fast.cli import completion as values
 from rsir_fast.descriptors.catalogue import NAMES
+from rsir_fast.encoders.word import parse_word
 from rsir_fast.protocols.methods import PAPER
 from rsir_fast.retrieval import parse_rerank, parse_steps
 
@@ -58,6 +59,8 @@ def test_the_names_are_those_of_the_library():
     assert set(values.complete_backbone("")) == set(known)
     assert {name: values._layers(name) for name in known} == known
     assert values.DESCRIPTORS == NAMES
+    completed = values.complete_encoder("bovw-9,")
+    assert [parse_word(word).name for word in completed] == ["bovw-9,norm=root", "bovw-9,norm=l1", "bovw-9-dense"]
     assert values.CAFFE[:4] == PAPER
     for chain in values.STEPS:
         assert parse_steps(chain)

@@ -24,6 +24,7 @@ __all__ = [
 CAFFE = ("cnn-alex", "cnn-m", "cnn-16", "cnn-19", "cnn-f", "cnn-s")
 CAFFE_LAYERS = ("pool5", "fc6", "fc7")
 DESCRIPTORS = ("bovw-150", "bovw-15000", "morphological-62", "colour-histogram", "hog", "lbp")
+OPTIONS_OF_WORDS = ("norm=root", "norm=l1", "detector=dense")
 OPTIONS = ("resize=short-side", "turns=mean", "turns=each", "sizes=224+320", "precision=bfloat16")
 STEPS = ("power", "l2", "cosine", "center", "pca:64", "whiten:64")
 STAGES = ("expand:10", "augment:10", "diffuse:50")
@@ -60,7 +61,8 @@ def complete_encoder(incomplete: str) -> list[str]:
     """Complete ``NAME``, ``NAME:LAYER``, a descriptor, or an option after a comma."""
     head, comma, last = incomplete.rpartition(",")
     if comma:
-        return [f"{head},{option}" for option in _beginning(OPTIONS, last)]
+        options = OPTIONS_OF_WORDS if head.startswith("bovw-") else OPTIONS
+        return [f"{head},{option}" for option in _beginning(options, last)]
     if is_of_library(incomplete):
         return []  # the library knows, and costs seconds to import
     name, colon, layer = incomplete.partition(":")
