@@ -84,6 +84,7 @@ WRONG = {
     "--split": ["", "80/10", "0/100"],
     "--train": ["0", "1", *NUMBER],
     "--shots": ["0", *COUNT],
+    "--gallery": ["", "x", "train,train", "train,"],
     "--label-noise": ["0", "1", *NUMBER],
     "--noise": ["x"],
     "--unseen": ["0", "1", *NUMBER],

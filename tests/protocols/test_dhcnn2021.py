@@ -54,6 +54,42 @@ def test_labels_against_counting_by_hand(features):
     assert labels.kappa == pytest.approx((np.mean(right) - chance) / (1 - chance))
 
 
+def test_every_gallery_against_a_plain_program(features):
+    """Two images of the features are in neither part of the split."""
+    made = features.provenance["hash"]
+    split = {"seed": 0, "train": list(features.items[2:TRAIN]), "test": list(features.items[TRAIN:])}
+    made = {**made, "training": {"split": split}}
+    features = dataclasses.replace(features, provenance={"name": "x", "hash": made})
+    bits = np.asarray(features["u"]) > 0
+    apart = (bits[:, None] != bits[None]).sum(2)
+    rows = {"all": np.arange(N), "rest": np.arange(TRAIN), "test": np.arange(TRAIN, N), "train": np.arange(2, TRAIN)}
+    result = rf.evaluate_dhcnn2021(features, gallery=tuple(rows))
+    assert list(result.by_place) == [f"test_vs_{name}" for name in rows]
+    assert result.headline == result.test_vs_all
+    assert result.rules.gallery == tuple(rows)
+    for name, gallery in rows.items():
+        values = []
+        for query in range(TRAIN, N):
+            others = gallery[gallery != query]
+            order = others[np.argsort(apart[query, others], kind="stable")]
+            ranks = np.flatnonzero(features.labels[order] == features.labels[query]) + 1
+            values.append(np.mean(np.arange(1, len(ranks) + 1) / ranks))
+        assert result.by_place[f"test_vs_{name}"].map.by_index == pytest.approx(np.mean(values))
+    example = rf.evaluate_dhcnn2021(features, gallery=("test",), examples=3).examples[0]
+    assert len(example.results) == 3
+    assert {hit.item for hit in example.results} <= set(range(TRAIN, N)) - {example.query}
+    assert rf.evaluate_dhcnn2021(features, gallery=("rest",)).test_vs_train is None
+    console = Console(width=100)
+    with console.capture() as captured:
+        console.print(result_table(result, per_class=True))
+    assert " ".join(
+        ["class", "test", "images", "mAP", "vs", "all", "mAP", "vs", "rest", "right", "labels"]
+    ) in " ".join(captured.get().split())
+    for wrong in ((), ("rest", "rest"), ("others",)):
+        with pytest.raises(ValueError, match="gallery: expected some of train, test, rest, all, each once, got"):
+            rf.evaluate_dhcnn2021(features, gallery=wrong)
+
+
 def test_classes_that_were_not_trained_on_have_no_accuracy(features):
     """All of them: no figure, and why. Some of them: their own are left out, and a note says so."""
     items = np.array(features.items)

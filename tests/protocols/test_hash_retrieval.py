@@ -102,7 +102,7 @@ def test_one_tie_over_all_gives_the_share_of_the_class_at_every_number():
 @pytest.mark.parametrize(
     ("queries", "database", "message"),
     [
-        ([0, 1], [1, 2], "expected none of the queries, or the queries themselves, got 1 of the 2"),
+        ([0, 1], [1, 2], "expected none of the queries, or all of them, got 1 of the 2"),
         ([], [1, 2], "got 0 queries and 2 items"),
         ([0], [], "got 1 queries and 0 items"),
     ],

@@ -21,6 +21,7 @@ __all__ = [
     "device",
     "encoder",
     "encoders_of_rows",
+    "galleries",
     "lengths",
     "number",
     "split",
@@ -31,6 +32,9 @@ __all__ = [
 
 SHORTEST, LONGEST = 8, 1024
 """Bits of a code."""
+
+GALLERIES = ("train", "test", "rest", "all")
+"""What queries can be ranked against."""
 
 _DEVICE = re.compile(r"(cpu|mps|(cuda|xpu)(:\d{1,3})?)")
 
@@ -53,6 +57,16 @@ def number(
         return value
 
     return check
+
+
+def galleries(text: str) -> str:
+    """Refuse what is no part of the images."""
+    names = text.split(",")
+    if len(set(names)) < len(names) or set(names) - set(GALLERIES):
+        raise typer.BadParameter(
+            f"expected some of {', '.join(GALLERIES)}, each once, such as train,test, got {text!r}"
+        )
+    return text
 
 
 def split(word: str | None) -> str | None:

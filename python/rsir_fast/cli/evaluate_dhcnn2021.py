@@ -44,6 +44,14 @@ def dhcnn2021(
         typer.Option("--out", "-o", help="Folder for codes and report. \\[default: runs/dhcnn2021-DATA-NETWORK-LAYER]"),
     ] = None,
     measured: MeasureOptions,
+    gallery: Annotated[
+        str,
+        typer.Option(
+            callback=checked.galleries,
+            help="What test images are ranked against, the headline's first: train, test, rest (all but the queries), "
+            "all.",
+        ),
+    ] = "train,test",
     shown: _Shown,
     batch_size: opt.BatchSize = None,
     images: ImageOptions,
@@ -53,7 +61,8 @@ def dhcnn2021(
 ) -> None:
     """Evaluate by the protocol of Song et al. 2021: mAP of hash codes, precision and recall, accuracy of labels.
 
-    The model's test images are the queries; its training images, and the test images themselves, are the database.
+    The model's test images are the queries; its training images, and the test images themselves, are the database
+    (--gallery names others).
     Codes are made first (into OUT/features; what a former or interrupted run left there is used again), or read from a
     folder written by `rsir features --encoder model.safetensors`. Writes result.json, queries.csv (AP of every query),
     report.html and five SVG plots.
@@ -102,7 +111,10 @@ def dhcnn2021(
         from rsir_fast.protocols import evaluate_dhcnn2021
 
         note(f"rank: {len(features)} images", quiet)
-        result = evaluate_dhcnn2021(features, examples=shown.examples, threads=run.threads, **measured.measures)
+        places: Any = tuple(gallery.split(","))
+        result = evaluate_dhcnn2021(
+            features, gallery=places, examples=shown.examples, threads=run.threads, **measured.measures
+        )
         for remark in result.dataset.notes:
             if remark not in features.notes:
                 note(f"note: {remark}", quiet)

@@ -35,14 +35,19 @@ from rsir_fast.protocols.facts import (
     describe_timing,
 )
 from rsir_fast.protocols.hash_retrieval import CUTOFFS, as_cutoffs, evaluate_codes
-from rsir_fast.protocols.protocol import Gallery, Protocol, SplitSource
+from rsir_fast.protocols.protocol import GALLERIES, Gallery, Protocol, SplitSource
 from rsir_fast.protocols.result import stated
 
 __all__ = ["Split", "check_split", "dhcnn2021_rules", "evaluate_dhcnn2021"]
 
 
 def evaluate_dhcnn2021(
-    features: Features, *, cutoffs: Sequence[int] = CUTOFFS, examples: int = 15, threads: int | None = None
+    features: Features,
+    *,
+    gallery: Sequence[Gallery] = GALLERIES[:2],
+    cutoffs: Sequence[int] = CUTOFFS,
+    examples: int = 15,
+    threads: int | None = None,
 ) -> Dhcnn2021Result:
     """Evaluate hash codes and semantic labels by the protocol of Song et al. 2021.
 
@@ -54,6 +59,10 @@ def evaluate_dhcnn2021(
     ----------
     features : Features
         With classes, made by `rsir_fast.encode` with the model from the images of the model's split.
+    gallery : sequence of {"train", "test", "rest", "all"}
+        What test images are ranked against, the headline's first: the training images, one another, all images but
+        the test images (also those of neither part of the split), or all. A query in its gallery is left out of its
+        own ranking.
     cutoffs : sequence of int
         Numbers of returned images for precision and recall, as far as a database has so many. Default: those of the
         authors' release, 1, 11, 21, 31, then 50 to 1000 by 50.
@@ -65,11 +74,12 @@ def evaluate_dhcnn2021(
     Returns
     -------
     Dhcnn2021Result
-        ``test_vs_train`` and ``test_vs_test`` (each as of `rsir_fast.protocols.evaluate_codes`; the latter None for a
-        single test image), ``labels`` of the test images: ``overall_accuracy``, ``kappa``, ``per_class``,
-        ``confusion`` (true in rows; where no class of the test images was trained on, no accuracy, and why in
-        ``missing``); what the model is. ``examples``: test images and the training images nearest to
-        them by (distance, index), each with its class, the label it was given and that label's ``probability``.
+        ``test_vs_train``, ``test_vs_test``, ``test_vs_rest``, ``test_vs_all`` (each as of
+        `rsir_fast.protocols.evaluate_codes`, None where it was not asked for, or there is but one image), ``labels`` of
+        the test images: ``overall_accuracy``, ``kappa``, ``per_class``, ``confusion`` (true in rows; where no class of
+        the test images was trained on, no accuracy, and why in ``missing``); what the model is. ``examples``: test
+        images and the images of the first gallery nearest to them by (distance, index), each with its class, the label
+        it was given and that label's ``probability``.
 
     Raises
     ------
@@ -78,7 +88,7 @@ def evaluate_dhcnn2021(
     DatasetError
         If they have no classes, others than the model's, or no training or test images of its split.
     ValueError
-        If a cut-off is below 1.
+        If a cut-off is below 1, or a gallery unknown, named twice or empty.
 
     Notes
     -----
@@ -103,9 +113,11 @@ def evaluate_dhcnn2021(
     def against(database: NDArray[np.int64]) -> CodeFigures:
         return evaluate_codes(images.codes, images.labels, images.bits, images.test, database, threads, cutoffs=cutoffs)
 
-    visual = against(images.train)
-    among_test = against(images.test) if len(images.test) > 1 else None
-    shown = _examples(images, visual.average_precision, examples, threads) if examples else ()
+    rows = _galleries(images, gallery)
+    measured = {name: against(database) for name, database in rows.items()}
+    headline = next(iter(measured))
+    chosen = measured[headline].average_precision
+    shown = _examples(images, rows[headline], chosen, examples, threads) if examples else ()
     own = {name: value for name, value in training.items() if name not in ("split", "skipped")}
     return Dhcnn2021Result(
         protocol="dhcnn2021",
@@ -117,19 +129,38 @@ def evaluate_dhcnn2021(
         images=ImageCounts(train=len(images.train), test=len(images.test)),
         split=SplitFacts(seed=split.get("seed"), train=len(split["train"]), test=len(split["test"])),
         training=stated(TrainingFacts, own, features.name),
-        rules=dhcnn2021_rules(_source(split, training.get("shots")), cutoffs, among=among_test is not None),
+        rules=dhcnn2021_rules(_source(split, training.get("shots")), cutoffs, tuple(measured)),
         queries=describe_queries([features.items[row] for row in images.test], images.labels[images.test]),
-        test_vs_train=visual,
-        test_vs_test=among_test,
+        **{f"test_vs_{name}": measured.get(name) for name in gallery},
         labels=_label_figures(images),
         timing=describe_timing(features, time.perf_counter() - start, threads),
         examples=shown,
     )
 
 
-def dhcnn2021_rules(split: SplitSource, cutoffs: tuple[int, ...] = CUTOFFS, *, among: bool = True) -> Protocol:
-    """State the rules of the protocol, with test images ranked `among` themselves or not."""
-    gallery: tuple[Gallery, ...] = ("train", "test") if among else ("train",)
+def _galleries(images: _Images, names: Sequence[Gallery]) -> dict[Gallery, NDArray[np.int64]]:
+    """Return the rows of each gallery by its name; nothing is ranked among a single image."""
+    if not names or len(set(names)) < len(names) or set(names) - set(GALLERIES):
+        raise ValueError(
+            f"gallery: expected some of {', '.join(GALLERIES)}, each once, got {', '.join(names) or 'none'}"
+        )
+    every = np.arange(len(images.labels))
+    rows: dict[Gallery, NDArray[np.int64]] = {
+        "train": images.train,
+        "test": images.test,
+        "rest": np.setdiff1d(every, images.test),
+        "all": every,
+    }
+    found = {name: rows[name] for name in names if name != "test" or len(images.test) > 1}
+    if not found:
+        raise ValueError("gallery: expected two test images or more to rank among themselves, got one")
+    return found
+
+
+def dhcnn2021_rules(
+    split: SplitSource, cutoffs: tuple[int, ...] = CUTOFFS, gallery: tuple[Gallery, ...] = GALLERIES[:2]
+) -> Protocol:
+    """State the rules of the protocol."""
     return Protocol(split=split, gallery=gallery, relevance="class", cutoffs=cutoffs, ties="expected")
 
 
@@ -257,17 +288,19 @@ def _images(features: Features) -> _Images:
 
 
 def _examples(
-    images: _Images, average_precision: NDArray[np.float64], size: int, threads: int | None
+    images: _Images,
+    gallery: NDArray[np.int64],
+    average_precision: NDArray[np.float64],
+    size: int,
+    threads: int | None,
 ) -> tuple[Example, ...]:
-    """Return the nearest training images of the best, the worst and typical test images."""
+    """Return the nearest images of a gallery for the best, the worst and typical test images."""
     chosen = pick_queries(average_precision, images.labels[images.test], images.classes)
     if not chosen:
         return ()
     queries = images.test[[number for number, _ in chosen]]
-    k = min(size, len(images.train))
-    distances, ids = hamming_topk(
-        images.codes[queries], images.codes[images.train], k, bits=images.bits, threads=threads
-    )
+    k = min(size + 1, len(gallery))  # one more: a query in its gallery is left out
+    found = hamming_topk(images.codes[queries], images.codes[gallery], k, bits=images.bits, threads=threads)
 
     def label_of(item: int) -> str:
         return str(images.classes[images.predicted[item]])
@@ -282,17 +315,18 @@ def _examples(
             relevant=bool(images.labels[item] == images.labels[query]),
         )
 
-    return tuple(
-        Example(
-            query=query,
-            query_class=images.classes[images.labels[query]],
-            query_label=label_of(query),
-            query_probability=float(images.probability[query]),
-            note=note,
-            average_precision=float(average_precision[number]),
-            results=tuple(
-                hit(item, distance, query) for item, distance in zip(images.train[row].tolist(), found, strict=True)
-            ),
+    shown = []
+    for (number, note), query, distances, row in zip(chosen, queries.tolist(), *found, strict=True):
+        nearest = zip(gallery[row].tolist(), distances.tolist(), strict=True)
+        shown.append(
+            Example(
+                query=query,
+                query_class=images.classes[images.labels[query]],
+                query_label=label_of(query),
+                query_probability=float(images.probability[query]),
+                note=note,
+                average_precision=float(average_precision[number]),
+                results=tuple(hit(item, distance, query) for item, distance in nearest if item != query)[:size],
+            )
         )
-        for (number, note), query, row, found in zip(chosen, queries.tolist(), ids, distances.tolist(), strict=True)
-    )
+    return tuple(shown)

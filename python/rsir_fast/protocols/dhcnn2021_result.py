@@ -165,9 +165,9 @@ class Dhcnn2021Result(EvaluationResult):
     rules : Protocol or None
     queries : Queries
         ``items`` and ``labels``, numbers of the model's classes.
-    test_vs_train : CodeFigures
-    test_vs_test : CodeFigures or None
-        None for a single test image.
+    test_vs_train, test_vs_test, test_vs_rest, test_vs_all : CodeFigures or None
+        The test images ranked against the training images, one another, all images but the test images, and all: None
+        where that was not asked for, or among a single test image.
     labels : LabelFigures
     timing : Timing
     examples : tuple of Example
@@ -180,8 +180,10 @@ class Dhcnn2021Result(EvaluationResult):
     images: ImageCounts
     split: SplitFacts
     training: TrainingFacts
-    test_vs_train: CodeFigures
-    test_vs_test: CodeFigures | None
+    test_vs_train: CodeFigures | None = None
+    test_vs_test: CodeFigures | None = None
+    test_vs_rest: CodeFigures | None = None
+    test_vs_all: CodeFigures | None = None
     labels: LabelFigures
 
     @property
@@ -191,9 +193,15 @@ class Dhcnn2021Result(EvaluationResult):
 
     @property
     def by_place(self) -> dict[str, CodeFigures]:
-        """The figures by the name of their place, of those that were measured."""
-        found = {"test_vs_train": self.test_vs_train, "test_vs_test": self.test_vs_test}
+        """The figures by the name of their place, of those that were measured, the headline's first."""
+        order = ("train", "test") if self.rules is None else self.rules.gallery
+        found = {f"test_vs_{gallery}": getattr(self, f"test_vs_{gallery}") for gallery in order}
         return {place: figures for place, figures in found.items() if figures is not None}
+
+    @property
+    def headline(self) -> CodeFigures:
+        """The figures of the first gallery."""
+        return next(iter(self.by_place.values()))
 
     def _headlines(self) -> dict[str, float | None]:
         return {place: found.map.expected for place, found in self.by_place.items()}

@@ -42,7 +42,8 @@ def evaluate_codes(
     bits : int
         Hash length.
     queries, database : [q], [m] int
-        Rows of `codes`. Either apart, or one and the same: then each query is left out of its own ranking.
+        Rows of `codes`, each once. Queries are either none of the database, or all in it: then each is left out of its
+        own ranking.
     threads : int, optional
         As in `rsir_fast.hamming_topk`. Never changes a figure.
     cutoffs : sequence of int
@@ -69,8 +70,8 @@ def evaluate_codes(
     >>> found.map.expected, found.precision_at, found.radius.recall
     (1.0, (1.0,), (0.0, 1.0, 1.0, 1.0, 1.0))
     """
-    n = _ranked(queries, database)
-    among_themselves = n < len(database)
+    places = _own_places(queries, database)
+    n = len(database) - (places is not None)
     numbers = np.array([number for number in as_cutoffs(cutoffs) if number <= n], np.int64)
     precisions: dict[str, list[NDArray[np.float64]]] = {name: [] for name in TIE_RULES}
     hits: list[NDArray[np.float64]] = []
@@ -81,8 +82,8 @@ def evaluate_codes(
     ):
         own = labels[queries[start : start + len(ids)]]
         relevant = labels[database[ids]] == own[:, None]
-        if among_themselves:
-            others = ids != np.arange(start, start + len(ids))[:, None]
+        if places is not None:
+            others = ids != places[start : start + len(ids), None]
             relevant, distances = (values[others].reshape(len(ids), n) for values in (relevant, distances))
         tied = metrics.TiedRanking.sort(distances, relevant)
         for name in TIE_RULES:
@@ -135,16 +136,17 @@ def _mean(values: NDArray[np.float64]) -> float:
     return metrics.mean_over_queries(values).value
 
 
-def _ranked(queries: NDArray[np.int64], database: NDArray[np.int64]) -> int:
-    """Return how many items are ranked for each query."""
+def _own_places(queries: NDArray[np.int64], database: NDArray[np.int64]) -> NDArray[np.int64] | None:
+    """Return where each query is in the database; None where none of them is."""
     if not len(queries) or not len(database):
         raise ValueError(f"expected queries and a database, got {len(queries)} queries and {len(database)} items")
-    if np.array_equal(queries, database):
-        return len(database) - 1
-    both = np.intersect1d(queries, database).size
-    if both:
+    both = int(np.isin(queries, database).sum())
+    if both == 0:
+        return None
+    if both < len(queries):
         raise ValueError(
-            f"database: expected none of the queries, or the queries themselves, got {both} of the {len(queries)}; "
+            f"database: expected none of the queries, or all of them, got {both} of the {len(queries)}; "
             "a query in its own ranking would flatter the score"
         )
-    return len(database)
+    order = np.argsort(database)
+    return np.asarray(order[np.searchsorted(database, queries, sorter=order)])

@@ -7,10 +7,13 @@ from typing import Literal
 from rsir_fast.metrics import Penalty, RankLimit
 from rsir_fast.protocols.result import Part, Text
 
-__all__ = ["AnmrrRule", "Gallery", "MapDivisor", "Protocol", "SplitSource"]
+__all__ = ["GALLERIES", "AnmrrRule", "Gallery", "MapDivisor", "Protocol", "SplitSource"]
 
-Gallery = Literal["train", "test", "all"]
-"""The images that are ranked: a query that is one of them is left out of its own ranking."""
+Gallery = Literal["train", "test", "rest", "all"]
+"""The images that are ranked: those of a part of the split, all but the queries, or all. A query that is one of them is
+left out of its own ranking."""
+
+GALLERIES: tuple[Gallery, ...] = ("train", "test", "rest", "all")
 
 MapDivisor = Literal["found", "min", "relevant"]
 """What AP@k divides by, as in `rsir_fast.metrics.average_precision`."""
@@ -65,7 +68,7 @@ class Protocol(Part):
     Attributes
     ----------
     split : SplitSource
-    gallery : tuple of {"train", "test", "all"}
+    gallery : tuple of {"train", "test", "rest", "all"}
         What the queries are ranked against, the headline's first. Queries are the test images, or every image.
     relevance : {"class"}
         An image is relevant if it is of the query's class.

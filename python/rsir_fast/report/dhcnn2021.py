@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import zip_longest
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich import box
 from rich.console import RenderableType
@@ -28,6 +28,13 @@ if TYPE_CHECKING:
 
 __all__ = ["content", "method_rows", "table"]
 
+_PLACES = ("test_vs_train", "test_vs_test")
+_DATABASE = {
+    "test_vs_train": "the database is the training images, as in the paper; the network has seen their labels",
+    "test_vs_test": "the database is the test images, each query left out of its own ranking by its index",
+    "test_vs_rest": "the database is all images but the test images, those of neither part of the split among them",
+    "test_vs_all": "the database is all images, each query left out of its own ranking by its index",
+}
 _TIES = (
     ("expected", "mAP, expected over ties"),
     ("by_index", "mAP, ties by index"),
@@ -61,14 +68,14 @@ class _Convention(NamedTuple):
 
 def content(result: Dhcnn2021Result, options: Options) -> Content:
     """Put the report together."""
-    conventions, labels = _conventions(result), result.labels
+    conventions, labels, first = _conventions(result), result.labels, _first(result)
     curves = {each.name: each.figures for each in conventions}
     plots = {
         "precision_recall_by_radius": precision_recall_by_radius(curves),
         "precision_by_number": precision_by_number(curves),
         "recall_by_number": recall_by_number(curves),
         "confusion_matrix": confusion_matrix_plot(labels.confusion, result.classes),
-        "per_class": class_bars(result.classes, result.test_vs_train.per_class, labels.per_class),
+        "per_class": class_bars(result.classes, result.headline.per_class, labels.per_class),
     }
     particular = {
         "network": _network(result),
@@ -77,8 +84,11 @@ def content(result: Dhcnn2021Result, options: Options) -> Content:
         "cutoffs": _by_number(conventions),
         "by_number": _number_words(result),
         "right_labels": sum(row[place] for place, row in enumerate(labels.confusion)),
+        "first": [(place, None if each is None else each.map.expected) for place, each in first],
         "classes": _class_rows(result),
-        "published": compare_with_published_hashing(result.dataset, result.images),
+        "published": (
+            None if result.test_vs_train is None else compare_with_published_hashing(result.dataset, result.images)
+        ),
     }
     values = f"{count(result.bits)} values for the code, {count(len(result.classes))} probabilities"
     return evaluation_content(
@@ -108,8 +118,7 @@ def method_rows(result: Dhcnn2021Result) -> list[Row]:
         Row("Seed", seed),
         Row("Split", _split(result)),
         Row("Queries", "every test image; relevant = same class; distance: Hamming"),
-        Row("Test vs train", "the database is the training images, as in the paper; the network has seen their labels"),
-        Row("Test vs test", "the database is the test images, each query left out of its own ranking by its index"),
+        *(Row(_place(name).capitalize(), _DATABASE[name]) for name in (*_PLACES, *sorted(_more(result)))),
         Row("mAP", "mean over queries of AP over the whole database; AP divides by the number of all relevant images"),
         Row(
             "Ties",
@@ -124,7 +133,7 @@ def method_rows(result: Dhcnn2021Result) -> list[Row]:
 
 
 def _number_words(result: Dhcnn2021Result) -> str:
-    if not result.test_vs_train.recall_micro_at:  # a result of before
+    if not result.headline.recall_micro_at:  # a result of before
         return "means over the queries, ties by index"
     return (
         "means over the queries, expected over a random order of equal distances; recall (micro): all relevant images "
@@ -180,15 +189,16 @@ def _labels(result: Dhcnn2021Result) -> Text:
 def _classes(result: Dhcnn2021Result) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("class", no_wrap=True)
-    for heading in ("test images", "mAP vs train", "mAP vs test", "right labels"):
+    places = [place.replace("test vs", "mAP vs") for place, _ in _first(result)]
+    for heading in ("test images", *places, "right labels"):
         table.add_column(heading, justify="right", no_wrap=True)
-    for name, images, train, test, accuracy in _class_rows(result):
-        table.add_row(Text(shorten(name, 30)), count(images), percent(train), percent(test), percent(accuracy))
+    for name, images, *shares in _class_rows(result):
+        table.add_row(Text(shorten(name, 30)), count(images), *map(percent, shares))
     return table
 
 
 def _conventions(result: Dhcnn2021Result) -> list[_Convention]:
-    """Return the two databases, the second where it was measured."""
+    """Return the databases that were measured, the headline's first."""
     return [_Convention(place.replace("_", " "), figures) for place, figures in result.by_place.items()]
 
 
@@ -205,17 +215,26 @@ def _by_number(conventions: list[_Convention]) -> list[tuple[int, list[tuple[flo
     return [(n, [cells.get(n, (None, None, None)) for cells in found]) for n in numbers]
 
 
-def _class_rows(result: Dhcnn2021Result) -> list[tuple[str, int, float | None, float | None, float | None]]:
-    """Return name, test images, mAP vs train, mAP vs test and accuracy of every class, by name."""
-    labels, among_test = result.labels, result.test_vs_test
-    rows = zip(
-        result.classes,
-        [sum(row) for row in labels.confusion],
-        result.test_vs_train.per_class,
-        [None] * len(result.classes) if among_test is None else among_test.per_class,
-        labels.per_class,
-        strict=True,
-    )
+def _place(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _more(result: Dhcnn2021Result) -> set[str]:
+    return set(result.by_place) - set(_PLACES)
+
+
+def _first(result: Dhcnn2021Result) -> list[tuple[str, CodeFigures | None]]:
+    """Return the two databases that a reader sees first: those of the paper where no other was asked for."""
+    names = list(_PLACES) if set(result.by_place) <= set(_PLACES) else list(result.by_place)[:2]
+    return [(_place(name), result.by_place.get(name)) for name in names]
+
+
+def _class_rows(result: Dhcnn2021Result) -> list[tuple[Any, ...]]:
+    """Return name, test images, mAP against the first databases and accuracy of every class, by name."""
+    labels, unknown = result.labels, [None] * len(result.classes)
+    maps = [unknown if figures is None else figures.per_class for _, figures in _first(result)]
+    tested = [sum(row) for row in labels.confusion]
+    rows = zip(result.classes, tested, *maps, labels.per_class, strict=True)
     return sorted(rows, key=lambda row: row[0])
 
 

@@ -11,7 +11,12 @@ if TYPE_CHECKING:
 
 __all__ = ["anmrr_in_words", "rules_in_words", "rules_rows"]
 
-_GALLERY = {"train": "the training images", "test": "the other test images", "all": "all other images"}
+_GALLERY = {
+    "train": "the training images",
+    "test": "the other test images",
+    "rest": "all images but the queries",
+    "all": "all other images",
+}
 _RELEVANCE = {"class": "an image of the query's class"}
 _DIVISOR = {
     "found": "the number of relevant images found within k",
