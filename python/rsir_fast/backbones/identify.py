@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import torch
+from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from rsir_fast.backbones.caffenets import NETWORKS, build_network
@@ -21,6 +22,12 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 # In the first part of a name: modules after the last feature map, which a fine-tuned network may have otherwise.
 _HEAD = re.compile(r"(?i)aux|classif|fc|heads?\b|linear|logits|project|predict|prototype")
+
+_INITIALISES = frozenset(
+    [getattr(nn.init, name) for name in ("constant_", "kaiming_normal_", "kaiming_uniform_", "normal_", "uniform_")]
+    + [getattr(torch.Tensor, name) for name in ("clamp_", "erfinv_", "fill_", "normal_", "uniform_", "zero_")]
+    + [torch.Tensor.add_, torch.Tensor.mul_]
+)
 
 
 def above(modules: Collection[str]) -> Callable[[str], bool]:
@@ -104,9 +111,16 @@ def _trunk_of(name: str) -> dict[str, tuple[int, ...]]:
 
 
 class WithoutMemory(TorchFunctionMode):
-    """Parameters on the meta device; what networks compute while they are built (widths of a RegNet) is computed."""
+    """Parameters on the meta device; what networks compute while they are built (widths of a RegNet) is computed.
+
+    To initialise them would change nothing, and take most of the time.
+    """
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if function is torch.empty:
+        if function in _INITIALISES:
+            tensor = args[0] if args else kwargs["tensor"]
+            if tensor.is_meta:
+                return tensor
+        elif function is torch.empty:
             kwargs = {**(kwargs or {}), "device": "meta"}
         return function(*args, **(kwargs or {}))

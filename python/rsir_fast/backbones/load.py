@@ -290,7 +290,7 @@ def _load_torchvision(name: str, layer: str, path: Path, kind: str) -> tuple[_Lo
     file = file.renamed(rename_old_densenet(file.shapes))
     published = _published(name, path)
     input_size = _INPUT_SIZES.get(path.name, published.input_size)
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), WithoutMemory():  # the file fills all that matters
         cut, shapes = build_cut(name, layer, input_size)
     needed = frozenset(key for key in cut.graph.state_dict() if key in shapes and not is_counter(key))
     wanted = NetworkShapes(f"{name} layer '{layer}'", shapes, needed)
