@@ -223,3 +223,14 @@ def test_terminal(result):
     assert re.search(r"\n   CNN-Alex, pool5 +– \[1\] +45\.9 ", text)
     assert re.search(r"fc6[^\n]* \d\.\d{4} +0\.370 +[+-]\d\.\d{4} +[+-]\d\.\d{4}", text)
     assert "…" not in text
+    assert "Extraction: time" not in text  # the other data set has nothing published, but stands in the same table
+    for entry in result["datasets"]:
+        entry.update(name="mine", reference=None)
+        entry["dataset"]["name"] = "mine"
+        for found in entry["rows"]:
+            found |= {"against_reference": None} if found["missing"] is None else {}
+    with console.capture() as captured:
+        console.print(result_table(Ge2018TableResult.model_validate({**result, "datasets": result["datasets"][:1]})))
+    text = captured.get()
+    assert re.search(r"fc6[^\n]* \d+\.\d\d +\d+\.\d\d *\n", text)  # mAP without a row to compare with
+    assert "Extraction: time" in text

@@ -24,6 +24,8 @@ __all__ = ["anmrr_grid", "map_grid", "short"]
 
 _SIDES = ("excluded", "included")
 _INTERVAL = ("low", "high")
+_OF_SIZES, _OF_TIMES = "Values and bytes", "Extraction"
+"""How the notes on them begin."""
 _OVER_DATABASE = {
     "feature": "every value normalised over the database",
     "minmax": "every value from its least to its largest in the database onto 0 to 1",
@@ -89,10 +91,10 @@ def anmrr_grid(result: Ge2018TableResult) -> Grid:
     made_on = sorted({timing.extract_device for timing in timings})
     searched_on = sorted({f"{each.machine}, {counted(each.threads, 'thread', 'threads')}" for each in timings})
     notes = [
-        "Values and bytes: of an image's features, as they are compared.",
+        f"{_OF_SIZES}: of an image's features, as they are compared.",
         *(
             [
-                "Extraction: time of the whole pass by the number of its images, reading, decoding and resizing "
+                f"{_OF_TIMES}: time of the whole pass by the number of its images, reading, decoding and resizing "
                 "included, the learning of a vocabulary not; one pass gives all layers of a network of the paper. "
                 f"Computed on: {', '.join(made_on)}. Query: median search for one image's "
                 f"{result.settings.returned} nearest (or all, if fewer) from its features, on the CPU: "
@@ -114,10 +116,20 @@ def anmrr_grid(result: Ge2018TableResult) -> Grid:
 
 
 def short(grid: Grid) -> Grid:
-    """Return what finds room in a terminal: the chief columns, without intervals."""
-    of_map = ("map_excluded", "map_included", "published", "p_value")
-    of_anmrr = ("anmrr_excluded", "published", "minus_published_excluded", "minus_published_included")
-    kept = of_map if any(column.key == "p_value" for column in grid.columns) else of_anmrr
+    """Return what finds room in a terminal: the chief columns, without intervals.
+
+    Beside published figures of ANMRR that is what differs from them, elsewhere sizes and times.
+    """
+    differences = ("minus_published_excluded", "minus_published_included")
+    differs = any(row.cells.keys() & set(differences) for row in grid.rows)
+    notes = grid.notes
+    if not any(column.key == "anmrr_excluded" for column in grid.columns):
+        kept: tuple[str, ...] = ("map_excluded", "map_included", "published", "p_value")
+    elif differs:
+        kept = ("anmrr_excluded", "published", *differences)
+        notes = [note for note in notes if not note.startswith((_OF_SIZES, _OF_TIMES))]
+    else:
+        kept = ("dim", "anmrr_excluded", "extract_ms", "query_ms")
     columns = [
         replace(column, group=column.group.replace("ours - ", "- ")) for column in grid.columns if column.key in kept
     ]
@@ -125,7 +137,7 @@ def short(grid: Grid) -> Grid:
         replace(row, cells={key: replace(cell, low=None, high=None) for key, cell in row.cells.items() if key in kept})
         for row in grid.rows
     ]
-    return replace(grid, columns=columns, rows=rows)
+    return replace(grid, columns=columns, rows=rows, notes=notes)
 
 
 def _names_of(entry: DatasetTable) -> list[str]:
