@@ -190,7 +190,13 @@ class TestEvaluate:
         assert "rsir: 1 image has features that are not finite (NaN or infinity); it ranks last" in result.stderr
 
     def test_per_class_table(self, tmp_path, features):
-        stdout = rsir("evaluate", "ge2018", features, "--out", tmp_path, "--per-class").stdout
+        asked = ["--map-at", "3", "--divisor", "relevant", "--cutoffs", "1,4"]
+        stdout = rsir("evaluate", "ge2018", features, "--out", tmp_path, "--per-class", *asked).stdout
+        rows = [line.strip().split("  ")[0] for line in stdout.splitlines()]
+        at_3 = [f"mAP@3, divisor {by}" for by in ("R", "found", "min(k, R)")]
+        assert [row for row in rows if "@3" in row] == at_3
+        assert [row for row in rows if row.startswith("precision")] == [f"precision, recall at {n}" for n in (1, 4)]
+        assert all(row in (tmp_path / "report.html").read_text() for row in at_3)
         assert "class2" in stdout
 
     def test_without_classes(self, tmp_path, scenes):

@@ -20,6 +20,7 @@ from scene_files import write_scenes
 from side_by_side import table
 
 TRAIN = ["--freeze-backbone", "-e", "squeezenet1_1", "-w", "random:0", "--bits", "8", "--epochs", "3", "--quiet"]
+AT_K = ["--map-at", "4", "--divisor", "found"]
 FILES = {
     "queries.csv",
     "report.html",
@@ -108,11 +109,15 @@ def test_the_default_folder_names_data_network_and_bits(made, tmp_path, monkeypa
 
 def test_number_of_results_of_an_example(made, tmp_path):
     for examples, pictures in ((2, 5 * 3), (0, 0)):
-        evaluate(made["codes"], "--out", tmp_path, "--examples", examples, "--cutoffs", "2, 1,30", "--quiet")
+        evaluate(made["codes"], "--out", tmp_path, "--examples", examples, "--cutoffs", "2, 1,30", *AT_K, "--quiet")
         assert (tmp_path / "report.html").read_text().count("data:image/jpeg;base64,") == pictures
     result = figures(tmp_path)
     assert result["rules"]["cutoffs"] == [1, 2, 30]
     assert result["test_vs_train"]["cutoffs"] == [1, 2]  # of 15 images
+    assert (result["rules"]["map_at"], result["rules"]["divisor"]) == (4, "found")
+    assert {"k", "divisor", "found", "min", "relevant"} == set(result["test_vs_test"]["map_at"])
+    done = evaluate(made["codes"], "--out", tmp_path, "--divisor", "min", code=2)
+    assert "--divisor: expected --map-at K to go with it" in done.stderr
 
 
 def test_unreadable_images_are_listed_with_exit_code_3(made, tmp_path):

@@ -39,8 +39,8 @@ def parameters():
             yield " ".join(path), names if any(text[:2] == "--" for text in names) else [*names, default], hint
 
 
-SEVERAL = {"--encoder", "--steps", "--rerank", "--bits", "DATA", "FEATURES"}
-"""What one command takes once and another many times, each with the same meaning."""
+SEVERAL = {"--encoder", "--steps", "--rerank", "--bits", "--normalize", "DATA", "FEATURES"}
+"""What one command takes once and another many times, or with more words, each with the same meaning."""
 
 
 def test_a_name_takes_one_kind_of_value():

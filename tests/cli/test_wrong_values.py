@@ -45,6 +45,8 @@ WRONG = {
         "squeezenet1_1,precision=float16",
     ],
     "--cutoffs": ["0", "1,0", "1.5", "x", "", HUGE],
+    "--divisor": ["x", "k"],
+    "--map-at": ["0", *COUNT],
     "--field": ["fc9"],
     "--bands": ["x", "0", "-1", "1,2", "4,3,2,1", "1.5,2,3"],
     "--batch-size": ["0", *COUNT],

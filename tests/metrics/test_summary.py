@@ -51,10 +51,13 @@ def test_blocks_and_order_do_not_change_a_bit(seed, queries, items, block, anmrr
 
 def test_equals_the_plain_functions():
     ranked, labels, n_relevant = random_evaluation(11, 200, 300)
-    accumulator = metrics.RetrievalAccumulator(CLASSES, 300, cutoffs=[10, 1, 500])
+    accumulator = metrics.RetrievalAccumulator(CLASSES, 300, cutoffs=[10, 1, 500], map_at=20)
     accumulator.add(ranked, labels, n_relevant)
     result = accumulator.result()
 
+    at_k = {by: metrics.mean_average_precision(ranked, n_relevant, 20, by) for by in ("found", "min", "relevant")}
+    assert result["map_at"] == at_k
+    assert len(set(at_k.values())) == 3
     answered = n_relevant > 0
     curve = metrics.precision_recall_curve(ranked, n_relevant)
     assert result["map"] == metrics.mean_average_precision(ranked, n_relevant)

@@ -52,6 +52,38 @@ def test_figures_are_those_of_a_plain_evaluation(included, penalty):
     assert result.anmrr == pytest.approx(mean_nmrr, abs=1e-12)
 
 
+def test_map_at_k_by_every_divisor_and_cutoffs_that_are_asked_for():
+    features, k = make_features(), 7
+    result = evaluate_ge2018(features, cutoffs=(3, 1, 300), map_at=k, divisor="relevant")
+    x = features.matrix.astype(np.float64)
+    x = (x - x.mean(1, keepdims=True)) / x.std(1, keepdims=True)
+    found, least, all_of_them, right = [], [], [], []
+    for i in range(len(x)):
+        order = np.delete(np.argsort(np.round(((x - x[i]) ** 2).sum(1), 9), kind="stable"), 0)
+        hits = features.labels[order] == features.labels[i]
+        total = (np.cumsum(hits) / np.arange(1, len(hits) + 1))[:k][hits[:k]].sum()
+        for values, divisor in (
+            (found, max(1, hits[:k].sum())),
+            (least, min(k, hits.sum())),
+            (all_of_them, hits.sum()),
+        ):
+            values.append(total / divisor)
+        right.append(hits[:3])
+    at_k = result.query_excluded.map_at
+    assert (at_k.found, at_k.min, at_k.relevant) == pytest.approx(
+        (np.mean(found), np.mean(least), np.mean(all_of_them))
+    )
+    assert at_k.value == at_k.relevant < at_k.min < at_k.found
+    assert list(result.query_excluded.precision_at) == [1, 3]
+    assert result.query_excluded.precision_at[3] == pytest.approx(np.mean(right))
+    rules = result.rules
+    assert (rules.map_at, rules.divisor, rules.cutoffs) == (k, "relevant", (1, 3, 300))
+    assert result.query_included.map_at.found > at_k.found
+    for wrong in ({"map_at": 0}, {"cutoffs": ()}, {"divisor": "k"}):
+        with pytest.raises(ValueError, match=f"{next(iter(wrong))}: expected"):
+            evaluate_ge2018(features, **wrong)
+
+
 @pytest.mark.parametrize("anmrr_k", ["2ng", "mpeg7"])
 def test_figures_are_those_of_the_full_rankings(anmrr_k):
     features = make_features(n=200, classes=7)
@@ -144,7 +176,7 @@ def test_classes_are_needed():
         evaluate_ge2018(one)
     with pytest.raises(DatasetError, match="found no images"):
         evaluate_ge2018(Features(features.matrix[:0], (), features.labels[:0], features.classes, "empty"))
-    with pytest.raises(ValueError, match="normalize: expected 'row', 'feature' or 'none', got 'l2'"):
+    with pytest.raises(ValueError, match="normalize: expected one of row, feature, minmax, none, got 'l2'"):
         evaluate_ge2018(features, normalize="l2")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import permutations
+
 import numpy as np
 import pytest
 
@@ -75,6 +77,25 @@ def test_against_counting_by_hand(coded, among_themselves):
         within = distances <= radius
         assert found.radius.recall[radius] == pytest.approx((within & relevant).sum() / relevant.sum())
         assert found.radius.precision[radius] == pytest.approx(relevant[within].mean())
+
+
+def test_map_at_k_is_expected_over_all_orders_of_ties():
+    codes = np.array([0, 3, 0, 1, 1, 2, 1, 3], np.uint8)[:, None]
+    labels, k, queries, database = np.array([0, 1, 1, 0, 1, 0, 1, 0]), 3, np.array([0, 1]), np.arange(2, 8)
+    bits, by = np.unpackbits(codes, axis=1), {"found": [], "min": [], "relevant": []}
+    for query in queries:
+        distances, right = (bits[database] != bits[query]).sum(1), labels[database] == labels[query]
+        for order in map(list, permutations(range(6))):
+            hits = right[order][np.argsort(distances[order], kind="stable")]
+            total = (np.cumsum(hits) / np.arange(1, 7))[:k][hits[:k]].sum()
+            by["found"].append(total / max(1, hits[:k].sum()))
+            by["min"].append(total / min(k, hits.sum()))
+            by["relevant"].append(total / hits.sum())
+    found = evaluate_codes(codes, labels, 2, queries, database, map_at=k, divisor="found").map_at
+    assert found.by_divisor == pytest.approx({name: np.mean(values) for name, values in by.items()}, abs=1e-12)
+    assert (found.k, found.value) == (k, found.found)
+    found = evaluate_codes(codes, labels, 2, queries, database, map_at=100).map_at
+    assert found.found == found.min == found.relevant == found.value  # of the whole ranking
 
 
 def test_queries_without_a_relevant_item_are_counted_apart():

@@ -26,7 +26,7 @@ def test_figures_stand_under_the_right_convention_at_80_columns(evaluation):
     assert excluded["map"] != included["map"]
     assert row.index(f"({excluded['map']:.4f})") < row.index(f"({included['map']:.4f})")
     assert f"{excluded['anmrr']:.4f}" in out
-    assert "precision at 10" in out
+    assert "precision, recall at 10" in out
     assert "\x1b" not in out
 
 

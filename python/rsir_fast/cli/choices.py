@@ -43,6 +43,14 @@ class Distance(str, Enum):
     l1 = "l1"
 
 
+class Divisor(str, Enum):
+    """What AP@k divides by."""
+
+    found = "found"
+    min = "min"
+    relevant = "relevant"
+
+
 class AnmrrK(str, Enum):
     """K of ANMRR."""
 

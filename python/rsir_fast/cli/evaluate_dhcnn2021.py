@@ -70,6 +70,7 @@ def dhcnn2021(
     target: Path | None = out
     quiet = output.quiet
     with reported_errors(lambda: kept((target or Path()) / "features", AGAIN)) as skipped:
+        asked = measured.measures
         if opt.is_features_folder(source):
             opt.refuse_network_options(context, "device", but="encoder")
             from rsir_fast.archive import Features
@@ -112,9 +113,7 @@ def dhcnn2021(
 
         note(f"rank: {len(features)} images", quiet)
         places: Any = tuple(gallery.split(","))
-        result = evaluate_dhcnn2021(
-            features, gallery=places, examples=shown.examples, threads=run.threads, **measured.measures
-        )
+        result = evaluate_dhcnn2021(features, gallery=places, examples=shown.examples, threads=run.threads, **asked)
         for remark in result.dataset.notes:
             if remark not in features.notes:
                 note(f"note: {remark}", quiet)

@@ -11,7 +11,7 @@ import typer
 
 from rsir_fast.cli import options as opt
 from rsir_fast.cli.evaluating import check_out, default_out, extracted, placed, write_and_print
-from rsir_fast.cli.groups import ImageOptions, NetworkOptions, PrintOptions, RunOptions, ShownOptions
+from rsir_fast.cli.groups import ImageOptions, MeasureOptions, NetworkOptions, PrintOptions, RunOptions, ShownOptions
 from rsir_fast.cli.session import AGAIN, kept, note, reported_errors
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ _BEYOND = "Beyond the paper"
 
 
 @dataclass(frozen=True)
-class MethodOptions:
+class MethodOptions(MeasureOptions):
     """How images are compared and measured: settings of `rsir_fast.evaluate_ge2018`."""
 
     normalize: Annotated[
@@ -99,6 +99,7 @@ def ge2018(
     target: Path | None = out
     quiet = output.quiet
     with reported_errors(lambda: kept((target or Path()) / "features", AGAIN)) as skipped:
+        asked = method.measures
         told = [text for text in (method.steps, method.rerank) if text]
         if method.distance is not opt.Distance.euclidean:
             told += [method.normalized, method.distance.value]
@@ -132,7 +133,7 @@ def ge2018(
             target = out or _default_out(dataset.name, loaded.name, loaded.layer, method.normalized, told)
             features = extracted(dataset, loaded, maker, target, force=run.force, quiet=quiet).field(field)
         skipped += features.skipped
-        how = {"examples": shown.examples, "threads": run.threads, "device": run.device, **method.settings}
+        how = {"examples": shown.examples, "threads": run.threads, "device": run.device, **method.settings, **asked}
         evaluate_and_report(features, target, how, per_class=shown.per_class, quiet=quiet, json=output.json)
 
 

@@ -174,12 +174,26 @@ class MeasureOptions:
     """What is measured beside the protocol's figures."""
 
     cutoffs: opt.Cutoffs = None
+    map_at: opt.MapAt = None
+    divisor: opt.MapDivisor = None
 
     @property
     def measures(self) -> dict[str, Any]:
-        """What the library is told; nothing of what was not given."""
-        given = None if self.cutoffs is None else [int(number) for number in self.cutoffs.split(",")]
-        return {} if given is None else {"cutoffs": given}
+        """What the library is told; nothing of what was not given.
+
+        Raises
+        ------
+        ValueError
+            If there is a divisor, but nothing to divide.
+        """
+        if self.divisor is not None and self.map_at is None:
+            raise ValueError(f"--divisor: expected --map-at K to go with it, got {self.divisor.value} alone")
+        given = {
+            "cutoffs": None if self.cutoffs is None else [int(number) for number in self.cutoffs.split(",")],
+            "map_at": self.map_at,
+            "divisor": None if self.divisor is None else self.divisor.value,
+        }
+        return {name: value for name, value in given.items() if value is not None}
 
 
 @dataclass(frozen=True)

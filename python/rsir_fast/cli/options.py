@@ -17,6 +17,7 @@ from rsir_fast.cli.choices import AnmrrK as AnmrrK
 from rsir_fast.cli.choices import AnmrrPenalty as AnmrrPenalty
 from rsir_fast.cli.choices import Decoder as Decoder
 from rsir_fast.cli.choices import Distance as Distance
+from rsir_fast.cli.choices import Divisor as Divisor
 from rsir_fast.cli.choices import Normalization as Normalization
 from rsir_fast.cli.choices import Normalize as Normalize
 from rsir_fast.cli.choices import Precision as Precision
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from rsir_fast.encoders.encoder import Encoder
 
 
+MOST_RANKS = (1 << 31) - 1
 MOST_IMAGES, MOST_THREADS, MOST_EPOCHS, MOST_RESULTS, LAST_SEED = 1 << 16, 1 << 10, 1_000_000, 1000, (1 << 40) - 1
 """Bounds of numbers: more is a slip of the keyboard, and would run for ever or take all memory."""
 
@@ -140,6 +142,20 @@ Cutoffs = Annotated[
         "--cutoffs",
         callback=checked.cutoffs,
         help="Numbers of returned images for precision and recall, such as 1,10,100. Default: the protocol's.",
+        show_default=False,
+    ),
+]
+MapAt = Annotated[
+    int | None,
+    typer.Option(
+        "--map-at", min=1, max=MOST_RANKS, help="k of mAP@k beside mAP over the whole ranking.", show_default=False
+    ),
+]
+MapDivisor = Annotated[
+    Divisor | None,
+    typer.Option(
+        "--divisor",
+        help="What AP@k divides by: the relevant images found within k, min(k, R) (default), or R, all relevant ones.",
         show_default=False,
     ),
 ]

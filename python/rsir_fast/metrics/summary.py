@@ -10,9 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from rsir_fast.base.counts import as_count
 from rsir_fast.metrics._hits import RankedHits
-from rsir_fast.metrics._inputs import MOST, as_cutoffs, as_labels, as_relevance, check_choice
+from rsir_fast.metrics._inputs import MOST, as_cutoff, as_cutoffs, as_labels, as_relevance, check_choice
 from rsir_fast.metrics.anmrr import Penalty, RankLimit, nmrr_of
-from rsir_fast.metrics.average_precision import average_precision_of
+from rsir_fast.metrics.average_precision import Divisor, average_precision_of
 from rsir_fast.metrics.means import mean_over_queries
 from rsir_fast.metrics.precision_recall import curve_points as default_curve_points
 from rsir_fast.metrics.precision_recall import macro_curve
@@ -44,6 +44,8 @@ class RetrievalAccumulator:
         ``"1.25k"`` or ``"k+1"``, see `nmrr`.
     max_relevant
         Largest number of relevant items over all queries to come; needed for ``"mpeg7"`` only.
+    map_at
+        k of mAP@k, by every divisor of `average_precision`. Default: none.
 
     Raises
     ------
@@ -74,6 +76,7 @@ class RetrievalAccumulator:
         anmrr_k: RankLimit = "2ng",
         anmrr_penalty: Penalty = "1.25k",
         max_relevant: int | None = None,
+        map_at: int | None = None,
     ) -> None:
         check_choice(anmrr_k, ("2ng", "mpeg7"), "anmrr_k")
         check_choice(anmrr_penalty, ("1.25k", "k+1"), "anmrr_penalty")
@@ -92,6 +95,10 @@ class RetrievalAccumulator:
         self._anmrr_k: RankLimit = anmrr_k
         self._anmrr_penalty: Penalty = anmrr_penalty
         self._max_relevant = max_relevant
+        self._map_at = as_cutoff(map_at, "map_at")
+        self._at_k: dict[Divisor, list[NDArray[np.float64]]] = {
+            name: [np.empty(0)] for name in ("found", "min", "relevant")
+        }
         self._average_precision: list[NDArray[np.float64]] = [np.empty(0)]
         self._nmrr: list[NDArray[np.float64]] = [np.empty(0)]
         self._n_relevant: list[NDArray[np.int64]] = [np.empty(0, dtype=np.int64)]
@@ -147,6 +154,9 @@ class RetrievalAccumulator:
             raise ValueError(f"query_labels: expected {len(hits.n_relevant)}, one per ranking, got {len(labels)}")
         nmrr = nmrr_of(hits, self._anmrr_k, self._max_relevant, self._anmrr_penalty)
         self._average_precision.append(average_precision_of(hits))
+        if self._map_at is not None:
+            for divisor, parts in self._at_k.items():
+                parts.append(average_precision_of(hits, self._map_at, divisor))
         self._nmrr.append(nmrr)
         self._n_relevant.append(hits.n_relevant)
         self._labels.append(labels)
@@ -165,6 +175,7 @@ class RetrievalAccumulator:
             Ready for JSON; a value that is undefined (no query with a relevant item) is None.
             ``map``, ``anmrr``, ``queries`` (all), ``queries_without_relevant`` (those left out of every mean),
             ``precision_at`` and ``recall_at`` (by cut-off, as text), ``pr_curve`` (``n``, ``precision``, ``recall``),
+            ``map_at`` (where it was asked for: by divisor),
             ``per_class`` (for each class in order ``class``, ``queries``, ``map``, ``anmrr``, ``precision_at_20``).
 
         Raises
@@ -189,6 +200,7 @@ class RetrievalAccumulator:
         return {
             "map": _or_none(overall.value),
             "anmrr": _or_none(mean_over_queries(nmrr).value),
+            **self._cut_means(),
             "queries": overall.queries,
             "queries_without_relevant": overall.queries_without_relevant,
             "precision_at": dict(zip(keys, _floats(whole.precision[at_cutoffs]), strict=True)),
@@ -203,6 +215,12 @@ class RetrievalAccumulator:
                 for name, own in ((name, labels == index) for index, name in enumerate(self._classes))
             ],
         }
+
+    def _cut_means(self) -> dict[str, object]:
+        if self._map_at is None:
+            return {}
+        means = {by: _or_none(mean_over_queries(np.concatenate(parts)).value) for by, parts in self._at_k.items()}
+        return {"map_at": means}
 
     def _of_class(
         self,

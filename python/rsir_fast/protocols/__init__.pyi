@@ -11,6 +11,7 @@ from .ge2018_result import RetrievalFigures as RetrievalFigures
 from .hash_retrieval import evaluate_codes as evaluate_codes
 from .paper_settings import PaperSetting as PaperSetting
 from .paper_settings import dhcnn2021_paper as dhcnn2021_paper
+from .protocol import MapAt as MapAt
 from .protocol import Protocol as Protocol
 from .protocol import SplitSource as SplitSource
 from .reproduce_dhcnn2021_result import Dhcnn2021TableResult as Dhcnn2021TableResult

@@ -17,6 +17,7 @@ from rsir_fast.datasets import Dataset
 from rsir_fast.errors import DatasetError
 from rsir_fast.hashing import made_by_model
 from rsir_fast.ops import hamming_topk
+from rsir_fast.protocols.cutoffs import as_cutoffs, check_map_at, with_map_at
 from rsir_fast.protocols.dhcnn2021_result import (
     CodeFigures,
     Dhcnn2021Result,
@@ -34,8 +35,8 @@ from rsir_fast.protocols.facts import (
     describe_queries,
     describe_timing,
 )
-from rsir_fast.protocols.hash_retrieval import CUTOFFS, as_cutoffs, evaluate_codes
-from rsir_fast.protocols.protocol import GALLERIES, Gallery, Protocol, SplitSource
+from rsir_fast.protocols.hash_retrieval import CUTOFFS, evaluate_codes
+from rsir_fast.protocols.protocol import GALLERIES, Gallery, MapDivisor, Protocol, SplitSource
 from rsir_fast.protocols.result import stated
 
 __all__ = ["Split", "check_split", "dhcnn2021_rules", "evaluate_dhcnn2021"]
@@ -46,6 +47,8 @@ def evaluate_dhcnn2021(
     *,
     gallery: Sequence[Gallery] = GALLERIES[:2],
     cutoffs: Sequence[int] = CUTOFFS,
+    map_at: int | None = None,
+    divisor: MapDivisor = "min",
     examples: int = 15,
     threads: int | None = None,
 ) -> Dhcnn2021Result:
@@ -66,6 +69,11 @@ def evaluate_dhcnn2021(
     cutoffs : sequence of int
         Numbers of returned images for precision and recall, as far as a database has so many. Default: those of the
         authors' release, 1, 11, 21, 31, then 50 to 1000 by 50.
+    map_at : int, optional
+        k of mAP@k beside mAP over the whole ranking; default: none.
+    divisor : {"found", "min", "relevant"}
+        What AP@k divides by: the relevant images found within k, min(k, R) or R. mAP@k by the other two stands beside
+        it.
     examples : int
         Results to show for each example query; 0 for no examples.
     threads : int, optional
@@ -88,7 +96,7 @@ def evaluate_dhcnn2021(
     DatasetError
         If they have no classes, others than the model's, or no training or test images of its split.
     ValueError
-        If a cut-off is below 1, or a gallery unknown, named twice or empty.
+        If a cut-off or k is below 1, there is no such divisor, or a gallery is unknown, named twice or empty.
 
     Notes
     -----
@@ -106,12 +114,14 @@ def evaluate_dhcnn2021(
     (1.0, 1.0)
     """
     start, cutoffs = time.perf_counter(), as_cutoffs(cutoffs)
+    check_map_at(map_at, divisor)
     images = _images(features)
     training = images.training
     split, classes = training["split"], images.classes
 
     def against(database: NDArray[np.int64]) -> CodeFigures:
-        return evaluate_codes(images.codes, images.labels, images.bits, images.test, database, threads, cutoffs=cutoffs)
+        given = (images.codes, images.labels, images.bits, images.test, database, threads)
+        return evaluate_codes(*given, cutoffs=cutoffs, map_at=map_at, divisor=divisor)
 
     rows = _galleries(images, gallery)
     measured = {name: against(database) for name, database in rows.items()}
@@ -129,7 +139,9 @@ def evaluate_dhcnn2021(
         images=ImageCounts(train=len(images.train), test=len(images.test)),
         split=SplitFacts(seed=split.get("seed"), train=len(split["train"]), test=len(split["test"])),
         training=stated(TrainingFacts, own, features.name),
-        rules=dhcnn2021_rules(_source(split, training.get("shots")), cutoffs, tuple(measured)),
+        rules=with_map_at(
+            dhcnn2021_rules(_source(split, training.get("shots")), cutoffs, tuple(measured)), map_at, divisor
+        ),
         queries=describe_queries([features.items[row] for row in images.test], images.labels[images.test]),
         **{f"test_vs_{name}": measured.get(name) for name in gallery},
         labels=_label_figures(images),

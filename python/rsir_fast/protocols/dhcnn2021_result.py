@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from pydantic import ConfigDict
 
 from rsir_fast.protocols.evaluation import EvaluationResult
+from rsir_fast.protocols.protocol import MapAt
 from rsir_fast.protocols.result import Part, Text, Value, as_array
 
 __all__ = [
@@ -54,6 +55,8 @@ class CodeFigures(Part):
         before, with ties by index.
     recall_micro_at : tuple of float or None
         Relevant images found for all queries by all that are relevant (micro). Of precision both means are the same.
+    map_at : MapAt or None
+        MAP@k, expected over the order of ties; None where it was not asked for.
     radius : RadiusCurve
     per_class : tuple of float or None
         Expected mAP of each class from 0.
@@ -68,6 +71,7 @@ class CodeFigures(Part):
     precision_at: tuple[Value, ...]
     recall_at: tuple[Value, ...]
     recall_micro_at: tuple[Value, ...] = ()
+    map_at: MapAt | None = None
     radius: RadiusCurve
     per_class: tuple[Value, ...]
     per_query: tuple[Value, ...] = ()
@@ -82,7 +86,9 @@ class CodeFigures(Part):
 
     def summary(self) -> CodeFigures:
         """Return them without the single queries."""
-        return CodeFigures.model_validate({key: value for key, value in self if key != "per_query"})
+        return CodeFigures.model_validate(
+            {key: value for key, value in self if key in self.model_fields_set - {"per_query"}}
+        )
 
 
 class LabelFigures(Part):

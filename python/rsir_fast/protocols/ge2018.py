@@ -19,6 +19,7 @@ from rsir_fast.errors import DatasetError, RsirError
 from rsir_fast.extraction.devices import usable_device
 from rsir_fast.metrics import Penalty, RankLimit, RetrievalAccumulator
 from rsir_fast.ops import gaussian_normalize
+from rsir_fast.protocols.cutoffs import as_cutoffs, check_map_at, with_map_at
 from rsir_fast.protocols.examples import pick_queries
 from rsir_fast.protocols.facts import (
     Example,
@@ -29,7 +30,7 @@ from rsir_fast.protocols.facts import (
     describe_timing,
 )
 from rsir_fast.protocols.ge2018_result import Ge2018Result, Ge2018Settings, RetrievalFigures
-from rsir_fast.protocols.protocol import AnmrrRule, Protocol, SplitSource
+from rsir_fast.protocols.protocol import AnmrrRule, MapDivisor, Protocol, SplitSource
 from rsir_fast.protocols.tied import describe_ties
 from rsir_fast.retrieval import (
     Diffusion,
@@ -62,6 +63,9 @@ def evaluate_ge2018(
     rerank: str | Sequence[Expansion | Diffusion] = "",
     anmrr_k: RankLimit = "2ng",
     anmrr_penalty: Penalty = "1.25k",
+    cutoffs: Sequence[int] = CUTOFFS,
+    map_at: int | None = None,
+    divisor: MapDivisor = "min",
     examples: int = 10,
     block: int | None = None,
     threads: int | None = None,
@@ -97,6 +101,13 @@ def evaluate_ge2018(
         K of ANMRR: 2 NG (the paper's field) or min(4 NG, 2 max NG).
     anmrr_penalty : {"1.25k", "k+1"}
         The rank that a relevant image beyond K is counted at, `rsir_fast.metrics.nmrr`: 1.25 K or K + 1.
+    cutoffs : sequence of int
+        Numbers of returned images for precision and recall, as far as there are so many.
+    map_at : int, optional
+        k of mAP@k beside mAP over the whole ranking; default: none.
+    divisor : {"found", "min", "relevant"}
+        What AP@k divides by: the relevant images found within k, min(k, R) or R. mAP@k by the other two stands beside
+        it.
     examples : int
         Results to show for each example query; 0 for no examples.
     block : int, optional
@@ -149,6 +160,8 @@ def evaluate_ge2018(
         raise ValueError(
             "distance: expected 'euclidean' with rerank, whose neighbours are those, got 'l1'; leave one out"
         )
+    cutoffs = as_cutoffs(cutoffs)
+    check_map_at(map_at, divisor)
     features = features.field()
     labels = check_classes(features.name, features.labels)
     start = time.perf_counter()
@@ -164,10 +177,11 @@ def evaluate_ge2018(
         return RetrievalAccumulator(
             features.classes,
             n - 1 + others,
-            cutoffs=[cutoff for cutoff in CUTOFFS if cutoff < n],
+            cutoffs=[cutoff for cutoff in cutoffs if cutoff < n],
             anmrr_k=anmrr_k,
             anmrr_penalty=anmrr_penalty,
             max_relevant=largest,
+            map_at=map_at,
         )
 
     excluded, included = accumulator(0), accumulator(1)
@@ -197,24 +211,27 @@ def evaluate_ge2018(
             ties="item index",
             **beyond,
         ),
-        rules=ge2018_rules(anmrr_k, anmrr_penalty),
+        rules=with_map_at(ge2018_rules(anmrr_k, anmrr_penalty, cutoffs), map_at, divisor),
         queries=describe_queries(features.items, labels),
-        query_excluded=_figures(excluded),
-        query_included=_figures(included),
+        query_excluded=_figures(excluded, map_at, divisor),
+        query_included=_figures(included, map_at, divisor),
         **({} if ranking.diffused else {"ties": describe_ties(ranking, labels)}),
         timing=describe_timing(features, time.perf_counter() - start, threads, device=device_name),
         examples=shown,
     )
 
 
-def ge2018_rules(k: RankLimit = "2ng", penalty: Penalty = "1.25k") -> Protocol:
+def ge2018_rules(k: RankLimit = "2ng", penalty: Penalty = "1.25k", cutoffs: tuple[int, ...] = CUTOFFS) -> Protocol:
     """State the rules of the protocol."""
     split, anmrr = SplitSource(kind="leave one out"), AnmrrRule(k=k, penalty=penalty)
-    return Protocol(split=split, gallery=("all",), relevance="class", cutoffs=CUTOFFS, anmrr=anmrr, ties="index")
+    return Protocol(split=split, gallery=("all",), relevance="class", cutoffs=cutoffs, anmrr=anmrr, ties="index")
 
 
-def _figures(found: RetrievalAccumulator) -> RetrievalFigures:
-    return RetrievalFigures.model_validate({**found.result(), "per_query": tuple(found.average_precision().tolist())})
+def _figures(found: RetrievalAccumulator, map_at: int | None, divisor: MapDivisor) -> RetrievalFigures:
+    content: dict[str, Any] = {**found.result(), "per_query": tuple(found.average_precision().tolist())}
+    if map_at is not None:
+        content["map_at"] = {"k": map_at, "divisor": divisor, **content["map_at"]}
+    return RetrievalFigures.model_validate(content)
 
 
 def check_classes(name: str, labels: NDArray[np.int64] | None) -> NDArray[np.int64]:

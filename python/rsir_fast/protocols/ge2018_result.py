@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from rsir_fast.protocols.evaluation import EvaluationResult
+from rsir_fast.protocols.protocol import MapAt
 from rsir_fast.protocols.result import Part, Text, Value, as_array
 
 __all__ = [
@@ -65,6 +66,8 @@ class RetrievalFigures(Part):
         All, and those left out of every mean.
     precision_at, recall_at : dict of int to float
         By the number of returned images.
+    map_at : MapAt or None
+        MAP@k; None where it was not asked for.
     pr_curve : PrecisionRecallCurve
     per_class : tuple of ClassFigures
     per_query : tuple of float or None
@@ -77,6 +80,7 @@ class RetrievalFigures(Part):
     queries_without_relevant: int
     precision_at: dict[int, Value]
     recall_at: dict[int, Value]
+    map_at: MapAt | None = None
     pr_curve: PrecisionRecallCurve
     per_class: tuple[ClassFigures, ...]
     per_query: tuple[Value, ...] = ()

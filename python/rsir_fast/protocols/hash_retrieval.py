@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 from rsir_fast import metrics
 from rsir_fast.ops import rank_database
+from rsir_fast.protocols.cutoffs import as_cutoffs, check_map_at
 from rsir_fast.protocols.dhcnn2021_result import CodeFigures, MapUnderTies, RadiusCurve
+from rsir_fast.protocols.protocol import DIVISORS, MapAt, MapDivisor
 
-__all__ = ["CUTOFFS", "TIE_RULES", "as_cutoffs", "evaluate_codes"]
+__all__ = ["CUTOFFS", "TIE_RULES", "evaluate_codes"]
 
 CUTOFFS = (1, 11, 21, 31, *range(50, 1001, 50))
 """Numbers of returned images for precision and recall, as in the code of Song et al. 2021."""
@@ -30,6 +32,8 @@ def evaluate_codes(
     threads: int | None = None,
     *,
     cutoffs: Sequence[int] = CUTOFFS,
+    map_at: int | None = None,
+    divisor: MapDivisor = "min",
 ) -> CodeFigures:
     """Rank a database of hash codes by Hamming distance for every query, and measure it.
 
@@ -48,6 +52,11 @@ def evaluate_codes(
         As in `rsir_fast.hamming_topk`. Never changes a figure.
     cutoffs : sequence of int
         Numbers of returned items for precision and recall, each 1 or more; those beyond the database are left out.
+    map_at : int, optional
+        k of mAP@k, 1 or more; default: none is measured.
+    divisor : {"found", "min", "relevant"}
+        Of AP@k, as in `rsir_fast.metrics.expected_average_precision`: the one that counts. mAP@k by the others stands
+        beside it.
 
     Returns
     -------
@@ -57,7 +66,8 @@ def evaluate_codes(
     Raises
     ------
     ValueError
-        If there are no queries or no database, only some of the queries are in the database, or a cut-off is below 1.
+        If there are no queries or no database, only some of the queries are in the database, a cut-off or k is below
+        1, or there is no such divisor.
 
     Notes
     -----
@@ -70,10 +80,12 @@ def evaluate_codes(
     >>> found.map.expected, found.precision_at, found.radius.recall
     (1.0, (1.0,), (0.0, 1.0, 1.0, 1.0, 1.0))
     """
+    check_map_at(map_at, divisor)
     places = _own_places(queries, database)
     n = len(database) - (places is not None)
     numbers = np.array([number for number in as_cutoffs(cutoffs) if number <= n], np.int64)
     precisions: dict[str, list[NDArray[np.float64]]] = {name: [] for name in TIE_RULES}
+    cut: dict[MapDivisor, list[NDArray[np.float64]]] = {name: [] for name in DIVISORS}
     hits: list[NDArray[np.float64]] = []
     relevant_of: list[NDArray[np.int64]] = []
     pairs = np.zeros((2, bits + 1), np.int64)
@@ -88,15 +100,23 @@ def evaluate_codes(
         tied = metrics.TiedRanking.sort(distances, relevant)
         for name in TIE_RULES:
             precisions[name].append(getattr(tied, name)())
+        if map_at is not None:
+            for by, parts in cut.items():
+                parts.append(tied.expected(map_at, by))
         hits.append(tied.hits_within(numbers))
         relevant_of.append(tied.n_relevant)
         pairs += np.stack(metrics.radius_counts(distances, relevant, bits))
     curve = metrics.radius_curve(*pairs)
     every = {name: np.concatenate(values) for name, values in precisions.items()}
     expected, asked = every["expected"], labels[queries]
+    at_k: dict[str, Any] = {}
+    if map_at is not None:
+        means = {by: _mean(np.concatenate(parts)) for by, parts in cut.items()}
+        at_k["map_at"] = MapAt(k=map_at, divisor=divisor, **means)
     return CodeFigures(
         map=MapUnderTies(**{name: _mean(values) for name, values in every.items()}),
         **_by_number(numbers, np.concatenate(hits), np.concatenate(relevant_of)),
+        **at_k,
         radius=RadiusCurve(precision=tuple(curve.precision.tolist()), recall=tuple(curve.recall.tolist())),
         per_class=tuple(_mean(expected[asked == label]) for label in range(int(labels.max()) + 1)),
         per_query=tuple(expected.tolist()),
@@ -104,20 +124,6 @@ def evaluate_codes(
         queries_without_relevant=int(np.isnan(expected).sum()),
         database=len(database),
     )
-
-
-def as_cutoffs(cutoffs: Sequence[int]) -> tuple[int, ...]:
-    """Return numbers of returned items, ascending, each once.
-
-    Raises
-    ------
-    ValueError
-        If there is none, or one is below 1.
-    """
-    numbers = tuple(sorted({int(number) for number in cutoffs}))
-    if not numbers or numbers[0] < 1:
-        raise ValueError(f"cutoffs: expected numbers of returned images from 1 on, got {list(cutoffs)}")
-    return numbers
 
 
 def _by_number(numbers: NDArray[np.int64], hits: NDArray[np.float64], relevant: NDArray[np.int64]) -> dict[str, Any]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Literal
 
 from rsir_fast.metrics import Penalty, RankLimit
-from rsir_fast.protocols.result import Part, Text
+from rsir_fast.protocols.result import Part, Text, Value
 
-__all__ = ["GALLERIES", "AnmrrRule", "Gallery", "MapDivisor", "Protocol", "SplitSource"]
+__all__ = ["DIVISORS", "GALLERIES", "AnmrrRule", "Gallery", "MapAt", "MapDivisor", "Protocol", "SplitSource"]
 
 Gallery = Literal["train", "test", "rest", "all"]
 """The images that are ranked: those of a part of the split, all but the queries, or all. A query that is one of them is
@@ -17,6 +17,8 @@ GALLERIES: tuple[Gallery, ...] = ("train", "test", "rest", "all")
 
 MapDivisor = Literal["found", "min", "relevant"]
 """What AP@k divides by, as in `rsir_fast.metrics.average_precision`."""
+
+DIVISORS: tuple[MapDivisor, ...] = ("found", "min", "relevant")
 
 
 class SplitSource(Part):
@@ -60,6 +62,36 @@ class AnmrrRule(Part):
 
     k: RankLimit = "2ng"
     penalty: Penalty = "1.25k"
+
+
+class MapAt(Part):
+    """MAP@k by each divisor of AP@k: one ranking, and figures that may lie far apart.
+
+    Attributes
+    ----------
+    k : int
+    divisor : {"found", "min", "relevant"}
+        The one that was asked for, whose figure is ``value``.
+    found, min, relevant : float or None
+        Means over the queries; ties as the rules of the result say.
+    """
+
+    k: int
+    divisor: MapDivisor
+    found: Value
+    min: Value
+    relevant: Value
+
+    @property
+    def value(self) -> float | None:
+        """The figure by the divisor that was asked for."""
+        return self.by_divisor[self.divisor]
+
+    @property
+    def by_divisor(self) -> dict[MapDivisor, float | None]:
+        """All figures, the one that was asked for first."""
+        every: dict[MapDivisor, float | None] = {"found": self.found, "min": self.min, "relevant": self.relevant}
+        return {self.divisor: every[self.divisor], **every}
 
 
 class Protocol(Part):

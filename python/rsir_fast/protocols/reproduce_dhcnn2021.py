@@ -24,11 +24,12 @@ from rsir_fast.hashing import RECIPES, HashLoss, Recipe, train_dhcnn
 from rsir_fast.hashing.encode import encode_features
 from rsir_fast.hashing.recipe import as_recipe
 from rsir_fast.hashing.train import MODEL
+from rsir_fast.protocols.cutoffs import as_cutoffs
 from rsir_fast.protocols.dhcnn2021 import evaluate_dhcnn2021
 from rsir_fast.protocols.drawing import Drawing
 from rsir_fast.protocols.facts import describe_dataset, describe_features
 from rsir_fast.protocols.ge2018 import check_classes
-from rsir_fast.protocols.hash_retrieval import CUTOFFS, as_cutoffs
+from rsir_fast.protocols.hash_retrieval import CUTOFFS
 from rsir_fast.protocols.hash_rows import BASELINES, Parts, by_label, by_probabilities, euclidean, hashed_without_labels
 from rsir_fast.protocols.hash_table import Run, curves_of, hash_rows
 from rsir_fast.protocols.reproduce_dhcnn2021_result import Dhcnn2021TableResult, Dhcnn2021TableSettings, HashRun

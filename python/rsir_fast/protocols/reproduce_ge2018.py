@@ -333,7 +333,8 @@ def _evaluate(features: Features, method: Method, threads: int | None, device: A
 def _figures(found: RetrievalFigures) -> RunFigures:
     """Return the figures of a convention, with the AP of every query and how sure their mean is."""
     _, low, high = bootstrap_interval(found.average_precision, level=LEVEL, resamples=RESAMPLES)
-    return RunFigures.model_validate({**dict(found), "interval": Interval(low=low, high=high)})
+    measured = {key: value for key, value in found if key in found.model_fields_set}
+    return RunFigures.model_validate({**measured, "interval": Interval(low=low, high=high)})
 
 
 def _timing(features: Features, method: Method, normalize: Normalization, threads: int | None) -> RowTiming:

@@ -47,7 +47,9 @@ class RunFigures(SureFigures):
 
     def summary(self) -> SureFigures:
         """Return them without the single queries."""
-        return SureFigures.model_validate({key: value for key, value in self if key != "per_query"})
+        return SureFigures.model_validate(
+            {key: value for key, value in self if key in self.model_fields_set - {"per_query"}}
+        )
 
 
 class RowTiming(Part):

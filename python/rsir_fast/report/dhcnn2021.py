@@ -22,6 +22,7 @@ from rsir_fast.report.hash_plots import (
     recall_by_number,
 )
 from rsir_fast.report.published_hashing import compare_with_published_hashing
+from rsir_fast.report.rules import map_at_rows
 
 if TYPE_CHECKING:
     from rsir_fast.protocols.dhcnn2021_result import CodeFigures, Dhcnn2021Result, RecipeFacts
@@ -81,6 +82,7 @@ def content(result: Dhcnn2021Result, options: Options) -> Content:
         "network": _network(result),
         "conventions": conventions,
         "tie_rules": _TIES,
+        "map_at": map_at_rows([each.figures.map_at for each in conventions]),
         "cutoffs": _by_number(conventions),
         "by_number": _number_words(result),
         "right_labels": sum(row[place] for place, row in enumerate(labels.confusion)),
@@ -168,6 +170,8 @@ def _headline(result: Dhcnn2021Result) -> Table:
     for rule, words in _TIES:
         values = [getattr(m.map, rule) for m in figures]
         table.add_row(words, *(f"{percent(value)} ({fraction(value)})" for value in values))
+    for words, found in map_at_rows([m.map_at for m in figures]):
+        table.add_row(words, *(f"{percent(value)} ({fraction(value)})" for value in found))
     for n, cells in _by_number(conventions):
         table.add_row(f"precision, recall at {n}", *(f"{percent(p)}, {percent(r)}" for p, r, _ in cells))
     table.add_row("queries", *(count(m.queries) for m in figures))

@@ -16,7 +16,7 @@ from rsir_fast.report.evaluation import evaluation_content, with_heading
 from rsir_fast.report.format import count, counted, fraction, percent, shorten
 from rsir_fast.report.plots import per_class_bars, pr_curve, precision_at_n
 from rsir_fast.report.published import LAYERS, compare_with_published
-from rsir_fast.report.rules import anmrr_in_words
+from rsir_fast.report.rules import anmrr_in_words, map_at_rows
 
 if TYPE_CHECKING:
     from rsir_fast.protocols.ge2018_result import ClassFigures, Ge2018Result, Ge2018Settings
@@ -50,6 +50,7 @@ def content(result: Ge2018Result, options: Options) -> Content:
         "excluded": result.query_excluded,
         "included": result.query_included,
         "ties": ties(result),
+        "map_at": map_at_rows([result.query_excluded.map_at, result.query_included.map_at]),
         "classes": [(row, included[row.class_name]) for row in result.query_excluded.per_class],
         "published": compare_with_published(result),
         "layers": LAYERS,
@@ -172,9 +173,12 @@ def _headline(result: Ge2018Result) -> Table:
     if result.ties is not None and (expected := result.ties.map_expected_over_ties) is not None:
         sides = (expected.query_excluded, expected.query_included)
         table.add_row("mAP, expected over ties", *(f"{percent(side)} ({fraction(side)})" for side in sides))
+    for words, values in map_at_rows([m.map_at for m in both]):
+        table.add_row(words, *(f"{percent(value)} ({fraction(value)})" for value in values))
     table.add_row("ANMRR (0 is best)", *(fraction(m.anmrr) for m in both))
     for n in excluded.precision_at:
-        table.add_row(f"precision at {n}", *(percent(m.precision_at.get(n)) for m in both))
+        cells = (f"{percent(m.precision_at.get(n))}, {percent(m.recall_at.get(n))}" for m in both)
+        table.add_row(f"precision, recall at {n}", *cells)
     table.add_row("queries", *(count(m.queries) for m in both))
     if excluded.queries_without_relevant or included.queries_without_relevant:
         table.add_row("no relevant image", *(count(m.queries_without_relevant) for m in both))

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rsir_fast.report.describe import Row
 
 if TYPE_CHECKING:
-    from rsir_fast.protocols.protocol import AnmrrRule, Protocol, SplitSource
+    from rsir_fast.protocols.protocol import AnmrrRule, MapAt, Protocol, SplitSource
 
-__all__ = ["anmrr_in_words", "rules_in_words", "rules_rows"]
+__all__ = ["anmrr_in_words", "map_at_rows", "rules_in_words", "rules_rows"]
 
 _GALLERY = {
     "train": "the training images",
@@ -25,7 +26,32 @@ _DIVISOR = {
 }
 _RANK_LIMIT = {"2ng": "K = 2 NG, NG relevant images", "mpeg7": "K = min(4 NG, 2 max NG), as in MPEG-7"}
 _PENALTY = {"1.25k": "1.25 K", "k+1": "K + 1"}
+_SHORT = {"found": "found", "min": "min(k, R)", "relevant": "R"}
 _TIES = {"expected": "expected over a random order", "index": "ordered by item index"}
+
+
+def map_at_rows(figures: Sequence[MapAt | None]) -> list[tuple[str, list[float | None]]]:
+    """Lay out mAP@k of several galleries or conventions: a row for each divisor, the one that was asked for first.
+
+    Examples
+    --------
+    >>> from rsir_fast.protocols.protocol import MapAt
+    >>> for row in map_at_rows([MapAt(k=20, divisor="min", found=0.97, min=0.96, relevant=0.24), None]):
+    ...     print(row)
+    ('mAP@20, divisor min(k, R)', [0.96, None])
+    ('mAP@20, divisor found', [0.97, None])
+    ('mAP@20, divisor R', [0.24, None])
+    """
+    first = next((found for found in figures if found is not None), None)
+    if first is None:
+        return []
+    return [
+        (
+            f"mAP@{first.k}, divisor {_SHORT[divisor]}",
+            [None if found is None else found.by_divisor[divisor] for found in figures],
+        )
+        for divisor in first.by_divisor
+    ]
 
 
 def rules_rows(rules: Protocol | None) -> list[Row]:
