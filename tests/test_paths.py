@@ -127,6 +127,7 @@ COMMANDS = {
     "search": ["search", "BAD", "QUERY"],
     "search QUERY": ["search", "FEATURES", "BAD", *NETWORK[2:4]],
     "search --root": ["search", "FEATURES", "QUERY", "--root", "BAD", *NETWORK[2:4]],
+    "evaluate multilabel --labels": ["evaluate", "multilabel", "FEATURES", "--labels", "BAD", "-o", "OUT"],
     "evaluate ge2018": ["evaluate", "ge2018", "BAD"],
     "evaluate ge2018 --out": ["evaluate", "ge2018", "FEATURES", "-o", "BAD"],
     "evaluate ge2018 --root": ["evaluate", "ge2018", "FEATURES", "-o", "OUT", "--root", "BAD"],

@@ -19,6 +19,7 @@ COMMANDS = (
     "search",
     "evaluate ge2018",
     "evaluate dhcnn2021",
+    "evaluate multilabel",
     "reproduce ge2018",
     "reproduce dhcnn2021",
     "train dhcnn",

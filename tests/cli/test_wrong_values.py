@@ -18,7 +18,7 @@ from scene_files import write_scenes
 
 HUGE = "1" + "0" * 30
 COUNT = ["x", "1.5", "nan", "-1", HUGE]
-PATHS = ["--features", "--out", "--root", "--save-split", "--weights-folder", "--with"]
+PATHS = ["--features", "--labels", "--out", "--root", "--save-split", "--weights-folder", "--with"]
 NUMBER = ["x", "nan", "inf", "-1", "1e400"]
 CHAINS = ["x", "🛰", ",", "power:nan", "power:inf", "power:0", "pca", "pca:0", "pca:x", "whiten:-1", "l2:3"]
 STAGES = ["x", "expand", "expand:0", "expand:nan", "expand:5:nan", "augment:0", "diffuse:5:1", "diffuse:5:0.5:nan"]
@@ -61,6 +61,7 @@ WRONG = {
     "--eta": ["2", *NUMBER],
     "--examples": COUNT,
     "--form": ["x"],
+    "--gain": ["x"],
     "--init": ["x"],
     "--learning-rate": ["0", *NUMBER],
     "--loss-weighting": ["x"],
@@ -160,6 +161,7 @@ COMMANDS = {
     "doctor": [],
     "evaluate dhcnn2021": ["scenes", *OUT],
     "evaluate ge2018": ["scenes", *OUT, *NETWORK],
+    "evaluate multilabel": ["scenes", *OUT, *NETWORK],
     "features": ["scenes", *OUT, *NETWORK],
     "reproduce dhcnn2021": ["scenes", *OUT, *NETWORK, *LEARN, "--seeds", "1"],
     "reproduce ge2018": ["scenes", *OUT, "-e", "lbp"],

@@ -31,6 +31,7 @@ from rsir_fast.cli import (
     doctor,
     evaluate_dhcnn2021,
     evaluate_ge2018,
+    evaluate_multilabel,
     features,
     pretrain,
     reproduce_dhcnn2021,
@@ -74,6 +75,7 @@ app.command("search", cls=Command)(with_limits(with_groups(search.search)))
 protocols = typer.Typer(cls=Group, no_args_is_help=True, help="Evaluate retrieval by a published protocol.")
 protocols.command("ge2018", cls=Command)(with_limits(with_groups(evaluate_ge2018.ge2018)))
 protocols.command("dhcnn2021", cls=Command)(with_limits(with_groups(evaluate_dhcnn2021.dhcnn2021)))
+protocols.command("multilabel", cls=Command)(with_limits(with_groups(evaluate_multilabel.multilabel)))
 app.add_typer(protocols, name="evaluate")
 tables = typer.Typer(cls=Group, no_args_is_help=True, help="Reproduce a paper's table: from images to every number.")
 tables.command("ge2018", cls=Command)(with_limits(with_groups(reproduce_ge2018.ge2018)))

@@ -51,6 +51,13 @@ class Divisor(str, Enum):
     relevant = "relevant"
 
 
+class Gain(str, Enum):
+    """Gain of NDCG."""
+
+    exponential = "exponential"
+    linear = "linear"
+
+
 class AnmrrK(str, Enum):
     """K of ANMRR."""
 

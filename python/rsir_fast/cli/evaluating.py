@@ -36,14 +36,16 @@ def extracted(
     *,
     force: bool,
     quiet: bool,
+    classes: bool = True,
 ) -> Features:
-    """Extract, or take up, the features of a data set with classes into ``OUT/features``."""
+    """Extract, or take up, the features of a data set, by default one with classes, into ``OUT/features``."""
     from rsir_fast.protocols import check_classes
 
-    check_classes(dataset.name, dataset.labels)
+    if classes:
+        check_classes(dataset.name, dataset.labels)
     check_out(out)
-    images, classes = plural(len(dataset), "image"), plural(len(dataset.classes), "class")
-    note(f"{dataset.name}: {images}, {classes}; {backbone.provenance['description']}, {backbone.layer}", quiet)
+    images, groups = plural(len(dataset), "image"), plural(len(dataset.classes), "class")
+    note(f"{dataset.name}: {images}, {groups}; {backbone.provenance['description']}, {backbone.layer}", quiet)
     with shown_progress(quiet) as progress:
         where = {"out": out / "features", "resume": True, "force": force}
         made = maker.features(dataset, backbone, progress=progress, **where)

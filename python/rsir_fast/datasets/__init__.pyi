@@ -4,6 +4,10 @@ from .images import IMAGE_SUFFIXES as IMAGE_SUFFIXES
 from .images import read_image as read_image
 from .known import KNOWN_LAYOUTS as KNOWN_LAYOUTS
 from .label_noise import LabelNoise as LabelNoise
+from .label_sets import LabelSets as LabelSets
+from .label_sets import LabelTable as LabelTable
+from .label_tables import find_label_table as find_label_table
+from .label_tables import read_label_table as read_label_table
 from .layouts import open_folder as open_folder
 from .limits import MAX_PIXELS as MAX_PIXELS
 from .limits import Limits as Limits

@@ -16,6 +16,7 @@ from rsir_fast.base.faults import named, patiently
 from rsir_fast.base.shown import Shown, counted
 from rsir_fast.base.text import printable
 from rsir_fast.datasets.images import read_image
+from rsir_fast.datasets.label_sets import LabelSets
 from rsir_fast.datasets.limits import MEMORY
 from rsir_fast.datasets.open_rasters import read_window
 from rsir_fast.datasets.reader import Reader
@@ -61,6 +62,8 @@ class Dataset(Shown):
         What each item is, where they are not simply whole files: see `rsir_fast.tiles`.
     tiling
         The recipe of such a data set.
+    label_sets
+        Labels of every image, any number each, beside its class or without one.
 
     Raises
     ------
@@ -87,6 +90,7 @@ class Dataset(Shown):
     reader: Reader = field(default_factory=Reader)
     places: Places | None = None
     tiling: Tiling | None = None
+    label_sets: LabelSets | None = None
 
     def __post_init__(self) -> None:
         if (self.root is None) == (self.loader is None):
@@ -99,6 +103,10 @@ class Dataset(Shown):
         if self.places is None and len(set(self.items)) != len(self.items):
             repeated = Counter(self.items).most_common(1)[0][0]
             raise DatasetError(f"{self.name}: item {printable(repeated)} occurs more than once; list each image once")
+        if self.label_sets is not None and len(self.label_sets) != len(self.items):
+            raise DatasetError(
+                f"{self.name}: expected {len(self.items)} label sets, one per item, got {len(self.label_sets)}"
+            )
         if self.labels is None:
             return
         labels = np.array(self.labels, dtype=np.int64)  # [n]
@@ -122,6 +130,7 @@ class Dataset(Shown):
             "name": self.name,
             "images": counted(len(self), "image", "images"),
             "classes": "no classes" if self.labels is None else counted(len(self.classes), "class", "classes"),
+            "labels": "" if self.label_sets is None else counted(len(self.label_sets.names), "label", "labels"),
             "where": "in memory" if self.root is None else "",
             "notes": counted(len(self.notes), "note", "notes") if self.notes else "",
         }
@@ -253,6 +262,7 @@ class Dataset(Shown):
             items=tuple(self.items[i] for i in chosen.tolist()) if self.places is None else Picked(self.items, chosen),
             labels=None if self.labels is None else self.labels[chosen],
             places=None if self.places is None else self.places.picked(chosen),
+            label_sets=None if self.label_sets is None else self.label_sets.picked(chosen),
         )
 
     def select(self, classes: Sequence[str]) -> Dataset:

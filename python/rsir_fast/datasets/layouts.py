@@ -17,6 +17,8 @@ from rsir_fast.base.text import listed, printable
 from rsir_fast.datasets.dataset import Dataset
 from rsir_fast.datasets.folder_names import masks_among
 from rsir_fast.datasets.known import KnownLayout, find_by_classes, find_by_name, fold
+from rsir_fast.datasets.label_sets import LabelSets
+from rsir_fast.datasets.label_tables import find_label_table, holds_patches
 from rsir_fast.datasets.places import Place, by_prefix, locate
 from rsir_fast.datasets.scan import Tree, Walk, natural_key
 from rsir_fast.errors import DatasetError
@@ -35,7 +37,8 @@ def open_folder(folder: str | Path, *, name: str | None = None, all_items: bool 
     Recognised by their classes and their name, from the outer or the inner folder or from a parent that holds only one
     of them: UC Merced, WHU-RS19, AID, RSSCN7, PatternNet, NWPU-RESISC45, EuroSAT, in class folders or flat with the
     class in the file name (``airport_01.jpg``). Any other folder with subfolders has their names as classes, and images
-    further down belong to the uppermost of them; a folder with images only has no classes.
+    further down belong to the uppermost of them; a folder with images only has no classes. Label sets beside them
+    (DLRSD, multi-label UC Merced, MLRSNet: `rsir_fast.datasets.read_label_table`) become the data set's ``label_sets``.
 
     No classes are, by their names: wrappers (``Images/``, or the only folder, at any depth up to 8), parts of a split
     (``train/``, ``val/``, ``test/`` above the classes are taken together) and masks (``masks/`` or ``labels/`` beside
@@ -72,6 +75,12 @@ def open_folder(folder: str | Path, *, name: str | None = None, all_items: bool 
         )
     if not is_folder(folder):
         raise DatasetError(_what_is_missing(folder))
+    if holds_patches(folder):
+        raise DatasetError(
+            f"{printable(folder)}: expected one image file for each scene, found BigEarthNet's patches, which have a "
+            "file for each band; make one RGB image PATCH.tif of B04, B03, B02 of each, open their folder, and name "
+            "this one for the labels (--labels, rf.datasets.read_label_table)"
+        )
     tree = Tree(folder)
     place = locate(tree)
     if place.refusal:
@@ -101,6 +110,8 @@ def open_folder(folder: str | Path, *, name: str | None = None, all_items: bool 
     labels = np.repeat(np.arange(len(groups), dtype=np.int64), [len(group) for group in groups.values()])
     notes += [*_left_out(tree, place, found), *_alike(groups), *_twice(tree, items, groups, found.walk.linked)]
     root = place.folder if not place.parts else ""
+    sets, said = _label_sets(folder, folder / root, items)
+    notes += said
     return Dataset(
         name=name or (known.name if known else os.path.basename(os.path.abspath(folder))) or "dataset",
         root=folder / root,
@@ -108,8 +119,20 @@ def open_folder(folder: str | Path, *, name: str | None = None, all_items: bool 
         labels=labels if groups else None,
         classes=tuple(groups),
         notes=tuple(notes),
+        label_sets=sets,
         unreadable=tuple(entry._replace(item=entry.item.removeprefix(root)) for entry in found.walk.unreadable),
     )
+
+
+def _label_sets(folder: Path, root: Path, items: list[str]) -> tuple[LabelSets | None, list[str]]:
+    """Return the label sets that lie beside the images, and what is to be said of them; nothing is fatal."""
+    try:
+        table = find_label_table(root) or (None if root == folder else find_label_table(folder))
+        if table is None:
+            return None, []
+        return table.of(items), []
+    except DatasetError as error:
+        return None, [f"labels of images were left out: {error}"]
 
 
 @dataclass

@@ -11,6 +11,14 @@ from rsir_fast.metrics.average_precision import Divisor, Empty, average_precisio
 from rsir_fast.metrics.hamming_radius import RadiusCurve, precision_recall_by_radius, radius_counts, radius_curve
 from rsir_fast.metrics.labels import cohen_kappa, confusion_matrix, overall_accuracy, per_class_accuracy
 from rsir_fast.metrics.means import QueryMean, mean_over_queries
+from rsir_fast.metrics.multilabel import (
+    Gain,
+    TiedGains,
+    acg_at,
+    ndcg_at,
+    shared_labels,
+    weighted_average_precision,
+)
 from rsir_fast.metrics.precision_recall import (
     PrecisionRecallCurve,
     curve_points,
@@ -44,6 +52,7 @@ __all__ = [
     "Divisor",
     "Empty",
     "FixedDivisor",
+    "Gain",
     "Interval",
     "PairedComparison",
     "Penalty",
@@ -53,7 +62,9 @@ __all__ = [
     "RankLimit",
     "RetrievalAccumulator",
     "TieAwareMap",
+    "TiedGains",
     "TiedRanking",
+    "acg_at",
     "anmrr",
     "average_precision",
     "average_precision_bounds",
@@ -70,6 +81,7 @@ __all__ = [
     "interval_over_splits",
     "mean_average_precision",
     "mean_over_queries",
+    "ndcg_at",
     "nmrr",
     "overall_accuracy",
     "per_class_accuracy",
@@ -82,5 +94,7 @@ __all__ = [
     "ranked_relevance",
     "recall_at",
     "share_label",
+    "shared_labels",
     "tie_aware_map",
+    "weighted_average_precision",
 ]

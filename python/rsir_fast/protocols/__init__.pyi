@@ -9,6 +9,9 @@ from .ge2018 import evaluate_ge2018 as evaluate_ge2018
 from .ge2018_result import Ge2018Result as Ge2018Result
 from .ge2018_result import RetrievalFigures as RetrievalFigures
 from .hash_retrieval import evaluate_codes as evaluate_codes
+from .multilabel import evaluate_multilabel as evaluate_multilabel
+from .multilabel_result import MultilabelFigures as MultilabelFigures
+from .multilabel_result import MultilabelResult as MultilabelResult
 from .paper_settings import PaperSetting as PaperSetting
 from .paper_settings import dhcnn2021_paper as dhcnn2021_paper
 from .protocol import MapAt as MapAt

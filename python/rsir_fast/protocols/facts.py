@@ -88,10 +88,10 @@ class FeaturesFacts(Part):
 
 
 class Queries(Part):
-    """The queries in the order of every ``per_query``: their items, and their classes by number."""
+    """The queries in the order of every ``per_query``: their items, and their classes by number, if they have one."""
 
     items: tuple[Text, ...]
-    labels: tuple[int, ...]
+    labels: tuple[int, ...] = ()
 
 
 class Timing(Part):
@@ -129,9 +129,9 @@ class Example(Part):
     query_probability: float | None = None
 
 
-def describe_queries(items: Sequence[str], labels: NDArray[np.int64]) -> Queries:
+def describe_queries(items: Sequence[str], labels: NDArray[np.int64] | None) -> Queries:
     """Name the queries."""
-    return Queries(items=tuple(items), labels=tuple(labels.tolist()))
+    return Queries(items=tuple(items), labels=() if labels is None else tuple(labels.tolist()))
 
 
 def describe_dataset(features: Features, more: Sequence[str] = ()) -> DatasetFacts:

@@ -102,8 +102,8 @@ class Protocol(Part):
     split : SplitSource
     gallery : tuple of {"train", "test", "rest", "all"}
         What the queries are ranked against, the headline's first. Queries are the test images, or every image.
-    relevance : {"class"}
-        An image is relevant if it is of the query's class.
+    relevance : {"class", "label"}
+        An image is relevant if it is of the query's class, or shares a label with it.
     cutoffs : tuple of int
         Numbers of returned images for precision and recall, as far as the gallery has so many.
     map_at : int or None
@@ -124,7 +124,7 @@ class Protocol(Part):
 
     split: SplitSource
     gallery: tuple[Gallery, ...]
-    relevance: Literal["class"] = "class"
+    relevance: Literal["class", "label"] = "class"
     cutoffs: tuple[int, ...] = ()
     map_at: int | None = None
     divisor: MapDivisor | None = None

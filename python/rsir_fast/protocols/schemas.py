@@ -10,6 +10,7 @@ from rsir_fast.base.together import replace_together
 from rsir_fast.protocols.compare_ge2018_result import Ge2018Comparison
 from rsir_fast.protocols.dhcnn2021_result import Dhcnn2021Result
 from rsir_fast.protocols.ge2018_result import Ge2018Result
+from rsir_fast.protocols.multilabel_result import MultilabelResult
 from rsir_fast.protocols.reproduce_dhcnn2021_result import Dhcnn2021TableResult
 from rsir_fast.protocols.reproduce_ge2018_result import Ge2018TableResult
 from rsir_fast.protocols.result import Result
@@ -19,6 +20,7 @@ __all__ = ["result_schemas"]
 _TYPES: tuple[type[Result], ...] = (
     Ge2018Result,
     Dhcnn2021Result,
+    MultilabelResult,
     Ge2018Comparison,
     Ge2018TableResult,
     Dhcnn2021TableResult,

@@ -56,7 +56,12 @@ _SONG_2021 = Citation(
     "Sensing Images. IEEE Transactions on Geoscience and Remote Sensing 59(11), 9661-9672.",
     "https://doi.org/10.1109/TGRS.2020.3035676",
 )
-_PROTOCOLS = {"ge2018": _GE_2018, "dhcnn2021": _SONG_2021}
+_ZHAO_2015 = Citation(
+    "Zhao F., Huang Y., Wang L., Tan T. (2015). Deep semantic ranking based hashing for multi-label image retrieval. "
+    "CVPR. (weighted mAP)",
+    "https://doi.org/10.1109/CVPR.2015.7298763",
+)
+_PROTOCOLS = {"ge2018": _GE_2018, "dhcnn2021": _SONG_2021, "multilabel": _ZHAO_2015}
 _DESCRIPTORS = {
     "bovw": Citation(
         "Yang Y., Newsam S. (2013). Geographic image retrieval using local invariant features. IEEE Transactions on "

@@ -41,7 +41,8 @@ def queries_csv(result: EvaluationResult) -> str:
     out = csv.writer(target, lineterminator="\n")
     out.writerow(["item", "class", *(f"ap_{place}" for place in result.by_place)])
     columns = [figures.per_query for figures in result.by_place.values()]
-    for item, label, *values in zip(result.queries.items, result.queries.labels, *columns, strict=True):
-        names = (spreadsheet_text(printable(text)) for text in (item, result.class_names[label]))
+    classes = [result.class_names[label] for label in result.queries.labels] or [""] * len(result.queries.items)
+    for item, name, *values in zip(result.queries.items, classes, *columns, strict=True):
+        names = (spreadsheet_text(printable(text)) for text in (item, name))
         out.writerow([*names, *("" if value is None else repr(value) for value in values)])
     return target.getvalue()

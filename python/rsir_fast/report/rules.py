@@ -18,7 +18,7 @@ _GALLERY = {
     "rest": "all images but the queries",
     "all": "all other images",
 }
-_RELEVANCE = {"class": "an image of the query's class"}
+_RELEVANCE = {"class": "an image of the query's class", "label": "an image that shares a label with the query"}
 _DIVISOR = {
     "found": "the number of relevant images found within k",
     "min": "min(k, R), R relevant images in the gallery",
