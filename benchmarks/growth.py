@@ -37,7 +37,7 @@ def evaluation(items: int) -> Call:
 
     per_class = min(700, items // 3)
     features = as_features(*classed_features(items // per_class, per_class, 512))
-    return lambda: rf.evaluate_ge2018(features, examples=0)
+    return lambda: rf.evaluate_ge2018(features, examples=0, resamples=0)
 
 
 def search(n: int, q: int, d: int, k: int) -> Call:

@@ -18,7 +18,17 @@ from scene_files import write_scenes
 
 HUGE = "1" + "0" * 30
 COUNT = ["x", "1.5", "nan", "-1", HUGE]
-PATHS = ["--features", "--labels", "--out", "--root", "--save-split", "--weights-folder", "--with"]
+PATHS = [
+    "--choose-on",
+    "--features",
+    "--labels",
+    "--out",
+    "--report-on",
+    "--root",
+    "--save-split",
+    "--weights-folder",
+    "--with",
+]
 NUMBER = ["x", "nan", "inf", "-1", "1e400"]
 CHAINS = ["x", "🛰", ",", "power:nan", "power:inf", "power:0", "pca", "pca:0", "pca:x", "whiten:-1", "l2:3"]
 STAGES = ["x", "expand", "expand:0", "expand:nan", "expand:5:nan", "augment:0", "diffuse:5:1", "diffuse:5:0.5:nan"]

@@ -84,7 +84,7 @@ def test_every_row_has_figures_or_a_reason(done):
 @pytest.mark.parametrize(("method", "layer"), [("cnn-m:pool5", "pool5"), ("cnn-m:fc6", "fc6"), ("cnn-m:fc7", "fc7")])
 def test_a_layer_is_that_of_extraction_and_evaluation_by_hand(scenes, weights, done, method, layer):
     backbone = rf.backbones.load_backbone("cnn-m", layer, weights / "cnn-m.safetensors")
-    by_hand = rf.evaluate_ge2018(rf.encode(scenes, backbone, device="cpu"))
+    by_hand = rf.evaluate_ge2018(rf.encode(scenes, backbone, device="cpu"), resamples=10_000)
     row = rows(done[1])[method]
     for convention in ("query_excluded", "query_included"):
         by_row, figures = getattr(row, convention), by_hand.by_place[convention]
@@ -156,13 +156,25 @@ def test_every_row_is_compared_with_the_reference(scenes, weights, done):
     against = rows(result)["cnn-m:fc6"].against_reference
     assert against.difference == pytest.approx(compared.difference.mean)
     assert (against.p_value, against.queries) == (compared.p_value, compared.queries)
+    by_class = compare_paired(ap["pool5"], ap["fc6"], groups=np.repeat([0, 1, 2], 6), resamples=50_000)
+    turned = against.by_class
+    assert (turned.low, turned.high, turned.p_value, turned.units) == (*by_class.difference[1:], by_class.p_value, 3)
+    others, least = [row.measured.against_reference for row in rows(result).values() if row.measured], 0.0
+    others.remove(None)  # the reference itself
+    for left, one in zip(range(len(others), 0, -1), sorted(others, key=lambda one: one.p_value), strict=True):
+        least = max(least, min(1, left * one.p_value))
+        assert one.p_holm == pytest.approx(least)
 
 
 def test_again_takes_what_is_there_and_another_reference(scenes, weights, done):
-    out, result = done
-    stages = []
+    (out, result), stages = done, []
     again = reproduce_ge2018({"Scenes": scenes}, out=out, weights=weights, progress=stages.append, **SETTINGS)
     assert again.to_json() == result.to_json()
+    kept = next(out.glob("runs/*/bovw-4/result.json"))
+    content = json.loads(kept.read_text())
+    del content["result"]["query_excluded"]["map_intervals"]  # as it was kept before there were any
+    kept.write_text(json.dumps(content))
+    assert reproduce_ge2018({"Scenes": scenes}, out=out, weights=weights, **SETTINGS).to_json() == result.to_json()
     stages = [at for at in stages if at.stage == "run"]  # a descriptor's own progress besides
     assert [at.what for at in stages][1::6] == ["Scenes: cnn-m, pool5, fc6, fc7", "Scenes: cnn-m, fc7, 8 turns"]
     assert [(at.stage, at.done, at.total) for at in stages] == [("run", number, 8) for number in range(8)]
@@ -377,12 +389,10 @@ def test_a_moved_folder_and_a_damaged_result(scenes, tmp_path):
     shutil.copytree(scenes, tmp_path / "one/data")
     first = reproduce_ge2018({"a": tmp_path / "one/data"}, **settings)
     (tmp_path / "one").rename(tmp_path / "two")
-    settled = json.dumps(
-        {"settings": json.loads((tmp_path / "out/runs/a/bovw-4/result.json").read_bytes())["settings"]}
-    )
+    settled = json.dumps({"settings": json.loads((tmp_path / "out/runs/a/lbp/result.json").read_bytes())["settings"]})
     for content in (None, b"{}", settled.encode(), b"no JSON"):
         if content is not None:
-            (tmp_path / "out/runs/a/bovw-4/result.json").write_bytes(content)
+            (tmp_path / "out/runs/a/lbp/result.json").write_bytes(content)
         again = reproduce_ge2018({"a": tmp_path / "two/data"}, **settings)
         assert str(tmp_path) not in again.to_json()
         assert rows(again)["lbp"].query_excluded == rows(first)["lbp"].query_excluded

@@ -132,6 +132,7 @@ def test_the_rules_are_stated(features, hash_features, tmp_path):
         "cutoffs": [1, 2, 5, 10, 20, 50, 100],
         "anmrr": {"k": "2ng", "penalty": "1.25k"},
         "ties": "index",
+        "units": ["query", "class"],
     }
     assert (coded.rules.gallery, coded.rules.ties) == (("train", "test"), "expected")
     assert coded.rules.split.content() == {"kind": "drawn", "train": 0.6667, "seeds": (0,)}

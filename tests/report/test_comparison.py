@@ -5,13 +5,19 @@ from __future__ import annotations
 import copy
 import csv
 import io
+import json
 import re
 import xml.etree.ElementTree as ElementTree
 
+import numpy as np
 import pytest
 from rich.console import Console
 
-from rsir_fast.protocols.reproduce_dhcnn2021_result import Dhcnn2021TableResult
+from rsir_fast.base.result_json import result_json
+from rsir_fast.protocols.dhcnn2021_result import CodeFigures
+from rsir_fast.protocols.hash_table import Run, hash_rows
+from rsir_fast.protocols.intervals import map_intervals
+from rsir_fast.protocols.reproduce_dhcnn2021_result import Dhcnn2021TableResult, HashRun
 from rsir_fast.report import comparison, result_table, write_report
 from rsir_fast.report.comparison import comparison_grid, map_by_bits, runs_grid
 from rsir_fast.report.content import Options
@@ -122,6 +128,35 @@ def test_published_numbers_stand_beside_uc_merced_only(result):
     assert "cut-off and split not known" in text
     assert not re.search("not comparable|98.02", to_markdown(runs_grid(made(result))))
     assert "this run: 40 images of 2 classes; the paper: 2,100 of 21" in text
+
+
+def test_means_over_splits_have_intervals_and_a_headline(result):
+    """Two splits of 80 %: t of one degree of freedom is 12.706, the variance that of Nadeau and Bengio."""
+    assert "In brackets" not in to_markdown(comparison_grid(made(result)))  # as it was written before
+    runs = {Run("DHCNN", 16, seed): hash_run(value) for seed, value in ((0, 0.90), (1, 0.92))}
+    (found,) = hash_rows(runs, 0.2)
+    half = 12.7062047 * 0.02 / 2**0.5 * (1 / 2 + 0.2 / 0.8) ** 0.5
+    measured = found.measures["map_expected"]
+    assert measured.interval.low == pytest.approx(0.91 - half)
+    assert measured.interval.high == 1.0  # where no measure goes beyond
+    assert (found.runs[1].map_intervals.by_class.units, found.runs[1].test_map_intervals) == (2, None)
+    assert hash_rows({Run("DHCNN", 16, 0): hash_run(0.9)}, 0.2)[0].measures["map_expected"].interval is None
+    result["rows"][1] = json.loads(result_json(found.content()))
+    text = to_markdown(comparison_grid(made(result)))
+    low = f"{100 * (0.91 - half):.2f}"
+    assert f"| DHCNN | 91.00 ± 1.41 ({low} to 100.00) |" in text
+    assert "In brackets: 95 % interval of the mean over 2 splits" in text
+    assert "vgg, fc7, 4,096 values, frozen; recipe: modern; gallery of test vs train: the training images" in text
+    rows = list(csv.DictReader(io.StringIO(to_csv(runs_grid(made(result))))))
+    by_class = found.runs[1].map_intervals.by_class
+    row = next(row for row in rows if (row["group"], row["run"]) == ("DHCNN, 16 bits", "seed 1"))
+    assert (float(row["map_expected_low"]), row["test_map_expected_low"]) == (by_class.low, "")
+
+
+def hash_run(value):
+    intervals = map_intervals(value + np.array([-0.1, 0.1, 0.0, 0.0]), np.array([0, 0, 1, 1]))
+    figures = {**CURVES, "map": dict.fromkeys(CURVES["map"], value), "map_intervals": intervals}
+    return HashRun(test_vs_train=CodeFigures.model_validate(figures))
 
 
 def test_single_runs_have_their_seed(result):

@@ -80,7 +80,10 @@ def test_map_stands_beside_the_published_numbers(result):
         assert float(ours[f"map_{side}_low"]) == figures["interval"]["low"]
         assert float(ours[f"minus_published_{side}"]) == pytest.approx(figures["map"] - 0.558)
     assert float(ours["published"]) == 0.558
-    assert float(ours["p_value"]) == fc6["against_reference"]["p_value"]
+    against = fc6["against_reference"]
+    assert (float(ours["p_value"]), float(ours["p_holm"])) == (against["p_value"], against["p_holm"])
+    assert float(ours["p_holm_by_class"]) == against["by_class"]["p_holm"]
+    assert float(ours["map_by_class_low"]) == fc6["query_excluded"]["map_intervals"]["by_class"]["low"]
     reference = found[row(result, "cnn-m:pool5")["label"]]
     assert (reference["minus_reference"], reference["p_value"]) == ("", "")
     missing = found["CNN-Alex, fc7"]

@@ -41,6 +41,7 @@ OPTIONS = (
     Option(rerank="augment:10"),
     Option(rerank="diffuse:30"),
     Option("power:0.5,center,l2", "expand:10"),
+    Option("power:0.5,center,l2", "expand:10:3"),
     Option("power:0.5,center,l2", "augment:10"),
     Option("power:0.5,center,l2", "diffuse:30"),
     Option("power:0.5,center,l2", "augment:10,diffuse:50"),
@@ -72,7 +73,7 @@ def compare_ge2018(
     -------
     Ge2018Comparison
         ``dataset`` and ``rows``, each with ``features``, ``dim``, ``steps``, ``rerank`` and, for ``query_excluded``
-        and ``query_included``, ``map`` and ``anmrr``; or ``refused``, why it could not be.
+        and ``query_included``, ``map`` with its intervals and ``anmrr``; or ``refused``, why it could not be.
 
     Raises
     ------
@@ -102,4 +103,4 @@ def compare_ge2018(
 
 
 def _headline(figures: RetrievalFigures) -> HeadlineFigures:
-    return HeadlineFigures(map=figures.map, anmrr=figures.anmrr)
+    return HeadlineFigures(map=figures.map, map_intervals=figures.map_intervals, anmrr=figures.anmrr)

@@ -6,15 +6,17 @@ from typing import Literal
 
 from rsir_fast.base.shown import counted
 from rsir_fast.protocols.facts import DatasetFacts
+from rsir_fast.protocols.intervals import MapIntervals
 from rsir_fast.protocols.result import Part, Result, Text, Value
 
 __all__ = ["Ge2018Comparison", "HeadlineFigures", "OptionRow"]
 
 
 class HeadlineFigures(Part):
-    """MAP and ANMRR in one convention."""
+    """MAP and ANMRR in one convention, and how sure mAP is."""
 
     map: Value
+    map_intervals: MapIntervals | None = None
     anmrr: Value
 
 

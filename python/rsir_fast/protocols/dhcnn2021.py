@@ -173,7 +173,8 @@ def dhcnn2021_rules(
     split: SplitSource, cutoffs: tuple[int, ...] = CUTOFFS, gallery: tuple[Gallery, ...] = GALLERIES[:2]
 ) -> Protocol:
     """State the rules of the protocol."""
-    return Protocol(split=split, gallery=gallery, relevance="class", cutoffs=cutoffs, ties="expected")
+    rules: dict[str, Any] = {"cutoffs": cutoffs, "ties": "expected", "units": ("query", "class")}
+    return Protocol(split=split, gallery=gallery, relevance="class", **rules)
 
 
 def _source(split: dict[str, Any], shots: Any = None) -> SplitSource:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from pydantic import ConfigDict
 
 from rsir_fast.protocols.evaluation import EvaluationResult
+from rsir_fast.protocols.intervals import MapIntervals
 from rsir_fast.protocols.protocol import MapAt
 from rsir_fast.protocols.result import Part, Text, Value, as_array
 
@@ -48,6 +49,8 @@ class CodeFigures(Part):
     Attributes
     ----------
     map : MapUnderTies
+    map_intervals : MapIntervals or None
+        How sure ``map.expected`` is; None in what was written before it was stated.
     cutoffs : tuple of int
         Numbers of returned images for what follows.
     precision_at, recall_at : tuple of float or None
@@ -67,6 +70,7 @@ class CodeFigures(Part):
     """
 
     map: MapUnderTies
+    map_intervals: MapIntervals | None = None
     cutoffs: tuple[int, ...]
     precision_at: tuple[Value, ...]
     recall_at: tuple[Value, ...]

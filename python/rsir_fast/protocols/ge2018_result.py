@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from rsir_fast.protocols.evaluation import EvaluationResult
+from rsir_fast.protocols.intervals import MapIntervals
 from rsir_fast.protocols.protocol import MapAt
 from rsir_fast.protocols.result import Part, Text, Value, as_array
 
@@ -62,6 +63,8 @@ class RetrievalFigures(Part):
     Attributes
     ----------
     map, anmrr : float or None
+    map_intervals : MapIntervals or None
+        How sure ``map`` is; None in what was written before it was stated.
     queries, queries_without_relevant : int
         All, and those left out of every mean.
     precision_at, recall_at : dict of int to float
@@ -75,6 +78,7 @@ class RetrievalFigures(Part):
     """
 
     map: Value
+    map_intervals: MapIntervals | None = None
     anmrr: Value
     queries: int
     queries_without_relevant: int

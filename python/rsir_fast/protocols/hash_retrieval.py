@@ -13,6 +13,7 @@ from rsir_fast import metrics
 from rsir_fast.ops import rank_database
 from rsir_fast.protocols.cutoffs import as_cutoffs, check_map_at
 from rsir_fast.protocols.dhcnn2021_result import CodeFigures, MapUnderTies, RadiusCurve
+from rsir_fast.protocols.intervals import map_intervals
 from rsir_fast.protocols.protocol import DIVISORS, MapAt, MapDivisor
 
 __all__ = ["CUTOFFS", "TIE_RULES", "evaluate_codes"]
@@ -115,6 +116,7 @@ def evaluate_codes(
         at_k["map_at"] = MapAt(k=map_at, divisor=divisor, **means)
     return CodeFigures(
         map=MapUnderTies(**{name: _mean(values) for name, values in every.items()}),
+        map_intervals=map_intervals(expected, asked),
         **_by_number(numbers, np.concatenate(hits), np.concatenate(relevant_of)),
         **at_k,
         radius=RadiusCurve(precision=tuple(curve.precision.tolist()), recall=tuple(curve.recall.tolist())),

@@ -7,8 +7,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from rsir_fast.base.shown import counted
+from rsir_fast.metrics import interval_over_splits
 from rsir_fast.protocols.dhcnn2021_result import CodeFigures
 from rsir_fast.protocols.hash_retrieval import TIE_RULES
+from rsir_fast.protocols.intervals import LEVEL, Interval, MapIntervals
 from rsir_fast.protocols.reproduce_dhcnn2021_result import Curves, HashRow, HashRun, Measured, RankedRun, SeedRun
 from rsir_fast.protocols.runs import slug
 
@@ -46,16 +48,17 @@ class _Entry:
     uncoded: bool = False
 
 
-def hash_rows(results: Mapping[Run, HashRun]) -> tuple[HashRow, ...]:
+def hash_rows(results: Mapping[Run, HashRun], tested: float | None = None) -> tuple[HashRow, ...]:
     """Return the table: no codes first, then by length; methods in the order in which they came.
 
-    Behind a model that gives labels stand the rankings by these labels alone.
+    Behind a model that gives labels stand the rankings by these labels alone. `tested` is the share of the images that
+    a seed draws for testing, which the intervals of means over seeds depend on; None for no intervals.
     """
     found: dict[tuple[int, str], list[_Entry]] = {}
     for run, result in results.items():
         for entry in _entries(run, result):
             found.setdefault((entry.run.bits or 0, entry.run.method), []).append(entry)
-    return tuple(_row(entries) for _, entries in sorted(found.items(), key=lambda entry: entry[0][0]))
+    return tuple(_row(entries, tested) for _, entries in sorted(found.items(), key=lambda entry: entry[0][0]))
 
 
 def _entries(run: Run, result: HashRun) -> Iterator[_Entry]:
@@ -74,21 +77,27 @@ def _ranked(run: RankedRun) -> HashRun:
     return HashRun(test_vs_train=run.test_vs_train, test_vs_test=run.test_vs_test)
 
 
-def _row(found: list[_Entry]) -> HashRow:
+def _row(found: list[_Entry], tested: float | None) -> HashRow:
     """Summarise the runs of a method at a length over the seeds."""
     first = found[0]
-    runs = tuple(SeedRun(seed=entry.run.seed, **_values(entry.result)) for entry in found)
+    runs = tuple(_seed_run(entry) for entry in found)
     measures = {}
     for measure in MEASURES:
         values = [value for value in (getattr(run, measure) for run in runs) if value is not None]
         measures[measure] = Measured(
             mean=statistics.fmean(values) if values else None,
             deviation=statistics.stdev(values) if len(values) > 1 else None,
+            interval=None if tested is None or len(values) < 2 else _over_splits(values, tested),
             seeds=len(values),
             missing=None if values else _reason(measure, first),
         )
     remark = {} if first.remark is None else {"remark": first.remark}
     return HashRow(method=first.run.method, bits=first.run.bits, measures=measures, runs=runs, **remark)
+
+
+def _seed_run(entry: _Entry) -> SeedRun:
+    content = {"seed": entry.run.seed, **_values(entry.result), **_intervals(entry.result)}
+    return SeedRun.model_validate(content)
 
 
 def _values(result: HashRun) -> dict[str, float | None]:
@@ -99,6 +108,22 @@ def _values(result: HashRun) -> dict[str, float | None]:
     values += [None if among is None else among.map.expected]
     values += [None, None] if labels is None else [labels.overall_accuracy, labels.kappa]
     return dict(zip(MEASURES, values, strict=True))
+
+
+def _over_splits(values: list[float], tested: float) -> Interval:
+    """Return the interval of a mean over splits, cut off at 1, as no measure goes beyond."""
+    _, low, high = interval_over_splits(values, tested, level=LEVEL)
+    return Interval(low=low, high=min(high, 1.0))
+
+
+def _intervals(result: HashRun) -> dict[str, MapIntervals]:
+    """Return how sure the mAP of one run is, where it is one of codes that says so."""
+    found = {"map_intervals": result.test_vs_train, "test_map_intervals": result.test_vs_test}
+    return {
+        name: figures.map_intervals
+        for name, figures in found.items()
+        if isinstance(figures, CodeFigures) and figures.map_intervals is not None
+    }
 
 
 def _reason(measure: str, entry: _Entry) -> str:

@@ -7,7 +7,17 @@ from typing import Literal
 from rsir_fast.metrics import Penalty, RankLimit
 from rsir_fast.protocols.result import Part, Text, Value
 
-__all__ = ["DIVISORS", "GALLERIES", "AnmrrRule", "Gallery", "MapAt", "MapDivisor", "Protocol", "SplitSource"]
+__all__ = [
+    "DIVISORS",
+    "GALLERIES",
+    "AnmrrRule",
+    "Gallery",
+    "MapAt",
+    "MapDivisor",
+    "Protocol",
+    "SplitSource",
+    "Unit",
+]
 
 Gallery = Literal["train", "test", "rest", "all"]
 """The images that are ranked: those of a part of the split, all but the queries, or all. A query that is one of them is
@@ -19,6 +29,10 @@ MapDivisor = Literal["found", "min", "relevant"]
 """What AP@k divides by, as in `rsir_fast.metrics.average_precision`."""
 
 DIVISORS: tuple[MapDivisor, ...] = ("found", "min", "relevant")
+
+
+Unit = Literal["query", "class"]
+"""What is drawn anew for an interval."""
 
 
 class SplitSource(Part):
@@ -114,6 +128,8 @@ class Protocol(Part):
         None where ANMRR is not measured, and in results from before it was stated here.
     ties : {"expected", "index"}
         How the headline takes equal distances: expected over their random order, or by the index of the images.
+    units : tuple of {"query", "class"}
+        What the intervals of mAP draw anew; none in what was written before they were stated.
 
     Examples
     --------
@@ -130,3 +146,4 @@ class Protocol(Part):
     divisor: MapDivisor | None = None
     anmrr: AnmrrRule | None = None
     ties: Literal["expected", "index"] = "expected"
+    units: tuple[Unit, ...] = ()

@@ -237,7 +237,7 @@ def reproduce_dhcnn2021(
             recipes={method: chosen.told() for method, chosen in variants.items()},
             **stated,
         ),
-        rows=hash_rows(runs.results),
+        rows=hash_rows(runs.results, 1 - train if unseen is None else unseen),
         curves=curves_of(runs.results, max(lengths), seeds[0]),
     )
 

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from rsir_fast.base.shown import counted
 from rsir_fast.protocols.dhcnn2021_result import CodeFigures, LabelFigures
 from rsir_fast.protocols.facts import DatasetFacts, FeaturesFacts
+from rsir_fast.protocols.intervals import Interval, MapIntervals
 from rsir_fast.protocols.protocol import Protocol
 from rsir_fast.protocols.result import Part, Result, Text, Value
 
@@ -60,16 +61,25 @@ class HashRun(Part):
 
 
 class Measured(Part):
-    """A measure over the seeds: mean and sample standard deviation (None for one seed), or why there is none."""
+    """A measure over the seeds: mean and sample standard deviation (None for one seed), or why there is none.
+
+    ``interval``: 95 % interval of the mean over so many random splits (`rsir_fast.metrics.interval_over_splits`), cut
+    off at 1; None for one seed, and in what was written before it was stated.
+    """
 
     mean: Value
     deviation: Value
+    interval: Interval | None = None
     seeds: int
     missing: str | None
 
 
 class SeedRun(Part):
-    """The measures with one seed, None where there is none."""
+    """The measures with one seed, None where there is none.
+
+    ``map_intervals`` and ``test_map_intervals``: of codes, how sure ``map_expected`` and ``test_map_expected`` of this
+    one split are, by query and by class; absent in what was written before they were stated.
+    """
 
     seed: int
     map_expected: Value
@@ -79,6 +89,8 @@ class SeedRun(Part):
     test_map_expected: Value
     overall_accuracy: Value
     kappa: Value
+    map_intervals: MapIntervals | None = None
+    test_map_intervals: MapIntervals | None = None
 
 
 class HashRow(Part):

@@ -27,8 +27,8 @@ from rsir_fast.datasets import Dataset, open_dataset
 from rsir_fast.errors import DatasetError, NoImageReadError
 from rsir_fast.extraction.devices import usable_device
 from rsir_fast.extraction.engines.choose import check_engine
-from rsir_fast.metrics import bootstrap_interval, compare_paired
 from rsir_fast.ops import euclidean_topk, prepare
+from rsir_fast.protocols.against_reference import against_each, with_intervals
 from rsir_fast.protocols.facts import DatasetFacts, SkippedInput, describe_features
 from rsir_fast.protocols.ge2018 import (
     Distance,
@@ -39,13 +39,13 @@ from rsir_fast.protocols.ge2018 import (
     normalized,
 )
 from rsir_fast.protocols.ge2018_result import RetrievalFigures
+from rsir_fast.protocols.intervals import LEVEL, RESAMPLES, Interval
 from rsir_fast.protocols.methods import BASELINES, FURTHER, Method, list_methods, list_sources
 from rsir_fast.protocols.reproduce_ge2018_result import (
     Against,
     DatasetTable,
     Ge2018TableResult,
     Ge2018TableSettings,
-    Interval,
     MeasuredRow,
     MethodRun,
     RowTiming,
@@ -59,8 +59,6 @@ from rsir_fast.training import Precision
 
 __all__ = ["reproduce_ge2018"]
 
-LEVEL, RESAMPLES = 0.95, 10_000
-"""Of the intervals and tests."""
 _LONGEST = 80
 """Characters of a data set's name in file names."""
 RETURNED = 20
@@ -139,9 +137,10 @@ def reproduce_ge2018(
     -------
     Ge2018TableResult
         The same however often it was interrupted. ``datasets``, each with its ``rows``, which have figures or, in
-        ``missing``, the reason why there are none: mAP with its ``interval`` (95 %, bootstrap over the queries), times
-        in milliseconds on ``machine``, and ``against_reference``, of AP for the queries that both have, excluded. The
-        AP of every query is in ``OUT/runs/DATA/METHOD/result.json``.
+        ``missing``, the reason why there are none: mAP with its ``interval`` (95 %, bootstrap over the queries) and
+        ``map_intervals`` (by query and by class), times in milliseconds on ``machine``, and ``against_reference``, of
+        AP for the queries that both have, excluded, by query and by class, p corrected for the number of rows.
+        The AP of every query is in ``OUT/runs/DATA/METHOD/result.json``.
 
     Raises
     ------
@@ -239,12 +238,18 @@ class _Rows:
         """Return all rows, and which of them the others are compared with."""
         able = [method for method in self.methods if method in self.results]
         first = next((method for method in able if self.reference in (None, str(method))), None)
+        labels = dict(zip(data.items, data.require_labels().tolist(), strict=True))
+        compared: dict[Method, Against] = {}
+        if first is not None:
+            others = {method: self.results[method] for method in able if method != first}
+            found = against_each(self.results[first], list(others.values()), labels)
+            compared = dict(zip(others, found, strict=True))
         return DatasetTable(
             name=name,
             folder=folder,
             dataset=self._dataset(data),
             reference=None if first is None else str(first),
-            rows=tuple(self._row(method, first) for method in self.methods),
+            rows=tuple(self._row(method, labels, compared.get(method)) for method in self.methods),
         )
 
     def _dataset(self, data: Dataset) -> DatasetFacts:
@@ -264,7 +269,7 @@ class _Rows:
             skipped=tuple(SkippedInput(item=item, reason=within(reason, data.root)) for item, reason in unread),
         )
 
-    def _row(self, method: Method, reference: Method | None) -> TableRow:
+    def _row(self, method: Method, labels: Mapping[str, int], compared: Against | None) -> TableRow:
         result = self.results.get(method)
         row: dict[str, Any] = {
             "method": str(method),
@@ -277,7 +282,7 @@ class _Rows:
         }
         if result is None:
             return TableRow(**row)
-        compared = None if reference in (None, method) else _against(self.results[reference], result)
+        of_rows = np.array([labels[item] for item in result.items])
         return MeasuredRow(
             **row,
             dim=result.dim,
@@ -285,8 +290,8 @@ class _Rows:
             images=len(result.items),
             features=result.features,
             settings=result.settings,
-            query_excluded=result.query_excluded.summary(),
-            query_included=result.query_included.summary(),
+            query_excluded=with_intervals(result.query_excluded, of_rows).summary(),
+            query_included=with_intervals(result.query_included, of_rows).summary(),
             timing=result.timing,
             remark=self.remarks[method],
             against_reference=compared,
@@ -307,6 +312,7 @@ def _evaluate(features: Features, method: Method, threads: int | None, device: A
             steps=method.steps,
             rerank=method.rerank,
             examples=0,
+            resamples=RESAMPLES,
             threads=threads,
             device=device,
         )
@@ -332,9 +338,12 @@ def _evaluate(features: Features, method: Method, threads: int | None, device: A
 
 def _figures(found: RetrievalFigures) -> RunFigures:
     """Return the figures of a convention, with the AP of every query and how sure their mean is."""
-    _, low, high = bootstrap_interval(found.average_precision, level=LEVEL, resamples=RESAMPLES)
+    sure = found.map_intervals
+    interval = (
+        Interval(low=None, high=None) if sure is None else Interval(low=sure.by_query.low, high=sure.by_query.high)
+    )
     measured = {key: value for key, value in found if key in found.model_fields_set}
-    return RunFigures.model_validate({**measured, "interval": Interval(low=low, high=high)})
+    return RunFigures.model_validate({**measured, "interval": interval})
 
 
 def _timing(features: Features, method: Method, normalize: Normalization, threads: int | None) -> RowTiming:
@@ -372,19 +381,3 @@ def _label(method: Method, result: MethodRun | None) -> str:
     described = title if result is None else result.features.description or title
     compared = (_COMPARED.get(method.normalize, ""), _COMPARED.get(method.distance, ""))
     return ", ".join(text for text in (described, method.layer, *turns, *compared, method.steps, method.rerank) if text)
-
-
-def _against(reference: MethodRun, result: MethodRun) -> Against:
-    """Compare two rows on the queries that both have, each left out of its own ranking."""
-    one, other = (
-        dict(zip(found.items, found.query_excluded.average_precision.tolist(), strict=True))
-        for found in (reference, result)
-    )
-    common = [item for item in one if item in other]
-    compared = compare_paired(
-        *(np.array([found[item] for item in common], np.float64) for found in (one, other)),
-        level=LEVEL,
-        resamples=RESAMPLES,
-    )
-    mean, low, high = compared.difference
-    return Against(difference=mean, low=low, high=high, p_value=compared.p_value, queries=compared.queries)

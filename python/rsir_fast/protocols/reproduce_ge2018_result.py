@@ -7,8 +7,10 @@ from typing import Literal
 from pydantic import Field
 
 from rsir_fast.base.shown import counted
+from rsir_fast.protocols.compare_results_result import UnitTest
 from rsir_fast.protocols.facts import DatasetFacts, FeaturesFacts
 from rsir_fast.protocols.ge2018_result import Ge2018Settings, RetrievalFigures
+from rsir_fast.protocols.intervals import Interval
 from rsir_fast.protocols.protocol import Protocol
 from rsir_fast.protocols.result import Part, Result, Text, Value
 
@@ -17,7 +19,6 @@ __all__ = [
     "DatasetTable",
     "Ge2018TableResult",
     "Ge2018TableSettings",
-    "Interval",
     "MeasuredRow",
     "MethodRun",
     "RowTiming",
@@ -25,13 +26,6 @@ __all__ = [
     "SureFigures",
     "TableRow",
 ]
-
-
-class Interval(Part):
-    """The ends of a confidence interval."""
-
-    low: Value
-    high: Value
 
 
 class SureFigures(RetrievalFigures):
@@ -76,13 +70,19 @@ class MethodRun(Part):
 
 
 class Against(Part):
-    """A row less the reference, query by query: mean difference of AP with its interval, p, how many queries."""
+    """A row less the reference: mean difference of AP with its interval by query, p, how many queries.
+
+    ``p_holm`` is p corrected for the number of rows; ``by_class`` the same with classes drawn and turned as a whole,
+    None for a single class; both are None in what was written before they were stated.
+    """
 
     difference: Value
     low: Value
     high: Value
     p_value: Value
+    p_holm: Value = None
     queries: int
+    by_class: UnitTest | None = None
 
 
 class TableRow(Part):

@@ -7,7 +7,9 @@ import sys
 from pathlib import Path
 
 from rsir_fast.base.together import replace_together
+from rsir_fast.protocols.choose_ge2018_result import Ge2018Choice
 from rsir_fast.protocols.compare_ge2018_result import Ge2018Comparison
+from rsir_fast.protocols.compare_results_result import ResultsComparison
 from rsir_fast.protocols.dhcnn2021_result import Dhcnn2021Result
 from rsir_fast.protocols.ge2018_result import Ge2018Result
 from rsir_fast.protocols.multilabel_result import MultilabelResult
@@ -22,6 +24,8 @@ _TYPES: tuple[type[Result], ...] = (
     Dhcnn2021Result,
     MultilabelResult,
     Ge2018Comparison,
+    Ge2018Choice,
+    ResultsComparison,
     Ge2018TableResult,
     Dhcnn2021TableResult,
 )

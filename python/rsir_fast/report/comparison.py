@@ -27,23 +27,26 @@ if TYPE_CHECKING:
         Dhcnn2021TableSettings,
         HashRow,
         Measured,
+        SeedRun,
     )
 
 __all__ = ["comparison_grid", "content", "map_by_bits", "runs_grid", "table"]
 
 _TRAIN = "mAP (%), test vs train"
+_PARTS = ("spread", "runs", "low", "high")
 COLUMNS = (
-    Column("map_expected", "expected", _TRAIN),
-    Column("map_by_index", "by index", _TRAIN),
-    Column("map_worst", "worst", _TRAIN),
-    Column("map_best", "best", _TRAIN),
-    Column("test_map_expected", "expected", "test vs test"),
-    Column("overall_accuracy", "OA (%)", "labels"),
-    Column("kappa", "kappa", "labels", scale=1, decimals=3),
+    Column("map_expected", "expected", _TRAIN, parts=_PARTS),
+    Column("map_by_index", "by index", _TRAIN, parts=_PARTS),
+    Column("map_worst", "worst", _TRAIN, parts=_PARTS),
+    Column("map_best", "best", _TRAIN, parts=_PARTS),
+    Column("test_map_expected", "expected", "test vs test", parts=_PARTS),
+    Column("overall_accuracy", "OA (%)", "labels", parts=_PARTS),
+    Column("kappa", "kappa", "labels", scale=1, decimals=3, parts=_PARTS),
 )
 QUOTED = Column("quoted", "as quoted", "mAP (%), not comparable")
 """Published figures whose cut-off or split is not known."""
 
+_BRACKETS = "In brackets:"
 _SHORT = ("map_expected", "map_by_index", "test_map_expected", "overall_accuracy")
 """Measures that find room in a terminal."""
 
@@ -54,6 +57,11 @@ _CITED = (
         "Gong Y., Lazebnik S., Gordo A., Perronnin F. (2013). Iterative quantization: a Procrustean approach to "
         "learning binary codes for large-scale image retrieval. IEEE TPAMI 35(12). (ITQ)",
         "https://doi.org/10.1109/TPAMI.2012.193",
+    ),
+    Citation(
+        "Nadeau C., Bengio Y. (2003). Inference for the generalization error. Machine Learning 52, 239-281. (intervals "
+        "over splits)",
+        "https://doi.org/10.1023/A:1024068626366",
     ),
     Citation(
         "Charikar M. S. (2002). Similarity estimation techniques from rounding algorithms. STOC. (random projection)",
@@ -78,7 +86,7 @@ def comparison_grid(result: Dhcnn2021TableResult) -> Grid:
         )
         for row in result.rows
     ]
-    stated, columns = [_spread(result)], _columns(result)
+    stated, columns = [_headline(result), _spread(result), *_interval(result)], _columns(result)
     if result.settings.on_unseen_classes:
         stated.append(
             "The drawn classes are not trained on: their images are ranked among themselves, each left out of its own "
@@ -103,23 +111,28 @@ def runs_grid(result: Dhcnn2021TableResult) -> Grid:
     rows = [
         GridRow(
             f"seed {run.seed}",
-            {
-                key: Cell(getattr(run, key), runs=1, remark=measured.missing or "")
-                for key, measured in row.measures.items()
-            },
+            {key: _cell_of_run(run, key, measured.missing or "") for key, measured in row.measures.items()},
             f"{row.method}, {_group(row)}",
         )
         for row in result.rows
         for run in row.runs
     ]
-    return Grid(f"{_title(result)}: single runs", "run", _columns(result), rows)
+    sure = any(run.map_intervals or run.test_map_intervals for row in result.rows for run in row.runs)
+    said = f"{_BRACKETS} 95 % interval by class: classes are drawn with all their test images, 50,000 times."
+    stated = [said] if sure else []
+    return Grid(f"{_title(result)}: single runs", "run", _columns(result), rows, stated)
 
 
 def table(result: Dhcnn2021TableResult, _: bool, all_rows: bool) -> RenderableType:
     """Lay the table out for a terminal: its chief measures; without what holds nothing, unless `all_rows`."""
     grid = comparison_grid(result)
-    grid = replace(grid, columns=[column for column in grid.columns if column.key in _SHORT])
-    return to_terminal(compacted(grid, all_rows))
+    rows = [
+        replace(row, cells={key: replace(cell, low=None, high=None) for key, cell in row.cells.items()})
+        for row in grid.rows
+    ]
+    columns = [column for column in grid.columns if column.key in _SHORT]
+    said = [note for note in grid.notes if not note.startswith(_BRACKETS)]
+    return to_terminal(compacted(replace(grid, columns=columns, rows=rows, notes=said), all_rows))
 
 
 def map_by_bits(result: Dhcnn2021TableResult) -> bytes:
@@ -224,7 +237,16 @@ def _group(row: HashRow) -> str:
 
 
 def _cell(measured: Measured) -> Cell:
-    return Cell(measured.mean, measured.deviation, measured.seeds or None, measured.missing or "")
+    low, high = (None, None) if measured.interval is None else (measured.interval.low, measured.interval.high)
+    return Cell(measured.mean, measured.deviation, measured.seeds or None, measured.missing or "", low, high)
+
+
+def _cell_of_run(run: SeedRun, key: str, missing: str) -> Cell:
+    """Return a figure of a single run, with the interval by class that its own test images give."""
+    found = {"map_expected": run.map_intervals, "test_map_expected": run.test_map_intervals}.get(key)
+    by_class = None if found is None else found.by_class
+    low, high = (None, None) if by_class is None else (by_class.low, by_class.high)
+    return Cell(getattr(run, key), runs=1, remark=missing, low=low, high=high)
 
 
 def _spread(result: Dhcnn2021TableResult) -> str:
@@ -234,9 +256,35 @@ def _spread(result: Dhcnn2021TableResult) -> str:
     what = "classes, " if result.settings.on_unseen_classes else "" if given else "split, "
     drawn = f"a seed draws {what}new weights, order and the directions of the baselines"
     if len(seeds) == 1:
-        return f"One seed ({seeds[0]}), no spread: {drawn}."
+        return f"One seed ({seeds[0]}), no spread: {drawn}. The single runs have intervals over their test images."
     listed = ", ".join(map(str, seeds))
     return f"Mean ± sample standard deviation over {len(seeds)} seeds ({listed}): {drawn}."
+
+
+def _headline(result: Dhcnn2021TableResult) -> str:
+    """Say in a line what the figures are of: network, recipe, gallery."""
+    settings = result.settings
+    trained = "frozen" if settings.freeze_backbone else "trained end to end"
+    recipes = dict.fromkeys(str(recipe.get("name") or "unnamed") for recipe in settings.recipes.values())
+    galleries = (
+        "gallery: the other images of these classes"
+        if settings.on_unseen_classes
+        else "gallery of test vs train: the training images, whose labels the model has seen; of test vs test: the "
+        "other test images"
+    )
+    network = network_text(result.features)
+    return f"{network}, {trained}; recipe: {', '.join(recipes)}; {galleries}."
+
+
+def _interval(result: Dhcnn2021TableResult) -> list[str]:
+    """Say what the brackets of means over seeds are; nothing where there are none."""
+    if all(measured.interval is None for row in result.rows for measured in row.measures.values()):
+        return []
+    drawn = "draws" if result.settings.on_unseen_classes else "splits"
+    return [
+        f"{_BRACKETS} 95 % interval of the mean over {len(result.settings.seeds)} {drawn}, Student's t with the "
+        f"variance of Nadeau and Bengio (2003), as {drawn} share images."
+    ]
 
 
 def _setting_rows(settings: Dhcnn2021TableSettings) -> list[Row]:

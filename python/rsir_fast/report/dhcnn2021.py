@@ -21,6 +21,7 @@ from rsir_fast.report.hash_plots import (
     precision_recall_by_radius,
     recall_by_number,
 )
+from rsir_fast.report.intervals import how_sure, interval_method, interval_rows
 from rsir_fast.report.published_hashing import compare_with_published_hashing
 from rsir_fast.report.rules import map_at_rows
 
@@ -83,6 +84,8 @@ def content(result: Dhcnn2021Result, options: Options) -> Content:
         "conventions": conventions,
         "tie_rules": _TIES,
         "map_at": map_at_rows([each.figures.map_at for each in conventions]),
+        "sure": {each.name: how_sure(each.figures.map_intervals) for each in conventions},
+        "intervals": interval_rows([each.figures.map_intervals for each in conventions]),
         "cutoffs": _by_number(conventions),
         "by_number": _number_words(result),
         "right_labels": sum(row[place] for place, row in enumerate(labels.confusion)),
@@ -99,7 +102,7 @@ def content(result: Dhcnn2021Result, options: Options) -> Content:
         plots,
         title=f"{result.dataset.name}, {result.features.title}",
         network=f"{result.features.title}: {values}",
-        method=method_rows(result),
+        method=[*method_rows(result), *interval_method(conventions[0].figures.map_intervals)],
         particular=particular,
     )
 
@@ -170,6 +173,9 @@ def _headline(result: Dhcnn2021Result) -> Table:
     for rule, words in _TIES:
         values = [getattr(m.map, rule) for m in figures]
         table.add_row(words, *(f"{percent(value)} ({fraction(value)})" for value in values))
+        if rule == "expected":
+            for label, texts in interval_rows([m.map_intervals for m in figures]):
+                table.add_row(f"  {label}", *texts)
     for words, found in map_at_rows([m.map_at for m in figures]):
         table.add_row(words, *(f"{percent(value)} ({fraction(value)})" for value in found))
     for n, cells in _by_number(conventions):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from decimal import Decimal
 
-__all__ = ["MISSING", "count", "counted", "distance", "fraction", "percent", "rate", "seconds", "shorten"]
+__all__ = ["MISSING", "count", "counted", "distance", "fraction", "percent", "rate", "seconds", "shorten", "span"]
 
 MISSING = "–"
 
@@ -75,6 +75,17 @@ def percent(value: float | None) -> str:
     """
     text = fraction(value)
     return text if text == MISSING else f"{Decimal(text).scaleb(2):.2f} %"
+
+
+def span(low: float | None, high: float | None) -> str:
+    """Write the ends of an interval of a measure in [0, 1] as percent.
+
+    Examples
+    --------
+    >>> span(0.5461, 0.567), span(None, None)
+    ('54.61 to 56.70 %', '–')
+    """
+    return MISSING if _is_missing(low) or _is_missing(high) else f"{percent(low).removesuffix(' %')} to {percent(high)}"
 
 
 def count(value: int | None) -> str:

@@ -14,6 +14,7 @@ from rsir_fast.report.content import Content, Options
 from rsir_fast.report.describe import Row, flat, network_text, weights_name
 from rsir_fast.report.evaluation import evaluation_content, with_heading
 from rsir_fast.report.format import count, counted, fraction, percent, shorten
+from rsir_fast.report.intervals import how_sure, interval_method, interval_rows
 from rsir_fast.report.plots import per_class_bars, pr_curve, precision_at_n
 from rsir_fast.report.published import LAYERS, compare_with_published
 from rsir_fast.report.rules import anmrr_in_words, map_at_rows
@@ -49,6 +50,8 @@ def content(result: Ge2018Result, options: Options) -> Content:
         "weights": weights_name(result.features),
         "excluded": result.query_excluded,
         "included": result.query_included,
+        "sure": how_sure(result.query_excluded.map_intervals),
+        "intervals": interval_rows([result.query_excluded.map_intervals, result.query_included.map_intervals]),
         "ties": ties(result),
         "map_at": map_at_rows([result.query_excluded.map_at, result.query_included.map_at]),
         "classes": [(row, included[row.class_name]) for row in result.query_excluded.per_class],
@@ -62,7 +65,7 @@ def content(result: Ge2018Result, options: Options) -> Content:
         plots,
         title=f"{result.dataset.name}, {name}",
         network=network_text(result.features),
-        method=method_rows(result.settings, result.rules),
+        method=[*method_rows(result.settings, result.rules), *interval_method(result.query_excluded.map_intervals)],
         particular=particular,
     )
 
@@ -170,6 +173,8 @@ def _headline(result: Ge2018Result) -> Table:
     table.add_column("query excluded", justify="right", min_width=18)
     table.add_column("query included", justify="right", min_width=18)
     table.add_row("mAP", *(f"{percent(m.map)} ({fraction(m.map)})" for m in both))
+    for label, texts in interval_rows([m.map_intervals for m in both]):
+        table.add_row(f"  {label}", *texts)
     if result.ties is not None and (expected := result.ties.map_expected_over_ties) is not None:
         sides = (expected.query_excluded, expected.query_included)
         table.add_row("mAP, expected over ties", *(f"{percent(side)} ({fraction(side)})" for side in sides))

@@ -10,12 +10,12 @@ from rsir_fast.report.grid import Cell, Column, Grid, GridRow
 from rsir_fast.report.published import PublishedFigures, published_deviation, published_figures
 
 if TYPE_CHECKING:
+    from rsir_fast.protocols.intervals import Interval
     from rsir_fast.protocols.reproduce_ge2018_result import (
         Against,
         DatasetTable,
         Ge2018TableResult,
         Ge2018TableSettings,
-        Interval,
         SureFigures,
         TableRow,
     )
@@ -46,18 +46,26 @@ def map_grid(entry: DatasetTable, settings: Ge2018TableSettings) -> Grid:
     found, reference = _published(entry, "", ""), entry.reference
     columns = [
         *(Column(f"map_{side}", "mAP (%)", f"query {side}", parts=_INTERVAL) for side in _SIDES),
+        Column("map_by_class", "by class (%)", "query excluded, interval", parts=_INTERVAL),
         Column("published", "mAP (%)", "published", decimals=1, parts=()),
         *(Column(f"minus_published_{side}", side, "ours - published", parts=(), signed=True) for side in _SIDES),
     ]
-    notes = [f"In brackets: {100 * settings.level:g} % interval, bootstrap over the queries."]
+    notes = [
+        f"In brackets: {100 * settings.level:g} % interval, bootstrap over the queries; by class: over the classes, "
+        "each with all its queries, which speaks of other classes."
+    ]
     if reference is not None:
         columns += [
             Column("minus_reference", "difference", f"against {reference}", parts=_INTERVAL, signed=True),
             Column("p_value", "p", f"against {reference}", scale=1, decimals=4, parts=()),
+            Column("p_holm", "p, Holm", f"against {reference}", scale=1, decimals=4, parts=()),
+            Column("difference_by_class", "difference, by class", f"against {reference}", parts=_INTERVAL, signed=True),
+            Column("p_holm_by_class", "p, Holm, by class", f"against {reference}", scale=1, decimals=4, parts=()),
         ]
         notes.append(
-            f"Difference and p (two-sided randomisation test): query by query against {reference}, query excluded; "
-            "p is of each row by itself, not corrected for their number."
+            f"Difference and p (two-sided randomisation test): query by query against {reference}, query excluded; by "
+            "class the signs of all queries of a class are turned together. Holm: corrected for the number of rows, by "
+            "query and by class apart; p alone is of each row by itself."
         )
     elif settings.reference is not None:
         notes.append(f"Rows are not compared: {settings.reference} has no figures here.")
@@ -124,7 +132,7 @@ def short(grid: Grid) -> Grid:
     differs = any(row.cells.keys() & set(differences) for row in grid.rows)
     notes = grid.notes
     if not any(column.key == "anmrr_excluded" for column in grid.columns):
-        kept: tuple[str, ...] = ("map_excluded", "map_included", "published", "p_value")
+        kept: tuple[str, ...] = ("map_excluded", "map_included", "published", "p_holm")
     elif differs:
         kept = ("anmrr_excluded", "published", *differences)
         notes = [note for note in notes if not note.startswith((_OF_SIZES, _OF_TIMES))]
@@ -191,12 +199,21 @@ def _map_cells(entry: DatasetTable, row: TableRow) -> dict[str, Cell]:
         return {**cells, "map_excluded": Cell(remark=row.missing or "")}
     for side, figures in measured.by_side.items():
         cells[f"map_{side}"] = _sure(figures.map, figures.interval)
+        by_class = None if figures.map_intervals is None else figures.map_intervals.by_class
+        if side == "excluded" and figures.map is not None and by_class is not None:
+            cells["map_by_class"] = _sure(figures.map, by_class)
     if row.method == entry.reference:
         return {**cells, "minus_reference": Cell(remark="the row that others are compared with")}
     against = measured.against_reference
     if against is None:
         return cells
-    return {**cells, "minus_reference": _sure(against.difference, against), "p_value": Cell(against.p_value)}
+    cells |= {"minus_reference": _sure(against.difference, against), "p_value": Cell(against.p_value)}
+    cells["p_holm"] = Cell(against.p_holm)
+    turned = against.by_class
+    if turned is not None and against.difference is not None:
+        cells["difference_by_class"] = Cell(against.difference, low=turned.low, high=turned.high)
+        cells["p_holm_by_class"] = Cell(turned.p_holm)
+    return cells
 
 
 def _beside(entry: DatasetTable, row: TableRow) -> tuple[PublishedFigures, dict[str, SureFigures]]:

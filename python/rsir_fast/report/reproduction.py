@@ -39,6 +39,10 @@ _CITED = (
         "retrieval evaluation. CIKM.",
         "https://doi.org/10.1145/1321440.1321528",
     ),
+    Citation(
+        "Holm S. (1979). A simple sequentially rejective multiple test procedure. Scandinavian Journal of Statistics "
+        "6(2), 65-70."
+    ),
 )
 
 
@@ -100,12 +104,14 @@ def _method_rows(settings: Ge2018TableSettings) -> list[Row]:
         Row(
             "Intervals",
             f"{100 * settings.level:g} %, percentile bootstrap: {count(settings.resamples)} draws of the queries "
-            "with replacement; they speak of other queries to this database, not of other data sets",
+            "with replacement, which speak of other queries to this database; by class 50,000 draws of the classes, "
+            "each with all its queries, which speak of other classes; neither speaks of other data sets",
         ),
         Row(
             "Comparison",
             "of AP on the queries that both rows have, the query excluded: bootstrap interval of the mean difference; "
-            f"p: share of {count(settings.resamples)} draws of signs whose sum is at least as far from 0",
+            f"p: share of {count(settings.resamples)} draws of signs of the queries, or of the classes (of up to 21 "
+            "all ways), whose sum is at least as far from 0; corrected for the number of rows by Holm's steps",
         ),
     ]
 

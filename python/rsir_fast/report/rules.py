@@ -84,7 +84,10 @@ def rules_in_words(rules: Protocol) -> str:
         said.append(f"mAP@{rules.map_at}: AP@k divides by {_DIVISOR[rules.divisor]}")
     if rules.cutoffs:
         said.append(f"precision and recall at {', '.join(map(str, rules.cutoffs))}")
-    return "; ".join([*said, f"equal distances: {_TIES[rules.ties]}"])
+    said.append(f"equal distances: {_TIES[rules.ties]}")
+    if rules.units:
+        said.append(f"intervals: {' and '.join(f'by {unit}' for unit in rules.units)}")
+    return "; ".join(said)
 
 
 def anmrr_in_words(rule: AnmrrRule) -> str:

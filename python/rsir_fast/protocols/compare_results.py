@@ -1,0 +1,218 @@
+"""Any evaluations of the same queries beside one another: intervals, paired tests by query and by class, Holm."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsir_fast.base.looking import is_folder
+from rsir_fast.base.progress import OnProgress, Progress, is_stopped
+from rsir_fast.base.reading import read_json, reading
+from rsir_fast.errors import DatasetError, RsirError
+from rsir_fast.metrics import mean_over_queries
+from rsir_fast.protocols.compare_results_result import ComparedMap, PlaceComparison, ResultsComparison
+from rsir_fast.protocols.dhcnn2021_result import CodeFigures, Dhcnn2021Result
+from rsir_fast.protocols.evaluation import EvaluationResult
+from rsir_fast.protocols.ge2018_result import Ge2018Result
+from rsir_fast.protocols.intervals import LEVEL, RESAMPLES, map_intervals
+from rsir_fast.protocols.tested import pair_test, with_holm
+
+__all__ = ["compare_results", "load_evaluation"]
+
+_KINDS: dict[str, type[EvaluationResult]] = {"ge2018": Ge2018Result, "dhcnn2021": Dhcnn2021Result}
+_EXPECTED, _REMEDY = "a result of `rsir evaluate`", "make it again, or name another"
+
+
+def load_evaluation(path: str | Path) -> EvaluationResult:
+    """Read the ``result.json`` of an evaluation, or the one in a folder, whichever its protocol.
+
+    Raises
+    ------
+    DatasetError
+        If it is damaged, or of something else.
+
+    Examples
+    --------
+    >>> load_evaluation("nowhere")
+    Traceback (most recent call last):
+        ...
+    rsir_fast.errors.DatasetError: nowhere: expected a result of `rsir evaluate`, found no such file; make it again, \
+or name another
+    """
+    file = Path(path) / "result.json" if is_folder(Path(path)) else Path(path)
+    with reading(file, _EXPECTED, _REMEDY, DatasetError):
+        content: Any = read_json(file)
+    protocol = content.get("protocol") if isinstance(content, dict) else None
+    kind = _KINDS.get(protocol) if isinstance(protocol, str) else None
+    if kind is None:
+        found = f"one of {protocol!r}" if isinstance(protocol, str) else "no result of an evaluation"
+        raise DatasetError(f"{file}: expected {_EXPECTED} ({' or '.join(_KINDS)}), found {found}; name another")
+    return kind.load(file)
+
+
+def compare_results(
+    results: Sequence[tuple[str, EvaluationResult]], *, progress: OnProgress | None = None
+) -> ResultsComparison:
+    """Compare evaluations of the same queries, each with each: what differs, and whether by more than chance.
+
+    Parameters
+    ----------
+    results : sequence of (name, Ge2018Result or Dhcnn2021Result)
+        Two or more, each by another name. Their queries may stand in any order.
+    progress : callable, optional
+        Called with a `rsir_fast.Progress` of the stage ``"compare"`` after every pair; returning False stops.
+
+    Returns
+    -------
+    ResultsComparison
+        In ``places``, for each convention that all have: mAP of every result with its intervals, and of every pair
+        the difference of AP on the queries that both have a value for, with interval and p-value by query and by
+        class (`rsir_fast.metrics.compare_paired`), and p corrected for all pairs (`rsir_fast.metrics.holm_adjusted`).
+
+    Raises
+    ------
+    DatasetError
+        If they are not of the same queries, classes and galleries, state no queries, or have no convention in common.
+    ValueError
+        If there are fewer than two, or two of one name.
+
+    Notes
+    -----
+    Seeded: the same bits on every machine, with any number of threads. O(pairs resamples q) time.
+
+    Examples
+    --------
+    >>> import rsir_fast as rf
+    >>> items, labels = ("a/1", "a/2", "b/1", "b/2"), np.array([0, 0, 1, 1])
+    >>> near, far = [[0, 1], [0, 2], [1, 0], [2, 0]], [[0, 1], [1, 0], [0, 2], [2, 0]]
+    >>> made = [rf.Features(np.array(x, np.float32), items, labels, ("a", "b"), "demo") for x in (near, far)]
+    >>> found = compare_results([(name, rf.evaluate_ge2018(x)) for name, x in zip(("near", "far"), made)])
+    >>> pair = found.places[0].pairs[0]
+    >>> pair.first, pair.second, round(pair.difference, 3), pair.by_query.p_value, pair.by_class.p_value
+    ('near', 'far', -0.583, 0.125, 0.5)
+    """
+    _check(results)
+    answers = [_Answers.of(name, result) for name, result in results]
+    first = answers[0]
+    aligned = [first, *(one.in_order_of(first) for one in answers[1:])]
+    places = [place for place in first.values if all(place in one.values for one in aligned)]
+    if not places:
+        raise DatasetError(
+            "expected results with figures of the same convention, got "
+            + "; ".join(f"{', '.join(one.values)} of {one.name}" for one in aligned)
+        )
+    total, done = len(places) * len(aligned) * (len(aligned) - 1) // 2, 0
+    compared = []
+    for place in places:
+        pairs = []
+        for one, other in combinations(aligned, 2):
+            pairs.append(pair_test((one.name, other.name), one.values[place], other.values[place], first.labels))
+            done += 1
+            if is_stopped(progress, Progress("compare", done, total)):
+                raise RsirError(f"comparison stopped after {done} of {total} tests")
+        maps = tuple(one.mean_ap(place) for one in aligned)
+        compared.append(PlaceComparison(place=place, results=maps, pairs=with_holm(pairs)))
+    return ResultsComparison(
+        protocol="compare results",
+        dataset=results[0][1].dataset.name,
+        queries=len(first.items),
+        classes=len(np.unique(first.labels)),
+        level=LEVEL,
+        resamples=RESAMPLES,
+        places=tuple(compared),
+    )
+
+
+def _check(results: Sequence[tuple[str, EvaluationResult]]) -> None:
+    names = [name for name, _ in results]
+    if len(names) < 2:
+        raise ValueError(f"expected two results or more to compare, got {len(names)}")
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ValueError(f"expected each result once, got {twice} twice; leave one out")
+
+
+@dataclass(frozen=True)
+class _Answers:
+    """The AP of every query of a result by convention, and what it was found in.
+
+    `classes` are names of the classes of the queries, `labels` their numbers; `galleries` how many images were ranked.
+    """
+
+    name: str
+    items: tuple[str, ...]
+    classes: tuple[str, ...]
+    values: dict[str, NDArray[np.float64]]
+    galleries: dict[str, int]
+
+    @classmethod
+    def of(cls, name: str, result: EvaluationResult) -> _Answers:
+        queries = result.queries
+        if queries is None:
+            raise DatasetError(
+                f"{name}: expected a result that names its queries, found none, as it was written before they were "
+                "stated; evaluate again"
+            )
+        return cls(
+            name,
+            queries.items,
+            tuple(result.class_names[label] for label in queries.labels),
+            {place: figures.average_precision for place, figures in result.by_place.items()},
+            {
+                place: figures.database if isinstance(figures, CodeFigures) else result.dataset.items
+                for place, figures in result.by_place.items()
+            },
+        )
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        return np.unique(self.classes, return_inverse=True)[1].reshape(-1).astype(np.int64)
+
+    def in_order_of(self, other: _Answers) -> _Answers:
+        """Return these with the queries in the order of others, which are of the same."""
+        alone, missing = set(self.items) - set(other.items), set(other.items) - set(self.items)
+        if alone or missing:
+            examples = [
+                f"{len(items)} of {one.name} alone, such as {min(items)}"
+                for one, items in ((other, missing), (self, alone))
+                if items
+            ]
+            raise DatasetError(
+                f"expected results of the same queries, got {len(other.items)} of {other.name} and "
+                f"{len(self.items)} of {self.name}: {'; '.join(examples)}; evaluate both on the same images and split"
+            )
+        row = {item: number for number, item in enumerate(self.items)}
+        order = [row[item] for item in other.items]
+        classes = tuple(self.classes[number] for number in order)
+        changed = next(
+            (at for at, pair in enumerate(zip(classes, other.classes, strict=True)) if len(set(pair)) > 1), None
+        )
+        if changed is not None:
+            raise DatasetError(
+                f"expected results of the same classes, but {other.items[changed]} is {other.classes[changed]} in "
+                f"{other.name} and {classes[changed]} in {self.name}"
+            )
+        for place in (place for place in other.values if place in self.values):
+            if self.galleries[place] != other.galleries[place]:
+                raise DatasetError(
+                    f"expected results of the same gallery, but {place.replace('_', ' ')} ranks "
+                    f"{other.galleries[place]} images in {other.name} and {self.galleries[place]} in {self.name}"
+                )
+        return _Answers(
+            self.name,
+            other.items,
+            classes,
+            {place: values[order] for place, values in self.values.items()},
+            self.galleries,
+        )
+
+    def mean_ap(self, place: str) -> ComparedMap:
+        values = self.values[place]
+        intervals = map_intervals(values, self.labels, RESAMPLES)
+        return ComparedMap(name=self.name, map=mean_over_queries(values).value, map_intervals=intervals)

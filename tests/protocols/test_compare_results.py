@@ -1,0 +1,182 @@
+"""Evaluations beside one another, and an option chosen elsewhere, against plain programs; on the command line."""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+import json
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import rsir_fast as rf
+from rsir_fast.archive import Features
+from rsir_fast.cli import app
+from rsir_fast.errors import DatasetError
+from rsir_fast.protocols import Ge2018Choice, ResultsComparison, choose_ge2018, compare_results, load_evaluation
+from rsir_fast.protocols.compare_ge2018 import Option
+
+CLASSES = ("ant", "bee", "cat", "dog")
+
+
+def made(seed, per_class=4, name="demo", spread=1.0):
+    rng = np.random.default_rng(seed)
+    labels = np.arange(4 * per_class) % 4
+    matrix = rng.random((len(labels), 9)) + spread * np.eye(4, 9)[labels]
+    items = tuple(f"{CLASSES[label]}/{number}.png" for number, label in enumerate(labels))
+    return Features(matrix.astype(np.float32), items, labels, CLASSES, name)
+
+
+def reordered(features, seed=0):
+    order = np.random.default_rng(seed).permutation(len(features))
+    items = tuple(features.items[row] for row in order)
+    return Features(features.matrix[order], items, features.labels[order], features.classes, features.name)
+
+
+def turned_every_way(differences):
+    """The share of ways to turn the signs whose sum is as far from 0 as the one found."""
+    sums = [abs(np.dot(signs, differences)) for signs in itertools.product((1, -1), repeat=len(differences))]
+    return np.mean(np.array(sums) >= abs(differences.sum()) - 1e-12)
+
+
+@pytest.fixture(scope="module")
+def evaluated():
+    given = {"one": made(0), "two": reordered(made(1, spread=0.4)), "three": made(2, spread=0.3)}
+    return {name: rf.evaluate_ge2018(features, examples=0) for name, features in given.items()}
+
+
+def test_pairs_are_those_of_a_plain_program(evaluated):
+    found = compare_results(list(evaluated.items()))
+    assert (found.queries, found.classes, [place.place for place in found.places]) == (
+        16,
+        4,
+        ["query_excluded", "query_included"],
+    )
+    place, p_values = found.places[0], []
+    for pair, (first, second) in zip(place.pairs, itertools.combinations(evaluated, 2), strict=True):
+        ap = {}
+        for name in (first, second):
+            result = evaluated[name]
+            ap[name] = dict(zip(result.queries.items, result.query_excluded.per_query, strict=True))
+        differences = np.array([ap[second][item] - ap[first][item] for item in sorted(ap[first])])
+        by_class = differences.reshape(4, 4).sum(1)  # items sort by class
+        assert (pair.first, pair.second, pair.queries) == (first, second, 16)
+        assert pair.difference == pytest.approx(differences.mean(), abs=1e-15)
+        assert (pair.by_query.units, pair.by_class.units, pair.by_class.exact) == (16, 4, True)
+        assert pair.by_query.p_value == turned_every_way(differences)
+        assert pair.by_class.p_value == turned_every_way(by_class)
+        draws = np.random.RandomState(0).randint(0, 4, (50_000, 4))
+        ends = np.quantile(by_class[draws].sum(1) / 16, [0.025, 0.975])
+        assert [pair.by_class.low, pair.by_class.high] == pytest.approx(ends, abs=1e-14)
+        p_values.append(pair.by_query.p_value)
+    smallest = int(np.argmin(p_values))
+    assert place.pairs[smallest].by_query.p_holm == min(1, 3 * min(p_values))
+    for one in place.results:
+        assert one.map == evaluated[one.name].query_excluded.map
+    assert compare_results(list(evaluated.items())).to_json() == found.to_json()
+    assert ResultsComparison.model_validate(json.loads(found.to_json())).to_json() == found.to_json()
+
+
+def test_what_cannot_be_compared(evaluated, hash_features):
+    one = evaluated["one"]
+    fewer = rf.evaluate_ge2018(made(3, per_class=3))
+    with pytest.raises(DatasetError, match=r"same queries, got 16 of a and 12 of b: 4 of a alone, such as ant/12\.png"):
+        compare_results([("a", one), ("b", fewer)])
+    labels = np.array(one.queries.labels)
+    labels[:2] = labels[1::-1]
+    other = one.model_copy(update={"queries": one.queries.model_copy(update={"labels": tuple(labels.tolist())})})
+    with pytest.raises(DatasetError, match=r"same classes, but ant/0\.png is ant in a and bee in b"):
+        compare_results([("a", one), ("b", other)])
+    more = one.model_copy(update={"dataset": one.dataset.model_copy(update={"items": 20})})
+    with pytest.raises(DatasetError, match="query excluded ranks 16 images in a and 20 in b"):
+        compare_results([("a", one), ("b", more)])
+    with pytest.raises(DatasetError, match="b: expected a result that names its queries"):
+        compare_results([("a", one), ("b", one.model_copy(update={"queries": None}))])
+    coded = rf.evaluate_dhcnn2021(hash_features)
+    labels = np.array(coded.queries.labels)
+    rows = np.eye(15, 20, dtype=np.float32)
+    whole = rf.evaluate_ge2018(Features(rows, coded.queries.items, labels, coded.classes, "x"))
+    with pytest.raises(DatasetError, match="test_vs_train, test_vs_test of a; query_excluded, query_included of b"):
+        compare_results([("a", coded), ("b", whole)])
+    with pytest.raises(ValueError, match="two results or more to compare, got 1"):
+        compare_results([("a", one)])
+    with pytest.raises(ValueError, match="each result once, got a twice"):
+        compare_results([("a", one), ("a", one)])
+
+
+def rsir(*arguments, code=0):
+    done = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert done.exit_code == code, done.output
+    return done
+
+
+def test_results_on_the_command_line(evaluated, hash_features, tmp_path):
+    evaluated = {**evaluated, "coded": rf.evaluate_dhcnn2021(hash_features)}
+    for name, result in evaluated.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "result.json").write_text(result.to_json())
+        assert load_evaluation(tmp_path / name).to_json() == result.to_json()
+    one, two = tmp_path / "one", tmp_path / "two" / "result.json"
+    written = rsir("compare", one, two, "--form", "csv").stdout
+    maps, pairs = (list(csv.DictReader(io.StringIO(text))) for text in written.split("\n\n"))
+    assert float(maps[0]["map_by_query"]) == evaluated["one"].query_excluded.map
+    assert [row["group"] for row in pairs] == [
+        f"query {side}, by {unit}" for side in ("excluded", "included") for unit in ("query", "class")
+    ]
+    asked = json.loads(rsir("compare", one, two, "--json").stdout)
+    assert float(pairs[1]["p_value"]) == asked["places"][0]["pairs"][0]["by_class"]["p_value"]
+    assert "by other classes" not in rsir("compare", one, two).stdout
+    made(0).save(tmp_path / "features")
+    for arguments, words, status in (
+        ([one, tmp_path / "features"], "expected results alone or features alone", 2),
+        ([one, two, "--steps", "l2"], "--steps: is for features; results are compared as they are", 2),
+        ([one, tmp_path / "coded"], "expected results of the same queries", 1),
+        ([one, "--choose-on", tmp_path / "features"], "expected --choose-on FEATURES and --report-on FEATURES", 2),
+        ([], "expected folders of `rsir features`, results of `rsir evaluate`", 2),
+    ):
+        assert words in " ".join(rsir("compare", *arguments, code=status).stderr.split())
+    (tmp_path / "two" / "result.json").write_text('{"protocol": "reproduce ge2018"}')
+    assert "found one of 'reproduce ge2018'" in rsir("compare", one, two, code=1).stderr
+
+
+OPTIONS = [Option(), Option("center,l2"), Option(rerank="expand:2"), Option("l2", "augment:3"), Option("pca:99")]
+
+
+def test_what_is_chosen_there_is_measured_here():
+    first, second = made(11, spread=0.5, name="A"), made(5, per_class=5, spread=0.6, name="B")
+    found = choose_ge2018(("A", first), ("B", second), OPTIONS)
+    there = {
+        option: rf.evaluate_ge2018(first, steps=option.steps, rerank=option.rerank, examples=0).query_excluded.map
+        for option in OPTIONS[:4]
+    }
+    best = max(there, key=there.get)
+    assert best != Option()
+    assert (found.chosen.steps, found.chosen.rerank) == best
+    assert found.candidates[4].refused is not None
+    assert found.gain_where_chosen == there[best] - there[Option()]
+    here = rf.evaluate_ge2018(second, steps=best.steps, rerank=best.rerank, resamples=10_000).query_excluded
+    plain = rf.evaluate_ge2018(second, resamples=10_000).query_excluded
+    assert (found.chosen.map, found.chosen.map_intervals) == (here.map, here.map_intervals)
+    assert (found.plain.map, found.plain.map_intervals) == (plain.map, plain.map_intervals)
+    differences = here.average_precision - plain.average_precision
+    by_class = np.array([differences[second.labels == label].sum() for label in range(4)])
+    assert found.gain.difference == pytest.approx(differences.mean(), abs=1e-15)
+    assert found.gain.by_class.p_value == turned_every_way(by_class)
+    assert Ge2018Choice.model_validate(json.loads(found.to_json())).to_json() == found.to_json()
+
+
+def test_choosing_on_the_command_line(tmp_path):
+    for name, seed in (("A", 4), ("B", 5)):
+        made(seed, spread=0.5, name=name).save(tmp_path / name)
+    asked = ["compare", "--choose-on", tmp_path / "A", "--steps", "center,l2", "--rerank", "expand:2"]
+    two = rsir(*asked, "--report-on", tmp_path / "B", "--threads", "2", "--json").stdout
+    assert rsir(*asked, "--report-on", tmp_path / "B", "--threads", "1", "--json").stdout == two
+    text = rsir(*asked, "--report-on", tmp_path / "B", "--form", "markdown", "-q").stdout
+    content = json.loads(two)
+    assert f"{100 * content['chosen']['map']:.2f}" in text
+    assert "B: 16 queries of 4 classes, query excluded" in text
+    assert "chosen: the best mAP" in text
+    same = rsir(*asked, "--report-on", tmp_path / "A", code=1)
+    assert "expected other images than those chosen on" in " ".join(same.stderr.split())

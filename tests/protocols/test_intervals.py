@@ -1,0 +1,86 @@
+"""Intervals of an evaluation's mAP, by query and by class, beside a plain program; what results of before have."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+import rsir_fast as rf
+from rsir_fast.protocols import Dhcnn2021Result, Ge2018Result
+from rsir_fast.protocols.intervals import map_intervals
+from rsir_fast.report import result_table, write_report
+from rsir_fast.report.format import span
+
+
+def by_hand(values, labels, resamples, by_class):
+    """Draw rows, or classes with all their rows, and sort the means."""
+    names = np.unique(labels)
+    units = [np.flatnonzero(labels == name) for name in names] if by_class else [[row] for row in range(len(values))]
+    draws = np.random.RandomState(0).randint(0, len(units), (resamples, len(units)))
+    means = [np.mean([values[row] for unit in draw for row in units[unit]]) for draw in draws]
+    return np.quantile(means, [0.025, 0.975])
+
+
+def test_intervals_are_those_of_a_plain_program(monkeypatch):
+    monkeypatch.setattr("rsir_fast.protocols.intervals._BY_CLASS", 700)
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1, 2, 3], (5, 9, 3, 4))
+    values = rng.random(21) + labels / 4
+    found = map_intervals(np.append(values, np.nan), np.append(labels, 4), 600)  # of class 4 nothing is relevant
+    for one, units, resamples, by_class in ((found.by_query, 21, 600, False), (found.by_class, 4, 700, True)):
+        assert (one.units, one.resamples) == (units, resamples)
+        assert [one.low, one.high] == pytest.approx(by_hand(values, labels, resamples, by_class), abs=1e-14)
+    assert map_intervals(values[:5], labels[:5], 50).by_class is None
+    assert map_intervals([np.nan], np.array([0])) is None
+
+
+def test_of_many_queries_fewer_are_drawn():
+    rng = np.random.default_rng(1)
+    found = map_intervals(rng.random(9_000), rng.integers(0, 400, 9_000))
+    assert (found.by_query.resamples, found.by_class.resamples) == (932, 20_971)
+    assert found.by_query.high - found.by_query.low == pytest.approx(2 * 1.96 * np.sqrt(1 / 12 / 9_000), rel=0.1)
+
+
+@pytest.fixture
+def features():
+    rng = np.random.default_rng(2)
+    items = tuple(f"{'abc'[i % 3]}/{i}.png" for i in range(24))
+    return rf.Features(rng.random((24, 6), dtype=np.float32), items, np.arange(24) % 3, ("a", "b", "c"), "demo")
+
+
+@pytest.mark.parametrize("protocol", ["ge2018", "dhcnn2021"])
+def test_results_and_reports_state_them(protocol, features, hash_features, tmp_path):
+    result = rf.evaluate_ge2018(features) if protocol == "ge2018" else rf.evaluate_dhcnn2021(hash_features)
+    for figures in result.by_place.values():
+        assert figures.map_intervals == map_intervals(figures.average_precision, np.array(result.queries.labels))
+    first = next(iter(result.by_place.values())).map_intervals
+    texts = [span(one.low, one.high) for one in (first.by_query, first.by_class)]
+    console = Console(width=80)
+    with console.capture() as captured:
+        console.print(result_table(result))
+    page = write_report(tmp_path, result)["report.html"].read_text()
+    for unit, text in zip(("query", "class"), texts, strict=True):
+        line = next(line for line in captured.get().splitlines() if f"95 % interval, by {unit}" in line)
+        assert text in line
+        assert f"{text} by {unit}" in page
+    assert "2,000 draws of the queries" in page
+    assert "50,000 of the 3 classes" in page
+
+
+@pytest.mark.parametrize("kind", [Ge2018Result, Dhcnn2021Result])
+def test_a_result_of_before_has_none_and_is_shown(kind, features, hash_features, tmp_path):
+    made = rf.evaluate_ge2018(features) if kind is Ge2018Result else rf.evaluate_dhcnn2021(hash_features)
+    content = json.loads(made.to_json())
+    del content["rules"]["units"]
+    for place in made.by_place:
+        del content[place]["map_intervals"]
+    (tmp_path / "result.json").write_text(json.dumps(content))
+    old = kind.load(tmp_path)
+    assert "map_intervals" not in old.to_json()
+    console = Console(width=80)
+    with console.capture() as captured:
+        console.print(result_table(old))
+    assert "interval" not in captured.get()
