@@ -26,8 +26,8 @@ from rsir_fast.cli.session import (
 
 
 @dataclass(frozen=True)
-class SplitOptions:
-    """Which images are trained on."""
+class SplitOptions(rec.HarderOptions):
+    """Which images are trained on, and by which labels."""
 
     train: rec.TrainShare = None
     split: rec.SplitWord = None
@@ -60,7 +60,6 @@ def dhcnn(
         ),
     ] = None,
     parts: SplitOptions,
-    harder: rec.HarderOptions,
     learning: rec.RecipeOptions,
     backbone: rec.BackboneOptions,
     images: ImageOptions,
@@ -86,7 +85,7 @@ def dhcnn(
     with reported_errors(left) as skipped:
         if parts.split is not None:
             rec.refuse_together(context, "--split", ("train",), "says which images to train on")
-        wrong = harder.wrong(context)
+        wrong = parts.wrong(context)
         if features is not None:
             rec.refuse_together(context, "--features", ("engine",), "are computed already")
         from rsir_fast.archive import Features
@@ -106,8 +105,8 @@ def dhcnn(
             drawn = stratified_split(dataset, train=rec.train_share(parts.train, paper), seed=parts.seed)
         else:
             drawn = split_of(parts.split, dataset, parts.seed)
-        if harder.shots is not None:
-            drawn = low_shot(drawn, dataset, harder.shots, parts.seed)
+        if parts.shots is not None:
+            drawn = low_shot(drawn, dataset, parts.shots, parts.seed)
         with (
             joined_processes(device) as (place, first),
             shown_progress(quiet or not first) as progress,
@@ -125,7 +124,7 @@ def dhcnn(
                 recipe=chosen,
                 epochs=learning.epochs,
                 split=drawn,
-                shots=harder.shots,
+                shots=parts.shots,
                 label_noise=wrong,
                 freeze_backbone=freeze_backbone,
                 features=None if features is None else Features.load(features),
