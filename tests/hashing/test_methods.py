@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from rsir_fast.hashing import METHODS, Batch, HashHead, HashLoss, Method
-from rsir_fast.hashing.methods import CSQ, DHN, DPSH, DSH, IDHN, GreedyHash, HashNet
+from rsir_fast.hashing import METHODS, RECIPES, Batch, HashHead, HashLoss, Method
+from rsir_fast.hashing.methods import (
+    CSQ,
+    DHN,
+    DPSH,
+    DSH,
+    IDHN,
+    GreedyHash,
+    HashNet,
+    MultiSimilarity,
+    ProxyAnchor,
+    Triplet,
+)
 from rsir_fast.hashing.methods.csq import hash_centres
 
 M, N, BITS, CLASSES = 5, 9, 8, 3
@@ -135,6 +147,43 @@ def greedyhash(u: np.ndarray, *_: np.ndarray) -> float:
     return float(0.3 * np.power(np.abs(np.abs(u) - 1), 3).mean())
 
 
+def unit(rows: np.ndarray) -> np.ndarray:
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def triplet(u: np.ndarray, labels: np.ndarray, *_: np.ndarray) -> float:
+    v, found = unit(u), []
+    for i in range(M):
+        like = [np.linalg.norm(v[i] - v[j]) for j in range(M) if j != i and labels[j] == labels[i]]
+        unlike = [np.linalg.norm(v[i] - v[j]) for j in range(M) if labels[j] != labels[i]]
+        if like:
+            found.append(max(0.0, 0.4 + max(like) - min(unlike)))
+    return float(np.mean(found))
+
+
+def multi_similarity(u: np.ndarray, labels: np.ndarray, *_: np.ndarray) -> float:
+    cosine, total = unit(u) @ unit(u).T, 0.0
+    for i in range(M):
+        like = [cosine[i, j] for j in range(M) if j != i and labels[j] == labels[i]]
+        unlike = [cosine[i, j] for j in range(M) if labels[j] != labels[i]]
+        positive = [s for s in like if s < max(unlike) + 0.2]
+        negative = [s for s in unlike if not like or s > min(like) - 0.2]
+        negative = negative if like else []
+        total += np.log1p(sum(np.exp(-3 * (s - 0.3)) for s in positive)) / 3
+        total += np.log1p(sum(np.exp(7 * (s - 0.3)) for s in negative)) / 7
+    return total / M
+
+
+def proxy_anchor(u: np.ndarray, labels: np.ndarray, *_: np.ndarray) -> float:
+    cosine = unit(u) @ unit(PROXIES).T
+    drawn = [np.log1p(sum(np.exp(-5 * (cosine[i, p] - 0.2)) for i in range(M) if labels[i] == p)) for p in set(labels)]
+    pushed = [
+        np.log1p(sum(np.exp(5 * (cosine[i, p] + 0.2)) for i in range(M) if labels[i] != p)) for p in range(CLASSES + 1)
+    ]
+    return float(np.mean(drawn) + np.mean(pushed))
+
+
+PROXIES = np.random.RandomState(8).standard_normal((CLASSES + 1, BITS))
 CENTRES = hash_centres(CLASSES, BITS, seed=2).astype(float)
 FORMULAS = {
     hashnet: (HashNet(alpha=6, growth=0.02), {"step": 40}),
@@ -142,6 +191,9 @@ FORMULAS = {
     dhn: (DHN(weight=0.3), {}),
     idhn: (IDHN(alpha=0.7, weight=0.3), {}),
     csq: (CSQ(weight=0.3), {"class_vectors": torch.from_numpy(CENTRES)}),
+    triplet: (Triplet(margin=0.4), {}),
+    multi_similarity: (MultiSimilarity(alpha=3, beta=7, base=0.3, epsilon=0.2), {}),
+    proxy_anchor: (ProxyAnchor(alpha=5, delta=0.2), {"class_vectors": torch.from_numpy(PROXIES)}),
     greedyhash: (GreedyHash(alpha=0.3), {"logits": torch.zeros(M, CLASSES, dtype=torch.float64)}),
 }
 
@@ -197,6 +249,21 @@ def test_csq_labels_by_the_nearest_centre() -> None:
     np.testing.assert_array_equal(found.numpy(), nearest)
 
 
+def test_proxies_learn_at_a_rate_of_their_own() -> None:
+    case = batch(class_vectors=torch.from_numpy(PROXIES).requires_grad_())
+    ProxyAnchor(alpha=5, delta=0.2)(case).total.backward()
+
+    def moved(proxies: np.ndarray) -> float:
+        vectors = torch.from_numpy(proxies)
+        return float(ProxyAnchor(alpha=5, delta=0.2)(case._replace(class_vectors=vectors)).total)
+
+    np.testing.assert_allclose(case.class_vectors.grad.numpy(), slopes(moved, PROXIES), rtol=1e-6, atol=1e-8)
+    head = HashHead(BITS, BITS, CLASSES)
+    ProxyAnchor().prepare(head, seed=1)
+    groups = replace(RECIPES["modern"], loss=ProxyAnchor()).make_optimizer(head, None).param_groups
+    assert [(len(group["params"]), group["factor"]) for group in groups] == [(2, 1.0), (2, 10.0)]
+
+
 def test_what_a_model_does_not_give_is_nothing() -> None:
     head = HashHead(BITS, BITS, CLASSES)
     DPSH().prepare(head, seed=0)
@@ -216,7 +283,9 @@ def test_settings_out_of_range(method: type[Method], settings: dict[str, float],
         method(**settings)
 
 
-@pytest.mark.parametrize("name", [name for name, method in METHODS.items() if method.compares == "batch"])
+@pytest.mark.parametrize(
+    "name", [name for name, method in METHODS.items() if method.compares == "batch" and name != "proxy-anchor"]
+)
 def test_a_single_image_has_no_pairs(name: str) -> None:
     case = batch()
     one = case._replace(u=case.u[:1], logits=case.logits[:1], labels=case.labels[:1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +14,7 @@ from torch import distributed, multiprocessing
 from rsir_fast.backbones import load_backbone, turned
 from rsir_fast.errors import TrainingError
 from rsir_fast.hashing import DHCNN, METHODS, RECIPES, HashHead, HashLoss, Trainer
-from rsir_fast.hashing.training import _turned
+from rsir_fast.hashing.training import _by_class, _turned
 
 N, DIM, BITS, CLASSES = 57, 24, 16, 3
 QUICK = replace(RECIPES["modern"], epochs=4, batch_size=16, learning_rate=1e-2)
@@ -67,6 +68,8 @@ def test_every_method_learns(name):
     given = torch.nn.functional.normalize(u) if method.embeds else torch.where(u > 0, 1.0, -1.0)
     nearest = torch.cdist(given, given).fill_diagonal_(torch.inf).argmin(1)
     assert (labels[nearest] == labels).float().mean() > 0.9
+    if method.embeds:
+        return
     if method.labels:
         assert (logits.argmax(1) == labels).float().mean() > 0.9
     else:
@@ -152,6 +155,17 @@ def test_a_loss_that_explodes_in_the_last_step_is_seen():
     with pytest.raises(TrainingError, match="weights are not finite at the end of epoch 1"):
         run.train_epoch()
     assert run.epoch == 0
+
+
+def test_images_of_a_class_stand_together_and_each_is_seen_once():
+    order = torch.randperm(N, generator=torch.Generator().manual_seed(1))
+    labels = torch.arange(N) % CLASSES  # 19 of each: four groups of 4, one of 3
+    found = _by_class(order, labels, 4, torch.Generator().manual_seed(2))
+    assert sorted(found.tolist()) == list(range(N))
+    runs = [len(list(group)) for _, group in itertools.groupby(labels[found].tolist())]
+    assert len(runs) <= 15
+    assert min(runs) >= 3
+    assert not torch.equal(found, _by_class(order, labels, 4, torch.Generator().manual_seed(3)))
 
 
 def test_a_whole_batch_is_compared_in_one_part():

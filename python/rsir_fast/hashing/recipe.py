@@ -144,7 +144,16 @@ class Recipe:
 
     def make_optimizer(self, head: torch.nn.Module, backbone: torch.nn.Module | None) -> torch.optim.Optimizer:
         """Return the optimiser; a group's ``factor`` is its learning rate as a share of the head's."""
-        groups = [{"params": list(head.parameters()), "factor": 1.0}]
+        factor = self.loss.classifier_factor
+        if factor == 1:
+            groups = [{"params": list(head.parameters()), "factor": 1.0}]
+        else:
+            classifier: Any = head.classifier
+            own = set(classifier.parameters())
+            groups = [
+                {"params": [parameter for parameter in head.parameters() if parameter not in own], "factor": 1.0},
+                {"params": list(classifier.parameters()), "factor": factor},
+            ]
         if backbone is not None:
             groups.append({"params": list(backbone.parameters()), "factor": self.backbone_factor})
         if self.optimizer == "adamw":

@@ -111,7 +111,10 @@ class Trainer:
         """
         draw = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
         total = len(self.labels)
-        batches = torch.split(torch.randperm(total, generator=draw), self.recipe.batch_size)
+        order = torch.randperm(total, generator=draw)
+        if self.recipe.loss.per_class > 1:
+            order = _by_class(order, self.labels.cpu(), self.recipe.loss.per_class, draw)
+        batches = torch.split(order, self.recipe.batch_size)
         turns = torch.randint(TURNS, (total,), generator=draw) if self.recipe.augment else None
         seeds = torch.randint(1 << 62, (len(batches),), generator=draw).tolist() if self.dropout else [0] * len(batches)
         self.network.train()
@@ -212,6 +215,18 @@ class Trainer:
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.bank.copy_(state["bank"])
+
+
+def _by_class(order: Tensor, labels: Tensor, together: int, draw: torch.Generator) -> Tensor:
+    """Reorder images so that so many of one class stand together: each once, the groups in a drawn order."""
+    sorted_by_class = order[labels[order].argsort(stable=True)]
+    groups = [
+        group
+        for of_class in torch.split(sorted_by_class, torch.bincount(labels).tolist())
+        for group in torch.split(of_class, together)
+        if len(group)
+    ]
+    return torch.cat([groups[number] for number in torch.randperm(len(groups), generator=draw).tolist()])
 
 
 def _turned(images: Tensor, turns: Tensor) -> Tensor:

@@ -11,6 +11,9 @@ from rsir_fast.hashing.methods.dsh import DSH
 from rsir_fast.hashing.methods.greedyhash import GreedyHash
 from rsir_fast.hashing.methods.hashnet import HashNet
 from rsir_fast.hashing.methods.idhn import IDHN
+from rsir_fast.hashing.methods.multi_similarity import MultiSimilarity
+from rsir_fast.hashing.methods.proxy_anchor import ProxyAnchor
+from rsir_fast.hashing.methods.triplet import Triplet
 
 __all__ = [
     "CSQ",
@@ -25,9 +28,13 @@ __all__ = [
     "HashNet",
     "LossTerms",
     "Method",
+    "MultiSimilarity",
+    "ProxyAnchor",
+    "Triplet",
 ]
 
 METHODS: dict[str, type[Method]] = {
-    method.name: method for method in (HashLoss, DPSH, HashNet, GreedyHash, CSQ, DSH, DHN, IDHN)
+    method.name: method
+    for method in (HashLoss, DPSH, HashNet, GreedyHash, CSQ, DSH, DHN, IDHN, Triplet, MultiSimilarity, ProxyAnchor)
 }
 """By the name that a command takes."""
