@@ -56,9 +56,11 @@ from .pretraining import pretrain as pretrain
 from .protocols import Dhcnn2021Result as Dhcnn2021Result
 from .protocols import Dhcnn2021TableResult as Dhcnn2021TableResult
 from .protocols import Ge2018Result as Ge2018Result
+from .protocols import HashingTableResult as HashingTableResult
 from .protocols import evaluate_dhcnn2021 as evaluate_dhcnn2021
 from .protocols import evaluate_ge2018 as evaluate_ge2018
 from .protocols.reproduce_dhcnn2021 import reproduce_dhcnn2021 as reproduce_dhcnn2021
+from .protocols.reproduce_hashing import reproduce_hashing as reproduce_hashing
 from .retrieval import Answer as Answer
 from .retrieval import Archive as Archive
 from .retrieval import Found as Found

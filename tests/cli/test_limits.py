@@ -22,6 +22,7 @@ COMMANDS = (
     "evaluate multilabel",
     "reproduce ge2018",
     "reproduce dhcnn2021",
+    "reproduce hashing",
     "train dhcnn",
     "train pretrain",
 )

@@ -169,6 +169,7 @@ def test_python_m_rsir_fast_is_rsir():
         "reproduce ge2018 {}",
         "reproduce ge2018 mine={}",
         "reproduce dhcnn2021 {}",
+        "reproduce hashing {}",
         "train dhcnn {}",
         "train pretrain {}",
         "demo {}",

@@ -25,7 +25,8 @@ def run(*arguments):
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file() and path.name != "timing.json"}
+    costs = ("timing.json", "memory.json")
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file() and path.name not in costs}
 
 
 @pytest.fixture(scope="module")

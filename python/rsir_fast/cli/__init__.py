@@ -36,6 +36,7 @@ from rsir_fast.cli import (
     pretrain,
     reproduce_dhcnn2021,
     reproduce_ge2018,
+    reproduce_hashing,
     search,
     train,
 )
@@ -80,6 +81,7 @@ app.add_typer(protocols, name="evaluate")
 tables = typer.Typer(cls=Group, no_args_is_help=True, help="Reproduce a paper's table: from images to every number.")
 tables.command("ge2018", cls=Command)(with_limits(with_groups(reproduce_ge2018.ge2018)))
 tables.command("dhcnn2021", cls=Command)(with_limits(with_groups(reproduce_dhcnn2021.dhcnn2021)))
+tables.command("hashing", cls=Command)(with_limits(with_groups(reproduce_hashing.hashing)))
 app.add_typer(tables, name="reproduce")
 trainings = typer.Typer(cls=Group, no_args_is_help=True, help="Train a network.")
 trainings.command("dhcnn", cls=Command)(with_limits(with_groups(train.dhcnn)))

@@ -164,6 +164,31 @@ def lengths(given: list[str] | None) -> list[str] | None:
     return given
 
 
+HASHING = (
+    "dhcnn",
+    "dpsh",
+    "hashnet",
+    "greedyhash",
+    "csq",
+    "dsh",
+    "dhn",
+    "idhn",
+    "triplet",
+    "multi-similarity",
+    "proxy-anchor",
+)
+"""Names of `rsir_fast.hashing.METHODS`, which imports torch."""
+
+
+def methods(given: list[str] | None) -> list[str] | None:
+    """Refuse what are no methods of hashing or metric learning."""
+    for text in given or []:
+        for part in text.split(","):
+            if part not in HASHING:
+                raise typer.BadParameter(f"expected methods of {', '.join(HASHING)}, got {part!r}")
+    return given
+
+
 def cutoffs(text: str | None) -> str | None:
     """Refuse what are no numbers of returned images."""
     for part in [] if text is None else text.split(","):

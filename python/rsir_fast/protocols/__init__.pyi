@@ -23,4 +23,5 @@ from .protocol import MapAt as MapAt
 from .protocol import Protocol as Protocol
 from .protocol import SplitSource as SplitSource
 from .reproduce_dhcnn2021_result import Dhcnn2021TableResult as Dhcnn2021TableResult
+from .reproduce_dhcnn2021_result import HashingTableResult as HashingTableResult
 from .reproduce_ge2018_result import Ge2018TableResult as Ge2018TableResult

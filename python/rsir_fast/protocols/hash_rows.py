@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from rsir_fast.protocols.ge2018 import check_classes
 from rsir_fast.protocols.hash_retrieval import CUTOFFS, evaluate_codes
 from rsir_fast.protocols.reproduce_dhcnn2021_result import ExpectedMap, HashRun, RankedRun, UncodedFigures
 
-__all__ = ["BASELINES", "Parts", "by_label", "by_probabilities", "euclidean", "hashed_without_labels"]
+__all__ = ["BASELINES", "Parts", "by_label", "by_probabilities", "embedded", "euclidean", "hashed_without_labels"]
 
 BASELINES: dict[str, Callable[..., LinearHash]] = {
     "ITQ": iterative_quantization,
@@ -83,13 +83,31 @@ def hashed_without_labels(
 
 def euclidean(features: Features, parts: Parts, threads: int | None = None) -> HashRun:
     """Rank by the distance of row-normalised features: what hashing gives away, and learning gains."""
+    return _by_distance(features, np.asarray(features.matrix), parts, "row", threads)
+
+
+def embedded(coded: Features, parts: Parts, threads: int | None = None) -> HashRun:
+    """Rank by the distance of the real values u, brought to length 1: what metric learning gives, without codes."""
+    u = np.asarray(coded["u"], np.float64)
+    length = np.sqrt(np.square(u).sum(1, keepdims=True))
+    unit = (u / np.maximum(length, np.finfo(np.float32).tiny)).astype(np.float32)
+    return _by_distance(coded, unit, parts, "none", threads)
+
+
+def _by_distance(
+    features: Features,
+    matrix: NDArray[np.float32],
+    parts: Parts,
+    normalize: Literal["none", "row"],
+    threads: int | None,
+) -> HashRun:
     labels, test = check_classes(features.name, features.labels), parts.test
 
     def mean_ap(database: NDArray[np.int64]) -> UncodedFigures:
         own = np.arange(len(test)) if database is test else None
         found = RetrievalAccumulator(features.classes, len(database))
-        given = (features.matrix[test], features.matrix[database], labels[test], labels[database])
-        for block in relevant_ranks(*given, self_ids=own, normalize="row", threads=threads):
+        given = (matrix[test], matrix[database], labels[test], labels[database])
+        for block in relevant_ranks(*given, self_ids=own, normalize=normalize, threads=threads):
             ranks = block if own is None else block.drop_self()
             found.add_ranks(ranks.ranks, ranks.counts, labels[test][block.start : block.start + len(block.counts)])
         return UncodedFigures(map=ExpectedMap(expected=mean_over_queries(found.average_precision()).value))

@@ -14,7 +14,7 @@ from rsir_fast.protocols.intervals import LEVEL, Interval, MapIntervals
 from rsir_fast.protocols.reproduce_dhcnn2021_result import Curves, HashRow, HashRun, Measured, RankedRun, SeedRun
 from rsir_fast.protocols.runs import slug
 
-__all__ = ["MEASURES", "Run", "curves_of", "hash_rows"]
+__all__ = ["MEASURES", "Embedding", "Run", "curves_of", "hash_rows"]
 
 MEASURES = (*(f"map_{rule}" for rule in TIE_RULES), "test_map_expected", "overall_accuracy", "kappa")
 """mAP of test images against training images under four rules for ties, against one another; labels."""
@@ -36,6 +36,13 @@ class Run:
         """Name of its folder."""
         bits = [] if self.bits is None else [f"{self.bits}bits"]
         return "-".join([f"seed{self.seed}", *bits, slug(self.method)])
+
+
+@dataclass(frozen=True)
+class Embedding(Run):
+    """A method that learns so many real values an image, and no codes, with a seed."""
+
+    values: int = 0
 
 
 @dataclass(frozen=True)
@@ -62,7 +69,8 @@ def hash_rows(results: Mapping[Run, HashRun], tested: float | None = None) -> tu
 
 
 def _entries(run: Run, result: HashRun) -> Iterator[_Entry]:
-    yield _Entry(run, result, uncoded=run.bits is None)
+    length = f"{run.values} float32 values an image, of length 1 together" if isinstance(run, Embedding) else None
+    yield _Entry(run, result, length, uncoded=run.bits is None)
     if result.by_label is not None:
         length = counted(result.by_label.bits or 0, "bit", "bits")
         remark = f"the model's own label of every image as a code of {length}: ceil(log2 K), the class number in binary"
@@ -132,13 +140,14 @@ def _reason(measure: str, entry: _Entry) -> str:
     if result.missing is not None:
         return result.missing
     if measure in ("overall_accuracy", "kappa"):
-        if entry.remark is not None:
+        if entry.remark is not None and not isinstance(entry.run, Embedding):
             return "labels are those of the model's own row"
         if result.labels is None:
-            return "learns without labels, gives none"
+            return "gives no labels"
         return result.labels.missing or "undefined for these labels"
     if measure not in ("map_expected", "test_map_expected") and entry.uncoded:
-        return "distances of floats: ties, if any, by index" if entry.remark is None else "real-valued: expected alone"
+        plain = entry.remark is None or isinstance(entry.run, Embedding)
+        return "distances of floats: ties, if any, by index" if plain else "real-valued: expected alone"
     if measure != "test_map_expected" and result.test_vs_train is None:
         return "nothing in the training images is of an unseen class"
     return "a single test image" if result.test_vs_test is None else "no query has a relevant image"

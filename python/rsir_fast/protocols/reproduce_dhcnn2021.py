@@ -4,36 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
-from rsir_fast.backbones import all_turns
 from rsir_fast.base.engine_names import EngineName
 from rsir_fast.base.progress import OnProgress
 from rsir_fast.base.renamed import former_arguments
-from rsir_fast.datasets import LabelNoise, Split, open_dataset
-from rsir_fast.encoders.hash_training import MAX_BITS, MIN_BITS
-from rsir_fast.encoders.load import load_encoder
-from rsir_fast.extraction import encode
-from rsir_fast.hashing import RECIPES, HashLoss, Recipe, train_dhcnn
-from rsir_fast.hashing.encode import encode_features
+from rsir_fast.datasets import LabelNoise, Split
+from rsir_fast.hashing import RECIPES, HashLoss, Recipe
 from rsir_fast.hashing.recipe import as_recipe
-from rsir_fast.hashing.train import MODEL
-from rsir_fast.protocols.cutoffs import as_cutoffs
-from rsir_fast.protocols.dhcnn2021 import evaluate_dhcnn2021
-from rsir_fast.protocols.drawing import Drawing
-from rsir_fast.protocols.facts import describe_dataset, describe_features
-from rsir_fast.protocols.ge2018 import check_classes
 from rsir_fast.protocols.hash_retrieval import CUTOFFS
-from rsir_fast.protocols.hash_rows import BASELINES, Parts, by_label, by_probabilities, euclidean, hashed_without_labels
-from rsir_fast.protocols.hash_table import Run, curves_of, hash_rows
-from rsir_fast.protocols.reproduce_dhcnn2021_result import Dhcnn2021TableResult, Dhcnn2021TableSettings, HashRun
-from rsir_fast.protocols.runs import KeptRuns, digest
+from rsir_fast.protocols.hash_rows import BASELINES
+from rsir_fast.protocols.hash_runs import make_hash_table
+from rsir_fast.protocols.reproduce_dhcnn2021_result import Dhcnn2021TableResult
 from rsir_fast.training import Precision
 
 __all__ = ["reproduce_dhcnn2021"]
@@ -135,116 +120,32 @@ def reproduce_dhcnn2021(
     -----
     Time: one pass over all images and, unless frozen, a training of the network and a pass for every length and seed.
     """
-    folder = Path(out)
     recipe = as_recipe(recipe, epochs, frozen=freeze_backbone)
     variants = _variants(recipe, compare_weightings)
-    _check(lengths, seeds)
-    cutoffs = as_cutoffs(cutoffs)
-    data = open_dataset(dataset)
-    check_classes(data.name, data.labels)
-    drawing = Drawing.of(train, unseen, split, data, shots)
-    splits = {seed: drawing.split(data, seed) for seed in seeds}
-    backbone = recipe.network(load_encoder(load()))
-    turning = freeze_backbone and any(variant.augment for variant in variants.values())
-    seen = encode(
-        data,
-        all_turns(backbone) if turning else backbone,
-        out=folder / "features",
-        resume=True,
+    made = make_hash_table(
+        dataset,
+        load,
+        out=out,
+        variants=variants,
+        baselines=tuple(BASELINES),
+        lengths=lengths,
+        seeds=seeds,
+        train=train,
+        unseen=unseen,
+        split=split,
+        shots=shots,
+        label_noise=label_noise,
+        freeze_backbone=freeze_backbone,
+        cutoffs=cutoffs,
         device=device,
+        precision=precision,
+        accumulate=accumulate,
         workers=workers,
+        threads=threads,
         engine=engine,
         progress=progress,
     )
-    features = seen.field()
-    settings: dict[str, Any] = {
-        "train": drawing.train,
-        "freeze_backbone": freeze_backbone,
-        "precision": precision,
-        "accumulate": accumulate,
-        "rsir_fast": version("rsir-fast"),
-        "torch": str(torch.__version__),
-        "numpy": np.__version__,
-    }
-
-    def train_and_evaluate(todo: Run, chosen: Recipe, place: Path) -> HashRun:
-        model = train_dhcnn(
-            data,
-            backbone if freeze_backbone else load(),
-            bits=todo.bits or 0,
-            recipe=chosen,
-            freeze_backbone=freeze_backbone,
-            features=seen,
-            split=splits[todo.seed],
-            shots=shots,
-            label_noise=label_noise,
-            seed=todo.seed,
-            out=place,
-            resume=True,
-            device=device,
-            precision=precision,
-            accumulate=accumulate,
-            workers=workers,
-            progress=progress,
-        )
-        if freeze_backbone:
-            encoded = encode_features(model, features)
-        else:
-            whole = model.as_backbone(place / MODEL)
-            run: dict[str, Any] = {"device": device, "workers": workers, "engine": engine, "progress": progress}
-            encoded = encode(data, whole, out=place / "features", resume=True, **run)
-        found = evaluate_dhcnn2021(encoded, cutoffs=cutoffs, examples=0, threads=threads)
-        parts = Parts.of(encoded, splits[todo.seed], unseen=drawing.unseen is not None)
-        scores = np.asarray(encoded["probabilities"])
-        truth = check_classes(encoded.name, encoded.labels)
-        return HashRun(
-            test_vs_train=None if parts.unseen else found.test_vs_train,
-            test_vs_test=found.test_vs_test,
-            labels=found.labels,
-            by_label=by_label(scores.argmax(1), truth, scores.shape[1], parts, threads),
-            by_probabilities=by_probabilities(scores, truth, parts),
-        )
-
-    total = len(seeds) * (1 + len(lengths) * (len(variants) + len(BASELINES)))
-    # Not of the table's settings: what was measured by other cut-offs, or with ties by index, is measured again.
-    shared = {"features": digest(features), **settings, "cutoffs": cutoffs, "ties": "expected"} | drawing.told()
-    wrong: dict[str, Any] = {} if label_noise is None else {"label_noise": label_noise.told()}
-    runs: KeptRuns[Run, HashRun] = KeptRuns(HashRun, folder, shared, total, progress)
-    for seed in seeds:
-        parts = Parts.of(features, splits[seed], unseen=drawing.unseen is not None)
-        runs.do(Run(NO_CODES, None, seed), "baselines", _apart(partial(euclidean, features, parts, threads)))
-        for bits in lengths:
-            for method, chosen in variants.items():
-                run = Run(method, bits, seed)
-                # Labels: a run of before them is evaluated again, its model as it is.
-                own = {"recipe": chosen.told(), "labels": True, **wrong}
-                runs.do(run, "models", partial(train_and_evaluate, run, chosen), **own)
-            for method in BASELINES:
-                fit = partial(hashed_without_labels, features, parts, method, bits, seed, threads, cutoffs)
-                runs.do(Run(method, bits, seed), "baselines", _apart(fit))
-    stated = drawing.rules(data, splits, cutoffs)
-    if label_noise is not None:
-        stated |= {"label_noise": label_noise.share, "noise": label_noise.kind}
-    return Dhcnn2021TableResult(
-        protocol="reproduce dhcnn2021",
-        rsir_fast=version("rsir-fast"),
-        dataset=describe_dataset(features),
-        features=describe_features(features),
-        settings=Dhcnn2021TableSettings(
-            **settings,
-            lengths=tuple(lengths),
-            seeds=tuple(seeds),
-            recipes={method: chosen.told() for method, chosen in variants.items()},
-            **stated,
-        ),
-        rows=hash_rows(runs.results, 1 - train if unseen is None else unseen),
-        curves=curves_of(runs.results, max(lengths), seeds[0]),
-    )
-
-
-def _apart(work: Callable[[], HashRun]) -> Callable[[Path], HashRun]:
-    """Return work that leaves nothing in its folder but its result."""
-    return lambda _: work()
+    return Dhcnn2021TableResult(protocol="reproduce dhcnn2021", **made.content)
 
 
 def _variants(chosen: Recipe, compare: bool) -> dict[str, Recipe]:
@@ -260,14 +161,3 @@ def _variants(chosen: Recipe, compare: bool) -> dict[str, Recipe]:
     return {
         f"DHCNN ({loss.loss_weighting} weighting, beta {loss.beta:g})": replace(chosen, loss=loss) for loss in losses
     }
-
-
-def _check(lengths: Sequence[int], seeds: Sequence[int]) -> None:
-    for name, values in (("lengths", lengths), ("seeds", seeds)):
-        if not values or len(set(values)) < len(values):
-            raise ValueError(f"{name}: expected at least one, each once, got {list(values)}")
-    for bits in lengths:
-        if not MIN_BITS <= bits <= MAX_BITS:
-            raise ValueError(f"lengths: expected hash lengths of {MIN_BITS} to {MAX_BITS}, got {bits}")
-    if min(seeds) < 0:
-        raise ValueError(f"seeds: expected numbers from 0 on, got {min(seeds)}")

@@ -1,8 +1,10 @@
-"""The result of `rsir_fast.reproduce_dhcnn2021`: a table of methods and hash lengths over seeds."""
+"""The results of `reproduce_dhcnn2021` and `reproduce_hashing`: a table of methods and hash lengths over seeds."""
 
 from __future__ import annotations
 
 from typing import Any, Literal
+
+from pydantic import Field
 
 from rsir_fast.base.shown import counted
 from rsir_fast.protocols.dhcnn2021_result import CodeFigures, LabelFigures
@@ -18,7 +20,10 @@ __all__ = [
     "ExpectedMap",
     "HashRow",
     "HashRun",
+    "HashTableResult",
+    "HashingTableResult",
     "Measured",
+    "MethodCost",
     "RankedRun",
     "SeedRun",
     "UncodedFigures",
@@ -143,8 +148,8 @@ class Curves(Part):
     methods: dict[str, CodeFigures]
 
 
-class Dhcnn2021TableResult(Result):
-    """DHCNN for every hash length and seed beside other methods, the same however often the work was interrupted.
+class HashTableResult(Result):
+    """Methods for every hash length and seed, the same however often the work was interrupted.
 
     Attributes
     ----------
@@ -158,7 +163,7 @@ class Dhcnn2021TableResult(Result):
         Of the longest codes with the first seed.
     """
 
-    protocol: Literal["reproduce dhcnn2021"]
+    protocol: str
     rsir_fast: str
     dataset: DatasetFacts
     features: FeaturesFacts
@@ -172,3 +177,35 @@ class Dhcnn2021TableResult(Result):
             "data set": self.dataset.name,
             "rows": counted(len(self.rows), "row", "rows"),
         }
+
+
+class Dhcnn2021TableResult(HashTableResult):
+    """DHCNN for every hash length and seed beside other methods; see `HashTableResult`."""
+
+    protocol: Literal["reproduce dhcnn2021"]
+
+
+class MethodCost(Part):
+    """What a run of a method took: seconds, a mean over its runs, and the most memory that the process held in one.
+
+    ``seconds`` are those of the last call where a run was interrupted; ``peak_bytes``, resident memory with libraries
+    and features, is None where the system does not tell it.
+    """
+
+    method: str
+    runs: int
+    seconds: float
+    peak_bytes: int | None
+
+
+class HashingTableResult(HashTableResult):
+    """Methods of hashing and of metric learning by one network, split and recipe; see `HashTableResult`.
+
+    Attributes
+    ----------
+    costs : tuple of MethodCost
+        Apart from the result: not in ``result.json``.
+    """
+
+    protocol: Literal["reproduce hashing"]
+    costs: tuple[MethodCost, ...] = Field(default=(), exclude=True)

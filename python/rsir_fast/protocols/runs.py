@@ -8,22 +8,23 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from pydantic import ValidationError
 
 from rsir_fast.archive import Features
 from rsir_fast.base.durable import sweep, write_durably
+from rsir_fast.base.peak_memory import PeakMemory
 from rsir_fast.base.progress import OnProgress, Progress, is_stopped
 from rsir_fast.base.reading import read_json, reading
 from rsir_fast.base.result_json import result_json
 from rsir_fast.errors import DatasetError, RsirError
 from rsir_fast.protocols.result import Part
 
-__all__ = ["LATER", "KeptRuns", "Run", "check_run", "digest", "slug"]
+__all__ = ["LATER", "KeptRuns", "Run", "RunCost", "check_run", "digest", "slug"]
 
-RESULT, TIMING = "result.json", "timing.json"
+RESULT, TIMING, MEMORY = "result.json", "timing.json", "memory.json"
 LATER = {"later": True}
 """Metadata of a field that runs did not have once: kept ones are taken as they are where it has its default."""
 
@@ -82,6 +83,13 @@ def _told(run: Run) -> dict[str, Any]:
     return {name: value for name, value in asdict(run).items() if name not in as_before}
 
 
+class RunCost(NamedTuple):
+    """What a run took: seconds, and the most resident memory of the process, None where it is not known."""
+
+    seconds: float | None
+    peak_bytes: int | None
+
+
 class KeptRuns(Generic[R, P]):
     """Does run after run, or takes what a former call with the same settings left.
 
@@ -90,8 +98,8 @@ class KeptRuns(Generic[R, P]):
     result : type
         Of a run's result.
     folder : path
-        Each run's result goes into FOLDER/KIND/RUN/result.json, its seconds into FOLDER/timing.json: apart, since they
-        differ from call to call.
+        Each run's result goes into FOLDER/KIND/RUN/result.json, its seconds into FOLDER/timing.json and its most
+        memory into FOLDER/memory.json: apart, since they differ from call to call.
     settings : mapping
         JSON-able: what all results depend on.
     total : int
@@ -116,6 +124,7 @@ class KeptRuns(Generic[R, P]):
         self.result, self.folder, self.settings = result, folder, settings
         self.total, self.progress = total, progress
         self.results: dict[R, P] = {}
+        self._keys: dict[R, str] = {}
         sweep(folder)
 
     def do(self, run: R, kind: str, compute: Callable[[Path], P], **settings: Any) -> P:
@@ -126,16 +135,23 @@ class KeptRuns(Generic[R, P]):
         described = json.loads(json.dumps({**self.settings, **settings, **_told(run)}))
         result = self._kept(_read(place / RESULT), described)
         if result is None:
-            start = time.perf_counter()
+            start, memory = time.perf_counter(), PeakMemory()
             content = {"settings": described, "result": compute(place).content()}
             text = result_json(content)
+            peaks = {**_read(self.folder / MEMORY), f"{kind}/{run.folder}": memory.peak()}
+            write_durably(self.folder / MEMORY, result_json(peaks).encode())
             seconds = {**_read(self.folder / TIMING), f"{kind}/{run.folder}": time.perf_counter() - start}
             write_durably(self.folder / TIMING, result_json(seconds).encode())
             write_durably(place / RESULT, text.encode())
             # As another call will read it: the same result whether it was interrupted or not.
             result = self.result.model_validate(json.loads(text)["result"])
-        self.results[run] = result
+        self.results[run], self._keys[run] = result, f"{kind}/{run.folder}"
         return result
+
+    def costs(self) -> dict[R, RunCost]:
+        """Return what each run took when it was made."""
+        seconds, peaks = _read(self.folder / TIMING), _read(self.folder / MEMORY)
+        return {run: RunCost(_number(seconds.get(key)), _whole(peaks.get(key))) for run, key in self._keys.items()}
 
     def _kept(self, content: dict[str, Any], settings: dict[str, Any]) -> P | None:
         """Return the result in what a former call left; None if it is of other settings, older or damaged."""
@@ -145,6 +161,14 @@ class KeptRuns(Generic[R, P]):
             return self.result.model_validate(content.get("result"))
         except ValidationError:
             return None
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) else None
+
+
+def _whole(value: object) -> int | None:
+    return value if isinstance(value, int) else None
 
 
 def _read(path: Path) -> dict[str, Any]:

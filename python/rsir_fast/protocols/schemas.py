@@ -13,7 +13,7 @@ from rsir_fast.protocols.compare_results_result import ResultsComparison
 from rsir_fast.protocols.dhcnn2021_result import Dhcnn2021Result
 from rsir_fast.protocols.ge2018_result import Ge2018Result
 from rsir_fast.protocols.multilabel_result import MultilabelResult
-from rsir_fast.protocols.reproduce_dhcnn2021_result import Dhcnn2021TableResult
+from rsir_fast.protocols.reproduce_dhcnn2021_result import Dhcnn2021TableResult, HashingTableResult
 from rsir_fast.protocols.reproduce_ge2018_result import Ge2018TableResult
 from rsir_fast.protocols.result import Result
 
@@ -28,6 +28,7 @@ _TYPES: tuple[type[Result], ...] = (
     ResultsComparison,
     Ge2018TableResult,
     Dhcnn2021TableResult,
+    HashingTableResult,
 )
 
 

@@ -1,4 +1,4 @@
-"""The table of `rsir_fast.protocols.reproduce_dhcnn2021` for readers: every form of table, plots, one HTML page."""
+"""The tables of `reproduce_dhcnn2021` and `reproduce_hashing` for readers: every form of table, plots, one page."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ from rsir_fast.report.describe import Citation, Row, citations, network_text, no
 from rsir_fast.report.format import count, shorten
 from rsir_fast.report.grid import Cell, Column, Grid, GridRow, table_files, to_csv, to_terminal
 from rsir_fast.report.hash_plots import precision_by_number, precision_recall_by_radius, recall_by_number
+from rsir_fast.report.hashing_citations import METHODS_CITED
 from rsir_fast.report.page import inline_svg
 from rsir_fast.report.published import deviation, is_uc_merced
-from rsir_fast.report.published_hashing import PUBLISHED
+from rsir_fast.report.published_hashing import PUBLISHED, RIVALS
 from rsir_fast.report.rules import rules_rows
 
 if TYPE_CHECKING:
     from rsir_fast.protocols.reproduce_dhcnn2021_result import (
-        Dhcnn2021TableResult,
         Dhcnn2021TableSettings,
         HashRow,
+        HashTableResult,
         Measured,
         SeedRun,
     )
@@ -75,7 +76,7 @@ _CITED = (
 )
 
 
-def comparison_grid(result: Dhcnn2021TableResult) -> Grid:
+def comparison_grid(result: HashTableResult) -> Grid:
     """Lay the result out as a table, with the published numbers under it where the data set is theirs."""
     rows = [
         GridRow(
@@ -93,7 +94,7 @@ def comparison_grid(result: Dhcnn2021TableResult) -> Grid:
             "ranking."
         )
     elif is_uc_merced(result.dataset.name):
-        for method in PUBLISHED:
+        for method in (*PUBLISHED, *(RIVALS if result.protocol == "reproduce hashing" else ())):
             cells = {"quoted" if method.unknown else "map_expected": Cell(method.map, remark=method.remark)}
             if method.overall_accuracy is not None:
                 cells["overall_accuracy"] = Cell(method.overall_accuracy, remark=method.remark)
@@ -106,7 +107,7 @@ def comparison_grid(result: Dhcnn2021TableResult) -> Grid:
     return Grid(_title(result), "method", columns, rows, stated)
 
 
-def runs_grid(result: Dhcnn2021TableResult) -> Grid:
+def runs_grid(result: HashTableResult) -> Grid:
     """Lay out the single runs behind `comparison_grid`: a row for each method, length and seed."""
     rows = [
         GridRow(
@@ -123,7 +124,7 @@ def runs_grid(result: Dhcnn2021TableResult) -> Grid:
     return Grid(f"{_title(result)}: single runs", "run", _columns(result), rows, stated)
 
 
-def table(result: Dhcnn2021TableResult, _: bool, all_rows: bool) -> RenderableType:
+def table(result: HashTableResult, _: bool, all_rows: bool) -> RenderableType:
     """Lay the table out for a terminal: its chief measures; without what holds nothing, unless `all_rows`."""
     grid = comparison_grid(result)
     rows = [
@@ -135,7 +136,7 @@ def table(result: Dhcnn2021TableResult, _: bool, all_rows: bool) -> RenderableTy
     return to_terminal(compacted(replace(grid, columns=columns, rows=rows, notes=said), all_rows))
 
 
-def map_by_bits(result: Dhcnn2021TableResult) -> bytes:
+def map_by_bits(result: HashTableResult) -> bytes:
     """Draw mAP (test against train or on unseen classes, expected over ties) against hash length.
 
     Returns
@@ -182,7 +183,7 @@ def map_by_bits(result: Dhcnn2021TableResult) -> bytes:
         return save()
 
 
-def content(result: Dhcnn2021TableResult, options: Options) -> Content:
+def content(result: HashTableResult, options: Options) -> Content:
     """Put the report together.
 
     Its files: ``table`` as .md, .csv and .tex, ``runs.csv``, ``map_by_bits.svg``, ``pr_by_radius.svg``,
@@ -203,7 +204,7 @@ def content(result: Dhcnn2021TableResult, options: Options) -> Content:
         method=_setting_rows(result.settings),
         provenance=provenance_rows(result, network_text(result.features)),
         skipped=result.dataset.skipped,
-        citations=[*citations("dhcnn2021", result.dataset, result.features), *_CITED],
+        citations=_cited(result),
         particular={
             "grid": grid,
             "runs": runs,
@@ -215,11 +216,19 @@ def content(result: Dhcnn2021TableResult, options: Options) -> Content:
     return Content(page, {**files, **{f"{name}.svg": svg for name, svg in plots.items()}})
 
 
-def _title(result: Dhcnn2021TableResult) -> str:
+def _cited(result: HashTableResult) -> list[Citation]:
+    """Name the publications behind the data set and every method."""
+    names = [recipe.get("loss", {}).get("method", "dhcnn") for recipe in result.settings.recipes.values()]
+    protocol = "dhcnn2021" if "dhcnn" in names else ""
+    own = [METHODS_CITED[name] for name in names if name in METHODS_CITED]
+    return [*citations(protocol, result.dataset, result.features), *own, *_CITED]
+
+
+def _title(result: HashTableResult) -> str:
     return f"{result.dataset.name}: {result.features.title}, {result.features.layer}"
 
 
-def _columns(result: Dhcnn2021TableResult) -> list[Column]:
+def _columns(result: HashTableResult) -> list[Column]:
     """Return the columns; what is ranked among themselves by its name."""
     if not result.settings.on_unseen_classes:
         return list(COLUMNS)
@@ -228,7 +237,7 @@ def _columns(result: Dhcnn2021TableResult) -> list[Column]:
     ]
 
 
-def _uncoded(result: Dhcnn2021TableResult) -> str:
+def _uncoded(result: HashTableResult) -> str:
     return f"row-normalised, {count(result.features.dim)} float32 values an image"
 
 
@@ -249,7 +258,7 @@ def _cell_of_run(run: SeedRun, key: str, missing: str) -> Cell:
     return Cell(getattr(run, key), runs=1, remark=missing, low=low, high=high)
 
 
-def _spread(result: Dhcnn2021TableResult) -> str:
+def _spread(result: HashTableResult) -> str:
     seeds = result.settings.seeds
     rules = result.settings.rules
     given = rules is not None and rules.split.kind == "given"
@@ -261,7 +270,7 @@ def _spread(result: Dhcnn2021TableResult) -> str:
     return f"Mean ± sample standard deviation over {len(seeds)} seeds ({listed}): {drawn}."
 
 
-def _headline(result: Dhcnn2021TableResult) -> str:
+def _headline(result: HashTableResult) -> str:
     """Say in a line what the figures are of: network, recipe, gallery."""
     settings = result.settings
     trained = "frozen" if settings.freeze_backbone else "trained end to end"
@@ -276,7 +285,7 @@ def _headline(result: Dhcnn2021TableResult) -> str:
     return f"{network}, {trained}; recipe: {', '.join(recipes)}; {galleries}."
 
 
-def _interval(result: Dhcnn2021TableResult) -> list[str]:
+def _interval(result: HashTableResult) -> list[str]:
     """Say what the brackets of means over seeds are; nothing where there are none."""
     if all(measured.interval is None for row in result.rows for measured in row.measures.values()):
         return []

@@ -10,7 +10,7 @@ from rsir_fast.report.format import count, counted, rate, seconds
 if TYPE_CHECKING:
     from rsir_fast.protocols.evaluation import EvaluationResult
     from rsir_fast.protocols.facts import DatasetFacts, FeaturesFacts, Timing
-    from rsir_fast.protocols.reproduce_dhcnn2021_result import Dhcnn2021TableResult
+    from rsir_fast.protocols.reproduce_dhcnn2021_result import HashTableResult
 
 __all__ = [
     "Citation",
@@ -119,7 +119,7 @@ def weights_name(features: FeaturesFacts) -> str:
     return (weights and (weights.source or weights.file)) or "not stated"
 
 
-def notes(result: EvaluationResult | Dhcnn2021TableResult) -> list[str]:
+def notes(result: EvaluationResult | HashTableResult) -> list[str]:
     """List what a reader must know before the figures: deviations of the data set, images whose features are useless.
 
     Examples
@@ -141,7 +141,7 @@ def notes(result: EvaluationResult | Dhcnn2021TableResult) -> list[str]:
 
 
 def provenance_rows(
-    result: EvaluationResult | Dhcnn2021TableResult, network: str, machine: Mapping[str, str] | None = None
+    result: EvaluationResult | HashTableResult, network: str, machine: Mapping[str, str] | None = None
 ) -> list[Row]:
     """List what the figures were computed from: data, network, weights, preprocessing, library, machine."""
     return [

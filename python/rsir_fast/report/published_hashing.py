@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rsir_fast.protocols.dhcnn2021_result import ImageCounts
     from rsir_fast.protocols.facts import DatasetFacts
 
-__all__ = ["HashComparison", "PublishedHashing", "compare_with_published_hashing"]
+__all__ = ["RIVALS", "HashComparison", "PublishedHashing", "compare_with_published_hashing"]
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,11 @@ PUBLISHED = (
     PublishedHashing("DHCNN", 0.9802, None, "64 bits, as later papers quote it", "cut-off and split"),
     PublishedHashing("DHCL", 0.996, None, "64 bits, by a metric of its own", "cut-off and split"),
     PublishedHashing("HPSH", 0.997, None, "64 bits", "cut-off and split"),
+)
+
+RIVALS = tuple(
+    PublishedHashing(method, value, None, "64 bits, a network like AlexNet, by others", "metric and split")
+    for method, value in (("DPSH", 0.929), ("IDHN", 0.923), ("HashNet", 0.917), ("GreedyHash", 0.915))
 )
 
 

@@ -12,14 +12,14 @@ from rsir_fast.protocols.dhcnn2021_result import Dhcnn2021Result
 from rsir_fast.protocols.evaluation import EvaluationResult
 from rsir_fast.protocols.ge2018_result import Ge2018Result
 from rsir_fast.protocols.multilabel_result import MultilabelResult
-from rsir_fast.protocols.reproduce_dhcnn2021_result import Dhcnn2021TableResult
+from rsir_fast.protocols.reproduce_dhcnn2021_result import Dhcnn2021TableResult, HashingTableResult
 from rsir_fast.protocols.reproduce_ge2018_result import Ge2018TableResult
 from rsir_fast.report import comparison, dhcnn2021, ge2018, multilabel, reproduction
 from rsir_fast.report.content import Content, Options
 
 __all__ = ["Reported", "View", "result_table", "view_of"]
 
-Reported = EvaluationResult | Ge2018TableResult | Dhcnn2021TableResult
+Reported = EvaluationResult | Ge2018TableResult | Dhcnn2021TableResult | HashingTableResult
 """Results that have a report."""
 
 
@@ -45,6 +45,7 @@ _VIEWS: dict[type, View] = {
     MultilabelResult: View(multilabel.content, multilabel.table),
     Ge2018TableResult: View(reproduction.content, reproduction.table),
     Dhcnn2021TableResult: View(comparison.content, comparison.table),
+    HashingTableResult: View(comparison.content, comparison.table),
 }
 
 
@@ -61,8 +62,8 @@ def view_of(result: Reported) -> View:
     >>> view_of({"protocol": "ge2018"})
     Traceback (most recent call last):
         ...
-    TypeError: expected a Ge2018Result, Dhcnn2021Result, MultilabelResult, Ge2018TableResult or Dhcnn2021TableResult, \
-got a dict; Ge2018Result.load(path) and its like read a result.json
+    TypeError: expected a Ge2018Result, Dhcnn2021Result, MultilabelResult, Ge2018TableResult, Dhcnn2021TableResult or \
+HashingTableResult, got a dict; Ge2018Result.load(path) and its like read a result.json
     """
     if type(result) not in _VIEWS:
         *most, last = [kind.__name__ for kind in _VIEWS]

@@ -1,0 +1,162 @@
+"""``rsir reproduce hashing``: DHCNN and its rivals by one network, split and recipe, in one table."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rsir_fast.cli import checked
+from rsir_fast.cli import options as opt
+from rsir_fast.cli import recipes as rec
+from rsir_fast.cli.groups import ImageOptions, MachineOptions, PrintOptions
+from rsir_fast.cli.hash_tables import HashRunOptions
+from rsir_fast.cli.progress import shown_progress
+from rsir_fast.cli.reproducing import check_tables_folder, left, write_tables
+from rsir_fast.cli.session import note, plural, reported_errors
+
+if TYPE_CHECKING:
+    from rsir_fast.hashing import Recipe
+    from rsir_fast.protocols import HashingTableResult
+
+
+@dataclass(frozen=True)
+class MethodOptions(HashRunOptions):
+    """Which runs are made."""
+
+    methods: Annotated[
+        list[str] | None,
+        typer.Option(
+            callback=checked.methods,
+            help="Of dhcnn, dpsh, hashnet, greedyhash, csq, dsh, dhn, idhn; of metric learning, real-valued: triplet, "
+            "multi-similarity, proxy-anchor. dpsh,csq, or the option several times. \\[default: all]",
+        ),
+    ] = None
+    features: Annotated[
+        Path | None,
+        typer.Option(
+            "--features",
+            help="Folder of `rsir features --encoder NAME,turns=each`, in place of computing features.",
+        ),
+    ] = None
+
+    def check(self, context: typer.Context) -> None:
+        """Refuse options that one another decide."""
+        super().check(context)
+        if self.features is not None:
+            rec.refuse_together(context, "--features", ("engine",), "are computed already")
+
+    @property
+    def named(self) -> list[str]:
+        """The methods, each once, in the order of the table."""
+        from rsir_fast.hashing import METHODS
+
+        asked = {name for text in self.methods or METHODS for name in text.split(",")}
+        return [name for name in METHODS if name in asked]
+
+
+@dataclass(frozen=True)
+class LearningOptions:
+    """How all methods are trained; what is not given is the recipe's own."""
+
+    recipe: rec.RecipeOption = rec.RecipeName.modern
+    epochs: rec.Epochs = None
+    batch_size: rec.Images = None
+    learning_rate: rec.LearningRate = None
+
+    def chosen(self) -> Recipe:
+        """Return the recipe with what was given in place of its own; epochs are told apart, by who trains."""
+        from rsir_fast.hashing import RECIPES
+
+        given: dict[str, Any] = {"batch_size": self.batch_size, "learning_rate": self.learning_rate}
+        own = {name: value for name, value in given.items() if value is not None}
+        return replace(RECIPES[self.recipe.value], **own)
+
+
+def hashing(
+    context: typer.Context,
+    *,
+    data: Annotated[Path, typer.Argument(help="Folder of images in class folders.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="Folder for features, models and tables. \\[default: runs/reproduce-hashing-DATA-NETWORK-LAYER]",
+        ),
+    ] = None,
+    runs: MethodOptions,
+    harder: rec.HarderOptions,
+    learning: LearningOptions,
+    backbone: rec.BackboneOptions,
+    images: ImageOptions,
+    all_rows: opt.AllRows = False,
+    machine: MachineOptions,
+    output: PrintOptions,
+) -> None:
+    """Train and evaluate methods of hashing by one network, split, recipe and seeds: one table.
+
+    Each has the loss of its paper with its paper's parameters. Beside them stand ITQ, random projection, the features
+    without hashing, and metric learning with as many real values as the codes have bits. Writes result.json, table.md,
+    table.csv, table.tex, report.html and plots, by the same command to the same bytes; time and memory of each method
+    stay apart. Interrupted, the same command again goes on where it was. --unseen ranks images of classes that were
+    not trained on.
+    """
+    target: Path | None = out
+    quiet = output.quiet
+    with reported_errors(lambda: left(target, "*/*/result.json", "features")) as skipped:
+        runs.check(context)
+        wrong = harder.wrong(context)
+        from rsir_fast.archive import Features
+        from rsir_fast.datasets import Skipped
+        from rsir_fast.protocols.reproduce_hashing import reproduce_hashing
+
+        network = backbone.run_as(machine.workers, machine.device)
+        dataset, loaded = opt.open_both(data, network, quiet=quiet, **asdict(images))
+        if target is None:
+            parts = ["reproduce", "hashing", dataset.name, loaded.name, loaded.layer]
+            parts += ["frozen"] * runs.freeze_backbone + ["unseen"] * (runs.unseen is not None)
+            target = Path("runs") / "-".join(parts).replace("/", "_")
+        check_tables_folder(target)
+        found = f"{plural(len(dataset), 'image')}, {plural(len(dataset.classes), 'class')}"
+        note(f"{dataset.name}: {found}; {loaded.provenance['description']}, {loaded.layer}", quiet)
+        runs.save(dataset, rec.train_share(runs.train, None), harder.shots)
+        with shown_progress(quiet) as progress:
+            result = reproduce_hashing(
+                dataset,
+                network.load,
+                out=target,
+                methods=runs.named,
+                lengths=runs.lengths,
+                seeds=runs.drawn,
+                freeze_backbone=runs.freeze_backbone,
+                train=rec.train_share(runs.train, None),
+                unseen=runs.unseen,
+                split=runs.split,
+                shots=harder.shots,
+                label_noise=wrong,
+                features=None if runs.features is None else Features.load(runs.features),
+                recipe=learning.chosen(),
+                epochs=learning.epochs,
+                device=machine.device,
+                precision=backbone.precision.value,
+                workers=machine.workers,
+                threads=machine.threads,
+                engine=machine.engine,
+                progress=progress,
+            )
+        skipped += [Skipped(one.item, one.reason) for one in result.dataset.skipped]
+        for line in _costs(result):
+            note(line, quiet)
+        write_tables(result, target, all_rows=all_rows, json=output.json)
+
+
+def _costs(result: HashingTableResult) -> list[str]:
+    """Say what each method took."""
+    lines = []
+    for cost in result.costs:
+        memory = "" if cost.peak_bytes is None else f", {cost.peak_bytes / 2**20:,.0f} MiB at most in the process"
+        lines.append(f"{cost.method}: {cost.seconds:.1f} s a run ({plural(cost.runs, 'run')}){memory}")
+    return lines
