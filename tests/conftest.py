@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import tempfile
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import typer.testing
 from hypothesis import settings
 
 # A program of its own, run by `make faults`; no place to look for docstring examples.
@@ -20,6 +22,9 @@ settings.load_profile("rsir")
 
 # Tests start processes, and run beside each other, on the same cores: threads of OpenMP that wait must not spin there.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+# A process of `rsir` puts its commands together once; tests call it hundreds of times, and each took 30 ms for that.
+typer.testing._get_command = functools.cache(typer.testing._get_command)
 
 # A shell's background job ignores Ctrl-C, and its children inherit that: the tests that press it need it heard.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
