@@ -62,6 +62,7 @@ def test_a_table_beside_the_images_gives_each_its_labels(tmp_path, name):
         assert data.label_sets.names == ("airplane", "bare-soil", "water")
         assert data.label_sets.sets.astype(int).tolist() == SETS
         assert data.classes == ("field", "river")
+        assert f"3 labels of images were read from {name}" in data.notes
     assert data.subset([3, 0]).label_sets.sets.astype(int).tolist() == [SETS[3], SETS[0]]
     assert data.label_sets.counts().tolist() == [1, 2, 3]
 

@@ -130,7 +130,8 @@ def _label_sets(folder: Path, root: Path, items: list[str]) -> tuple[LabelSets |
         table = find_label_table(root) or (None if root == folder else find_label_table(folder))
         if table is None:
             return None, []
-        return table.of(items), []
+        sets = table.of(items)
+        return sets, [f"{len(sets.names)} labels of images were read from {os.path.basename(table.source)}"]
     except DatasetError as error:
         return None, [f"labels of images were left out: {error}"]
 
