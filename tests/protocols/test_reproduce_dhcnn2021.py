@@ -205,12 +205,18 @@ def test_a_split_from_elsewhere_is_that_of_all_seeds(scenes, done, tmp_path):
     assert (drawn.told(), shares.told()) == ({}, {})  # as before there were others
     other = Drawing.of(0.5, None, dataclasses.replace(split, train=split.test, test=split.train), data)
     assert given.told() != other.told()
+    part = shares.split(data, 5)
+    assert shares.tested({5: part}) == len(part.test) / len(data)
+    assert given.tested({0: split, 1: split}) is None  # trainings alone differ
     rules = given.rules(data, {0: split}, (1,))["rules"].split
     assert (rules.kind, rules.file, rules.train, rules.seeds) == ("given", "mine.json", 0.8, ())
     result = reproduce_dhcnn2021(scenes, small_network, out=tmp_path, split=split, **{**SETTINGS, "lengths": (8,)})
     by_seed = row(result, "DHCNN", 8).runs, row(done[1], "DHCNN", 8).runs
     assert by_seed[0][1].map_expected == by_seed[1][1].map_expected  # the split of seed 1
     assert by_seed[0][0].map_expected != by_seed[1][0].map_expected
+    intervals = [row(found, "DHCNN", 8).measures["map_expected"].interval for found in (result, done[1])]
+    assert intervals[0] is None
+    assert intervals[1].low < row(done[1], "DHCNN", 8).measures["map_expected"].mean
     few = Drawing.of(0.5, None, split, data, shots=2)
     assert few.split(data, 3) == low_shot(split, data, 2, seed=3)
     assert few.told() == {**given.told(), "shots": 2}

@@ -95,6 +95,13 @@ class Drawing:
             )
         return found if self.shots is None else low_shot(found, data, self.shots, seed)
 
+    def tested(self, splits: dict[int, Split]) -> float | None:
+        """Return the share of the images used that a seed draws for testing; None where all seeds share one split."""
+        if self.given is not None:
+            return None
+        one = next(iter(splits.values()))
+        return len(one.test) / (len(one.test) + len(one.train))
+
     def told(self) -> dict[str, Any]:
         """Return what runs depend on beside the share for training."""
         told: dict[str, Any] = {} if self.shots is None else {"shots": self.shots}

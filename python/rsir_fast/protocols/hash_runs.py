@@ -210,7 +210,7 @@ def make_hash_table(
             recipes={method: chosen.told() for method, chosen in variants.items()},
             **stated,
         ),
-        "rows": hash_rows(runs.results, 1 - train if unseen is None else unseen),
+        "rows": hash_rows(runs.results, drawing.tested(splits)),
         "curves": curves_of(runs.results, max(lengths), seeds[0]),
     }
     return HashTable(content, runs)
