@@ -118,7 +118,7 @@ def test_an_old_name_says_the_new_one(tmp_path, monkeypatch, arguments, now):
         ("reproduce ge2018 x --resume", "the same command again"),
         ("demo --resume", "the same command again"),
         ("search x y --resume", "the same command again"),
-        ("reproduce ge2018 x --bits 8", "an option of `rsir reproduce dhcnn2021` and `rsir train dhcnn`"),
+        ("reproduce ge2018 x --bits 8", "an option of `rsir reproduce dhcnn2021`, `rsir reproduce hashing` and "),
         ("compare x -w y", "an option of `rsir demo`, "),
         ("features x -o y --rerank expand:5", "`rsir compare`, `rsir search`, `rsir evaluate ge2018` and "),
         ("train dhcnn x --lr 3", "it is --learning-rate"),
