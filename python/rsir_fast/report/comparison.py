@@ -101,7 +101,7 @@ def comparison_grid(result: HashTableResult) -> Grid:
             rows.append(GridRow(method.method, cells, "published"))
         stated.append("How ties were ordered in the published numbers is not stated.")
         columns.append(QUOTED)
-        stated.append("mAP as quoted stands apart: of which ranks and images it is, is not known.")
+        stated.append("mAP as quoted stands apart: its cut-off or its split is not known.")
         if differs := deviation(result.dataset, 21, 100):
             stated.append(f"The published numbers are of other images: {differs}.")
     return Grid(_title(result), "method", columns, rows, stated)
