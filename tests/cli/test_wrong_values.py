@@ -21,6 +21,7 @@ COUNT = ["x", "1.5", "nan", "-1", HUGE]
 PATHS = [
     "--choose-on",
     "--features",
+    "--label-map",
     "--labels",
     "--out",
     "--report-on",

@@ -22,6 +22,7 @@ __all__ = [
     "encoder",
     "encoders_of_rows",
     "galleries",
+    "gallery",
     "lengths",
     "number",
     "split",
@@ -57,6 +58,13 @@ def number(
         return value
 
     return check
+
+
+def gallery(word: str | None) -> str | None:
+    """Refuse no word at all; whether a folder is there only reading it can tell."""
+    if word == "":
+        raise typer.BadParameter(f"expected one of {', '.join(GALLERIES)}, or a folder of features, got nothing")
+    return word
 
 
 def galleries(text: str) -> str:

@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rsir_fast.cli import checked
 from rsir_fast.cli import options as opt
+from rsir_fast.cli import recipes as rec
 from rsir_fast.cli.evaluating import check_out, default_out, extracted, placed, write_and_print
 from rsir_fast.cli.groups import ImageOptions, MeasureOptions, NetworkOptions, PrintOptions, RunOptions, ShownOptions
 from rsir_fast.cli.session import AGAIN, kept, note, reported_errors
 
 if TYPE_CHECKING:
     from rsir_fast.archive import Features
+    from rsir_fast.protocols import Between
 
 
 _BEYOND = "Beyond the paper"
@@ -45,6 +48,14 @@ class MethodOptions(MeasureOptions):
     ] = opt.AnmrrPenalty.quarter
     steps: opt.Steps = ""
     rerank: opt.Rerank = ""
+    beside: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--with",
+            help="Features of the same images (layers, sizes, networks) to put beside; repeat.",
+            rich_help_panel=_BEYOND,
+        ),
+    ] = None
 
     @property
     def normalized(self) -> str:
@@ -61,6 +72,80 @@ class MethodOptions(MeasureOptions):
         return {"normalize": self.normalized, "distance": self.distance.value, **anmrr, **chains}
 
 
+_ASKING = "Who asks whom"
+
+
+@dataclass(frozen=True)
+class GalleryOptions:
+    """Who asks whom, where not every image asks for all others."""
+
+    split: Annotated[
+        str | None,
+        typer.Option(
+            callback=checked.split,
+            help="Test images ask alone: 80/20 and the like, drawn in every class; a split in a file (.json); or a "
+            "list of training images (train.txt).",
+            rich_help_panel=_ASKING,
+        ),
+    ] = None
+    seed: Annotated[
+        int, typer.Option(min=0, max=opt.LAST_SEED, help="Of a split that is drawn.", rich_help_panel=_ASKING)
+    ] = 0
+    gallery: Annotated[
+        str | None,
+        typer.Option(
+            callback=checked.gallery,
+            help="What they are ranked against: train (default with --split), test, rest (all but the queries), all; "
+            "or a folder of features of another data set.",
+            rich_help_panel=_ASKING,
+        ),
+    ] = None
+    label_map: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Classes of the queries to those of the other data set: a JSON object, or CSV of two columns. "
+            "Default: equal names.",
+            rich_help_panel=_ASKING,
+        ),
+    ] = None
+
+    def check(self, context: typer.Context, method: MethodOptions) -> None:
+        """Refuse options that do not go together, before the work."""
+        other = self.gallery is not None and self.gallery not in checked.GALLERIES
+        if other:
+            rec.refuse_together(context, "a folder as --gallery", ("split", "seed"), "is ranked for every image")
+        elif self.split is None:
+            rec.refuse_together(context, "no --split", ("gallery", "seed"), "says which images are in it")
+        if not other:
+            rec.refuse_together(context, "no folder as --gallery", ("label_map",), "has the other classes")
+        if not other and self.split is None:
+            return
+        wrong = {
+            "--rerank": bool(method.rerank),
+            "--distance l1": method.distance is opt.Distance.l1,
+            "--normalize minmax": method.normalized == "minmax",
+        }
+        for option, given in wrong.items():
+            if given:
+                raise ValueError(f"{option}: expected none beside --split or --gallery: every image asks for all there")
+
+    def between(self, features: Features) -> Between | None:
+        """Return who asks whom; None where every image asks for all others."""
+        from rsir_fast.archive import Features
+        from rsir_fast.datasets import read_label_map, split_of
+        from rsir_fast.protocols import between_datasets, between_parts
+
+        if self.gallery is not None and self.gallery not in checked.GALLERIES:
+            known = None if self.label_map is None else read_label_map(self.label_map)
+            return between_datasets(features, Features.load(self.gallery).field(), known)
+        if self.split is None:
+            return None
+        part: Any = self.gallery or "train"
+        split = split_of(self.split, features.as_dataset(), self.seed)
+        return between_parts(features, split, part, None if split.seed is not None else Path(self.split).name)
+
+
 def ge2018(
     context: typer.Context,
     *,
@@ -72,14 +157,7 @@ def ge2018(
     network: NetworkOptions,
     field: opt.FieldName = None,
     method: MethodOptions,
-    beside: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--with",
-            help="Features of the same images (layers, sizes, networks) to put beside; repeat.",
-            rich_help_panel=_BEYOND,
-        ),
-    ] = None,
+    asking: GalleryOptions,
     shown: ShownOptions,
     images: ImageOptions,
     root: opt.Root = None,
@@ -94,13 +172,16 @@ def ge2018(
     plots.
 
     Beyond the paper, without labels: turns= and sizes= of --encoder, --with, --steps and --rerank; `rsir compare`
-    measures what each adds. By default the paper's method.
+    measures what each adds. By default the paper's method. With --split test images ask alone; with features of
+    another data set as --gallery all images ask for those.
     """
     target: Path | None = out
     quiet = output.quiet
     with reported_errors(lambda: kept((target or Path()) / "features", AGAIN)) as skipped:
+        asking.check(context, method)
         asked = method.measures
         told = [text for text in (method.steps, method.rerank) if text]
+        told += [text.replace("/", "-") for text in (asking.split, asking.gallery) if text]
         if method.distance is not opt.Distance.euclidean:
             told += [method.normalized, method.distance.value]
         if opt.is_features_folder(source):
@@ -109,7 +190,7 @@ def ge2018(
             from rsir_fast.archive import Features
             from rsir_fast.retrieval import concatenated
 
-            features = concatenated([Features.load(folder).field(field) for folder in (source, *(beside or ()))])
+            features = concatenated([Features.load(folder).field(field) for folder in (source, *(method.beside or ()))])
             features = placed(features, root, quiet)
             made = features.provenance
             name = (features.name, str(made.get("name", "features")), str(made.get("layer", features.dim)))
@@ -118,7 +199,7 @@ def ge2018(
         else:
             from rsir_fast.encoders.word import parse_word
 
-            for option, given in (("--with", beside), ("--root", root)):
+            for option, given in (("--with", method.beside), ("--root", root)):
                 if given:
                     raise ValueError(f"{option}: expected a folder of features to go with it, got a folder of images")
             # Words are few: they cost nothing to understand again.
@@ -134,6 +215,17 @@ def ge2018(
             features = extracted(dataset, loaded, maker, target, force=run.force, quiet=quiet).field(field)
         skipped += features.skipped
         how = {"examples": shown.examples, "threads": run.threads, "device": run.device, **method.settings, **asked}
+        between = asking.between(features)
+        if between is not None:
+            for remark in between.notes:
+                note(remark, quiet)
+            for setting in ("device", "rerank", "distance"):
+                how.pop(setting)
+            from rsir_fast.protocols import evaluate_between
+
+            result = evaluate_between(between, **how)
+            write_and_print(result, features, target, per_class=shown.per_class, json=output.json)
+            return
         evaluate_and_report(features, target, how, per_class=shown.per_class, quiet=quiet, json=output.json)
 
 

@@ -3,6 +3,7 @@ from .download import download_ucmerced as download_ucmerced
 from .images import IMAGE_SUFFIXES as IMAGE_SUFFIXES
 from .images import read_image as read_image
 from .known import KNOWN_LAYOUTS as KNOWN_LAYOUTS
+from .label_maps import read_label_map as read_label_map
 from .label_noise import LabelNoise as LabelNoise
 from .label_sets import LabelSets as LabelSets
 from .label_sets import LabelTable as LabelTable

@@ -1,3 +1,7 @@
+from .between import Between as Between
+from .between import between_datasets as between_datasets
+from .between import between_parts as between_parts
+from .between import evaluate_between as evaluate_between
 from .choose_ge2018 import choose_ge2018 as choose_ge2018
 from .choose_ge2018_result import Ge2018Choice as Ge2018Choice
 from .compare_results import compare_results as compare_results

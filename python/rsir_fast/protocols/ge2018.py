@@ -46,7 +46,15 @@ from rsir_fast.retrieval import (
 from rsir_fast.retrieval.city_block import CityBlockRanking
 from rsir_fast.retrieval.query import normalize_by_default
 
-__all__ = ["Distance", "Normalization", "check_classes", "evaluate_ge2018", "ge2018_rules", "normalized"]
+__all__ = [
+    "Distance",
+    "Normalization",
+    "check_classes",
+    "evaluate_ge2018",
+    "ge2018_rules",
+    "normalized",
+    "retrieval_figures",
+]
 
 
 Normalization = Literal["row", "feature", "minmax", "none"]
@@ -219,8 +227,8 @@ def evaluate_ge2018(
         ),
         rules=with_map_at(ge2018_rules(anmrr_k, anmrr_penalty, cutoffs), map_at, divisor),
         queries=describe_queries(features.items, labels),
-        query_excluded=_figures(excluded, labels, resamples, map_at, divisor),
-        query_included=_figures(included, labels, resamples, map_at, divisor),
+        query_excluded=retrieval_figures(excluded, labels, resamples, map_at, divisor),
+        query_included=retrieval_figures(included, labels, resamples, map_at, divisor),
         **({} if ranking.diffused else {"ties": describe_ties(ranking, labels)}),
         timing=describe_timing(features, seconds, threads, device=device_name),
         examples=shown,
@@ -234,7 +242,7 @@ def ge2018_rules(k: RankLimit = "2ng", penalty: Penalty = "1.25k", cutoffs: tupl
     return Protocol(split=split, gallery=("all",), relevance="class", **rules)
 
 
-def _figures(
+def retrieval_figures(
     found: RetrievalAccumulator,
     labels: NDArray[np.int64],
     resamples: int | None,

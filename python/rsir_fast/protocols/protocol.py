@@ -114,8 +114,13 @@ class Protocol(Part):
     Attributes
     ----------
     split : SplitSource
-    gallery : tuple of {"train", "test", "rest", "all"}
-        What the queries are ranked against, the headline's first. Queries are the test images, or every image.
+    gallery : tuple of {"train", "test", "rest", "all", "other"}
+        What the queries are ranked against, the headline's first: "other" is another data set. Queries are the test
+        images, or every image.
+    gallery_dataset : str or None
+        Name of the other data set.
+    label_map : tuple of (str, str)
+        Classes of the queries, and which of the other data set they are.
     relevance : {"class", "label"}
         An image is relevant if it is of the query's class, or shares a label with it.
     cutoffs : tuple of int
@@ -139,7 +144,9 @@ class Protocol(Part):
     """
 
     split: SplitSource
-    gallery: tuple[Gallery, ...]
+    gallery: tuple[Gallery | Literal["other"], ...]
+    gallery_dataset: Text | None = None
+    label_map: tuple[tuple[Text, Text], ...] = ()
     relevance: Literal["class", "label"] = "class"
     cutoffs: tuple[int, ...] = ()
     map_at: int | None = None

@@ -109,11 +109,17 @@ def ranking_rows(settings: Ge2018Settings | Ge2018TableSettings, rules: Protocol
 
     stated = None if rules is None else rules.anmrr
     anmrr = anmrr_in_words(stated or AnmrrRule(k=settings.anmrr_k))
-    return [
-        Row("Distance", _DISTANCE[settings.distance]),
-        Row("Queries", f"{settings.query}, ranked against the whole database; relevant = same class"),
+    gallery = ("all",) if rules is None else rules.gallery
+    against = "the whole database" if gallery == ("all",) else "the gallery that the protocol names"
+    both = [
         Row("Query excluded", "the query is taken out of its own ranking by its index, never as “the first hit”"),
         Row("Query included", "the query stays in the ranking and counts as a relevant image, which raises mAP"),
+    ]
+    apart = Row("Query excluded, included", "the same here: no query is among the images that are ranked")
+    return [
+        Row("Distance", _DISTANCE[settings.distance]),
+        Row("Queries", f"{settings.query}, ranked against {against}; relevant = same class"),
+        *(both if gallery[0] in ("all", "test") else [apart]),
         Row("mAP", "mean over queries of AP; AP divides by the number of all relevant images"),
         Row("ANMRR", anmrr),
         Row("Ties", _TIES.get(settings.ties, settings.ties)),

@@ -130,7 +130,7 @@ def compare_with_published(result: Ge2018Result) -> Comparison | None:
     Returns
     -------
     Comparison or None
-        None unless data set, network and layer, or descriptor, are among the paper's.
+        None unless data set, network and layer, or descriptor, are among the paper's, and every image asks for all.
 
     Examples
     --------
@@ -143,6 +143,9 @@ def compare_with_published(result: Ge2018Result) -> Comparison | None:
     >>> comparison.network, comparison.deviation
     ('CNN-Alex', 'this run: 4 images of 2 classes; the paper: 2,100 of 21')
     """
+    rules = result.rules
+    if rules is not None and (rules.gallery != ("all",) or rules.split.kind != "leave one out"):
+        return None
     table, features = _table_of([result.dataset.name]), result.features
     name, layer = _key(features.backbone), features.layer
     if features.descriptor is not None:

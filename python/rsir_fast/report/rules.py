@@ -17,6 +17,7 @@ _GALLERY = {
     "test": "the other test images",
     "rest": "all images but the queries",
     "all": "all other images",
+    "other": "the images of another data set",
 }
 _RELEVANCE = {"class": "an image of the query's class", "label": "an image that shares a label with the query"}
 _DIVISOR = {
@@ -80,6 +81,10 @@ def rules_in_words(rules: Protocol) -> str:
         f"relevant: {_RELEVANCE[rules.relevance]}",
         "mAP over the whole ranking",
     ]
+    if rules.gallery_dataset is not None:
+        pairs = ", ".join(one if one == other else f"{one} = {other}" for one, other in rules.label_map)
+        said[1] = f"gallery: the images of {rules.gallery_dataset}"
+        said[2] = f"relevant: an image of the class that is the query's ({pairs})"
     if rules.map_at is not None and rules.divisor is not None:
         said.append(f"mAP@{rules.map_at}: AP@k divides by {_DIVISOR[rules.divisor]}")
     if rules.cutoffs:
