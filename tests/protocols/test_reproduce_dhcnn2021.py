@@ -15,6 +15,7 @@ from rsir_fast.datasets import low_shot, unseen_split
 from rsir_fast.errors import DatasetError, RsirError
 from rsir_fast.hashing import HashModel
 from rsir_fast.hashing.baselines import iterative_quantization
+from rsir_fast.hashing.cosine_preserving import cosine_preserving
 from rsir_fast.hashing.encode import encode_features
 from rsir_fast.protocols import evaluate_codes
 from rsir_fast.protocols.drawing import Drawing
@@ -190,6 +191,9 @@ def test_unseen_classes_are_ranked_among_themselves(tmp_path):
     assert found.measures["map_expected"].missing == "nothing in the training images is of an unseen class"
     why = "no class of the test images was trained on, so no label can be right"
     assert found.measures["overall_accuracy"].missing == why
+    u = cosine_preserving(features.matrix[train], features.labels[train], 8, seed=1).project(features.matrix)
+    by_hand = evaluate_codes(rf.pack_codes(u), features.labels, 8, test, test)
+    assert row(result, "cosine-preserving", 8).runs[0].test_map_expected == by_hand.map.expected
     assert result.settings.rules.split.unseen == 0.4
     assert result.curves.methods["ITQ"].queries == 8
 

@@ -166,7 +166,7 @@ def test_the_command_ranks_unseen_classes_by_given_features(scenes, tmp_path):
     given = [scenes, *quick, "--methods", "csq,dsh", "--bits", "8", "--unseen", "0.5", "--draws", "1", "-o", tmp_path]
     found = CliRunner().invoke(app, ["reproduce", "hashing", *map(str, given)])
     assert found.exit_code == 0, found.output
-    assert "5 of 5: random projection, 8 bits, seed 0" in found.stderr
+    assert "6 of 6: cosine-preserving, 8 bits, seed 0" in found.stderr
     assert "\nDSH: " in found.stderr
     result = HashingTableResult.load(tmp_path)
     assert len(result.settings.unseen_classes[0]) == 2

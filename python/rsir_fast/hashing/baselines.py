@@ -31,7 +31,8 @@ class LinearHash(Shown):
     mean : array, float64 [dim]
     projection : array, float64 [dim, bits]
     losses : tuple of float
-        For ITQ the quantisation error before its first alternation and after each: it never rises.
+        For ITQ the quantisation error before its first alternation and after each: it never rises. Of what else is
+        learnt in rounds, the mean loss of each.
     """
 
     mean: NDArray[np.float64]
@@ -39,7 +40,7 @@ class LinearHash(Shown):
     losses: tuple[float, ...] = ()
 
     def _facts(self) -> dict[str, str]:
-        learnt = f"{len(self.losses) - 1} alternations" if self.losses else ""
+        learnt = f"{len(self.losses) - 1} rounds" if self.losses else ""
         return {"codes": f"{self.bits} bits", "features": f"of {len(self.mean):,} values", "fitted by": learnt}
 
     @property
@@ -156,17 +157,9 @@ def iterative_quantization(
     ...
     rsir_fast.hashing.baselines.TooManyBitsError: bits: ITQ expects at most 7, the directions of 8 features, got 8
     """
-    _check_bits(bits)
-    _check_features(features)
     if iterations < 1:
         raise ValueError(f"iterations: expected at least 1, got {iterations}")
-    mean = features.mean(0, dtype=np.float64)
-    principal = _principal_directions(features - mean)
-    if bits > principal.shape[1]:
-        raise TooManyBitsError(
-            f"bits: ITQ expects at most {principal.shape[1]}, the directions of {len(features)} features, got {bits}"
-        )
-    directions = principal[:, :bits]
+    mean, directions = principal_directions(features, bits, "ITQ")
     values = (features - mean) @ directions
     rotation = _rotation(_normal(seed, (bits, bits)))
     losses = [_loss(values @ rotation)]
@@ -175,6 +168,42 @@ def iterative_quantization(
         rotation = left @ right
         losses.append(_loss(values @ rotation))
     return LinearHash(mean, directions @ rotation, tuple(losses))
+
+
+def principal_rotation(
+    features: NDArray[np.floating], bits: int, seed: int, method: str
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the mean feature [dim], and the first directions of `principal_directions` rotated at random.
+
+    Raises
+    ------
+    ValueError
+        If a value is out of range, or the features are empty, not finite, or span fewer directions.
+    """
+    mean, directions = principal_directions(features, bits, method)
+    return mean, directions @ _rotation(_normal(seed, (bits, bits)))
+
+
+def principal_directions(
+    features: NDArray[np.floating], bits: int, method: str
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the mean feature [dim], and the directions [dim, bits] in which the features spread most.
+
+    Raises
+    ------
+    ValueError
+        As `principal_rotation`.
+    """
+    _check_bits(bits)
+    _check_features(features)
+    mean = features.mean(0, dtype=np.float64)
+    principal = _principal_directions(features - mean)
+    if bits > principal.shape[1]:
+        raise TooManyBitsError(
+            f"bits: {method} expects at most {principal.shape[1]}, the directions of {len(features)} features, "
+            f"got {bits}"
+        )
+    return mean, principal[:, :bits]
 
 
 def _principal_directions(centred: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from rsir_fast.archive import Features
 from rsir_fast.datasets import Split
 from rsir_fast.hashing.baselines import LinearHash, TooManyBitsError, iterative_quantization, random_projection
+from rsir_fast.hashing.cosine_preserving import cosine_preserving
 from rsir_fast.hashing.label_codes import label_codes
 from rsir_fast.metrics import RetrievalAccumulator, expected_average_precision, mean_over_queries
 from rsir_fast.ops import pack_codes, relevant_ranks
@@ -20,7 +21,16 @@ from rsir_fast.protocols.ge2018 import check_classes
 from rsir_fast.protocols.hash_retrieval import CUTOFFS, evaluate_codes
 from rsir_fast.protocols.reproduce_dhcnn2021_result import ExpectedMap, HashRun, RankedRun, UncodedFigures
 
-__all__ = ["BASELINES", "Parts", "by_label", "by_probabilities", "embedded", "euclidean", "hashed_without_labels"]
+__all__ = [
+    "BASELINES",
+    "Parts",
+    "by_label",
+    "by_probabilities",
+    "embedded",
+    "euclidean",
+    "hashed_without_labels",
+    "preserving_cosines",
+]
 
 BASELINES: dict[str, Callable[..., LinearHash]] = {
     "ITQ": iterative_quantization,
@@ -74,6 +84,35 @@ def hashed_without_labels(
     except TooManyBitsError as error:
         return HashRun(missing=str(error))
     labels, test = check_classes(features.name, features.labels), parts.test
+
+    def ranked(database: NDArray[np.int64]) -> CodeFigures:
+        return evaluate_codes(codes, labels, bits, test, database, threads, cutoffs=cutoffs)
+
+    return HashRun(**parts.both(ranked))
+
+
+def preserving_cosines(
+    seen: Features,
+    parts: Parts,
+    taught: NDArray[np.int64],
+    bits: int,
+    seed: int,
+    threads: int | None = None,
+    cutoffs: Sequence[int] = CUTOFFS,
+) -> HashRun:
+    """Fit `cosine_preserving` on training features and the labels `taught` [n], and evaluate the codes of all.
+
+    Of features of every image's turns it learns from all, and codes the images as they are.
+    """
+    turns = [seen[field.name][parts.train] for field in seen.fields if field.kind == "vector"]
+    features = seen.field()
+    labels, test = check_classes(features.name, features.labels), parts.test
+    learnt = np.stack(turns, axis=1) if "turns" in seen.provenance else features.matrix[parts.train]
+    try:
+        fitted = cosine_preserving(learnt, taught[parts.train], bits, seed=seed)
+    except TooManyBitsError as error:
+        return HashRun(missing=str(error))
+    codes = pack_codes(fitted.project(features.matrix))
 
     def ranked(database: NDArray[np.int64]) -> CodeFigures:
         return evaluate_codes(codes, labels, bits, test, database, threads, cutoffs=cutoffs)

@@ -10,12 +10,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from rsir_fast.archive import Features
 from rsir_fast.backbones import all_turns
 from rsir_fast.base.engine_names import EngineName
 from rsir_fast.base.progress import OnProgress
-from rsir_fast.datasets import LabelNoise, Split, open_dataset
+from rsir_fast.datasets import Dataset, LabelNoise, Split, open_dataset
 from rsir_fast.encoders.hash_training import MAX_BITS, MIN_BITS
 from rsir_fast.encoders.load import load_encoder
 from rsir_fast.extraction import encode
@@ -35,6 +36,7 @@ from rsir_fast.protocols.hash_rows import (
     embedded,
     euclidean,
     hashed_without_labels,
+    preserving_cosines,
 )
 from rsir_fast.protocols.hash_table import Embedding, Run, curves_of, hash_rows
 from rsir_fast.protocols.reproduce_dhcnn2021_result import Dhcnn2021TableSettings, HashRun
@@ -44,6 +46,7 @@ from rsir_fast.training import Precision
 __all__ = ["HashTable", "make_hash_table"]
 
 NO_CODES = "features, Euclidean"
+COSINES = "cosine-preserving"
 
 
 class HashTable(NamedTuple):
@@ -175,7 +178,7 @@ def make_hash_table(
             by_probabilities=by_probabilities(scores, truth, parts),
         )
 
-    total = len(seeds) * (1 + len(lengths) * (len(variants) + len(baselines)))
+    total = len(seeds) * (1 + len(lengths) * (len(variants) + len(baselines) + (drawing.unseen is not None)))
     # Not of the table's settings: what was measured by other cut-offs, or with ties by index, is measured again.
     shared = {"features": digest(plain), **settings, "cutoffs": cutoffs, "ties": "expected"} | drawing.told()
     wrong: dict[str, Any] = {} if label_noise is None else {"label_noise": label_noise.told()}
@@ -196,6 +199,10 @@ def make_hash_table(
             for method in baselines:
                 fit = partial(hashed_without_labels, plain, parts, method, bits, seed, threads, cutoffs)
                 runs.do(Run(method, bits, seed), "baselines", _apart(fit))
+            if drawing.unseen is not None:
+                taught = _taught(plain, splits[seed].apply(data)[0], label_noise, seed)
+                fit = partial(preserving_cosines, seen, parts, taught, bits, seed, threads, cutoffs)
+                runs.do(Run(COSINES, bits, seed), "baselines", _apart(fit), **wrong)
     stated = drawing.rules(data, splits, cutoffs)
     if label_noise is not None:
         stated |= {"label_noise": label_noise.share, "noise": label_noise.kind}
@@ -219,6 +226,17 @@ def make_hash_table(
 def _apart(work: Callable[[], HashRun]) -> Callable[[Path], HashRun]:
     """Return work that leaves nothing in its folder but its result."""
     return lambda _: work()
+
+
+def _taught(features: Features, train: Dataset, label_noise: LabelNoise | None, seed: int) -> NDArray[np.int64]:
+    """Return the labels of all images, those of the training images as they are taught."""
+    labels = check_classes(features.name, features.labels).copy()
+    row = {item: number for number, item in enumerate(features.items)}
+    noisy = train if label_noise is None else label_noise.apply(train, seed)
+    for item, label in zip(noisy.items, noisy.require_labels().tolist(), strict=True):
+        if item in row:
+            labels[row[item]] = label
+    return labels
 
 
 def _check(lengths: Sequence[int], seeds: Sequence[int]) -> None:

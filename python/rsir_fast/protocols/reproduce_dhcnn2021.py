@@ -76,7 +76,8 @@ def reproduce_dhcnn2021(
     unseen : float, optional
         Share of the classes that a seed draws (`rsir_fast.datasets.unseen_split`) and that are not trained on; all
         images of the others are. The images of the drawn classes are then ranked among themselves, and `train` counts
-        for nothing.
+        for nothing. Beside the others stands the hash that is made for them,
+        `rsir_fast.hashing.cosine_preserving.cosine_preserving`.
     split : Split, str or path, optional
         In place of `train`: shares such as ``"80/20"``, drawn by each seed; or a split, or a file of one
         (`rsir_fast.datasets.split_of`), which all seeds share.
