@@ -7,7 +7,7 @@ a user can act on. Commands run whole, each in a process forked from one
 that has everything imported; calls are counted and hit by an audit hook (open, rename, unlink, mkdir, rmdir, truncate,
 flock) and in front of write and fsync, for paths below the output folder, reading opens included.
 
-    tools/crash.py --short             some calls of each, under a minute, as CI does it
+    tools/crash.py --short 9           so many calls of each, of as many kinds as there are, as CI does it
     tools/crash.py --state FILE        every call of each; goes on where it stopped
 
 What may differ: `timing` in result.json, the section on timing in report.html; and TensorBoard's
@@ -28,6 +28,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -135,7 +136,8 @@ class Campaign:
     def prepare(self) -> None:
         """Make the images, import everything once."""
         import matplotlib.figure  # noqa: F401
-        import pyarrow.parquet  # noqa: F401
+        import pyarrow as pa
+        import pyarrow.parquet
         import torch
         import torchvision  # noqa: F401
 
@@ -147,6 +149,7 @@ class Campaign:
         import rsir_fast.report  # noqa: F401
         from rsir_fast.datasets import generate_scenes
 
+        pa.array([0])  # which imports pandas, where it is installed
         torch.set_num_threads(1)
         generate_scenes(self.work / "data", classes=3, per_class=44, size=32)
         generate_scenes(self.work / "few", classes=2, per_class=3, size=32)
@@ -273,20 +276,31 @@ def check(campaign: Campaign, scenario: Scenario, fault: str, number: int, wante
     return ""
 
 
-def cases(campaign: Campaign, scenario: Scenario, faults: list[str], short: int) -> Iterator[tuple[str, int, str]]:
-    """Give fault, number and name of each call to disturb."""
+def cases(campaign: Campaign, name: str, faults: list[str], short: int) -> Iterator[tuple[str, int, str]]:
+    """Give fault, number and name of each call of a scenario to disturb."""
+    scenario = SCENARIOS[name]
     campaign.fill(scenario)
     code = campaign.run(scenario.arguments, "KILL", -1)
     assert code == 0, campaign.said.read_text()
     names: list[str] = json.loads(campaign.calls.read_text())
-    for fault in faults:
-        chosen = range(1, len(names) + 1)
-        if short:
-            step = max(1, len(names) // short)
-            chosen = range(1 + list(FAULTS).index(fault) % step, len(names) + 1, step)
-        for number in chosen:
-            if fault == "KILL" or "/tensorboard" not in names[number - 1]:
-                yield fault, number, names[number - 1]
+    if short:
+        chosen = some_of_each_kind(names, list(SCENARIOS).index(name))[:short]
+        drawn = [(faults[at % len(faults)], number) for at, number in enumerate(chosen)]
+    else:
+        drawn = [(fault, number) for fault in faults for number in range(1, len(names) + 1)]
+    for fault, number in drawn:
+        if fault == "KILL" or "/tensorboard" not in names[number - 1]:
+            yield fault, number, names[number - 1]
+
+
+def some_of_each_kind(names: list[str], turn: int) -> list[int]:
+    """Order the calls so that the first are of different kinds, others for each turn; of a kind, from its middle on."""
+    by_kind: dict[str, list[int]] = {}
+    for number, name in enumerate(names, 1):
+        by_kind.setdefault(name.split()[0], []).append(number)
+    kinds = [numbers[len(numbers) // 2 :] + numbers[: len(numbers) // 2] for _, numbers in sorted(by_kind.items())]
+    start = 4 * turn % len(kinds)
+    return [number for of in zip_longest(*kinds[start:], *kinds[:start]) for number in of if number is not None]
 
 
 def all_scenarios(campaign: Campaign, chosen: list[str], faults: list[str], state: Path | None, short: int) -> int:
@@ -299,7 +313,7 @@ def all_scenarios(campaign: Campaign, chosen: list[str], faults: list[str], stat
         campaign.fill(scenario)
         assert campaign.run(scenario.arguments) == 0, campaign.said.read_text()
         wanted, tried, wrong, start = campaign.tree(), 0, 0, time.monotonic()
-        for fault, number, call in cases(campaign, scenario, faults, short):
+        for fault, number, call in cases(campaign, name, faults, short):
             key = f"{name}|{fault}|{number}|{call}"
             if key in done:
                 continue
@@ -321,7 +335,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=f"of {', '.join(SCENARIOS)}; all by default")
     parser.add_argument("--fault", action="append", choices=FAULTS, help="repeat; all by default")
-    parser.add_argument("--short", action="store_true", help="some calls of each")
+    parser.add_argument(
+        "--short", type=int, default=0, metavar="N", help="so many calls of each, faults in turn; all by default"
+    )
     parser.add_argument("--state", type=Path, help="file of what is done; a later call goes on from it")
     given = parser.parse_args(arguments)
     if unknown := set(given.scenarios) - set(SCENARIOS):
@@ -331,9 +347,7 @@ def main(arguments: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="rsir-crash-") as work:
         campaign = Campaign(Path(work))
         campaign.prepare()
-        return min(
-            1, all_scenarios(campaign, chosen, given.fault or list(FAULTS), given.state, 4 if given.short else 0)
-        )
+        return min(1, all_scenarios(campaign, chosen, given.fault or list(FAULTS), given.state, given.short))
 
 
 if __name__ == "__main__":
