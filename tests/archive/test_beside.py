@@ -1,4 +1,4 @@
-"""Two writers and eight readers, each a process, at one archive."""
+"""Two writers and three readers, each a process, at one archive."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from rsir_fast.archive.versions import numbers
 from rsir_fast.errors import ArchiveError
 from small_archive import assert_tidy, numbers_of, put, write
 
-ROUNDS, READERS = 12, 8
+ROUNDS, READERS = 12, 3
 NAMES = [f"a/{number}.bin" for number in range(8)]
 
 

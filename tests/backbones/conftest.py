@@ -238,7 +238,8 @@ def _random_arrays(layers: list[dict[str, Any]], seed: int) -> dict[str, tuple[n
         if layer["type"] == "conv":
             shape = layer["shape"]
             scale = np.float32(np.sqrt(2 / np.prod(shape[:3])))
-            weight = rng.standard_normal(shape, dtype=np.float32) * scale
+            few = rng.standard_normal(min(int(np.prod(shape)), 1_000_003), dtype=np.float32) * scale
+            weight = np.resize(few, shape)  # drawn once where there are tens of millions
             arrays[layer["name"]] = (weight, rng.standard_normal((1, shape[3]), dtype=np.float32))
     return arrays
 

@@ -10,15 +10,16 @@ import rsir_fast as rf
 from rsir_fast.backbones import TURNS, all_turns, averaged
 from scene_files import write_scenes
 from side_by_side import table
+from small_network import INPUT_SIZE, small_network
 
 
 def test_the_mean_over_turns_is_that_of_all_turns(tmp_path):
-    backbone = rf.backbones.load_backbone("squeezenet1_1", weights="random:0")
+    backbone = small_network()
     scenes = write_scenes(tmp_path / "scenes", classes=1, per_class=2, size=64)
-    every = table(rf.encode(scenes, all_turns(backbone), device="cpu")).reshape(2, TURNS, -1)
-    mean = rf.encode(scenes, averaged(backbone, turns=True), device="cpu")
+    every = table(rf.encode(scenes, all_turns(backbone), device="cpu", batch_size=4)).reshape(2, TURNS, -1)
+    mean = rf.encode(scenes, averaged(backbone, turns=True), device="cpu", batch_size=4)
     np.testing.assert_allclose(mean.matrix, every.mean(axis=1), rtol=1e-5, atol=1e-6)
-    assert mean.provenance["averaged"] == {"turns": 8, "sizes": [224]}
+    assert mean.provenance["averaged"] == {"turns": 8, "sizes": [INPUT_SIZE]}
     assert mean.provenance["description"].endswith(", mean over 8 turns")
 
 

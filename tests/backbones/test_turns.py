@@ -11,6 +11,7 @@ import rsir_fast as rf
 from rsir_fast.backbones import TURNS, all_turns, turned
 from scene_files import write_scenes
 from side_by_side import table
+from small_network import small_network
 
 
 def test_turns_are_the_eight_symmetries_of_a_square():
@@ -22,10 +23,10 @@ def test_turns_are_the_eight_symmetries_of_a_square():
 
 
 def test_features_are_those_of_turned_images(tmp_path):
-    backbone = rf.backbones.load_backbone("squeezenet1_1", weights="random:0")
+    backbone = small_network()
     size = backbone.preprocessing.input_size  # a resize is not the same in every direction
     plain = write_scenes(tmp_path / "plain", classes=1, per_class=2, size=size)
-    every = rf.encode(plain, all_turns(backbone), device="cpu")
+    every = rf.encode(plain, all_turns(backbone), device="cpu", batch_size=4)
     assert every.provenance["turns"] == TURNS
     assert every.dim == TURNS * backbone.dim
     for turn in range(TURNS):
@@ -34,7 +35,7 @@ def test_features_are_those_of_turned_images(tmp_path):
         for file in sorted((plain / "class0").iterdir()):
             pixels = torch.from_numpy(np.array(Image.open(file)).transpose(2, 0, 1).copy())
             Image.fromarray(turned(pixels, turn).numpy().transpose(1, 2, 0)).save(folder / f"{file.stem}.png")
-        alone = rf.encode(folder.parent, backbone, device="cpu").matrix
+        alone = rf.encode(folder.parent, backbone, device="cpu", batch_size=4).matrix
         found = table(every)[:, turn * backbone.dim : (turn + 1) * backbone.dim]
         if turn == 0:
             assert np.array_equal(found, alone)

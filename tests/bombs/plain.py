@@ -63,7 +63,7 @@ BOMBS |= {
     "plain_png_rgba": _picture("RGBA", "PNG", compress_level=1),
     "plain_png_grey_and_alpha": _picture("LA", "PNG", compress_level=1),
     "plain_png_palette": _picture("PA", "PNG", compress_level=1),
-    "plain_png_of_16_bits": _raster(3, "uint16", "PNG"),
+    "plain_png_of_16_bits": _raster(3, "uint16", "PNG", ZLEVEL=1),
     "plain_bmp": _picture("RGB", "BMP"),
     "plain_webp": _picture("RGB", "WEBP", method=0),
     "plain_webp_rgba": _picture("RGBA", "WEBP", method=0),
@@ -73,5 +73,5 @@ BOMBS |= {
     "plain_tiff_of_floats": _raster(1, "float32", nodata=7),
     "plain_tiff_of_float64": _raster(3, "float64", nodata=7, interleave="pixel"),
     "plain_tiff_of_13_bands": _raster(4, "uint16", interleave="band"),
-    "plain_jpeg2000": _raster(3, "uint8", "JP2OpenJPEG"),
+    "plain_jpeg2000": _raster(3, "uint8", "JP2OpenJPEG", QUALITY="10", RESOLUTIONS="3"),
 }

@@ -66,9 +66,9 @@ def write(folder: Path, side: int) -> None:
     picture.save(folder / "plain.jpg", exif=exif)
     picture.save(folder / "progressive.jpg", progressive=True)
     picture.save(folder / "plain.png", exif=exif)
-    picture.save(folder / "lossless.webp", lossless=True)
-    picture.save(folder / "lossy.webp", exif=exif)
-    picture.convert("RGBA").save(folder / "alpha.webp")
+    picture.save(folder / "lossless.webp", lossless=True, method=0)
+    picture.save(folder / "lossy.webp", exif=exif, method=0)
+    picture.convert("RGBA").save(folder / "alpha.webp", method=0)
     layout = {"width": side, "height": side, "count": 3}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # no image has a place

@@ -88,14 +88,15 @@ def test_damage_changes_no_pixel_unheard(tmp_path: Path, interleave: str, predic
     blocks, good = blocks_of(path), path.read_bytes()
     before = [np.asarray(image) for image in tiles(path, 32)]
     rng, refused = random.Random(predictor), 0
-    for _ in range(100):
+    for _ in range(60):
         block = rng.randrange(len(blocks.offsets))
         at = int(blocks.offsets[block]) + rng.randrange(int(blocks.sizes[block]))
         path.write_bytes(good[:at] + bytes([good[at] ^ 1 << rng.randrange(8)]) + good[at + 1 :])
         data = tiles(path, 32)
-        for number in range(len(data)):
-            window = data.placed(number).window
-            assert window is not None
+        windows = [data.placed(number).window for number in range(len(data))]
+        cut = [number for number, window in enumerate(windows) if block in blocks.of(window, None)]
+        for number in (*cut, rng.choice([number for number in range(len(data)) if number not in cut])):
+            window = windows[number]
             try:
                 image = np.asarray(data.load_image(number))
             except ImageError:
@@ -103,7 +104,7 @@ def test_damage_changes_no_pixel_unheard(tmp_path: Path, interleave: str, predic
                 assert block in blocks.of(window, None)
             else:
                 np.testing.assert_array_equal(image, before[number])
-    assert refused >= 95
+    assert refused >= 57
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int16", "uint16", "int32", "uint32"])

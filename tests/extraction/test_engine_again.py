@@ -17,10 +17,12 @@ from rsir_fast.extraction import encode
 from rsir_fast.extraction.engines import choose
 from rsir_fast.extraction.engines.going_on import going_on
 from scene_files import write_scenes
+from small_network import small_network
 
 ONNX = pytest.mark.skipif(not choose.installed("onnx"), reason="no onnxruntime here")
 OPENVINO = pytest.mark.skipif(not choose.installed("openvino"), reason="no openvino here")
-NETWORK = ["-e", "squeezenet1_1", "-w", "random:0", "--quiet", "--device", "cpu"]
+NETWORK = ["-e", "squeezenet1_1,sizes=64", "-w", "random:0", "--quiet", "--device", "cpu"]
+TRAINED = ["-e", "squeezenet1_1", *NETWORK[2:], "--batch-size", 4]  # a training wants the network itself
 
 
 def rsir(*arguments, code=0):
@@ -45,7 +47,7 @@ def unmeasured(monkeypatch):
 
 
 def network():
-    return load_encoder("squeezenet1_1", weights="random:0")
+    return small_network()
 
 
 @ONNX
@@ -95,7 +97,7 @@ def test_auto_measures_where_nothing_can_go_on(tmp_path, scenes, monkeypatch):
 
 @ONNX
 def test_a_training_computes_its_features_by_it(tmp_path, scenes):
-    train = ["train", "dhcnn", scenes, *NETWORK, "--freeze-backbone", "--bits", 8, "--epochs", 1]
+    train = ["train", "dhcnn", scenes, *TRAINED, "--freeze-backbone", "--bits", 8, "--epochs", 1]
     told = rsir(*[word for word in train if word != "--quiet"], "--engine", "onnx", "--out", tmp_path / "one").stderr
     assert "--device cpu --engine onnx --out FOLDER" in " ".join(told.split())
     assert engine_of(tmp_path / "one" / "features") == "onnx"
@@ -106,7 +108,7 @@ def test_a_training_computes_its_features_by_it(tmp_path, scenes):
 @ONNX
 def test_tables_are_made_by_it(tmp_path, monkeypatch):
     scenes = write_scenes(tmp_path / "data", classes=2, per_class=5)
-    table = ["reproduce", "dhcnn2021", scenes, *NETWORK, "--bits", 8, "--seeds", 1, "--epochs", 1, "--freeze-backbone"]
+    table = ["reproduce", "dhcnn2021", scenes, *TRAINED, "--bits", 8, "--seeds", 1, "--epochs", 1, "--freeze-backbone"]
     rsir(*table, "--engine", "onnx", "--out", tmp_path / "a")
     assert engine_of(tmp_path / "a" / "features") == "onnx"
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -63,9 +64,11 @@ def test_features_are_those_of_torch_to_rounding(engine, made):
 @pytest.mark.parametrize("layer", ["gap", "features.3.conv.0"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_a_convolution_that_bounds_its_output_gives_the_same_bits(layer, dtype):
-    network = folded_graph(load_backbone("mobilenet_v2", layer, weights="random:0"))
+    backbone = load_backbone("mobilenet_v2", layer, weights="random:0")
+    backbone.preprocessing = replace(backbone.preprocessing, input_size=96)
+    network = folded_graph(backbone)
     same = fused(network, dtype)
-    values = torch.rand((32, 3, 224, 224), generator=torch.Generator().manual_seed(0)) * 8 - 4
+    values = torch.rand((32, 3, 96, 96), generator=torch.Generator().manual_seed(0)) * 8 - 4
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=dtype is torch.bfloat16):
         assert torch.equal(same(values), network(values))
     left = [sum(isinstance(part, nn.ReLU6) for part in each.modules()) for each in (network, same)]
@@ -77,7 +80,19 @@ def test_a_convolution_that_bounds_its_output_gives_the_same_bits(layer, dtype):
 @pytest.mark.parametrize("engine", EVERY)
 def test_the_run_says_so_and_a_search_uses_it(engine, tmp_path, scenes, monkeypatch):
     folder = tmp_path / "f"
-    made = ["features", scenes, "-e", "squeezenet1_1", "-w", "random:0", "--engine", engine, "-o", folder, "-q"]
+    made = [
+        "features",
+        scenes,
+        "-e",
+        "squeezenet1_1,sizes=64",
+        "-w",
+        "random:0",
+        "--engine",
+        engine,
+        "-o",
+        folder,
+        "-q",
+    ]
     made += ["--batch-size", 4]
     done = CliRunner().invoke(app, [str(word) for word in made])
     assert done.exit_code == 0, done.output

@@ -127,7 +127,7 @@ def scenes(tmp_path_factory) -> Path:
 RUN = ["--device", "cpu", "--quiet", "--batch-size", 3]
 
 
-@pytest.mark.parametrize("options", ["", ",precision=bfloat16", ",turns=mean"])
+@pytest.mark.parametrize("options", ["", ",precision=bfloat16", ",turns=mean,sizes=64"])
 def test_an_image_of_the_database_has_distance_0(tmp_path, scenes, options):
     network = ["-e", f"squeezenet1_1{options}", "-w", "random:0"]
     rsir("features", scenes, *network, *RUN, "--out", tmp_path / "f", code=3)
@@ -151,7 +151,7 @@ def test_real_images_and_weights(tmp_path, data_root, threads):
 
 
 def test_codes_of_a_database_image_have_distance_0(tmp_path, scenes):
-    network = ["-e", "squeezenet1_1", "-w", "random:0", "--device", "cpu", "--quiet"]
+    network = ["-e", "squeezenet1_1", "-w", "random:0", *RUN]
     out = tmp_path / "run"
     rsir("train", "dhcnn", scenes, *network, "--freeze-backbone", "--bits", 12, "--epochs", 3, "--out", out)
     model = out / "model.safetensors"
@@ -181,8 +181,8 @@ def test_what_is_not_as_it_was_is_said(tmp_path, scenes):
 
 def test_turns_kept_for_training(tmp_path, scenes):
     """Training from the folder gives the weights of training from images; all else takes the first turn."""
-    network = ["-e", "squeezenet1_1", "-w", "random:0"]
-    each = ["-e", "squeezenet1_1,turns=each", "-w", "random:0"]
+    network = ["-e", "squeezenet1_1", "-w", "random:0", "--batch-size", 8]
+    each = ["-e", "squeezenet1_1,turns=each", "-w", "random:0", "--batch-size", 8]
     rsir("features", scenes, *each, "--device", "cpu", "--quiet", "--out", tmp_path / "turns", code=3)
     rsir("features", scenes, *network, "--device", "cpu", "--quiet", "--out", tmp_path / "plain", code=3)
     kept, plain = Features.load(tmp_path / "turns"), Features.load(tmp_path / "plain")

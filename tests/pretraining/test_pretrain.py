@@ -92,10 +92,11 @@ def test_what_the_file_says(scenes, tmp_path):
 
 def test_full_width_is_read_without_a_word_on_it(tmp_path):
     from rsir_fast.backbones.weights import PreTraining
-    from rsir_fast.pretraining import Classifier, initialize
+    from rsir_fast.pretraining import Classifier
 
-    network = Classifier(NETWORKS["cnn-f"], classes=2)
-    initialize(network)
+    with torch.device("meta"):
+        network = Classifier(NETWORKS["cnn-f"], classes=2)
+    network.to_empty(device="cpu").load_state_dict({k: torch.zeros_like(v) for k, v in network.state_dict().items()})
     Pretrained(network, PreTraining("cnn-f", 1.0, (1.0, 2.0, 3.0), ("a", "b"), {"dataset": "x"})).save(tmp_path / "w")
     backbone = rf.backbones.load_backbone("cnn-f", "fc6", tmp_path / "w")
     assert "width" not in backbone.provenance
