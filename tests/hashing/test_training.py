@@ -9,12 +9,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from torch import distributed, multiprocessing
 
 from rsir_fast.backbones import load_backbone, turned
 from rsir_fast.errors import TrainingError
 from rsir_fast.hashing import DHCNN, METHODS, RECIPES, HashHead, HashLoss, Trainer
 from rsir_fast.hashing.training import _by_class, _turned
+from two_processes import by_two_processes
 
 N, DIM, BITS, CLASSES = 57, 24, 16, 3
 QUICK = replace(RECIPES["modern"], epochs=4, batch_size=16, learning_rate=1e-2)
@@ -217,27 +217,29 @@ def test_a_feature_that_is_almost_always_nothing_does_not_decide():
     assert head.scale.tolist() == [1, 1, 1]
 
 
-def share(rank: int, port: int, accumulate: int, answers) -> None:
-    distributed.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
-    run = trainer(DROPPING, accumulate=accumulate, drop_features=True)
-    logs = [run.train_epoch() for _ in range(3)]
-    answers[rank] = (weights(run).numpy(), run.bank.numpy(), logs)
-    distributed.destroy_process_group()
+PARTS = [1, 2]
 
 
-@pytest.mark.parametrize("accumulate", [1, 2])
-def test_two_processes_do_what_one_does(accumulate):
-    import socket
+def share() -> list[tuple[np.ndarray, np.ndarray, list[dict[str, float]]]]:
+    """Train with batches in one and in two parts, as one of two processes."""
+    made = []
+    for parts in PARTS:
+        run = trainer(DROPPING, accumulate=parts, drop_features=True)
+        logs = [run.train_epoch() for _ in range(3)]
+        made.append((weights(run).numpy(), run.bank.numpy(), logs))
+    return made
 
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
+
+@pytest.fixture(scope="module")
+def shared():
+    return dict(zip(PARTS, zip(*by_two_processes(share), strict=True), strict=True))
+
+
+@pytest.mark.parametrize("accumulate", PARTS)
+def test_two_processes_do_what_one_does(shared, accumulate):
     alone = trainer(DROPPING, accumulate=accumulate, drop_features=True)
     logs = [alone.train_epoch() for _ in range(3)]
-    with multiprocessing.Manager() as manager:
-        answers = manager.dict()
-        multiprocessing.spawn(share, (port, accumulate, answers), nprocs=2)
-        (first, first_bank, first_logs), (second, second_bank, _) = answers[0], answers[1]
+    (first, first_bank, first_logs), (second, second_bank, _) = shared[accumulate]
     assert np.array_equal(first, second)
     assert np.array_equal(first_bank, second_bank)
     np.testing.assert_allclose(first, weights(alone).numpy(), rtol=1e-3, atol=1e-5)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
+from functools import cache
 
 import numpy as np
 import pytest
@@ -78,27 +79,33 @@ def test_edges_of_groups_and_blocks(isa, n, bits):
             check(queries, database, k, bits, isa=isa, threads=3)
 
 
+@cache
+def tied(order: str, bits: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Codes in three ranges of threads, of few distances to no bits; these; in which order they come."""
+    n = 100_000
+    ones = {
+        "falling": np.linspace(bits, 0, n).astype(np.int32),
+        "rising": np.linspace(0, bits, n).astype(np.int32),
+        "equal": np.full(n, 3, np.int32),
+        "random": np.random.default_rng(0).integers(0, bits + 1, n, np.int32),
+    }[order]
+    database = np.packbits(np.arange(bits) < ones[:, None], axis=1, bitorder="little")
+    return database, ones, np.lexsort((np.arange(n), ones))
+
+
 @pytest.mark.parametrize("order", ["falling", "rising", "equal", "random"])
 @pytest.mark.parametrize("bits", [9, 64])
 @pytest.mark.parametrize("q", [1, 13, 70])
 def test_ties_across_ranges_of_threads(isa, order, bits, q):
-    n = 100_000  # three ranges, few distances: nearly everything ties
-    ones = {
-        "falling": np.linspace(bits, 0, n).astype(int),
-        "rising": np.linspace(0, bits, n).astype(int),
-        "equal": np.full(n, 3),
-        "random": np.random.default_rng(0).integers(0, bits + 1, n),
-    }[order]
-    database = np.packbits(np.arange(bits) < ones[:, None], axis=1, bitorder="little")
+    database, ones, nearest = tied(order, bits)
     queries = np.zeros((q, database.shape[1]), np.uint8)
     prepared = rf.prepare(database, metric="hamming", bits=bits, isa=isa)
-    nearest = np.lexsort((np.arange(n), ones))
-    for k in (1, 100, 20_000, 30_000):
-        for threads in (1, 2, 3, 8):
-            for items in (database, prepared):
-                distances, ids = rf.hamming_topk(queries, items, k, bits=bits, isa=isa, threads=threads)
-                assert (ids == nearest[:k]).all()
-                assert (distances == ones[nearest[:k]]).all()
+    few = [(k, threads) for k in (1, 100) for threads in (1, 2, 3, 8)]
+    for k, threads in (*few, (20_000, 2), (20_000, 8), (30_000, 1), (30_000, 3)):
+        for items in (database, prepared):
+            distances, ids = rf.hamming_topk(queries, items, k, bits=bits, isa=isa, threads=threads)
+            assert (ids == nearest[:k].astype(ids.dtype)).all()
+            assert (distances == ones[nearest[:k]].astype(distances.dtype)).all()
 
 
 def test_prepared_codes_are_the_same_bytes_everywhere(isa):

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import copy
-import pickle
-import socket
 from dataclasses import replace
-from datetime import timedelta
 
 import numpy as np
 import pytest
 import torch
-from torch import distributed, multiprocessing
 
 from rsir_fast.backbones.caffenets import NETWORKS
 from rsir_fast.errors import NoImageReadError, TrainingError
 from rsir_fast.pretraining import Classifier, PretrainingRecipe, PretrainingTrainer, initialize
 from rsir_fast.pretraining.images import cut, open_images
 from scene_files import write_scenes
+from two_processes import by_two_processes
 
 QUICK = PretrainingRecipe(epochs=3, batch_size=7, drops=(2,))
 MEAN = (100.0, 110.0, 120.0)
@@ -180,34 +177,20 @@ def test_bfloat16_is_close_and_not_the_same(scenes):
 CASES = [(7, 1), (7, 2), (18, 1)]  # 19 = 18 + 1: of the last batch the second process has nothing.
 
 
-def share(rank: int, port: int, scenes, answers) -> None:
+def share(scenes) -> list[tuple[np.ndarray, list[dict[str, float]], list]]:
     """Train every case as one of two processes."""
-    where, patience = f"tcp://127.0.0.1:{port}", timedelta(seconds=300)
-    distributed.init_process_group("gloo", init_method=where, rank=rank, world_size=2, timeout=patience)
     made = []
     for batch_size, accumulate in CASES:
         run = trainer(scenes, replace(QUICK, batch_size=batch_size), accumulate=accumulate)
         logs = [figures(run.train_epoch()) for _ in range(2)]
         made.append((weights(run).numpy(), logs, run.skipped))
-    (answers / str(rank)).write_bytes(pickle.dumps(made))
-    distributed.destroy_process_group()
-
-
-def share_apart(number: int, *arguments) -> None:
-    share(1 + number, *arguments)
+    return made
 
 
 @pytest.fixture(scope="module")
-def shared(scenes, tmp_path_factory):
-    """What the two processes, of which this is one, made of every case."""
-    answers = tmp_path_factory.mktemp("answers")
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
-    other = multiprocessing.spawn(share_apart, (port, scenes, answers), nprocs=1, join=False, daemon=True)
-    share(0, port, scenes, answers)
-    assert other.join(timeout=60)
-    first, second = (pickle.loads((answers / str(rank)).read_bytes()) for rank in range(2))
+def shared(scenes):
+    """What the two processes made of every case."""
+    first, second = by_two_processes(share, scenes)
     return dict(zip(CASES, zip(first, second, strict=True), strict=True))
 
 
