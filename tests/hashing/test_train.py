@@ -54,7 +54,7 @@ def test_a_model_is_saved_loaded_and_used(scenes, tmp_path):
     assert same_weights(model, again)
     assert (again.classes, again.bits, again.training) == (model.classes, 16, json.loads(json.dumps(model.training)))
 
-    features = rf.encode(scenes, again.as_backbone(), device="cpu")
+    features = rf.encode(scenes, again.as_backbone(), device="cpu", batch_size=6)
     u, probabilities = np.asarray(features["u"]), np.asarray(features["probabilities"])
     assert u.shape == (18, 16)
     np.testing.assert_allclose(probabilities.sum(1), 1, rtol=1e-5)
