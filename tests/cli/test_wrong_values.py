@@ -267,10 +267,12 @@ LATE = {"--field": {"fc9"}, "--device": {"cuda:99"}, "--reference": {"x"}, "--re
 """Values that only a network, a device, all rows or the features tell wrong."""
 
 TRIED = """
-import json, sys
+import functools, json, sys
+import typer.testing
 from typer.testing import CliRunner
 from rsir_fast.cli import app
 
+typer.testing._get_command = functools.cache(typer.testing._get_command)  # as in conftest.py
 for arguments in json.load(sys.stdin):
     done = CliRunner().invoke(app, arguments)
     assert done.exit_code == 2, (arguments, done.output)
