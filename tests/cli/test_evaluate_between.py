@@ -39,8 +39,11 @@ def test_another_data_set(folders, tmp_path):
     assert "left out, as no class of the map: 5 images of two (Y)" in (tmp_path / "out/report.html").read_text()
 
 
-def test_what_does_not_go_together(folders):
+def test_what_does_not_go_together(folders, tmp_path):
+    split = tmp_path / "split.json"
+    rf.Split("one", ("a/0.png", "b/5.png"), ("a/1.png", "b/6.png"), 5).save(split)
     for words, message in [
+        (["--split", split, "--seed", "4"], "--seed: expected none beside a split in a file, which is drawn already"),
         (["--gallery", "test"], "--gallery: expected none beside no --split, which says which images are in it"),
         (["--split", "50/50", "--label-map", "x"], "--label-map: expected none beside no folder as --gallery"),
         (["--gallery", folders / "two", "--split", "50/50"], "--split: expected none beside a folder as --gallery"),

@@ -171,3 +171,28 @@ def test_label_maps(tmp_path):
         (tmp_path / name).write_text(text)
         with pytest.raises(DatasetError, match=message):
             read_label_map(tmp_path / name)
+
+
+def test_queries_keep_the_names_of_their_own_classes(features):
+    other = made(("b", "c"), 9, 5, "AID")  # numbers of classes differ from those of the queries'
+    result = evaluate_between(between_datasets(features, other))
+    for item, label in zip(result.queries.items, result.queries.labels, strict=True):
+        assert result.class_names[label] == item.split("/")[0]
+
+
+def test_a_gallery_that_holds_the_queries_is_refused(features):
+    other = made(("a", "b", "c"), 12, 1, "AID")  # the same names, other images
+    between_datasets(features, other)
+    rows = np.asarray(other.matrix).copy()
+    rows[5] = np.asarray(features.matrix)[5]
+    other = rf.Features(rows, other.items, other.labels, other.classes, "AID")
+    with pytest.raises(DatasetError, match=r"1 image is in both, such as a/5.png, and would find itself"):
+        between_datasets(features, other)
+
+
+def test_a_split_of_a_file_is_not_said_to_be_drawn(features):
+    unseen = Split("UC Merced", features.items[:24], features.items[24:], 3)  # class c is not trained on
+    result = evaluate_between(between_parts(features, unseen, "train", "unseen.json"))
+    assert (result.rules.split.kind, result.rules.split.file, result.rules.split.seeds) == ("given", "unseen.json", ())
+    said = "12 of 12 queries have no image of their class in the gallery; rank them among themselves (gallery test)"
+    assert said in result.dataset.notes

@@ -14,8 +14,18 @@ from typer.testing import CliRunner
 import rsir_fast as rf
 from rsir_fast.archive import Features
 from rsir_fast.cli import app
+from rsir_fast.datasets import Split
 from rsir_fast.errors import DatasetError
-from rsir_fast.protocols import Ge2018Choice, ResultsComparison, choose_ge2018, compare_results, load_evaluation
+from rsir_fast.protocols import (
+    Ge2018Choice,
+    ResultsComparison,
+    between_datasets,
+    between_parts,
+    choose_ge2018,
+    compare_results,
+    evaluate_between,
+    load_evaluation,
+)
 from rsir_fast.protocols.compare_ge2018 import Option
 
 CLASSES = ("ant", "bee", "cat", "dog")
@@ -90,7 +100,7 @@ def test_what_cannot_be_compared(evaluated, hash_features):
     with pytest.raises(DatasetError, match=r"same classes, but ant/0\.png is ant in a and bee in b"):
         compare_results([("a", one), ("b", other)])
     more = one.model_copy(update={"dataset": one.dataset.model_copy(update={"items": 20})})
-    with pytest.raises(DatasetError, match="query excluded ranks 16 images in a and 20 in b"):
+    with pytest.raises(DatasetError, match="query excluded ranks 16 images in a and 20 images in b"):
         compare_results([("a", one), ("b", more)])
     with pytest.raises(DatasetError, match="b: expected a result that names its queries"):
         compare_results([("a", one), ("b", one.model_copy(update={"queries": None}))])
@@ -180,3 +190,19 @@ def test_choosing_on_the_command_line(tmp_path):
     assert "chosen: the best mAP" in text
     same = rsir(*asked, "--report-on", tmp_path / "A", code=1)
     assert "expected other images than those chosen on" in " ".join(same.stderr.split())
+
+
+def test_other_galleries_are_refused(evaluated):
+    one, two = made(0, per_class=6), made(3, per_class=6)
+    split = Split("demo", one.items[:12], one.items[12:], 0)
+    results = [
+        (gallery, evaluate_between(between_parts(features, split, gallery), examples=0))
+        for features, gallery in ((one, "train"), (two, "test"))
+    ]
+    with pytest.raises(DatasetError, match=r"ranks the train images of a split .* in train and the test images"):
+        compare_results(results)
+    other = made(5, per_class=5, name="elsewhere")
+    maps = [{"ant": "ant", "bee": "bee"}, {"ant": "bee", "bee": "ant"}]
+    results = [(f"map {i}", evaluate_between(between_datasets(one, other, given))) for i, given in enumerate(maps)]
+    with pytest.raises(DatasetError, match=r"elsewhere \(ant = ant, bee = bee\) in map 0"):
+        compare_results(results)

@@ -104,6 +104,8 @@ def test_classes_that_were_not_trained_on_have_no_accuracy(features):
     labels = result.labels
     assert (labels.overall_accuracy, labels.kappa, labels.missing) == (None, None, why)
     assert set(labels.per_class) == {None}
+    split = result.rules.split
+    assert (split.kind, split.unseen, split.seeds) == ("unseen classes", pytest.approx(2 / 3, abs=1e-4), (0,))
     assert result.test_vs_train.queries_without_relevant == result.images.test == 30
     assert result.dataset.notes[0].startswith("30 of 30 test images are of 2 classes that were not trained on")
     console = Console(width=100)
@@ -114,7 +116,18 @@ def test_classes_that_were_not_trained_on_have_no_accuracy(features):
     mixed = evaluated((features.labels == 1) | (np.arange(N) % 2 == 0))  # b is not trained on
     assert mixed.labels.per_class[MODEL_CLASSES.index("b")] is None
     assert mixed.labels.missing is None
-    assert mixed.dataset.notes[0].startswith("15 of 31 test images are of 1 classes")
+    assert mixed.dataset.notes[0].startswith("15 of 31 test images are of 1 class ")
+
+
+def test_a_model_without_a_classifier_has_no_labels(features):
+    """Its classifier is 0, so that the first class would be every image's label."""
+    even = np.full((N, len(MODEL_CLASSES)), 1 / len(MODEL_CLASSES), np.float32)
+    matrix = np.concatenate([np.asarray(features["u"]), even], axis=1)
+    named = features.items, features.labels, features.classes, features.name
+    result = rf.evaluate_dhcnn2021(rf.Features(matrix, *named, provenance=features.provenance))
+    assert (result.labels.overall_accuracy, result.labels.kappa) == (None, None)
+    assert result.labels.missing == "the model was trained without a classifier and prefers no class"
+    assert {hit.label for example in result.examples for hit in example.results} == {None}
 
 
 def test_the_result_says_what_it_was_computed_from(features):

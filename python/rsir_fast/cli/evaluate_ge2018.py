@@ -117,6 +117,8 @@ class GalleryOptions:
             rec.refuse_together(context, "a folder as --gallery", ("split", "seed"), "is ranked for every image")
         elif self.split is None:
             rec.refuse_together(context, "no --split", ("gallery", "seed"), "says which images are in it")
+        elif not self.drawn:
+            rec.refuse_together(context, "a split in a file", ("seed",), "is drawn already")
         if not other:
             rec.refuse_together(context, "no folder as --gallery", ("label_map",), "has the other classes")
         if not other and self.split is None:
@@ -130,7 +132,14 @@ class GalleryOptions:
             if given:
                 raise ValueError(f"{option}: expected none beside --split or --gallery: every image asks for all there")
 
-    def between(self, features: Features) -> Between | None:
+    @property
+    def drawn(self) -> bool:
+        """Whether the split is drawn here, not read from a file."""
+        from rsir_fast.datasets.split_files import preset_share
+
+        return self.split is not None and preset_share(self.split) is not None
+
+    def between(self, features: Features, field: str | None) -> Between | None:
         """Return who asks whom; None where every image asks for all others."""
         from rsir_fast.archive import Features
         from rsir_fast.datasets import read_label_map, split_of
@@ -138,12 +147,12 @@ class GalleryOptions:
 
         if self.gallery is not None and self.gallery not in checked.GALLERIES:
             known = None if self.label_map is None else read_label_map(self.label_map)
-            return between_datasets(features, Features.load(self.gallery).field(), known)
+            return between_datasets(features, Features.load(self.gallery).field(field), known)
         if self.split is None:
             return None
         part: Any = self.gallery or "train"
         split = split_of(self.split, features.as_dataset(), self.seed)
-        return between_parts(features, split, part, None if split.seed is not None else Path(self.split).name)
+        return between_parts(features, split, part, None if self.drawn else Path(self.split).name)
 
 
 def ge2018(
@@ -173,7 +182,7 @@ def ge2018(
 
     Beyond the paper, without labels: turns= and sizes= of --encoder, --with, --steps and --rerank; `rsir compare`
     measures what each adds. By default the paper's method. With --split test images ask alone; with features of
-    another data set as --gallery all images ask for those.
+    another data set as --gallery all images ask for those; both are ranked on the CPU.
     """
     target: Path | None = out
     quiet = output.quiet
@@ -215,7 +224,7 @@ def ge2018(
             features = extracted(dataset, loaded, maker, target, force=run.force, quiet=quiet).field(field)
         skipped += features.skipped
         how = {"examples": shown.examples, "threads": run.threads, "device": run.device, **method.settings, **asked}
-        between = asking.between(features)
+        between = asking.between(features, field)
         if between is not None:
             for remark in between.notes:
                 note(remark, quiet)

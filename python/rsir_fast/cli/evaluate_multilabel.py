@@ -71,10 +71,12 @@ def multilabel(
     quiet = output.quiet
     with reported_errors(lambda: kept((target or Path()) / "features", AGAIN)) as skipped:
         if opt.is_features_folder(source):
-            opt.refuse_network_options(context)
+            opt.refuse_network_options(context, "device", "force")
             from rsir_fast.archive import Features
 
             loaded = Features.load(source)
+            if "hash" in loaded.provenance and field is not None:
+                raise ValueError(f"--field: expected none for the codes of a model, got {field}; leave it out")
             features = placed(loaded if "hash" in loaded.provenance else loaded.field(field), root, quiet)
             target = out or default_out("multilabel", features.name, str(features.provenance.get("name", "features")))
             check_out(target)

@@ -133,7 +133,7 @@ TrainShare = Annotated[
     typer.Option(
         "--train",
         callback=checked.number(above=0, below=1),
-        help="Share of every class to train on. \\[default: 0.8, or the paper's by --paper]",
+        help="Share of every class to train on. \\[default: 0.8, or that of --paper where there is one]",
     ),
 ]
 SplitWord = Annotated[

@@ -15,10 +15,10 @@ from rsir_fast.archive import Features
 from rsir_fast.base.shown import counted
 from rsir_fast.base.text import listed, printable
 from rsir_fast.datasets import Split
-from rsir_fast.encoders.differences import differences, told
-from rsir_fast.errors import DatasetError, FeaturesError
+from rsir_fast.errors import DatasetError
 from rsir_fast.metrics import Penalty, RankLimit, RetrievalAccumulator
 from rsir_fast.ops import euclidean_topk, gaussian_normalize, gaussian_statistics, relevant_ranks
+from rsir_fast.protocols.apart import check_apart, check_comparable
 from rsir_fast.protocols.cutoffs import as_cutoffs, check_map_at, with_map_at
 from rsir_fast.protocols.examples import pick_queries
 from rsir_fast.protocols.facts import Example, Hit, describe_dataset, describe_features, describe_queries
@@ -124,9 +124,9 @@ def between_parts(features: Features, split: Split, gallery: Gallery = "train", 
     if gone:
         notes.append(f"{gone} images of the split are not here, or could not be read")
     share = round(len(split.train) / (len(split.train) + len(split.test)), 4)
-    source = (
+    source = (  # a file may hold a split of whole classes or of few images, whatever seed it names
         SplitSource(kind="given", train=share, file=file)
-        if split.seed is None
+        if split.seed is None or file is not None
         else SplitSource(kind="drawn", train=share, seeds=(split.seed,))
     )
     classes, asked, searched = features.classes, labels[test], labels[rows]
@@ -153,7 +153,7 @@ def between_datasets(asking: Features, ranked: Features, label_map: Mapping[str,
     FeaturesError
         If another encoder made one of them.
     DatasetError
-        If there are no classes, the map names some that there are not, or no image is left.
+        If there are no classes, the map names some that there are not, no image is left, or one is in both.
 
     Examples
     --------
@@ -163,7 +163,8 @@ def between_datasets(asking: Features, ranked: Features, label_map: Mapping[str,
     ('1 query from one, 1 image of two to rank; classes: p = B', 'left out, as no class of the map: 1 image of one (q)',
      'left out, as no class of the map: 1 image of two (A)')
     """
-    _check_encoder(asking, ranked)
+    check_comparable(asking, ranked)
+    check_apart(asking, ranked)
     labels = [check_classes(features.name, features.labels) for features in (asking, ranked)]
     names = {name: name for name in asking.classes if name in ranked.classes} if label_map is None else dict(label_map)
     for features, named in ((asking, names.keys()), (ranked, names.values())):
@@ -279,6 +280,7 @@ def evaluate_between(
         )
 
     excluded, included = accumulator(int(between.own is not None)), accumulator(0)
+    notes = (*between.notes, *_without_relevant(between, counts))
     labels = between.query_labels, between.gallery_labels
     for found in relevant_ranks(queries, gallery, *labels, self_ids=between.own, block=block, threads=threads):
         asked = between.query_labels[found.start : found.start + len(found.counts)]
@@ -298,7 +300,7 @@ def evaluate_between(
     return Ge2018Result(
         protocol="ge2018",
         rsir_fast=version("rsir-fast"),
-        dataset=describe_dataset(features, between.notes),
+        dataset=describe_dataset(features, notes),
         features=describe_features(features),
         settings=Ge2018Settings(
             normalize=normalize,
@@ -310,12 +312,24 @@ def evaluate_between(
             **beyond,
         ),
         rules=with_map_at(rules, map_at, divisor),
-        queries=describe_queries([features.items[row] for row in between.queries], between.query_labels),
+        queries=describe_queries(  # in the numbering of their own data set, as its classes are listed there
+            [features.items[row] for row in between.queries],
+            check_classes(features.name, features.labels)[between.queries],
+        ),
         query_excluded=retrieval_figures(excluded, *taken),
         query_included=retrieval_figures(included if between.own is not None else excluded, *taken),
         timing=timing_of(features, time.perf_counter() - start, threads, device="cpu"),
         examples=() if between.place == "other" else _examples(between, queries, gallery, every, chosen, examples),
     )
+
+
+def _without_relevant(between: Between, counts: NDArray[np.int64]) -> list[str]:
+    """Say which queries can find nothing, as when a split leaves whole classes out of the training images."""
+    lone = counts[between.query_labels] - (between.own is not None) == 0
+    if not lone.any():
+        return []
+    remedy = "; rank them among themselves (gallery test)" if between.place == "train" else ""
+    return [f"{int(lone.sum())} of {len(lone)} queries have no image of their class in the gallery{remedy}"]
 
 
 def _vectors(
@@ -370,19 +384,3 @@ def _examples(
         precision, name = float(average_precision[number]), between.classes[label]
         shown.append(Example(query=query, query_class=name, note=note, average_precision=precision, results=hits))
     return tuple(shown)
-
-
-def _check_encoder(asking: Features, ranked: Features) -> None:
-    """Raise FeaturesError where vectors cannot be compared; how images are read may differ, as data sets do."""
-    if asking.field().dim != ranked.field().dim:
-        raise FeaturesError(
-            f"{ranked.name}: expected vectors of {asking.field().dim} values as of {asking.name}, found "
-            f"{ranked.field().dim}; make both by one encoder"
-        )
-    if asking.spec is not None and ranked.spec is not None:
-        found = differences(asking.spec, ranked.spec, ignoring=("reader",))
-        if found:
-            raise FeaturesError(
-                f"{ranked.name}: expected features of the encoder of {asking.name}, found others ({told(found)}); make "
-                "both by one encoder"
-            )

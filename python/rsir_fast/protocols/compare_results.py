@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from rsir_fast.base.looking import is_folder
 from rsir_fast.base.progress import OnProgress, Progress, is_stopped
 from rsir_fast.base.reading import read_json, reading
+from rsir_fast.base.shown import counted
 from rsir_fast.errors import DatasetError, RsirError
 from rsir_fast.metrics import mean_over_queries
 from rsir_fast.protocols.compare_results_result import ComparedMap, PlaceComparison, ResultsComparison
@@ -142,14 +143,14 @@ def _check(results: Sequence[tuple[str, EvaluationResult]]) -> None:
 class _Answers:
     """The AP of every query of a result by convention, and what it was found in.
 
-    `classes` are names of the classes of the queries, `labels` their numbers; `galleries` how many images were ranked.
+    `classes` are names of the classes of the queries, `labels` their numbers; `galleries` what was ranked, in words.
     """
 
     name: str
     items: tuple[str, ...]
     classes: tuple[str, ...]
     values: dict[str, NDArray[np.float64]]
-    galleries: dict[str, int]
+    galleries: dict[str, str]
 
     @classmethod
     def of(cls, name: str, result: EvaluationResult) -> _Answers:
@@ -164,10 +165,7 @@ class _Answers:
             queries.items,
             tuple(result.class_names[label] for label in queries.labels),
             {place: figures.average_precision for place, figures in result.by_place.items()},
-            {
-                place: figures.database if isinstance(figures, CodeFigures) else result.dataset.items
-                for place, figures in result.by_place.items()
-            },
+            {place: _gallery(result, figures) for place, figures in result.by_place.items()},
         )
 
     @property
@@ -202,7 +200,7 @@ class _Answers:
             if self.galleries[place] != other.galleries[place]:
                 raise DatasetError(
                     f"expected results of the same gallery, but {place.replace('_', ' ')} ranks "
-                    f"{other.galleries[place]} images in {other.name} and {self.galleries[place]} in {self.name}"
+                    f"{other.galleries[place]} in {other.name} and {self.galleries[place]} in {self.name}"
                 )
         return _Answers(
             self.name,
@@ -216,3 +214,21 @@ class _Answers:
         values = self.values[place]
         intervals = map_intervals(values, self.labels, RESAMPLES)
         return ComparedMap(name=self.name, map=mean_over_queries(values).value, map_intervals=intervals)
+
+
+def _gallery(result: EvaluationResult, figures: Any) -> str:
+    """Say what was ranked, and by which relevance: results that differ in it are not of the same task.
+
+    A place of codes is named after its gallery. Figures of features have one place for all, which `rules` tell apart.
+    """
+    rules = result.rules
+    if isinstance(figures, CodeFigures) or rules is None or rules.gallery == ("all",):
+        images = figures.database if isinstance(figures, CodeFigures) else result.dataset.items
+        return counted(images, "image", "images")
+    if rules.gallery_dataset is not None:
+        pairs = ", ".join(f"{one} = {other}" for one, other in rules.label_map)
+        return f"{rules.gallery_dataset} ({pairs})"
+    split = rules.split
+    share = [] if split.train is None else [f"{split.train:.0%} for training"]
+    said = [*share, *(f"seed {seed}" for seed in split.seeds), *([split.file] if split.file else [])]
+    return f"the {rules.gallery[0]} images of a split ({', '.join(said)})"

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from rsir_fast import metrics
 from rsir_fast.archive import Features
+from rsir_fast.base.shown import counted
 from rsir_fast.datasets import Dataset
 from rsir_fast.errors import DatasetError
 from rsir_fast.hashing import made_by_model
@@ -140,7 +141,7 @@ def evaluate_dhcnn2021(
         split=SplitFacts(seed=split.get("seed"), train=len(split["train"]), test=len(split["test"])),
         training=stated(TrainingFacts, own, features.name),
         rules=with_map_at(
-            dhcnn2021_rules(_source(split, training.get("shots")), cutoffs, tuple(measured)), map_at, divisor
+            dhcnn2021_rules(_source(images, split, training.get("shots")), cutoffs, tuple(measured)), map_at, divisor
         ),
         queries=describe_queries([features.items[row] for row in images.test], images.labels[images.test]),
         **{f"test_vs_{name}": measured.get(name) for name in gallery},
@@ -177,11 +178,17 @@ def dhcnn2021_rules(
     return Protocol(split=split, gallery=gallery, relevance="class", **rules)
 
 
-def _source(split: dict[str, Any], shots: Any = None) -> SplitSource:
+def _source(images: _Images, split: dict[str, Any], shots: Any = None) -> SplitSource:
     """State where a model's split came from; one without a seed was not drawn here."""
     train, test, seed = len(split["train"]), len(split["test"]), split.get("seed")
     kept: dict[str, Any] = {"train": round(train / (train + test), 4)} if shots is None else {"shots": int(shots)}
-    return SplitSource(kind="given", **kept) if seed is None else SplitSource(kind="drawn", seeds=(seed,), **kept)
+    if seed is None:
+        return SplitSource(kind="given", **kept)
+    tested, trained = (np.unique(images.labels[rows]) for rows in (images.test, images.train))
+    if np.isin(tested, trained).any():
+        return SplitSource(kind="drawn", seeds=(seed,), **kept)
+    unseen = round(len(tested) / (len(tested) + len(trained)), 4)
+    return SplitSource(kind="unseen classes", unseen=unseen, seeds=(seed,), **kept)
 
 
 def _label_figures(images: _Images) -> LabelFigures:
@@ -189,13 +196,18 @@ def _label_figures(images: _Images) -> LabelFigures:
     tested, size = images.labels[images.test], len(images.classes)
     confusion = metrics.confusion_matrix(tested, images.predicted[images.test], size)
     trained = np.isin(np.arange(size), images.labels[images.train])
-    known = bool(trained[tested].any())
+    known = images.labelled and bool(trained[tested].any())
+    why = (
+        "no class of the test images was trained on, so no label can be right"
+        if images.labelled
+        else "the model was trained without a classifier and prefers no class"
+    )
     return LabelFigures(
         overall_accuracy=metrics.overall_accuracy(confusion) if known else None,
         kappa=metrics.cohen_kappa(confusion) if known else None,
-        per_class=tuple(np.where(trained, metrics.per_class_accuracy(confusion), np.nan).tolist()),
+        per_class=tuple(np.where(trained & known, metrics.per_class_accuracy(confusion), np.nan).tolist()),
         confusion=tuple(map(tuple, confusion.tolist())),
-        **({} if known else {"missing": "no class of the test images was trained on, so no label can be right"}),
+        **({} if known else {"missing": why}),
     )
 
 
@@ -204,10 +216,10 @@ def _remarks(images: _Images, split: dict[str, Any]) -> list[str]:
     untrained = ~np.isin(images.labels[images.test], images.labels[images.train])
     found = _not_here(images, split)
     if untrained.any():
-        classes = len(np.unique(images.labels[images.test][untrained]))
+        classes = counted(len(np.unique(images.labels[images.test][untrained])), "class", "classes")
         found.append(
-            f"{int(untrained.sum())} of {len(images.test)} test images are of {classes} classes that were not trained "
-            "on: they have nothing relevant among the training images, and no label of theirs can be right"
+            f"{int(untrained.sum())} of {len(images.test)} test images are of {classes} that were not trained on: "
+            "they have nothing relevant among the training images, and no label of theirs can be right"
         )
     return found
 
@@ -241,6 +253,7 @@ class _Images:
     codes: NDArray[np.uint8]
     predicted: NDArray[np.int64]
     probability: NDArray[np.float32]
+    labelled: bool
     labels: NDArray[np.int64]
     train: NDArray[np.int64]
     test: NDArray[np.int64]
@@ -296,6 +309,7 @@ def _images(features: Features) -> _Images:
         np.asarray(features["codes"]),
         scores.argmax(1),
         scores.max(1),
+        bool((scores.max(1) > scores.min(1)).any()),
         *check_split(features, made),
     )
 
@@ -315,15 +329,18 @@ def _examples(
     k = min(size + 1, len(gallery))  # one more: a query in its gallery is left out
     found = hamming_topk(images.codes[queries], images.codes[gallery], k, bits=images.bits, threads=threads)
 
-    def label_of(item: int) -> str:
-        return str(images.classes[images.predicted[item]])
+    def label_of(item: int) -> str | None:
+        return str(images.classes[images.predicted[item]]) if images.labelled else None
+
+    def probability_of(item: int) -> float | None:
+        return float(images.probability[item]) if images.labelled else None
 
     def hit(item: int, distance: int, query: int) -> Hit:
         return Hit(
             item=item,
             class_name=images.classes[images.labels[item]],
             label=label_of(item),
-            probability=float(images.probability[item]),
+            probability=probability_of(item),
             distance=distance,
             relevant=bool(images.labels[item] == images.labels[query]),
         )
@@ -336,7 +353,7 @@ def _examples(
                 query=query,
                 query_class=images.classes[images.labels[query]],
                 query_label=label_of(query),
-                query_probability=float(images.probability[query]),
+                query_probability=probability_of(query),
                 note=note,
                 average_precision=float(average_precision[number]),
                 results=tuple(hit(item, distance, query) for item, distance in nearest if item != query)[:size],

@@ -95,7 +95,7 @@ def _row(found: list[_Entry], tested: float | None) -> HashRow:
         measures[measure] = Measured(
             mean=statistics.fmean(values) if values else None,
             deviation=statistics.stdev(values) if len(values) > 1 else None,
-            interval=None if tested is None or len(values) < 2 else _over_splits(values, tested),
+            interval=None if tested is None or len(values) < 2 else _over_splits(measure, values, tested),
             seeds=len(values),
             missing=None if values else _reason(measure, first),
         )
@@ -118,10 +118,10 @@ def _values(result: HashRun) -> dict[str, float | None]:
     return dict(zip(MEASURES, values, strict=True))
 
 
-def _over_splits(values: list[float], tested: float) -> Interval:
-    """Return the interval of a mean over splits, cut off at 1, as no measure goes beyond."""
+def _over_splits(measure: str, values: list[float], tested: float) -> Interval:
+    """Return the interval of a mean over splits, cut off where the measure ends."""
     _, low, high = interval_over_splits(values, tested, level=LEVEL)
-    return Interval(low=low, high=min(high, 1.0))
+    return Interval(low=max(low, -1.0 if measure == "kappa" else 0.0), high=min(high, 1.0))
 
 
 def _intervals(result: HashRun) -> dict[str, MapIntervals]:
