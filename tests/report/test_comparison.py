@@ -128,6 +128,12 @@ def test_published_numbers_stand_beside_uc_merced_only(result):
     assert "cut-off and split not known" in text
     assert not re.search("not comparable|98.02", to_markdown(runs_grid(made(result))))
     assert "this run: 40 images of 2 classes; the paper: 2,100 of 21" in text
+    other = "of 80 % of each class and true labels to train on: no comparison"
+    assert other not in text
+    result["settings"] |= {"label_noise": 0.2, "noise": "symmetric"}
+    text = to_markdown(comparison_grid(made(result)))
+    assert other in text
+    assert "20 % of the labels wrong in training (symmetric); gallery" in text
 
 
 def test_means_over_splits_have_intervals_and_a_headline(result):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import RenderableType
 
 from rsir_fast.base.renamed import former_names
+from rsir_fast.base.shown import counted
 from rsir_fast.report._figure import COLOURS, GREY, MARKERS, figure, legend_or_note, number_or, percent_axes
 from rsir_fast.report.compact import compacted
 from rsir_fast.report.content import Content, Options, Page
@@ -104,6 +105,8 @@ def comparison_grid(result: HashTableResult) -> Grid:
         stated.append("mAP as quoted stands apart: its cut-off or its split is not known.")
         if differs := deviation(result.dataset, 21, 100):
             stated.append(f"The published numbers are of other images: {differs}.")
+        if not _as_published(result.settings):
+            stated.append("The published numbers are of 80 % of each class and true labels to train on: no comparison.")
     return Grid(_title(result), "method", columns, rows, stated)
 
 
@@ -270,6 +273,14 @@ def _spread(result: HashTableResult) -> str:
     return f"Mean ± sample standard deviation over {len(seeds)} seeds ({listed}): {drawn}."
 
 
+def _as_published(settings: Dhcnn2021TableSettings) -> bool:
+    """Tell whether the network was taught as much as those of the published figures."""
+    split = None if settings.rules is None else settings.rules.split
+    drawn = split is None or (split.kind == "drawn" and split.shots is None)
+    share = settings.train if split is None or split.train is None else split.train
+    return drawn and share == 0.8 and not settings.label_noise
+
+
 def _headline(result: HashTableResult) -> str:
     """Say in a line what the figures are of: network, recipe, gallery."""
     settings = result.settings
@@ -281,8 +292,12 @@ def _headline(result: HashTableResult) -> str:
         else "gallery of test vs train: the training images, whose labels the model has seen; of test vs test: the "
         "other test images"
     )
-    network = network_text(result.features)
-    return f"{network}, {trained}; recipe: {', '.join(recipes)}; {galleries}."
+    shots = None if settings.rules is None else settings.rules.split.shots
+    taught = [] if shots is None else [f"{counted(shots, 'training image', 'training images')} of each class"]
+    if settings.label_noise:
+        taught.append(f"{100 * settings.label_noise:g} % of the labels wrong in training ({settings.noise})")
+    said = [f"{network_text(result.features)}, {trained}", f"recipe: {', '.join(recipes)}", *taught, galleries]
+    return f"{'; '.join(said)}."
 
 
 def _interval(result: HashTableResult) -> list[str]:
