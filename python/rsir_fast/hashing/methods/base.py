@@ -13,7 +13,17 @@ from torch.nn import functional
 
 from rsir_fast.encoders.hash_network import HashHead
 
-__all__ = ["Batch", "LossTerms", "Method", "log_cosh", "mean_over_pairs", "pair_likelihood", "same_class", "steeper"]
+__all__ = [
+    "Batch",
+    "LossTerms",
+    "Method",
+    "log_cosh",
+    "log_one_plus_sum",
+    "mean_over_pairs",
+    "pair_likelihood",
+    "same_class",
+    "steeper",
+]
 
 
 class Batch(NamedTuple):
@@ -188,3 +198,9 @@ def log_cosh(values: Tensor) -> Tensor:
 def steeper(value: Tensor, factor: float) -> Tensor:
     """Return the same value, with a gradient `factor` times as large."""
     return value.detach() + factor * (value - value.detach())
+
+
+def log_one_plus_sum(exponents: Tensor, chosen: Tensor, dim: int) -> Tensor:
+    """Return log(1 + sum of exp of the chosen) along a dimension, without overflow; 0 where none is chosen."""
+    one = torch.zeros_like(exponents.narrow(dim, 0, 1))
+    return torch.cat([one, exponents.masked_fill(~chosen, -torch.inf)], dim=dim).logsumexp(dim)

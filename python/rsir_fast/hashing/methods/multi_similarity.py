@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import torch
-from torch import Tensor
 from torch.nn import functional
 
-from rsir_fast.hashing.methods.base import Batch, LossTerms, Method, same_class
+from rsir_fast.hashing.methods.base import Batch, LossTerms, Method, log_one_plus_sum, same_class
 
 __all__ = ["MultiSimilarity"]
 
@@ -73,12 +72,6 @@ class MultiSimilarity(Method):
         mined = cosine.detach()
         most = mined.masked_fill(~unlike, -torch.inf).amax(1, keepdim=True)
         least = mined.masked_fill(~like, torch.inf).amin(1, keepdim=True)
-        positive = _log_one_plus_sum(-self.alpha * (cosine - self.base), like & (mined < most + self.epsilon))
-        negative = _log_one_plus_sum(self.beta * (cosine - self.base), unlike & (mined > least - self.epsilon))
+        positive = log_one_plus_sum(-self.alpha * (cosine - self.base), like & (mined < most + self.epsilon), 1)
+        negative = log_one_plus_sum(self.beta * (cosine - self.base), unlike & (mined > least - self.epsilon), 1)
         return LossTerms.of((positive / self.alpha + negative / self.beta).sum() / batch.images)
-
-
-def _log_one_plus_sum(exponents: Tensor, chosen: Tensor) -> Tensor:
-    """Return log(1 + sum of exp of the chosen) of each row, without overflow."""
-    one = torch.zeros_like(exponents[:, :1])
-    return torch.cat([one, exponents.masked_fill(~chosen, -torch.inf)], dim=1).logsumexp(1)

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import torch
-from torch import Tensor
 from torch.nn import functional
 
 from rsir_fast.encoders.hash_network import HashHead
-from rsir_fast.hashing.methods.base import Batch, LossTerms, Method, same_class
+from rsir_fast.hashing.methods.base import Batch, LossTerms, Method, log_one_plus_sum, same_class
 
 __all__ = ["ProxyAnchor"]
 
@@ -75,12 +74,6 @@ class ProxyAnchor(Method):
         proxies = functional.normalize(batch.class_vectors.to(u.dtype))
         cosine = functional.normalize(u) @ proxies.T
         own = same_class(labels, torch.arange(len(proxies), device=labels.device), u.dtype).bool()
-        drawn = _log_one_plus_sum(-self.alpha * (cosine - self.delta), own)
-        pushed = _log_one_plus_sum(self.alpha * (cosine + self.delta), ~own)
+        drawn = log_one_plus_sum(-self.alpha * (cosine - self.delta), own, 0)
+        pushed = log_one_plus_sum(self.alpha * (cosine + self.delta), ~own, 0)
         return LossTerms.of(drawn.sum() / int(own.any(0).sum()) + pushed.sum() / len(proxies))
-
-
-def _log_one_plus_sum(exponents: Tensor, chosen: Tensor) -> Tensor:
-    """Return log(1 + sum of exp of the chosen) of each column, without overflow; 0 where none is."""
-    one = torch.zeros_like(exponents[:1])
-    return torch.cat([one, exponents.masked_fill(~chosen, -torch.inf)]).logsumexp(0)
