@@ -64,11 +64,13 @@ def test_what_cannot_be_done_is_one_line(scenes, tmp_path):
             2,
             "--paper: expected a data set of Song et al. 2021 (UCMerced_LandUse, AID, WHU",
         ),
+        ([scenes, "-e", "squeezenet1_1,sizes=64", "-w", "random:0", "--freeze-backbone"], 2, "squeezenet1_1 itself"),
         ([scenes, *QUICK, "--eta", "2"], 2, "--eta: expected a number of at least 0 and of at most 1, got 2.0"),
     ]:
         done = run(*arguments, "--out", tmp_path / "run")
         assert done.exit_code == code, done.output
         assert message in done.stderr.splitlines()[-1]
+        assert "turns=each" not in done.stderr  # no remedy that would be refused as well
     assert not (tmp_path / "run" / "model.safetensors").exists()
 
 

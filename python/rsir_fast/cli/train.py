@@ -91,10 +91,12 @@ def dhcnn(
         from rsir_fast.archive import Features
         from rsir_fast.datasets import Skipped, low_shot, save_split, split_of, stratified_split
         from rsir_fast.hashing import train_dhcnn
+        from rsir_fast.hashing.train import check_itself
         from rsir_fast.training import joined_processes
 
         network = backbone.run_as(machine.workers, device)
         dataset, loaded = opt.open_both(data, network, quiet=quiet, **asdict(images))
+        check_itself(loaded.backbone)  # before anything is recommended or written
         paper = learning.setting(dataset.name)
         chosen = learning.chosen(backbone.encoder, paper)
         name = "-".join(["dhcnn", dataset.name, loaded.name, loaded.layer, str(bits)]).replace("/", "_")

@@ -143,11 +143,7 @@ def train_dhcnn(
     """
     chosen = as_recipe(recipe, epochs, frozen=freeze_backbone)
     backbone = chosen.network(load_encoder(encoder))
-    if {"turns", "averaged"} & backbone.provenance.keys():
-        raise ValueError(
-            f"encoder: expected {backbone.name} itself, got one of features over several turns or sizes; the recipe's "
-            "augment lets the network see every turn"
-        )
+    check_itself(backbone)
     target = usable_device(device)
     folder = None if out is None else Path(out)
     check_place(folder, resume=resume)
@@ -230,6 +226,15 @@ def train_dhcnn(
     if folder is not None and trainer.rank == 0:
         model.save(folder / MODEL)
     return model
+
+
+def check_itself(backbone: Backbone) -> None:
+    """Raise ValueError if a network's features are taken over several turns or sizes: such a one is not trained."""
+    if {"turns", "averaged"} & backbone.provenance.keys():
+        raise ValueError(
+            f"encoder: expected {backbone.name} itself, got one of features over several turns or sizes; the recipe's "
+            "augment lets the network see every turn"
+        )
 
 
 def _learnt_from(split: Split, train: Dataset, inputs: Inputs) -> dict[str, Any]:
