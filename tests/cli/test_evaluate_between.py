@@ -53,3 +53,10 @@ def test_what_does_not_go_together(folders, tmp_path):
         done = evaluated(folders, *words)
         assert done.exit_code == 2, done.output
         assert message in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize("protocol", ["ge2018", "dhcnn2021", "multilabel"])
+def test_features_are_not_made_again(folders, protocol):
+    done = CliRunner().invoke(app, ["evaluate", protocol, str(folders / "one"), "--force"])
+    assert done.exit_code == 2, done.output
+    assert "--force: expected a folder of images to go with it, got a folder of features" in done.stderr

@@ -72,7 +72,7 @@ def dhcnn2021(
     with reported_errors(lambda: kept((target or Path()) / "features", AGAIN)) as skipped:
         asked = measured.measures
         if opt.is_features_folder(source):
-            opt.refuse_network_options(context, "device", but="encoder")
+            opt.refuse_network_options(context, "device", "force", but="encoder")
             from rsir_fast.archive import Features
 
             features = placed(Features.load(source), root, quiet)

@@ -194,7 +194,7 @@ def ge2018(
         if method.distance is not opt.Distance.euclidean:
             told += [method.normalized, method.distance.value]
         if opt.is_features_folder(source):
-            opt.refuse_network_options(context)
+            opt.refuse_network_options(context, "force")
             opt.check_device(run.device)
             from rsir_fast.archive import Features
             from rsir_fast.retrieval import concatenated

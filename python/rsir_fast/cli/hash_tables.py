@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from rsir_fast.cli import checked
 from rsir_fast.cli import options as opt
 from rsir_fast.cli import recipes as rec
+from rsir_fast.cli.reproducing import check_tables_folder
 
 if TYPE_CHECKING:
     from rsir_fast.datasets import Dataset
+    from rsir_fast.encoders.encoder import Encoder
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,29 @@ class HashRunOptions:
             name = f"{self.save_split.stem}-seed{seed}{self.save_split.suffix}"
             path = self.save_split if len(seeds) == 1 else self.save_split.with_name(name)
             save_split(drawing.split(dataset, seed), path)
+
+    def begin(
+        self, protocol: str, dataset: Dataset, loaded: Encoder, out: Path | None, train: float, shots: int | None
+    ) -> Path:
+        """Check the folder of the table, write the splits that are asked for, and return it."""
+        if out is None:
+            parts = ["reproduce", protocol, dataset.name, loaded.name, loaded.layer]
+            parts += ["frozen"] * self.freeze_backbone + ["unseen"] * (self.unseen is not None)
+            out = Path("runs") / "-".join(parts).replace("/", "_")
+        check_tables_folder(out)
+        self.save(dataset, train, shots)
+        return out
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the library is told of the runs, but for the share to train on, which a paper may set."""
+        return {
+            "lengths": self.lengths,
+            "seeds": self.drawn,
+            "freeze_backbone": self.freeze_backbone,
+            "unseen": self.unseen,
+            "split": self.split,
+        }
 
     @property
     def drawn(self) -> range:

@@ -14,7 +14,7 @@ from rsir_fast.cli import recipes as rec
 from rsir_fast.cli.groups import ImageOptions, MachineOptions, PrintOptions
 from rsir_fast.cli.hash_tables import HashRunOptions
 from rsir_fast.cli.progress import shown_progress
-from rsir_fast.cli.reproducing import check_tables_folder, left, write_tables
+from rsir_fast.cli.reproducing import left, write_tables
 from rsir_fast.cli.session import note, plural, reported_errors
 
 if TYPE_CHECKING:
@@ -115,26 +115,18 @@ def hashing(
 
         network = backbone.run_as(machine.workers, machine.device)
         dataset, loaded = opt.open_both(data, network, quiet=quiet, **asdict(images))
-        if target is None:
-            parts = ["reproduce", "hashing", dataset.name, loaded.name, loaded.layer]
-            parts += ["frozen"] * runs.freeze_backbone + ["unseen"] * (runs.unseen is not None)
-            target = Path("runs") / "-".join(parts).replace("/", "_")
-        check_tables_folder(target)
+        share = rec.train_share(runs.train, None)
+        target = runs.begin("hashing", dataset, loaded, target, share, harder.shots)
         found = f"{plural(len(dataset), 'image')}, {plural(len(dataset.classes), 'class')}"
         note(f"{dataset.name}: {found}; {loaded.provenance['description']}, {loaded.layer}", quiet)
-        runs.save(dataset, rec.train_share(runs.train, None), harder.shots)
         with shown_progress(quiet) as progress:
             result = reproduce_hashing(
                 dataset,
                 network.load,
                 out=target,
                 methods=runs.named,
-                lengths=runs.lengths,
-                seeds=runs.drawn,
-                freeze_backbone=runs.freeze_backbone,
-                train=rec.train_share(runs.train, None),
-                unseen=runs.unseen,
-                split=runs.split,
+                **runs.settings,
+                train=share,
                 shots=harder.shots,
                 label_noise=wrong,
                 features=None if runs.features is None else Features.load(runs.features),

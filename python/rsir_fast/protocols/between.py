@@ -23,6 +23,7 @@ from rsir_fast.protocols.cutoffs import as_cutoffs, check_map_at, with_map_at
 from rsir_fast.protocols.examples import pick_queries
 from rsir_fast.protocols.facts import Example, Hit, describe_dataset, describe_features, describe_queries
 from rsir_fast.protocols.facts import describe_timing as timing_of
+from rsir_fast.protocols.galleries import gallery_rows
 from rsir_fast.protocols.ge2018 import CUTOFFS, check_classes, retrieval_figures
 from rsir_fast.protocols.ge2018_result import Ge2018Result, Ge2018Settings
 from rsir_fast.protocols.protocol import GALLERIES, AnmrrRule, Gallery, MapDivisor, Protocol, SplitSource
@@ -109,8 +110,7 @@ def between_parts(features: Features, split: Split, gallery: Gallery = "train", 
     labels = check_classes(features.name, features.labels)
     row = {item: number for number, item in enumerate(features.items)}
     train, test = (np.array([row[i] for i in part if i in row], np.int64) for part in (split.train, split.test))
-    every = np.arange(len(features))
-    rows = {"train": train, "test": test, "rest": np.setdiff1d(every, test), "all": every}[gallery]
+    rows = gallery_rows(gallery, len(features), train, test)
     if not len(test) or not len(rows) - (gallery == "test"):
         raise DatasetError(
             f"{features.name}: expected test images of the split and images to rank, found {len(test)} and {len(rows)}"

@@ -36,6 +36,7 @@ from rsir_fast.protocols.facts import (
     describe_queries,
     describe_timing,
 )
+from rsir_fast.protocols.galleries import gallery_rows
 from rsir_fast.protocols.hash_retrieval import CUTOFFS, evaluate_codes
 from rsir_fast.protocols.protocol import GALLERIES, Gallery, MapDivisor, Protocol, SplitSource
 from rsir_fast.protocols.result import stated
@@ -157,14 +158,11 @@ def _galleries(images: _Images, names: Sequence[Gallery]) -> dict[Gallery, NDArr
         raise ValueError(
             f"gallery: expected some of {', '.join(GALLERIES)}, each once, got {', '.join(names) or 'none'}"
         )
-    every = np.arange(len(images.labels))
-    rows: dict[Gallery, NDArray[np.int64]] = {
-        "train": images.train,
-        "test": images.test,
-        "rest": np.setdiff1d(every, images.test),
-        "all": every,
+    found = {
+        name: gallery_rows(name, len(images.labels), images.train, images.test)
+        for name in names
+        if name != "test" or len(images.test) > 1
     }
-    found = {name: rows[name] for name in names if name != "test" or len(images.test) > 1}
     if not found:
         raise ValueError("gallery: expected two test images or more to rank among themselves, got one")
     return found
