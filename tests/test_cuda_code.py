@@ -98,7 +98,7 @@ BUDGET = {
     "certify_product": 255,  # one block of 256 threads on a multiprocessor
     "certify_product_bulk": 168,  # one of 384, a third of which hands most of its own to the others
     "certify_product_sm90": 255,
-    "digit_product": 168,  # three of 128, or as many as have room for their stages
+    "digit_product": 168,  # three of 128
     "digit_product_sm90": 255,
     "digits": 64,
     "hamming_many": 64,

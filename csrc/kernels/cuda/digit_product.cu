@@ -14,7 +14,7 @@ using Tiles = DigitTiles<kTile, kThreads>;
 
 constexpr int kWarpTile = 32, kTilesM = kWarpTile / 16, kTilesN = kWarpTile / 8;
 
-__global__ void __launch_bounds__(kThreads, 2) digits_product_kernel(const __grid_constant__ DigitProduct product) {
+__global__ void __launch_bounds__(kThreads, 3) digits_product_kernel(const __grid_constant__ DigitProduct product) {
     if (*product.stopped != 0) return;
     const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
     const int warp_row = warp / 2 * kWarpTile, warp_column = warp % 2 * kWarpTile;
