@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import statistics
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import torch
 
 import rsir_fast as rf
 from rsir_fast.archive.folders import features_state
-from rsir_fast.datasets import low_shot, unseen_split
+from rsir_fast.datasets import Dataset, LabelNoise, low_shot, unseen_split
 from rsir_fast.errors import DatasetError, RsirError
 from rsir_fast.hashing import HashModel
 from rsir_fast.hashing.baselines import iterative_quantization
@@ -212,7 +213,7 @@ def test_a_split_from_elsewhere_is_that_of_all_seeds(scenes, done, tmp_path):
     part = shares.split(data, 5)
     assert shares.tested({5: part}) == len(part.test) / len(data)
     assert given.tested({0: split, 1: split}) is None  # trainings alone differ
-    rules = given.rules(data, {0: split}, (1,))["rules"].split
+    rules = given.settings(data, {0: split}, (1,))["rules"].split
     assert (rules.kind, rules.file, rules.train, rules.seeds) == ("given", "mine.json", 0.8, ())
     result = reproduce_dhcnn2021(scenes, small_network, out=tmp_path, split=split, **{**SETTINGS, "lengths": (8,)})
     by_seed = row(result, "DHCNN", 8).runs, row(done[1], "DHCNN", 8).runs
@@ -224,9 +225,27 @@ def test_a_split_from_elsewhere_is_that_of_all_seeds(scenes, done, tmp_path):
     few = Drawing.of(0.5, None, split, data, shots=2)
     assert few.split(data, 3) == low_shot(split, data, 2, seed=3)
     assert few.told() == {**given.told(), "shots": 2}
-    assert few.rules(data, {3: split}, (1,))["rules"].split.seeds == (3,)
+    assert few.settings(data, {3: split}, (1,))["rules"].split.seeds == (3,)
     with pytest.raises(ValueError, match="unseen: expected no split beside it"):
         Drawing.of(0.5, 0.25, split, data)
+
+
+def test_wrong_labels_are_of_the_rules_of_every_split():
+    items = tuple(f"{'abcd'[i % 4]}/{i}" for i in range(24))
+    data, noise = Dataset("demo", Path(), items, np.arange(24) % 4, tuple("abcd")), LabelNoise(0.2, "asymmetric")
+    drawings = {
+        "drawn": Drawing.of(0.5, None, None, data, shots=2),
+        "unseen classes": Drawing.of(0.5, 0.4, None, data),
+        "given": Drawing.of(0.5, None, rf.stratified_split(data, seed=1), data),
+    }
+    for kind, drawing in drawings.items():
+        splits = {4: drawing.split(data, 4)}
+        settings = drawing.settings(data, splits, (1,), noise)
+        split = settings["rules"].split
+        assert (split.kind, split.label_noise, split.noise, split.seeds) == (kind, 0.2, "asymmetric", (4,))
+        assert (settings["label_noise"], settings["noise"]) == (0.2, "asymmetric")  # where they were told before
+        assert settings["rules"].gallery == (("test",) if kind == "unseen classes" else ("train", "test"))
+        assert not {"label_noise", "noise"} & drawing.settings(data, splits, (1,))["rules"].split.content().keys()
 
 
 def test_what_cannot_be_had_says_why(tmp_path):

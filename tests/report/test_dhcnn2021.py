@@ -15,6 +15,7 @@ from rich.console import Console
 import rsir_fast as rf
 from html_page import Page
 from rsir_fast.archive import Features
+from rsir_fast.errors import FeaturesError
 from rsir_fast.hashing import RECIPES
 from rsir_fast.hashing.recipe import as_recipe
 from rsir_fast.protocols import Dhcnn2021Result
@@ -291,6 +292,20 @@ def test_deviations_from_the_papers_split_are_named():
     ):
         found = compare_with_published_hashing(DatasetFacts(**dataset), ImageCounts(train=train, test=test))
         assert found.deviation == expected
+
+
+def test_wrong_labels_in_training_are_said_wherever_figures_stand():
+    wrong = {"share": 0.25, "kind": "symmetric"}
+    ours = evaluated(["a", "b"], name="UCMerced_LandUse", label_noise=wrong)
+    said = "25 % of the labels wrong in training (symmetric)"
+    text = Page(render(ours)).text
+    assert f"; taught with {said}; gallery: the training images" in text
+    assert f"8 training, {said}, 4 test" in text
+    assert f"of 21; this run: {said}; the paper: true labels. The rows cannot be compared" in text
+    assert said in " ".join(printed(ours).split())
+    for nonsense in ({"share": "a"}, {"share": 0.2, "kind": "odd"}):
+        with pytest.raises(FeaturesError, match="other things under (label_noise|noise)"):
+            evaluated(["a", "b"], label_noise=nonsense)
 
 
 def test_names_cannot_become_markup():

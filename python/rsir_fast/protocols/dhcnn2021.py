@@ -141,9 +141,7 @@ def evaluate_dhcnn2021(
         images=ImageCounts(train=len(images.train), test=len(images.test)),
         split=SplitFacts(seed=split.get("seed"), train=len(split["train"]), test=len(split["test"])),
         training=stated(TrainingFacts, own, features.name),
-        rules=with_map_at(
-            dhcnn2021_rules(_source(images, split, training.get("shots")), cutoffs, tuple(measured)), map_at, divisor
-        ),
+        rules=with_map_at(dhcnn2021_rules(_source(images, features.name), cutoffs, tuple(measured)), map_at, divisor),
         queries=describe_queries([features.items[row] for row in images.test], images.labels[images.test]),
         **{f"test_vs_{name}": measured.get(name) for name in gallery},
         labels=_label_figures(images),
@@ -176,17 +174,23 @@ def dhcnn2021_rules(
     return Protocol(split=split, gallery=gallery, relevance="class", **rules)
 
 
-def _source(images: _Images, split: dict[str, Any], shots: Any = None) -> SplitSource:
-    """State where a model's split came from; one without a seed was not drawn here."""
+def _source(images: _Images, name: str) -> SplitSource:
+    """State where a model's split came from, and what it was taught of it; one without a seed was not drawn here."""
+    training = images.training
+    split, shots, noise = training["split"], training.get("shots"), training.get("label_noise")
     train, test, seed = len(split["train"]), len(split["test"]), split.get("seed")
-    kept: dict[str, Any] = {"train": round(train / (train + test), 4)} if shots is None else {"shots": int(shots)}
-    if seed is None:
-        return SplitSource(kind="given", **kept)
+    told: dict[str, Any] = {"train": round(train / (train + test), 4)} if shots is None else {"shots": shots}
+    if isinstance(noise, dict):
+        told |= {"label_noise": noise.get("share"), "noise": noise.get("kind")}
     tested, trained = (np.unique(images.labels[rows]) for rows in (images.test, images.train))
-    if np.isin(tested, trained).any():
-        return SplitSource(kind="drawn", seeds=(seed,), **kept)
-    unseen = round(len(tested) / (len(tested) + len(trained)), 4)
-    return SplitSource(kind="unseen classes", unseen=unseen, seeds=(seed,), **kept)
+    if seed is None:
+        kind = "given"
+    elif np.isin(tested, trained).any():
+        kind, told["seeds"] = "drawn", (seed,)
+    else:
+        kind, told["seeds"] = "unseen classes", (seed,)
+        told["unseen"] = round(len(tested) / (len(tested) + len(trained)), 4)
+    return stated(SplitSource, {"kind": kind, **told}, name)
 
 
 def _label_figures(images: _Images) -> LabelFigures:

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from rsir_fast.datasets import Dataset, Split, low_shot, split_of, stratified_split, unseen_split
+from rsir_fast.datasets import Dataset, LabelNoise, Split, low_shot, split_of, stratified_split, unseen_split
 from rsir_fast.datasets.split_files import preset_share
 from rsir_fast.errors import DatasetError
 from rsir_fast.protocols.dhcnn2021 import dhcnn2021_rules
-from rsir_fast.protocols.protocol import SplitSource
+from rsir_fast.protocols.protocol import GALLERIES, Gallery, SplitSource
 
 __all__ = ["Drawing"]
 
@@ -110,22 +110,37 @@ class Drawing:
             told["split"] = hashlib.sha256(parts.encode("ascii")).hexdigest()
         return told if self.unseen is None else {**told, "unseen": self.unseen}
 
-    def rules(self, data: Dataset, splits: dict[int, Split], cutoffs: tuple[int, ...]) -> dict[str, Any]:
-        """State what the seeds have drawn, as settings of a table."""
-        drawn: dict[str, Any] = {"seeds": tuple(splits)} if self.given is None or self.shots is not None else {}
-        if self.shots is not None:
-            drawn["shots"] = self.shots
+    def source(self, seeds: tuple[int, ...], label_noise: LabelNoise | None = None) -> SplitSource:
+        """State where the splits of the seeds come from, and what is taught of them."""
+        told: dict[str, Any] = {} if self.shots is None else {"shots": self.shots}
+        if label_noise is not None:
+            told |= {"label_noise": label_noise.share, "noise": label_noise.kind}
+        if self.given is None or told:
+            told["seeds"] = seeds
         if self.given is not None:
             share = round(len(self.given.train) / (len(self.given.train) + len(self.given.test)), 4)
-            source = SplitSource(kind="given", train=share, file=self.file, **drawn)
-            return {"rules": dhcnn2021_rules(source, cutoffs)}
+            return SplitSource(kind="given", train=share, file=self.file, **told)
         if self.unseen is None:
-            return {"rules": dhcnn2021_rules(SplitSource(kind="drawn", train=self.train, **drawn), cutoffs)}
-        tested = [split.apply(data)[1] for split in splits.values()]
-        source = SplitSource(kind="unseen classes", unseen=self.unseen, **drawn)
-        return {
-            "unseen_classes": tuple(
-                tuple(data.classes[label] for label in np.unique(part.require_labels())) for part in tested
-            ),
-            "rules": dhcnn2021_rules(source, cutoffs).model_copy(update={"gallery": ("test",)}),
+            return SplitSource(kind="drawn", train=self.train, **told)
+        return SplitSource(kind="unseen classes", unseen=self.unseen, **told)
+
+    def settings(
+        self,
+        data: Dataset,
+        splits: dict[int, Split],
+        cutoffs: tuple[int, ...],
+        label_noise: LabelNoise | None = None,
+    ) -> dict[str, Any]:
+        """State what the seeds have drawn, as settings of a table."""
+        gallery: tuple[Gallery, ...] = GALLERIES[:2] if self.unseen is None else ("test",)
+        settings: dict[str, Any] = {
+            "rules": dhcnn2021_rules(self.source(tuple(splits), label_noise), cutoffs, gallery),
         }
+        if label_noise is not None:
+            settings |= {"label_noise": label_noise.share, "noise": label_noise.kind}
+        if self.unseen is not None:
+            tested = [split.apply(data)[1] for split in splits.values()]
+            settings["unseen_classes"] = tuple(
+                tuple(data.classes[label] for label in np.unique(part.require_labels())) for part in tested
+            )
+        return settings

@@ -203,9 +203,6 @@ def make_hash_table(
                 taught = _taught(plain, splits[seed].apply(data)[0], label_noise, seed)
                 fit = partial(preserving_cosines, seen, parts, taught, bits, seed, threads, cutoffs)
                 runs.do(Run(COSINES, bits, seed), "baselines", _apart(fit), **wrong)
-    stated = drawing.rules(data, splits, cutoffs)
-    if label_noise is not None:
-        stated |= {"label_noise": label_noise.share, "noise": label_noise.kind}
     content = {
         "rsir_fast": version("rsir-fast"),
         "dataset": describe_dataset(plain),
@@ -215,7 +212,7 @@ def make_hash_table(
             lengths=tuple(lengths),
             seeds=tuple(seeds),
             recipes={method: chosen.told() for method, chosen in variants.items()},
-            **stated,
+            **drawing.settings(data, splits, cutoffs, label_noise),
         ),
         "rows": hash_rows(runs.results, drawing.tested(splits)),
         "curves": curves_of(runs.results, max(lengths), seeds[0]),

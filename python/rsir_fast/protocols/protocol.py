@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from rsir_fast.datasets.label_noise import NoiseKind
 from rsir_fast.metrics import Penalty, RankLimit
 from rsir_fast.protocols.result import Part, Text, Value
 
@@ -36,7 +37,7 @@ Unit = Literal["query", "class"]
 
 
 class SplitSource(Part):
-    """Where the division into training and test images came from.
+    """Where the division into training and test images came from, and what was taught of the training images.
 
     Attributes
     ----------
@@ -49,6 +50,10 @@ class SplitSource(Part):
         Share of the classes that is not trained on.
     shots : int or None
         Training images of every class, where only so many are kept.
+    label_noise : float or None
+        Share of wrong labels in every class, in training only.
+    noise : {"symmetric", "asymmetric"} or None
+        Their kind: any other class, or always the next one.
     seeds : tuple of int
         That splits were drawn with.
     file : str or None
@@ -59,6 +64,8 @@ class SplitSource(Part):
     train: float | None = None
     unseen: float | None = None
     shots: int | None = None
+    label_noise: float | None = None
+    noise: NoiseKind | None = None
     seeds: tuple[int, ...] = ()
     file: Text | None = None
 

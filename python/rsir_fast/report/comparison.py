@@ -21,7 +21,7 @@ from rsir_fast.report.hashing_citations import METHODS_CITED
 from rsir_fast.report.page import inline_svg
 from rsir_fast.report.published import deviation, is_uc_merced
 from rsir_fast.report.published_hashing import PUBLISHED, RIVALS
-from rsir_fast.report.rules import rules_rows
+from rsir_fast.report.rules import rules_rows, wrong_labels
 
 if TYPE_CHECKING:
     from rsir_fast.protocols.reproduce_dhcnn2021_result import (
@@ -295,7 +295,7 @@ def _headline(result: HashTableResult) -> str:
     shots = None if settings.rules is None else settings.rules.split.shots
     taught = [] if shots is None else [f"{counted(shots, 'training image', 'training images')} of each class"]
     if settings.label_noise:
-        taught.append(f"{100 * settings.label_noise:g} % of the labels wrong in training ({settings.noise})")
+        taught.append(wrong_labels(settings.label_noise, settings.noise))
     said = [f"{network_text(result.features)}, {trained}", f"recipe: {', '.join(recipes)}", *taught, galleries]
     return f"{'; '.join(said)}."
 

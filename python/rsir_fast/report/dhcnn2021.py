@@ -23,7 +23,7 @@ from rsir_fast.report.hash_plots import (
 )
 from rsir_fast.report.intervals import how_sure, interval_method, interval_rows
 from rsir_fast.report.published_hashing import compare_with_published_hashing
-from rsir_fast.report.rules import map_at_rows
+from rsir_fast.report.rules import map_at_rows, wrong_labels
 
 if TYPE_CHECKING:
     from rsir_fast.protocols.dhcnn2021_result import CodeFigures, Dhcnn2021Result, RecipeFacts
@@ -81,6 +81,7 @@ def content(result: Dhcnn2021Result, options: Options) -> Content:
     }
     particular = {
         "network": _network(result),
+        "wrong": _wrong(result),
         "conventions": conventions,
         "tie_rules": _TIES,
         "map_at": map_at_rows([each.figures.map_at for each in conventions]),
@@ -92,7 +93,9 @@ def content(result: Dhcnn2021Result, options: Options) -> Content:
         "first": [(place, None if each is None else each.map.expected) for place, each in first],
         "classes": _class_rows(result),
         "published": (
-            None if result.test_vs_train is None else compare_with_published_hashing(result.dataset, result.images)
+            None
+            if result.test_vs_train is None
+            else compare_with_published_hashing(result.dataset, result.images, result.rules)
         ),
     }
     values = f"{count(result.bits)} values for the code, {count(len(result.classes))} probabilities"
@@ -158,9 +161,15 @@ def table(result: Dhcnn2021Result, per_class: bool, _: bool) -> RenderableType:
         f"DHCNN of {counted(result.bits, 'bit', 'bits')} on {shorten(_network(result), 40)}; "
         f"recipe: {(recipe and recipe.name) or 'not stated'}",
         f"{counted(result.images.test, 'test image', 'test images')} as queries, "
-        f"{counted(result.images.train, 'training image', 'training images')}; distance: Hamming",
+        f"{counted(result.images.train, 'training image', 'training images')}{_wrong(result)}; distance: Hamming",
     ]
     return with_heading(result, heading, [_headline(result), _labels(result), *([_classes(result)] * per_class)])
+
+
+def _wrong(result: Dhcnn2021Result) -> str:
+    split = None if result.rules is None else result.rules.split
+    noise = None if split is None else split.label_noise
+    return "" if split is None or noise is None else f", {wrong_labels(noise, split.noise)}"
 
 
 def _headline(result: Dhcnn2021Result) -> Table:

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rsir_fast.report.published import deviation, is_uc_merced
+from rsir_fast.report.rules import wrong_labels
 
 if TYPE_CHECKING:
     from rsir_fast.protocols.dhcnn2021_result import ImageCounts
     from rsir_fast.protocols.facts import DatasetFacts
+    from rsir_fast.protocols.protocol import Protocol
 
 __all__ = ["RIVALS", "HashComparison", "PublishedHashing", "compare_with_published_hashing"]
 
@@ -66,7 +68,9 @@ class HashComparison:
     deviation: str
 
 
-def compare_with_published_hashing(dataset: DatasetFacts, images: ImageCounts) -> HashComparison | None:
+def compare_with_published_hashing(
+    dataset: DatasetFacts, images: ImageCounts, rules: Protocol | None = None
+) -> HashComparison | None:
     """Find the published figures that a dhcnn2021 result on these images can be read against.
 
     Returns
@@ -87,4 +91,7 @@ def compare_with_published_hashing(dataset: DatasetFacts, images: ImageCounts) -
     stated = deviation(dataset, 21, 100)
     if not stated and (images.train, images.test) != (1680, 420):
         stated = f"this run: {images.train:,} training and {images.test:,} test images; the paper: 1,680 and 420"
+    if rules is not None and rules.split.label_noise is not None:
+        taught = f"this run: {wrong_labels(rules.split.label_noise, rules.split.noise)}; the paper: true labels"
+        stated = f"{stated}; {taught}" if stated else taught
     return HashComparison(PUBLISHED, stated)

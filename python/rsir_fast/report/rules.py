@@ -10,7 +10,7 @@ from rsir_fast.report.describe import Row
 if TYPE_CHECKING:
     from rsir_fast.protocols.protocol import AnmrrRule, MapAt, Protocol, SplitSource
 
-__all__ = ["anmrr_in_words", "map_at_rows", "rules_in_words", "rules_rows"]
+__all__ = ["anmrr_in_words", "map_at_rows", "rules_in_words", "rules_rows", "wrong_labels"]
 
 _GALLERY = {
     "train": "the training images",
@@ -75,16 +75,15 @@ def rules_in_words(rules: Protocol) -> str:
     precision and recall at 1, 11
     equal distances: expected over a random order
     """
-    said = [
-        f"queries: {_queries(rules.split)}",
-        f"gallery: {', then '.join(_GALLERY[each] for each in rules.gallery)}",
-        f"relevant: {_RELEVANCE[rules.relevance]}",
-        "mAP over the whole ranking",
-    ]
+    gallery, relevant = ", then ".join(_GALLERY[each] for each in rules.gallery), _RELEVANCE[rules.relevance]
     if rules.gallery_dataset is not None:
         pairs = ", ".join(one if one == other else f"{one} = {other}" for one, other in rules.label_map)
-        said[1] = f"gallery: the images of {rules.gallery_dataset}"
-        said[2] = f"relevant: an image of the class that is the query's ({pairs})"
+        gallery = f"the images of {rules.gallery_dataset}"
+        relevant = f"an image of the class that is the query's ({pairs})"
+    said = [f"queries: {_queries(rules.split)}"]
+    if rules.split.label_noise is not None:
+        said.append(f"taught with {wrong_labels(rules.split.label_noise, rules.split.noise)}")
+    said += [f"gallery: {gallery}", f"relevant: {relevant}", "mAP over the whole ranking"]
     if rules.map_at is not None and rules.divisor is not None:
         said.append(f"mAP@{rules.map_at}: AP@k divides by {_DIVISOR[rules.divisor]}")
     if rules.cutoffs:
@@ -105,6 +104,17 @@ def anmrr_in_words(rule: AnmrrRule) -> str:
     'K = 2 NG, NG relevant images; one beyond rank K counts as rank K + 1'
     """
     return f"{_RANK_LIMIT[rule.k]}; one beyond rank K counts as rank {_PENALTY[rule.penalty]}"
+
+
+def wrong_labels(share: float, kind: str | None) -> str:
+    """Say how many of the labels that a network was taught are wrong.
+
+    Examples
+    --------
+    >>> wrong_labels(0.2, "symmetric")
+    '20 % of the labels wrong in training (symmetric)'
+    """
+    return f"{100 * share:.4g} % of the labels wrong in training{'' if kind is None else f' ({kind})'}"
 
 
 def _queries(split: SplitSource) -> str:
