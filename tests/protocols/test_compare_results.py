@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 import rsir_fast as rf
 from rsir_fast.archive import Features
 from rsir_fast.cli import app
-from rsir_fast.datasets import Split
+from rsir_fast.datasets import LabelSets, Split
 from rsir_fast.errors import DatasetError
 from rsir_fast.protocols import (
     Ge2018Choice,
@@ -24,6 +24,7 @@ from rsir_fast.protocols import (
     choose_ge2018,
     compare_results,
     evaluate_between,
+    evaluate_multilabel,
     load_evaluation,
 )
 from rsir_fast.protocols.compare_ge2018 import Option
@@ -147,8 +148,83 @@ def test_results_on_the_command_line(evaluated, hash_features, tmp_path):
         ([], "expected folders of `rsir features`, results of `rsir evaluate`", 2),
     ):
         assert words in " ".join(rsir("compare", *arguments, code=status).stderr.split())
-    (tmp_path / "two" / "result.json").write_text('{"protocol": "reproduce ge2018"}')
-    assert "found one of 'reproduce ge2018'" in rsir("compare", one, two, code=1).stderr
+    (tmp_path / "two" / "result.json").write_text('{"protocol": "compare results"}')
+    assert "found one of 'compare results'" in rsir("compare", one, two, code=1).stderr
+
+
+@pytest.fixture(scope="module")
+def labelled():
+    """Two evaluations by shared labels, of images with folders and without."""
+    sets = LabelSets(("field", "river", "road"), np.random.default_rng(7).random((16, 3)) < 0.5)
+    given = {"one": made(0), "two": made(1, spread=0.4)}
+    bare = {name: Features(each.matrix, each.items, None, (), each.name) for name, each in given.items()}
+    return [
+        {name: evaluate_multilabel(features, sets, cutoffs=(1,)) for name, features in each.items()}
+        for each in (given, bare)
+    ]
+
+
+def test_results_of_several_labels_are_tested_by_query_and_by_the_class_of_their_folder(labelled):
+    filed, bare = labelled
+    with_classes, without = (compare_results(list(each.items())) for each in labelled)
+    ap = {name: np.array(result.query_excluded.per_query, float) for name, result in filed.items()}
+    differences = (ap["two"] - ap["one"])[~np.isnan(ap["one"])]
+    (place,), (alone,) = with_classes.places, without.places
+    assert place.place == "query_excluded"
+    assert place.pairs[0].difference == pytest.approx(differences.mean(), abs=1e-15)
+    assert place.pairs[0].by_query.p_value == turned_every_way(differences)
+    of_folders = np.array([np.nansum((ap["two"] - ap["one"])[label::4]) for label in range(4)])
+    assert place.pairs[0].by_class.p_value == turned_every_way(of_folders)
+    assert (with_classes.relevance, with_classes.classes, without.classes) == ("label", 4, 0)
+    assert (alone.pairs[0].by_query, alone.pairs[0].by_class) == (place.pairs[0].by_query, None)
+    assert alone.results[0].map_intervals.by_class is None
+    assert alone.results[0].map_intervals.by_query == place.results[0].map_intervals.by_query
+    # Where one says no classes, both are tested by query alone.
+    mixed = compare_results([("one", filed["one"]), ("two", bare["two"])])
+    assert (mixed.classes, mixed.places[0].pairs[0].by_class) == (0, None)
+
+
+def test_relevance_must_be_the_same(evaluated, labelled):
+    filed, _ = labelled
+    with pytest.raises(DatasetError, match="relevant by class in a and by label in b; evaluate both by one protocol"):
+        compare_results([("a", evaluated["one"]), ("b", filed["one"])])
+    labels = filed["two"].labels
+    fewer = labels.model_copy(update={"counts": (labels.counts[0], 1, labels.counts[2])})
+    changed = filed["two"].model_copy(update={"labels": fewer})
+    words = rf"river is of {labels.counts[1]} images in a and of 1 in b; evaluate both with one table of labels"
+    with pytest.raises(DatasetError, match=words):
+        compare_results([("a", filed["one"]), ("b", changed)])
+
+
+def test_several_labels_on_the_command_line(labelled, tmp_path):
+    for folder, results in zip(("filed", "bare"), labelled, strict=True):
+        for name, result in results.items():
+            (tmp_path / folder / name).mkdir(parents=True)
+            (tmp_path / folder / name / "result.json").write_text(result.to_json())
+    text, alone = (
+        " ".join(rsir("compare", folder / "one", folder / "two", "--form", "markdown").stdout.split())
+        for folder in (tmp_path / "filed", tmp_path / "bare")
+    )
+    assert "16 queries of 4 classes; relevant: an image that shares a label with the query; classes are" in text
+    assert "by class" in text
+    assert "16 queries, which have no classes: tested by query alone; relevant: an image that shares a label" in alone
+    assert "by class" not in alone
+    assert rsir("compare", tmp_path / "bare/one", tmp_path / "bare/two").stdout
+
+
+@pytest.mark.parametrize(
+    ("protocol", "remedy"),
+    [
+        ("reproduce ge2018", "rsir evaluate ge2018 {}/features/DATA/ROW"),
+        ("reproduce dhcnn2021", "rsir evaluate dhcnn2021 DATA -e {}/models/RUN/model.safetensors"),
+        ("reproduce hashing", "rsir evaluate dhcnn2021 DATA -e {}/models/RUN/model.safetensors"),
+    ],
+)
+def test_a_table_in_place_of_a_result_is_named(protocol, remedy, tmp_path):
+    (tmp_path / "result.json").write_text(json.dumps({"protocol": protocol, "rows": []}))
+    said = "".join(rsir("compare", tmp_path, code=1).stderr.split())  # wrapped where the terminal ends
+    for words in (f"found a table of `rsir {protocol}`, whose rows are compared in its report", remedy):
+        assert words.format(tmp_path).replace(" ", "") in said
 
 
 OPTIONS = [Option(), Option("center,l2"), Option(rerank="expand:2"), Option("l2", "augment:3"), Option("pca:99")]

@@ -40,8 +40,8 @@ def compare(
         list[Path] | None,
         typer.Argument(
             metavar="[FEATURES...|RESULT...]",
-            help="Folders written by `rsir features`, of the same images; or results of `rsir evaluate` ge2018 "
-            "or dhcnn2021 (their folder or result.json), of the same queries.",
+            help="Folders written by `rsir features`, of the same images; or results of `rsir evaluate` (their folder "
+            "or result.json), of the same queries.",
         ),
     ] = None,
     choose_on: Annotated[

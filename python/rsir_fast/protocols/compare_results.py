@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from rsir_fast.base.looking import is_folder
 from rsir_fast.base.progress import OnProgress, Progress, is_stopped
 from rsir_fast.base.reading import read_json, reading
 from rsir_fast.base.shown import counted
+from rsir_fast.base.text import printable
 from rsir_fast.errors import DatasetError, RsirError
 from rsir_fast.metrics import mean_over_queries
 from rsir_fast.protocols.compare_results_result import ComparedMap, PlaceComparison, ResultsComparison
@@ -22,12 +23,24 @@ from rsir_fast.protocols.dhcnn2021_result import CodeFigures, Dhcnn2021Result
 from rsir_fast.protocols.evaluation import EvaluationResult
 from rsir_fast.protocols.ge2018_result import Ge2018Result
 from rsir_fast.protocols.intervals import LEVEL, RESAMPLES, map_intervals
+from rsir_fast.protocols.multilabel_result import MultilabelResult
 from rsir_fast.protocols.tested import pair_test, with_holm
 
 __all__ = ["compare_results", "load_evaluation"]
 
-_KINDS: dict[str, type[EvaluationResult]] = {"ge2018": Ge2018Result, "dhcnn2021": Dhcnn2021Result}
+_KINDS: dict[str, type[EvaluationResult]] = {
+    "ge2018": Ge2018Result,
+    "dhcnn2021": Dhcnn2021Result,
+    "multilabel": MultilabelResult,
+}
 _EXPECTED, _REMEDY = "a result of `rsir evaluate`", "make it again, or name another"
+_OF_FEATURES, _OF_MODELS = "ge2018 FOLDER/features/DATA/ROW", "dhcnn2021 DATA -e FOLDER/models/RUN/model.safetensors"
+_TABLES = {
+    "reproduce ge2018": _OF_FEATURES,
+    "reproduce dhcnn2021": _OF_MODELS,
+    "reproduce hashing": _OF_MODELS,
+}
+"""Tables, and how a row of one, in its FOLDER, is evaluated by itself."""
 
 
 def load_evaluation(path: str | Path) -> EvaluationResult:
@@ -51,6 +64,12 @@ or name another
         content: Any = read_json(file)
     protocol = content.get("protocol") if isinstance(content, dict) else None
     kind = _KINDS.get(protocol) if isinstance(protocol, str) else None
+    if protocol in _TABLES:
+        row = _TABLES[protocol].replace("FOLDER", printable(file.parent))
+        raise DatasetError(
+            f"{file}: expected {_EXPECTED}, found a table of `rsir {protocol}`, whose rows are compared in its report; "
+            f"to compare one with other results, evaluate it: `rsir evaluate {row}`"
+        )
     if kind is None:
         found = f"one of {protocol!r}" if isinstance(protocol, str) else "no result of an evaluation"
         raise DatasetError(f"{file}: expected {_EXPECTED} ({' or '.join(_KINDS)}), found {found}; name another")
@@ -64,7 +83,7 @@ def compare_results(
 
     Parameters
     ----------
-    results : sequence of (name, Ge2018Result or Dhcnn2021Result)
+    results : sequence of (name, Ge2018Result, Dhcnn2021Result or MultilabelResult)
         Two or more, each by another name. Their queries may stand in any order.
     progress : callable, optional
         Called with a `rsir_fast.Progress` of the stage ``"compare"`` after every pair; returning False stops.
@@ -75,11 +94,13 @@ def compare_results(
         In ``places``, for each convention that all have: mAP of every result with its intervals, and of every pair
         the difference of AP on the queries that both have a value for, with interval and p-value by query and by
         class (`rsir_fast.metrics.compare_paired`), and p corrected for all pairs (`rsir_fast.metrics.holm_adjusted`).
+        The class of an image with several labels is that of its folder; where images have none, by query alone.
 
     Raises
     ------
     DatasetError
-        If they are not of the same queries, classes and galleries, state no queries, or have no convention in common.
+        If they are not of the same queries, classes, galleries and relevance, state no queries, or have no convention
+        in common.
     ValueError
         If there are fewer than two, or two of one name.
 
@@ -102,6 +123,7 @@ def compare_results(
     answers = [_Answers.of(name, result) for name, result in results]
     first = answers[0]
     aligned = [first, *(one.in_order_of(first) for one in answers[1:])]
+    labels = first.labels if all(one.classes is not None for one in aligned) else None
     places = [place for place in first.values if all(place in one.values for one in aligned)]
     if not places:
         raise DatasetError(
@@ -113,17 +135,18 @@ def compare_results(
     for place in places:
         pairs = []
         for one, other in combinations(aligned, 2):
-            pairs.append(pair_test((one.name, other.name), one.values[place], other.values[place], first.labels))
+            pairs.append(pair_test((one.name, other.name), one.values[place], other.values[place], labels))
             done += 1
             if is_stopped(progress, Progress("compare", done, total)):
                 raise RsirError(f"comparison stopped after {done} of {total} tests")
-        maps = tuple(one.mean_ap(place) for one in aligned)
+        maps = tuple(one.mean_ap(place, labels) for one in aligned)
         compared.append(PlaceComparison(place=place, results=maps, pairs=with_holm(pairs)))
     return ResultsComparison(
         protocol="compare results",
         dataset=results[0][1].dataset.name,
         queries=len(first.items),
-        classes=len(np.unique(first.labels)),
+        classes=0 if labels is None else len(np.unique(labels)),
+        relevance=first.relevance,
         level=LEVEL,
         resamples=RESAMPLES,
         places=tuple(compared),
@@ -143,14 +166,17 @@ def _check(results: Sequence[tuple[str, EvaluationResult]]) -> None:
 class _Answers:
     """The AP of every query of a result by convention, and what it was found in.
 
-    `classes` are names of the classes of the queries, `labels` their numbers; `galleries` what was ranked, in words.
+    `classes` are names of the classes of the queries, None where they have none, `labels` their numbers; `galleries`
+    what was ranked, in words; `counts` how many images have each of the labels that make one relevant, None where that
+    is the class.
     """
 
     name: str
     items: tuple[str, ...]
-    classes: tuple[str, ...]
+    classes: tuple[str, ...] | None
     values: dict[str, NDArray[np.float64]]
     galleries: dict[str, str]
+    counts: dict[str, int] | None = None
 
     @classmethod
     def of(cls, name: str, result: EvaluationResult) -> _Answers:
@@ -163,13 +189,20 @@ class _Answers:
         return cls(
             name,
             queries.items,
-            tuple(result.class_names[label] for label in queries.labels),
+            tuple(result.class_names[label] for label in queries.labels) or None,
             {place: figures.average_precision for place, figures in result.by_place.items()},
             {place: _gallery(result, figures) for place, figures in result.by_place.items()},
+            _label_counts(result),
         )
 
     @property
-    def labels(self) -> NDArray[np.int64]:
+    def relevance(self) -> Literal["class", "label"]:
+        return "class" if self.counts is None else "label"
+
+    @property
+    def labels(self) -> NDArray[np.int64] | None:
+        if self.classes is None:
+            return None
         return np.unique(self.classes, return_inverse=True)[1].reshape(-1).astype(np.int64)
 
     def in_order_of(self, other: _Answers) -> _Answers:
@@ -187,15 +220,16 @@ class _Answers:
             )
         row = {item: number for number, item in enumerate(self.items)}
         order = [row[item] for item in other.items]
-        classes = tuple(self.classes[number] for number in order)
-        changed = next(
-            (at for at, pair in enumerate(zip(classes, other.classes, strict=True)) if len(set(pair)) > 1), None
-        )
+        classes = None if self.classes is None else tuple(self.classes[number] for number in order)
+        pairs = list(zip(classes or (), other.classes or (), strict=False))
+        changed = next((at for at, (own, others) in enumerate(pairs) if own != others), None)
         if changed is not None:
+            own, others = pairs[changed]
             raise DatasetError(
-                f"expected results of the same classes, but {other.items[changed]} is {other.classes[changed]} in "
-                f"{other.name} and {classes[changed]} in {self.name}"
+                f"expected results of the same classes, but {other.items[changed]} is {others} in {other.name} and "
+                f"{own} in {self.name}"
             )
+        self._check_relevance(other)
         for place in (place for place in other.values if place in self.values):
             if self.galleries[place] != other.galleries[place]:
                 raise DatasetError(
@@ -208,12 +242,38 @@ class _Answers:
             classes,
             {place: values[order] for place, values in self.values.items()},
             self.galleries,
+            self.counts,
         )
 
-    def mean_ap(self, place: str) -> ComparedMap:
+    def _check_relevance(self, other: _Answers) -> None:
+        """Raise DatasetError where others went by class and these by label, or by other labels."""
+        if self.counts is None or other.counts is None:
+            if self.relevance != other.relevance:
+                raise DatasetError(
+                    f"expected results of the same relevance, but an image is relevant by {other.relevance} in "
+                    f"{other.name} and by {self.relevance} in {self.name}; evaluate both by one protocol"
+                )
+            return
+        for label in sorted(other.counts.keys() | self.counts.keys()):
+            one, two = other.counts.get(label, 0), self.counts.get(label, 0)
+            if one != two:
+                raise DatasetError(
+                    f"expected results of the same labels, but {printable(label)} is of "
+                    f"{counted(one, 'image', 'images')} in {other.name} and of {two} in {self.name}; evaluate both "
+                    "with one table of labels"
+                )
+
+    def mean_ap(self, place: str, labels: NDArray[np.int64] | None) -> ComparedMap:
         values = self.values[place]
-        intervals = map_intervals(values, self.labels, RESAMPLES)
+        intervals = map_intervals(values, labels, RESAMPLES)
         return ComparedMap(name=self.name, map=mean_over_queries(values).value, map_intervals=intervals)
+
+
+def _label_counts(result: EvaluationResult) -> dict[str, int] | None:
+    """Return how many images have each label, where images are relevant by their labels."""
+    if not isinstance(result, MultilabelResult):
+        return None
+    return dict(zip(result.labels.names, result.labels.counts, strict=True))
 
 
 def _gallery(result: EvaluationResult, figures: Any) -> str:

@@ -38,7 +38,7 @@ class UnitTest(Part):
 class PairTest(Part):
     """Two methods on the same queries: ``difference`` is mAP of the second less mAP of the first.
 
-    ``by_class`` is None for a single class.
+    ``by_class`` is None for a single class, or none.
     """
 
     first: Text
@@ -73,6 +73,9 @@ class ResultsComparison(Result):
     protocol : "compare results"
     dataset : str
     queries, classes : int
+        No classes where the images have none: nothing is tested by class.
+    relevance : {"class", "label"}
+        Whether an image is relevant by the query's class, or by labels that it shares with it.
     level : float
         Of the intervals.
     resamples : int
@@ -84,6 +87,7 @@ class ResultsComparison(Result):
     dataset: Text
     queries: int
     classes: int
+    relevance: Literal["class", "label"] = "class"
     level: float
     resamples: int
     places: tuple[PlaceComparison, ...]

@@ -41,7 +41,7 @@ class MapIntervals(Part):
     by_query : UnitInterval
         Queries are drawn anew: it speaks of other queries of these classes to this database.
     by_class : UnitInterval or None
-        Classes are drawn anew, with all their queries: it speaks of other classes. None for a single class.
+        Classes are drawn anew, with all their queries: it speaks of other classes. None for a single class, or none.
     """
 
     level: float
@@ -50,7 +50,7 @@ class MapIntervals(Part):
 
 
 def map_intervals(
-    average_precision: ArrayLike, labels: NDArray[np.int64], resamples: int | None = None
+    average_precision: ArrayLike, labels: NDArray[np.int64] | None, resamples: int | None = None
 ) -> MapIntervals | None:
     """Return how sure the mean of AP is; None where no query has one, or for no resamples.
 
@@ -58,8 +58,8 @@ def map_intervals(
     ----------
     average_precision : array, float [q]
         NaN where nothing is relevant.
-    labels : array, int [q]
-        Class of each query.
+    labels : array, int [q], or None
+        Class of each query, if they have any.
     resamples : int, optional
         Draws of the queries. Default: 2,000; of more than 4,194 queries fewer, so that 2^23 are drawn in all, but at
         least 500. Classes are drawn 50,000 times, of more than 167 fewer likewise.
@@ -76,7 +76,7 @@ def map_intervals(
     """
     values = np.asarray(average_precision, np.float64)
     there = ~np.isnan(values)
-    queries, classes = int(there.sum()), len(np.unique(labels[there]))
+    queries, classes = int(there.sum()), 0 if labels is None else len(np.unique(labels[there]))
     if queries == 0 or resamples == 0:
         return None
 

@@ -24,6 +24,7 @@ PAIR_COLUMNS = (
     Column("p_holm", "p, Holm", scale=1, decimals=4, parts=()),
 )
 _UNITS = ("query", "class")
+_BY_CLASS = " of these classes, by class (drawn with all their queries) of other classes"
 
 
 def sure_cells(value: float | None, found: MapIntervals | None) -> dict[str, Cell]:
@@ -43,24 +44,34 @@ def pair_rows(pair: PairTest, label: str, group: str) -> dict[str, GridRow]:
 def compared_grids(result: ResultsComparison) -> list[Grid]:
     """Lay out mAP of every result, then every pair, in groups by convention."""
     maps, pairs = [], []
+    units = _UNITS if result.classes else _UNITS[:1]
     for place in result.places:
         group = place.place.replace("_", " ")
         maps += [GridRow(one.name, sure_cells(one.map, one.map_intervals), group) for one in place.results]
         rows = [pair_rows(pair, f"{pair.second} - {pair.first}", f"{group}, ") for pair in place.pairs]
-        pairs += [row[unit] for unit in _UNITS for row in rows]
-    sizes = f"{counted(result.queries, 'query', 'queries')} of {counted(result.classes, 'class', 'classes')}"
+        pairs += [row[unit] for unit in units for row in rows]
     tests = len(result.places[0].pairs)
     notes = [
-        f"{result.dataset}: {sizes}. In brackets: {100 * result.level:g} % percentile bootstrap intervals, which speak "
-        "by query of other queries of these classes, by class (drawn with all their queries) of other classes.",
+        f"{result.dataset}: {_sizes(result)}. In brackets: {100 * result.level:g} % percentile bootstrap intervals, "
+        f"which speak by query of other queries{_BY_CLASS if result.classes else ' of such images'}.",
         "Difference of AP query by query; p: two-sided test that turns signs of queries, or of whole classes "
         f"(of up to 21 in every way); Holm: corrected for the {counted(tests, 'pair', 'pairs')} of a convention and "
         "unit.",
     ]
     return [
-        Grid("mAP", "result", SURE_COLUMNS, maps, notes[:1]),
+        Grid("mAP", "result", SURE_COLUMNS[: len(units)], maps, notes[:1]),
         Grid("Pairs", "second - first", PAIR_COLUMNS, pairs, notes[1:]),
     ]
+
+
+def _sizes(result: ResultsComparison) -> str:
+    """Say how many queries and classes there are, and what is relevant where that is not the class."""
+    queries = counted(result.queries, "query", "queries")
+    shared = "" if result.relevance == "class" else "; relevant: an image that shares a label with the query"
+    if not result.classes:
+        return f"{queries}, which have no classes: tested by query alone{shared}"
+    of = "; classes are the images' folders, not their labels" if shared else ""
+    return f"{queries} of {counted(result.classes, 'class', 'classes')}{shared}{of}"
 
 
 def _sure(value: float, interval: UnitInterval | None) -> Cell:
