@@ -17,13 +17,13 @@ from rsir_fast.base.reading import read_json, reading
 from rsir_fast.base.shown import counted
 from rsir_fast.base.text import printable
 from rsir_fast.errors import DatasetError, RsirError
-from rsir_fast.metrics import mean_over_queries
 from rsir_fast.protocols.compare_results_result import ComparedMap, PlaceComparison, ResultsComparison
 from rsir_fast.protocols.dhcnn2021_result import CodeFigures, Dhcnn2021Result
 from rsir_fast.protocols.evaluation import EvaluationResult
 from rsir_fast.protocols.ge2018_result import Ge2018Result
 from rsir_fast.protocols.intervals import LEVEL, RESAMPLES, map_intervals
 from rsir_fast.protocols.multilabel_result import MultilabelResult
+from rsir_fast.protocols.result import mean
 from rsir_fast.protocols.tested import pair_test, with_holm
 
 __all__ = ["compare_results", "load_evaluation"]
@@ -266,7 +266,7 @@ class _Answers:
     def mean_ap(self, place: str, labels: NDArray[np.int64] | None) -> ComparedMap:
         values = self.values[place]
         intervals = map_intervals(values, labels, RESAMPLES)
-        return ComparedMap(name=self.name, map=mean_over_queries(values).value, map_intervals=intervals)
+        return ComparedMap(name=self.name, map=mean(values), map_intervals=intervals)
 
 
 def _label_counts(result: EvaluationResult) -> dict[str, int] | None:

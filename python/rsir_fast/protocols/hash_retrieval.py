@@ -13,8 +13,10 @@ from rsir_fast import metrics
 from rsir_fast.ops import rank_database
 from rsir_fast.protocols.cutoffs import as_cutoffs, check_map_at
 from rsir_fast.protocols.dhcnn2021_result import CodeFigures, MapUnderTies, RadiusCurve
+from rsir_fast.protocols.galleries import without_own
 from rsir_fast.protocols.intervals import map_intervals
 from rsir_fast.protocols.protocol import DIVISORS, MapAt, MapDivisor
+from rsir_fast.protocols.result import mean
 
 __all__ = ["CUTOFFS", "TIE_RULES", "evaluate_codes"]
 
@@ -96,8 +98,7 @@ def evaluate_codes(
         own = labels[queries[start : start + len(ids)]]
         relevant = labels[database[ids]] == own[:, None]
         if places is not None:
-            others = ids != places[start : start + len(ids), None]
-            relevant, distances = (values[others].reshape(len(ids), n) for values in (relevant, distances))
+            relevant, distances = without_own(ids, places[start : start + len(ids)], relevant, distances)
         tied = metrics.TiedRanking.sort(distances, relevant)
         for name in TIE_RULES:
             precisions[name].append(getattr(tied, name)())
@@ -112,15 +113,15 @@ def evaluate_codes(
     expected, asked = every["expected"], labels[queries]
     at_k: dict[str, Any] = {}
     if map_at is not None:
-        means = {by: _mean(np.concatenate(parts)) for by, parts in cut.items()}
+        means = {by: mean(np.concatenate(parts)) for by, parts in cut.items()}
         at_k["map_at"] = MapAt(k=map_at, divisor=divisor, **means)
     return CodeFigures(
-        map=MapUnderTies(**{name: _mean(values) for name, values in every.items()}),
+        map=MapUnderTies(**{name: mean(values) for name, values in every.items()}),
         map_intervals=map_intervals(expected, asked),
         **_by_number(numbers, np.concatenate(hits), np.concatenate(relevant_of)),
         **at_k,
         radius=RadiusCurve(precision=tuple(curve.precision.tolist()), recall=tuple(curve.recall.tolist())),
-        per_class=tuple(_mean(expected[asked == label]) for label in range(int(labels.max()) + 1)),
+        per_class=tuple(mean(expected[asked == label]) for label in range(int(labels.max()) + 1)),
         per_query=tuple(expected.tolist()),
         queries=len(queries),
         queries_without_relevant=int(np.isnan(expected).sum()),
@@ -134,14 +135,10 @@ def _by_number(numbers: NDArray[np.int64], hits: NDArray[np.float64], relevant: 
     together = [math.fsum(column) / int(relevant.sum()) if len(relevant) else math.nan for column in hits.T.tolist()]
     return {
         "cutoffs": tuple(numbers.tolist()),
-        "precision_at": tuple(_mean(column) for column in (hits / numbers).T),
-        "recall_at": tuple(_mean(column) for column in (hits / relevant[:, None]).T),
+        "precision_at": tuple(mean(column) for column in (hits / numbers).T),
+        "recall_at": tuple(mean(column) for column in (hits / relevant[:, None]).T),
         "recall_micro_at": tuple(together),
     }
-
-
-def _mean(values: NDArray[np.float64]) -> float:
-    return metrics.mean_over_queries(values).value
 
 
 def _own_places(queries: NDArray[np.int64], database: NDArray[np.int64]) -> NDArray[np.int64] | None:

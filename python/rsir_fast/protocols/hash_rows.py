@@ -14,12 +14,14 @@ from rsir_fast.datasets import Split
 from rsir_fast.hashing.baselines import LinearHash, TooManyBitsError, iterative_quantization, random_projection
 from rsir_fast.hashing.cosine_preserving import cosine_preserving
 from rsir_fast.hashing.label_codes import label_codes
-from rsir_fast.metrics import RetrievalAccumulator, expected_average_precision, mean_over_queries
+from rsir_fast.metrics import RetrievalAccumulator, expected_average_precision
 from rsir_fast.ops import pack_codes, relevant_ranks
 from rsir_fast.protocols.dhcnn2021_result import CodeFigures
+from rsir_fast.protocols.galleries import without_own
 from rsir_fast.protocols.ge2018 import check_classes
 from rsir_fast.protocols.hash_retrieval import CUTOFFS, evaluate_codes
 from rsir_fast.protocols.reproduce_dhcnn2021_result import ExpectedMap, HashRun, RankedRun, UncodedFigures
+from rsir_fast.protocols.result import mean
 
 __all__ = [
     "BASELINES",
@@ -83,12 +85,7 @@ def hashed_without_labels(
         codes = pack_codes(fitted.project(features.matrix))
     except TooManyBitsError as error:
         return HashRun(missing=str(error))
-    labels, test = check_classes(features.name, features.labels), parts.test
-
-    def ranked(database: NDArray[np.int64]) -> CodeFigures:
-        return evaluate_codes(codes, labels, bits, test, database, threads, cutoffs=cutoffs)
-
-    return HashRun(**parts.both(ranked))
+    return _coded(codes, features, parts, bits, threads, cutoffs)
 
 
 def preserving_cosines(
@@ -106,16 +103,27 @@ def preserving_cosines(
     """
     turns = [seen[field.name][parts.train] for field in seen.fields if field.kind == "vector"]
     features = seen.field()
-    labels, test = check_classes(features.name, features.labels), parts.test
     learnt = np.stack(turns, axis=1) if "turns" in seen.provenance else features.matrix[parts.train]
     try:
         fitted = cosine_preserving(learnt, taught[parts.train], bits, seed=seed)
     except TooManyBitsError as error:
         return HashRun(missing=str(error))
     codes = pack_codes(fitted.project(features.matrix))
+    return _coded(codes, features, parts, bits, threads, cutoffs)
+
+
+def _coded(
+    codes: NDArray[np.uint8],
+    features: Features,
+    parts: Parts,
+    bits: int,
+    threads: int | None,
+    cutoffs: Sequence[int],
+) -> HashRun:
+    labels = check_classes(features.name, features.labels)
 
     def ranked(database: NDArray[np.int64]) -> CodeFigures:
-        return evaluate_codes(codes, labels, bits, test, database, threads, cutoffs=cutoffs)
+        return evaluate_codes(codes, labels, bits, parts.test, database, threads, cutoffs=cutoffs)
 
     return HashRun(**parts.both(ranked))
 
@@ -149,7 +157,7 @@ def _by_distance(
         for block in relevant_ranks(*given, self_ids=own, normalize=normalize, threads=threads):
             ranks = block if own is None else block.drop_self()
             found.add_ranks(ranks.ranks, ranks.counts, labels[test][block.start : block.start + len(block.counts)])
-        return UncodedFigures(map=ExpectedMap(expected=mean_over_queries(found.average_precision()).value))
+        return UncodedFigures(map=ExpectedMap(expected=mean(found.average_precision())))
 
     return HashRun(**parts.both(mean_ap))
 
@@ -240,9 +248,8 @@ def by_probabilities(probabilities: NDArray[np.float32], labels: NDArray[np.int6
                 products += column[block, None] * column[database]
             relevant = labels[block, None] == labels[database]
             if database is test:
-                others = block[:, None] != database
-                products, relevant = (table[others].reshape(len(block), -1) for table in (products, relevant))
+                products, relevant = without_own(np.broadcast_to(database, relevant.shape), block, products, relevant)
             found.append(expected_average_precision(-products, relevant))
-        return UncodedFigures(map=ExpectedMap(expected=mean_over_queries(np.concatenate(found)).value))
+        return UncodedFigures(map=ExpectedMap(expected=mean(np.concatenate(found))))
 
     return RankedRun(**parts.both(against))

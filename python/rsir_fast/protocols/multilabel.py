@@ -19,6 +19,7 @@ from rsir_fast.metrics import Gain, TiedGains
 from rsir_fast.ops import rank_database
 from rsir_fast.protocols.cutoffs import as_cutoffs
 from rsir_fast.protocols.facts import describe_dataset, describe_features, describe_queries, describe_timing
+from rsir_fast.protocols.galleries import without_own
 from rsir_fast.protocols.multilabel_result import (
     LabelFacts,
     LabelRow,
@@ -27,6 +28,7 @@ from rsir_fast.protocols.multilabel_result import (
     MultilabelSettings,
 )
 from rsir_fast.protocols.protocol import Protocol, SplitSource
+from rsir_fast.protocols.result import mean
 
 __all__ = ["evaluate_multilabel"]
 
@@ -102,8 +104,7 @@ def evaluate_multilabel(
     for first, distances, ids in ranked:
         done = first + len(ids)
         shared = np.take_along_axis(metrics.shared_labels(sets.sets[first:done], sets.sets), ids, axis=1)
-        others = ids != np.arange(first, done)[:, None]
-        found.add(*(values[others].reshape(len(ids), n - 1) for values in (distances, shared)))
+        found.add(*without_own(ids, np.arange(first, done), distances, shared))
         if is_stopped(progress, Progress("rank", done, n)):
             raise RsirError(f"evaluation stopped after {done} of {n} queries")
     return MultilabelResult(
@@ -158,23 +159,19 @@ class _Found:
         precision, weighted = every["map"], every["weighted_map"]
         at = ("ndcg_at", "acg_at", "precision_at", "recall_at")
         return MultilabelFigures(
-            map=_mean(precision),
-            weighted_map=_mean(weighted),
+            map=mean(precision),
+            weighted_map=mean(weighted),
             cutoffs=tuple(self.cutoffs.tolist()),
-            **{name: tuple(_mean(column) for column in every[name].T) for name in at},
+            **{name: tuple(mean(column) for column in every[name].T) for name in at},
             per_label=tuple(
-                LabelRow(label=name, queries=own.size, map=_mean(precision[own]), weighted_map=_mean(weighted[own]))
+                LabelRow(label=name, queries=own.size, map=mean(precision[own]), weighted_map=mean(weighted[own]))
                 for name, own in zip(sets.names, map(np.flatnonzero, sets.sets.T), strict=True)
             ),
             per_query=tuple(precision.tolist()),
             queries=len(precision),
             queries_without_relevant=int(np.isnan(precision).sum()),
-            relevant_share=_mean(every["share"]),
+            relevant_share=mean(every["share"]),
         )
-
-
-def _mean(values: NDArray[np.float64]) -> float:
-    return metrics.mean_over_queries(values).value
 
 
 def _sets_of(features: Features, given: LabelSets | None) -> LabelSets:

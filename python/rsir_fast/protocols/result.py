@@ -16,8 +16,9 @@ from rsir_fast.base.reading import read_record
 from rsir_fast.base.result_json import result_json
 from rsir_fast.base.shown import Shown
 from rsir_fast.errors import DatasetError, FeaturesError
+from rsir_fast.metrics import mean_over_queries
 
-__all__ = ["Part", "Result", "Text", "Value", "as_array", "stated"]
+__all__ = ["Part", "Result", "Text", "Value", "as_array", "mean", "stated"]
 
 
 def _finite(value: Any) -> Any:
@@ -119,3 +120,14 @@ def stated(kind: type[P], content: dict[str, Any], of: str) -> P:
 def as_array(values: Sequence[float | None] | None) -> NDArray[np.float64]:
     """Return figures as an array, NaN where there is none."""
     return np.array([] if values is None else values, np.float64)
+
+
+def mean(values: NDArray[np.float64]) -> float:
+    """Return the mean of a figure over queries, those without a value left out, as `rsir_fast.metrics` takes it.
+
+    Examples
+    --------
+    >>> mean(np.array([1.0, 0.0, np.nan]))
+    0.5
+    """
+    return mean_over_queries(values).value

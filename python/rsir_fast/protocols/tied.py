@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rsir_fast.metrics import expected_average_precision, mean_over_queries
+from rsir_fast.metrics import expected_average_precision
+from rsir_fast.protocols.galleries import without_own
 from rsir_fast.protocols.ge2018_result import ExpectedOverTies, Ties
+from rsir_fast.protocols.result import mean
 from rsir_fast.retrieval import Ranking
 
 __all__ = ["LARGE_SHARE", "describe_ties"]
@@ -51,7 +53,7 @@ def describe_ties(ranking: Ranking, labels: NDArray[np.int64]) -> Ties:
     some = np.unique(np.linspace(0, n - 1, min(n, LOOKED_AT)).round().astype(np.int64))
     tied = 0
     for queries, distances, ids in _blocks(ranking, some, n):
-        tied += int(np.count_nonzero(_tied(_without(queries, ids, distances))))
+        tied += int(np.count_nonzero(_tied(*without_own(ids, queries, distances))))
     share = tied / max(1, some.size * (n - 1))
     expected = None
     if share >= LARGE_SHARE:
@@ -65,9 +67,9 @@ def _expected(ranking: Ranking, labels: NDArray[np.int64]) -> ExpectedOverTies:
     for queries, distances, ids in _blocks(ranking, np.arange(n), n):
         relevant = labels[ids] == labels[queries, None]
         included.append(expected_average_precision(distances, relevant))
-        others = _without(queries, ids, distances), _without(queries, ids, relevant)
-        excluded.append(expected_average_precision(others[0], others[1]))
-    over_all = [mean_over_queries(np.concatenate(parts)).value for parts in (excluded, included)]
+        apart, others = without_own(ids, queries, distances, relevant)
+        excluded.append(expected_average_precision(apart, others))
+    over_all = [mean(np.concatenate(parts)) for parts in (excluded, included)]
     return ExpectedOverTies(query_excluded=over_all[0], query_included=over_all[1])
 
 
@@ -77,12 +79,6 @@ def _blocks(ranking: Ranking, queries: NDArray[np.int64], n: int) -> Iterator[tu
     for start in range(0, len(queries), size):
         block = queries[start : start + size]
         yield block, *ranking.nearest(block, n)
-
-
-def _without(queries: NDArray[np.int64], ids: NDArray[np.int64], values: NDArray[Any]) -> NDArray[Any]:
-    """Return values [m, n - 1] of the items that are not the query itself."""
-    others: NDArray[Any] = values[ids != queries[:, None]].reshape(len(queries), -1)
-    return others
 
 
 def _tied(distances: NDArray[np.float32]) -> NDArray[np.bool_]:
