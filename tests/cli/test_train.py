@@ -62,7 +62,7 @@ def test_what_cannot_be_done_is_one_line(scenes, tmp_path):
         (
             [scenes, *QUICK, "--paper"],
             2,
-            "--paper: expected a data set of Song et al. 2021 (UCMerced_LandUse, AID, WHU",
+            "--paper: expected a data set of Song et al. 2021 or their release (UCMerced_LandUse",
         ),
         ([scenes, "-e", "squeezenet1_1,sizes=64", "-w", "random:0", "--freeze-backbone"], 2, "squeezenet1_1 itself"),
         ([scenes, *QUICK, "--eta", "2"], 2, "--eta: expected a number of at least 0 and of at most 1, got 2.0"),

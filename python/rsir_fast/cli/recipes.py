@@ -123,8 +123,8 @@ Paper = Annotated[
     bool,
     typer.Option(
         "--paper",
-        help="Training share, beta and cut-offs of Song et al. 2021 for this data set: UC Merced, AID or WHU-RS19. "
-        "Other options have their way.",
+        help="Training share, beta and cut-offs of Song et al. 2021 or their release for this data set: UC Merced, "
+        "AID, WHU-RS19 or PatternNet. Other options have their way.",
         rich_help_panel=_PANEL,
     ),
 ]

@@ -1,4 +1,4 @@
-"""What Song et al. 2021 set for each of their data sets."""
+"""What Song et al. 2021 and the authors' release set for each of their data sets."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["PAPER", "PaperSetting", "dhcnn2021_paper"]
 
 
 class PaperSetting(NamedTuple):
-    """The setting of the paper for a data set; what is not here is the recipe's or the network's.
+    """The setting of the paper or the release for a data set; what is not here is the recipe's or the network's.
 
     Attributes
     ----------
@@ -35,11 +35,12 @@ PAPER = (
     PaperSetting("UCMerced_LandUse", train=0.8, beta=25.0),
     PaperSetting("AID", train=0.5, beta=25.0),
     PaperSetting("WHU-RS19", train=0.5, beta=10.0, cutoffs=tuple(range(1, 482, 20))),
+    PaperSetting("PatternNet", train=0.8, beta=25.0),
 )
 
 
 def dhcnn2021_paper(dataset: str) -> PaperSetting:
-    """Find what Song et al. 2021 set for a data set, by its name.
+    """Find what Song et al. 2021 or their release set for a data set, by its name.
 
     Parameters
     ----------
@@ -49,12 +50,13 @@ def dhcnn2021_paper(dataset: str) -> PaperSetting:
     Returns
     -------
     PaperSetting
-        As in the authors' MATLAB release, but for the share of WHU-RS, which is not in there: about a half.
+        As in the authors' MATLAB release, but for the share of WHU-RS, which is not in there: about a half. PatternNet
+        is in the release alone, with its share; beta and cut-offs are those that its script has for any data set.
 
     Raises
     ------
     ValueError
-        If the paper does not have it: names those that it has.
+        If neither has it: names those that they have.
 
     Examples
     --------
@@ -67,7 +69,7 @@ def dhcnn2021_paper(dataset: str) -> PaperSetting:
     if found is None:
         names = ", ".join(setting.dataset for setting in PAPER)
         raise ValueError(
-            f"paper: expected a data set of Song et al. 2021 ({names}), got {dataset!r}; give the training share and "
-            "beta yourself"
+            f"paper: expected a data set of Song et al. 2021 or their release ({names}), got {dataset!r}; give the "
+            "training share and beta yourself"
         )
     return found
