@@ -9,7 +9,8 @@ import pytest
 from rich.console import Console
 
 import rsir_fast as rf
-from rsir_fast.protocols import Dhcnn2021Result, Ge2018Result
+from rsir_fast.datasets import LabelSets
+from rsir_fast.protocols import Dhcnn2021Result, Ge2018Result, evaluate_multilabel
 from rsir_fast.protocols.intervals import map_intervals
 from rsir_fast.report import result_table, write_report
 from rsir_fast.report.format import span
@@ -70,6 +71,48 @@ def test_results_and_reports_state_them(protocol, features, hash_features, tmp_p
     assert "50,000 of the 3 classes" in page
 
 
+def test_the_accuracy_of_labels_has_them(hash_features, tmp_path):
+    result = rf.evaluate_dhcnn2021(hash_features)
+    scores = np.asarray(hash_features["probabilities"])
+    predicted = np.array(result.classes)[scores.argmax(1)[30:]]
+    truth = np.array(hash_features.classes)[hash_features.labels[30:]]
+    right = (predicted == truth).astype(float)
+    found = result.labels.accuracy_intervals
+    assert result.labels.overall_accuracy == right.mean()
+    assert found == map_intervals(right, hash_features.labels[30:])
+    assert [found.by_query.low, found.by_query.high] == pytest.approx(by_hand(right, truth, 2_000, False), abs=1e-14)
+    said = f"{span(found.by_query.low, found.by_query.high)} by query, {span(found.by_class.low, found.by_class.high)}"
+    console = Console(width=100)
+    with console.capture() as captured:
+        console.print(result_table(result))
+    page = write_report(tmp_path, result)["report.html"].read_text()
+    for text in (captured.get(), page):
+        assert said in text
+    assert "bootstrap of mAP, expected over ties, and of the labels" in page
+    assert "the other figures come of the same queries, and have none of their own" in page
+
+
+@pytest.mark.parametrize("classes", [True, False])
+def test_several_labels_have_them_by_query_and_by_the_class_of_a_folder(classes, features, tmp_path):
+    sets = LabelSets(("x", "y", "z"), np.random.default_rng(3).random((24, 3)) < 0.4)
+    given = features if classes else rf.Features(features.matrix, features.items, None, (), "demo")
+    result = evaluate_multilabel(given, sets)
+    found = result.query_excluded
+    assert found.map_intervals == map_intervals(found.average_precision, given.labels)
+    assert (found.weighted_map_intervals.by_class is not None) == classes
+    assert found.weighted_map_intervals.by_query.low < found.weighted_map < found.weighted_map_intervals.by_query.high
+    assert result.rules.units == (("query", "class") if classes else ("query",))
+    console = Console(width=80)
+    with console.capture() as captured:
+        console.print(result_table(result))
+    assert captured.get().count("95 % interval, by query") == 2
+    page = write_report(tmp_path, result)["report.html"].read_text()
+    one = found.weighted_map_intervals.by_query
+    for text in (captured.get(), page):
+        assert f"{one.low:.4f} to {one.high:.4f}" in text
+    assert ("no interval by class, as images have none" in page) != classes
+
+
 @pytest.mark.parametrize("kind", [Ge2018Result, Dhcnn2021Result])
 def test_a_result_of_before_has_none_and_is_shown(kind, features, hash_features, tmp_path):
     made = rf.evaluate_ge2018(features) if kind is Ge2018Result else rf.evaluate_dhcnn2021(hash_features)
@@ -77,9 +120,11 @@ def test_a_result_of_before_has_none_and_is_shown(kind, features, hash_features,
     del content["rules"]["units"]
     for place in made.by_place:
         del content[place]["map_intervals"]
+    if kind is Dhcnn2021Result:
+        del content["labels"]["accuracy_intervals"]
     (tmp_path / "result.json").write_text(json.dumps(content))
     old = kind.load(tmp_path)
-    assert "map_intervals" not in old.to_json()
+    assert "_intervals" not in old.to_json()
     console = Console(width=80)
     with console.capture() as captured:
         console.print(result_table(old))

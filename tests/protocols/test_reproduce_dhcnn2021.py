@@ -23,6 +23,7 @@ from rsir_fast.protocols.drawing import Drawing
 from rsir_fast.protocols.hash_rows import Parts, by_label, by_probabilities
 from rsir_fast.protocols.hash_table import MEASURES
 from rsir_fast.protocols.reproduce_dhcnn2021 import reproduce_dhcnn2021
+from rsir_fast.report.comparison import comparison_grid
 from scene_files import write_broken, write_scenes
 from small_network import small_network
 
@@ -221,6 +222,7 @@ def test_a_split_from_elsewhere_is_that_of_all_seeds(scenes, done, tmp_path):
     assert by_seed[0][0].map_expected != by_seed[1][0].map_expected
     intervals = [row(found, "DHCNN", 8).measures["map_expected"].interval for found in (result, done[1])]
     assert intervals[0] is None
+    assert "No interval of the means: all seeds have one split" in " ".join(comparison_grid(result).notes)
     assert intervals[1].low < row(done[1], "DHCNN", 8).measures["map_expected"].mean
     few = Drawing.of(0.5, None, split, data, shots=2)
     assert few.split(data, 3) == low_shot(split, data, 2, seed=3)

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 import rsir_fast as rf
@@ -15,7 +16,8 @@ from rsir_fast.cli import app, checked
 from rsir_fast.errors import RsirError
 from rsir_fast.hashing import METHODS, RECIPES
 from rsir_fast.protocols import HashingTableResult
-from rsir_fast.report.comparison import comparison_grid
+from rsir_fast.report import result_table
+from rsir_fast.report.comparison import comparison_grid, runs_grid
 from scene_files import write_scenes
 from small_network import small_network
 
@@ -93,6 +95,28 @@ def test_every_row_is_there(done):
     assert measures["DPSH"]["overall_accuracy"].missing == "gives no labels"
     assert measures["triplet, hard, 8 values"]["map_by_index"].missing == "distances of floats: ties, if any, by index"
     assert list(result.curves.methods) == ["DPSH", "GreedyHash", "ITQ", "random projection"]
+
+
+def test_with_one_seed_every_mean_has_an_interval_or_a_reason(done):
+    result = done[1]
+    grid, runs = comparison_grid(result), runs_grid(result)
+    for row in grid.rows:
+        for key in ("map_expected", "test_map_expected", "overall_accuracy"):
+            cell = row.cells[key]
+            assert (cell.low <= cell.mean <= cell.high) if cell.mean is not None else cell.remark
+    named = {row.method: row.runs[0] for row in result.rows}
+    for method in ("features, Euclidean", "triplet, hard, 8 values", "GreedyHash: its probabilities", "ITQ"):
+        found = named[method].map_intervals
+        assert (found.by_query.units, found.by_class.units) == (12, 4)
+        assert found.by_query.low <= named[method].map_expected <= found.by_query.high
+    for grid_of in (grid, runs):
+        (said,) = (note for note in grid_of.notes if note.startswith("In brackets"))
+        assert "the 4 classes are drawn with all their test images, 50,000 times" in said
+        assert "kappa is of the same labels: no interval of their own" in said
+    console = Console(width=100)
+    with console.capture() as captured:
+        console.print(result_table(result))
+    assert "95 % intervals, for which there is no room here, are in report.html" in " ".join(captured.get().split())
 
 
 def test_values_of_metric_learning_are_ranked_by_their_angle(scenes, features, done):

@@ -38,6 +38,7 @@ from rsir_fast.protocols.facts import (
 )
 from rsir_fast.protocols.galleries import gallery_rows
 from rsir_fast.protocols.hash_retrieval import CUTOFFS, evaluate_codes
+from rsir_fast.protocols.intervals import map_intervals
 from rsir_fast.protocols.protocol import GALLERIES, Gallery, MapDivisor, Protocol, SplitSource
 from rsir_fast.protocols.result import stated
 
@@ -199,6 +200,7 @@ def _label_figures(images: _Images) -> LabelFigures:
     confusion = metrics.confusion_matrix(tested, images.predicted[images.test], size)
     trained = np.isin(np.arange(size), images.labels[images.train])
     known = images.labelled and bool(trained[tested].any())
+    right = (images.predicted[images.test] == tested).astype(np.float64)
     why = (
         "no class of the test images was trained on, so no label can be right"
         if images.labelled
@@ -206,6 +208,7 @@ def _label_figures(images: _Images) -> LabelFigures:
     )
     return LabelFigures(
         overall_accuracy=metrics.overall_accuracy(confusion) if known else None,
+        accuracy_intervals=map_intervals(right, tested) if known else None,
         kappa=metrics.cohen_kappa(confusion) if known else None,
         per_class=tuple(np.where(trained & known, metrics.per_class_accuracy(confusion), np.nan).tolist()),
         confusion=tuple(map(tuple, confusion.tolist())),

@@ -98,11 +98,13 @@ class CodeFigures(Part):
 class LabelFigures(Part):
     """How right the labels of the test images are; classes by number, the true ones in rows of ``confusion``.
 
+    ``accuracy_intervals``: how sure the overall accuracy is; None where there is none, and in what was written before.
     ``missing``: why there is no accuracy, where no class of the test images was trained on. A class that was not
     trained on has none in ``per_class``.
     """
 
     overall_accuracy: Value
+    accuracy_intervals: MapIntervals | None = None
     kappa: Value
     per_class: tuple[Value, ...]
     confusion: tuple[tuple[int, ...], ...]

@@ -20,6 +20,7 @@ from rsir_fast.protocols.dhcnn2021_result import CodeFigures
 from rsir_fast.protocols.galleries import without_own
 from rsir_fast.protocols.ge2018 import check_classes
 from rsir_fast.protocols.hash_retrieval import CUTOFFS, evaluate_codes
+from rsir_fast.protocols.intervals import map_intervals
 from rsir_fast.protocols.reproduce_dhcnn2021_result import ExpectedMap, HashRun, RankedRun, UncodedFigures
 from rsir_fast.protocols.result import mean
 
@@ -157,9 +158,14 @@ def _by_distance(
         for block in relevant_ranks(*given, self_ids=own, normalize=normalize, threads=threads):
             ranks = block if own is None else block.drop_self()
             found.add_ranks(ranks.ranks, ranks.counts, labels[test][block.start : block.start + len(block.counts)])
-        return UncodedFigures(map=ExpectedMap(expected=mean(found.average_precision())))
+        return _uncoded(found.average_precision(), labels[test])
 
     return HashRun(**parts.both(mean_ap))
+
+
+def _uncoded(average_precision: NDArray[np.float64], labels: NDArray[np.int64]) -> UncodedFigures:
+    expected = ExpectedMap(expected=mean(average_precision))
+    return UncodedFigures(map=expected, map_intervals=map_intervals(average_precision, labels))
 
 
 def by_label(
@@ -250,6 +256,6 @@ def by_probabilities(probabilities: NDArray[np.float32], labels: NDArray[np.int6
             if database is test:
                 products, relevant = without_own(np.broadcast_to(database, relevant.shape), block, products, relevant)
             found.append(expected_average_precision(-products, relevant))
-        return UncodedFigures(map=ExpectedMap(expected=mean(np.concatenate(found))))
+        return _uncoded(np.concatenate(found), labels[test])
 
     return RankedRun(**parts.both(against))

@@ -125,13 +125,13 @@ def _over_splits(measure: str, values: list[float], tested: float) -> Interval:
 
 
 def _intervals(result: HashRun) -> dict[str, MapIntervals]:
-    """Return how sure the mAP of one run is, where it is one of codes that says so."""
-    found = {"map_intervals": result.test_vs_train, "test_map_intervals": result.test_vs_test}
-    return {
-        name: figures.map_intervals
-        for name, figures in found.items()
-        if isinstance(figures, CodeFigures) and figures.map_intervals is not None
+    """Return how sure the figures of one run are, where it says so."""
+    found = {
+        "map_intervals": None if result.test_vs_train is None else result.test_vs_train.map_intervals,
+        "test_map_intervals": None if result.test_vs_test is None else result.test_vs_test.map_intervals,
+        "accuracy_intervals": None if result.labels is None else result.labels.accuracy_intervals,
     }
+    return {name: intervals for name, intervals in found.items() if intervals is not None}
 
 
 def _reason(measure: str, entry: _Entry) -> str:

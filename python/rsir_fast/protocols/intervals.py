@@ -1,4 +1,4 @@
-"""How sure the mAP of an evaluation is: intervals with the query, and with the class, as what is drawn anew."""
+"""How sure a mean over queries is, such as mAP: intervals with the query, and with the class, as what is drawn anew."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class UnitInterval(Interval):
 
 
 class MapIntervals(Part):
-    """Percentile bootstrap intervals of mAP.
+    """Percentile bootstrap intervals of a mean over queries: mAP, or the accuracy of labels.
 
     Attributes
     ----------
@@ -52,7 +52,7 @@ class MapIntervals(Part):
 def map_intervals(
     average_precision: ArrayLike, labels: NDArray[np.int64] | None, resamples: int | None = None
 ) -> MapIntervals | None:
-    """Return how sure the mean of AP is; None where no query has one, or for no resamples.
+    """Return how sure the mean of AP, or of what else queries have, is; None where none has one, or for no resamples.
 
     Parameters
     ----------

@@ -20,6 +20,7 @@ from rsir_fast.ops import rank_database
 from rsir_fast.protocols.cutoffs import as_cutoffs
 from rsir_fast.protocols.facts import describe_dataset, describe_features, describe_queries, describe_timing
 from rsir_fast.protocols.galleries import without_own
+from rsir_fast.protocols.intervals import map_intervals
 from rsir_fast.protocols.multilabel_result import (
     LabelFacts,
     LabelRow,
@@ -119,12 +120,13 @@ def evaluate_multilabel(
             relevance="label",
             cutoffs=numbers,
             ties="expected",
+            units=("query",) if features.labels is None else ("query", "class"),
         ),
         labels=LabelFacts(
             names=sets.names, counts=tuple(sets.counts().tolist()), mean_per_image=float(sets.sets.sum() / n)
         ),
         queries=describe_queries(features.items, features.labels),
-        query_excluded=found.figures(sets),
+        query_excluded=found.figures(sets, features.labels),
         timing=describe_timing(features, time.perf_counter() - start, threads),
     )
 
@@ -153,14 +155,16 @@ class _Found:
         for name, part in values.items():
             self.parts.setdefault(name, []).append(part)
 
-    def figures(self, sets: LabelSets) -> MultilabelFigures:
-        """Summarise them."""
+    def figures(self, sets: LabelSets, classes: NDArray[np.int64] | None) -> MultilabelFigures:
+        """Summarise them; `classes` [n] are those of the images, if they have any."""
         every = {name: np.concatenate(parts) for name, parts in self.parts.items()}
         precision, weighted = every["map"], every["weighted_map"]
         at = ("ndcg_at", "acg_at", "precision_at", "recall_at")
         return MultilabelFigures(
             map=mean(precision),
             weighted_map=mean(weighted),
+            map_intervals=map_intervals(precision, classes),
+            weighted_map_intervals=map_intervals(weighted, classes),
             cutoffs=tuple(self.cutoffs.tolist()),
             **{name: tuple(mean(column) for column in every[name].T) for name in at},
             per_label=tuple(

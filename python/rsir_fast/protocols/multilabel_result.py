@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsir_fast.protocols.evaluation import EvaluationResult
+from rsir_fast.protocols.intervals import MapIntervals
 from rsir_fast.protocols.result import Part, Text, Value, as_array
 
 __all__ = ["LabelFacts", "LabelRow", "MultilabelFigures", "MultilabelResult", "MultilabelSettings"]
@@ -48,6 +49,9 @@ class MultilabelFigures(Part):
         An image is relevant if it shares a label with the query.
     weighted_map : float or None
         Of `rsir_fast.metrics.weighted_average_precision`; may exceed 1.
+    map_intervals, weighted_map_intervals : MapIntervals or None
+        How sure the two are, by query and by class, which is that of an image's folder: none where images have none.
+        None in what was written before they were stated.
     cutoffs : tuple of int
         Numbers of returned images for what follows, means over the queries.
     ndcg_at, acg_at, precision_at, recall_at : tuple of float or None
@@ -63,6 +67,8 @@ class MultilabelFigures(Part):
 
     map: Value
     weighted_map: Value
+    map_intervals: MapIntervals | None = None
+    weighted_map_intervals: MapIntervals | None = None
     cutoffs: tuple[int, ...]
     ndcg_at: tuple[Value, ...]
     acg_at: tuple[Value, ...]

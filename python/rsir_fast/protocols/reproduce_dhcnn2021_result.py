@@ -37,9 +37,10 @@ class ExpectedMap(Part):
 
 
 class UncodedFigures(Part):
-    """The figure of a ranking without codes."""
+    """The figure of a ranking without codes, and how sure it is."""
 
     map: ExpectedMap
+    map_intervals: MapIntervals | None = None
 
 
 class RankedRun(Part):
@@ -82,8 +83,9 @@ class Measured(Part):
 class SeedRun(Part):
     """The measures with one seed, None where there is none.
 
-    ``map_intervals`` and ``test_map_intervals``: of codes, how sure ``map_expected`` and ``test_map_expected`` of this
-    one split are, by query and by class; absent in what was written before they were stated.
+    ``map_intervals``, ``test_map_intervals`` and ``accuracy_intervals``: how sure ``map_expected``,
+    ``test_map_expected`` and ``overall_accuracy`` of this one split are, by query and by class; absent in what was
+    written before they were stated.
     """
 
     seed: int
@@ -96,6 +98,17 @@ class SeedRun(Part):
     kappa: Value
     map_intervals: MapIntervals | None = None
     test_map_intervals: MapIntervals | None = None
+    accuracy_intervals: MapIntervals | None = None
+
+    @property
+    def intervals(self) -> dict[str, MapIntervals]:
+        """The intervals that there are, by measure."""
+        found = {
+            "map_expected": self.map_intervals,
+            "test_map_expected": self.test_map_intervals,
+            "overall_accuracy": self.accuracy_intervals,
+        }
+        return {measure: one for measure, one in found.items() if one is not None}
 
 
 class HashRow(Part):

@@ -1,4 +1,4 @@
-"""Tables without the rows and columns that hold nothing."""
+"""Tables without the rows and columns that hold nothing, or without what finds no room."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from dataclasses import replace
 from rsir_fast.report.format import counted
 from rsir_fast.report.grid import Grid
 
-__all__ = ["compacted"]
+__all__ = ["BRACKETS", "compacted", "without_intervals"]
 
 _REASONS = 3
+BRACKETS = "In brackets:"
+"""How a note on intervals begins."""
+_ELSEWHERE = "95 % intervals, for which there is no room here, are in report.html and result.json."
 
 
 def compacted(grid: Grid, all_rows: bool = False) -> Grid:
@@ -53,3 +56,21 @@ def compacted(grid: Grid, all_rows: bool = False) -> Grid:
     what = " and ".join(text for text in counts if text)
     note = f"{what} without any figure {many} left out{why}; --all-rows keeps {them}."
     return replace(grid, rows=rows, columns=columns, notes=[*grid.notes, note])
+
+
+def without_intervals(grid: Grid) -> Grid:
+    """Leave out intervals, and say where they are.
+
+    Examples
+    --------
+    >>> from rsir_fast.report.grid import Cell, Column, GridRow
+    >>> row = GridRow("lbp", {"map": Cell(0.5, low=0.4, high=0.6)})
+    >>> small = without_intervals(Grid("Table", "features", [Column("map", "mAP")], [row], ["In brackets: 95 %."]))
+    >>> small.rows[0].cells["map"].low, small.notes
+    (None, ['95 % intervals, for which there is no room here, are in report.html and result.json.'])
+    """
+    rows = [
+        replace(row, cells={key: replace(cell, low=None, high=None) for key, cell in row.cells.items()})
+        for row in grid.rows
+    ]
+    return replace(grid, rows=rows, notes=[_ELSEWHERE if note.startswith(BRACKETS) else note for note in grid.notes])

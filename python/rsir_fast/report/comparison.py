@@ -11,7 +11,7 @@ from rich.console import RenderableType
 from rsir_fast.base.renamed import former_names
 from rsir_fast.base.shown import counted
 from rsir_fast.report._figure import COLOURS, GREY, MARKERS, figure, legend_or_note, number_or, percent_axes
-from rsir_fast.report.compact import compacted
+from rsir_fast.report.compact import BRACKETS, compacted, without_intervals
 from rsir_fast.report.content import Content, Options, Page
 from rsir_fast.report.describe import Citation, Row, citations, network_text, notes, provenance_rows
 from rsir_fast.report.format import count, shorten
@@ -24,11 +24,11 @@ from rsir_fast.report.published_hashing import PUBLISHED, RIVALS
 from rsir_fast.report.rules import rules_rows, wrong_labels
 
 if TYPE_CHECKING:
+    from rsir_fast.protocols.intervals import UnitInterval
     from rsir_fast.protocols.reproduce_dhcnn2021_result import (
         Dhcnn2021TableSettings,
         HashRow,
         HashTableResult,
-        Measured,
         SeedRun,
     )
 
@@ -48,7 +48,6 @@ COLUMNS = (
 QUOTED = Column("quoted", "as quoted", "mAP (%), not comparable")
 """Published figures whose cut-off or split is not known."""
 
-_BRACKETS = "In brackets:"
 _SHORT = ("map_expected", "map_by_index", "test_map_expected", "overall_accuracy")
 """Measures that find room in a terminal."""
 
@@ -82,7 +81,7 @@ def comparison_grid(result: HashTableResult) -> Grid:
     rows = [
         GridRow(
             row.method,
-            {key: _cell(measured) for key, measured in row.measures.items()},
+            {key: _cell(row, key) for key in row.measures},
             _group(row),
             remark=row.remark or ("" if row.bits else _uncoded(result)),
         )
@@ -121,22 +120,14 @@ def runs_grid(result: HashTableResult) -> Grid:
         for row in result.rows
         for run in row.runs
     ]
-    sure = any(run.map_intervals or run.test_map_intervals for row in result.rows for run in row.runs)
-    said = f"{_BRACKETS} 95 % interval by class: classes are drawn with all their test images, 50,000 times."
-    stated = [said] if sure else []
-    return Grid(f"{_title(result)}: single runs", "run", _columns(result), rows, stated)
+    return Grid(f"{_title(result)}: single runs", "run", _columns(result), rows, _interval_of_runs(result))
 
 
 def table(result: HashTableResult, _: bool, all_rows: bool) -> RenderableType:
     """Lay the table out for a terminal: its chief measures; without what holds nothing, unless `all_rows`."""
-    grid = comparison_grid(result)
-    rows = [
-        replace(row, cells={key: replace(cell, low=None, high=None) for key, cell in row.cells.items()})
-        for row in grid.rows
-    ]
+    grid = without_intervals(comparison_grid(result))
     columns = [column for column in grid.columns if column.key in _SHORT]
-    said = [note for note in grid.notes if not note.startswith(_BRACKETS)]
-    return to_terminal(compacted(replace(grid, columns=columns, rows=rows, notes=said), all_rows))
+    return to_terminal(compacted(replace(grid, columns=columns), all_rows))
 
 
 def map_by_bits(result: HashTableResult) -> bytes:
@@ -248,17 +239,24 @@ def _group(row: HashRow) -> str:
     return f"{row.bits} bits" if row.bits else "no codes"
 
 
-def _cell(measured: Measured) -> Cell:
-    low, high = (None, None) if measured.interval is None else (measured.interval.low, measured.interval.high)
+def _cell(row: HashRow, key: str) -> Cell:
+    """Return a mean with its interval over splits, or, of a single run, that by class."""
+    measured = row.measures[key]
+    sure = _by_class(row.runs[0], key) if measured.interval is None and len(row.runs) == 1 else measured.interval
+    low, high = (None, None) if sure is None else (sure.low, sure.high)
     return Cell(measured.mean, measured.deviation, measured.seeds or None, measured.missing or "", low, high)
 
 
 def _cell_of_run(run: SeedRun, key: str, missing: str) -> Cell:
     """Return a figure of a single run, with the interval by class that its own test images give."""
-    found = {"map_expected": run.map_intervals, "test_map_expected": run.test_map_intervals}.get(key)
-    by_class = None if found is None else found.by_class
-    low, high = (None, None) if by_class is None else (by_class.low, by_class.high)
+    sure = _by_class(run, key)
+    low, high = (None, None) if sure is None else (sure.low, sure.high)
     return Cell(getattr(run, key), runs=1, remark=missing, low=low, high=high)
+
+
+def _by_class(run: SeedRun, key: str) -> UnitInterval | None:
+    found = run.intervals.get(key)
+    return None if found is None else found.by_class
 
 
 def _spread(result: HashTableResult) -> str:
@@ -268,7 +266,7 @@ def _spread(result: HashTableResult) -> str:
     what = "classes, " if result.settings.on_unseen_classes else "" if given else "split, "
     drawn = f"a seed draws {what}new weights, order and the directions of the baselines"
     if len(seeds) == 1:
-        return f"One seed ({seeds[0]}), no spread: {drawn}. The single runs have intervals over their test images."
+        return f"One seed ({seeds[0]}), no spread: {drawn}."
     listed = ", ".join(map(str, seeds))
     return f"Mean ± sample standard deviation over {len(seeds)} seeds ({listed}): {drawn}."
 
@@ -301,14 +299,35 @@ def _headline(result: HashTableResult) -> str:
 
 
 def _interval(result: HashTableResult) -> list[str]:
-    """Say what the brackets of means over seeds are; nothing where there are none."""
+    """Say what the brackets of means over seeds are, or why there are none; nothing for a result of before."""
+    of_runs = _interval_of_runs(result)
     if all(measured.interval is None for row in result.rows for measured in row.measures.values()):
-        return []
+        if not of_runs or len(result.settings.seeds) == 1:
+            return of_runs
+        return ["No interval of the means: all seeds have one split. Single runs have intervals over its test images."]
     drawn = "draws" if result.settings.on_unseen_classes else "splits"
     return [
-        f"{_BRACKETS} 95 % interval of the mean over {len(result.settings.seeds)} {drawn}, Student's t with the "
+        f"{BRACKETS} 95 % interval of the mean over {len(result.settings.seeds)} {drawn}, Student's t with the "
         f"variance of Nadeau and Bengio (2003), as {drawn} share images."
     ]
+
+
+def _interval_of_runs(result: HashTableResult) -> list[str]:
+    """Say what the brackets of single runs are; nothing where there are none."""
+    measures = [(run, key) for row in result.rows for run in row.runs for key in run.intervals]
+    found = next((sure for run, key in measures if (sure := _by_class(run, key)) is not None), None)
+    if found is None:
+        return []
+    said = (
+        f"{BRACKETS} 95 % interval by class: the {found.units} classes are drawn with all their test images, "
+        f"{count(found.resamples)} times; it speaks of other classes, not of other splits or trainings."
+    )
+    if not result.settings.on_unseen_classes:
+        said += (
+            " Other columns are the same rankings with ties by other rules, and kappa is of the same labels: no "
+            "interval of their own."
+        )
+    return [said]
 
 
 def _setting_rows(settings: Dhcnn2021TableSettings) -> list[Row]:

@@ -54,6 +54,7 @@ _GRADIENT = {
 }
 _RELEASED = {"alexnet": "torchvision's AlexNet", "vgg11": "torchvision's VGG-11"}
 _EXPLAINED = {"recipe", "seed", "bits", "freeze_backbone", "dataset"}
+_SURE = "mAP, expected over ties, and of the labels' accuracy"
 _FROZEN = {
     True: "frozen: its weights stay as they were; hash layer and classifier are trained on its features",
     False: "trained together with hash layer and classifier",
@@ -89,6 +90,7 @@ def content(result: Dhcnn2021Result, options: Options) -> Content:
         "intervals": interval_rows([each.figures.map_intervals for each in conventions]),
         "cutoffs": _by_number(conventions),
         "by_number": _number_words(result),
+        "sure_labels": how_sure(labels.accuracy_intervals),
         "right_labels": sum(row[place] for place, row in enumerate(labels.confusion)),
         "first": [(place, None if each is None else each.map.expected) for place, each in first],
         "classes": _class_rows(result),
@@ -105,7 +107,7 @@ def content(result: Dhcnn2021Result, options: Options) -> Content:
         plots,
         title=f"{result.dataset.name}, {result.features.title}",
         network=f"{result.features.title}: {values}",
-        method=[*method_rows(result), *interval_method(conventions[0].figures.map_intervals)],
+        method=[*method_rows(result), *interval_method(conventions[0].figures.map_intervals, _SURE)],
         particular=particular,
     )
 
@@ -199,10 +201,13 @@ def _headline(result: Dhcnn2021Result) -> Table:
 def _labels(result: Dhcnn2021Result) -> Text:
     labels = result.labels
     figures = f"overall accuracy {percent(labels.overall_accuracy)}, kappa {fraction(labels.kappa)}"
-    return Text(
-        f"labels of the test images: {labels.missing or figures}\n"
-        "training images in the database flatter the score: read test vs test beside it"
-    )
+    sure = how_sure(labels.accuracy_intervals)
+    lines = [
+        f"labels of the test images: {labels.missing or figures}",
+        *([f"accuracy, {sure}"] if sure else []),
+        "training images in the database flatter the score: read test vs test beside it",
+    ]
+    return Text("\n".join(lines))
 
 
 def _classes(result: Dhcnn2021Result) -> Table:

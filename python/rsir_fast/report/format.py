@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from decimal import Decimal
 
 __all__ = ["MISSING", "count", "counted", "distance", "fraction", "percent", "rate", "seconds", "shorten", "span"]
@@ -77,15 +78,17 @@ def percent(value: float | None) -> str:
     return text if text == MISSING else f"{Decimal(text).scaleb(2):.2f} %"
 
 
-def span(low: float | None, high: float | None) -> str:
-    """Write the ends of an interval of a measure in [0, 1] as percent.
+def span(low: float | None, high: float | None, form: Callable[[float | None], str] = percent) -> str:
+    """Write the ends of an interval of a measure, as percent or in another form.
 
     Examples
     --------
-    >>> span(0.5461, 0.567), span(None, None)
-    ('54.61 to 56.70 %', '–')
+    >>> span(0.5461, 0.567), span(None, None), span(0.5461, 1.2, fraction)
+    ('54.61 to 56.70 %', '–', '0.5461 to 1.2000')
     """
-    return MISSING if _is_missing(low) or _is_missing(high) else f"{percent(low).removesuffix(' %')} to {percent(high)}"
+    if _is_missing(low) or _is_missing(high):
+        return MISSING
+    return f"{form(low).removesuffix(' %')} to {form(high)}"
 
 
 def count(value: int | None) -> str:

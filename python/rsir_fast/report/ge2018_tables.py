@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from rsir_fast.report.compact import BRACKETS, without_intervals
 from rsir_fast.report.format import count, counted
 from rsir_fast.report.grid import Cell, Column, Grid, GridRow
 from rsir_fast.report.published import PublishedFigures, published_deviation, published_figures
@@ -51,7 +52,7 @@ def map_grid(entry: DatasetTable, settings: Ge2018TableSettings) -> Grid:
         *(Column(f"minus_published_{side}", side, "ours - published", parts=(), signed=True) for side in _SIDES),
     ]
     notes = [
-        f"In brackets: {100 * settings.level:g} % interval, bootstrap over the queries; by class: over the classes, "
+        f"{BRACKETS} {100 * settings.level:g} % interval, bootstrap over the queries; by class: over the classes, "
         "each with all its queries, which speaks of other classes."
     ]
     if reference is not None:
@@ -100,6 +101,7 @@ def anmrr_grid(result: Ge2018TableResult) -> Grid:
     searched_on = sorted({f"{each.machine}, {counted(each.threads, 'thread', 'threads')}" for each in timings})
     notes = [
         f"{_OF_SIZES}: of an image's features, as they are compared.",
+        "ANMRR is of the queries and rankings of mAP, and has no interval of its own.",
         *(
             [
                 f"{_OF_TIMES}: time of the whole pass by the number of its images, reading, decoding and resizing "
@@ -141,11 +143,8 @@ def short(grid: Grid) -> Grid:
     columns = [
         replace(column, group=column.group.replace("ours - ", "- ")) for column in grid.columns if column.key in kept
     ]
-    rows = [
-        replace(row, cells={key: replace(cell, low=None, high=None) for key, cell in row.cells.items() if key in kept})
-        for row in grid.rows
-    ]
-    return replace(grid, columns=columns, rows=rows, notes=notes)
+    rows = [replace(row, cells={key: cell for key, cell in row.cells.items() if key in kept}) for row in grid.rows]
+    return without_intervals(replace(grid, columns=columns, rows=rows, notes=notes))
 
 
 def _names_of(entry: DatasetTable) -> list[str]:

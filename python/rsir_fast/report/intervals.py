@@ -1,20 +1,28 @@
-"""How sure a mAP is, in words: the rows of a table, and how its intervals were made."""
+"""How sure a mAP or an accuracy is, in words: the rows of a table, and how its intervals were made."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from rsir_fast.report.describe import Row
-from rsir_fast.report.format import MISSING, count, span
+from rsir_fast.report.format import MISSING, count, percent, span
 
 if TYPE_CHECKING:
-    from rsir_fast.protocols.intervals import MapIntervals
+    from rsir_fast.protocols.intervals import MapIntervals, UnitInterval
 
 __all__ = ["how_sure", "interval_method", "interval_rows"]
 
 
-def interval_rows(found: Sequence[MapIntervals | None]) -> list[tuple[str, list[str]]]:
+_NOT_OF = (
+    "none of them speaks of other data sets, splits or trainings; the other figures come of the same queries, and have "
+    "none of their own"
+)
+
+
+def interval_rows(
+    found: Sequence[MapIntervals | None], form: Callable[[float | None], str] = percent
+) -> list[tuple[str, list[str]]]:
     """Return a row by query and one by class, each with a text a column; none where no column has intervals.
 
     Examples
@@ -32,27 +40,34 @@ def interval_rows(found: Sequence[MapIntervals | None]) -> list[tuple[str, list[
     by_query = [None if each is None else each.by_query for each in found]
     by_class = [None if each is None else each.by_class for each in found]
     return [
-        (f"{100 * level:g} % interval, by {unit}", [MISSING if one is None else span(one.low, one.high) for one in row])
+        (f"{100 * level:g} % interval, by {unit}", [_ends(one, form) for one in row])
         for unit, row in (("query", by_query), ("class", by_class))
     ]
 
 
-def how_sure(found: MapIntervals | None) -> str:
+def _ends(one: UnitInterval | None, form: Callable[[float | None], str]) -> str:
+    return MISSING if one is None else span(one.low, one.high, form)
+
+
+def how_sure(found: MapIntervals | None, form: Callable[[float | None], str] = percent) -> str:
     """Say the intervals of a headline in a line; nothing where there are none."""
-    rows = [(label.split(", ")[1], texts[0]) for label, texts in interval_rows([found]) if texts[0] != MISSING]
+    rows = [(label.split(", ")[1], texts[0]) for label, texts in interval_rows([found], form) if texts[0] != MISSING]
     return "" if found is None else f"{100 * found.level:g} %: {', '.join(f'{text} {unit}' for unit, text in rows)}"
 
 
-def interval_method(found: MapIntervals | None) -> list[Row]:
-    """Say how the intervals were made, and what they speak of."""
+def interval_method(found: MapIntervals | None, of: str = "mAP", *, classes: bool = True) -> list[Row]:
+    """Say how the intervals were made, `of` which figures, and what they speak of; `classes`: images have some."""
     if found is None:
         return []
-    text = f"{100 * found.level:g} %, percentile bootstrap: {count(found.by_query.resamples)} draws of the queries"
-    if found.by_class is None:
+    drawn = count(found.by_query.resamples)
+    text = f"{100 * found.level:g} %, percentile bootstrap of {of}: {drawn} draws of the queries"
+    if found.by_class is None and not classes:
+        text += ", which speak of other queries of their kind; no interval by class, as images have none"
+    elif found.by_class is None:
         text += ", which speak of other queries of these classes; no interval by class, as there is only one"
     else:
         text += (
             f", which speak of other queries of these classes, and {count(found.by_class.resamples)} of the "
             f"{count(found.by_class.units)} classes with all their queries, which speak of other classes"
         )
-    return [Row("Intervals", f"{text}; neither speaks of other data sets, splits or trainings")]
+    return [Row("Intervals", f"{text}; {_NOT_OF}")]

@@ -13,6 +13,7 @@ from rsir_fast.report.content import Content, Options
 from rsir_fast.report.describe import Row, network_text
 from rsir_fast.report.evaluation import evaluation_content, with_heading
 from rsir_fast.report.format import count, counted, fraction, percent, shorten
+from rsir_fast.report.intervals import how_sure, interval_method, interval_rows
 
 if TYPE_CHECKING:
     from rsir_fast.protocols.multilabel_result import MultilabelResult, MultilabelSettings
@@ -24,19 +25,25 @@ _GAIN = {"exponential": "2^r − 1", "linear": "r"}
 
 def content(result: MultilabelResult, options: Options) -> Content:
     """Put the report together."""
+    found = result.query_excluded
     return evaluation_content(
         result,
         options,
         {},
         title=f"{result.dataset.name}, {result.features.title}, labels",
         network=network_text(result.features),
-        method=method_rows(result.settings),
+        method=[
+            *method_rows(result.settings),
+            *interval_method(found.map_intervals, "mAP and of weighted mAP", classes=bool(result.dataset.classes)),
+        ],
         particular={
             "network": f"{result.features.title}, {result.features.layer}",
-            "figures": result.query_excluded,
+            "figures": found,
+            "sure": how_sure(found.map_intervals),
+            "sure_weighted": how_sure(found.weighted_map_intervals, fraction),
             "labels": result.labels,
             "numbers": _by_number(result),
-            "rows": list(zip(result.query_excluded.per_label, result.labels.counts, strict=True)),
+            "rows": list(zip(found.per_label, result.labels.counts, strict=True)),
         },
     )
 
@@ -73,7 +80,11 @@ def table(result: MultilabelResult, per_class: bool, _: bool) -> RenderableType:
     figures.add_column("measure")
     figures.add_column("query excluded", justify="right", min_width=18)
     figures.add_row("mAP, any shared label", f"{percent(found.map)} ({fraction(found.map)})")
+    for label, texts in interval_rows([found.map_intervals]):
+        figures.add_row(f"  {label}", *texts)
     figures.add_row("weighted mAP", fraction(found.weighted_map))
+    for label, texts in interval_rows([found.weighted_map_intervals], fraction):
+        figures.add_row(f"  {label}", *texts)
     figures.add_row("queries", count(found.queries))
     if found.queries_without_relevant:
         figures.add_row("no relevant image", count(found.queries_without_relevant))
