@@ -128,6 +128,14 @@ def test_a_finished_one_is_not_done_again(scenes, done, monkeypatch):
     assert (out / "timing.json").read_bytes() == timing
 
 
+def test_features_made_before_give_the_same_table(scenes, done, tmp_path):
+    out, result = done
+    given = {**SETTINGS, "features": rf.Features.load(out / "features"), "seeds": (0,), "lengths": (8,)}
+    short = reproduce_dhcnn2021(scenes, small_network, out=tmp_path / "out", **given)
+    assert features_state(tmp_path / "out" / "features") is None
+    assert [row.runs for row in short.rows] == [row(result, one.method, one.bits).runs[:1] for one in short.rows]
+
+
 def test_interrupted_in_the_second_training_it_is_the_same(scenes, done, tmp_path):
     starts = []
 

@@ -33,6 +33,13 @@ class HashRunOptions:
         int, typer.Option(min=1, max=opt.MOST_RESULTS, help="How many, from 0 on: each draws split, weights and order.")
     ] = 3
     freeze_backbone: rec.Frozen = False
+    features: Annotated[
+        Path | None,
+        typer.Option(
+            "--features",
+            help="Folder of `rsir features --encoder NAME,turns=each`, in place of computing features.",
+        ),
+    ] = None
     train: rec.TrainShare = None
     split: rec.SplitWord = None
     save_split: rec.SaveSplit = None
@@ -54,6 +61,8 @@ class HashRunOptions:
             rec.refuse_together(context, "--unseen", others, "trains on whole classes, --draws times")
         if self.split is not None:
             rec.refuse_together(context, "--split", ("train",), "says which images to train on")
+        if self.features is not None:
+            rec.refuse_together(context, "--features", ("engine",), "are computed already")
 
     def save(self, dataset: Dataset, train: float, shots: int | None) -> None:
         """Write the split of each seed, where it is asked for: with the seed in its name where seeds draw several."""
@@ -84,10 +93,13 @@ class HashRunOptions:
     @property
     def settings(self) -> dict[str, Any]:
         """What the library is told of the runs, but for the share to train on, which a paper may set."""
+        from rsir_fast.archive import Features
+
         return {
             "lengths": self.lengths,
             "seeds": self.drawn,
             "freeze_backbone": self.freeze_backbone,
+            "features": None if self.features is None else Features.load(self.features),
             "unseen": self.unseen,
             "split": self.split,
         }

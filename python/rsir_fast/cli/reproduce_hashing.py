@@ -34,19 +34,6 @@ class MethodOptions(HashRunOptions):
             "multi-similarity, proxy-anchor. dpsh,csq, or the option several times. \\[default: all]",
         ),
     ] = None
-    features: Annotated[
-        Path | None,
-        typer.Option(
-            "--features",
-            help="Folder of `rsir features --encoder NAME,turns=each`, in place of computing features.",
-        ),
-    ] = None
-
-    def check(self, context: typer.Context) -> None:
-        """Refuse options that one another decide."""
-        super().check(context)
-        if self.features is not None:
-            rec.refuse_together(context, "--features", ("engine",), "are computed already")
 
     @property
     def named(self) -> list[str]:
@@ -109,7 +96,6 @@ def hashing(
     with reported_errors(lambda: left(target, "*/*/result.json", "features")) as skipped:
         runs.check(context)
         wrong = harder.wrong(context)
-        from rsir_fast.archive import Features
         from rsir_fast.datasets import Skipped
         from rsir_fast.protocols.reproduce_hashing import reproduce_hashing
 
@@ -129,7 +115,6 @@ def hashing(
                 train=share,
                 shots=harder.shots,
                 label_noise=wrong,
-                features=None if runs.features is None else Features.load(runs.features),
                 recipe=learning.chosen(),
                 epochs=learning.epochs,
                 device=machine.device,

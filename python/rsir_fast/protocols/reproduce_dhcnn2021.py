@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from rsir_fast.archive import Features
 from rsir_fast.base.engine_names import EngineName
 from rsir_fast.base.progress import OnProgress
 from rsir_fast.base.renamed import former_arguments
@@ -40,6 +41,7 @@ def reproduce_dhcnn2021(
     shots: int | None = None,
     label_noise: LabelNoise | None = None,
     freeze_backbone: bool = False,
+    features: Features | None = None,
     recipe: str | Recipe = "modern",
     epochs: int | None = None,
     compare_weightings: bool = False,
@@ -88,6 +90,9 @@ def reproduce_dhcnn2021(
     freeze_backbone, recipe, epochs, precision, accumulate
         As in `rsir_fast.train_dhcnn`. With a frozen backbone the network sees every image, or its eight turns, once,
         whatever the number of lengths and seeds.
+    features : Features, optional
+        Those of the frozen backbone, of ``load_encoder("NAME:LAYER,turns=each")`` where the recipe augments, computed
+        before: for several tables of one network. Default: computed into OUT/features.
     compare_weightings : bool
         DHCNN twice: with the loss weighted as in the authors' MATLAB release, and as in their PyTorch release, each
         with its release's beta.
@@ -137,6 +142,7 @@ def reproduce_dhcnn2021(
         shots=shots,
         label_noise=label_noise,
         freeze_backbone=freeze_backbone,
+        features=features,
         cutoffs=cutoffs,
         device=device,
         precision=precision,

@@ -60,11 +60,8 @@ def reproduce_hashing(
     ----------
     methods : sequence of str
         Names of `rsir_fast.hashing.METHODS`. Default: all.
-    features : Features, optional
-        Those of the frozen backbone, of ``load_encoder("NAME:LAYER,turns=each")`` where the recipe augments, computed
-        before. Default: computed into OUT/features, once for all methods.
-    dataset, load, out, lengths, seeds, train, unseen, split, shots, label_noise, freeze_backbone, recipe, epochs,
-    cutoffs
+    dataset, load, out, lengths, seeds, train, unseen, split, shots, label_noise, freeze_backbone, features, recipe,
+    epochs, cutoffs
         As in `rsir_fast.reproduce_dhcnn2021`; of the recipe its loss does not count.
     device, precision, workers, threads, engine, progress
         As in `rsir_fast.reproduce_dhcnn2021`.
