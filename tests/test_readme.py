@@ -91,11 +91,22 @@ def test_python_examples(folder):
     assert "'class': 'river'" in printed or "'class': 'forest'" in printed
 
 
+def anchors(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, as GitHub makes them."""
+    text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+    headings = [re.sub(r"[^\w\- ]", "", found.lower()) for found in re.findall(r"^#+ (.*)$", text, flags=re.MULTILINE)]
+    return {heading.replace(" ", "-") for heading in headings}
+
+
 @pytest.mark.parametrize(
-    "name", ["README.md", "CONTRIBUTING.md", *[f"docs/{p.name}" for p in README.parent.glob("docs/*.md")]]
+    "name",
+    ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", *[f"docs/{p.name}" for p in README.parent.glob("docs/*.md")]],
 )
 def test_links_lead_somewhere(name):
     page = README.parent / name
-    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
         if "://" not in target:
-            assert (page.parent / target).exists(), target
+            path, _, anchor = target.partition("#")
+            there = page.parent / path if path else page
+            assert there.exists(), target
+            assert not anchor or anchor in anchors(there), target
