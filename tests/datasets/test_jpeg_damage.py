@@ -31,7 +31,7 @@ ALWAYS = {
     "a page twice",
     "a page lost",
 }
-"""Damage that is found whatever it hits; in progressive files all but one of fifty of the zeros and lost pages."""
+"""Damage that is found whatever it hits, but for some zeros and lost pages of progressive files."""
 
 
 def is_refused(content: bytes) -> bool:

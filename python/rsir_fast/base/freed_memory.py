@@ -14,7 +14,8 @@ def keep_freed_memory() -> None:
     """Have the C library keep what is freed for the next allocation, instead of giving it back at once.
 
     A network's layers allocate and free tens of megabytes each, all the time; by default glibc maps every one of them
-    anew, and the kernel fills every page with zeros. MobileNetV2 computes 1.6 times as fast without that, on two cores.
+    anew, and the kernel fills every page with zeros. By torch, images become MobileNetV2's features 1.5 to 1.9 times as
+    fast without that, on two cores of three processors (docs/performance.md).
 
     Once called, it holds for the whole process and all of its libraries, whose memory no longer shrinks after a peak:
     so `rsir` calls it, and the library never does. Call it before the first `rsir_fast.encode` of a program whose
