@@ -142,6 +142,8 @@ def test_results_on_the_command_line(evaluated, hash_features, tmp_path):
     made(0).save(tmp_path / "features")
     for arguments, words, status in (
         ([one, tmp_path / "features"], "expected results alone or features alone", 2),
+        ([one, tmp_path / "nowhere"], f"{tmp_path}/nowhere: expected a result of `rsir evaluate`, found no such", 1),
+        ([one, tmp_path], f"{tmp_path}: expected a result of `rsir evaluate`, found no result.json in it", 1),
         ([one, two, "--steps", "l2"], "--steps: is for features; results are compared as they are", 2),
         ([one, tmp_path / "coded"], "expected results of the same queries", 1),
         ([one, "--choose-on", tmp_path / "features"], "expected --choose-on FEATURES and --report-on FEATURES", 2),

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rsir_fast.base.looking import is_file
+from rsir_fast.base.looking import is_file, is_there
 from rsir_fast.base.shared import shared_path
 from rsir_fast.cli import checked
 from rsir_fast.cli import completion as values
 from rsir_fast.cli import options as opt
 from rsir_fast.cli.session import note, print_result, reported_errors
+from rsir_fast.errors import DatasetError
 
 if TYPE_CHECKING:
     from rsir_fast.archive import Features
@@ -108,6 +109,9 @@ def compare(
         elif results:
             if len(results) < len(found):
                 other = next(path for path in found if path not in results)
+                if not opt.is_features_folder(other):
+                    what = "no result.json in it" if is_there(other) else "no such file or folder"
+                    raise DatasetError(f"{other}: expected a result of `rsir evaluate`, found {what}; name another")
                 raise ValueError(f"expected results alone or features alone, got {results[0]} and {other}")
             why = "is for features; results are compared as they are"
             opt.refuse_given(why, steps=steps, rerank=rerank, threads=threads, device=device)

@@ -72,7 +72,8 @@ or name another
         )
     if kind is None:
         found = f"one of {protocol!r}" if isinstance(protocol, str) else "no result of an evaluation"
-        raise DatasetError(f"{file}: expected {_EXPECTED} ({' or '.join(_KINDS)}), found {found}; name another")
+        *most, last = _KINDS
+        raise DatasetError(f"{file}: expected {_EXPECTED} {', '.join(most)} or {last}, found {found}; name another")
     return kind.load(file)
 
 
