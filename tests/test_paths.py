@@ -138,6 +138,7 @@ COMMANDS = {
     "train dhcnn --out": ["train", "dhcnn", "SCENES", "-o", "BAD", *NETWORK],
     "train dhcnn --split": ["train", "dhcnn", "SCENES", "-o", "OUT", "--split", "BAD", *NETWORK],
     "train dhcnn --features": ["train", "dhcnn", "SCENES", "-o", "OUT", "--freeze-backbone", "--features", "BAD"],
+    "train hashing": ["train", "hashing", "BAD", "-o", "OUT", "--method", "dpsh"],
     "train backbone": ["train", "backbone", "BAD", "-o", "OUT"],
     "train backbone --out": ["train", "backbone", "SCENES", "-o", "BAD"],
     "demo": ["demo", "BAD", "-o", "OUT", *NETWORK],

@@ -59,7 +59,7 @@ def lines(prefix: str) -> list[str]:
 def test_rsir_commands(folder, monkeypatch):
     """The first as a process of its own; the others in this one, which has imported everything."""
     first, *others = lines("rsir ")
-    assert len(others) == 17
+    assert len(others) == 18
     assert run(shlex.split(first), folder).stdout
     monkeypatch.chdir(folder)
     for command in others:

@@ -194,7 +194,7 @@ def test_what_this_package_writes(tmp_path):
     """A hash model says where it belongs; the metadata of a pre-training must be of this network."""
     made = {"rsir_fast": '{"format": "rsir_fast dhcnn", "version": 1}'}
     save_file({"conv1.weight": torch.zeros(3)}, tmp_path / "model.safetensors", made)
-    assert "found a model of `rsir train dhcnn`; name it with --encoder" in refused(
+    assert "found a hash model of `rsir train`; name it with --encoder" in refused(
         "cnn-f", "fc6", tmp_path / "model.safetensors"
     )
     assert PreTraining.read(tmp_path, {"rsir_fast": '{"format": "another"}'}) is None

@@ -58,7 +58,7 @@ def test_help_is_light():
 COMMANDS = "demo", "doctor", "features", "search", "evaluate ge2018", "evaluate dhcnn2021", "train dhcnn", "compare"
 
 
-@pytest.mark.parametrize("command", [*COMMANDS, "reproduce dhcnn2021", "reproduce hashing"])
+@pytest.mark.parametrize("command", [*COMMANDS, "reproduce dhcnn2021", "reproduce hashing", "train hashing"])
 def test_every_command_explains_itself(command):
     assert "Usage" in rsir(*command.split(), "--help").stdout
 

@@ -44,6 +44,7 @@ def completed(words: str) -> list[str]:
         ("rsir evaluate ge2018 scenes --rerank augment:10,d", ["augment:10,diffuse:50"]),
         ("rsir train dhcnn scenes --precision ", ["float32", "bfloat16"]),
         ("rsir train dhcnn scenes --recipe m", ["modern", "matlab"]),
+        ("rsir train hashing scenes --method d", ["dhcnn", "dpsh", "dsh", "dhn"]),
         ("rsir reproduce ge2018 scenes --encoder non", ["none"]),
         ("rsir reproduce ge2018 scenes --reference cnn-m:f", ["cnn-m:fc6", "cnn-m:fc7"]),
         ("rsir ev", ["evaluate"]),

@@ -160,12 +160,12 @@ def test_what_cannot_be_done_is_one_line(made, tmp_path):
         (
             [scenes, "-e", tmp_path / "none.safetensors"],
             1,
-            "expected a model of `rsir train dhcnn`, version 1, found no",
+            "expected a hash model of `rsir train`, version 1, found no",
         ),
         (
             [codes, "-e", tmp_path / "none.safetensors"],
             1,
-            "expected a model of `rsir train dhcnn`, version 1, found no",
+            "expected a hash model of `rsir train`, version 1, found no",
         ),
         ([codes, "-e", made["other"]], 1, "expected the model that made these features, got another (weights: "),
         ([plain], 1, "p: expected features of a hash model"),

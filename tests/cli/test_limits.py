@@ -24,6 +24,7 @@ COMMANDS = (
     "reproduce dhcnn2021",
     "reproduce hashing",
     "train dhcnn",
+    "train hashing",
     "train pretrain",
 )
 OPTIONS = {"--image-memory", "--max-pixels", "--max-pixels-per-byte", "--image-seconds"}

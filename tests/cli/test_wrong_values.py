@@ -123,6 +123,7 @@ WRONG = {
     "--days": ["x", "-1", "nan"],
     "--dequantize": ["x", "linear:", "linear:0"],
     "--keep": ["0", "x"],
+    "--method": ["x", "dpsh,csq"],
     "--methods": ["x", "dhcnn,x", ""],
     "--nodata-max": ["x", "2", "-1", "nan"],
     "--size": ["0", "x", "-1", "nan"],
@@ -180,6 +181,7 @@ COMMANDS = {
     "reproduce hashing": ["scenes", *OUT, *NETWORK, "--bits", "8", "--epochs", "1", "--seeds", "1"],
     "search": ["features", "scenes/class0/class0_0.jpg"],
     "train dhcnn": ["scenes", *OUT, *NETWORK, *LEARN],
+    "train hashing": ["scenes", *OUT, *NETWORK, *LEARN, "--method", "dpsh"],
     "train pretrain": ["scenes", *OUT, "-e", "cnn-f", "--width", "0.05", "--epochs", "9", "--workers", "0"],
 }
 
@@ -244,6 +246,7 @@ def test_every_command_is_tried():
         ["search", "features", "nowhere.jpg"],
         ["compare", "nowhere"],
         ["train", "dhcnn", "nowhere"],
+        ["train", "hashing", "nowhere", "--method", "dpsh"],
         ["train", "dhcnn", "scenes", *NETWORK, "--split", "nowhere.json", "-o", "out"],
         ["train", "pretrain", "nowhere"],
         ["reproduce", "ge2018", "nowhere"],

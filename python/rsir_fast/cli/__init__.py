@@ -85,6 +85,7 @@ tables.command("hashing", cls=Command)(with_limits(with_groups(reproduce_hashing
 app.add_typer(tables, name="reproduce")
 trainings = typer.Typer(cls=Group, no_args_is_help=True, help="Train a network.")
 trainings.command("dhcnn", cls=Command)(with_limits(with_groups(train.dhcnn)))
+trainings.command("hashing", cls=Command)(with_limits(with_groups(train.hashing)))
 trainings.command("pretrain", cls=Command)(with_limits(with_groups(pretrain.pretrain)))
 app.add_typer(trainings, name="train")
 archives = typer.Typer(cls=Group, no_args_is_help=True, help="Make an archive, add to it, look at it, and keep it.")

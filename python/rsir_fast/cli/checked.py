@@ -24,6 +24,8 @@ __all__ = [
     "galleries",
     "gallery",
     "lengths",
+    "method",
+    "methods",
     "number",
     "split",
     "steps",
@@ -186,6 +188,14 @@ HASHING = (
     "proxy-anchor",
 )
 """Names of `rsir_fast.hashing.METHODS`, which imports torch."""
+
+
+def method(name: str) -> str:
+    """Refuse what is no method of hashing or metric learning."""
+    if name not in HASHING:
+        near = _near(name, HASHING)
+        raise typer.BadParameter(f"expected one of {', '.join(HASHING)}, got {name!r}{near}")
+    return name
 
 
 def methods(given: list[str] | None) -> list[str] | None:

@@ -46,9 +46,9 @@ EncoderWord = Annotated[
         "-e",
         callback=checked.encoder,
         help="Network NAME[:LAYER], such as cnn-m:fc6; options after commas: turns=mean, turns=each (kept for `rsir "
-        "train dhcnn`), sizes=224+320, resize=short-side, precision=bfloat16. No network: bovw-150 (or bovw-N; "
+        "train`), sizes=224+320, resize=short-side, precision=bfloat16. No network: bovw-150 (or bovw-N; "
         "norm=root, detector=dense), morphological-62, colour-histogram, hog, lbp. Or model.safetensors of "
-        "`rsir train dhcnn`.",
+        "`rsir train`.",
         autocompletion=values.complete_encoder,
         rich_help_panel=_NETWORK,
     ),

@@ -1,4 +1,4 @@
-"""Options of `rsir train dhcnn` and `rsir reproduce dhcnn2021`: how to train, and on what part of the images."""
+"""Options of commands that learn codes: how to train, and on what part of the images."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from rsir_fast.cli.options import (
 
 if TYPE_CHECKING:
     from rsir_fast.datasets import LabelNoise
-    from rsir_fast.hashing import Recipe
+    from rsir_fast.hashing import Method, Recipe
     from rsir_fast.protocols import PaperSetting
 
 SHARE = 0.8
@@ -158,14 +158,37 @@ Frozen = Annotated[
 
 
 @dataclass(frozen=True)
-class RecipeOptions:
-    """How to train; what is not given is the recipe's own."""
+class LearningOptions:
+    """How any method is trained; what is not given is the recipe's own."""
 
     recipe: RecipeOption = RecipeName.modern
-    paper: Paper = False
     epochs: Epochs = None
     batch_size: Images = None
     learning_rate: LearningRate = None
+
+    def with_given(self, encoder: str, loss: Method | None = None) -> Recipe:
+        """Return the recipe with what was given in place of its own; epochs are told apart, by who trains.
+
+        Parameters
+        ----------
+        encoder : str
+            Its word has its way where it says how images are resized.
+        loss : Method, optional
+            In place of the recipe's, which is that of DHCNN.
+        """
+        from rsir_fast.encoders.word import parse_word
+        from rsir_fast.hashing import RECIPES
+
+        own: dict[str, Any] = {"batch_size": self.batch_size, "learning_rate": self.learning_rate, "loss": loss}
+        chosen = replace(RECIPES[self.recipe.value], **_given(own))
+        return replace(chosen, resize=None) if "resize" in parse_word(encoder).model_fields_set else chosen
+
+
+@dataclass(frozen=True)
+class RecipeOptions(LearningOptions):
+    """How DHCNN is trained."""
+
+    paper: Paper = False
     beta: Beta = None
     eta: Eta = None
     loss_weighting: Weighting = None
@@ -185,23 +208,15 @@ class RecipeOptions:
         return dhcnn2021_paper(dataset) if self.paper else None
 
     def chosen(self, encoder: str, paper: PaperSetting | None = None) -> Recipe:
-        """Return the recipe with what was given in place of its own; epochs are told apart, by who trains.
-
-        An encoder's word that says how images are resized has its way.
-        """
-        from rsir_fast.encoders.word import parse_word
-        from rsir_fast.hashing import RECIPES
-
-        recipe = RECIPES[self.recipe.value]
+        """Return the recipe with what was given, of the loss as well, in place of its own."""
         loss = {
             "beta": paper.beta if self.beta is None and paper is not None else self.beta,
             "eta": self.eta,
             "loss_weighting": None if self.loss_weighting is None else self.loss_weighting.value,
             "similarity_gradient": None if self.similarity_gradient is None else self.similarity_gradient.value,
         }
-        own: dict[str, Any] = {"batch_size": self.batch_size, "learning_rate": self.learning_rate}
-        chosen = replace(recipe, loss=replace(recipe.loss, **_given(loss)), **_given(own))
-        return replace(chosen, resize=None) if "resize" in parse_word(encoder).model_fields_set else chosen
+        recipe = self.with_given(encoder)
+        return replace(recipe, loss=replace(recipe.loss, **_given(loss)))
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,7 +18,6 @@ from rsir_fast.cli.reproducing import left, write_tables
 from rsir_fast.cli.session import note, plural, reported_errors
 
 if TYPE_CHECKING:
-    from rsir_fast.hashing import Recipe
     from rsir_fast.protocols import HashingTableResult
 
 
@@ -44,24 +43,6 @@ class MethodOptions(HashRunOptions):
         return [name for name in METHODS if name in asked]
 
 
-@dataclass(frozen=True)
-class LearningOptions:
-    """How all methods are trained; what is not given is the recipe's own."""
-
-    recipe: rec.RecipeOption = rec.RecipeName.modern
-    epochs: rec.Epochs = None
-    batch_size: rec.Images = None
-    learning_rate: rec.LearningRate = None
-
-    def chosen(self) -> Recipe:
-        """Return the recipe with what was given in place of its own; epochs are told apart, by who trains."""
-        from rsir_fast.hashing import RECIPES
-
-        given: dict[str, Any] = {"batch_size": self.batch_size, "learning_rate": self.learning_rate}
-        own = {name: value for name, value in given.items() if value is not None}
-        return replace(RECIPES[self.recipe.value], **own)
-
-
 def hashing(
     context: typer.Context,
     *,
@@ -76,7 +57,7 @@ def hashing(
     ] = None,
     runs: MethodOptions,
     harder: rec.HarderOptions,
-    learning: LearningOptions,
+    learning: rec.LearningOptions,
     backbone: rec.BackboneOptions,
     images: ImageOptions,
     all_rows: opt.AllRows = False,
@@ -115,7 +96,7 @@ def hashing(
                 train=share,
                 shots=harder.shots,
                 label_noise=wrong,
-                recipe=learning.chosen(),
+                recipe=learning.with_given(backbone.encoder),
                 epochs=learning.epochs,
                 device=machine.device,
                 precision=backbone.precision.value,

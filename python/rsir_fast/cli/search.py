@@ -123,7 +123,8 @@ def search(
     neighbours there (augment: the database, too).
 
     Features that a trained model made (--weights names its file) are searched by hash code (Hamming distance), and
-    every image comes with its predicted label and probability.
+    every image comes with its predicted label and probability, where the model gives labels. Real values of metric
+    learning are searched by --field u --steps l2.
     """
     quiet, k = output.quiet, page.k
     with reported_errors() as skipped:

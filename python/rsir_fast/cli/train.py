@@ -1,16 +1,18 @@
-"""``rsir train dhcnn``: from class folders to a model of hash codes and semantic labels."""
+"""``rsir train dhcnn`` and ``rsir train hashing``: from class folders to a model of hash codes, or of real values."""
 
 from __future__ import annotations
 
 import shlex
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from rsir_fast.cli import checked
+from rsir_fast.cli import completion as values
 from rsir_fast.cli import options as opt
 from rsir_fast.cli import recipes as rec
 from rsir_fast.cli.groups import EngineOptions, ImageOptions, PrintOptions
@@ -23,6 +25,36 @@ from rsir_fast.cli.session import (
     print_json,
     reported_errors,
 )
+
+if TYPE_CHECKING:
+    from rsir_fast.hashing import Recipe
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """What is trained."""
+
+    bits: Annotated[int, typer.Option(min=checked.SHORTEST, max=checked.LONGEST, help="Hash length.")] = 64
+    freeze_backbone: rec.Frozen = False
+    features: Annotated[
+        Path | None,
+        typer.Option(
+            "--features",
+            help="Folder of `rsir features --encoder NAME,turns=each`, in place of computing features.",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True)
+class ValuesOptions(ModelOptions):
+    """What is trained, where it need be no codes."""
+
+    bits: Annotated[
+        int,
+        typer.Option(
+            min=checked.SHORTEST, max=checked.LONGEST, help="Hash length; of metric learning how many real values."
+        ),
+    ] = 64
 
 
 @dataclass(frozen=True)
@@ -38,6 +70,13 @@ class SplitOptions(rec.HarderOptions):
 
 
 @dataclass(frozen=True)
+class WholeOptions(rec.LearningOptions):
+    """How a method is trained, by itself."""
+
+    accumulate: rec.Accumulate = 1
+
+
+@dataclass(frozen=True)
 class _Machine(EngineOptions):
     resume: opt.Resume = False
 
@@ -50,15 +89,7 @@ def dhcnn(
         Path | None,
         typer.Option("--out", "-o", help="Folder for the model. \\[default: runs/dhcnn-DATA-NETWORK-LAYER-BITS]"),
     ] = None,
-    bits: Annotated[int, typer.Option(min=checked.SHORTEST, max=checked.LONGEST, help="Hash length.")] = 64,
-    freeze_backbone: rec.Frozen = False,
-    features: Annotated[
-        Path | None,
-        typer.Option(
-            "--features",
-            help="Folder of `rsir features --encoder NAME,turns=each`, in place of computing features.",
-        ),
-    ] = None,
+    model: ModelOptions,
     parts: SplitOptions,
     learning: rec.RecipeOptions,
     backbone: rec.BackboneOptions,
@@ -72,6 +103,109 @@ def dhcnn(
     after every epoch, log.jsonl and checkpoint.pt into OUT: interrupted, the same command again goes on, to the same
     weights. On several devices or machines: torchrun --nproc-per-node N --no-python rsir train dhcnn ...
     """
+
+    def course(dataset: str) -> _Course:
+        paper = learning.setting(dataset)
+        return _Course(learning.chosen(backbone.encoder, paper), rec.train_share(parts.train, paper))
+
+    _train(
+        context,
+        "dhcnn",
+        course,
+        data=data,
+        out=out,
+        model=model,
+        parts=parts,
+        learning=learning,
+        backbone=backbone,
+        images=images,
+        machine=machine,
+        output=output,
+    )
+
+
+def hashing(
+    context: typer.Context,
+    *,
+    data: Annotated[Path, typer.Argument(help="Folder of images in class folders.")],
+    method: Annotated[
+        str,
+        typer.Option(
+            callback=checked.method,
+            help="dhcnn, dpsh, hashnet, greedyhash, csq, dsh, dhn, idhn; of metric learning, real-valued: triplet, "
+            "multi-similarity, proxy-anchor.",
+            autocompletion=values.one_of(checked.HASHING),
+        ),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Folder for the model. \\[default: runs/METHOD-DATA-NETWORK-LAYER-BITS]"),
+    ] = None,
+    model: ValuesOptions,
+    parts: SplitOptions,
+    learning: WholeOptions,
+    backbone: rec.BackboneOptions,
+    images: ImageOptions,
+    machine: _Machine,
+    output: PrintOptions,
+) -> None:
+    """Train a method of hashing or metric learning by the recipe of them all: the model of `rsir reproduce hashing`.
+
+    Each has the loss of its paper with its paper's parameters; the options of DHCNN's loss are those of `rsir train
+    dhcnn`, which --method dhcnn is without them. 80 % of every class are for training (--train, --split), the rest is
+    never looked at. Writes model.safetensors and, after every epoch, log.jsonl and checkpoint.pt into OUT: interrupted,
+    the same command again goes on, to the same weights.
+
+    dhcnn, greedyhash and csq give labels, the others none. triplet, multi-similarity and proxy-anchor learn real values
+    u compared by their angle, no codes: evaluate and search the field u (--field u --steps l2). Methods that compare
+    the images of a batch (hashnet, dsh, dhn and these three) train in one process, without --accumulate.
+    """
+
+    def course(_: str) -> _Course:
+        from rsir_fast.hashing import METHODS
+
+        return _Course(learning.with_given(backbone.encoder, METHODS[method]()), rec.train_share(parts.train, None))
+
+    _train(
+        context,
+        method,
+        course,
+        data=data,
+        out=out,
+        model=model,
+        parts=parts,
+        learning=learning,
+        backbone=backbone,
+        images=images,
+        machine=machine,
+        output=output,
+    )
+
+
+@dataclass(frozen=True)
+class _Course:
+    """By what is trained, and on which share of every class where no split is named."""
+
+    recipe: Recipe
+    train: float
+
+
+def _train(
+    context: typer.Context,
+    method: str,
+    course: Callable[[str], _Course],
+    *,
+    data: Path,
+    out: Path | None,
+    model: ModelOptions,
+    parts: SplitOptions,
+    learning: rec.RecipeOptions | WholeOptions,
+    backbone: rec.BackboneOptions,
+    images: ImageOptions,
+    machine: _Machine,
+    output: PrintOptions,
+) -> None:
+    """Train a method by the course that a data set of some name has, and say where the model is."""
     target: Path | None = out
     quiet, device = output.quiet, machine.device
 
@@ -86,25 +220,27 @@ def dhcnn(
         if parts.split is not None:
             rec.refuse_together(context, "--split", ("train",), "says which images to train on")
         wrong = parts.wrong(context)
-        if features is not None:
+        if model.features is not None:
             rec.refuse_together(context, "--features", ("engine",), "are computed already")
         from rsir_fast.archive import Features
         from rsir_fast.datasets import Skipped, low_shot, save_split, split_of, stratified_split
         from rsir_fast.hashing import train_dhcnn
         from rsir_fast.hashing.train import check_itself
+        from rsir_fast.hashing.training import check_parts
         from rsir_fast.training import joined_processes
 
         network = backbone.run_as(machine.workers, device)
         dataset, loaded = opt.open_both(data, network, quiet=quiet, **asdict(images))
         check_itself(loaded.backbone)  # before anything is recommended or written
-        paper = learning.setting(dataset.name)
-        chosen = learning.chosen(backbone.encoder, paper)
-        name = "-".join(["dhcnn", dataset.name, loaded.name, loaded.layer, str(bits)]).replace("/", "_")
+        chosen = course(dataset.name)
+        recipe = chosen.recipe
+        check_parts(recipe, learning.accumulate)
+        name = "-".join([method, dataset.name, loaded.name, loaded.layer, str(model.bits)]).replace("/", "_")
         target = Path("runs") / name if target is None else target
         found = f"{plural(len(dataset), 'image')}, {plural(len(dataset.classes), 'class')}"
         start = time.perf_counter()
         if parts.split is None:
-            drawn = stratified_split(dataset, train=rec.train_share(parts.train, paper), seed=parts.seed)
+            drawn = stratified_split(dataset, train=chosen.train, seed=parts.seed)
         else:
             drawn = split_of(parts.split, dataset, parts.seed)
         if parts.shots is not None:
@@ -114,22 +250,22 @@ def dhcnn(
             shown_progress(quiet or not first) as progress,
         ):
             what = f"{found}; {loaded.provenance['description']}, {loaded.layer}"
-            note(f"{dataset.name}: {what}", quiet or not first)
+            note(f"{dataset.name}: {what}; {recipe.loss.title}", quiet or not first)
             if parts.save_split is not None and first:
                 save_split(drawn, parts.save_split)
-            if freeze_backbone and features is None and chosen.augment:
+            if model.freeze_backbone and model.features is None and recipe.augment:
                 note(_passes(_each_turn(context, data), target, len(drawn.train)), quiet or not first)
-            model = train_dhcnn(
+            trained = train_dhcnn(
                 dataset,
                 loaded,
-                bits=bits,
-                recipe=chosen,
+                bits=model.bits,
+                recipe=recipe,
                 epochs=learning.epochs,
                 split=drawn,
                 shots=parts.shots,
                 label_noise=wrong,
-                freeze_backbone=freeze_backbone,
-                features=None if features is None else Features.load(features),
+                freeze_backbone=model.freeze_backbone,
+                features=None if model.features is None else Features.load(model.features),
                 seed=parts.seed,
                 out=target,
                 resume=True,
@@ -142,12 +278,17 @@ def dhcnn(
             )
         if not first:
             return
-        skipped += [Skipped(**entry) for entry in model.training["skipped"]]
+        skipped += [Skipped(**entry) for entry in trained.training["skipped"]]
         path = target / "model.safetensors"
         if output.json:
-            summary: dict[str, Any] = {"model": str(path), "bits": bits, "classes": list(model.classes)}
-            summary["skipped"] = model.training["skipped"]
-            print_json({**summary, "training": model.training, "seconds": time.perf_counter() - start})
+            summary: dict[str, Any] = {
+                "model": str(path),
+                "method": method,
+                "bits": model.bits,
+                "classes": list(trained.classes),
+                "skipped": trained.training["skipped"],
+            }
+            print_json({**summary, "training": trained.training, "seconds": time.perf_counter() - start})
         else:
             typer.echo(f"model: {path.absolute()}")
 

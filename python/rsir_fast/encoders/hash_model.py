@@ -77,18 +77,18 @@ class HashModel(Shown):
         Backbone
             Of ``dim = bits + len(classes)``; its provenance has ``hash`` with ``bits``, ``classes`` and ``training``.
         """
-        trunk = self.network.backbone
+        trunk, method = self.network.backbone, self.training.get("method")
         whole = Backbone(
             _Encoder(trunk.network, self.network.head),
             name=trunk.name,
             layer=f"{trunk.layer}, hash {self.bits}",
             dim=self.bits + len(self.classes),
             preprocessing=trunk.preprocessing,
-            description=f"{self.training.get('method', 'DHCNN')} of {self.bits} bits on {trunk.name}, {trunk.layer}",
+            description=f"{method or 'DHCNN'} of {self.bits} bits on {trunk.name}, {trunk.layer}",
             weights={
                 "file": "none: in memory" if file is None else file.name,
                 "sha256": "" if file is None else file_digest(file),
-                "source": "rsir train dhcnn",
+                "source": "rsir train dhcnn" if method is None else "rsir train hashing",
             },
         )
         whole.provenance |= Reader.of(self.training).provenance()
@@ -240,7 +240,7 @@ class _Content(BaseModel):
 def _read(path: Path) -> tuple[_Content, dict[str, Tensor], dict[str, str]]:
     """Return what the file says of itself, its tensors as they are, and their checksums."""
     remedy = "give the model.safetensors that it wrote; a network's own weights go to --weights"
-    expected = "a model of `rsir train dhcnn`, version 1"
+    expected = "a hash model of `rsir train`, version 1"
     with reading(path, expected, remedy, WeightFileError), safe_open(path, framework="pt") as file:
         content: Any = parse_json((file.metadata() or {}).get("rsir_fast", "null"))
         if not isinstance(content, dict) or any(content.get(key) != value for key, value in _MARK.items()):

@@ -17,7 +17,41 @@ class _Split(BaseModel):
     test: list[InstanceOf[str]]
 
 
+class _Loss(BaseModel):
+    """What was learnt."""
+
+    method: InstanceOf[str] | None = None
+
+
+class _Recipe(BaseModel):
+    """How it was learnt."""
+
+    loss: _Loss | None = None
+
+
 class Training(BaseModel):
-    """How a model came to be, as far as something depends on it."""
+    """How a model came to be, as far as something depends on it.
+
+    Attributes
+    ----------
+    split : parts or None
+    method : str or None
+        What it was trained by, as its authors call it; None: DHCNN.
+    embeds : bool
+        It learnt real values u, compared by their angle; codes are but their signs.
+    """
 
     split: _Split | None = None
+    recipe: _Recipe | None = None
+    method: InstanceOf[str] | None = None
+    embeds: bool = False
+
+    @property
+    def word(self) -> str:
+        """The method as a command takes it.
+
+        >>> Training.model_validate({"recipe": {"loss": {"method": "dpsh"}}}).word, Training().word
+        ('dpsh', 'dhcnn')
+        """
+        loss = None if self.recipe is None else self.recipe.loss
+        return (loss and loss.method) or "dhcnn"

@@ -26,7 +26,7 @@ from rsir_fast.extraction.stamps import fingerprint
 from rsir_fast.hashing.inputs import Inputs, load_images, of_training_images
 from rsir_fast.hashing.methods import HashLoss
 from rsir_fast.hashing.recipe import Recipe, as_recipe
-from rsir_fast.hashing.training import Trainer
+from rsir_fast.hashing.training import Trainer, check_parts
 from rsir_fast.training import (
     Precision,
     check_place,
@@ -64,7 +64,7 @@ def train_dhcnn(
     engine: EngineName | None = None,
     progress: OnProgress | None = None,
 ) -> HashModel:
-    """Train DHCNN (Song et al. 2021): hash codes and semantic labels in one network.
+    """Train DHCNN (Song et al. 2021), hash codes and semantic labels in one network, or another method.
 
     Parameters
     ----------
@@ -76,7 +76,8 @@ def train_dhcnn(
     bits : int
         Hash length, 8 to 1024.
     recipe : {"modern", "matlab", "pytorch"} or Recipe
-        Ours, or that of one of the authors' two releases.
+        Ours, or that of one of the authors' two releases. Its loss says what is learnt:
+        ``dataclasses.replace(RECIPES["modern"], loss=METHODS["dpsh"]())`` of `rsir_fast.hashing` is DPSH.
     epochs : int, optional
         In place of the recipe's, of the whole network or, frozen, of the head.
     freeze_backbone : bool
@@ -142,6 +143,7 @@ def train_dhcnn(
     takes its share of every batch; only the first computes features, reads a checkpoint and writes.
     """
     chosen = as_recipe(recipe, epochs, frozen=freeze_backbone)
+    check_parts(chosen, accumulate)  # before the features
     backbone = chosen.network(load_encoder(encoder))
     check_itself(backbone)
     target = usable_device(device)
@@ -221,8 +223,10 @@ def train_dhcnn(
     if codes is not None:
         trainer.bank.copy_(codes)
     run_epochs(trainer, folder, settings, state, progress)
+    chosen.loss.finish(head)
     whole = DHCNN(backbone, head).requires_grad_(False).to(target).eval()
-    model = HashModel(whole, train.classes, {**training, **_learnt_from(drawn, train, inputs)})
+    values = {"embeds": True} if chosen.loss.embeds else {}
+    model = HashModel(whole, train.classes, {**training, **values, **_learnt_from(drawn, train, inputs)})
     if folder is not None and trainer.rank == 0:
         model.save(folder / MODEL)
     return model

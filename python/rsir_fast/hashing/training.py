@@ -19,7 +19,7 @@ from rsir_fast.hashing.methods import Batch, LossTerms
 from rsir_fast.hashing.recipe import Recipe
 from rsir_fast.training import Precision, own_rank
 
-__all__ = ["Trainer"]
+__all__ = ["Trainer", "check_parts"]
 
 
 class Trainer:
@@ -68,11 +68,7 @@ class Trainer:
         if not 0 <= seed < 2**40:
             raise ValueError(f"seed: expected 0 to {2**40 - 1}, got {seed}")
         self.rank, self.processes = own_rank()
-        if recipe.loss.compares == "batch" and max(accumulate, self.processes) > 1:
-            raise ValueError(
-                f"accumulate: expected 1, and one process, as {recipe.loss.title} compares the images of a whole "
-                f"batch; got {accumulate}, and {self.processes}"
-            )
+        check_parts(recipe, accumulate)
         self.recipe, self.seed, self.precision, self.accumulate = recipe, seed, precision, accumulate
         self.network = network
         parameter = next(network.parameters())
@@ -215,6 +211,16 @@ class Trainer:
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.bank.copy_(state["bank"])
+
+
+def check_parts(recipe: Recipe, accumulate: int) -> None:
+    """Raise ValueError if a batch is taken in parts, by one process or by several, where the loss needs the whole."""
+    processes = own_rank()[1]
+    if recipe.loss.compares == "batch" and max(accumulate, processes) > 1:
+        raise ValueError(
+            f"accumulate: expected 1, and one process, as {recipe.loss.title} compares the images of a whole "
+            f"batch; got {accumulate}, and {processes}"
+        )
 
 
 def _by_class(order: Tensor, labels: Tensor, together: int, draw: torch.Generator) -> Tensor:

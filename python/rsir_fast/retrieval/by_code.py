@@ -12,7 +12,7 @@ from rsir_fast.base.row_blocks import RowBlocks
 from rsir_fast.encoders.differences import differences, told
 from rsir_fast.errors import FeaturesError
 from rsir_fast.ops import euclidean_topk, hamming_topk
-from rsir_fast.retrieval.coded import made_by_model
+from rsir_fast.retrieval.coded import made_by_model, remarks_on_codes
 from rsir_fast.retrieval.hits import Hits, Labels
 from rsir_fast.retrieval.query import Search
 from rsir_fast.retrieval.searched import Searched, predicted
@@ -44,6 +44,8 @@ def find_by_code(searched: Searched, queries: Features, search: Search, *, threa
     ------
     FeaturesError
         If the features are of no hash model, or of two different ones.
+    ValueError
+        If rows of the queries' labels are asked for, and the model gives none.
 
     Notes
     -----
@@ -56,6 +58,10 @@ def find_by_code(searched: Searched, queries: Features, search: Search, *, threa
     allowed = searched.allowed(search.where)
     codes, wanted = np.asarray(searched.rows.fields["codes"]), queries["codes"]
     labels, of_queries = searched.predicted.labels if search.same_label else None, predicted(queries["probabilities"])
+    if search.same_label and len(queries) and (of_queries.labels < 0).all():
+        raise ValueError(
+            "same_label: expected a model that gives labels, got one trained without a classifier; leave it out"
+        )
     depth = search.k if search.rerank_codes is None else min(search.rerank_codes, len(searched.database))
     hamming = np.empty((len(queries), depth), np.int32)
     places = np.empty((len(queries), depth), np.int64)
@@ -83,7 +89,7 @@ def find_by_code(searched: Searched, queries: Features, search: Search, *, threa
         shown,
         of_queries,
         skipped=queries.skipped,
-        notes=queries.notes,
+        notes=(*queries.notes, *remarks_on_codes(searched.database)),
         how={
             "bits": bits,
             "distance": "hamming",

@@ -12,7 +12,7 @@ from rsir_fast.base.reading import reading
 from rsir_fast.encoders.hash_training import MAX_BITS, Training
 from rsir_fast.errors import FeaturesError
 
-__all__ = ["made_by_model"]
+__all__ = ["made_by_model", "remarks_on_codes"]
 
 
 def made_by_model(features: Features) -> dict[str, Any]:
@@ -40,6 +40,17 @@ def made_by_model(features: Features) -> dict[str, Any]:
             f"found {features.dim} values"
         )
     return made
+
+
+def remarks_on_codes(features: Features) -> tuple[str, ...]:
+    """Say that codes are but the signs of real values, where a model learnt these."""
+    training = _Made.model_validate(made_by_model(features)).training
+    if not training.embeds:
+        return ()
+    return (
+        f"{training.method} learns real values compared by their angle, and no codes: these are their signs; the "
+        "method is the field u with steps l2",
+    )
 
 
 class _Made(BaseModel):

@@ -95,9 +95,10 @@ class Labels:
     Attributes
     ----------
     labels : array, int64
-        Indices into the model's classes; -1 where there is no item.
+        Indices into the model's classes; -1 where there is no item, or the model prefers no class: it was trained
+        without a classifier.
     probabilities : array, float32
-        NaN where there is no item.
+        NaN where there is no label.
     """
 
     labels: NDArray[np.int64]
@@ -205,8 +206,7 @@ class Hits(Shown):
         of = self.of_queries
         return Answer(
             query=url_of_path(self.queries[row]),
-            label=None if of is None else self._class(of.labels[row]),
-            probability=None if of is None else float(of.probabilities[row]),
+            **({} if of is None else self._label(of.labels[row], of.probabilities[row])),
             results=tuple(self._found(row, place) for place in range(there)),
         )
 
@@ -223,8 +223,7 @@ class Hits(Shown):
         euclidean = None if self.squared is None else float(np.sqrt(np.float64(self.squared[row, place])))
         said: dict[str, Any] = {}
         if self.predicted is not None:
-            said["label"] = self._class(self.predicted.labels[row, place])
-            said["probability"] = float(self.predicted.probabilities[row, place])
+            said |= self._label(self.predicted.labels[row, place], self.predicted.probabilities[row, place])
         if self.hamming is not None:
             said |= {"distance": int(self.hamming[row, place]), "euclidean": euclidean}
         else:
@@ -241,6 +240,8 @@ class Hits(Shown):
             **said,
         )
 
-    def _class(self, label: int) -> str:
-        classes: list[str] = self.database.provenance["hash"]["classes"]
-        return classes[label]
+    def _label(self, label: int, probability: float) -> dict[str, Any]:
+        """Name a predicted label; nothing where the model gives none."""
+        if label < 0:
+            return {}
+        return {"label": self.database.provenance["hash"]["classes"][label], "probability": float(probability)}

@@ -57,7 +57,7 @@ class Searched:
 
         if name == "probability":
             return pa.chunked_array([pa.array(self.predicted.probabilities)])
-        labels = pa.array(self.predicted.labels.astype(np.int32))
+        labels = pa.array(self.predicted.labels.astype(np.int32), mask=self.predicted.labels < 0)
         classes = pa.array(self.database.provenance["hash"]["classes"], pa.string())
         return pa.chunked_array([pa.DictionaryArray.from_arrays(labels, classes)])
 
@@ -88,7 +88,9 @@ class Searched:
 
 
 def predicted(probabilities: RowBlocks | NDArray[Any]) -> Labels:
-    """Return the most probable label of each row, and its probability."""
+    """Return the most probable label of each row, and its probability; none where no class is preferred."""
     scores = np.asarray(probabilities)
     labels = scores.argmax(1)
-    return Labels(labels, scores[np.arange(len(scores)), labels])
+    highest = scores[np.arange(len(scores)), labels]
+    preferred = highest > scores.min(1)  # a model without a classifier gives all classes the same
+    return Labels(np.where(preferred, labels, -1), np.where(preferred, highest, np.float32(np.nan)))

@@ -89,7 +89,7 @@ class PreTraining:
             return None
         kind = content.get("format") if isinstance(content, dict) else None
         if kind == "rsir_fast dhcnn":
-            refuse(path, "weights of a network", "a model of `rsir train dhcnn`", "name it with --encoder")
+            refuse(path, "weights of a network", "a hash model of `rsir train`", "name it with --encoder")
         if kind != _FORMAT:
             return None
         fix = "export it again, with this version of rsir_fast"

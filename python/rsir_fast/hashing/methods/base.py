@@ -157,8 +157,17 @@ class Method(ABC):
         Without labels the classifier is: it is 0, so that it prefers no class.
         """
         if not self.labels:
+            head.classifier.requires_grad_(False)
+            self.finish(head)
+
+    def finish(self, head: HashHead) -> None:
+        """Make a trained head what its model holds: where the method gives no labels, the classifier prefers no class.
+
+        So what served the training alone, as proxies of the classes do, is never taken for labels.
+        """
+        if not self.labels:
             with torch.no_grad():
-                for parameter in head.classifier.requires_grad_(False).parameters():
+                for parameter in head.classifier.parameters():
                     parameter.zero_()
 
     def told(self) -> dict[str, Any]:
