@@ -154,7 +154,7 @@ def test_what_cannot_be_done_is_one_line(made, tmp_path):
         (
             [scenes],
             2,
-            f"--encoder model.safetensors of `rsir train dhcnn`, got {scenes} without --encoder",
+            f"--encoder model.safetensors of `rsir train`, got {scenes} without --encoder",
         ),
         ([tmp_path / "nowhere", "-e", model, "--no-download"], 1, "nowhere"),
         (

@@ -96,6 +96,7 @@ WRONG = {
     "--steps": CHAINS,
     "--threads": ["0", *COUNT],
     "--split": ["", "80/10", "0/100"],
+    "--trained-queries": ["x", ""],
     "--train": ["0", "1", *NUMBER],
     "--shots": ["0", *COUNT],
     "--gallery": ["", "x", "train,train", "train,"],

@@ -43,6 +43,14 @@ class Distance(str, Enum):
     l1 = "l1"
 
 
+class TrainedQueries(str, Enum):
+    """What becomes of test images that a model was trained on."""
+
+    refuse = "refuse"
+    leave_out = "leave-out"
+    keep = "keep"
+
+
 class Divisor(str, Enum):
     """What AP@k divides by."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,13 +11,63 @@ import typer
 
 from rsir_fast.cli import checked
 from rsir_fast.cli import options as opt
+from rsir_fast.cli import recipes as rec
+from rsir_fast.cli.choices import TrainedQueries
 from rsir_fast.cli.evaluating import check_out, default_out, extracted, placed, write_and_print
 from rsir_fast.cli.groups import ImageOptions, MeasureOptions, NetworkOptions, PrintOptions, RunOptions, ShownOptions
 from rsir_fast.cli.session import AGAIN, kept, note, reported_errors
+from rsir_fast.cli.tested import ASKING, TestedOptions
 from rsir_fast.errors import FeaturesError
 
 if TYPE_CHECKING:
     from rsir_fast.archive import Features
+
+
+@dataclass(frozen=True)
+class AskingOptions(TestedOptions):
+    """Which images ask, and for what."""
+
+    split: Annotated[
+        str | None,
+        typer.Option(
+            callback=checked.split,
+            help="Another split than the model's own: 80/20 and the like, drawn in every class; a split in a file "
+            "(.json); or a list of training images (train.txt).",
+            rich_help_panel=ASKING,
+        ),
+    ] = None
+    trained_queries: Annotated[
+        TrainedQueries,
+        typer.Option(
+            help="Test images of --split that the model was trained on: refuse the split, leave them out, or keep "
+            "them. The result says how many.",
+            rich_help_panel=ASKING,
+        ),
+    ] = TrainedQueries.refuse
+    gallery: Annotated[
+        str,
+        typer.Option(
+            callback=checked.galleries,
+            help="What test images are ranked against, the headline's first: train, test, rest (all but the queries), "
+            "all.",
+            rich_help_panel=ASKING,
+        ),
+    ] = "train,test"
+
+    def check(self, context: typer.Context) -> None:
+        """Refuse options that do not go together."""
+        if self.split is None:
+            others = ("seed", "trained_queries")
+            rec.refuse_together(context, "no --split", others, "would name other images than the model's")
+        else:
+            self.refuse_seed_of_file(context)
+
+    @property
+    def told(self) -> list[str]:
+        """The split in words for a folder's name."""
+        if self.split is None:
+            return []
+        return [self.split if self.drawn else str(self.file), *([f"seed{self.seed}"] * bool(self.drawn and self.seed))]
 
 
 @dataclass(frozen=True)
@@ -36,7 +87,7 @@ def dhcnn2021(
             "--encoder",
             "-e",
             callback=checked.encoder,
-            help="model.safetensors of `rsir train dhcnn`, for images; FILE,turns=mean: over the image's eight turns.",
+            help="model.safetensors of `rsir train`, for images; FILE,turns=mean: over the image's eight turns.",
         ),
     ] = None,
     out: Annotated[
@@ -44,14 +95,7 @@ def dhcnn2021(
         typer.Option("--out", "-o", help="Folder for codes and report. \\[default: runs/dhcnn2021-DATA-NETWORK-LAYER]"),
     ] = None,
     measured: MeasureOptions,
-    gallery: Annotated[
-        str,
-        typer.Option(
-            callback=checked.galleries,
-            help="What test images are ranked against, the headline's first: train, test, rest (all but the queries), "
-            "all.",
-        ),
-    ] = "train,test",
+    asking: AskingOptions,
     shown: _Shown,
     batch_size: opt.BatchSize = None,
     images: ImageOptions,
@@ -61,8 +105,10 @@ def dhcnn2021(
 ) -> None:
     """Evaluate by the protocol of Song et al. 2021: mAP of hash codes, precision and recall, accuracy of labels.
 
-    The model's test images are the queries; its training images, and the test images themselves, are the database
-    (--gallery names others).
+    Of any method of `rsir train`; where it gives no labels there is no accuracy. The model's test images are the
+    queries; its training images, and the test images themselves, are the database (--gallery names others). --split
+    takes those of another split, such as published lists.
+
     Codes are made first (into OUT/features; what a former or interrupted run left there is used again), or read from a
     folder written by `rsir features --encoder model.safetensors`. Writes result.json, queries.csv (AP of every query),
     report.html and five SVG plots.
@@ -70,24 +116,30 @@ def dhcnn2021(
     target: Path | None = out
     quiet = output.quiet
     with reported_errors(lambda: kept((target or Path()) / "features", AGAIN)) as skipped:
+        asking.check(context)
         asked = measured.measures
+        trained: Any
         if opt.is_features_folder(source):
             opt.refuse_network_options(context, "device", "force", but="encoder")
             from rsir_fast.archive import Features
+            from rsir_fast.protocols import check_split
 
             features = placed(Features.load(source), root, quiet)
             from rsir_fast.retrieval.coded import made_by_model
 
-            made_by_model(features)
+            trained = made_by_model(features)
             if encoder is not None:
                 _check_model(features, encoder)
             made = features.provenance
-            target = out or _default_out(features.name, str(made.get("name")), str(made.get("layer")))
+            told = [*_method(trained), *asking.told]
+            target = out or _default_out(features.name, str(made.get("name")), str(made.get("layer")), told)
             check_out(target)
+            split = asking.split_of_features(features)
+            check_split(features, trained, split, asking.trained_queries.value)
         elif encoder is None:
             raise ValueError(
                 f"SOURCE: expected a folder of features that a model made, or images together with --encoder "
-                f"model.safetensors of `rsir train dhcnn`, got {source} without --encoder"
+                f"model.safetensors of `rsir train`, got {source} without --encoder"
             )
         else:
             if root is not None:
@@ -97,23 +149,32 @@ def dhcnn2021(
 
             word = parse_word(encoder)
             if not word.is_model:
-                raise ValueError(f"encoder: expected model.safetensors of `rsir train dhcnn`, got {encoder}")
+                raise ValueError(f"encoder: expected model.safetensors of `rsir train`, got {encoder}")
             network = NetworkOptions(encoder, None, batch_size).run_as(
                 run.workers, run.device, run.decoder, run.engine, quiet
             )
             dataset, loaded = opt.open_both(source, network, quiet=quiet, **asdict(images))
-            trained: Any = loaded.provenance["hash"]
-            check_split(dataset, trained)  # before the work
-            target = out or _default_out(
-                dataset.name, loaded.name, loaded.layer, *(["turns"] if word.turns == "mean" else [])
-            )
+            trained = loaded.provenance["hash"]
+            split = asking.split_of(dataset)
+            check_split(dataset, trained, split, asking.trained_queries.value)  # before the work
+            told = [*_method(trained), *(["turns"] if word.turns == "mean" else []), *asking.told]
+            target = out or _default_out(dataset.name, loaded.name, loaded.layer, told)
             features = extracted(dataset, loaded, network, target, force=run.force, quiet=quiet)
         skipped += features.skipped
         from rsir_fast.protocols import evaluate_dhcnn2021
 
         note(f"rank: {len(features)} images", quiet)
-        places: Any = tuple(gallery.split(","))
-        result = evaluate_dhcnn2021(features, gallery=places, examples=shown.examples, threads=run.threads, **asked)
+        places: Any = tuple(asking.gallery.split(","))
+        result = evaluate_dhcnn2021(
+            features,
+            split=split,
+            split_file=asking.file,
+            trained_queries=asking.trained_queries.value,
+            gallery=places,
+            examples=shown.examples,
+            threads=run.threads,
+            **asked,
+        )
         for remark in result.dataset.notes:
             if remark not in features.notes:
                 note(f"note: {remark}", quiet)
@@ -135,5 +196,14 @@ def _check_model(features: Features, encoder: str) -> None:
         )
 
 
-def _default_out(dataset: str, network: str, layer: str, *more: str) -> Path:
+def _method(made: dict[str, Any]) -> list[str]:
+    """Return the name of the method that a model was trained by, but for DHCNN."""
+    from rsir_fast.encoders.hash_training import Training
+
+    word = Training.model_validate(made["training"]).word
+    return [] if word == "dhcnn" else [word]
+
+
+def _default_out(dataset: str, network: str, layer: str, told: list[str]) -> Path:
+    more = (re.sub("[^A-Za-z0-9.-]+", "_", text) for text in told)
     return default_out("dhcnn2021", dataset, network, *layer.split(", hash "), *more)

@@ -15,6 +15,7 @@ from rsir_fast.cli import recipes as rec
 from rsir_fast.cli.evaluating import check_out, default_out, extracted, placed, write_and_print
 from rsir_fast.cli.groups import ImageOptions, MeasureOptions, NetworkOptions, PrintOptions, RunOptions, ShownOptions
 from rsir_fast.cli.session import AGAIN, kept, note, reported_errors
+from rsir_fast.cli.tested import ASKING, TestedOptions
 
 if TYPE_CHECKING:
     from rsir_fast.archive import Features
@@ -72,32 +73,17 @@ class MethodOptions(MeasureOptions):
         return {"normalize": self.normalized, "distance": self.distance.value, **anmrr, **chains}
 
 
-_ASKING = "Who asks whom"
-
-
 @dataclass(frozen=True)
-class GalleryOptions:
+class GalleryOptions(TestedOptions):
     """Who asks whom, where not every image asks for all others."""
 
-    split: Annotated[
-        str | None,
-        typer.Option(
-            callback=checked.split,
-            help="Test images ask alone: 80/20 and the like, drawn in every class; a split in a file (.json); or a "
-            "list of training images (train.txt).",
-            rich_help_panel=_ASKING,
-        ),
-    ] = None
-    seed: Annotated[
-        int, typer.Option(min=0, max=opt.LAST_SEED, help="Of a split that is drawn.", rich_help_panel=_ASKING)
-    ] = 0
     gallery: Annotated[
         str | None,
         typer.Option(
             callback=checked.gallery,
             help="What they are ranked against: train (default with --split), test, rest (all but the queries), all; "
             "or a folder of features of another data set.",
-            rich_help_panel=_ASKING,
+            rich_help_panel=ASKING,
         ),
     ] = None
     label_map: Annotated[
@@ -106,7 +92,7 @@ class GalleryOptions:
             metavar="FILE",
             help="Classes of the queries to those of the other data set: a JSON object, or CSV of two columns. "
             "Default: equal names.",
-            rich_help_panel=_ASKING,
+            rich_help_panel=ASKING,
         ),
     ] = None
 
@@ -117,8 +103,8 @@ class GalleryOptions:
             rec.refuse_together(context, "a folder as --gallery", ("split", "seed"), "is ranked for every image")
         elif self.split is None:
             rec.refuse_together(context, "no --split", ("gallery", "seed"), "says which images are in it")
-        elif not self.drawn:
-            rec.refuse_together(context, "a split in a file", ("seed",), "is drawn already")
+        else:
+            self.refuse_seed_of_file(context)
         if not other:
             rec.refuse_together(context, "no folder as --gallery", ("label_map",), "has the other classes")
         if not other and self.split is None:
@@ -132,27 +118,18 @@ class GalleryOptions:
             if given:
                 raise ValueError(f"{option}: expected none beside --split or --gallery: every image asks for all there")
 
-    @property
-    def drawn(self) -> bool:
-        """Whether the split is drawn here, not read from a file."""
-        from rsir_fast.datasets.split_files import preset_share
-
-        return self.split is not None and preset_share(self.split) is not None
-
     def between(self, features: Features, field: str | None) -> Between | None:
         """Return who asks whom; None where every image asks for all others."""
         from rsir_fast.archive import Features
-        from rsir_fast.datasets import read_label_map, split_of
+        from rsir_fast.datasets import read_label_map
         from rsir_fast.protocols import between_datasets, between_parts
 
         if self.gallery is not None and self.gallery not in checked.GALLERIES:
             known = None if self.label_map is None else read_label_map(self.label_map)
             return between_datasets(features, Features.load(self.gallery).field(field), known)
-        if self.split is None:
-            return None
+        split = self.split_of_features(features)
         part: Any = self.gallery or "train"
-        split = split_of(self.split, features.as_dataset(), self.seed)
-        return between_parts(features, split, part, None if self.drawn else Path(self.split).name)
+        return None if split is None else between_parts(features, split, part, self.file)
 
 
 def ge2018(

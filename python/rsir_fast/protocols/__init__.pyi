@@ -4,10 +4,10 @@ from .between import between_parts as between_parts
 from .between import evaluate_between as evaluate_between
 from .choose_ge2018 import choose_ge2018 as choose_ge2018
 from .choose_ge2018_result import Ge2018Choice as Ge2018Choice
+from .coded_images import check_split as check_split
 from .compare_results import compare_results as compare_results
 from .compare_results import load_evaluation as load_evaluation
 from .compare_results_result import ResultsComparison as ResultsComparison
-from .dhcnn2021 import check_split as check_split
 from .dhcnn2021 import evaluate_dhcnn2021 as evaluate_dhcnn2021
 from .dhcnn2021_result import CodeFigures as CodeFigures
 from .dhcnn2021_result import Dhcnn2021Result as Dhcnn2021Result

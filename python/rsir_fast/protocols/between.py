@@ -27,6 +27,8 @@ from rsir_fast.protocols.galleries import gallery_rows
 from rsir_fast.protocols.ge2018 import CUTOFFS, check_classes, retrieval_figures
 from rsir_fast.protocols.ge2018_result import Ge2018Result, Ge2018Settings
 from rsir_fast.protocols.protocol import GALLERIES, AnmrrRule, Gallery, MapDivisor, Protocol, SplitSource
+from rsir_fast.protocols.split_source import split_source
+from rsir_fast.protocols.taught import remarks_on_taught
 from rsir_fast.retrieval import Step, fit_steps
 from rsir_fast.retrieval.query import Normalize, normalize_by_default
 
@@ -123,12 +125,8 @@ def between_parts(features: Features, split: Split, gallery: Gallery = "train", 
     notes = [f"{len(test)} test images are the queries, {len(rows)} images the gallery ({gallery})"]
     if gone:
         notes.append(f"{gone} images of the split are not here, or could not be read")
-    share = round(len(split.train) / (len(split.train) + len(split.test)), 4)
-    source = (  # a file may hold a split of whole classes or of few images, whatever seed it names
-        SplitSource(kind="given", train=share, file=file)
-        if split.seed is None or file is not None
-        else SplitSource(kind="drawn", train=share, seeds=(split.seed,))
-    )
+    notes += remarks_on_taught(features, test)
+    source = split_source(split, file)
     classes, asked, searched = features.classes, labels[test], labels[rows]
     return Between(features, features, test, rows, asked, searched, classes, own, source, gallery, notes=tuple(notes))
 

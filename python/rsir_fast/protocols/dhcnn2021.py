@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rsir_fast import metrics
 from rsir_fast.archive import Features
-from rsir_fast.base.shown import counted
-from rsir_fast.datasets import Dataset
-from rsir_fast.errors import DatasetError
-from rsir_fast.hashing import made_by_model
+from rsir_fast.datasets import Split
 from rsir_fast.ops import hamming_topk
+from rsir_fast.protocols.coded_images import CodedImages, TrainedQueries, coded_images
 from rsir_fast.protocols.cutoffs import as_cutoffs, check_map_at, with_map_at
 from rsir_fast.protocols.dhcnn2021_result import (
     CodeFigures,
     Dhcnn2021Result,
     ImageCounts,
     LabelFigures,
+    OtherSplit,
     SplitFacts,
     TrainingFacts,
 )
@@ -41,13 +39,17 @@ from rsir_fast.protocols.hash_retrieval import CUTOFFS, evaluate_codes
 from rsir_fast.protocols.intervals import map_intervals
 from rsir_fast.protocols.protocol import GALLERIES, Gallery, MapDivisor, Protocol, SplitSource
 from rsir_fast.protocols.result import stated
+from rsir_fast.protocols.split_source import split_source
 
-__all__ = ["Split", "check_split", "dhcnn2021_rules", "evaluate_dhcnn2021"]
+__all__ = ["dhcnn2021_rules", "evaluate_dhcnn2021"]
 
 
 def evaluate_dhcnn2021(
     features: Features,
     *,
+    split: Split | None = None,
+    split_file: str | None = None,
+    trained_queries: TrainedQueries = "refuse",
     gallery: Sequence[Gallery] = GALLERIES[:2],
     cutoffs: Sequence[int] = CUTOFFS,
     map_at: int | None = None,
@@ -57,14 +59,21 @@ def evaluate_dhcnn2021(
 ) -> Dhcnn2021Result:
     """Evaluate hash codes and semantic labels by the protocol of Song et al. 2021.
 
-    Database: the training images of the model's split. Queries: its test images; an image is relevant if it is of the
-    query's class. As training images in the database flatter the score, test images are also ranked among themselves,
-    each left out of its own ranking.
+    Database: the training images of the model's split, or of another one. Queries: its test images; an image is
+    relevant if it is of the query's class. As training images in the database flatter the score, test images are also
+    ranked among themselves, each left out of its own ranking.
 
     Parameters
     ----------
     features : Features
-        With classes, made by `rsir_fast.encode` with the model from the images of the model's split.
+        With classes, made by `rsir_fast.encode` with the model from the images of the split.
+    split : Split, optional
+        In place of the model's own; images of it that are not among the features are told of.
+    split_file : str, optional
+        Name of the file that `split` was read from.
+    trained_queries : {"refuse", "leave-out", "keep"}
+        What becomes of test images of `split` that the model was trained on. Where they are kept or left out,
+        ``dataset.notes`` and ``other_split`` say how many there are.
     gallery : sequence of {"train", "test", "rest", "all"}
         What test images are ranked against, the headline's first: the training images, one another, all images but
         the test images (also those of neither part of the split), or all. A query in its gallery is left out of its
@@ -97,9 +106,11 @@ def evaluate_dhcnn2021(
     FeaturesError
         If the features are of no hash model.
     DatasetError
-        If they have no classes, others than the model's, or no training or test images of its split.
+        If they have no classes, others than the model's, no training or test images of the split, or the model was
+        trained on test images of `split`, which is neither left out nor kept.
     ValueError
-        If a cut-off or k is below 1, there is no such divisor, or a gallery is unknown, named twice or empty.
+        If a cut-off or k is below 1, there is no such divisor, a gallery is unknown, named twice or empty, or
+        `trained_queries` is unknown.
 
     Notes
     -----
@@ -118,9 +129,9 @@ def evaluate_dhcnn2021(
     """
     start, cutoffs = time.perf_counter(), as_cutoffs(cutoffs)
     check_map_at(map_at, divisor)
-    images = _images(features)
+    images = coded_images(features, split, trained_queries)
     training = images.training
-    split, classes = training["split"], images.classes
+    own_split, classes = training["split"], images.classes
 
     def against(database: NDArray[np.int64]) -> CodeFigures:
         given = (images.codes, images.labels, images.bits, images.test, database, threads)
@@ -131,27 +142,31 @@ def evaluate_dhcnn2021(
     headline = next(iter(measured))
     chosen = measured[headline].average_precision
     shown = _examples(images, rows[headline], chosen, examples, threads) if examples else ()
+    found: dict[str, Any] = {f"test_vs_{name}": measured.get(name) for name in gallery}
+    if split is not None:
+        found["other_split"] = _other_split(images, split)
+    source = _source(images, features.name, split_file)
     own = {name: value for name, value in training.items() if name not in ("split", "skipped")}
     return Dhcnn2021Result(
         protocol="dhcnn2021",
         rsir_fast=version("rsir-fast"),
-        dataset=describe_dataset(features, _remarks(images, split)),
+        dataset=describe_dataset(features, images.remarks),
         features=describe_features(features),
         bits=images.bits,
         classes=tuple(classes),
         images=ImageCounts(train=len(images.train), test=len(images.test)),
-        split=SplitFacts(seed=split.get("seed"), train=len(split["train"]), test=len(split["test"])),
+        split=SplitFacts(seed=own_split.get("seed"), train=len(own_split["train"]), test=len(own_split["test"])),
         training=stated(TrainingFacts, own, features.name),
-        rules=with_map_at(dhcnn2021_rules(_source(images, features.name), cutoffs, tuple(measured)), map_at, divisor),
+        rules=with_map_at(dhcnn2021_rules(source, cutoffs, tuple(measured)), map_at, divisor),
         queries=describe_queries([features.items[row] for row in images.test], images.labels[images.test]),
-        **{f"test_vs_{name}": measured.get(name) for name in gallery},
+        **found,
         labels=_label_figures(images),
         timing=describe_timing(features, time.perf_counter() - start, threads),
         examples=shown,
     )
 
 
-def _galleries(images: _Images, names: Sequence[Gallery]) -> dict[Gallery, NDArray[np.int64]]:
+def _galleries(images: CodedImages, names: Sequence[Gallery]) -> dict[Gallery, NDArray[np.int64]]:
     """Return the rows of each gallery by its name; nothing is ranked among a single image."""
     if not names or len(set(names)) < len(names) or set(names) - set(GALLERIES):
         raise ValueError(
@@ -175,14 +190,30 @@ def dhcnn2021_rules(
     return Protocol(split=split, gallery=gallery, relevance="class", **rules)
 
 
-def _source(images: _Images, name: str) -> SplitSource:
-    """State where a model's split came from, and what it was taught of it; one without a seed was not drawn here."""
+def _other_split(images: CodedImages, split: Split) -> OtherSplit:
+    """State a split that is not the model's own, and what the model knows of its images."""
+    members = images.members
+    known = bool(members.trained_on.any())
+    return OtherSplit(
+        train=len(split.train),
+        test=len(split.test),
+        trained_on=int(members.trained_on[images.train].sum()) if known else None,
+        trained_queries=members.trained_queries if known else None,
+        kept=bool(members.trained_on[images.test].any()),
+    )
+
+
+def _source(images: CodedImages, name: str, file: str | None) -> SplitSource:
+    """State where a split came from, and what the model was taught; its own without a seed was not drawn here."""
     training = images.training
-    split, shots, noise = training["split"], training.get("shots"), training.get("label_noise")
-    train, test, seed = len(split["train"]), len(split["test"]), split.get("seed")
-    told: dict[str, Any] = {"train": round(train / (train + test), 4)} if shots is None else {"shots": shots}
+    own, shots, noise = training["split"], training.get("shots"), training.get("label_noise")
+    told: dict[str, Any] = {}
     if isinstance(noise, dict):
-        told |= {"label_noise": noise.get("share"), "noise": noise.get("kind")}
+        told = {"label_noise": noise.get("share"), "noise": noise.get("kind")}
+    if images.split is not None:
+        return stated(SplitSource, {**split_source(images.split, file).content(), **told}, name)
+    train, test, seed = len(own["train"]), len(own["test"]), own.get("seed")
+    told |= {"train": round(train / (train + test), 4)} if shots is None else {"shots": shots}
     tested, trained = (np.unique(images.labels[rows]) for rows in (images.test, images.train))
     if seed is None:
         kind = "given"
@@ -194,11 +225,11 @@ def _source(images: _Images, name: str) -> SplitSource:
     return stated(SplitSource, {"kind": kind, **told}, name)
 
 
-def _label_figures(images: _Images) -> LabelFigures:
+def _label_figures(images: CodedImages) -> LabelFigures:
     """Measure the labels of the test images; of classes that were not trained on, none can be right."""
     tested, size = images.labels[images.test], len(images.classes)
     confusion = metrics.confusion_matrix(tested, images.predicted[images.test], size)
-    trained = np.isin(np.arange(size), images.labels[images.train])
+    trained = images.trained_classes
     known = images.labelled and bool(trained[tested].any())
     right = (images.predicted[images.test] == tested).astype(np.float64)
     why = (
@@ -216,111 +247,8 @@ def _label_figures(images: _Images) -> LabelFigures:
     )
 
 
-def _remarks(images: _Images, split: dict[str, Any]) -> list[str]:
-    """Say what is to be known of the split: images that are not here, classes that were not trained on."""
-    untrained = ~np.isin(images.labels[images.test], images.labels[images.train])
-    found = _not_here(images, split)
-    if untrained.any():
-        classes = counted(len(np.unique(images.labels[images.test][untrained])), "class", "classes")
-        found.append(
-            f"{int(untrained.sum())} of {len(images.test)} test images are of {classes} that were not trained on: "
-            "they have nothing relevant among the training images, and no label of theirs can be right"
-        )
-    return found
-
-
-def _not_here(images: _Images, split: dict[str, Any]) -> list[str]:
-    """Say how many images of the model's split are not among those evaluated."""
-    found = {"training": (images.train, split["train"]), "test": (images.test, split["test"])}
-    return [
-        f"{len(wanted) - len(rows)} of the {len(wanted)} {part} images of the model's split are not here, or could not "
-        "be read"
-        for part, (rows, wanted) in found.items()
-        if len(rows) < len(wanted)
-    ]
-
-
-class Split(NamedTuple):
-    """True labels of all images, and which are for training and which for testing."""
-
-    labels: NDArray[np.int64]
-    train: NDArray[np.int64]
-    test: NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class _Images:
-    """What a hash model says of the images of its split, and what is true of them."""
-
-    bits: int
-    classes: list[str]
-    training: dict[str, Any]
-    codes: NDArray[np.uint8]
-    predicted: NDArray[np.int64]
-    probability: NDArray[np.float32]
-    labelled: bool
-    labels: NDArray[np.int64]
-    train: NDArray[np.int64]
-    test: NDArray[np.int64]
-
-
-def check_split(images: Features | Dataset, made: dict[str, Any]) -> Split:
-    """Find the training and test images of a hash model among those of a data set.
-
-    Parameters
-    ----------
-    images : Features or Dataset
-        With classes.
-    made : dict
-        What the provenance of the model's backbone has under ``hash``.
-
-    Returns
-    -------
-    Split
-        Labels [n] in the model's numbering, and the rows of training and test images; unreadable ones are left out.
-
-    Raises
-    ------
-    DatasetError
-        If there are no classes, others than the model's, or no training or test images of its split.
-    """
-    classes = list(made["classes"])
-    if images.labels is None or set(images.classes) != set(classes):
-        found = "none" if images.labels is None else ", ".join(images.classes)
-        raise DatasetError(f"{images.name}: expected the classes of the model ({', '.join(classes)}), found {found}")
-    labels = np.array([classes.index(name) for name in images.classes])[images.labels]
-    row = {item: number for number, item in enumerate(images.items)}
-
-    def members(part: str) -> NDArray[np.int64]:
-        wanted = made["training"]["split"][part]
-        found = np.array([row[item] for item in wanted if item in row], dtype=np.int64)
-        if found.size == 0:
-            raise DatasetError(
-                f"{images.name}: expected {part} images of the model's split, such as "
-                f"{wanted[0] if wanted else 'none'}, found none of them; use the data set that the model was trained on"
-            )
-        return found
-
-    return Split(labels, members("train"), members("test"))
-
-
-def _images(features: Features) -> _Images:
-    made = made_by_model(features)
-    scores = np.asarray(features["probabilities"])
-    return _Images(
-        int(made["bits"]),
-        list(made["classes"]),
-        made["training"],
-        np.asarray(features["codes"]),
-        scores.argmax(1),
-        scores.max(1),
-        bool((scores.max(1) > scores.min(1)).any()),
-        *check_split(features, made),
-    )
-
-
 def _examples(
-    images: _Images,
+    images: CodedImages,
     gallery: NDArray[np.int64],
     average_precision: NDArray[np.float64],
     size: int,

@@ -20,6 +20,7 @@ __all__ = [
     "LabelFigures",
     "LossFacts",
     "MapUnderTies",
+    "OtherSplit",
     "RadiusCurve",
     "RecipeFacts",
     "SplitFacts",
@@ -126,11 +127,34 @@ class SplitFacts(Part):
     test: int
 
 
+class OtherSplit(Part):
+    """A split that is not the one that the model was trained by; where it came from, ``rules`` state.
+
+    Attributes
+    ----------
+    train, test : int
+        Images of its parts.
+    trained_on : int or None
+        Its training images that the model was trained on, of those found; None where no image that the model was
+        trained on is here by its name.
+    trained_queries : int or None
+        Its test images that the model was trained on, likewise: queries if `kept`, else left out.
+    kept : bool
+    """
+
+    train: int
+    test: int
+    trained_on: int | None
+    trained_queries: int | None
+    kept: bool = False
+
+
 class LossFacts(Part):
-    """The loss that a model was trained by."""
+    """The loss that a model was trained by: of `method`, None for DHCNN, with its parameters."""
 
     model_config = ConfigDict(extra="allow")
 
+    method: str | None = None
     p: float | None = None
     beta: float | None = None
     eta: float | None = None
@@ -149,10 +173,11 @@ class RecipeFacts(Part):
 
 
 class TrainingFacts(Part):
-    """How a model came to be, as far as something depends on it; it states more."""
+    """How a model came to be, as far as something depends on it; it states more. `method`: None for DHCNN."""
 
     model_config = ConfigDict(extra="allow")
 
+    method: Text | None = None
     recipe: RecipeFacts | None = None
     seed: Any = None
     freeze_backbone: bool | None = None
@@ -172,7 +197,10 @@ class Dhcnn2021Result(EvaluationResult):
     classes : tuple of str
         Of the model, in its order: that of every ``per_class`` and of ``confusion``.
     images : ImageCounts
+        Training images, and queries.
     split : SplitFacts
+        That the model was trained by; the figures are of it, too, where there is no `other_split`.
+    other_split : OtherSplit or None
     training : TrainingFacts
     rules : Protocol or None
     queries : Queries
@@ -191,6 +219,7 @@ class Dhcnn2021Result(EvaluationResult):
     classes: tuple[Text, ...]
     images: ImageCounts
     split: SplitFacts
+    other_split: OtherSplit | None = None
     training: TrainingFacts
     test_vs_train: CodeFigures | None = None
     test_vs_test: CodeFigures | None = None
@@ -202,6 +231,11 @@ class Dhcnn2021Result(EvaluationResult):
     def class_names(self) -> tuple[Text, ...]:
         """The classes, as their numbers in ``queries`` count them: in the model's order."""
         return self.classes
+
+    @property
+    def method(self) -> str:
+        """What the model was trained by, as its authors call it."""
+        return self.training.method or "DHCNN"
 
     @property
     def by_place(self) -> dict[str, CodeFigures]:

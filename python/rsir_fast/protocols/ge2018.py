@@ -32,6 +32,7 @@ from rsir_fast.protocols.facts import (
 from rsir_fast.protocols.ge2018_result import Ge2018Result, Ge2018Settings, RetrievalFigures
 from rsir_fast.protocols.intervals import map_intervals
 from rsir_fast.protocols.protocol import AnmrrRule, MapDivisor, Protocol, SplitSource
+from rsir_fast.protocols.taught import remarks_on_taught
 from rsir_fast.protocols.tied import describe_ties
 from rsir_fast.retrieval import (
     Diffusion,
@@ -214,7 +215,7 @@ def evaluate_ge2018(
     return Ge2018Result(
         protocol="ge2018",
         rsir_fast=version("rsir-fast"),
-        dataset=describe_dataset(features),
+        dataset=describe_dataset(features, remarks_on_taught(features)),
         features=describe_features(features),
         settings=Ge2018Settings(
             normalize=normalize,

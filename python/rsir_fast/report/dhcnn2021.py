@@ -21,9 +21,11 @@ from rsir_fast.report.hash_plots import (
     precision_recall_by_radius,
     recall_by_number,
 )
+from rsir_fast.report.hashing_citations import METHODS_CITED
 from rsir_fast.report.intervals import how_sure, interval_method, interval_rows
 from rsir_fast.report.published_hashing import compare_with_published_hashing
 from rsir_fast.report.rules import map_at_rows, wrong_labels
+from rsir_fast.report.split_words import database_in_words, leakage, queries_in_words, split_rows, what_flatters
 
 if TYPE_CHECKING:
     from rsir_fast.protocols.dhcnn2021_result import CodeFigures, Dhcnn2021Result, RecipeFacts
@@ -31,12 +33,6 @@ if TYPE_CHECKING:
 __all__ = ["content", "method_rows", "table"]
 
 _PLACES = ("test_vs_train", "test_vs_test")
-_DATABASE = {
-    "test_vs_train": "the database is the training images, as in the paper; the network has seen their labels",
-    "test_vs_test": "the database is the test images, each query left out of its own ranking by its index",
-    "test_vs_rest": "the database is all images but the test images, those of neither part of the split among them",
-    "test_vs_all": "the database is all images, each query left out of its own ranking by its index",
-}
 _TIES = (
     ("expected", "mAP, expected over ties"),
     ("by_index", "mAP, ties by index"),
@@ -52,8 +48,13 @@ _GRADIENT = {
     "times the exact one",
     "exact": "exact: that of the loss as it is written",
 }
+_LABEL = {
+    "dhcnn": "the likeliest class by a linear classifier with softmax on the real-valued u",
+    "greedyhash": "the likeliest class by a linear classifier with softmax on the signs of u",
+    "csq": "the class whose centre is nearest to the real-valued u",
+}
 _RELEASED = {"alexnet": "torchvision's AlexNet", "vgg11": "torchvision's VGG-11"}
-_EXPLAINED = {"recipe", "seed", "bits", "freeze_backbone", "dataset"}
+_EXPLAINED = {"recipe", "method", "embeds", "seed", "bits", "freeze_backbone", "dataset"}
 _SURE = "mAP, expected over ties, and of the labels' accuracy"
 _FROZEN = {
     True: "frozen: its weights stay as they were; hash layer and classifier are trained on its features",
@@ -77,7 +78,7 @@ def content(result: Dhcnn2021Result, options: Options) -> Content:
         "precision_recall_by_radius": precision_recall_by_radius(curves),
         "precision_by_number": precision_by_number(curves),
         "recall_by_number": recall_by_number(curves),
-        "confusion_matrix": confusion_matrix_plot(labels.confusion, result.classes),
+        **({"confusion_matrix": confusion_matrix_plot(labels.confusion, result.classes)} if _labelled(result) else {}),
         "per_class": class_bars(result.classes, result.headline.per_class, labels.per_class),
     }
     particular = {
@@ -91,16 +92,20 @@ def content(result: Dhcnn2021Result, options: Options) -> Content:
         "cutoffs": _by_number(conventions),
         "by_number": _number_words(result),
         "sure_labels": how_sure(labels.accuracy_intervals),
+        "labelled": _labelled(result),
+        "databases": what_flatters(result),
         "right_labels": sum(row[place] for place, row in enumerate(labels.confusion)),
         "first": [(place, None if each is None else each.map.expected) for place, each in first],
         "classes": _class_rows(result),
         "published": (
             None
-            if result.test_vs_train is None
+            if result.test_vs_train is None or leakage(result)
             else compare_with_published_hashing(result.dataset, result.images, result.rules)
         ),
     }
-    values = f"{count(result.bits)} values for the code, {count(len(result.classes))} probabilities"
+    values = f"{count(result.bits)} values for the code"
+    if _labelled(result):
+        values += f", {count(len(result.classes))} probabilities"
     return evaluation_content(
         result,
         options,
@@ -109,6 +114,7 @@ def content(result: Dhcnn2021Result, options: Options) -> Content:
         network=f"{result.features.title}: {values}",
         method=[*method_rows(result), *interval_method(conventions[0].figures.map_intervals, _SURE)],
         particular=particular,
+        cited=[METHODS_CITED[name] for name in [_method(result)] if name in METHODS_CITED],
     )
 
 
@@ -123,12 +129,15 @@ def method_rows(result: Dhcnn2021Result) -> list[Row]:
             "Code",
             f"{counted(result.bits, 'bit', 'bits')} of a linear layer on the backbone: bit = u > 0{_mean(result)}",
         ),
-        Row("Label", "the likeliest class by a linear classifier with softmax on the real-valued u"),
-        *_recipe_rows(training.recipe, bool(training.freeze_backbone)),
+        Row("Label", _LABEL.get(_method(result), f"none: {result.labels.missing or 'the method gives none'}")),
+        *_recipe_rows(training.recipe, bool(training.freeze_backbone), result.method),
         Row("Seed", seed),
-        Row("Split", _split(result)),
-        Row("Queries", "every test image; relevant = same class; distance: Hamming"),
-        *(Row(_place(name).capitalize(), _DATABASE[name]) for name in (*_PLACES, *sorted(_more(result)))),
+        *split_rows(result),
+        Row("Queries", f"{queries_in_words(result)}; relevant = same class; distance: Hamming"),
+        *(
+            Row(_place(name).capitalize(), database_in_words(result, name))
+            for name in (*_PLACES, *sorted(_more(result)))
+        ),
         Row("mAP", "mean over queries of AP over the whole database; AP divides by the number of all relevant images"),
         Row(
             "Ties",
@@ -140,6 +149,17 @@ def method_rows(result: Dhcnn2021Result) -> list[Row]:
     ]
     rest = {key: value for key, value in sorted(training.content().items()) if key not in _EXPLAINED}
     return rows + [Row(f"Training, {key}", text) for key, text in flat(rest)]
+
+
+def _method(result: Dhcnn2021Result) -> str:
+    """Return the name of the method that a command takes."""
+    recipe = result.training.recipe
+    return (recipe and recipe.loss and recipe.loss.method) or "dhcnn"
+
+
+def _labelled(result: Dhcnn2021Result) -> bool:
+    """Whether the method gives labels."""
+    return _method(result) in _LABEL
 
 
 def _number_words(result: Dhcnn2021Result) -> str:
@@ -160,7 +180,7 @@ def table(result: Dhcnn2021Result, per_class: bool, _: bool) -> RenderableType:
     """Lay out the figures for a terminal, under what was measured."""
     recipe = result.training.recipe
     heading = [
-        f"DHCNN of {counted(result.bits, 'bit', 'bits')} on {shorten(_network(result), 40)}; "
+        f"{result.method} of {counted(result.bits, 'bit', 'bits')} on {shorten(_network(result), 40)}; "
         f"recipe: {(recipe and recipe.name) or 'not stated'}",
         f"{counted(result.images.test, 'test image', 'test images')} as queries, "
         f"{counted(result.images.train, 'training image', 'training images')}{_wrong(result)}; distance: Hamming",
@@ -205,7 +225,7 @@ def _labels(result: Dhcnn2021Result) -> Text:
     lines = [
         f"labels of the test images: {labels.missing or figures}",
         *([f"accuracy, {sure}"] if sure else []),
-        "training images in the database flatter the score: read test vs test beside it",
+        leakage(result) or "training images in the database flatter the score: read test vs test beside it",
     ]
     return Text("\n".join(lines))
 
@@ -272,6 +292,8 @@ def _network(result: Dhcnn2021Result) -> str:
 
 def _adaptation(result: Dhcnn2021Result) -> str:
     backbone, layer = result.features.backbone, _layer(result)
+    if _method(result) != "dhcnn":
+        return f"backbone {backbone}, layer {layer}, and a recipe that is not that of the method's paper"
     if (backbone, layer) == ("cnn-f", "fc7"):
         return "none: VGG-F fc7, as in the paper"
     recipe = result.training.recipe
@@ -280,19 +302,18 @@ def _adaptation(result: Dhcnn2021Result) -> str:
     return f"backbone {backbone}, layer {layer} in place of VGG-F fc7"
 
 
-def _split(result: Dhcnn2021Result) -> str:
-    split, images = result.split, result.images
-    seed = "seed not stated" if split.seed is None else f"seed {split.seed}"
-    sizes = f"{count(images.train)} training and {count(images.test)} test images"
-    found = f"{sizes}, at random in each class, {seed}"
-    missing = split.train - images.train + split.test - images.test
-    return f"{found}; {counted(missing, 'image', 'images')} of the split not found" if missing else found
-
-
-def _recipe_rows(recipe: RecipeFacts | None, frozen: bool) -> list[Row]:
+def _recipe_rows(recipe: RecipeFacts | None, frozen: bool, method: str) -> list[Row]:
     if recipe is None:
         return [Row("Recipe", "not stated")]
     loss = recipe.loss
+    idle = {"backbone_factor", "head_epochs"} if frozen else set()
+    others = {k: value for k, value in sorted(recipe.content().items()) if k not in {"name", "loss"} | idle}
+    steps = "; ".join(f"{key} {text}" for key, text in flat(others))
+    how = Row("Recipe", f"{recipe.name or 'unnamed'}: {steps}")
+    if loss is not None and loss.method is not None:
+        own = {key: value for key, value in loss.content().items() if key != "method"}
+        told = ", ".join(f"{key} = {text}" for key, text in flat(own))
+        return [Row("Loss", f"that of the paper of {method}{told and ': '}{told}"), how]
     weighting = theta = gradient = "not stated"
     if loss is not None and None not in (loss.p, loss.beta, loss.eta):
         theta = f"p = {loss.p:g}, β = {loss.beta:g}, η = {loss.eta:g}"
@@ -302,11 +323,4 @@ def _recipe_rows(recipe: RecipeFacts | None, frozen: bool) -> list[Row]:
         gradient = _GRADIENT.get(loss.similarity_gradient or "", "not stated")
         if loss.classifier_gradient == "whole":
             gradient += "; of the label term whole for the classifier's own weights"
-    idle = {"backbone_factor", "head_epochs"} if frozen else set()
-    others = {k: value for k, value in sorted(recipe.content().items()) if k not in {"name", "loss"} | idle}
-    steps = "; ".join(f"{key} {text}" for key, text in flat(others))
-    return [
-        Row("Loss", f"{weighting}; {theta}"),
-        Row("Gradient", gradient),
-        Row("Recipe", f"{recipe.name or 'unnamed'}: {steps}"),
-    ]
+    return [Row("Loss", f"{weighting}; {theta}"), Row("Gradient", gradient), how]

@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from rsir_fast.report.content import Content, Options, Page
-from rsir_fast.report.describe import Row, citations, notes, provenance_rows, timing_rows
+from rsir_fast.report.describe import Citation, Row, citations, notes, provenance_rows, timing_rows
 from rsir_fast.report.format import counted, shorten
 from rsir_fast.report.page import inline_svg
 from rsir_fast.report.queries import queries_csv
@@ -32,6 +32,7 @@ def evaluation_content(
     network: str,
     method: Sequence[Row],
     particular: Mapping[str, Any],
+    cited: Sequence[Citation] = (),
 ) -> Content:
     """Put a report together: what is particular to the protocol, and what all of them have.
 
@@ -48,6 +49,8 @@ def evaluation_content(
         Every setting that decides the figures.
     particular : mapping
         What the protocol's template needs beside what all have.
+    cited : sequence of Citation
+        Publications behind what is particular.
     """
     thumbnails = Thumbnails(options.load_image, options.thumbnail_size)
     page = Page(
@@ -56,7 +59,7 @@ def evaluation_content(
         notes=notes(result),
         method=[*rules_rows(result.rules), *method],
         provenance=provenance_rows(result, network, options.machine),
-        citations=citations(result.protocol, result.dataset, result.features),
+        citations=[*citations(result.protocol, result.dataset, result.features), *cited],
         skipped=result.dataset.skipped,
         timing=timing_rows(result.timing),
         particular={

@@ -1,0 +1,75 @@
+"""Options of `rsir evaluate ...`: a split whose test images ask."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rsir_fast.cli import checked
+from rsir_fast.cli import options as opt
+from rsir_fast.cli import recipes as rec
+
+if TYPE_CHECKING:
+    from rsir_fast.archive import Features
+    from rsir_fast.datasets import Dataset, Split
+
+__all__ = ["ASKING", "TestedOptions"]
+
+ASKING = "Who asks whom"
+
+
+@dataclass(frozen=True)
+class TestedOptions:
+    """Which images ask."""
+
+    split: Annotated[
+        str | None,
+        typer.Option(
+            callback=checked.split,
+            help="Test images ask alone: 80/20 and the like, drawn in every class; a split in a file (.json); or a "
+            "list of training images (train.txt).",
+            rich_help_panel=ASKING,
+        ),
+    ] = None
+    seed: Annotated[
+        int, typer.Option(min=0, max=opt.LAST_SEED, help="Of a split that is drawn.", rich_help_panel=ASKING)
+    ] = 0
+
+    @property
+    def drawn(self) -> bool:
+        """Whether the split is drawn here, not read from a file."""
+        from rsir_fast.datasets.split_files import preset_share
+
+        return self.split is not None and preset_share(self.split) is not None
+
+    @property
+    def file(self) -> str | None:
+        """Name of the file that the split is read from."""
+        return None if self.split is None or self.drawn else Path(self.split).name
+
+    def refuse_seed_of_file(self, context: typer.Context) -> None:
+        """Refuse a seed where nothing is drawn."""
+        if not self.drawn:
+            rec.refuse_together(context, "a split in a file", ("seed",), "is drawn already")
+
+    def split_of(self, dataset: Dataset) -> Split | None:
+        """Return the split of a data set, if one is asked for."""
+        from rsir_fast.datasets import split_of
+
+        return None if self.split is None else split_of(self.split, dataset, self.seed)
+
+    def split_of_features(self, features: Features) -> Split | None:
+        """Return the split of the images of features; a file may name such as could not be read."""
+        if self.split is None:
+            return None
+        dataset = features.as_dataset()
+        lost = [entry.item for entry in features.skipped if not entry.item.endswith("/")]
+        if lost and not self.drawn:
+            import numpy as np
+
+            labels = None if dataset.labels is None else np.append(dataset.labels, np.zeros(len(lost), np.int64))
+            dataset = replace(dataset, items=(*dataset.items, *lost), labels=labels, places=None)
+        return self.split_of(dataset)
