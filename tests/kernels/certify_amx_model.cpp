@@ -20,7 +20,8 @@ namespace {
 
 namespace test {
 
-const Certify certify_amx_model = {"avx512", kInt8, kInt16, centre, quantize8, quantize16, select, widest, filter};
+const Certify certify_amx_model = {"avx512", kInt8,  kInt16, centre,    quantize8, quantize16,
+                                   select,   widest, filter, test_rows, test_pairs};
 
 TileCounts amx_model_counts() { return model.counts; }
 

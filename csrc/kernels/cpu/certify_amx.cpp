@@ -39,6 +39,7 @@ bool amx_ready() {
     return answer > 0;
 }
 
-const Certify certify_amx = {"amx", kInt8, kInt16, centre, quantize8, quantize16, select, widest, filter};
+const Certify certify_amx = {"amx",  kInt8,  kInt16, centre,    quantize8, quantize16,
+                             select, widest, filter, test_rows, test_pairs};
 
 }  // namespace rsir

@@ -192,7 +192,8 @@ template <class Product, bool serves_both>
 constexpr Codes codes_of(std::int32_t query_limit, double cost) {
     return {query_limit,      Product::kMost, 1,
             tile_groups,      query_bytes,    store_query,
-            tile_of<Product>, cost,           serves_both ? sums_of<Product> : nullptr};
+            tile_of<Product>, cost,           serves_both ? sums_of<Product> : nullptr,
+            Product::kMost};
 }
 
 }  // namespace

@@ -166,46 +166,19 @@ void sums_of(const Panels& panels, std::int64_t panel, std::int64_t groups, std:
     kRuns[count - 1](panels, panel, groups, first, last, codes, sums, stride);
 }
 
-void test_rows(const std::int32_t* sums, const Panels& panels, std::uint32_t panel, const float* excess,
-               Candidates& query) {
-    const RowTest test(panels, panel, excess);
-    const __m512 estimates = test.estimate(_mm512_loadu_si512(sums), query);
-    const __mmask16 passed = test.passed(estimates, query);
-    if (passed != 0) append(query, panel, passed, estimates);
-}
-
-void test_pairs(const std::int32_t* sums, std::int64_t stride, const PairNumbers& numbers, std::int64_t first,
-                std::int64_t count, std::int64_t panel, std::uint16_t* as_query, std::uint16_t* as_row,
-                float* estimates) {
-    const auto of_panel = [panel](const float* all) { return _mm512_loadu_ps(all + 16 * panel); };
-    const __m512 slope = of_panel(numbers.slope), reach = of_panel(numbers.reach), cutoff = of_panel(numbers.cutoff),
-                 scale = of_panel(numbers.scale), radius = of_panel(numbers.radius), excess = of_panel(numbers.excess);
-    for (std::int64_t i = 0; i < count; ++i) {
-        const auto of_row = [row = first + i](const float* all) { return _mm512_set1_ps(all[row]); };
-        const __m512 product = _mm512_cvtepi32_ps(_mm512_loadu_si512(sums + i * stride));
-        const __m512 own = _mm512_fnmadd_ps(_mm512_mul_ps(product, scale), of_row(numbers.slope), excess);
-        const __m512 other =
-            _mm512_fnmadd_ps(_mm512_mul_ps(product, of_row(numbers.scale)), slope, of_row(numbers.excess));
-        as_query[i] = static_cast<std::uint16_t>(_mm512_cmp_ps_mask(_mm512_fmsub_ps(of_row(numbers.reach), radius, own),
-                                                                    of_row(numbers.cutoff), _CMP_GE_OQ));
-        as_row[i] = static_cast<std::uint16_t>(
-            _mm512_cmp_ps_mask(_mm512_fmsub_ps(reach, of_row(numbers.radius), other), cutoff, _CMP_GE_OQ));
-        _mm512_storeu_ps(estimates + 16 * i, other);
-    }
-}
-
 }  // namespace
 
-const Certify certify_avx512 = {"avx512",
-                                {127, 8, 1, tile_groups, query_bytes, store_query, tile_of<Int8>, 1.0, sums_of<Int8>},
-                                {0, 8, 1, tile_groups, query_bytes, store_query, tile_of<Int16>, 2.0, sums_of<Int16>},
-                                centre,
-                                quantize8,
-                                quantize16,
-                                select,
-                                widest,
-                                filter,
-                                test_rows,
-                                test_pairs};
+const Certify certify_avx512 = {
+    "avx512",
+    {127, 8, 1, tile_groups, query_bytes, store_query, tile_of<Int8>, 1.0, sums_of<Int8>, 8},
+    {0, 8, 1, tile_groups, query_bytes, store_query, tile_of<Int16>, 2.0, sums_of<Int16>, 8},
+    centre,
+    quantize8,
+    quantize16,
+    select,
+    widest,
+    filter,
+    test_rows,
+    test_pairs};
 
 }  // namespace rsir

@@ -31,8 +31,8 @@ SelfScan::SelfScan(const Rows& rows, const SearchedBlock& block, std::int64_t k,
       context_(context),
       k_(k),
       memory_(memory),
-      subset_(codes_of_.max_queries),
-      subset_lines_((subset_ * panels_.steps * 4 + 63) / 64) {
+      subset_(codes_of_.own_queries),
+      subset_lines_((codes_of_.query_bytes(subset_, panels_.steps) + 63) / 64) {
     const auto size = static_cast<std::size_t>(sidecar_.groups() * kGroup);
     slope_.resize(size);
     reach_.resize(size);

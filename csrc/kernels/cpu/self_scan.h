@@ -87,7 +87,7 @@ class SelfScan {
     const Codes& codes_of_;
     const Context& context_;
     const std::int64_t k_, memory_;
-    const std::int64_t subset_;  // queries of a tile
+    const std::int64_t subset_;  // queries whose products are taken together
     const std::int64_t subset_lines_;
     std::vector<float> slope_, reach_, cutoff_;  // of all rows
     std::atomic<std::int64_t> bytes_{0};         // of the rows that are compared

@@ -63,7 +63,7 @@ RANKS = [
     ),
     Fault(
         "products tested by the numbers of another row of the panel",
-        "../cpu/certify_avx512.cpp",
+        "../cpu/certify_avx512.h",
         "return _mm512_loadu_ps(all + 16 * panel); };",
         "return _mm512_set1_ps(all[16 * panel]); };",
         "test_self_scan: every_kind_of_numbers",
