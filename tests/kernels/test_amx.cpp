@@ -268,7 +268,7 @@ TEST(searches_by_modelled_tiles_have_the_bits_of_the_dense_pass) {
 TEST(rows_search_themselves_by_tiles_whatever_their_memory) {
     if (!has_avx512_vnni()) return;
     Random random(3);
-    const std::int64_t n = 130, d = 1100, k = 9;
+    const std::int64_t n = 130, d = 4100, k = 9;
     const Exact<float> exact(numbers<float>(random, n * d, Kind::uniform));
     const Rows rows = rows_of(exact.data(), d);
     std::vector<float> expected(static_cast<std::size_t>(n * k));

@@ -48,8 +48,9 @@ void check_self(const std::vector<T>& values, std::int64_t n, std::int64_t d, st
             const SearchedBlock block{rows, plain.allowed, &sidecar, 0};
             const Certify& certify = certify_for(context.isa);
             const Codes& codes_of = precision == Precision::int8 ? certify.int8 : certify.int16;
-            const std::int64_t least =
-                precision == Precision::int8 ? std::min(4096L, 256 + 32 * k) : std::min(2048L, 512 + 16 * k);
+            const std::int64_t cheaper = certify.isa == std::string("amx") ? precision == Precision::int8 ? 8 : 4 : 1;
+            const std::int64_t least = precision == Precision::int8 ? std::min(4096L, cheaper * (256 + 32 * k))
+                                                                    : std::min(2048L, cheaper * (512 + 16 * k));
             const bool is_long = sidecar.steps() * 4 >= least;
             const bool is_once = is_long && codes_of.sums != nullptr;
             const auto rows_at_once = [&](const Rows& queries, std::int64_t q) {

@@ -9,8 +9,9 @@ import rsir_fast as rf
 from op_support import same_bits
 from rsir_fast.base import compiled
 
-N, D, K = 900, 610, 4
-FEW = 2_300_000
+N, D, K = 900, 1030, 4
+ONCE = ("avx2", "avx512", "amx")
+FEW = 2_860_000
 """Bytes for some 500 rows of int16 codes, so that N are two super-blocks and a rest."""
 
 
@@ -39,8 +40,8 @@ def test_bits_do_not_depend_on_the_memory(vectors, expected, of_normalized, isa,
     if normalize == "row":
         expected = of_normalized
     database = rf.prepare(vectors, normalize, precision=precision, copy=False, isa=isa)
-    # Only avx2 and avx512 multiply own rows once, by super-blocks; of the others it is one search.
-    several = (FEW // 2, FEW, 2 * FEW, 1 << 40) if isa in ("avx2", "avx512") else ()
+    # Only these multiply own rows once, by super-blocks; of the others it is one search.
+    several = (FEW // 2, FEW, 2 * FEW, 1 << 40) if isa in ONCE else ()
     for memory in (compiled.cpu.least_own_memory(K), *several, None):
         for threads in (1, 3):
             found = database.topk(database, K, memory=memory, isa=isa, threads=threads)
@@ -49,8 +50,8 @@ def test_bits_do_not_depend_on_the_memory(vectors, expected, of_normalized, isa,
 
 
 def test_super_blocks_are_searched_where_memory_is_little(vectors, isa):
-    if isa not in ("avx2", "avx512"):
-        pytest.skip("own rows are multiplied once by avx2 and avx512")
+    if isa not in ONCE:
+        pytest.skip(f"own rows are multiplied once by {ONCE}")
     finite = np.nan_to_num(vectors, posinf=1)
     finite[651, 1] = 1
     database = rf.prepare(finite, precision="int16", copy=False)

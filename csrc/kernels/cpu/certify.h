@@ -123,9 +123,9 @@ struct Codes {
                  const std::int8_t* codes, std::int64_t count, Candidates* const* queries);
     double cost;  // of a tile, relative to the best int8 tile
     // Of a search of rows for themselves, where a product serves both: adds the products of `count` queries, a multiple
-    // of `unit`, stored as store_query does, and `groups` panels from `panel` on, of steps first, ..., last - 1, to sums
-    // [count, stride], 16 for each panel. Where `unit` is not 1, `first` and `last` are multiples of 32, or the end.
-    // Null: this instruction set has none, or queries have other codes than rows.
+    // of `unit`, stored as store_query does, and `groups` panels from `panel` on, of steps first, ..., last - 1, to
+    // sums [count, stride], 16 for each panel. Where `unit` is not 1, `first` and `last` are multiples of 32, or the
+    // end. Null: this instruction set has none, or queries have other codes than rows.
     void (*sums)(const Panels& panels, std::int64_t panel, std::int64_t groups, std::int64_t first, std::int64_t last,
                  const std::int8_t* codes, std::int64_t count, std::int32_t* sums, std::int64_t stride) = nullptr;
     std::int64_t own_queries = 0;  // `count` of `sums` in a search: divides 48

@@ -11,12 +11,17 @@ namespace rsir {
 namespace {
 
 // Of codes of a row: less are sooner multiplied twice than both rows' lists of candidates fetched for one product. So
-// many, and more for each neighbour, up to a limit. Of int8 codes more, as they leave more candidates.
+// many, and more for each neighbour, up to a limit. Of int8 codes more, as they leave more candidates; and more where a
+// product costs less than those that this was measured with.
 struct LeastBytes {
     std::int64_t any, neighbour, limit;
-    std::int64_t of(std::int64_t k) const { return std::min(limit, any + neighbour * k); }
+    double cost;
+    std::int64_t of(std::int64_t k, double product) const {
+        const double times = std::max(1.0, cost / product);
+        return std::min(limit, static_cast<std::int64_t>(times * static_cast<double>(any + neighbour * k)));
+    }
 };
-constexpr LeastBytes kLeastBytes8{256, 32, 4096}, kLeastBytes16{512, 16, 2048};
+constexpr LeastBytes kLeastBytes8{256, 32, 4096, 1.0}, kLeastBytes16{512, 16, 2048, 2.0};
 constexpr std::int64_t kLeastRows = 2 * SelfScan::kUnit;
 // Rows of a super-block, and more for each neighbour: with fewer, what each row takes to be searched once more is
 // dearer than products taken once are worth.
@@ -130,8 +135,9 @@ SelfPlan plan_self_search(const Rows& queries, std::int64_t q, const SearchedBlo
     const bool is_own = q == sidecar.n && queries.data == rows.data && queries.element == rows.element &&
                         queries.d == rows.d && queries.normalize == Normalize::none &&
                         rows.normalize == Normalize::none;
-    if (!is_own || (is8 ? certify.int8 : certify.int16).sums == nullptr || q < kLeastRows ||
-        row_codes < (is8 ? kLeastBytes8 : kLeastBytes16).of(k)) {
+    const Codes& codes = is8 ? certify.int8 : certify.int16;
+    if (!is_own || codes.sums == nullptr || q < kLeastRows ||
+        row_codes < (is8 ? kLeastBytes8 : kLeastBytes16).of(k, codes.cost)) {
         return kOrdinary;
     }
     const std::int64_t live = memory / 4 * 3 / self_row_bytes(sidecar.steps(), k);
