@@ -19,6 +19,7 @@ constexpr std::int64_t kBlockCandidates = std::int64_t{1} << 20;  // room of a b
 constexpr std::int64_t kRangeRows = 4096;                         // least rows of a range
 constexpr std::int64_t kLeastShare = 16;                          // queries that a further thread is woken for,
 constexpr std::int64_t kSmallWork = std::int64_t{1} << 22;        // and elements: less is done before it begins;
+constexpr std::int64_t kCachedBytes = std::int64_t{1} << 26;      // of panels: more come from memory each time
 constexpr std::int64_t kSmallRest = std::int64_t{1} << 25;        // elements whose decision is, if the scan is one's
 constexpr std::int64_t kWave = 1024, kLeastWave = 64;             // queries that are decided together,
 constexpr std::int64_t kWaveParts = std::int64_t{1} << 17;        // times parts of the database: 20 MiB of searches,
@@ -46,6 +47,10 @@ std::vector<std::uint32_t> wild_rows(const SearchedBlocks& blocks) {
 
 Panels panels_of(const Sidecar& sidecar) { return {sidecar.panels, sidecar.steps(), sidecar.scale, sidecar.radius}; }
 
+const Codes& codes_of(const Sidecar& sidecar, const Certify& certify) {
+    return sidecar.precision == Precision::int8 ? certify.int8 : certify.int16;
+}
+
 struct alignas(64) CacheLine {
     std::int8_t bytes[64];
 };
@@ -55,9 +60,7 @@ class QueryBlock {
   public:
     QueryBlock(const Rows& queries, std::int64_t first, std::int64_t count, const AllowedRows& rows, std::int64_t k,
                const Sidecar& sidecar, const Certify& certify)
-        : codes_of_(sidecar.precision == Precision::int8 ? certify.int8 : certify.int16),
-          panels_(panels_of(sidecar)),
-          allowed_(sidecar, rows.bits()) {
+        : codes_of_(codes_of(sidecar, certify)), panels_(panels_of(sidecar)), allowed_(sidecar, rows.bits()) {
         const std::int64_t steps = sidecar.steps();
         const std::int64_t subsets = (count + codes_of_.max_queries - 1) / codes_of_.max_queries;
         searches_.reserve(static_cast<std::size_t>(count));
@@ -147,12 +150,13 @@ struct Task {
 // How the scan for `count` queries is split: shares of the queries, ranges of the rows of each block.
 class Split {
   public:
-    Split(std::int64_t count, const SearchedBlocks& blocks, std::int64_t k, std::int64_t threads) {
+    Split(std::int64_t count, const SearchedBlocks& blocks, std::int64_t k, const Certify& certify,
+          std::int64_t threads) {
         std::int64_t work = 0;
         for (std::int64_t b = 0; b < blocks.count; ++b) {
             if (blocks[b].sidecar == nullptr || blocks[b].allowed.count() == 0) continue;
             work += count * read_of(blocks[b]) * blocks[b].sidecar->d;
-            add(count, blocks[b], b, k, threads);
+            add(count, blocks[b], b, k, codes_of(*blocks[b].sidecar, certify).times_faster(), threads);
         }
         is_small_ = work < kSmallWork;
         is_small_rest_ = is_small_ || (!is_split_ && work < kSmallRest);
@@ -174,13 +178,15 @@ class Split {
 
     // Few queries share every reading of the sidecar and split its rows; more of them are split themselves, which needs
     // no merge, as far as each share still has queries enough to be bound by arithmetic rather than by memory.
-    void add(std::int64_t count, const SearchedBlock& block, std::int64_t number, std::int64_t k,
+    void add(std::int64_t count, const SearchedBlock& block, std::int64_t number, std::int64_t k, std::int64_t faster,
              std::int64_t threads) {
         const std::int64_t read = read_of(block), panels = block.sidecar->groups();
         std::int64_t shares = 1, ranges = 1;
         if (count * read * block.sidecar->d >= kSmallWork) {
             const std::int64_t most_ranges = std::max<std::int64_t>(1, read / kRangeRows);
-            const std::int64_t least_share = most_ranges > 1 ? kLeastShare : kLeastShare / 2;
+            const std::int64_t enough = most_ranges > 1 ? kLeastShare : kLeastShare / 2;
+            const bool is_cached = panels * block.sidecar->steps() * 4 * Sidecar::kGroup <= kCachedBytes;
+            const std::int64_t least_share = is_cached ? enough : enough * faster;
             shares = std::clamp<std::int64_t>(count / least_share, 1, threads);
             ranges = std::min((threads + shares - 1) / shares, most_ranges);
         }
@@ -279,7 +285,7 @@ Status certified_topk(const Rows& queries, std::int64_t q, const SearchedBlocks&
     const std::int64_t waves = (q + wave_queries - 1) / wave_queries;
     for (std::int64_t wave = 0; wave < waves; ++wave) {
         const std::int64_t first = q * wave / waves, count = q * (wave + 1) / waves - first;
-        const Split split(count, blocks, k, threads);
+        const Split split(count, blocks, k, operands.certify, threads);
         std::vector<CandidateSearch> searches;
         Status status = certify(operands, first, count, split, searches);
         if (status == Status::ok) {

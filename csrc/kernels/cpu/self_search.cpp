@@ -15,13 +15,11 @@ namespace {
 // product costs less than those that this was measured with.
 struct LeastBytes {
     std::int64_t any, neighbour, limit;
-    double cost;
-    std::int64_t of(std::int64_t k, double product) const {
-        const double times = std::max(1.0, cost / product);
-        return std::min(limit, static_cast<std::int64_t>(times * static_cast<double>(any + neighbour * k)));
+    std::int64_t of(std::int64_t k, std::int64_t faster) const {
+        return std::min(limit, faster * (any + neighbour * k));
     }
 };
-constexpr LeastBytes kLeastBytes8{256, 32, 4096, 1.0}, kLeastBytes16{512, 16, 2048, 2.0};
+constexpr LeastBytes kLeastBytes8{256, 32, 4096}, kLeastBytes16{512, 16, 2048};
 constexpr std::int64_t kLeastRows = 2 * SelfScan::kUnit;
 // Rows of a super-block, and more for each neighbour: with fewer, what each row takes to be searched once more is
 // dearer than products taken once are worth.
@@ -137,7 +135,7 @@ SelfPlan plan_self_search(const Rows& queries, std::int64_t q, const SearchedBlo
                         rows.normalize == Normalize::none;
     const Codes& codes = is8 ? certify.int8 : certify.int16;
     if (!is_own || codes.sums == nullptr || q < kLeastRows ||
-        row_codes < (is8 ? kLeastBytes8 : kLeastBytes16).of(k, codes.cost)) {
+        row_codes < (is8 ? kLeastBytes8 : kLeastBytes16).of(k, codes.times_faster())) {
         return kOrdinary;
     }
     const std::int64_t live = memory / 4 * 3 / self_row_bytes(sidecar.steps(), k);
