@@ -144,14 +144,18 @@ def parser(description: str | None) -> argparse.ArgumentParser:
 def main() -> None:
     options = parser(__doc__)
     options.add_argument("--cases", default="", help="only cases whose name contains this, such as 'Hamming'")
-    options.add_argument("--peers", default="", help="comma-separated; default all")
+    options.add_argument("--peers", default="", help="comma-separated; default all; ours is always there")
     options.add_argument("--seconds", type=float, default=Effort.seconds, help="time of each peer in each case")
     chosen = options.parse_args()
     wanted = [case for case in cases.CASES if chosen.cases.lower() in case.name.lower()]
     every = dict.fromkeys(name for peers in PEERS.values() for name in peers)
-    names = [name for name in every if not chosen.peers or name in chosen.peers.split(",")]
+    asked = [name for name in chosen.peers.split(",") if name not in ("", "ours")]  # ours is always measured
+    names = [name for name in every if not chosen.peers or name in asked]
     if not wanted:
         options.error(f"--cases {chosen.cases!r}: expected part of a name of: {', '.join(c.name for c in cases.CASES)}")
+    for name in asked:
+        if name not in every:
+            options.error(f"--peers {name}: expected of {', '.join(every)}")
     sized = {case.name: case.small() if chosen.small else case for case in wanted}
     effort = SMOKE if chosen.small else replace(Effort(), seconds=chosen.seconds)
     result, out, parts = begin("bench", chosen, peers=names, effort=asdict(effort))
