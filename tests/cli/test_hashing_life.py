@@ -74,7 +74,8 @@ def test_the_life_of_real_values(place, tmp_path):
     """The field u is the method; its signs are told apart from codes that were learnt."""
     train(place, "proxy-anchor", tmp_path / "run")
     model, scenes = tmp_path / "run/model.safetensors", place / "scenes"
-    rsir("features", scenes, "-e", model, "--out", tmp_path / "codes", "--device", "cpu", "--quiet")
+    made = rsir("features", scenes, "-e", model, "--out", tmp_path / "codes", "--device", "cpu", "--quiet")
+    assert "network   proxy-anchor of 8 values on squeezenet1_1, gap" in made.stdout
     split = ["--split", "80/20", "--gallery", "train"]
     ranked = ["evaluate", "ge2018", tmp_path / "codes", "--field", "u", "--steps", "l2", *split]
     rsir(*ranked, "--out", tmp_path / "u", "--quiet")

@@ -111,7 +111,7 @@ def dhcnn2021(
 
     Codes are made first (into OUT/features; what a former or interrupted run left there is used again), or read from a
     folder written by `rsir features --encoder model.safetensors`. Writes result.json, queries.csv (AP of every query),
-    report.html and five SVG plots.
+    report.html and SVG plots.
     """
     target: Path | None = out
     quiet = output.quiet

@@ -78,13 +78,14 @@ class HashModel(Shown):
             Of ``dim = bits + len(classes)``; its provenance has ``hash`` with ``bits``, ``classes`` and ``training``.
         """
         trunk, method = self.network.backbone, self.training.get("method")
+        unit = "values" if self.training.get("embeds") else "bits"
         whole = Backbone(
             _Encoder(trunk.network, self.network.head),
             name=trunk.name,
             layer=f"{trunk.layer}, hash {self.bits}",
             dim=self.bits + len(self.classes),
             preprocessing=trunk.preprocessing,
-            description=f"{method or 'DHCNN'} of {self.bits} bits on {trunk.name}, {trunk.layer}",
+            description=f"{method or 'DHCNN'} of {self.bits} {unit} on {trunk.name}, {trunk.layer}",
             weights={
                 "file": "none: in memory" if file is None else file.name,
                 "sha256": "" if file is None else file_digest(file),
