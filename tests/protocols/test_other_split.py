@@ -11,11 +11,12 @@ from rich.console import Console
 
 import rsir_fast as rf
 from html_page import Page
-from rsir_fast.datasets import Split
+from rsir_fast.datasets import LabelSets, Split
 from rsir_fast.errors import DatasetError
 from rsir_fast.protocols import evaluate_codes
 from rsir_fast.protocols.coded_images import check_split
 from rsir_fast.report import result_table, write_report
+from rsir_fast.report.compared import compared_grids
 
 BITS, N, TRAIN = 8, 45, 30
 
@@ -57,6 +58,7 @@ def test_the_parts_are_those_of_the_split(features):
     assert dict(result.split) == {"seed": 0, "train": TRAIN, "test": N - TRAIN}  # the model's
     other = {"train": 18, "test": 7, "trained_on": 10, "trained_queries": 0, "kept": False}
     assert dict(result.other_split) == other
+    assert result.queries.trained_on is None
     assert result.rules.split.content() == {"kind": "drawn", "train": 0.72, "seeds": (4,)}
     assert result.dataset.notes == (
         "the split is not the model's own: it was trained on 10 of the 18 training images of the split",
@@ -113,6 +115,7 @@ def test_kept_they_are_told_as_leakage_wherever_the_figures_are(features, tmp_pa
     codes, labels = codes_and_labels(features)
     assert result.test_vs_train == evaluate_codes(codes, labels, BITS, rows(25, N), rows(0, 25))
     assert (result.other_split.trained_queries, result.other_split.kept) == (5, True)
+    assert result.queries.trained_on == 5
     remark = "leakage: 5 of 20 queries are images that the model was trained on; the figures say little of new images"
     assert result.dataset.notes[1] == remark
     assert remark in told(result)
@@ -200,9 +203,26 @@ def test_values_of_a_model_ranked_by_another_protocol_say_what_it_was_trained_on
         "30 of 45 queries are images that the model of these features was trained on: what they find says little of "
         "new images",
     )
+    assert made.queries.trained_on == 30
     split = split_of(features, rows(0, TRAIN), rows(TRAIN, N))
     asked = rf.protocols.evaluate_between(rf.protocols.between_parts(features.field("u"), split))
     assert not [remark for remark in asked.dataset.notes if "trained on" in remark]
     split = split_of(features, rows(0, 25), rows(25, N))
     asked = rf.protocols.evaluate_between(rf.protocols.between_parts(features.field("u"), split))
     assert [remark[:18] for remark in asked.dataset.notes if "trained on" in remark] == ["5 of 20 queries ar"]
+    assert asked.queries.trained_on == 5
+    sets = LabelSets(("odd",), np.arange(N)[:, None] % 2 == 1)
+    labelled = rf.protocols.evaluate_multilabel(features.field("u"), sets)
+    assert (labelled.queries.trained_on, labelled.dataset.notes) == (30, made.dataset.notes)
+
+
+def test_a_comparison_says_which_model_was_trained_on_queries(features):
+    split = split_of(features, rows(0, 25), rows(25, N))
+    leaking = rf.evaluate_dhcnn2021(features, split=split, trained_queries="keep")
+    own = {"seed": 0, "train": list(split.train), "test": list(split.test)}
+    features.provenance["hash"]["training"]["split"] = own
+    honest = rf.evaluate_dhcnn2021(features)
+    found = rf.protocols.compare_results([("one", leaking), ("two", honest)])
+    assert found.notes == ("leakage: the model of one was trained on 5 of 20 queries",)
+    assert found.notes[0] in compared_grids(found)[0].notes
+    assert "notes" not in json.loads(rf.protocols.compare_results([("two", honest), ("too", honest)]).to_json())

@@ -28,7 +28,7 @@ from rsir_fast.protocols.ge2018 import CUTOFFS, check_classes, retrieval_figures
 from rsir_fast.protocols.ge2018_result import Ge2018Result, Ge2018Settings
 from rsir_fast.protocols.protocol import GALLERIES, AnmrrRule, Gallery, MapDivisor, Protocol, SplitSource
 from rsir_fast.protocols.split_source import split_source
-from rsir_fast.protocols.taught import remarks_on_taught
+from rsir_fast.protocols.taught import remarks_on_taught, trained_queries
 from rsir_fast.retrieval import Step, fit_steps
 from rsir_fast.retrieval.query import Normalize, normalize_by_default
 
@@ -187,6 +187,7 @@ def between_datasets(asking: Features, ranked: Features, label_map: Mapping[str,
         f"{counted(len(queries), 'query', 'queries')} from {asking.name}, "
         f"{counted(len(gallery), 'image', 'images')} of {ranked.name} to rank; classes: {pairs}"
     ]
+    notes += remarks_on_taught(asking, queries)
     for features, rows, known in ((asking, one, names.keys()), (ranked, other, names.values())):
         left = [printable(name) for name in features.classes if name not in known]
         if left:
@@ -313,6 +314,7 @@ def evaluate_between(
         queries=describe_queries(  # in the numbering of their own data set, as its classes are listed there
             [features.items[row] for row in between.queries],
             check_classes(features.name, features.labels)[between.queries],
+            trained_queries(features, between.queries),
         ),
         query_excluded=retrieval_figures(excluded, *taken),
         query_included=retrieval_figures(included if between.own is not None else excluded, *taken),

@@ -151,7 +151,21 @@ def compare_results(
         level=LEVEL,
         resamples=RESAMPLES,
         places=tuple(compared),
+        **_leakage(results),
     )
+
+
+def _leakage(results: Sequence[tuple[str, EvaluationResult]]) -> dict[str, Any]:
+    """Say which results are of models that were trained on queries."""
+    known = [
+        (name, found.queries.trained_on or 0, len(found.queries.items)) for name, found in results if found.queries
+    ]
+    notes = [
+        f"leakage: the model of {name} was trained on {trained} of {counted(queries, 'query', 'queries')}"
+        for name, trained, queries in known
+        if trained
+    ]
+    return {"notes": tuple(notes)} if notes else {}
 
 
 def _check(results: Sequence[tuple[str, EvaluationResult]]) -> None:

@@ -81,6 +81,8 @@ class ResultsComparison(Result):
     resamples : int
         Draws of queries, and of signs where not all are tried.
     places : tuple of PlaceComparison
+    notes : tuple of str
+        What is to be known of the results: which models were trained on queries.
     """
 
     protocol: Literal["compare results"]
@@ -91,6 +93,7 @@ class ResultsComparison(Result):
     level: float
     resamples: int
     places: tuple[PlaceComparison, ...]
+    notes: tuple[Text, ...] = ()
 
     def _facts(self) -> dict[str, str]:
         return {

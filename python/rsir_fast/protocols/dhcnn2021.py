@@ -158,7 +158,11 @@ def evaluate_dhcnn2021(
         split=SplitFacts(seed=own_split.get("seed"), train=len(own_split["train"]), test=len(own_split["test"])),
         training=stated(TrainingFacts, own, features.name),
         rules=with_map_at(dhcnn2021_rules(source, cutoffs, tuple(measured)), map_at, divisor),
-        queries=describe_queries([features.items[row] for row in images.test], images.labels[images.test]),
+        queries=describe_queries(
+            [features.items[row] for row in images.test],
+            images.labels[images.test],
+            int(images.members.trained_on[images.test].sum()),
+        ),
         **found,
         labels=_label_figures(images),
         timing=describe_timing(features, time.perf_counter() - start, threads),

@@ -88,10 +88,14 @@ class FeaturesFacts(Part):
 
 
 class Queries(Part):
-    """The queries in the order of every ``per_query``: their items, and their classes by number, if they have one."""
+    """The queries in the order of every ``per_query``: their items, and their classes by number, if they have one.
+
+    ``trained_on``: how many of them the hash model that made the features was trained on; None where none is known.
+    """
 
     items: tuple[Text, ...]
     labels: tuple[int, ...] = ()
+    trained_on: int | None = None
 
 
 class Timing(Part):
@@ -129,9 +133,10 @@ class Example(Part):
     query_probability: float | None = None
 
 
-def describe_queries(items: Sequence[str], labels: NDArray[np.int64] | None) -> Queries:
-    """Name the queries."""
-    return Queries(items=tuple(items), labels=() if labels is None else tuple(labels.tolist()))
+def describe_queries(items: Sequence[str], labels: NDArray[np.int64] | None, trained_on: int = 0) -> Queries:
+    """Name the queries, and say how many of them the model of the features was trained on."""
+    known: dict[str, Any] = {"trained_on": trained_on} if trained_on else {}
+    return Queries(items=tuple(items), labels=() if labels is None else tuple(labels.tolist()), **known)
 
 
 def describe_dataset(features: Features, more: Sequence[str] = ()) -> DatasetFacts:

@@ -32,7 +32,7 @@ from rsir_fast.protocols.facts import (
 from rsir_fast.protocols.ge2018_result import Ge2018Result, Ge2018Settings, RetrievalFigures
 from rsir_fast.protocols.intervals import map_intervals
 from rsir_fast.protocols.protocol import AnmrrRule, MapDivisor, Protocol, SplitSource
-from rsir_fast.protocols.taught import remarks_on_taught
+from rsir_fast.protocols.taught import remarks_on_taught, trained_queries
 from rsir_fast.protocols.tied import describe_ties
 from rsir_fast.retrieval import (
     Diffusion,
@@ -227,7 +227,7 @@ def evaluate_ge2018(
             **beyond,
         ),
         rules=with_map_at(ge2018_rules(anmrr_k, anmrr_penalty, cutoffs), map_at, divisor),
-        queries=describe_queries(features.items, labels),
+        queries=describe_queries(features.items, labels, trained_queries(features)),
         query_excluded=retrieval_figures(excluded, labels, resamples, map_at, divisor),
         query_included=retrieval_figures(included, labels, resamples, map_at, divisor),
         **({} if ranking.diffused else {"ties": describe_ties(ranking, labels)}),

@@ -30,6 +30,7 @@ from rsir_fast.protocols.multilabel_result import (
 )
 from rsir_fast.protocols.protocol import Protocol, SplitSource
 from rsir_fast.protocols.result import mean
+from rsir_fast.protocols.taught import remarks_on_taught, trained_queries
 
 __all__ = ["evaluate_multilabel"]
 
@@ -111,7 +112,7 @@ def evaluate_multilabel(
     return MultilabelResult(
         protocol="multilabel",
         rsir_fast=version("rsir-fast"),
-        dataset=describe_dataset(features),
+        dataset=describe_dataset(features, remarks_on_taught(features)),
         features=describe_features(features),
         settings=settings,
         rules=Protocol(
@@ -125,7 +126,7 @@ def evaluate_multilabel(
         labels=LabelFacts(
             names=sets.names, counts=tuple(sets.counts().tolist()), mean_per_image=float(sets.sets.sum() / n)
         ),
-        queries=describe_queries(features.items, features.labels),
+        queries=describe_queries(features.items, features.labels, trained_queries(features)),
         query_excluded=found.figures(sets, features.labels),
         timing=describe_timing(features, time.perf_counter() - start, threads),
     )

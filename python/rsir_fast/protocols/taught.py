@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from rsir_fast.archive import Features
 
-__all__ = ["remarks_on_taught", "taught"]
+__all__ = ["remarks_on_taught", "taught", "trained_queries"]
 
 
 def taught(made: Mapping[str, Any], items: Sequence[str]) -> NDArray[np.bool_]:
@@ -25,8 +25,8 @@ def taught(made: Mapping[str, Any], items: Sequence[str]) -> NDArray[np.bool_]:
     return np.fromiter((item in learnt for item in items), np.bool_, len(items))
 
 
-def remarks_on_taught(features: Features, queries: NDArray[np.int64] | None = None) -> tuple[str, ...]:
-    """Say how many queries the model of features was trained on; nothing of features of no hash model.
+def trained_queries(features: Features, queries: NDArray[np.int64] | None = None) -> int:
+    """Return how many queries the model of features was trained on; 0 of features of no hash model.
 
     Parameters
     ----------
@@ -36,12 +36,16 @@ def remarks_on_taught(features: Features, queries: NDArray[np.int64] | None = No
     """
     made = features.provenance.get("hash")
     if made is None:
-        return ()
-    items = features.items if queries is None else [features.items[row] for row in queries]
-    known = int(taught(made, items).sum())
+        return 0
+    return int(taught(made, features.items if queries is None else [features.items[row] for row in queries]).sum())
+
+
+def remarks_on_taught(features: Features, queries: NDArray[np.int64] | None = None) -> tuple[str, ...]:
+    """Say how many queries, as of `trained_queries`, the model was trained on; nothing where it was on none."""
+    known = trained_queries(features, queries)
     if not known:
         return ()
     return (
-        f"{known} of {len(items)} queries are images that the model of these features was trained on: what they find "
-        "says little of new images",
+        f"{known} of {len(features) if queries is None else len(queries)} queries are images that the model of these "
+        "features was trained on: what they find says little of new images",
     )

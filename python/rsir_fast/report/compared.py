@@ -59,7 +59,7 @@ def compared_grids(result: ResultsComparison) -> list[Grid]:
         "unit.",
     ]
     return [
-        Grid("mAP", "result", SURE_COLUMNS[: len(units)], maps, notes[:1]),
+        Grid("mAP", "result", SURE_COLUMNS[: len(units)], maps, [*notes[:1], *result.notes]),
         Grid("Pairs", "second - first", PAIR_COLUMNS, pairs, notes[1:]),
     ]
 
