@@ -12,8 +12,8 @@ import torch
 
 import rsir_fast as rf
 from rsir_fast.archive.folders import features_state
-from rsir_fast.datasets import Dataset, LabelNoise, low_shot, unseen_split
-from rsir_fast.errors import DatasetError, RsirError
+from rsir_fast.datasets import Dataset, LabelNoise, Skipped, low_shot, unseen_split
+from rsir_fast.errors import DatasetError, FeaturesError, RsirError
 from rsir_fast.hashing import HashModel
 from rsir_fast.hashing.baselines import iterative_quantization
 from rsir_fast.hashing.cosine_preserving import cosine_preserving
@@ -134,6 +134,30 @@ def test_features_made_before_give_the_same_table(scenes, done, tmp_path):
     short = reproduce_dhcnn2021(scenes, small_network, out=tmp_path / "out", **given)
     assert features_state(tmp_path / "out" / "features") is None
     assert [row.runs for row in short.rows] == [row(result, one.method, one.bits).runs[:1] for one in short.rows]
+
+
+def test_features_that_lack_images_or_are_of_another_network_are_refused_before_the_work(scenes, done, tmp_path):
+    whole = rf.Features.load(done[0] / "features")
+    lost = rf.stratified_split(rf.open_dataset(scenes), seed=0).test[-1]
+    fields = {field.name: np.asarray(whole[field.name]) for field in whole.fields}
+    kept = np.array([item != lost for item in whole.items])
+
+    def made(provenance=whole.provenance, skipped=()):
+        about = (tuple(np.array(whole.items)[kept]), whole.labels[kept], whole.classes, "elsewhere")
+        rows = {name: rows[kept] for name, rows in fields.items()}
+        return rf.Features(rows, *about, provenance=provenance, skipped=skipped)
+
+    given = {**SETTINGS, "seeds": (0,), "lengths": (8,)}
+    words = rf"expected those of all training and test images of data, 1 are missing, first {lost}; make them of the"
+    with pytest.raises(FeaturesError, match=words):
+        reproduce_dhcnn2021(scenes, small_network, out=tmp_path / "lacks", features=made(), **given)
+    other = made({**whole.provenance, "layer": "another"})
+    with pytest.raises(FeaturesError, match="expected those of the network that is trained"):
+        reproduce_dhcnn2021(scenes, small_network, out=tmp_path / "other", features=other, **given)
+    assert not list(tmp_path.iterdir())
+    unreadable = made(skipped=(Skipped(lost, "truncated"),))
+    found = reproduce_dhcnn2021(scenes, small_network, out=tmp_path / "out", features=unreadable, **given)
+    assert (found.dataset.name, len(found.dataset.skipped)) == ("data", 1)
 
 
 def test_interrupted_in_the_second_training_it_is_the_same(scenes, done, tmp_path):

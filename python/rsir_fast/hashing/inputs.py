@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from rsir_fast.archive import Features
 from rsir_fast.backbones import Backbone, Preprocessing
+from rsir_fast.base.text import printable
 from rsir_fast.datasets import Dataset, Reader, Skipped
 from rsir_fast.encoders.differences import differences, told
 from rsir_fast.encoders.former import spec_of
@@ -19,7 +21,7 @@ from rsir_fast.errors import FeaturesError, NoImageReadError
 from rsir_fast.extraction.loader import batches, default_workers
 from rsir_fast.extraction.stamps import Stamps
 
-__all__ = ["Inputs", "check_network", "load_images", "of_training_images"]
+__all__ = ["Inputs", "check_items", "check_network", "load_images", "of_training_images"]
 
 MAX_IN_MEMORY = 4 << 30
 """Bytes of images beyond which they lie in a temporary file that is mapped into memory."""
@@ -43,6 +45,17 @@ def check_network(features: Features, backbone: Backbone, reader: Reader) -> Non
         raise FeaturesError(
             f"features of {features.name}: expected those of the network that is trained, {wanted.title}, found others "
             f"({told(found)}){each}"
+        )
+
+
+def check_items(features: Features, items: Sequence[str], what: str) -> None:
+    """Raise FeaturesError where items, in words `what`, are neither among features nor among their unreadable ones."""
+    known = {*features.items, *(entry.item for entry in features.skipped)}
+    missing = [item for item in items if item not in known]
+    if missing:
+        raise FeaturesError(
+            f"features of {features.name}: expected those of all {what}, {len(missing)} are missing, first "
+            f"{printable(missing[0])}; make them of the whole data set"
         )
 
 
@@ -73,14 +86,8 @@ def of_training_images(features: Features, train: Dataset, backbone: Backbone) -
         If they are of another network, or training images are missing that are not among its unreadable ones.
     """
     check_network(features, backbone, train.reader)
+    check_items(features, train.items, "training images")
     row = {item: number for number, item in enumerate(features.items)}
-    unreadable = {entry.item for entry in features.skipped}
-    missing = [item for item in train.items if item not in row and item not in unreadable]
-    if missing:
-        raise FeaturesError(
-            f"features of {features.name}: expected those of all training images, {len(missing)} are missing, "
-            f"first {missing[0]}"
-        )
     kept = [number for number, item in enumerate(train.items) if item in row]
     rows = [row[train.items[number]] for number in kept]
     turns = [features[field.name][rows] for field in features.fields if field.kind == "vector"]

@@ -22,6 +22,7 @@ from rsir_fast.encoders.load import load_encoder
 from rsir_fast.extraction import encode
 from rsir_fast.hashing import Recipe, train_dhcnn
 from rsir_fast.hashing.encode import encode_features
+from rsir_fast.hashing.inputs import check_items, check_network
 from rsir_fast.hashing.train import MODEL
 from rsir_fast.protocols.cutoffs import as_cutoffs
 from rsir_fast.protocols.dhcnn2021 import evaluate_dhcnn2021
@@ -117,13 +118,17 @@ def make_hash_table(
     splits = {seed: drawing.split(data, seed) for seed in seeds}
     backbone = next(iter(variants.values())).network(load_encoder(load()))
     turning = freeze_backbone and any(variant.augment for variant in variants.values())
+    whole = all_turns(backbone) if turning else backbone
     seen = features
     if seen is None:
-        whole = all_turns(backbone) if turning else backbone
         how: dict[str, Any] = {"device": device, "workers": workers, "engine": engine, "progress": progress}
         seen = encode(data, whole, out=folder / "features", resume=True, **how)
     elif not freeze_backbone:
         raise ValueError("features: expected none where the backbone is trained; leave them out, or freeze it")
+    else:
+        check_network(seen if turning else seen.field(), whole, data.reader)
+        used = {item for drawn in splits.values() for item in (*drawn.train, *drawn.test)}
+        check_items(seen, sorted(used), f"training and test images of {data.name}")
     plain = seen.field()
     settings: dict[str, Any] = {
         "train": drawing.train,
@@ -205,7 +210,7 @@ def make_hash_table(
                 runs.do(Run(COSINES, bits, seed), "baselines", _apart(fit), **wrong)
     content = {
         "rsir_fast": version("rsir-fast"),
-        "dataset": describe_dataset(plain),
+        "dataset": describe_dataset(plain).model_copy(update={"name": data.name}),
         "features": describe_features(plain),
         "settings": Dhcnn2021TableSettings(
             **settings,
