@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 import rsir_fast as rf
-from rsir_fast.cli import app
+from rsir_fast.cli import app, tested
 from scene_files import write_scenes
 
 TRAIN = ["--freeze-backbone", "-e", "squeezenet1_1", "-w", "random:0", "--bits", "8", "--epochs", "3", "--quiet"]
@@ -113,6 +113,30 @@ def test_a_list_may_name_what_could_not_be_read(made, tmp_path, command):
     split = ["--split", made["list"], "--out", tmp_path / "run"]
     rsir("evaluate", command, tmp_path / "codes", *field, *split, "--quiet", code=3)
     assert len(figures(tmp_path / "run")["queries"]["items"]) == 2
+
+
+def test_a_draw_is_that_of_the_folder_whatever_could_be_read(made, tmp_path):
+    data = shutil.copytree(made["scenes"], tmp_path / "scenes")
+    lost = ["class0/class0_2.jpg", "class2/class2_0.jpg", "class2/class2_5.jpg"]
+    for item in lost:
+        (data / item).write_bytes((data / item).read_bytes()[:300])
+    rsir("features", data, "-e", made["model"], "--out", tmp_path / "rows", "--device", "cpu", "--quiet", code=3)
+    features, whole = rf.Features.load(tmp_path / "rows"), rf.open_dataset(data)
+    assert sorted(entry.item for entry in features.skipped) == lost
+    for seed in range(20):
+        asked = tested.TestedOptions(split="50/50", seed=seed)
+        of_features, of_folder = asked.split_of_features(features), asked.split_of(whole)
+        assert set(of_features.train) == set(of_folder.train)
+        assert set(of_features.test) == set(of_folder.test)
+
+    train = ["train", "hashing", data, *TRAIN, "--method", "csq", "--split", "50/50", "--seed", 1, "--device", "cpu"]
+    rsir(*train, "--out", tmp_path / "run", code=3)
+    model = tmp_path / "run/model.safetensors"
+    rsir("features", data, "-e", model, "--out", tmp_path / "codes", "--device", "cpu", "--quiet", code=3)
+    split = ["--split", "50/50", "--seed", 1, "--quiet"]
+    evaluate(tmp_path / "codes", *split, "--out", tmp_path / "of_codes", code=3)
+    evaluate(data, "-e", model, "--device", "cpu", *split, "--out", tmp_path / "of_images", code=3)
+    assert figures(tmp_path / "of_codes") == figures(tmp_path / "of_images")
 
 
 @pytest.mark.parametrize(

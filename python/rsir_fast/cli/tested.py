@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -62,14 +62,9 @@ class TestedOptions:
         return None if self.split is None else split_of(self.split, dataset, self.seed)
 
     def split_of_features(self, features: Features) -> Split | None:
-        """Return the split of the images of features; a file may name such as could not be read."""
+        """Return the split of the images of features, of those that could not be read as well."""
         if self.split is None:
             return None
-        dataset = features.as_dataset()
-        lost = [entry.item for entry in features.skipped if not entry.item.endswith("/")]
-        if lost and not self.drawn:
-            import numpy as np
+        from rsir_fast.protocols.unread import with_unread
 
-            labels = None if dataset.labels is None else np.append(dataset.labels, np.zeros(len(lost), np.int64))
-            dataset = replace(dataset, items=(*dataset.items, *lost), labels=labels, places=None)
-        return self.split_of(dataset)
+        return self.split_of(with_unread(features, unknown=not self.drawn))
