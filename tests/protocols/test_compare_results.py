@@ -100,7 +100,7 @@ def test_what_cannot_be_compared(evaluated, hash_features):
     other = one.model_copy(update={"queries": one.queries.model_copy(update={"labels": tuple(labels.tolist())})})
     with pytest.raises(DatasetError, match=r"same classes, but ant/0\.png is ant in a and bee in b"):
         compare_results([("a", one), ("b", other)])
-    more = one.model_copy(update={"dataset": one.dataset.model_copy(update={"items": 20})})
+    more = one.model_copy(update={"dataset": one.dataset.model_copy(update={"items": 20}), "galleries": {}})
     with pytest.raises(DatasetError, match="query excluded ranks 16 images in a and 20 images in b"):
         compare_results([("a", one), ("b", more)])
     with pytest.raises(DatasetError, match="b: expected a result that names its queries"):

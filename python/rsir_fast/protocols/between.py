@@ -21,7 +21,14 @@ from rsir_fast.ops import euclidean_topk, gaussian_normalize, gaussian_statistic
 from rsir_fast.protocols.apart import check_apart, check_comparable
 from rsir_fast.protocols.cutoffs import as_cutoffs, check_map_at, with_map_at
 from rsir_fast.protocols.examples import pick_queries
-from rsir_fast.protocols.facts import Example, Hit, describe_dataset, describe_features, describe_queries
+from rsir_fast.protocols.facts import (
+    Example,
+    Hit,
+    describe_dataset,
+    describe_features,
+    describe_queries,
+    digest_of_images,
+)
 from rsir_fast.protocols.facts import describe_timing as timing_of
 from rsir_fast.protocols.galleries import gallery_rows
 from rsir_fast.protocols.ge2018 import CUTOFFS, check_classes, retrieval_figures
@@ -295,6 +302,8 @@ def evaluate_between(
         other = {"gallery_dataset": between.ranked.name, "label_map": between.label_map}
     other |= {"cutoffs": cutoffs, "anmrr": anmrr, "ties": "index", "units": ("query", "class")}
     rules = Protocol(split=between.split, gallery=(between.place,), **other)
+    items = [between.ranked.items[row] for row in between.gallery]
+    ranked = digest_of_images(items, [[between.classes[label]] for label in between.gallery_labels])
     taken = between.query_labels, resamples, map_at, divisor
     return Ge2018Result(
         protocol="ge2018",
@@ -318,6 +327,7 @@ def evaluate_between(
         ),
         query_excluded=retrieval_figures(excluded, *taken),
         query_included=retrieval_figures(included if between.own is not None else excluded, *taken),
+        galleries={"query_excluded": ranked, "query_included": ranked},
         timing=timing_of(features, time.perf_counter() - start, threads, device="cpu"),
         examples=() if between.place == "other" else _examples(between, queries, gallery, every, chosen, examples),
     )

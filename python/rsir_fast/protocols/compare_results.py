@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from rsir_fast.base.looking import is_folder
 from rsir_fast.base.progress import OnProgress, Progress, is_stopped
 from rsir_fast.base.reading import read_json, reading
 from rsir_fast.base.shown import counted
-from rsir_fast.base.text import printable
+from rsir_fast.base.text import listed, printable
 from rsir_fast.errors import DatasetError, RsirError
 from rsir_fast.protocols.compare_results_result import ComparedMap, PlaceComparison, ResultsComparison
 from rsir_fast.protocols.dhcnn2021_result import CodeFigures, Dhcnn2021Result
@@ -101,7 +101,8 @@ def compare_results(
     ------
     DatasetError
         If they are not of the same queries, classes, galleries and relevance, state no queries, or have no convention
-        in common.
+        in common. What results of before do not state (the images of a gallery, the labels of each) is told in
+        ``notes`` instead.
     ValueError
         If there are fewer than two, or two of one name.
 
@@ -151,12 +152,14 @@ def compare_results(
         level=LEVEL,
         resamples=RESAMPLES,
         places=tuple(compared),
-        **_leakage(results),
+        **_notes(results, aligned, places),
     )
 
 
-def _leakage(results: Sequence[tuple[str, EvaluationResult]]) -> dict[str, Any]:
-    """Say which results are of models that were trained on queries."""
+def _notes(
+    results: Sequence[tuple[str, EvaluationResult]], aligned: Sequence[_Answers], places: Sequence[str]
+) -> dict[str, Any]:
+    """Say which results are of models that were trained on queries, and what could not be checked."""
     known = [
         (name, found.queries.trained_on or 0, len(found.queries.items)) for name, found in results if found.queries
     ]
@@ -164,6 +167,18 @@ def _leakage(results: Sequence[tuple[str, EvaluationResult]]) -> dict[str, Any]:
         f"leakage: the model of {name} was trained on {trained} of {counted(queries, 'query', 'queries')}"
         for name, trained, queries in known
         if trained
+    ]
+    unstated = {
+        "the images that are ranked": [
+            one.name for one in aligned if any(one.galleries[place].digest is None for place in places)
+        ],
+        "the labels of each image": [one.name for one in aligned if one.counts is not None and one.labelled is None],
+    }
+    notes += [
+        f"not checked: whether {what} are the same, which {listed(names)} of before "
+        f"{'does' if len(names) == 1 else 'do'} not state; evaluate again to be sure"
+        for what, names in unstated.items()
+        if names
     ]
     return {"notes": tuple(notes)} if notes else {}
 
@@ -177,21 +192,35 @@ def _check(results: Sequence[tuple[str, EvaluationResult]]) -> None:
         raise ValueError(f"expected each result once, got {twice} twice; leave one out")
 
 
+class _Gallery(NamedTuple):
+    """What was ranked: in words, by a digest, None in what was written before, and classes by those of the queries."""
+
+    words: str
+    digest: str | None
+    label_map: tuple[tuple[str, str], ...] = ()
+
+    def is_of(self, other: _Gallery) -> bool:
+        if self.digest is None or other.digest is None:
+            return self.words == other.words
+        return (self.digest, self.label_map) == (other.digest, other.label_map)
+
+
 @dataclass(frozen=True)
 class _Answers:
     """The AP of every query of a result by convention, and what it was found in.
 
     `classes` are names of the classes of the queries, None where they have none, `labels` their numbers; `galleries`
-    what was ranked, in words; `counts` how many images have each of the labels that make one relevant, None where that
-    is the class.
+    what was ranked; `counts` how many images have each of the labels that make one relevant, None where that is the
+    class, and `labelled` a digest of the labels of all.
     """
 
     name: str
     items: tuple[str, ...]
     classes: tuple[str, ...] | None
     values: dict[str, NDArray[np.float64]]
-    galleries: dict[str, str]
+    galleries: dict[str, _Gallery]
     counts: dict[str, int] | None = None
+    labelled: str | None = None
 
     @classmethod
     def of(cls, name: str, result: EvaluationResult) -> _Answers:
@@ -206,8 +235,9 @@ class _Answers:
             queries.items,
             tuple(result.class_names[label] for label in queries.labels) or None,
             {place: figures.average_precision for place, figures in result.by_place.items()},
-            {place: _gallery(result, figures) for place, figures in result.by_place.items()},
+            {place: _gallery(result, place, figures) for place, figures in result.by_place.items()},
             _label_counts(result),
+            result.labels.digest if isinstance(result, MultilabelResult) else None,
         )
 
     @property
@@ -246,19 +276,15 @@ class _Answers:
             )
         self._check_relevance(other)
         for place in (place for place in other.values if place in self.values):
-            if self.galleries[place] != other.galleries[place]:
+            one, two = other.galleries[place], self.galleries[place]
+            if not two.is_of(one):
+                which = f"{two.words} in {self.name}" if two.words != one.words else f"other ones in {self.name}"
                 raise DatasetError(
-                    f"expected results of the same gallery, but {place.replace('_', ' ')} ranks "
-                    f"{other.galleries[place]} in {other.name} and {self.galleries[place]} in {self.name}"
+                    f"expected results of the same gallery, but {place.replace('_', ' ')} ranks {one.words} in "
+                    f"{other.name} and {which}; evaluate both on the same images and split"
                 )
-        return _Answers(
-            self.name,
-            other.items,
-            classes,
-            {place: values[order] for place, values in self.values.items()},
-            self.galleries,
-            self.counts,
-        )
+        values = {place: values[order] for place, values in self.values.items()}
+        return replace(self, items=other.items, classes=classes, values=values)
 
     def _check_relevance(self, other: _Answers) -> None:
         """Raise DatasetError where others went by class and these by label, or by other labels."""
@@ -277,6 +303,11 @@ class _Answers:
                     f"{counted(one, 'image', 'images')} in {other.name} and of {two} in {self.name}; evaluate both "
                     "with one table of labels"
                 )
+        if self.labelled is not None and other.labelled is not None and self.labelled != other.labelled:
+            raise DatasetError(
+                f"expected results of the same labels, but other images have them in {self.name} than in {other.name}, "
+                "as many of each; evaluate both with one table of labels"
+            )
 
     def mean_ap(self, place: str, labels: NDArray[np.int64] | None) -> ComparedMap:
         values = self.values[place]
@@ -291,8 +322,14 @@ def _label_counts(result: EvaluationResult) -> dict[str, int] | None:
     return dict(zip(result.labels.names, result.labels.counts, strict=True))
 
 
-def _gallery(result: EvaluationResult, figures: Any) -> str:
-    """Say what was ranked, and by which relevance: results that differ in it are not of the same task.
+def _gallery(result: EvaluationResult, place: str, figures: Any) -> _Gallery:
+    """Return what was ranked, and by which relevance: results that differ in it are not of the same task."""
+    label_map = () if result.rules is None else result.rules.label_map
+    return _Gallery(_words(result, figures), result.galleries.get(place), label_map)
+
+
+def _words(result: EvaluationResult, figures: Any) -> str:
+    """Say what was ranked.
 
     A place of codes is named after its gallery. Figures of features have one place for all, which `rules` tell apart.
     """

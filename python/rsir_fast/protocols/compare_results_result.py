@@ -82,7 +82,7 @@ class ResultsComparison(Result):
         Draws of queries, and of signs where not all are tried.
     places : tuple of PlaceComparison
     notes : tuple of str
-        What is to be known of the results: which models were trained on queries.
+        What is to be known of the results: which models were trained on queries, what could not be checked.
     """
 
     protocol: Literal["compare results"]

@@ -33,6 +33,7 @@ from rsir_fast.protocols.facts import (
     describe_features,
     describe_queries,
     describe_timing,
+    digest_of_images,
 )
 from rsir_fast.protocols.galleries import gallery_rows
 from rsir_fast.protocols.hash_retrieval import CUTOFFS, evaluate_codes
@@ -145,6 +146,12 @@ def evaluate_dhcnn2021(
     found: dict[str, Any] = {f"test_vs_{name}": measured.get(name) for name in gallery}
     if split is not None:
         found["other_split"] = _other_split(images, split)
+    ranked = {
+        f"test_vs_{name}": digest_of_images(
+            [features.items[row] for row in database], [[classes[label]] for label in images.labels[database]]
+        )
+        for name, database in rows.items()
+    }
     source = _source(images, features.name, split_file)
     own = {name: value for name, value in training.items() if name not in ("split", "skipped")}
     return Dhcnn2021Result(
@@ -163,6 +170,7 @@ def evaluate_dhcnn2021(
             images.labels[images.test],
             int(images.members.trained_on[images.test].sum()),
         ),
+        galleries=ranked,
         **found,
         labels=_label_figures(images),
         timing=describe_timing(features, time.perf_counter() - start, threads),

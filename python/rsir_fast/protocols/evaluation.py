@@ -18,7 +18,8 @@ __all__ = ["EvaluationResult"]
 class EvaluationResult(Result):
     """What an evaluation found: `rsir_fast.Ge2018Result` or `rsir_fast.Dhcnn2021Result`.
 
-    ``rules`` are None in what was written before they were stated.
+    ``galleries``: by the place of figures, a digest of the images that were ranked, and of their classes where these
+    say what is relevant. ``rules`` and ``queries`` are None, and there are no digests, in what was written before.
     """
 
     protocol: str
@@ -27,6 +28,7 @@ class EvaluationResult(Result):
     features: FeaturesFacts
     rules: Protocol | None = None
     queries: Queries | None = None
+    galleries: dict[str, str] = Field(default_factory=dict)
     timing: Timing = Timing()
     examples: tuple[Example, ...] = Field(default=(), exclude=True)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +31,7 @@ __all__ = [
     "describe_features",
     "describe_queries",
     "describe_timing",
+    "digest_of_images",
 ]
 
 
@@ -137,6 +140,19 @@ def describe_queries(items: Sequence[str], labels: NDArray[np.int64] | None, tra
     """Name the queries, and say how many of them the model of the features was trained on."""
     known: dict[str, Any] = {"trained_on": trained_on} if trained_on else {}
     return Queries(items=tuple(items), labels=() if labels is None else tuple(labels.tolist()), **known)
+
+
+def digest_of_images(items: Sequence[str], told: Sequence[Sequence[str]]) -> str:
+    """Return the SHA-256 of images, in whatever order, and of what is `told` of each, such as its class.
+
+    Examples
+    --------
+    >>> one, other = digest_of_images(("a/1", "b/1"), [["a"], ["b"]]), digest_of_images(("b/1", "a/1"), [["b"], ["a"]])
+    >>> one == other, one == digest_of_images(("a/1", "b/1"), [["b"], ["a"]])
+    (True, False)
+    """
+    every = sorted([item, *more] for item, more in zip(items, told, strict=True))
+    return hashlib.sha256(json.dumps(every).encode("ascii")).hexdigest()
 
 
 def describe_dataset(features: Features, more: Sequence[str] = ()) -> DatasetFacts:

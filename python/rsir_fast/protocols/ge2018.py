@@ -28,6 +28,7 @@ from rsir_fast.protocols.facts import (
     describe_features,
     describe_queries,
     describe_timing,
+    digest_of_images,
 )
 from rsir_fast.protocols.ge2018_result import Ge2018Result, Ge2018Settings, RetrievalFigures
 from rsir_fast.protocols.intervals import map_intervals
@@ -208,6 +209,7 @@ def evaluate_ge2018(
         if is_stopped(progress, Progress("rank", done, n)):
             raise RsirError(f"evaluation stopped after {done} of {n} queries")
     average_precision = excluded.average_precision()
+    ranked = digest_of_images(features.items, [[features.classes[label]] for label in labels.tolist()])
     chosen = pick_queries(average_precision, labels, features.classes) if examples else []
     shown = _examples(features, ranking, average_precision, chosen, examples)
     seconds = time.perf_counter() - start
@@ -230,6 +232,7 @@ def evaluate_ge2018(
         queries=describe_queries(features.items, labels, trained_queries(features)),
         query_excluded=retrieval_figures(excluded, labels, resamples, map_at, divisor),
         query_included=retrieval_figures(included, labels, resamples, map_at, divisor),
+        galleries={"query_excluded": ranked, "query_included": ranked},
         **({} if ranking.diffused else {"ties": describe_ties(ranking, labels)}),
         timing=describe_timing(features, seconds, threads, device=device_name),
         examples=shown,

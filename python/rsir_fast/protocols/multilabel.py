@@ -18,7 +18,13 @@ from rsir_fast.errors import DatasetError, RsirError
 from rsir_fast.metrics import Gain, TiedGains
 from rsir_fast.ops import rank_database
 from rsir_fast.protocols.cutoffs import as_cutoffs
-from rsir_fast.protocols.facts import describe_dataset, describe_features, describe_queries, describe_timing
+from rsir_fast.protocols.facts import (
+    describe_dataset,
+    describe_features,
+    describe_queries,
+    describe_timing,
+    digest_of_images,
+)
 from rsir_fast.protocols.galleries import without_own
 from rsir_fast.protocols.intervals import map_intervals
 from rsir_fast.protocols.multilabel_result import (
@@ -109,6 +115,7 @@ def evaluate_multilabel(
         found.add(*without_own(ids, np.arange(first, done), distances, shared))
         if is_stopped(progress, Progress("rank", done, n)):
             raise RsirError(f"evaluation stopped after {done} of {n} queries")
+    names = [[name for name, own in zip(sets.names, row, strict=True) if own] for row in sets.sets]
     return MultilabelResult(
         protocol="multilabel",
         rsir_fast=version("rsir-fast"),
@@ -124,9 +131,13 @@ def evaluate_multilabel(
             units=("query",) if features.labels is None else ("query", "class"),
         ),
         labels=LabelFacts(
-            names=sets.names, counts=tuple(sets.counts().tolist()), mean_per_image=float(sets.sets.sum() / n)
+            names=sets.names,
+            counts=tuple(sets.counts().tolist()),
+            mean_per_image=float(sets.sets.sum() / n),
+            digest=digest_of_images(features.items, [sorted(own) for own in names]),
         ),
         queries=describe_queries(features.items, features.labels, trained_queries(features)),
+        galleries={"query_excluded": digest_of_images(features.items, [[]] * n)},
         query_excluded=found.figures(sets, features.labels),
         timing=describe_timing(features, time.perf_counter() - start, threads),
     )

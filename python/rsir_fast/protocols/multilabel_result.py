@@ -24,11 +24,15 @@ class MultilabelSettings(Part):
 
 
 class LabelFacts(Part):
-    """The labels: their names, images of each, and labels of an image in the mean."""
+    """The labels: their names, images of each, labels of an image in the mean, and a digest of the labels of all.
+
+    ``digest`` is None in what was written before it was stated.
+    """
 
     names: tuple[Text, ...]
     counts: tuple[int, ...]
     mean_per_image: Value
+    digest: str | None = None
 
 
 class LabelRow(Part):
