@@ -17,6 +17,12 @@ class _Split(BaseModel):
     test: list[InstanceOf[str]]
 
 
+class _Unread(BaseModel):
+    """An image that could not be read."""
+
+    item: InstanceOf[str]
+
+
 class _Loss(BaseModel):
     """What was learnt."""
 
@@ -35,6 +41,8 @@ class Training(BaseModel):
     Attributes
     ----------
     split : parts or None
+    skipped : list
+        Images, and folders, of the split that could not be read, and are not among those of `split`.
     method : str or None
         What it was trained by, as its authors call it; None: DHCNN.
     embeds : bool
@@ -42,6 +50,7 @@ class Training(BaseModel):
     """
 
     split: _Split | None = None
+    skipped: list[_Unread] = []
     recipe: _Recipe | None = None
     method: InstanceOf[str] | None = None
     embeds: bool = False

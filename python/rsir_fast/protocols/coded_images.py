@@ -12,6 +12,7 @@ from rsir_fast.archive import Features
 from rsir_fast.base.shown import counted
 from rsir_fast.base.text import printable
 from rsir_fast.datasets import Dataset, Split
+from rsir_fast.encoders.hash_training import Training
 from rsir_fast.errors import DatasetError
 from rsir_fast.hashing import made_by_model
 from rsir_fast.protocols.taught import taught
@@ -56,7 +57,7 @@ class CodedImages:
     codes, predicted, probability : array [n, ...]
         What it says; labels and their probabilities mean nothing unless `labelled`.
     split : Split or None
-        That was given in place of the model's own.
+        That was given.
     members : Members
     remarks : tuple of str
         What is to be known of them.
@@ -72,6 +73,18 @@ class CodedImages:
     split: Split | None
     members: Members
     remarks: tuple[str, ...] = ()
+
+    @property
+    def other_split(self) -> Split | None:
+        """The split where it is not the model's own; images that training could not read are of its own as well."""
+        if self.split is None:
+            return None
+        training = Training.model_validate(self.training)
+        own, lost = training.split, {unread.item for unread in training.skipped}
+        same = (
+            own is not None and set(self.split.train) - lost == set(own.train) and set(self.split.test) == set(own.test)
+        )
+        return None if same else self.split
 
     @property
     def labels(self) -> NDArray[np.int64]:
@@ -212,10 +225,7 @@ def coded_images(
 def _on_trained(images: CodedImages) -> list[str]:
     """Say what a split that is not the model's own has of the images that it was trained on."""
     own = images.training["split"]
-    if images.split is None or (set(images.split.train), set(images.split.test)) == (
-        set(own["train"]),
-        set(own["test"]),
-    ):
+    if images.other_split is None:
         return []
     members, known = images.members, int(images.members.trained_on.sum())
     if not known:
@@ -242,11 +252,11 @@ def _on_trained(images: CodedImages) -> list[str]:
 
 def _not_here(images: CodedImages) -> list[str]:
     """Say how many images of the split are not among those evaluated."""
-    own, test = images.training["split"], len(images.test)
-    if images.split is None:
+    own, other, test = images.training["split"], images.other_split, len(images.test)
+    if other is None:
         of, wanted = "the model's split", {"training": len(own["train"]), "test": len(own["test"])}
     else:
-        of, wanted = "the split", {"training": len(images.split.train), "test": len(images.split.test)}
+        of, wanted = "the split", {"training": len(other.train), "test": len(other.test)}
         if not images.members.trained_on[images.test].any():
             test += images.members.trained_queries  # left out, not missing
     found = {"training": len(images.train), "test": test}

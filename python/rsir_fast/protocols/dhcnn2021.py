@@ -144,8 +144,8 @@ def evaluate_dhcnn2021(
     chosen = measured[headline].average_precision
     shown = _examples(images, rows[headline], chosen, examples, threads) if examples else ()
     found: dict[str, Any] = {f"test_vs_{name}": measured.get(name) for name in gallery}
-    if split is not None:
-        found["other_split"] = _other_split(images, split)
+    if images.other_split is not None:
+        found["other_split"] = _other_split(images, images.other_split)
     ranked = {
         f"test_vs_{name}": digest_of_images(
             [features.items[row] for row in database], [[classes[label]] for label in images.labels[database]]
