@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 
 import pytest
@@ -95,13 +96,53 @@ def test_leakage_is_refused_left_out_or_told(made, tmp_path):
     assert figures(tmp_path / "left")["images"]["test"] == 9 - count
 
 
-def test_the_default_folder_names_method_and_split(made, tmp_path, monkeypatch):
+def test_the_default_folder_tells_evaluations_apart(made, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    evaluate(made["codes"], "--quiet")
-    evaluate(made["codes"], "--split", made["list"], "--quiet")
-    evaluate(made["codes"], "--split", "80/20", "--quiet")
+    other = tmp_path / "other/train.txt"
+    other.parent.mkdir()
+    other.write_text("".join(f"{item}\n" for item in made["drawn"].train[1:]))
+    shutil.copy(made["list"].with_name("test.txt"), other.parent)
+    seed = ["--split", "50/50", "--seed", 3]
+    for words in (
+        [],
+        ["--split", made["list"]],
+        ["--split", other],
+        ["--split", "80/20"],
+        [*seed, "--trained-queries", "leave-out"],
+        [*seed, "--trained-queries", "keep"],
+        ["--gallery", "rest,all"],
+    ):
+        evaluate(made["codes"], *words, "--quiet")
     names = {path.name.removeprefix("dhcnn2021-scenes-squeezenet1_1-gap-8-") for path in (tmp_path / "runs").iterdir()}
-    assert names == {"csq", "csq-train.txt", "csq-80_20"}
+    drawn = {"csq-50_50-seed3-leave-out", "csq-50_50-seed3-keep"}
+    assert {name for name in names if "train.txt" not in name} == drawn | {"csq", "csq-80_20", "csq-vs-rest_all"}
+    assert len([name for name in names if re.fullmatch(r"csq-train\.txt-[0-9a-f]{8}", name)]) == 2
+    assert len(names) == 7
+
+    shutil.rmtree("runs")
+    for words in (["--split", made["list"]], ["--split", other], ["--split", "50/50"], seed):
+        rsir("evaluate", "ge2018", made["codes"], "--field", "u", *words, "--quiet")
+    assert len(list((tmp_path / "runs").iterdir())) == 4
+
+
+def test_a_report_lies_neither_among_images_nor_over_another_protocols(made, tmp_path):
+    data = shutil.copytree(made["scenes"], tmp_path / "scenes")
+    for out in (data, data / "class0"):
+        refused = evaluate(made["codes"], "--out", out, code=1).stderr
+        assert refused.endswith("class0_0.jpg; choose another with --out\n")
+        assert len(refused.splitlines()) == 1
+    assert sorted(path.name for path in data.iterdir()) == ["class0", "class1", "class2"]
+
+    out = ["--out", tmp_path / "run", "--quiet"]
+    evaluate(made["codes"], *out)
+    evaluate(made["codes"], *out)  # its own is replaced
+    refused = rsir("evaluate", "ge2018", made["codes"], "--field", "u", *out, code=1).stderr
+    assert "or one of a result of ge2018, found a result of dhcnn2021; choose another with --out" in refused
+    images = ["evaluate", "ge2018", made["scenes"], "-e", made["model"], "--field", "u", "--device", "cpu", *out]
+    assert "found a result of dhcnn2021" in rsir(*images, code=1).stderr
+    assert figures(tmp_path / "run")["protocol"] == "dhcnn2021"
+    rsir(*images, "--force")
+    assert figures(tmp_path / "run")["protocol"] == "ge2018"
 
 
 @pytest.mark.parametrize("command", ["dhcnn2021", "ge2018"])

@@ -21,6 +21,9 @@ from rsir_fast.errors import FeaturesError
 
 if TYPE_CHECKING:
     from rsir_fast.archive import Features
+    from rsir_fast.datasets import Split
+
+_GALLERY = "train,test"
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ class AskingOptions(TestedOptions):
             "all.",
             rich_help_panel=ASKING,
         ),
-    ] = "train,test"
+    ] = _GALLERY
 
     def check(self, context: typer.Context) -> None:
         """Refuse options that do not go together."""
@@ -62,12 +65,12 @@ class AskingOptions(TestedOptions):
         else:
             self.refuse_seed_of_file(context)
 
-    @property
-    def told(self) -> list[str]:
-        """The split in words for a folder's name."""
-        if self.split is None:
-            return []
-        return [self.split if self.drawn else str(self.file), *([f"seed{self.seed}"] * bool(self.drawn and self.seed))]
+    def told(self, split: Split | None) -> list[str]:
+        """Say what the figures are of, in words for a folder's name."""
+        told = super().told(split)
+        if self.trained_queries is not TrainedQueries.refuse:
+            told += [self.trained_queries.value]
+        return told + ([] if self.gallery == _GALLERY else [f"vs-{self.gallery}"])
 
 
 @dataclass(frozen=True)
@@ -131,10 +134,10 @@ def dhcnn2021(
             if encoder is not None:
                 _check_model(features, encoder)
             made = features.provenance
-            told = [*_method(trained), *asking.told]
-            target = out or _default_out(features.name, str(made.get("name")), str(made.get("layer")), told)
-            check_out(target)
             split = asking.split_of_features(features)
+            told = [*_method(trained), *asking.told(split)]
+            target = out or _default_out(features.name, str(made.get("name")), str(made.get("layer")), told)
+            check_out(target, "dhcnn2021")
             check_split(features, trained, split, asking.trained_queries.value)
         elif encoder is None:
             raise ValueError(
@@ -157,8 +160,9 @@ def dhcnn2021(
             trained = loaded.provenance["hash"]
             split = asking.split_of(dataset)
             check_split(dataset, trained, split, asking.trained_queries.value)  # before the work
-            told = [*_method(trained), *(["turns"] if word.turns == "mean" else []), *asking.told]
+            told = [*_method(trained), *(["turns"] if word.turns == "mean" else []), *asking.told(split)]
             target = out or _default_out(dataset.name, loaded.name, loaded.layer, told)
+            check_out(target, "dhcnn2021", force=run.force)
             features = extracted(dataset, loaded, network, target, force=run.force, quiet=quiet)
         skipped += features.skipped
         from rsir_fast.protocols import evaluate_dhcnn2021

@@ -19,6 +19,7 @@ from rsir_fast.cli.tested import ASKING, TestedOptions
 
 if TYPE_CHECKING:
     from rsir_fast.archive import Features
+    from rsir_fast.datasets import Split
     from rsir_fast.protocols import Between
 
 
@@ -118,7 +119,11 @@ class GalleryOptions(TestedOptions):
             if given:
                 raise ValueError(f"{option}: expected none beside --split or --gallery: every image asks for all there")
 
-    def between(self, features: Features, field: str | None) -> Between | None:
+    def told(self, split: Split | None) -> list[str]:
+        """Say who asks whom, in words for a folder's name."""
+        return super().told(split) + ([self.gallery.replace("/", "-")] if self.gallery else [])
+
+    def between(self, features: Features, field: str | None, split: Split | None) -> Between | None:
         """Return who asks whom; None where every image asks for all others."""
         from rsir_fast.archive import Features
         from rsir_fast.datasets import read_label_map
@@ -127,7 +132,6 @@ class GalleryOptions(TestedOptions):
         if self.gallery is not None and self.gallery not in checked.GALLERIES:
             known = None if self.label_map is None else read_label_map(self.label_map)
             return between_datasets(features, Features.load(self.gallery).field(field), known)
-        split = self.split_of_features(features)
         part: Any = self.gallery or "train"
         return None if split is None else between_parts(features, split, part, self.file)
 
@@ -167,7 +171,6 @@ def ge2018(
         asking.check(context, method)
         asked = method.measures
         told = [text for text in (method.steps, method.rerank) if text]
-        told += [text.replace("/", "-") for text in (asking.split, asking.gallery) if text]
         if method.distance is not opt.Distance.euclidean:
             told += [method.normalized, method.distance.value]
         if opt.is_features_folder(source):
@@ -178,10 +181,12 @@ def ge2018(
 
             features = concatenated([Features.load(folder).field(field) for folder in (source, *(method.beside or ()))])
             features = placed(features, root, quiet)
+            split = asking.split_of_features(features)
+            told += asking.told(split)
             made = features.provenance
             name = (features.name, str(made.get("name", "features")), str(made.get("layer", features.dim)))
             target = out or _default_out(*name, method.normalized, told)
-            check_out(target)
+            check_out(target, "ge2018")
         else:
             from rsir_fast.encoders.word import parse_word
 
@@ -197,11 +202,14 @@ def ge2018(
             opt.check_device(run.device)
             dataset, loaded = opt.open_both(source, maker, quiet=quiet, **asdict(images))
             loaded.spec.searched(field)  # before the work
+            split = asking.split_of(dataset)
+            told += asking.told(split)
             target = out or _default_out(dataset.name, loaded.name, loaded.layer, method.normalized, told)
+            check_out(target, "ge2018", force=run.force)
             features = extracted(dataset, loaded, maker, target, force=run.force, quiet=quiet).field(field)
         skipped += features.skipped
         how = {"examples": shown.examples, "threads": run.threads, "device": run.device, **method.settings, **asked}
-        between = asking.between(features, field)
+        between = asking.between(features, field, split)
         if between is not None:
             for remark in between.notes:
                 note(remark, quiet)
@@ -227,4 +235,6 @@ def evaluate_and_report(
 
 def _default_out(dataset: str, network: str, layer: str, normalize: str, told: list[str]) -> Path:
     more = [] if normalize == "row" or told else [normalize]
-    return default_out("ge2018", dataset, network, layer, *more, *(re.sub("[^a-z0-9.]+", "_", text) for text in told))
+    return default_out(
+        "ge2018", dataset, network, layer, *more, *(re.sub("[^A-Za-z0-9.]+", "_", text) for text in told)
+    )

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import shlex
 import sys
 from functools import partial
+from json import loads
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
-from rsir_fast.base.looking import refuse_no_folder
+from rsir_fast.base.looking import is_folder, refuse_no_folder
 from rsir_fast.base.shared import shared_command, within
+from rsir_fast.base.text import printable, short
 from rsir_fast.cli import options as opt
 from rsir_fast.cli.progress import shown_progress
 from rsir_fast.cli.session import note, plural, print_result
@@ -62,7 +65,6 @@ def say_more(dataset: Dataset, made: Features, quiet: bool) -> None:
 
 def placed(features: Features, root: Path | None, quiet: bool) -> Features:
     """Return features that know where their images are now; say if these are not where they were."""
-    from rsir_fast.base.text import printable
     from rsir_fast.extraction.whereabouts import files_of, missing, moved_to
 
     there = features if root is None else moved_to(features, root)
@@ -74,9 +76,61 @@ def placed(features: Features, root: Path | None, quiet: bool) -> Features:
     return there
 
 
-def check_out(out: Path) -> None:
-    """Raise RsirError, before the work, if the report could not be written."""
+def check_out(out: Path, protocol: str | None = None, *, force: bool = False) -> None:
+    """Raise RsirError, before the work, if the report could not be written, or would lie among what is not its own.
+
+    Parameters
+    ----------
+    out
+    protocol
+        Of the report, whose own results are replaced.
+    force
+        Replace a result of another protocol as well.
+    """
     refuse_no_folder(out, "the report", RsirError, "--out")
+    if not is_folder(out):
+        return
+    kept = _protocol_in(out)
+    if None not in (protocol, kept) and kept != protocol and not force:
+        raise RsirError(
+            f"{short(out)}: expected a new folder, or one of a result of {protocol}, found a result of {kept}; choose "
+            "another with --out"
+        )
+    image = None if kept is not None else _image_in(out)
+    if image is not None:
+        raise RsirError(
+            f"{short(out)}: expected a new folder for the report, found images, such as {printable(image)}; choose "
+            "another with --out"
+        )
+
+
+def _protocol_in(out: Path) -> str | None:
+    """Return the protocol of the result that is there; None where there is none that can be read."""
+    try:
+        found = loads((out / "result.json").read_bytes())
+    except (OSError, ValueError):
+        return None
+    return str(found.get("protocol", "something else")) if isinstance(found, dict) else "something else"
+
+
+def _image_in(out: Path) -> str | None:
+    """Return an image that lies in a folder, or in a folder in it, as those of a data set do."""
+    from rsir_fast.datasets.scan import is_image_name
+
+    names = _names(out)
+    for folder in (Path(), *(Path(name) for name in names if is_folder(out / name))):
+        image = next(filter(is_image_name, _names(out / folder)), None)
+        if image is not None:
+            return str(folder / image)
+    return None
+
+
+def _names(folder: Path) -> list[str]:
+    """Return what lies in a folder; nothing of one that cannot be read."""
+    try:
+        return sorted(os.listdir(folder))
+    except OSError:
+        return []
 
 
 def write_and_print(result: EvaluationResult, features: Features, out: Path, *, per_class: bool, json: bool) -> Path:

@@ -20,6 +20,9 @@ __all__ = ["ASKING", "TestedOptions"]
 
 ASKING = "Who asks whom"
 
+_SHOWN = 8
+"""Hexadecimal digits of a split's digest in a name."""
+
 
 @dataclass(frozen=True)
 class TestedOptions:
@@ -49,6 +52,14 @@ class TestedOptions:
     def file(self) -> str | None:
         """Name of the file that the split is read from."""
         return None if self.split is None or self.drawn else Path(self.split).name
+
+    def told(self, split: Split | None) -> list[str]:
+        """Say which split it is in words for a folder's name; of a file, two of one name are not one split."""
+        if self.split is None or split is None:
+            return []
+        if not self.drawn:
+            return [str(self.file), split.digest[:_SHOWN]]
+        return [self.split, *([f"seed{self.seed}"] * bool(self.seed))]
 
     def refuse_seed_of_file(self, context: typer.Context) -> None:
         """Refuse a seed where nothing is drawn."""

@@ -86,6 +86,11 @@ class Split(Shown):
                 f"repeated: {_listing(repeated)}"
             )
 
+    @property
+    def digest(self) -> str:
+        """SHA-256 of both parts in their order."""
+        return hashlib.sha256(json.dumps([self.train, self.test]).encode("ascii")).hexdigest()
+
     def apply(self, dataset: Dataset) -> tuple[Dataset, Dataset]:
         """Take the two parts of a data set.
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -106,8 +104,7 @@ class Drawing:
         """Return what runs depend on beside the share for training."""
         told: dict[str, Any] = {} if self.shots is None else {"shots": self.shots}
         if self.given is not None:
-            parts = json.dumps([self.given.train, self.given.test])
-            told["split"] = hashlib.sha256(parts.encode("ascii")).hexdigest()
+            told["split"] = self.given.digest
         return told if self.unseen is None else {**told, "unseen": self.unseen}
 
     def source(self, seeds: tuple[int, ...], label_noise: LabelNoise | None = None) -> SplitSource:
