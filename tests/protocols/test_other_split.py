@@ -118,6 +118,41 @@ def test_left_out_they_are_no_queries_and_the_result_says_so(features):
     )
 
 
+def test_the_rest_is_told_with_the_test_images_left_out(features, tmp_path):
+    split = split_of(features, rows(0, 25), rows(25, N))
+    result = rf.evaluate_dhcnn2021(features, split=split, trained_queries="leave-out", gallery=("rest", "test"))
+    assert result.test_vs_rest.database == TRAIN
+    write_report(tmp_path, result)
+    text = Page((tmp_path / "report.html").read_text()).text
+    assert (
+        "the database is all images but the queries, those of neither part of the split among them, and 5 test images "
+        "left out, which the network was trained on"
+    ) in text
+
+
+def test_test_vs_test_is_only_named_where_it_has_a_figure(features, tmp_path):
+    """Nor is test vs train said to flatter where it has none, or has nothing that was trained on."""
+    flattered, beside = "training images in the database flatter the score", "read test vs test beside it"
+    cases = {
+        ("train", "test"): (True, True),
+        ("train",): (True, False),
+        ("test",): (False, False),
+        ("all", "test"): (True, True),
+    }
+    for gallery, words in cases.items():
+        result = rf.evaluate_dhcnn2021(features, gallery=gallery)
+        assert (flattered in told(result), beside in told(result)) == words
+        write_report(tmp_path, result)
+        text = Page((tmp_path / "report.html").read_text()).text
+        assert ("has never seen" in text) == ("test" in gallery)
+        assert ("Test vs train is the paper's way" in text) == ("train" in gallery)
+
+    items, labels = np.array(features.items), np.asarray(features.labels)
+    unseen = {"seed": 0, "train": items[labels != 0].tolist(), "test": items[labels == 0].tolist()}
+    features.provenance["hash"]["training"]["split"] = unseen  # nothing relevant among the training images
+    assert flattered not in told(rf.evaluate_dhcnn2021(features))
+
+
 def test_kept_they_are_told_as_leakage_wherever_the_figures_are(features, tmp_path):
     features = dataclasses.replace(features, name="UCMerced_LandUse")
     split = split_of(features, rows(0, 25), rows(25, N))

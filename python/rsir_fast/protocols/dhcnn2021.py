@@ -77,8 +77,8 @@ def evaluate_dhcnn2021(
         ``dataset.notes`` and ``other_split`` say how many there are.
     gallery : sequence of {"train", "test", "rest", "all"}
         What test images are ranked against, the headline's first: the training images, one another, all images but
-        the test images (also those of neither part of the split), or all. A query in its gallery is left out of its
-        own ranking.
+        the queries (those of neither part of the split, and test images that are left out), or all. A query in its
+        gallery is left out of its own ranking.
     cutoffs : sequence of int
         Numbers of returned images for precision and recall, as far as a database has so many. Default: those of the
         authors' release, 1, 11, 21, 31, then 50 to 1000 by 50.

@@ -25,7 +25,14 @@ from rsir_fast.report.hashing_citations import METHODS_CITED
 from rsir_fast.report.intervals import how_sure, interval_method, interval_rows
 from rsir_fast.report.published_hashing import compare_with_published_hashing
 from rsir_fast.report.rules import map_at_rows, wrong_labels
-from rsir_fast.report.split_words import database_in_words, leakage, queries_in_words, split_rows, what_flatters
+from rsir_fast.report.split_words import (
+    database_in_words,
+    leakage,
+    queries_in_words,
+    split_rows,
+    to_be_read,
+    what_flatters,
+)
 
 if TYPE_CHECKING:
     from rsir_fast.protocols.dhcnn2021_result import CodeFigures, Dhcnn2021Result, RecipeFacts
@@ -225,7 +232,7 @@ def _labels(result: Dhcnn2021Result) -> Text:
     lines = [
         f"labels of the test images: {labels.missing or figures}",
         *([f"accuracy, {sure}"] if sure else []),
-        leakage(result) or "training images in the database flatter the score: read test vs test beside it",
+        *([to_be_read(result)] if to_be_read(result) else []),
     ]
     return Text("\n".join(lines))
 
