@@ -185,6 +185,8 @@ def test_a_draw_is_that_of_the_folder_whatever_could_be_read(made, tmp_path):
     [
         (["--seed", "3"], "--seed: expected none beside no --split"),
         (["--trained-queries", "keep"], "--trained-queries: expected none beside no --split"),
+        (["--seed", "3"], "which would name other images than the model's; give --split as well\n"),
+        (["--trained-queries", "kep"], "--trained-queries: expected one of refuse, leave-out, keep, got 'kep'\n"),
         (["--split", "LIST", "--seed", "3"], "--seed: expected none beside a split in a file, which is drawn already"),
         (["--split", "80/10"], "--split: expected shares in per cent that add up to 100"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -97,6 +98,13 @@ def test_the_default_folder_names_the_method(place, tmp_path, monkeypatch):
         (["--method", "csq", "--loss-weighting", "matlab"], "`rsir train dhcnn`, not of `rsir train hashing`"),
         (["--method", "dsh", "--accumulate", "2"], "--accumulate: expected 1, and one process, as DSH compares"),
         (["--method", "dpsh", "--split", "80/20", "--train", "0.5"], "--train: expected none beside --split"),
+        (
+            ["--method", "dpsh", "-e", "m.safetensors"],
+            "expected a network such as mobilenet_v2, got a trained",
+        ),
+        (["--method", "dpsh", "-e", "lbp"], "--encoder: expected a network, got lbp, which runs none"),
+        (["--method", "dpsh", "--noise", "x"], "--noise: expected one of symmetric, asymmetric, got 'x'\n"),
+        (["--method", "dpsh", "--noise", "symmetric"], "which is its share; give --label-noise as well\n"),
     ],
 )
 def test_what_cannot_be_done_is_one_line(place, tmp_path, words, message):
@@ -109,6 +117,14 @@ def test_what_cannot_be_done_is_one_line(place, tmp_path, words, message):
 def test_names_of_methods_are_listed_in_the_help():
     told = "".join(rsir("train", "hashing", "--help").stdout.split())
     assert all(name in told for name in checked.HASHING)
+
+
+@pytest.mark.parametrize("command", ["train dhcnn", "train hashing", "reproduce dhcnn2021", "reproduce hashing"])
+def test_the_help_offers_what_there_is(command):
+    said = " ".join(re.sub("[│╭╰─╮╯]", " ", rsir(*command.split(), "--help").stdout).split())
+    assert ("or that of --paper" in said) == ("--paper" in said.replace("or that of --paper", ""))
+    assert "model.safetensors of" not in said
+    assert "bovw" not in said
 
 
 def test_a_table_by_given_words_has_the_methods_as_they_are(place, tmp_path):

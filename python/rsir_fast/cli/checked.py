@@ -26,6 +26,7 @@ __all__ = [
     "lengths",
     "method",
     "methods",
+    "network",
     "number",
     "split",
     "steps",
@@ -121,6 +122,22 @@ def encoder(text: str | None) -> str | None:
     for layer in word.layers:
         if word.name in CAFFE and layer not in CAFFE_LAYERS:  # those of other networks are nodes of a graph
             raise typer.BadParameter(f"{word.name!r} has no layer {layer!r}; expected one of {', '.join(CAFFE_LAYERS)}")
+    return text
+
+
+def network(text: str) -> str:
+    """Refuse what is no network that can be trained, or whose features are."""
+    from rsir_fast.encoders.word import parse_word
+
+    encoder(text)
+    word = parse_word(text)
+    if word.is_descriptor:
+        raise typer.BadParameter(f"expected a network, got {word.name}, which runs none")
+    if word.is_model:
+        raise typer.BadParameter(
+            f"expected a network such as mobilenet_v2, got a trained model, {text}; `rsir evaluate dhcnn2021 FOLDER "
+            "--encoder FILE` measures it"
+        )
     return text
 
 

@@ -105,7 +105,11 @@ class Group(TyperGroup):
 
 def _said(error: Exception, parameter: Any, args: list[str]) -> str:
     """Return what is wrong with a value, the value named."""
-    said = str(getattr(error, "message", error)).rstrip(".")
+    said = str(getattr(error, "message", error)).rstrip(".").removeprefix("Value error, ")
+    choice = re.fullmatch(r"('.*') is not one of ('.*')", said, re.DOTALL)
+    if choice is not None:
+        words = choice[2].replace("'", "")
+        return f"expected one of {words}, got {choice[1]}"
     if parameter is None or not said.startswith("Input should be"):
         return said
     kind = "whole number" if "integer" in said else "number"

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rsir_fast.cli import checked
+from rsir_fast.cli import completion as values
 from rsir_fast.cli.options import (
     MOST_EPOCHS,
     MOST_IMAGES,
     EncoderOptions,
-    EncoderWord,
     Precision,
     PrecisionMode,
     Weights,
@@ -133,6 +133,14 @@ TrainShare = Annotated[
     typer.Option(
         "--train",
         callback=checked.number(above=0, below=1),
+        help="Share of every class to train on. \\[default: 0.8]",
+    ),
+]
+TrainShareOrPaper = Annotated[
+    float | None,
+    typer.Option(
+        "--train",
+        callback=checked.number(above=0, below=1),
         help="Share of every class to train on. \\[default: 0.8, or that of --paper where there is one]",
     ),
 ]
@@ -219,11 +227,24 @@ class RecipeOptions(LearningOptions):
         return replace(recipe, loss=replace(recipe.loss, **_given(loss)))
 
 
+NetworkWord = Annotated[
+    str,
+    typer.Option(
+        "--encoder",
+        "-e",
+        callback=checked.network,
+        help="Network NAME[:LAYER], such as cnn-m:fc6; how images are resized after a comma: resize=short-side.",
+        autocompletion=values.complete_encoder,
+        rich_help_panel="Network",
+    ),
+]
+
+
 @dataclass(frozen=True)
 class BackboneOptions:
     """The network to train, or whose features are hashed."""
 
-    encoder: EncoderWord = "mobilenet_v2"
+    encoder: NetworkWord = "mobilenet_v2"
     weights: Weights = None
     precision: PrecisionMode = Precision.float32
 
@@ -281,7 +302,9 @@ def refuse_together(context: typer.Context, option: str, others: tuple[str, ...]
     for other in others:
         source = context.get_parameter_source(other)
         if source is not None and source.name == "COMMANDLINE":
-            raise ValueError(f"--{other.replace('_', '-')}: expected none beside {option}, which {why}; leave one out")
+            absent = option.removeprefix("no ")
+            remedy = "leave one out" if absent == option else f"give {absent} as well"
+            raise ValueError(f"--{other.replace('_', '-')}: expected none beside {option}, which {why}; {remedy}")
 
 
 def _given(values: dict[str, Any]) -> dict[str, Any]:

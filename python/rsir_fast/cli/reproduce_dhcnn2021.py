@@ -25,6 +25,7 @@ from rsir_fast.cli.session import (
 class TableOptions(HashRunOptions):
     """Which runs are made."""
 
+    train: rec.TrainShareOrPaper = None
     compare_weightings: Annotated[
         bool, typer.Option("--compare-weightings", help="DHCNN twice: loss weighting and beta of both releases.")
     ] = False

@@ -70,6 +70,13 @@ class SplitOptions(rec.HarderOptions):
 
 
 @dataclass(frozen=True)
+class PaperSplitOptions(SplitOptions):
+    """The same, where a paper's setting may say the share."""
+
+    train: rec.TrainShareOrPaper = None
+
+
+@dataclass(frozen=True)
 class WholeOptions(rec.LearningOptions):
     """How a method is trained, by itself."""
 
@@ -90,7 +97,7 @@ def dhcnn(
         typer.Option("--out", "-o", help="Folder for the model. \\[default: runs/dhcnn-DATA-NETWORK-LAYER-BITS]"),
     ] = None,
     model: ModelOptions,
-    parts: SplitOptions,
+    parts: PaperSplitOptions,
     learning: rec.RecipeOptions,
     backbone: rec.BackboneOptions,
     images: ImageOptions,
