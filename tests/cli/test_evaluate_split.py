@@ -180,6 +180,22 @@ def test_a_draw_is_that_of_the_folder_whatever_could_be_read(made, tmp_path):
     assert figures(tmp_path / "of_codes") == figures(tmp_path / "of_images")
 
 
+def test_a_split_without_images_to_test_is_refused_by_its_file(made, tmp_path):
+    for name, items in (("train_all.txt", rf.open_dataset(made["scenes"]).items), ("train_none.txt", ())):
+        (tmp_path / name).write_text("".join(f"{item}\n" for item in items))
+    message = {
+        "train_all.txt": "train_all.txt: leaves no images to test on; name another split\n",
+        "train_none.txt": "train_none.txt: names no images to train on; name another file\n",
+        "no.json": "no such file; write it by --save-split FILE of `rsir train`\n",
+    }
+    for name, words in message.items():
+        done = evaluate(made["codes"], "--split", tmp_path / name, "--out", tmp_path / "run", code=1)
+        assert done.stderr.endswith(words), done.stderr
+    assert (
+        "expected shares such as 50/50, or a file, got 50-50" in evaluate(made["codes"], "--split=50-50", code=2).stderr
+    )
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

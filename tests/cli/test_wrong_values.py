@@ -95,7 +95,7 @@ WRONG = {
     "--similarity-gradient": ["x"],
     "--steps": CHAINS,
     "--threads": ["0", *COUNT],
-    "--split": ["", "80/10", "0/100"],
+    "--split": ["", "80/10", "0/100", "80-20"],
     "--trained-queries": ["x", ""],
     "--train": ["0", "1", *NUMBER],
     "--shots": ["0", *COUNT],

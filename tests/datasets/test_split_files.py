@@ -59,7 +59,11 @@ def test_lists_as_others_write_them(tmp_path):
             "train.txt, line 2: expected an image of made, found one that it does not have",
         ),
         ("1\n", "line 1: expected an image of made, found one that several have: 1; name images by their paths"),
-        ("beach03.tif\nbeach03\n", "expected each item once in train or test, repeated: 1 item: beach/beach03.tif"),
+        (
+            "beach03.tif\n\nbeach03\n",
+            "train.txt, line 3: expected every image once, found beach/beach03.tif again, as in line 1",
+        ),
+        ("# beach03.tif\n\n", "train.txt: names no images to train on"),
     ],
 )
 def test_lists_that_are_wrong(tmp_path, lines, message):
@@ -67,6 +71,32 @@ def test_lists_that_are_wrong(tmp_path, lines, message):
     data = Dataset("made", Path(), (*ITEMS, "beach/1.tif", "forest/1.tif"), np.repeat([0, 1], 11), DATA.classes)
     with pytest.raises(DatasetError, match=message):
         split_of(tmp_path / "train.txt", data)
+
+
+def test_an_image_in_both_lists(tmp_path):
+    (tmp_path / "train.txt").write_text("beach03\nbeach04\n")
+    (tmp_path / "test.txt").write_text("beach05\nbeach04\n")
+    with pytest.raises(DatasetError, match="test.txt: expected other images than those of train.txt, found beach/bea"):
+        split_of(tmp_path / "train.txt", DATA)
+
+
+def test_a_file_of_ours_is_named_where_it_is_wrong(tmp_path):
+    path = tmp_path / "s.json"
+    Split("made", (), ITEMS[:3]).save(path)
+    with pytest.raises(DatasetError, match=r"s.json: names no images to train on; name another file"):
+        split_of(path, DATA)
+    path.write_text(path.read_text().replace('"train": []', f'"train": ["{ITEMS[0]}"]'))
+    with pytest.raises(DatasetError, match=r"s.json: split of made: expected each item once in train or test"):
+        split_of(path, DATA)
+
+
+@pytest.mark.parametrize(("word", "meant"), [("50-50", "50/50"), ("80:20", "80/20")])
+def test_shares_by_another_sign(tmp_path, monkeypatch, word, meant):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=f"split: expected shares such as {meant}, or a file, got {word}"):
+        split_of(word, DATA)
+    Split("made", ITEMS[:3], ITEMS[3:]).save(tmp_path / word)
+    assert split_of(word, DATA).train == ITEMS[:3]
 
 
 def test_no_such_list(tmp_path):

@@ -185,7 +185,7 @@ def test_damaged_files(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "split.json").write_bytes(text.encode("utf-8", "surrogateescape"))
     with pytest.raises(DatasetError, match=message):
         Split.load(tmp_path / "split.json")
-    with pytest.raises(DatasetError, match="found no such file; make it with stratified_split"):
+    with pytest.raises(DatasetError, match="found no such file; write it by --save-split FILE of `rsir train`"):
         Split.load(tmp_path / "nothing.json")
 
 

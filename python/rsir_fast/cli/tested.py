@@ -68,9 +68,16 @@ class TestedOptions:
 
     def split_of(self, dataset: Dataset) -> Split | None:
         """Return the split of a data set, if one is asked for."""
+        from rsir_fast.base.text import printable
         from rsir_fast.datasets import split_of
+        from rsir_fast.errors import DatasetError
 
-        return None if self.split is None else split_of(self.split, dataset, self.seed)
+        if self.split is None:
+            return None
+        found = split_of(self.split, dataset, self.seed)
+        if not found.test:
+            raise DatasetError(f"{printable(self.split)}: leaves no images to test on; name another split")
+        return found
 
     def split_of_features(self, features: Features) -> Split | None:
         """Return the split of the images of features, of those that could not be read as well."""

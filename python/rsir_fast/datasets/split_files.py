@@ -36,7 +36,7 @@ def preset_share(word: str) -> float | None:
     Raises
     ------
     ValueError
-        If the shares do not add up to 100.
+        If the shares do not add up to 100, or stand beside another sign.
 
     Examples
     --------
@@ -47,11 +47,16 @@ def preset_share(word: str) -> float | None:
     ...
     ValueError: split: expected shares in per cent that add up to 100, such as 80/20, got 80/10
     """
-    found = re.fullmatch(r"(\d{1,3})/(\d{1,3})", word)
+    found = re.fullmatch(r"(\d{1,3})([/:-])(\d{1,3})", word)
     if found is None:
         return None
-    train, test = map(int, found.groups())
-    if train + test != 100 or not train or not test:
+    train, test = int(found[1]), int(found[3])
+    whole = train + test == 100 and train and test
+    if found[2] != "/":
+        if whole and not is_file(Path(word)):
+            raise ValueError(f"split: expected shares such as {train}/{test}, or a file, got {word}")
+        return None
+    if not whole:
         raise ValueError(f"split: expected shares in per cent that add up to 100, such as 80/20, got {word}")
     return train / 100
 
@@ -80,7 +85,7 @@ def split_of(word: str | Path, dataset: Dataset, seed: int = 0) -> Split:
     Raises
     ------
     DatasetError
-        If a file is missing or damaged, or names what is not in the data set, or twice.
+        If a file is missing or damaged, names nothing to train on, or what is not in the data set, or twice.
     ValueError
         If shares do not add up to 100.
 
@@ -99,15 +104,25 @@ def split_of(word: str | Path, dataset: Dataset, seed: int = 0) -> Split:
     if share is not None:
         return stratified_split(dataset, train=share, seed=seed)
     path = Path(word)
-    if path.suffix != LIST:
-        return Split.load(path, dataset)
+    found = _of_lists(path, dataset) if path.suffix == LIST else Split.load(path, dataset)
+    if not found.train:
+        raise DatasetError(f"{printable(str(path))}: names no images to train on; name another file")
+    return found
+
+
+def _of_lists(path: Path, dataset: Dataset) -> Split:
     train = _items(path, dataset)
+    chosen = set(train)
     beside = _test_list(path)
-    if beside is not None and is_file(beside):
-        test = _items(beside, dataset)
-    else:
-        chosen = set(train)
-        test = tuple(item for item in dataset.items if item not in chosen)
+    if beside is None or not is_file(beside):
+        return Split(dataset.name, train, tuple(item for item in dataset.items if item not in chosen))
+    test = _items(beside, dataset)
+    both = next((item for item in test if item in chosen), None)
+    if both is not None:
+        raise DatasetError(
+            f"{printable(str(beside))}: expected other images than those of {printable(path.name)}, found "
+            f"{printable(both)} in both; take it out of one"
+        )
     return Split(dataset.name, train, test)
 
 
@@ -157,7 +172,7 @@ def _items(path: Path, dataset: Dataset) -> tuple[str, ...]:
         file = item.rpartition("/")[2]
         for name in {item, file, file.rpartition(".")[0]}:
             by_name.setdefault(name, []).append(item)
-    found = []
+    found: dict[str, int] = {}  # in the order of the lines
     for number, line in enumerate(lines, 1):
         text = line.strip()
         if not text or text.startswith("#"):
@@ -169,5 +184,10 @@ def _items(path: Path, dataset: Dataset) -> tuple[str, ...]:
                 f"{printable(str(path))}, line {number}: expected an image of {dataset.name}, found {what}: "
                 f"{printable(text)}; name images by their paths in it"
             )
-        found.append(known[0])
+        first = found.setdefault(known[0], number)
+        if first != number:
+            raise DatasetError(
+                f"{printable(str(path))}, line {number}: expected every image once, found {printable(known[0])} again, "
+                f"as in line {first}; take it out of one"
+            )
     return tuple(found)

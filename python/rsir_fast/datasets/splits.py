@@ -17,7 +17,7 @@ from pydantic import BaseModel, InstanceOf
 from rsir_fast.base.durable import write_durably
 from rsir_fast.base.reading import read_record
 from rsir_fast.base.shown import Shown
-from rsir_fast.base.text import short
+from rsir_fast.base.text import printable, short
 from rsir_fast.datasets.dataset import Dataset
 from rsir_fast.errors import DatasetError
 
@@ -152,9 +152,12 @@ class Split(Shown):
         DatasetError
             If the file is missing or is no split, an item occurs twice, or items are not in `dataset`.
         """
-        remedy = "make it with stratified_split(...).save(path)"
+        remedy = "write it by --save-split FILE of `rsir train` (from Python: by Split.save)"
         found = read_record(_SplitFile, Path(path), "a split of images", remedy, DatasetError)
-        split = cls(found.dataset, tuple(found.train), tuple(found.test), found.seed)
+        try:
+            split = cls(found.dataset, tuple(found.train), tuple(found.test), found.seed)
+        except DatasetError as error:
+            raise DatasetError(f"{printable(str(path))}: {error}") from None
         if dataset is not None:
             split.apply(dataset)
         return split

@@ -161,11 +161,13 @@ def check_split(
 
     def members(part: str) -> NDArray[np.int64]:
         wanted = parts[part]
+        if not wanted:
+            raise DatasetError(f"{images.name}: expected a split with {part} images, got one without; name another")
         found = np.array([row[item] for item in wanted if item in row], dtype=np.int64)
         if found.size == 0:
             raise DatasetError(
-                f"{images.name}: expected {part} images of {of}, such as "
-                f"{printable(wanted[0]) if wanted else 'none'}, found none of them; {remedy}"
+                f"{images.name}: expected {part} images of {of}, such as {printable(wanted[0])}, found none of them; "
+                f"{remedy}"
             )
         return found
 
