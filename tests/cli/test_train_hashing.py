@@ -119,6 +119,18 @@ def test_names_of_methods_are_listed_in_the_help():
     assert all(name in told for name in checked.HASHING)
 
 
+@pytest.mark.parametrize("method", ["triplet", "multi-similarity", "proxy-anchor"])
+def test_one_image_a_class_has_nothing_to_teach_to_what_compares_images_of_one(place, tmp_path, method):
+    if method == "proxy-anchor":
+        train(place, method, tmp_path / "run", "--shots", "1")
+        return
+    refused = train(place, method, tmp_path / "run", "--shots", "1", code=1).stderr
+    assert "expected a class with two training images or more, as " in refused
+    assert "found one image a class; take more, or another method" in refused
+    assert len(refused.splitlines()) == 1
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize("command", ["train dhcnn", "train hashing", "reproduce dhcnn2021", "reproduce hashing"])
 def test_the_help_offers_what_there_is(command):
     said = " ".join(re.sub("[│╭╰─╮╯]", " ", rsir(*command.split(), "--help").stdout).split())

@@ -6,6 +6,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -126,8 +127,8 @@ def train_dhcnn(
     DatasetError
         If there are no classes, or the split is of other images.
     TrainingError
-        If there is nothing to tell apart, the loss is not finite, `progress` stopped the run, or the checkpoint is of
-        another training.
+        If there is nothing to tell apart, or no two images of one class where a method compares such, the loss is not
+        finite, `progress` stopped the run, or the checkpoint is of another training.
     NoImageReadError
         If no training image could be read.
     MachineError
@@ -155,6 +156,7 @@ def train_dhcnn(
     drawn = drawn if shots is None else low_shot(drawn, data, shots, seed)
     train, _ = drawn.apply(data)
     train = train if label_noise is None else label_noise.apply(train, seed)
+    _check_likes(chosen, train)
     head = HashHead(
         backbone.dim, bits, len(train.classes), seed, chosen.initialization, classifies=chosen.loss.classifies
     )
@@ -252,6 +254,16 @@ def _learnt_from(split: Split, train: Dataset, inputs: Inputs) -> dict[str, Any]
 def _check_classes(name: str, labels: Tensor) -> None:
     if len(labels.unique()) < 2:  # type: ignore[no-untyped-call]
         raise TrainingError(f"{name}: expected training images of two classes or more, found {len(labels)} of one")
+
+
+def _check_likes(recipe: Recipe, train: Dataset) -> None:
+    """Raise TrainingError where a method compares images of one class, and no class has two: its loss stays 0."""
+    loss = recipe.loss
+    if loss.per_class > 1 and np.bincount(train.require_labels()).max(initial=0) < 2:
+        raise TrainingError(
+            f"{train.name}: expected a class with two training images or more, as {loss.title} learns from images of "
+            "one class, found one image a class; take more, or another method"
+        )
 
 
 def _extracted(train: Dataset, backbone: Backbone, out: Path | None, run: dict[str, Any]) -> Features:
