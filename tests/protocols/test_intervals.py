@@ -11,7 +11,8 @@ from rich.console import Console
 import rsir_fast as rf
 from rsir_fast.datasets import LabelSets
 from rsir_fast.protocols import Dhcnn2021Result, Ge2018Result, evaluate_multilabel
-from rsir_fast.protocols.intervals import map_intervals
+from rsir_fast.protocols.intervals import accuracy_intervals, map_intervals
+from rsir_fast.protocols.tested import pair_test
 from rsir_fast.report import result_table, write_report
 from rsir_fast.report.format import span
 
@@ -25,16 +26,30 @@ def by_hand(values, labels, resamples, by_class):
     return np.quantile(means, [0.025, 0.975])
 
 
+def differences_of_classes(values, labels):
+    """Draw classes as a test does, 50,000 times."""
+    units = [np.flatnonzero(labels == name) for name in np.unique(labels)]
+    sums, sizes = np.array([[values[unit].sum(), len(unit)] for unit in units]).T
+    draws = np.random.RandomState(0).randint(0, len(units), (50_000, len(units)))
+    return sums[draws].sum(1) / sizes[draws].sum(1)
+
+
 def test_intervals_are_those_of_a_plain_program(monkeypatch):
     monkeypatch.setattr("rsir_fast.protocols.intervals._BY_CLASS", 700)
     rng = np.random.default_rng(0)
-    labels = np.repeat([0, 1, 2, 3], (5, 9, 3, 4))
+    labels = np.repeat([0, 1, 2, 3, 4], (5, 7, 3, 2, 4))
     values = rng.random(21) + labels / 4
-    found = map_intervals(np.append(values, np.nan), np.append(labels, 4), 600)  # of class 4 nothing is relevant
-    for one, units, resamples, by_class in ((found.by_query, 21, 600, False), (found.by_class, 4, 700, True)):
+    found = map_intervals(np.append(values, np.nan), np.append(labels, 5), 600)  # of class 5 nothing is relevant
+    for one, units, resamples, by_class in ((found.by_query, 21, 600, False), (found.by_class, 5, 700, True)):
         assert (one.units, one.resamples) == (units, resamples)
         assert [one.low, one.high] == pytest.approx(by_hand(values, labels, resamples, by_class), abs=1e-14)
     assert map_intervals(values[:5], labels[:5], 50).by_class is None
+    assert map_intervals(values[:17], labels[:17], 50).by_class is None  # of four classes it would be far too narrow
+    between = pair_test(("a", "b"), values, values[::-1], labels).by_class
+    ends = np.quantile(differences_of_classes(values[::-1] - values, labels), [0.025, 0.975])
+    assert [between.low, between.high] == pytest.approx(ends, abs=1e-14)
+    few = pair_test(("a", "b"), values[:17], values[16::-1], labels[:17]).by_class
+    assert (few.low, few.high, few.exact, few.p_value is None) == (None, None, True, False)
     assert map_intervals([np.nan], np.array([0])) is None
 
 
@@ -48,8 +63,8 @@ def test_of_many_queries_fewer_are_drawn():
 @pytest.fixture
 def features():
     rng = np.random.default_rng(2)
-    items = tuple(f"{'abc'[i % 3]}/{i}.png" for i in range(24))
-    return rf.Features(rng.random((24, 6), dtype=np.float32), items, np.arange(24) % 3, ("a", "b", "c"), "demo")
+    items = tuple(f"{'abcdef'[i % 6]}/{i}.png" for i in range(24))
+    return rf.Features(rng.random((24, 6), dtype=np.float32), items, np.arange(24) % 6, tuple("abcdef"), "demo")
 
 
 @pytest.mark.parametrize("protocol", ["ge2018", "dhcnn2021"])
@@ -58,17 +73,19 @@ def test_results_and_reports_state_them(protocol, features, hash_features, tmp_p
     for figures in result.by_place.values():
         assert figures.map_intervals == map_intervals(figures.average_precision, np.array(result.queries.labels))
     first = next(iter(result.by_place.values())).map_intervals
-    texts = [span(one.low, one.high) for one in (first.by_query, first.by_class)]
+    assert (first.by_class is None) == (protocol == "dhcnn2021")  # of three classes
+    texts = [span(one.low, one.high) for one in (first.by_query, first.by_class) if one is not None]
     console = Console(width=80)
     with console.capture() as captured:
         console.print(result_table(result))
     page = write_report(tmp_path, result)["report.html"].read_text()
-    for unit, text in zip(("query", "class"), texts, strict=True):
+    for unit, text in zip(("query", "class"), texts, strict=False):
         line = next(line for line in captured.get().splitlines() if f"95 % interval, by {unit}" in line)
         assert text in line
         assert f"{text} by {unit}" in page
     assert "2,000 draws of the queries" in page
-    assert "50,000 of the 3 classes" in page
+    few = "no interval by class, as there are fewer than 5"
+    assert ("50,000 of the 6 classes" if first.by_class else few) in page
 
 
 def test_the_accuracy_of_labels_has_them(hash_features, tmp_path):
@@ -79,9 +96,11 @@ def test_the_accuracy_of_labels_has_them(hash_features, tmp_path):
     right = (predicted == truth).astype(float)
     found = result.labels.accuracy_intervals
     assert result.labels.overall_accuracy == right.mean()
-    assert found == map_intervals(right, hash_features.labels[30:])
-    assert [found.by_query.low, found.by_query.high] == pytest.approx(by_hand(right, truth, 2_000, False), abs=1e-14)
-    said = f"{span(found.by_query.low, found.by_query.high)} by query, {span(found.by_class.low, found.by_class.high)}"
+    assert found == accuracy_intervals(right, hash_features.labels[30:])
+    for end in (found.by_query.low, found.by_query.high):  # where the score test of this accuracy just holds
+        assert abs(right.mean() - end) / np.sqrt(end * (1 - end) / len(right)) == pytest.approx(1.959964, abs=1e-6)
+    assert (found.by_query.units, found.by_query.resamples) == (len(right), 0)
+    said = f"{span(found.by_query.low, found.by_query.high)} by query"
     console = Console(width=100)
     with console.capture() as captured:
         console.print(result_table(result))
@@ -89,7 +108,19 @@ def test_the_accuracy_of_labels_has_them(hash_features, tmp_path):
     for text in (captured.get(), page):
         assert said in text
     assert "bootstrap of mAP, expected over ties, and of the labels" in page
+    assert "accuracy, which by query has Wilson" in page
     assert "the other figures come of the same queries, and have none of their own" in page
+
+
+def test_where_all_answers_are_alike_an_accuracy_still_has_a_width():
+    labels = np.arange(12) % 6
+    low = 12 / (12 + 1.959964**2)
+    for right, ends in ((np.ones(12), (low, 1)), (np.zeros(12), (0, 1 - low))):
+        found = accuracy_intervals(right, labels)
+        assert (found.by_query.low, found.by_query.high) == pytest.approx(ends, abs=1e-6)
+        assert found.by_class is None
+    mixed = labels % 2 == 0
+    assert accuracy_intervals(mixed, labels).by_class == map_intervals(mixed, labels).by_class
 
 
 @pytest.mark.parametrize("classes", [True, False])

@@ -158,7 +158,7 @@ def test_every_row_is_compared_with_the_reference(scenes, weights, done):
     assert (against.p_value, against.queries) == (compared.p_value, compared.queries)
     by_class = compare_paired(ap["pool5"], ap["fc6"], groups=np.repeat([0, 1, 2], 6), resamples=50_000)
     turned = against.by_class
-    assert (turned.low, turned.high, turned.p_value, turned.units) == (*by_class.difference[1:], by_class.p_value, 3)
+    assert (turned.low, turned.high, turned.p_value, turned.units) == (None, None, by_class.p_value, 3)
     others, least = [row.measured.against_reference for row in rows(result).values() if row.measured], 0.0
     others.remove(None)  # the reference itself
     for left, one in zip(range(len(others), 0, -1), sorted(others, key=lambda one: one.p_value), strict=True):

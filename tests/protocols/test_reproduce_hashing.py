@@ -34,7 +34,7 @@ SETTINGS = {
 
 @pytest.fixture(scope="module")
 def scenes(tmp_path_factory):
-    return write_scenes(tmp_path_factory.mktemp("scenes") / "data", classes=4, per_class=6, size=32)
+    return write_scenes(tmp_path_factory.mktemp("scenes") / "data", classes=5, per_class=6, size=32)
 
 
 @pytest.fixture(scope="module")
@@ -107,11 +107,11 @@ def test_with_one_seed_every_mean_has_an_interval_or_a_reason(done):
     named = {row.method: row.runs[0] for row in result.rows}
     for method in ("features, Euclidean", "triplet, hard, 8 values", "GreedyHash: its probabilities", "ITQ"):
         found = named[method].map_intervals
-        assert (found.by_query.units, found.by_class.units) == (12, 4)
+        assert (found.by_query.units, found.by_class.units) == (15, 5)
         assert found.by_query.low <= named[method].map_expected <= found.by_query.high
     for grid_of in (grid, runs):
         (said,) = (note for note in grid_of.notes if note.startswith("In brackets"))
-        assert "the 4 classes are drawn with all their test images, 50,000 times" in said
+        assert "the 5 classes are drawn with all their test images, 50,000 times" in said
         assert "kappa is of the same labels: no interval of their own" in said
     console = Console(width=100)
     with console.capture() as captured:
@@ -193,7 +193,7 @@ def test_the_command_ranks_unseen_classes_by_given_features(scenes, tmp_path):
     assert "6 of 6: cosine-preserving, 8 bits, seed 0" in found.stderr
     assert "\nDSH: " in found.stderr
     result = HashingTableResult.load(tmp_path)
-    assert len(result.settings.unseen_classes[0]) == 2
+    assert len(result.settings.unseen_classes[0]) == 3
     assert {row.method for row in result.rows} >= {"CSQ", "DSH", "ITQ"}
     assert "Hash codes by DSH" not in (tmp_path / "report.html").read_text()
     assert "Hash codes by CSQ, DSH" in (tmp_path / "report.html").read_text()

@@ -145,7 +145,7 @@ def test_means_over_splits_have_intervals_and_a_headline(result):
     measured = found.measures["map_expected"]
     assert measured.interval.low == pytest.approx(0.91 - half)
     assert measured.interval.high == 1.0  # where no measure goes beyond
-    assert (found.runs[1].map_intervals.by_class.units, found.runs[1].test_map_intervals) == (2, None)
+    assert (found.runs[1].map_intervals.by_class.units, found.runs[1].test_map_intervals) == (5, None)
     assert hash_rows({Run("DHCNN", 16, 0): hash_run(0.9)}, 0.2)[0].measures["map_expected"].interval is None
     result["rows"][1] = json.loads(result_json(found.content()))
     text = to_markdown(comparison_grid(made(result)))
@@ -160,7 +160,7 @@ def test_means_over_splits_have_intervals_and_a_headline(result):
 
 
 def hash_run(value):
-    intervals = map_intervals(value + np.array([-0.1, 0.1, 0.0, 0.0]), np.array([0, 0, 1, 1]))
+    intervals = map_intervals(value + np.array([-0.1, 0.1, 0.0, 0.0, 0.0]), np.arange(5))
     figures = {**CURVES, "map": dict.fromkeys(CURVES["map"], value), "map_intervals": intervals}
     return HashRun(test_vs_train=CodeFigures.model_validate(figures))
 

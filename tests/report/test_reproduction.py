@@ -83,7 +83,7 @@ def test_map_stands_beside_the_published_numbers(result):
     against = fc6["against_reference"]
     assert (float(ours["p_value"]), float(ours["p_holm"])) == (against["p_value"], against["p_holm"])
     assert float(ours["p_holm_by_class"]) == against["by_class"]["p_holm"]
-    assert float(ours["map_by_class_low"]) == fc6["query_excluded"]["map_intervals"]["by_class"]["low"]
+    assert ours["map_by_class_low"] == ""  # of three classes
     reference = found[row(result, "cnn-m:pool5")["label"]]
     assert (reference["minus_reference"], reference["p_value"]) == ("", "")
     missing = found["CNN-Alex, fc7"]

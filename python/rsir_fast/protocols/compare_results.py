@@ -21,7 +21,7 @@ from rsir_fast.protocols.compare_results_result import ComparedMap, PlaceCompari
 from rsir_fast.protocols.dhcnn2021_result import CodeFigures, Dhcnn2021Result
 from rsir_fast.protocols.evaluation import EvaluationResult
 from rsir_fast.protocols.ge2018_result import Ge2018Result
-from rsir_fast.protocols.intervals import LEVEL, RESAMPLES, map_intervals
+from rsir_fast.protocols.intervals import FEWEST_CLASSES, LEVEL, RESAMPLES, MapIntervals, map_intervals
 from rsir_fast.protocols.multilabel_result import MultilabelResult
 from rsir_fast.protocols.result import mean
 from rsir_fast.protocols.tested import pair_test, with_holm
@@ -209,15 +209,16 @@ class _Gallery(NamedTuple):
 class _Answers:
     """The AP of every query of a result by convention, and what it was found in.
 
-    `classes` are names of the classes of the queries, None where they have none, `labels` their numbers; `galleries`
-    what was ranked; `counts` how many images have each of the labels that make one relevant, None where that is the
-    class, and `labelled` a digest of the labels of all.
+    `classes` are names of the classes of the queries, None where they have none, `labels` their numbers; `intervals`
+    what the result says of how sure its means are; `galleries` what was ranked; `counts` how many images have each of
+    the labels that make one relevant, None where that is the class, and `labelled` a digest of the labels of all.
     """
 
     name: str
     items: tuple[str, ...]
     classes: tuple[str, ...] | None
     values: dict[str, NDArray[np.float64]]
+    intervals: dict[str, MapIntervals | None]
     galleries: dict[str, _Gallery]
     counts: dict[str, int] | None = None
     labelled: str | None = None
@@ -235,6 +236,7 @@ class _Answers:
             queries.items,
             tuple(result.class_names[label] for label in queries.labels) or None,
             {place: figures.average_precision for place, figures in result.by_place.items()},
+            {place: figures.map_intervals for place, figures in result.by_place.items()},
             {place: _gallery(result, place, figures) for place, figures in result.by_place.items()},
             _label_counts(result),
             result.labels.digest if isinstance(result, MultilabelResult) else None,
@@ -310,8 +312,12 @@ class _Answers:
             )
 
     def mean_ap(self, place: str, labels: NDArray[np.int64] | None) -> ComparedMap:
+        """Return the mAP with the intervals that the result states, so that a figure has one; else with new ones."""
         values = self.values[place]
-        intervals = map_intervals(values, labels, RESAMPLES)
+        intervals = self.intervals[place] or map_intervals(values, labels, RESAMPLES)
+        by_class = None if intervals is None else intervals.by_class
+        if intervals is not None and (labels is None or (by_class is not None and by_class.units < FEWEST_CLASSES)):
+            intervals = intervals.model_copy(update={"by_class": None})
         return ComparedMap(name=self.name, map=mean(values), map_intervals=intervals)
 
 

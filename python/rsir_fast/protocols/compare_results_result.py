@@ -17,7 +17,7 @@ class UnitTest(Part):
     Attributes
     ----------
     low, high : float or None
-        Of the interval.
+        Of the interval; by class None of fewer than 5.
     p_value : float or None
         Two-sided, of the test that turns the signs of the units' differences.
     p_holm : float or None
@@ -79,7 +79,8 @@ class ResultsComparison(Result):
     level : float
         Of the intervals.
     resamples : int
-        Draws of queries, and of signs where not all are tried.
+        Draws of queries for the interval of a difference, and of signs where not all are tried. Of a mean every result
+        states its own.
     places : tuple of PlaceComparison
     notes : tuple of str
         What is to be known of the results: which models were trained on queries, what could not be checked.

@@ -37,7 +37,7 @@ from rsir_fast.protocols.facts import (
 )
 from rsir_fast.protocols.galleries import gallery_rows
 from rsir_fast.protocols.hash_retrieval import CUTOFFS, evaluate_codes
-from rsir_fast.protocols.intervals import map_intervals
+from rsir_fast.protocols.intervals import accuracy_intervals
 from rsir_fast.protocols.protocol import GALLERIES, Gallery, MapDivisor, Protocol, SplitSource
 from rsir_fast.protocols.result import stated
 from rsir_fast.protocols.split_source import split_source
@@ -243,7 +243,7 @@ def _label_figures(images: CodedImages) -> LabelFigures:
     confusion = metrics.confusion_matrix(tested, images.predicted[images.test], size)
     trained = images.trained_classes
     known = images.labelled and bool(trained[tested].any())
-    right = (images.predicted[images.test] == tested).astype(np.float64)
+    right = images.predicted[images.test] == tested
     why = (
         "no class of the test images was trained on, so no label can be right"
         if images.labelled
@@ -251,7 +251,7 @@ def _label_figures(images: CodedImages) -> LabelFigures:
     )
     return LabelFigures(
         overall_accuracy=metrics.overall_accuracy(confusion) if known else None,
-        accuracy_intervals=map_intervals(right, tested) if known else None,
+        accuracy_intervals=accuracy_intervals(right, tested) if known else None,
         kappa=metrics.cohen_kappa(confusion) if known else None,
         per_class=tuple(np.where(trained & known, metrics.per_class_accuracy(confusion), np.nan).tolist()),
         confusion=tuple(map(tuple, confusion.tolist())),

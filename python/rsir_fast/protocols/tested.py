@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from rsir_fast.metrics import PairedComparison, compare_paired, holm_adjusted
 from rsir_fast.protocols.compare_results_result import PairTest, UnitTest
-from rsir_fast.protocols.intervals import LEVEL, RESAMPLES
+from rsir_fast.protocols.intervals import FEWEST_CLASSES, LEVEL, RESAMPLES
 
 __all__ = ["pair_test", "with_holm"]
 
@@ -20,11 +20,16 @@ _BY_CLASS = 50_000
 def pair_test(
     names: tuple[str, str], first: NDArray[np.float64], second: NDArray[np.float64], labels: NDArray[np.int64] | None
 ) -> PairTest:
-    """Compare the AP [q] of two methods on the same queries, of the classes `labels` [q], None where not known."""
+    """Compare the AP [q] of two methods on the same queries, of the classes `labels` [q], None where not known.
+
+    By class a test is exact, however few there are; an interval is given of `FEWEST_CLASSES` and more.
+    """
     by_query = compare_paired(first, second, level=LEVEL, resamples=RESAMPLES)
     by_class = None
     if labels is not None and len(np.unique(labels[~np.isnan(second - first)])) > 1:
-        by_class = _tested(compare_paired(first, second, groups=labels, level=LEVEL, resamples=_BY_CLASS))
+        by_class = _tested(
+            compare_paired(first, second, groups=labels, level=LEVEL, resamples=_BY_CLASS), FEWEST_CLASSES
+        )
     return PairTest(
         first=names[0],
         second=names[1],
@@ -62,6 +67,7 @@ def _corrected(tests: Sequence[UnitTest | None]) -> list[UnitTest | None]:
     ]
 
 
-def _tested(found: PairedComparison) -> UnitTest:
+def _tested(found: PairedComparison, fewest: int = 0) -> UnitTest:
     _, low, high = found.difference
-    return UnitTest(low=low, high=high, p_value=found.p_value, units=found.units, exact=found.exact)
+    ends: dict[str, float | None] = {"low": low, "high": high} if found.units >= fewest else {"low": None, "high": None}
+    return UnitTest(**ends, p_value=found.p_value, units=found.units, exact=found.exact)

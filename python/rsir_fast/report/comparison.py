@@ -302,9 +302,10 @@ def _interval(result: HashTableResult) -> list[str]:
     """Say what the brackets of means over seeds are, or why there are none; nothing for a result of before."""
     of_runs = _interval_of_runs(result)
     if all(measured.interval is None for row in result.rows for measured in row.measures.values()):
-        if not of_runs or len(result.settings.seeds) == 1:
+        if len(result.settings.seeds) == 1 or not any(run.intervals for row in result.rows for run in row.runs):
             return of_runs
-        return ["No interval of the means: all seeds have one split. Single runs have intervals over its test images."]
+        said = "No interval of the means: all seeds have one split."
+        return [f"{said} Single runs have intervals over its test images." if of_runs else said]
     drawn = "draws" if result.settings.on_unseen_classes else "splits"
     return [
         f"{BRACKETS} 95 % interval of the mean over {len(result.settings.seeds)} {drawn}, Student's t with the "
@@ -313,7 +314,7 @@ def _interval(result: HashTableResult) -> list[str]:
 
 
 def _interval_of_runs(result: HashTableResult) -> list[str]:
-    """Say what the brackets of single runs are; nothing where there are none."""
+    """Say what the brackets of single runs are; nothing where there are none, of a few classes or of before."""
     measures = [(run, key) for row in result.rows for run in row.runs for key in run.intervals]
     found = next((sure for run, key in measures if (sure := _by_class(run, key)) is not None), None)
     if found is None:

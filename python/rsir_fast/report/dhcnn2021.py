@@ -63,6 +63,7 @@ _LABEL = {
 _RELEASED = {"alexnet": "torchvision's AlexNet", "vgg11": "torchvision's VGG-11"}
 _EXPLAINED = {"recipe", "method", "embeds", "seed", "bits", "freeze_backbone", "dataset"}
 _SURE = "mAP, expected over ties, and of the labels' accuracy"
+_WILSON = f"{_SURE}, which by query has Wilson's (1927)"
 _FROZEN = {
     True: "frozen: its weights stay as they were; hash layer and classifier are trained on its features",
     False: "trained together with hash layer and classifier",
@@ -119,10 +120,15 @@ def content(result: Dhcnn2021Result, options: Options) -> Content:
         plots,
         title=f"{result.dataset.name}, {result.features.title}",
         network=f"{result.features.title}: {values}",
-        method=[*method_rows(result), *interval_method(conventions[0].figures.map_intervals, _SURE)],
+        method=[*method_rows(result), *interval_method(conventions[0].figures.map_intervals, _sure(result))],
         particular=particular,
         cited=[METHODS_CITED[name] for name in [_method(result)] if name in METHODS_CITED],
     )
+
+
+def _sure(result: Dhcnn2021Result) -> str:
+    found = result.labels.accuracy_intervals
+    return _WILSON if found is not None and not found.by_query.resamples else _SURE
 
 
 def method_rows(result: Dhcnn2021Result) -> list[Row]:

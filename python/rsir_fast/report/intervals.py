@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from rsir_fast.protocols.intervals import FEWEST_CLASSES
 from rsir_fast.report.describe import Row
 from rsir_fast.report.format import MISSING, count, percent, span
 
@@ -64,10 +65,12 @@ def interval_method(found: MapIntervals | None, of: str = "mAP", *, classes: boo
     if found.by_class is None and not classes:
         text += ", which speak of other queries of their kind; no interval by class, as images have none"
     elif found.by_class is None:
-        text += ", which speak of other queries of these classes; no interval by class, as there is only one"
+        few = f"no interval by class, as there are fewer than {FEWEST_CLASSES}"
+        text += f", which speak of other queries of these classes; {few}"
     else:
         text += (
             f", which speak of other queries of these classes, and {count(found.by_class.resamples)} of the "
-            f"{count(found.by_class.units)} classes with all their queries, which speak of other classes"
+            f"{count(found.by_class.units)} classes with all their queries, which speak of other classes (of few too "
+            "narrowly: of 5 they hold the truth in 84 % of trials, of 21 in 92)"
         )
     return [Row("Intervals", f"{text}; {_NOT_OF}")]
