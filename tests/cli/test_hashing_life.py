@@ -66,8 +66,13 @@ def test_the_life_of_a_model_without_labels(place, tmp_path):
     assert "probability" not in rsir("search", tmp_path / "codes", query, "-w", model).stdout
     done = rsir("search", tmp_path / "codes", query, "-w", model, "--same-label", code=2)
     assert "--same-label: expected a model that gives labels, got one trained without a classifier" in done.stderr
-    none = rsir("search", tmp_path / "codes", query, "-w", model, "--where", "label=class0", "--json")
-    assert json.loads(none.stdout)["queries"][0]["results"] == []
+    for condition in ("label=class0", "label!=class0", "probability>0.5"):
+        done = rsir("search", tmp_path / "codes", query, "-w", model, "--where", condition, code=2)
+        said = " ".join(done.stderr.split())
+        assert "--where: expected a model that gives labels for" in said
+        assert "got one trained without a classifier" in said
+    by_class = rsir("search", tmp_path / "codes", query, "-w", model, "--where", "class=class0", "-k", 2, "--json")
+    assert len(json.loads(by_class.stdout)["queries"][0]["results"]) == 2
 
 
 def test_the_life_of_real_values(place, tmp_path):

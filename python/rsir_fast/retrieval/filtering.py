@@ -38,6 +38,9 @@ class Columns(Protocol):
 
     def __len__(self) -> int: ...
 
+    def check_column(self, name: str) -> None:
+        """Raise ValueError where nothing can be chosen by a column that is there."""
+
     def column(self, name: str) -> Any:
         """Return a column as a pyarrow.ChunkedArray."""
 
@@ -107,9 +110,10 @@ def _of_ids(where: Ids, table: Columns) -> Mask:
 
 
 def column_of(name: str, table: Columns) -> Any:
-    """Return a column; ValueError where there is none, listing what there is."""
+    """Return a column; ValueError where there is none, listing what there is, or where it says nothing."""
     if name not in table.columns:
         raise ValueError(f"where: expected a column out of {listed(table.columns, 20)}, got {name!r}")
+    table.check_column(name)
     return table.column(name)
 
 

@@ -49,6 +49,14 @@ class Searched:
     def _is_labelled(self) -> bool:
         return "hash" in self.database.provenance and "probabilities" in self.rows.fields
 
+    def check_column(self, name: str) -> None:
+        """Raise ValueError where nothing can be chosen by a column: a model without a classifier gives no labels."""
+        if name in _PREDICTED and self._is_labelled and len(self) and (self.predicted.labels < 0).all():
+            raise ValueError(
+                f"where: expected a model that gives labels for {name}, got one trained without a classifier; leave it "
+                "out"
+            )
+
     def column(self, name: str) -> Any:
         """Return a column as a pyarrow.ChunkedArray."""
         if name not in _PREDICTED or not self._is_labelled:
