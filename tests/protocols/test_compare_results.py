@@ -6,6 +6,7 @@ import csv
 import io
 import itertools
 import json
+import shlex
 
 import numpy as np
 import pytest
@@ -214,18 +215,30 @@ def test_several_labels_on_the_command_line(labelled, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("protocol", "remedy"),
+    ("protocol", "remedies"),
     [
-        ("reproduce ge2018", "rsir evaluate ge2018 {}/features/DATA/ROW"),
-        ("reproduce dhcnn2021", "rsir evaluate dhcnn2021 DATA -e {}/models/RUN/model.safetensors"),
-        ("reproduce hashing", "rsir evaluate dhcnn2021 DATA -e {}/models/RUN/model.safetensors"),
+        ("reproduce ge2018", ["which compares its rows in its report", "rsir evaluate ge2018 {}/features/DATA/ROW"]),
+        *(
+            (
+                f"reproduce {table}",
+                [
+                    "which tests no pair of rows",
+                    "rsir evaluate dhcnn2021 DATA -e {}/models/RUN/model.safetensors",
+                    "(ITQ, random projection and the features have none",
+                ],
+            )
+            for table in ("dhcnn2021", "hashing")
+        ),
     ],
 )
-def test_a_table_in_place_of_a_result_is_named(protocol, remedy, tmp_path):
-    (tmp_path / "result.json").write_text(json.dumps({"protocol": protocol, "rows": []}))
-    said = "".join(rsir("compare", tmp_path, code=1).stderr.split())  # wrapped where the terminal ends
-    for words in (f"found a table of `rsir {protocol}`, whose rows are compared in its report", remedy):
-        assert words.format(tmp_path).replace(" ", "") in said
+@pytest.mark.parametrize("name", ["table", "a table"])
+def test_a_table_in_place_of_a_result_is_named(protocol, remedies, name, tmp_path):
+    folder = tmp_path / name
+    folder.mkdir()
+    (folder / "result.json").write_text(json.dumps({"protocol": protocol, "rows": []}))
+    said = "".join(rsir("compare", folder, code=1).stderr.split())  # wrapped where the terminal ends
+    for words in (f"found a table of `rsir {protocol}`", *remedies):
+        assert words.format(shlex.quote(str(folder))).replace(" ", "") in said
 
 
 OPTIONS = [Option(), Option("center,l2"), Option(rerank="expand:2"), Option("l2", "augment:3"), Option("pca:99")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -34,13 +35,18 @@ _KINDS: dict[str, type[EvaluationResult]] = {
     "multilabel": MultilabelResult,
 }
 _EXPECTED, _REMEDY = "a result of `rsir evaluate`", "make it again, or name another"
-_OF_FEATURES, _OF_MODELS = "ge2018 FOLDER/features/DATA/ROW", "dhcnn2021 DATA -e FOLDER/models/RUN/model.safetensors"
+_OF_MODELS = (
+    "which tests no pair of rows; to compare what it trained, evaluate the models: `rsir evaluate dhcnn2021 DATA -e "
+    "FOLDER/models/RUN/model.safetensors` (ITQ, random projection and the features have none, and of metric learning "
+    "it ranks the signs of the values)"
+)
 _TABLES = {
-    "reproduce ge2018": _OF_FEATURES,
+    "reproduce ge2018": "which compares its rows in its report; to compare one with other results, evaluate it: `rsir "
+    "evaluate ge2018 FOLDER/features/DATA/ROW`",
     "reproduce dhcnn2021": _OF_MODELS,
     "reproduce hashing": _OF_MODELS,
 }
-"""Tables, and how a row of one, in its FOLDER, is evaluated by itself."""
+"""Tables, and how a row of one, in its FOLDER, is compared."""
 
 
 def load_evaluation(path: str | Path) -> EvaluationResult:
@@ -65,11 +71,8 @@ or name another
     protocol = content.get("protocol") if isinstance(content, dict) else None
     kind = _KINDS.get(protocol) if isinstance(protocol, str) else None
     if protocol in _TABLES:
-        row = _TABLES[protocol].replace("FOLDER", printable(file.parent))
-        raise DatasetError(
-            f"{file}: expected {_EXPECTED}, found a table of `rsir {protocol}`, whose rows are compared in its report; "
-            f"to compare one with other results, evaluate it: `rsir evaluate {row}`"
-        )
+        way = _TABLES[protocol].replace("FOLDER", shlex.quote(printable(file.parent)))
+        raise DatasetError(f"{file}: expected {_EXPECTED}, found a table of `rsir {protocol}`, {way}")
     if kind is None:
         found = f"one of {protocol!r}" if isinstance(protocol, str) else "no result of an evaluation"
         *most, last = _KINDS
