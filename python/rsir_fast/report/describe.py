@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rsir_fast.report.format import count, counted, rate, seconds
+from rsir_fast.report.format import count, counted, rate, seconds, shorten
 
 if TYPE_CHECKING:
     from rsir_fast.protocols.evaluation import EvaluationResult
@@ -18,6 +18,7 @@ __all__ = [
     "citations",
     "features_rows",
     "flat",
+    "named_layer",
     "network_text",
     "notes",
     "provenance_rows",
@@ -94,6 +95,25 @@ _DATASETS = {
 }
 
 
+def named_layer(features: FeaturesFacts, longest: int | None = None) -> str:
+    """Name a network and its layer, which the title of a hash model names already; of at most so many characters.
+
+    Examples
+    --------
+    >>> from rsir_fast.protocols.facts import FeaturesFacts
+    >>> named_layer(FeaturesFacts(backbone="cnn-m", layer="fc6", dim=4096))
+    'cnn-m, fc6'
+    >>> named_layer(FeaturesFacts(backbone="cnn-m", layer="fc6, hash 16", dim=37, description="DPSH on cnn-m, fc6"))
+    'DPSH on cnn-m, fc6'
+    """
+    title, (layer, hashed, _) = features.title, features.layer.partition(", hash ")
+    if hashed and title.endswith(f", {layer}"):
+        return title if longest is None else shorten(title, longest)
+    if longest is None:
+        return f"{title}, {features.layer}"
+    return f"{shorten(title, longest - 22)}, {shorten(features.layer, 20)}"
+
+
 def network_text(features: FeaturesFacts) -> str:
     """Name a network, its layer and how many values it gives.
 
@@ -103,7 +123,7 @@ def network_text(features: FeaturesFacts) -> str:
     >>> network_text(FeaturesFacts(backbone="cnn-m", layer="fc6", dim=4096))
     'cnn-m, fc6, 4,096 values'
     """
-    return f"{features.title}, {features.layer}, {count(features.dim)} values"
+    return f"{named_layer(features)}, {count(features.dim)} values"
 
 
 def weights_name(features: FeaturesFacts) -> str:

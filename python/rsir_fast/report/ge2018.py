@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rsir_fast.report.content import Content, Options
-from rsir_fast.report.describe import Row, flat, network_text, weights_name
+from rsir_fast.report.describe import Row, flat, named_layer, network_text, weights_name
 from rsir_fast.report.evaluation import evaluation_content, with_heading
 from rsir_fast.report.format import count, counted, fraction, percent, shorten
 from rsir_fast.report.intervals import how_sure, interval_method, interval_rows
@@ -38,7 +38,7 @@ _TIES = {"item index": "equal distances are ordered by item index"}
 
 def content(result: Ge2018Result, options: Options) -> Content:
     """Put the report together."""
-    name = f"{result.features.title} {result.features.layer}"
+    name = named_layer(result.features)
     plots = {
         "pr_curve": pr_curve({name: result}),
         "precision_at_n": precision_at_n({name: result}),
@@ -47,6 +47,7 @@ def content(result: Ge2018Result, options: Options) -> Content:
     included = {row.class_name: row for row in result.query_included.per_class}
     particular = {
         "network": result.features.title,
+        "named": name,
         "weights": weights_name(result.features),
         "excluded": result.query_excluded,
         "included": result.query_included,
@@ -165,8 +166,7 @@ def _heading(result: Ge2018Result) -> list[str]:
     features, settings = result.features, result.settings
     beyond = {"post-processing": settings.steps, "re-ranking": settings.rerank}
     return [
-        f"{shorten(features.title, 40)}, {shorten(features.layer, 20)}: "
-        f"{counted(features.dim, 'value', 'values')} per image",
+        f"{named_layer(features, 62)}: {counted(features.dim, 'value', 'values')} per image",
         f"normalisation: {settings.normalize}; distance: {settings.distance}",
         *(f"{name}: {', '.join(chain)}" for name, chain in beyond.items() if chain),
     ]

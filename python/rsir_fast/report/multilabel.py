@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rsir_fast.report.content import Content, Options
-from rsir_fast.report.describe import Row, network_text
+from rsir_fast.report.describe import Row, named_layer, network_text
 from rsir_fast.report.evaluation import evaluation_content, with_heading
 from rsir_fast.report.format import count, counted, fraction, percent, shorten
 from rsir_fast.report.intervals import how_sure, interval_method, interval_rows
@@ -37,7 +37,7 @@ def content(result: MultilabelResult, options: Options) -> Content:
             *interval_method(found.map_intervals, "mAP and of weighted mAP", classes=bool(result.dataset.classes)),
         ],
         particular={
-            "network": f"{result.features.title}, {result.features.layer}",
+            "network": named_layer(result.features),
             "figures": found,
             "sure": how_sure(found.map_intervals),
             "sure_weighted": how_sure(found.weighted_map_intervals, fraction),
@@ -71,8 +71,7 @@ def table(result: MultilabelResult, per_class: bool, _: bool) -> RenderableType:
     """Lay out the figures for a terminal, under what was measured."""
     found, labels = result.query_excluded, result.labels
     heading = [
-        f"{shorten(result.features.title, 40)}, {shorten(result.features.layer, 20)}; "
-        f"distance: {result.settings.distance}",
+        f"{named_layer(result.features, 62)}; distance: {result.settings.distance}",
         f"{counted(len(labels.names), 'label', 'labels')}, {labels.mean_per_image or 0:.2f} an image; "
         f"{percent(found.relevant_share)} of the images are relevant to a query",
     ]
