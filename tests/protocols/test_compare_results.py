@@ -138,7 +138,9 @@ def test_results_on_the_command_line(evaluated, hash_features, tmp_path):
     ]
     asked = json.loads(rsir("compare", one, two, "--json").stdout)
     assert float(pairs[1]["p_value"]) == asked["places"][0]["pairs"][0]["by_class"]["p_value"]
-    assert "by other classes" not in rsir("compare", one, two).stdout
+    shown = " ".join(rsir("compare", one, two).stdout.split())
+    assert "by other classes" not in shown
+    assert "no interval by class, as there are fewer than 5" in shown
     made(0).save(tmp_path / "features")
     for arguments, words, status in (
         ([one, tmp_path / "features"], "expected results alone or features alone", 2),

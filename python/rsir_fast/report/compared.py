@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rsir_fast.protocols.intervals import FEWEST_CLASSES
 from rsir_fast.report.format import counted
 from rsir_fast.report.grid import Cell, Column, Grid, GridRow
 
@@ -53,7 +54,7 @@ def compared_grids(result: ResultsComparison) -> list[Grid]:
     tests = len(result.places[0].pairs)
     notes = [
         f"{result.dataset}: {_sizes(result)}. In brackets: {100 * result.level:g} % percentile bootstrap intervals, "
-        f"which speak by query of other queries{_BY_CLASS if result.classes else ' of such images'}.",
+        f"which speak by query of other queries{_speaks(result.classes)}.",
         "Difference of AP query by query; p: two-sided test that turns signs of queries, or of whole classes "
         f"(of up to 21 in every way); Holm: corrected for the {counted(tests, 'pair', 'pairs')} of a convention and "
         "unit.",
@@ -62,6 +63,14 @@ def compared_grids(result: ResultsComparison) -> list[Grid]:
         Grid("mAP", "result", SURE_COLUMNS[: len(units)], maps, [*notes[:1], *result.notes]),
         Grid("Pairs", "second - first", PAIR_COLUMNS, pairs, notes[1:]),
     ]
+
+
+def _speaks(classes: int) -> str:
+    """Say of which queries intervals by query speak, and of what those by class, where there are enough classes."""
+    if not classes:
+        return " of such images"
+    few = f" of these classes; no interval by class, as there are fewer than {FEWEST_CLASSES}"
+    return few if classes < FEWEST_CLASSES else _BY_CLASS
 
 
 def _sizes(result: ResultsComparison) -> str:
