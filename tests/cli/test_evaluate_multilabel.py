@@ -56,6 +56,13 @@ def test_from_images_to_a_report_and_again_from_their_features(dlrsd, tmp_path):
     again = json.loads(done.stdout)
     assert again["query_excluded"]["map"] == result.query_excluded.map
     assert again["rules"]["cutoffs"] == [1, 5, 10, 20, 50, 100]
+    # A result of another protocol is not written over.
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/result.json").write_text('{"protocol": "ge2018"}')
+    table = ["--labels", dlrsd / "LandUse_Multilabeled.txt"]
+    for source in ([out / "features", *table], [dlrsd, "-e", "lbp"]):
+        refused = rsir(*source, "-o", tmp_path / "other", code=1).stderr
+        assert "one of a result of multilabel, found a result of ge2018; choose another with --out" in refused
 
 
 def test_codes_of_a_model_are_evaluated_too(dlrsd, tmp_path):

@@ -79,7 +79,7 @@ def multilabel(
                 raise ValueError(f"--field: expected none for the codes of a model, got {field}; leave it out")
             features = placed(loaded if "hash" in loaded.provenance else loaded.field(field), root, quiet)
             target = out or default_out("multilabel", features.name, str(features.provenance.get("name", "features")))
-            check_out(target)
+            check_out(target, "multilabel")
         else:
             if root is not None:
                 raise ValueError("--root: expected a folder of features to go with it, got a folder of images")
@@ -88,6 +88,7 @@ def multilabel(
             encoder.spec.searched(field)  # before the work
             _table(dataset.root, measured.labels).of(dataset.items)
             target = out or default_out("multilabel", dataset.name, encoder.name, encoder.layer)
+            check_out(target, "multilabel", force=run.force)
             features = extracted(dataset, encoder, maker, target, force=run.force, quiet=quiet, classes=False)
             features = features if "hash" in features.provenance else features.field(field)
         skipped += features.skipped
